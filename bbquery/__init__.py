@@ -1,0 +1,127 @@
+"""Explain and stress-test models that can only be asked, within a budget of queries and dollars.
+
+    import bbquery
+    from oracles import function
+
+    oracle = function.connect(my_model, answers="probabilities")
+    explanation = bbquery.explain("photo.jpg", oracle, max_queries=500)
+    explanation.maps[0].values      # (H, W), in the photo's own coordinates
+
+Names are imported when first used, so that `import bbquery` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from bbquery.version import __version__
+
+if TYPE_CHECKING:
+    from bbquery.client import Client
+    from bbquery.errors import BbqueryError, BudgetExhausted, OracleError, UsageError
+    from bbquery.explanation import Explanation, explain, explain_async
+    from bbquery.ledger.records import Cap
+    from bbquery.ledger.sqlite import Ledger
+    from bbquery.oracle import Capabilities, Limits, Oracle, Price, View
+    from bbquery.plan import Ask, Plan, Stopped, replay, together
+    from bbquery.run import drive
+    from bbquery.types import (
+        FLOAT,
+        UINT8,
+        Answer,
+        Classes,
+        Decision,
+        Domain,
+        Image,
+        Images,
+        Label,
+        Labels,
+        NoAnswer,
+        SaliencyMap,
+        Scores,
+        Text,
+        Units,
+        Vector,
+    )
+
+_HOMES = {
+    "bbquery.client": ("Client",),
+    "bbquery.errors": ("BbqueryError", "BudgetExhausted", "OracleError", "UsageError"),
+    "bbquery.explanation": ("Explanation", "explain", "explain_async"),
+    "bbquery.ledger.records": ("Cap",),
+    "bbquery.ledger.sqlite": ("Ledger",),
+    "bbquery.oracle": ("Capabilities", "Limits", "Oracle", "Price", "View"),
+    "bbquery.plan": ("Ask", "Plan", "Stopped", "replay", "together"),
+    "bbquery.run": ("drive",),
+    "bbquery.types": (
+        "FLOAT",
+        "UINT8",
+        "Answer",
+        "Classes",
+        "Decision",
+        "Domain",
+        "Image",
+        "Images",
+        "Label",
+        "Labels",
+        "NoAnswer",
+        "SaliencyMap",
+        "Scores",
+        "Text",
+        "Units",
+        "Vector",
+    ),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "FLOAT",
+    "UINT8",
+    "Answer",
+    "Ask",
+    "BbqueryError",
+    "BudgetExhausted",
+    "Cap",
+    "Capabilities",
+    "Classes",
+    "Client",
+    "Decision",
+    "Domain",
+    "Explanation",
+    "Image",
+    "Images",
+    "Label",
+    "Labels",
+    "Ledger",
+    "Limits",
+    "NoAnswer",
+    "Oracle",
+    "OracleError",
+    "Plan",
+    "Price",
+    "SaliencyMap",
+    "Scores",
+    "Stopped",
+    "Text",
+    "Units",
+    "UsageError",
+    "Vector",
+    "View",
+    "__version__",
+    "drive",
+    "explain",
+    "explain_async",
+    "replay",
+    "together",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'bbquery' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

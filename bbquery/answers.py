@@ -1,0 +1,59 @@
+"""Whether an oracle's answers are what its capabilities promise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bbquery.errors import MalformedAnswer, OracleError
+from bbquery.types import Answer, Labels, NoAnswer, Text, Vector
+
+if TYPE_CHECKING:
+    from bbquery.oracle import Capabilities
+
+
+def checked(
+    answers: Sequence[Answer | OracleError], asked: int, capabilities: Capabilities
+) -> list[Answer | OracleError]:
+    """Return one answer or error for each of the `asked` images; what breaks a promise becomes `MalformedAnswer`."""
+    if len(answers) != asked:
+        error = MalformedAnswer(f"{len(answers)} answers to {asked} images", oracle=capabilities.name)
+        return [error] * asked
+    return [_checked(answer, capabilities) for answer in answers]
+
+
+def _checked(answer: Answer | OracleError, capabilities: Capabilities) -> Answer | OracleError:
+    if isinstance(answer, OracleError | NoAnswer):
+        return answer
+    wrong = _fault(answer, capabilities)
+    return answer if wrong is None else MalformedAnswer(wrong, oracle=capabilities.name)
+
+
+def _fault(answer: object, capabilities: Capabilities) -> str | None:
+    match capabilities.answers, answer:
+        case (("probabilities" | "scores"), Vector(values)):
+            return _vector_fault(values, capabilities)
+        case "labels", Labels(labels):
+            bad = [label for label in labels if label.score is not None and not np.isfinite(label.score)]
+            return f"the score of label {bad[0].name!r} is {bad[0].score}" if bad else None
+        case "text", Text():
+            return None
+    return f"promised {capabilities.answers}, answered {type(answer).__name__}"
+
+
+def _vector_fault(values: np.ndarray, capabilities: Capabilities) -> str | None:
+    if values.ndim != 1 or not len(values):
+        return f"an answer of shape {values.shape}; one number for each class is needed, shape (classes,)"
+    if capabilities.classes is not None and len(values) != len(capabilities.classes):
+        return f"an answer has {len(values)} numbers for {len(capabilities.classes)} classes"
+    if not np.isfinite(values).all():
+        where = int(np.flatnonzero(~np.isfinite(values))[0])
+        return f"the number of class {where} is {values[where]}"
+    outside = (values < -1e-6) | (values > 1 + 1e-6)  # float32 softmax may stray by rounding
+    if capabilities.answers == "probabilities" and outside.any():
+        where = int(np.flatnonzero(outside)[0])
+        value = f"{values[where]:.6g}"
+        return f"the probability of class {where} is {value}; for logits and other numbers declare answers=scores"
+    return None

@@ -1,0 +1,1 @@
+"""Attacks, for evaluating models one owns or is authorised to test: one algorithm a file. This version has none."""

@@ -1,0 +1,79 @@
+"""Answers and identities as bytes that last: what the store keeps, and what keys are made of.
+
+An answer's key is a hash of everything that decides it: the oracle's identity (endpoint, model, parameters, encoder),
+the exact pixels with their shape and type, and the sample index, which tells repeats of one question apart.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from blake3 import blake3
+
+from bbquery.types import Answer, Label, Labels, NoAnswer, Text, Vector
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bbquery.types import Image
+
+
+def fingerprint(identity: Mapping[str, str | int | float | None]) -> tuple[str, str]:
+    """Return a hash of an oracle's identity, 32 hex digits, and the canonical JSON it is the hash of."""
+    text = json.dumps(dict(identity), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return blake3(text.encode()).hexdigest(length=16), text
+
+
+def image_digest(image: Image) -> bytes:
+    """Return a hash of the exact pixels, their shape and their type: 32 bytes."""
+    pixels = np.ascontiguousarray(image)
+    return blake3(f"{pixels.dtype.str}{pixels.shape}".encode()).update(pixels.data).digest()
+
+
+def answer_key(oracle: str, image: bytes, sample: int) -> bytes:
+    """Return the key of an answer from the oracle's fingerprint, the image's digest and the sample index: 32 bytes."""
+    return blake3(f"{oracle}:{sample}:".encode()).update(image).digest()
+
+
+def pack(answer: Answer) -> bytes:
+    """Return an answer as JSON; `unpack` returns it to the bit."""
+    return json.dumps(_plain(answer), separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def unpack(data: bytes) -> Answer:
+    """Return the answer that `pack` was given.
+
+    Raises:
+        ValueError: these bytes are not a packed answer.
+    """
+    plain: dict[str, Any] = json.loads(data)
+    match plain:
+        case {"f4": str(values)}:
+            return Vector(np.frombuffer(base64.b64decode(values), dtype="<f4").astype(np.float64))
+        case {"f8": str(values)}:
+            return Vector(np.frombuffer(base64.b64decode(values), dtype="<f8").astype(np.float64))
+        case {"labels": list(labels)}:
+            return Labels(tuple(Label(name, score) for name, score in labels))
+        case {"text": str(text)}:
+            return Text(text)
+        case {"none": str(reason)}:
+            return NoAnswer(reason)
+    raise ValueError(f"not a packed answer: {data[:80]!r}")
+
+
+def _plain(answer: Answer) -> dict[str, Any]:
+    match answer:
+        case Vector(values):
+            short = values.astype("<f4")
+            if np.array_equal(short.astype(np.float64), values):  # most models answer in float32: half the bytes
+                return {"f4": base64.b64encode(short.tobytes()).decode()}
+            return {"f8": base64.b64encode(values.astype("<f8").tobytes()).decode()}
+        case Labels(labels):
+            return {"labels": [[label.name, label.score] for label in labels]}
+        case Text(text):
+            return {"text": text}
+        case NoAnswer(reason):
+            return {"none": reason}

@@ -1,0 +1,130 @@
+"""Everything bbquery raises on purpose, split by whose fault it is.
+
+BbqueryError
+|-- UsageError              the caller's mistake, found before a query is paid for     (exit code 2)
+|   |-- UnknownName             .kind, .name, .known
+|   |-- BadImage                .source, .reason
+|   `-- MissingExtra            .extra
+|-- OracleError             the oracle's fault; .oracle, .outcome, .retryable          (exit code 3)
+|   |-- NotBilled               provably not billed: its hold is released
+|   |   |-- RateLimited             .retry_after; asked again later
+|   |   |-- Unreachable             no connection was made; asked again later
+|   |   `-- Rejected                refused for good: a bad key, a bad request
+|   |-- OutcomeUnknown          perhaps billed: its hold stays; asked again as a new attempt
+|   `-- MalformedAnswer         answered, so billed, but not what was promised
+`-- BudgetExhausted         the next query would pass a cap; .budget, .unit, .remaining, .needed   (exit code 4)
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Outcome = Literal["posted", "voided", "unknown"]
+
+
+class BbqueryError(Exception):
+    """The root: catching it catches everything bbquery raises on purpose."""
+
+
+class UsageError(BbqueryError):
+    """The caller's mistake, found before a query is paid for."""
+
+
+class UnknownName(UsageError):
+    """A name that is not among the known ones; says which are, nearest first when there are many."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind, self.name, self.known = kind, name, tuple(known)
+        close = difflib.get_close_matches(name.lower(), [k.lower() for k in self.known], n=5, cutoff=0.5)
+        if len(self.known) <= 20:
+            hint = f"known: {', '.join(self.known) or 'none'}"
+        elif close:
+            hint = f"nearest of {len(self.known)}: {', '.join(close)}"
+        else:
+            hint = f"none of the {len(self.known)} known names is near it"
+        super().__init__(f"unknown {kind} {name!r}; {hint}")
+
+
+class BadImage(UsageError):
+    """An image that cannot be used, and why."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        self.source, self.reason = source, reason
+        super().__init__(f"cannot use image {source!r}: {reason}")
+
+
+class MissingExtra(UsageError):
+    """An optional part that is not installed; names the extra that brings it."""
+
+    def __init__(self, extra: str, purpose: str, missing: str) -> None:
+        self.extra = extra
+        super().__init__(f"{purpose} needs the package {missing!r}: install it with pip install 'bbquery[{extra}]'")
+
+
+class OracleError(BbqueryError):
+    """The oracle failed. `outcome` says what becomes of the hold, `retryable` whether to ask again."""
+
+    outcome: ClassVar[Outcome] = "unknown"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, oracle: str = "oracle") -> None:
+        self.oracle = oracle
+        super().__init__(f"{oracle}: {message}")
+
+
+class NotBilled(OracleError):
+    """Provably not billed: the hold is released."""
+
+    outcome = "voided"
+
+
+class RateLimited(NotBilled):
+    """Asked too fast. `retry_after` is in seconds, None where the oracle did not say."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, oracle: str = "oracle", retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message, oracle=oracle)
+
+
+class Unreachable(NotBilled):
+    """No connection was made, so nothing was sent."""
+
+    retryable = True
+
+
+class Rejected(NotBilled):
+    """Refused for good: asking again would be refused again."""
+
+
+class OutcomeUnknown(OracleError):
+    """Sent, and perhaps billed, without an answer: a time-out, a dropped connection, a server's failure."""
+
+    outcome = "unknown"
+    retryable = True
+
+
+class MalformedAnswer(OracleError):
+    """Answered, so billed, but not what the oracle promised."""
+
+    outcome = "posted"
+
+
+class BudgetExhausted(BbqueryError):
+    """The next query would pass a cap."""
+
+    def __init__(self, budget: str, unit: str, *, remaining: int, needed: int, cap: int) -> None:
+        self.budget, self.unit, self.remaining, self.needed, self.cap = budget, unit, remaining, needed, cap
+        super().__init__(
+            f"budget {budget!r} has {remaining} of {cap} {unit} left and the next query needs {needed}: "
+            f"raise the cap or use the partial result"
+        )
+
+
+class StorageFailed(BbqueryError):
+    """The ledger's file or disk failed. Nothing is sent without a committed hold, so nothing is spent unseen."""

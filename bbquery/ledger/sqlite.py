@@ -1,0 +1,121 @@
+"""The ledger and the answer store on one embedded file.
+
+Theory of operation.
+
+1. *Reserve*, committed before a byte leaves; *send*; *settle*: outcome, cost, release and answer in one commit.
+2. An attempt ends *posted* (answered), *voided* (provably not billed) or *unknown* (perhaps billed). The hold of an
+   unknown stays, without expiry: a budget may strand some of its cap, but is never overdrawn.
+3. An owner is a live process. When one dies, its open attempts become unknown (voided where the oracle is free);
+   whoever opens the ledger next, or waits for such an attempt, sees to that.
+4. A key has at most one open attempt on this file: equal questions from several processes are paid once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from typing import TYPE_CHECKING
+
+from bbquery import home, store
+from bbquery.database import Database
+from bbquery.errors import StorageFailed
+from bbquery.ledger import owners, statements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from typing import Self
+
+    from bbquery.errors import BudgetExhausted
+    from bbquery.ledger.records import (
+        Answered,
+        BudgetState,
+        Busy,
+        Cap,
+        Granted,
+        Request,
+        Settlement,
+        UnknownAttempt,
+    )
+    from bbquery.types import Answer
+
+
+class Ledger:
+    """Budgets, attempts and answers in one file. A context manager; usable from any thread and event loop."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Open the ledger at `path` (default: in bbquery's data folder) and bury what dead processes left.
+
+        Raises:
+            StorageFailed: the file cannot be used.
+        """
+        self.path = home.data_dir() / "bbquery.sqlite3" if path is None else path
+        self._owners = self.path.with_name(self.path.name + ".owners")
+        self._database = Database(self.path)
+        try:
+            self._me = owners.Owner(self._owners)
+        except OSError as error:
+            self._database.close()
+            raise StorageFailed(f"cannot write into {self._owners}: {error.strerror}") from error
+        self.bury_the_dead()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Commit what waits and close. Attempts still open become unknown when the ledger is next opened."""
+        self._database.close()
+        self._me.close()
+
+    def open_budget(self, name: str, cap: Cap, parent: int | None = None) -> int:
+        """Make the budget `name`, or resume it with a new cap; return its id."""
+        return self._database.write(lambda c: statements.open_budget(c, name, cap, parent)).result()
+
+    def budget(self, budget: int) -> BudgetState:
+        """Return a budget as the last commit left it."""
+        return self._database.read(lambda c: statements.state(c, budget))
+
+    def unknowns(self, budget: int) -> list[UnknownAttempt]:
+        """Return the attempts of a budget that may have been billed without an answer."""
+        return self._database.read(lambda c: statements.unknowns(c, budget))
+
+    def remember_oracle(self, fingerprint: str, identity: str) -> None:
+        """Keep the identity behind a fingerprint; answers refer to it."""
+        self._database.write(lambda c: store.remember_oracle(c, fingerprint, identity)).result()
+
+    def find(self, key: bytes) -> Answer | None:
+        """Return the stored answer with this key, or None. Reads only; called on worker threads."""
+        return self._database.read(lambda c: store.find(c, key))
+
+    def in_flight(self, key: bytes) -> bool:
+        """Whether a live process has an open attempt at this key; buries the dead first."""
+        self.bury_the_dead()
+        return self._database.read(lambda c: statements.is_open(c, key))
+
+    async def reserve(self, requests: Sequence[Request]) -> list[Granted | Answered | Busy | BudgetExhausted]:
+        """Hold each request's worst case, or say why not; committed when this returns."""
+        return await asyncio.wrap_future(self._database.write(lambda c: statements.reserve(c, requests, self._me.name)))
+
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        """Record how attempts ended, with their answers; committed when this returns."""
+        await asyncio.wrap_future(self._database.write(lambda c: statements.settle(c, settlements)))
+
+    def bury_the_dead(self) -> int:
+        """Turn open attempts of processes that no longer run into unknowns; return how many."""
+        in_flight = self._database.read(statements.owners_in_flight) - {self._me.name}
+        dead = [name for name in in_flight if owners.is_dead(self._owners, name)]
+        return sum(self._database.write(functools.partial(statements.bury, owner=name)).result() for name in dead)
+
+
+@contextlib.contextmanager
+def open_ledger(ledger: Ledger | None) -> Iterator[Ledger]:
+    """Use the given ledger and leave it open, or open the default one for as long as this lasts."""
+    if ledger is not None:
+        yield ledger
+        return
+    with Ledger() as own:
+        yield own

@@ -1,0 +1,194 @@
+"""From a name on the command line to an object, importing only what is chosen.
+
+A specification is `NAME` or `NAME:key=value,key=value`. A name is a module of the right package ("rise"), listed
+without importing it, or `pkg.mod:attribute` for code of one's own. Values are read as the option's annotation says.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import types
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from bbquery.errors import UnknownName, UsageError
+from bbquery.saliency.gradient import GradientMap
+
+if TYPE_CHECKING:
+    from bbquery.oracle import Oracle
+    from bbquery.saliency import Method
+    from bbquery.scoring.base import Score
+
+T = TypeVar("T")
+
+PACKAGES = {
+    "oracle": ("oracles",),
+    "method": ("bbquery.saliency", "bbquery.estimators"),
+    "attack": ("bbquery.attacks",),
+    "score": ("bbquery.scoring",),
+}
+# Modules of those packages that others share, and that are not themselves to be chosen.
+SHARED = frozenset({"base", "gradient"})
+
+
+def names(kind: str) -> dict[str, str]:
+    """Return what can be chosen: name to module path, sorted, nothing imported but the packages themselves."""
+    found = {}
+    for package in PACKAGES[kind]:
+        home = importlib.import_module(package)
+        for module in pkgutil.iter_modules(home.__path__):
+            if not (module.ispkg or module.name.startswith("_") or module.name in SHARED):
+                found[module.name] = f"{package}.{module.name}"
+    return dict(sorted(found.items()))
+
+
+def summary(kind: str, name: str) -> str:
+    """Return the first line of a module's docstring, without importing it."""
+    spec = importlib.util.find_spec(names(kind)[name])
+    origin = Path(spec.origin or "") if spec else Path()
+    docstring = ast.get_docstring(ast.parse(origin.read_text(encoding="utf-8"))) or ""
+    return docstring.partition("\n")[0]
+
+
+async def oracle(specification: str) -> Oracle:
+    """Connect the oracle named by a specification.
+
+    Raises:
+        UnknownName: no such oracle or option. UsageError: a bad option. MissingExtra: an optional part is absent.
+    """
+    name, options = parse(specification)
+    connected = _call(_attribute("oracle", name, "connect"), options, specification)
+    return typing.cast("Oracle", await connected if inspect.isawaitable(connected) else connected)
+
+
+def method(specification: str, *, queries: int | None = None) -> Method:
+    """Make the saliency method named by a specification; `queries` is its number of rows unless the options say.
+
+    An estimator's name ("lr") stands for the map of its gradient.
+
+    Raises:
+        UnknownName: no such method or option. UsageError: a bad option.
+    """
+    name, options = parse(specification)
+    made = _attribute("method", name, "METHOD")
+    if queries is not None and "queries" in _parameters(made):
+        options = {"queries": str(queries)} | options
+    built = _call(made, options, specification)
+    is_estimator = names("method").get(name, "").startswith("bbquery.estimators.")
+    return typing.cast("Method", GradientMap(estimator=built) if is_estimator else built)
+
+
+def score(specification: str) -> Score:
+    """Make the score named by a specification.
+
+    Raises:
+        UnknownName: no such score or option. UsageError: a bad option.
+    """
+    name, options = parse(specification)
+    return typing.cast("Score", _call(_attribute("score", name, "SCORE"), options, specification))
+
+
+def configured(made: Callable[..., T], text: str, name: str) -> T:
+    """Make an object from options `key=value,key=value` given under `name`.
+
+    Raises:
+        UsageError: an unknown or bad option.
+    """
+    return typing.cast("T", _call(made, parse(f"{name}:{text}" if text else name)[1], name))
+
+
+def emulator(protocol: str) -> types.ModuleType:
+    """Return the module of the emulator that speaks `protocol`."""
+    return importlib.import_module(f"oracles.emulators.{protocol}")
+
+
+def parse(specification: str) -> tuple[str, dict[str, str]]:
+    """Split `NAME:key=value,…` into the name and its options.
+
+    A colon after which no `=` comes belongs to the name (`pkg.mod:attribute`).
+
+    Raises:
+        UsageError: an option without `=`, an empty name, or an option given twice.
+    """
+    name, colon, rest = specification.partition(":")
+    if colon and "=" not in rest.split(",")[0].split(":")[0]:
+        attribute, colon, rest = rest.partition(":")
+        name = f"{name}:{attribute}"
+    options: dict[str, str] = {}
+    for pair in rest.split(",") if rest else ():
+        key, equals, value = pair.partition("=")
+        if not equals or not key or key in options:
+            raise UsageError(f"cannot read the option {pair!r} of {specification!r}: write NAME:key=value,key=value")
+        options[key] = value
+    if not name or name.startswith(":"):
+        raise UsageError(f"{specification!r} names nothing: write NAME or NAME:key=value")
+    return name, options
+
+
+def _attribute(kind: str, name: str, attribute: str) -> Callable[..., Any]:
+    module, colon, own = name.partition(":")
+    if colon:
+        return _own(module, own)
+    known = names(kind)
+    if name not in known:
+        raise UnknownName(kind, name, known)
+    return typing.cast("Callable[..., Any]", getattr(importlib.import_module(known[name]), attribute))
+
+
+def _own(module: str, attribute: str) -> Callable[..., Any]:
+    """Import code of one's own."""
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"cannot import {attribute!r} from {module!r}: {error}") from error
+    return typing.cast("Callable[..., Any]", found)
+
+
+def _parameters(made: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(made).parameters
+
+
+def _call(made: Callable[..., Any], options: Mapping[str, str], specification: str) -> Any:
+    parameters = _parameters(made)
+    hints = typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
+    values = {}
+    for key, text in options.items():
+        if key not in parameters:
+            raise UnknownName(f"option of {specification.partition(':')[0]!r}", key, parameters)
+        values[key] = _read(key, text, hints.get(key, str))
+    required = {n for n, p in parameters.items() if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
+    if required - set(values):
+        raise UsageError(f"{specification!r} needs the option {', '.join(sorted(required - set(values)))}")
+    return made(**values)
+
+
+def _read(key: str, text: str, hint: Any) -> Any:
+    """Read one option's text as its annotation says."""
+    origin, choices = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        if text not in choices:
+            raise UnknownName(f"value of {key}", text, choices)
+        return text
+    if origin in (typing.Union, types.UnionType):
+        if text.lower() == "none" and type(None) in choices:
+            return None
+        return _read(key, text, next(choice for choice in choices if choice is not type(None)))
+    if hint is bool:
+        return _read(key, text.lower(), Literal["true", "false"]) == "true"
+    try:
+        return hint(text) if hint in (int, float) else text
+    except ValueError:
+        kind = "a whole number" if hint is int else "a number"
+        raise UsageError(f"the option {key}={text} must be {kind}") from None
+
+
+def constructor(configured: object) -> str:
+    """Return a configured algorithm as its constructor call."""
+    return repr(configured) if dataclasses.is_dataclass(configured) else type(configured).__name__

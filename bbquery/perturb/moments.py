@@ -1,0 +1,80 @@
+"""How a score varies with a perturbation, value by value: running sums whose size does not depend on the rows.
+
+Scores are summed relative to the first one answered. The results are those of centred scores by algebra; doing so
+keeps the digits that a large constant in the score would otherwise cost.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+VALUES_AT_ONCE = 1 << 22  # 32 MiB of float64: the most that summing ever holds of a perturbation
+ROWS_AT_ONCE = 8  # beyond this the sums are small beside drawing the rows
+
+
+class Perturbed(Protocol):
+    """Rows that know what was changed in them."""
+
+    def realised(self, row: int) -> NDArray[np.floating[Any]]:
+        """Return what was sent as `row` minus the original."""
+
+
+class Moments:
+    """Means and sample covariances of a score and a perturbation of `shape`, over the rows that were answered."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+        size = math.prod(shape)
+        self._rows_at_once = min(ROWS_AT_ONCE, max(1, VALUES_AT_ONCE // size))
+        self._sum_z, self._sum_fz, self._sum_zz = np.zeros(size), np.zeros(size), np.zeros(size)
+        self._sum_f = self._reference = 0.0
+        self.answered = 0
+
+    def add(self, copies: Perturbed, scores: NDArray[np.float64]) -> None:
+        """Add rows 0 to len(scores), drawing their perturbation again; rows without an answer (NaN) are left out."""
+        answered = np.flatnonzero(~np.isnan(scores))
+        block = np.empty((self._rows_at_once, self._sum_z.size))
+        for start in range(0, len(answered), self._rows_at_once):
+            rows = answered[start : start + self._rows_at_once]
+            for place, row in enumerate(rows):
+                block[place] = copies.realised(int(row)).ravel()
+            self._add(block[: len(rows)], scores[rows])
+
+    def _add(self, z: NDArray[np.float64], scores: NDArray[np.float64]) -> None:
+        if not self.answered:
+            self._reference = float(scores[0])
+        f = scores - self._reference
+        # einsum, not a matrix product: its order of summation, hence every bit, is the same on any number of threads
+        self._sum_z += z.sum(axis=0)
+        self._sum_fz += np.einsum("i,ij->j", f, z)
+        self._sum_zz += np.einsum("ij,ij->j", z, z)
+        self._sum_f += float(f.sum())
+        self.answered += len(f)
+
+    @property
+    def mean_score(self) -> float:
+        """The mean score; NaN without an answer."""
+        return self._reference + self._sum_f / self.answered if self.answered else math.nan
+
+    def covariance(self) -> NDArray[np.float64]:
+        """Return the sample covariance of score and perturbation (divisor n - 1), of the given shape.
+
+        It equals the mean of (fᵢ - f̄₋ᵢ) zᵢ, with scores centred by the mean of the *other* rows. 0 below two answers.
+        """
+        return self._centred(self._sum_fz, self._sum_f)
+
+    def variance(self) -> NDArray[np.float64]:
+        """Return the sample variance of the perturbation (divisor n - 1), of the given shape; 0 below two answers."""
+        return self._centred(self._sum_zz, self._sum_z)
+
+    def _centred(self, products: NDArray[np.float64], sums: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        if self.answered < 2:
+            return np.zeros(self._shape)
+        centred: NDArray[np.float64] = (products - self._sum_z * sums / self.answered) / (self.answered - 1)
+        return centred.reshape(self._shape)

@@ -1,0 +1,251 @@
+"""How a map is drawn: a page laid out in inches. Needs matplotlib, of which only objects are used, no global state."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from matplotlib import colormaps, font_manager
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from bbquery.report.overlay import Scale
+
+DPI = 160
+MARGIN, GAP, SPACE = 0.25, 0.3, 0.1  # inches, as all lengths here
+BAR, BAR_AREA = 0.13, 0.18  # the colour bar's height, without and with the space below it
+TITLE, SMALL = 10, 8  # points
+LINE = 1.35 / 72  # inches a line takes, per point
+LETTER = 0.58 / 72  # inches a letter takes on average, per point; on the wide side, so that lines do not run over
+MOST_LINES = 6
+NARROWEST_COLUMN = 2.7  # for the colour bar's text
+STACKED_FROM = 1.6  # a photo this many times wider than high stands above its map, not beside it
+STRETCHED_FROM = 6.0  # a photo of more extreme sides would be a mere line, and is stretched
+FONT = "DejaVu Sans"  # matplotlib brings it along
+INK, FAINT = "#222222", "#666666"
+STRONGEST = 0.85  # opacity of the last colour
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+SIDES = {True: ("against the target", "for the target"), False: ("weaker", "stronger, for or against")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Where things stand. panel: (width, height) of a photo as drawn. stacked: the map is below it, not beside it."""
+
+    panel: tuple[float, float]
+    stacked: bool
+    stretched: bool
+
+    @classmethod
+    def of(cls, height: int, width: int) -> Layout:
+        """Return the layout for a photo of this size in pixels."""
+        ratio = min(max(width / height, 1 / STRETCHED_FROM), STRETCHED_FROM)
+        stacked = ratio >= STACKED_FROM
+        across = 6.4 if stacked else min(4.2, 4.8 * ratio)
+        return cls(panel=(across, across / ratio), stacked=stacked, stretched=ratio != width / height)
+
+    @property
+    def column(self) -> float:
+        """The width of each of the two columns."""
+        return (self.panel[0] - GAP) / 2 if self.stacked else max(self.panel[0], NARROWEST_COLUMN)
+
+    @property
+    def width(self) -> float:
+        """The width of both columns."""
+        return 2 * self.column + GAP
+
+    @property
+    def panels(self) -> float:
+        """The height of photo and map with their headings."""
+        one = SMALL * LINE + self.panel[1]
+        return 2 * one + SPACE if self.stacked else one
+
+    def corner(self, index: int) -> tuple[float, float]:
+        """Return left and top of the photo (0) or the map (1) with its heading, within the panels' area."""
+        if self.stacked:
+            return 0.0, index * (SMALL * LINE + self.panel[1] + SPACE)
+        return index * (self.column + GAP) + (self.column - self.panel[0]) / 2, 0.0
+
+
+class Page:
+    """A figure on which things are placed in inches from its top left corner."""
+
+    def __init__(self, width: float, height: float) -> None:
+        self.width, self.height = width, height
+        self.figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+        self.canvas = FigureCanvasAgg(self.figure)
+
+    def axes(self, left: float, top: float, width: float, height: float) -> Axes:
+        """Return axes without ticks at this place."""
+        place = (left / self.width, 1 - (top + height) / self.height, width / self.width, height / self.height)
+        axes = self.figure.add_axes(place)
+        axes.set_axis_off()
+        return axes
+
+    def text(
+        self,
+        left: float,
+        top: float,
+        lines: list[str],
+        *,
+        points: int = SMALL,
+        colour: str = INK,
+        align: Literal["left", "center", "right"] = "left",
+    ) -> None:
+        """Write lines below one another; nothing in them is markup."""
+        for number, line in enumerate(lines):
+            self.figure.text(
+                left / self.width,
+                1 - (top + number * points * LINE) / self.height,
+                line,
+                fontsize=points,
+                color=colour,
+                ha=align,
+                va="top",
+                family=FONT,
+                parse_math=False,
+                usetex=False,
+            )
+
+    def png(self) -> bytes:
+        """Return the page, without a mark of who drew it or when."""
+        buffer = io.BytesIO()
+        self.canvas.print_png(  # type: ignore[no-untyped-call]  # matplotlib annotates this method in part only
+            buffer, metadata={"Software": None}, pil_kwargs={"compress_level": 3}
+        )
+        return buffer.getvalue()
+
+
+def draw(
+    photo: NDArray[np.uint8],
+    values: NDArray[np.float64],
+    *,
+    scale: Scale,
+    signed: bool,
+    title: str,
+    caption: str,
+    unit: str,
+) -> bytes:
+    """Return the PNG of a photo (H, W, 3) uint8 and a map on it (H, W); see `bbquery.report.overlay.overlay_png`."""
+    layout = Layout.of(*values.shape)
+    heading = _lines(title, TITLE, layout.width)
+    left, right = _lines(caption, SMALL, layout.column), _lines(unit, SMALL, layout.column)
+    notes = _notes(values, scale)
+    panels = MARGIN + len(heading) * TITLE * LINE + SPACE
+    footer = panels + layout.panels + SPACE
+    depth = max(len(left) * SMALL * LINE, BAR_AREA + (len(right) + len(notes) + 2) * SMALL * LINE)
+
+    page = Page(layout.width + 2 * MARGIN, footer + depth + MARGIN)
+    page.text(MARGIN, MARGIN, heading, points=TITLE)
+    mixed = blend(photo, values, scale, signed=signed)
+    _panel(page, layout, index=0, top=panels, heading="photo", pixels=photo)
+    drawn = _panel(page, layout, index=1, top=panels, heading="map on the photo", pixels=mixed)
+    _hatch(drawn, np.isfinite(values))
+    page.text(MARGIN, footer, left, colour=FAINT)
+    _key(page, MARGIN + layout.column + GAP, footer, layout.column, scale=scale, signed=signed, text=right + notes)
+    return page.png()
+
+
+def ramp(*, signed: bool) -> NDArray[np.float64]:
+    """Return the 256 colours of a scale, (256, 4) RGBA in 0 to 1, the more opaque the stronger.
+
+    Signed: ColorBrewer's red and blue, which red-green blindness tells apart, without its near-white middle, which
+    would veil the photo, and its near-black ends. Unsigned: inferno, which is perceptually uniform.
+    """
+    share = np.linspace(0, 1, 256)
+    strength = np.abs(2 * share - 1) if signed else share
+    place = 0.5 + np.sign(share - 0.5) * (0.22 + 0.22 * strength) if signed else share
+    colours = np.array(colormaps["RdBu_r" if signed else "inferno"](place), dtype=np.float64)
+    colours[:, 3] = STRONGEST * strength**0.7
+    return colours
+
+
+def blend(photo: NDArray[np.uint8], values: NDArray[np.float64], scale: Scale, *, signed: bool) -> NDArray[np.uint8]:
+    """Return the photo in grey with the map's colours on it, faded where the map has no value; all (H, W), RGB."""
+    grey = np.repeat((photo @ np.array(LUMA))[:, :, None], 3, axis=2)
+    known = np.isfinite(values)
+    share = (np.where(known, values, scale.low) - scale.low) / (scale.high - scale.low)
+    colours = ramp(signed=signed)[np.rint(np.clip(share, 0, 1) * 255).astype(int)]
+    opacity = colours[:, :, 3:]
+    mixed = grey * (1 - opacity) + 255 * colours[:, :, :3] * opacity
+    faded = 255 - 0.3 * (255 - grey)
+    return np.rint(np.where(known[:, :, None], mixed, faded)).astype(np.uint8)
+
+
+def _panel(page: Page, layout: Layout, *, index: int, top: float, heading: str, pixels: NDArray[np.uint8]) -> Axes:
+    left, down = layout.corner(index)
+    stretched = ", stretched" if layout.stretched else ""
+    page.text(MARGIN + left, top + down, [heading + stretched], colour=FAINT)
+    axes = page.axes(MARGIN + left, top + down + SMALL * LINE, *layout.panel)
+    axes.imshow(pixels, aspect="auto", interpolation="antialiased", origin="upper")
+    return axes
+
+
+def _hatch(axes: Axes, known: NDArray[np.bool_]) -> None:
+    """Hatch what lies outside the box of known values: it was not shown to the model."""
+    rows, columns = np.flatnonzero(known.any(axis=1)), np.flatnonzero(known.any(axis=0))
+    height, width = known.shape
+    top, bottom = (rows[0], rows[-1] + 1) if rows.size else (height, height)
+    left, right = (columns[0], columns[-1] + 1) if columns.size else (width, width)
+    outside = [(0, 0, width, top), (0, bottom, width, height), (0, top, left, bottom), (right, top, width, bottom)]
+    for x, y, end, low in outside:
+        if end > x and low > y:
+            corner = (x - 0.5, y - 0.5)  # a pixel's centre has its index
+            axes.add_patch(Rectangle(corner, end - x, low - y, fill=False, hatch="////", edgecolor="#999999", lw=0))
+
+
+def _key(page: Page, left: float, top: float, width: float, *, scale: Scale, signed: bool, text: list[str]) -> None:
+    """Draw the colour bar with its ends, what its sides mean, and below it the lines of `text`."""
+    lines = top
+    if scale.bar:
+        colours = ramp(signed=signed)
+        shown = colours[:, :3] * colours[:, 3:] + 0.75 * (1 - colours[:, 3:])  # as on a light grey photo
+        bar = page.axes(left, top, width, BAR)
+        bar.imshow(shown[None], aspect="auto", interpolation="nearest", origin="upper")
+        against, favour = SIDES[signed]
+        _spread(page, left, top + BAR_AREA, width, _numbers(scale))
+        _spread(page, left, top + BAR_AREA + SMALL * LINE, width, (against, "", favour))
+        lines = top + BAR_AREA + 2 * SMALL * LINE
+    page.text(left + width / 2, lines, text, colour=FAINT, align="center")
+
+
+def _spread(page: Page, left: float, top: float, width: float, words: tuple[str, str, str]) -> None:
+    """Write words at the left end, in the middle and at the right end."""
+    page.text(left, top, [words[0]])
+    page.text(left + width / 2, top, [words[1]], align="center")
+    page.text(left + width, top, [words[2]], align="right")
+
+
+def _numbers(scale: Scale) -> tuple[str, str, str]:
+    middle = (scale.low + scale.high) / 2
+    low, centre, high = (f"{value:.3g}".replace("-", "−") for value in (scale.low, middle, scale.high))
+    return ("≤ " if scale.below else "") + low, centre, ("≥ " if scale.above else "") + high
+
+
+def _notes(values: NDArray[np.float64], scale: Scale) -> list[str]:
+    notes = [scale.note] if scale.note else []
+    if scale.bar and not np.isfinite(values).all():
+        notes.append("hatched: not shown to the model")
+    return notes
+
+
+def _lines(text: str, points: int, width: float) -> list[str]:
+    """Wrap a text to a width, a few lines at most; what the font lacks becomes a box."""
+    glyphs = _glyphs()
+    spaced = (" " if letter.isspace() else letter for letter in text)
+    known = "".join(letter if ord(letter) in glyphs else "□" for letter in spaced)
+    return textwrap.wrap(known, int(width / (points * LETTER)), max_lines=MOST_LINES, placeholder=" …")
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    return frozenset(font_manager.get_font(font_manager.findfont(FONT)).get_charmap())

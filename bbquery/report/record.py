@@ -1,0 +1,90 @@
+"""The record of a run: all that is needed to repeat and audit it, as JSON."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import platform
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from bbquery import codec, load
+from bbquery.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bbquery.explanation import Explanation, TargetMap
+
+PACKAGES = ("numpy", "pillow", "onnxruntime", "aiohttp")  # what decides pixels, answers and bytes
+
+
+def record(explanation: Explanation, command: Sequence[str], source: str, files: Mapping[str, str]) -> bytes:
+    """Return run.json. command: as typed. source: where the photo is from. files: what each written file is."""
+    identity = explanation.oracle.identity
+    plain = {
+        "run": explanation.run,
+        "status": "partial" if explanation.partial else "complete",
+        "stopped": None if explanation.error is None else str(explanation.error),
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": list(command),
+        "versions": versions(),
+        "image": {
+            "source": source,
+            "height": explanation.photo.shape[0],
+            "width": explanation.photo.shape[1],
+            "pixels": codec.image_digest(explanation.photo).hex(),
+        },
+        "oracle": {
+            "name": explanation.oracle.name,
+            "identity": dict(identity),
+            "fingerprint": codec.fingerprint(identity)[0],
+            "answers": explanation.oracle.answers,
+        },
+        "method": load.constructor(explanation.method),
+        "seed": explanation.seed,
+        "clean_answer": [{"label": label, "value": value} for label, value in explanation.top()],
+        "targets": [_target(m) for m in explanation.maps],
+        "budget": {
+            "name": explanation.budget.name,
+            "cap": asdict(explanation.budget.cap),
+            "posted": asdict(explanation.budget.posted),
+            "held": asdict(explanation.budget.held),
+        },
+        "queries": asdict(explanation.queries),
+        "unknown": [{"attempt": u.attempt, "opened": u.opened, "reason": u.reason} for u in explanation.unknown],
+        "cost": cost(explanation),
+        "seconds": {stage: round(seconds, 3) for stage, seconds in explanation.seconds.items()},
+        "files": dict(files),
+    }
+    return (json.dumps(plain, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what took part, by name."""
+    found = {"bbquery": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def cost(explanation: Explanation) -> dict[str, Any]:
+    """Return what the run's budget has posted, in words and numbers."""
+    if explanation.oracle.price.free:
+        return {"usd": "0", "note": "this oracle is free"}
+    return {"usd": None, "note": "this oracle states no price: only queries are counted"}
+
+
+def _target(m: TargetMap) -> dict[str, Any]:
+    return {
+        "target": m.target,
+        "unit": m.sent.unit,
+        "signed": m.sent.signed,
+        "rows": m.sent.rows,
+        "answered": m.sent.answered,
+        "stopped": m.stopped,
+    }

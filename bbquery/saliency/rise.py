@@ -1,0 +1,134 @@
+"""RISE (Petsiuk et al., "RISE: Randomized Input Sampling for Explanation of Black-box Models"), published and centred.
+
+Both forms ask for the photo behind random masks M and weigh the masks by their scores f, over the N answered rows.
+
+published   S = Σ fᵢ Mᵢ / (N p), as the authors' code computes it. It estimates the mean score where the pixel is
+            visible. For the score below that is b + p Σ a_c + (1 - p) Σ w_c a_c: the first two terms are the same in
+            every pixel, so its zero means nothing and the map is unsigned. Their noise, Σ Mᵢ being uneven, is what its
+            many queries are spent on.
+centred     S = Σ (fᵢ - f̄₋ᵢ) Mᵢ / (N p (1 - p)), with the mean of the other rows. This is the sample covariance of
+            score and mask over the variance of a cell. If a score adds up, f = b + Σ a_c m_c over the cells m of the
+            grid, its expectation is Σ w_c a_c with the bilinear weights w of the pixel: the cells' effects come back,
+            interpolated, positive for evidence for the target and negative for evidence against it.
+
+No mask is held, nor rendered again to be summed: enlarging is linear, so grids are summed by shift and enlarged once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from bbquery.errors import UnknownName
+from bbquery.perturb.checks import at_least_one, grey_level, proper_share
+from bbquery.perturb.masks import MaskedCopies, Upsampling
+from bbquery.plan import Ask, Stopped
+from bbquery.types import SaliencyMap, batches
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bbquery.plan import Plan
+    from bbquery.types import Domain, Image
+
+Form = Literal["centred", "published"]
+
+UNITS: dict[Form, str] = {
+    "centred": "score gained by revealing a cell",
+    "published": "mean score where the pixel is visible",
+}
+
+
+class MaskEvidence:
+    """Sums of masks and of scores times masks, as sums of their grids by shift; its size does not depend on the rows.
+
+    Scores are summed relative to the first one answered, so that a large constant costs no digits.
+    """
+
+    def __init__(self, upsampling: Upsampling) -> None:
+        self._upsampling = upsampling
+        shape = (*upsampling.cell, upsampling.cells, upsampling.cells)
+        self._grids, self._scored_grids = np.zeros(shape), np.zeros(shape)
+        self._sum_f = self._reference = 0.0
+        self.answered = 0
+
+    def add(self, grids: NDArray[np.bool_], shifts: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
+        """Add grids (n, cells, cells) cut at shifts (n, 2) with their scores (n,), all answered."""
+        if not len(scores):
+            return
+        if not self.answered:
+            self._reference = float(scores[0])
+        f = scores - self._reference
+        where = (shifts[:, 0], shifts[:, 1])
+        np.add.at(self._grids, where, grids)
+        np.add.at(self._scored_grids, where, f[:, None, None] * grids)
+        self._sum_f += float(f.sum())
+        self.answered += len(f)
+
+    def published(self, p: float) -> NDArray[np.float64]:
+        """Return Σ fᵢ Mᵢ / (N p), (H, W); 0 without an answer."""
+        weighted = self._scored_grids + self._reference * self._grids
+        return self._upsampling.superpose(weighted) / (max(self.answered, 1) * p)
+
+    def centred(self, p: float) -> NDArray[np.float64]:
+        """Return Σ (fᵢ - f̄₋ᵢ) Mᵢ / (N p (1 - p)), (H, W); 0 below two answers, which have no other rows' mean."""
+        if self.answered < 2:
+            return np.zeros(self._upsampling.size)
+        # fᵢ - f̄₋ᵢ is N / (N - 1) times fᵢ - f̄
+        weighted = self._scored_grids - self._sum_f / self.answered * self._grids
+        return self._upsampling.superpose(weighted) / ((self.answered - 1) * p * (1 - p))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rise:
+    """Explain a score by how it changes behind `queries` random masks.
+
+    form: "centred" (signed evidence, far fewer queries) or "published" (unsigned, for comparison with the paper).
+    cells: cells on each side of a mask's grid. p: the probability that a cell is visible. fill: the grey level
+    (0 to 255) of what is hidden; 127.0 is mid-grey. batch: how many masks are asked at once.
+
+    Raises:
+        UsageError: queries, cells or batch below 1, p not between 0 and 1, fill not a grey level, or an unknown form.
+    """
+
+    queries: int = 1000
+    form: Form = "centred"
+    cells: int = 7
+    p: float = 0.5
+    fill: float = 127.0
+    batch: int = 256
+
+    def __post_init__(self) -> None:
+        at_least_one("queries", self.queries)
+        if self.form not in get_args(Form):
+            raise UnknownName("form of RISE", self.form, get_args(Form))
+        at_least_one("cells", self.cells)
+        proper_share("p", self.p)
+        grey_level("fill", self.fill)
+        at_least_one("batch", self.batch)
+
+    def plan(self, x: Image, domain: Domain, seed: int) -> Plan[SaliencyMap]:
+        """Ask for x (H, W, 3) behind masks; return the map, in score (see `UNITS`)."""
+        upsampling = Upsampling((x.shape[0], x.shape[1]), self.cells)
+        evidence = MaskEvidence(upsampling)
+        for step, rows in enumerate(batches(self.queries, self.batch)):
+            masked = MaskedCopies(x, upsampling, domain, p=self.p, fill=self.fill, rows=rows, key=(seed, step))
+            try:
+                scores = yield Ask(masked)
+            except Stopped as stop:
+                _add(evidence, masked, stop.scores.value)  # every paid answer counts
+                break
+            _add(evidence, masked, scores.value)
+        return self._map(evidence)
+
+    def _map(self, evidence: MaskEvidence) -> SaliencyMap:
+        signed = self.form == "centred"
+        values = evidence.centred(self.p) if signed else evidence.published(self.p)
+        return SaliencyMap(values, signed=signed, unit=UNITS[self.form], rows=self.queries, answered=evidence.answered)
+
+
+def _add(evidence: MaskEvidence, masked: MaskedCopies, scores: NDArray[np.float64]) -> None:
+    answered = np.flatnonzero(~np.isnan(scores))
+    evidence.add(*masked.drawn(answered.tolist()), scores[answered])

@@ -1,0 +1,238 @@
+"""The records that cross the seam between algorithms and oracles: images, answers, scores, units of cost."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+
+from bbquery.errors import UnknownName
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+Image: TypeAlias = "NDArray[Any]"
+"""(H, W, 3) RGB in grey levels 0 to 255: uint8 for anything that travels, floating for in-process functions."""
+
+
+class Images(Protocol):
+    """A sequence of images, rendered when indexed: an (n, H, W, 3) array, or a lazy one that holds no pixels.
+
+    Indexing must be pure and safe from several threads: the same row gives the same pixels, whenever asked.
+    """
+
+    def __len__(self) -> int:
+        """How many rows."""
+
+    def __getitem__(self, row: int, /) -> Image:
+        """Row `row`, exactly as it will be sent."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The pixels an oracle takes. Algorithms send `realise(x + z)` and use what was realised, not what they meant.
+
+    dtype: "uint8" (rounded half to even, clipped to 0 to 255) or "float64" (neither rounded nor clipped).
+    """
+
+    dtype: Literal["uint8", "float64"]
+
+    def realise(self, pixels: NDArray[Any]) -> Image:
+        """Return the nearest pixels of this domain to `pixels`, any shape, in grey levels."""
+        if self.dtype == "float64":
+            return np.asarray(pixels, dtype=np.float64)
+        nearest: Image = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+        return nearest
+
+
+UINT8 = Domain("uint8")
+FLOAT = Domain("float64")
+
+AnswerKind: TypeAlias = Literal["probabilities", "scores", "labels", "text"]
+
+
+@dataclass(frozen=True, eq=False)
+class Vector:
+    """One number per class, in the order of the oracle's classes: float64 (k,). Probabilities, or any real scores."""
+
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Label:
+    """A label and, where the oracle gives one, its score."""
+
+    name: str
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A list of labels, best first; a hard-label oracle gives exactly one."""
+
+    labels: tuple[Label, ...]
+
+
+@dataclass(frozen=True)
+class Text:
+    """Free text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class NoAnswer:
+    """The oracle answered, and was paid, but refused or filtered the question."""
+
+    reason: str
+
+
+Answer: TypeAlias = Vector | Labels | Text | NoAnswer
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The closed set of classes of an oracle, in the order of its vectors.
+
+    names: for each class its names, the first of which is shown; names repeat across classes.
+    keys: for each class a key that does not repeat (a WordNet ID, say); empty where there is none.
+    """
+
+    names: tuple[tuple[str, ...], ...]
+    keys: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """How many classes."""
+        return len(self.names)
+
+    def show(self, index: int) -> str:
+        """Return the name of class `index` for people."""
+        return self.names[index][0]
+
+    def find(self, label: str) -> int:
+        """Return the index of the class with this index, key or name (case does not matter).
+
+        Raises:
+            UnknownName: no class has it, or several have it and none has a better claim.
+        """
+        wanted = label.strip().lower()
+        if wanted.isdecimal() and int(wanted) < len(self):
+            return int(wanted)
+        if wanted in self._by_key:
+            return self._by_key[wanted]
+        found = self._by_name.get(wanted, ())
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UnknownName("label (several classes have this name)", label, [self._unique(i) for i in found])
+        raise UnknownName("label", label, self._by_name)
+
+    def _unique(self, index: int) -> str:
+        return self.keys[index] if self.keys else str(index)
+
+    @property
+    def _by_key(self) -> dict[str, int]:
+        return {key.lower(): i for i, key in enumerate(self.keys)}
+
+    @property
+    def _by_name(self) -> dict[str, tuple[int, ...]]:
+        found: dict[str, tuple[int, ...]] = {}
+        for i, names in enumerate(self.names):
+            for name in {n.lower() for n in names}:
+                found[name] = (*found.get(name, ()), i)
+        return found
+
+
+class Decision(enum.IntEnum):
+    """Whether an answer meets a score's criterion. No answer is UNDECIDED: neither met nor failed."""
+
+    NOT_MET = 0
+    MET = 1
+    UNDECIDED = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """One decision and one value a row, as an algorithm receives them. All arrays are (n,).
+
+    decision: int8 codes of `Decision`; over repeats the majority of those decided, a tie is UNDECIDED.
+    value: float64, over repeats their mean; NaN where there is no answer.
+    spread: float64, standard deviation of the value over repeats; NaN below two answers.
+    answers: int64, how many repeats were answered.
+    """
+
+    decision: NDArray[np.int8]
+    value: NDArray[np.float64]
+    spread: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    answers: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def __post_init__(self) -> None:
+        n = len(self.value)
+        if len(self.spread) != n:
+            object.__setattr__(self, "spread", np.full(n, np.nan))
+        if len(self.answers) != n:
+            object.__setattr__(self, "answers", (~np.isnan(self.value)).astype(np.int64))
+
+    @classmethod
+    def blank(cls, n: int) -> Scores:
+        """Return n rows without an answer."""
+        return cls(np.full(n, Decision.UNDECIDED, dtype=np.int8), np.full(n, np.nan))
+
+    def __len__(self) -> int:
+        """How many rows."""
+        return len(self.value)
+
+    def rows(self, start: int, stop: int) -> Scores:
+        """Return rows start to stop."""
+        part = slice(start, stop)
+        return Scores(self.decision[part], self.value[part], self.spread[part], self.answers[part])
+
+    @property
+    def met(self) -> NDArray[np.bool_]:
+        """Where the criterion is met."""
+        return np.equal(self.decision, Decision.MET)
+
+    @property
+    def undecided(self) -> NDArray[np.bool_]:
+        """Where there is no decision: refused, filtered, tied or never asked."""
+        return np.equal(self.decision, Decision.UNDECIDED)
+
+
+@dataclass(frozen=True)
+class Units:
+    """An amount of each thing a budget counts, in integers. 10**12 picodollars are a dollar."""
+
+    queries: int = 0
+    tokens: int = 0
+    picodollars: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class SaliencyMap:
+    """What an algorithm found, in the coordinates of the pixels that were sent.
+
+    values: float64 (H, W). signed: whether its negative side is evidence against the target; an unsigned map ranks
+    evidence for and against alike. unit: what a value means. rows: how many rows the algorithm asked for;
+    answered and refused: how many of them were answered, and how many got no answer.
+    """
+
+    values: NDArray[np.float64]
+    signed: bool
+    unit: str
+    rows: int
+    answered: int
+
+    @property
+    def partial(self) -> bool:
+        """Whether it rests on fewer answers than its algorithm asked for."""
+        return self.answered < self.rows
+
+
+def batches(total: int, size: int) -> Sequence[int]:
+    """Split `total` rows into batches of `size`, the last one smaller."""
+    whole, rest = divmod(total, size)
+    return [size] * whole + ([rest] if rest else [])

@@ -1,0 +1,159 @@
+"""Any Python function as an oracle: the shortest way to explain a model of your own, and the fake in our tests."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from bbquery.errors import MalformedAnswer, OracleError, Rejected, UsageError
+from bbquery.oracle import Capabilities, Limits, Price, View
+from bbquery.types import Answer, AnswerKind, Classes, Domain, Image, Label, Labels, NoAnswer, Text, Vector
+
+if TYPE_CHECKING:
+    from bbquery.oracle import Oracle
+
+
+def connect(
+    call: Callable[..., Any] | str,
+    *,
+    answers: AnswerKind = "probabilities",
+    takes: Literal["image", "batch"] = "image",
+    pixels: Literal["uint8", "float64"] = "uint8",
+    height: int | None = None,
+    width: int | None = None,
+    crop: float | None = None,
+    classes: str | Sequence[str] | None = None,
+    version: str | None = None,
+    largest_batch: int | None = None,
+    concurrency: int = 1,
+    price: Price | None = None,
+) -> Oracle:
+    """Wrap `call`, a function or its path `package.module.function`, which may be asynchronous.
+
+    It takes one image (H, W, 3), or with takes="batch" several (n, H, W, 3), in grey levels 0 to 255 (uint8, or
+    float64, which is neither rounded nor clipped), and returns for each image, as `answers` says:
+
+    - "probabilities" or "scores": one number for each class.
+    - "labels": a label, or a list of labels or of (label, score) pairs, best first.
+    - "text": a string.
+
+    None stands for a refusal to answer. height and width: what an image is resized to first; None leaves the photo's
+    size. crop: the central share of the shorter side that is sent. classes: names in the order of the numbers,
+    separated by "|" in a string. version: names the state of the function; answers are kept for later runs only
+    where it is given, since a function may change unseen. largest_batch: with takes="batch", 16 by default.
+    concurrency: calls at once; leave it at 1 unless the function is safe from several threads. price: free unless
+    given; give one where the function pays for something.
+
+    Raises:
+        UsageError: the function cannot be imported or called, or options contradict each other.
+    """
+    function = _imported(call) if isinstance(call, str) else call
+    if not callable(function):
+        raise UsageError(f"{call!r} is not a function")
+    if (height is None) != (width is None):
+        raise UsageError("give height and width, or neither")
+    if largest_batch is not None and takes == "image":
+        raise UsageError("largest_batch needs a function that takes a batch: say takes=batch")
+    names = classes.split("|") if isinstance(classes, str) else classes
+    name = getattr(function, "__qualname__", type(function).__name__)
+    capabilities = Capabilities(
+        name=name,
+        answers=answers,
+        identity={
+            "oracle": "function",
+            "function": f"{getattr(function, '__module__', '')}.{name}",
+            "version": version or f"unnamed {uuid.uuid4().hex}",
+        },
+        classes=Classes(tuple((n,) for n in names)) if names else None,
+        domain=Domain(pixels),
+        view=View(size=None if height is None or width is None else (height, width), crop=crop),
+        limits=Limits(largest_batch=largest_batch or (16 if takes == "batch" else 1), concurrency=concurrency),
+        price=price or Price(free=True),
+    )
+    return FunctionOracle(function, takes, capabilities)
+
+
+class FunctionOracle:
+    """A Python function behind the protocol; synchronous ones run on threads of their own."""
+
+    def __init__(self, call: Callable[..., Any], takes: Literal["image", "batch"], capabilities: Capabilities) -> None:
+        self._call, self._takes = call, takes
+        self.capabilities = capabilities
+        self._threads = ThreadPoolExecutor(capabilities.limits.concurrency, thread_name_prefix="bbquery-function")
+
+    def encode(self, image: Image) -> Image:
+        """Return the image: nothing travels."""
+        return image
+
+    async def answer(self, payloads: Sequence[Image]) -> Sequence[Answer | OracleError]:
+        """Call the function once. What it raises is an error of the oracle; an `OracleError` passes as it is."""
+        try:
+            returned = await self._returned(np.stack(payloads) if self._takes == "batch" else payloads[0])
+        except OracleError:
+            raise
+        except Exception as error:
+            raise Rejected(
+                f"the function raised {type(error).__name__}: {error}", oracle=self.capabilities.name
+            ) from error
+        rows = list(returned) if self._takes == "batch" else [returned]
+        return [self._read(row) for row in rows]
+
+    async def aclose(self) -> None:
+        """Release the threads."""
+        self._threads.shutdown(wait=True)
+
+    async def _returned(self, argument: Image) -> Any:
+        if inspect.iscoroutinefunction(self._call):
+            return await self._call(argument)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._call, argument)
+
+    def _read(self, row: Any) -> Answer | OracleError:
+        if row is None:
+            return NoAnswer("the function returned None")
+        if isinstance(row, OracleError):
+            return row
+        try:
+            return _READERS[self.capabilities.answers](row)
+        except (TypeError, ValueError) as error:
+            promised = self.capabilities.answers
+            return MalformedAnswer(f"promised {promised}, returned {row!r:.80}: {error}", oracle=self.capabilities.name)
+
+
+def _vector(row: Any) -> Vector:
+    return Vector(np.asarray(row, dtype=np.float64))
+
+
+def _labels(row: Any) -> Labels:
+    rows: Iterable[Any] = [row] if isinstance(row, str) else row
+    return Labels(tuple(Label(r) if isinstance(r, str) else Label(str(r[0]), float(r[1])) for r in rows))
+
+
+def _text(row: Any) -> Text:
+    if not isinstance(row, str):
+        raise TypeError("not a string")
+    return Text(row)
+
+
+_READERS: dict[AnswerKind, Callable[[Any], Answer]] = {
+    "probabilities": _vector,
+    "scores": _vector,
+    "labels": _labels,
+    "text": _text,
+}
+
+
+def _imported(path: str) -> Callable[..., Any]:
+    module, _, name = path.rpartition(".")
+    try:
+        found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        advice = "write package.module.function, and run where Python can import it"
+        raise UsageError(f"cannot import the function {path!r} ({error}): {advice}") from error
+    return found

@@ -1,0 +1,335 @@
+"""The ledger's rules, on a real file."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bbquery.errors import BudgetExhausted, StorageFailed, UsageError
+from bbquery.ledger.records import Answered, Busy, Cap, Granted, Request, Settlement
+from bbquery.ledger.sqlite import Ledger, open_ledger
+from bbquery.types import Text, Units
+from tests.support import guard_caps, question
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+async def reserve_one(ledger: Ledger, budget: int, number: int, hold: Units | None = None, *, free: bool = False) -> object:
+    request = Request(question(number), budget, hold or Units(queries=1), free)
+    (result,) = await ledger.reserve([request])
+    return result
+
+
+async def granted(ledger: Ledger, budget: int, number: int, *, free: bool = False) -> int:
+    result = await reserve_one(ledger, budget, number, free=free)
+    assert isinstance(result, Granted)
+    return result.attempt
+
+
+async def test_a_hold_counts_in_every_budget_above(ledger: Ledger) -> None:
+    """Reserving in a run's budget holds in its project's too."""
+    project = ledger.open_budget("project", Cap(queries=10))
+    run = ledger.open_budget("run", Cap(queries=5), project)
+
+    await granted(ledger, run, 1)
+
+    assert (ledger.budget(run).held, ledger.budget(project).held) == (Units(queries=1), Units(queries=1))
+
+
+async def test_the_tightest_budget_refuses_and_nothing_is_held_anywhere(ledger: Ledger) -> None:
+    """A refusal by the project names the project and leaves the run's budget as it was."""
+    project = ledger.open_budget("project", Cap(queries=1))
+    run = ledger.open_budget("run", Cap(queries=5), project)
+    await granted(ledger, run, 1)
+
+    refusal = await reserve_one(ledger, run, 2)
+
+    assert isinstance(refusal, BudgetExhausted)
+    assert (refusal.budget, refusal.unit, refusal.remaining, refusal.needed) == ("project", "queries", 0, 1)
+    assert ledger.budget(run).held == Units(queries=1)
+
+
+@pytest.mark.parametrize("unit", ["queries", "tokens", "picodollars"])
+async def test_every_unit_has_its_own_cap(ledger: Ledger, unit: str) -> None:
+    """A hold that fits in all units but one is refused for that one."""
+    budget = ledger.open_budget("b", Cap(**{unit: 9}))
+    hold = Units(**{"queries": 1, unit: 10})
+
+    refusal = await reserve_one(ledger, budget, 1, hold)
+
+    assert isinstance(refusal, BudgetExhausted)
+    assert (refusal.unit, refusal.remaining, refusal.needed, refusal.cap) == (unit, 9, 10, 9)
+
+
+async def test_posting_releases_the_hold_and_stores_the_answer(ledger: Ledger) -> None:
+    """One settlement moves held to posted and makes the answer findable."""
+    ledger.remember_oracle("fingerprint", "{}")
+    budget = ledger.open_budget("b", Cap(queries=5))
+    attempt = await granted(ledger, budget, 1)
+
+    await ledger.settle([Settlement(attempt, "posted", Units(queries=1), question=question(1), answer=Text("a cat"))])
+
+    state = ledger.budget(budget)
+    assert (state.posted, state.held) == (Units(queries=1), Units())
+    assert ledger.find(question(1).key) == Text("a cat")
+
+
+async def test_voiding_gives_the_budget_back(ledger: Ledger) -> None:
+    """A provably unbilled attempt leaves no trace in the budget."""
+    budget = ledger.open_budget("b", Cap(queries=1))
+    attempt = await granted(ledger, budget, 1)
+
+    await ledger.settle([Settlement(attempt, "voided", reason="429")])
+
+    assert (ledger.budget(budget).posted, ledger.budget(budget).held) == (Units(), Units())
+
+
+async def test_an_unknown_keeps_its_hold_and_is_listed(ledger: Ledger) -> None:
+    """An attempt that may have been billed stays held, with its reason, until somebody settles it."""
+    budget = ledger.open_budget("b", Cap(queries=1))
+    attempt = await granted(ledger, budget, 1)
+
+    await ledger.settle([Settlement(attempt, "unknown", reason="timed out")])
+
+    assert ledger.budget(budget).held == Units(queries=1)
+    assert [(u.attempt, u.key, u.reason) for u in ledger.unknowns(budget)] == [(attempt, question(1).key, "timed out")]
+
+
+async def test_a_free_oracle_voids_its_unknowns(ledger: Ledger) -> None:
+    """Where nothing is ever paid, a lost answer costs no budget."""
+    budget = ledger.open_budget("b", Cap(queries=1))
+    attempt = await granted(ledger, budget, 1, free=True)
+
+    await ledger.settle([Settlement(attempt, "unknown", reason="crashed")])
+
+    assert ledger.budget(budget).held == Units()
+    assert ledger.unknowns(budget) == []
+
+
+async def test_a_cost_above_the_hold_is_recorded_as_it_is(ledger: Ledger) -> None:
+    """The truth is recorded even where it passes the cap, and nothing more is granted then."""
+    budget = ledger.open_budget("b", Cap(tokens=10))
+    result = await reserve_one(ledger, budget, 1, Units(tokens=10))
+    assert isinstance(result, Granted)
+
+    await ledger.settle([Settlement(result.attempt, "posted", Units(tokens=12))])
+
+    assert ledger.budget(budget).posted == Units(tokens=12)
+    assert isinstance(await reserve_one(ledger, budget, 2, Units(tokens=1)), BudgetExhausted)
+
+
+async def test_an_attempt_is_settled_once(ledger: Ledger) -> None:
+    """Settling twice is refused and changes nothing."""
+    budget = ledger.open_budget("b", Cap(queries=5))
+    attempt = await granted(ledger, budget, 1)
+    await ledger.settle([Settlement(attempt, "posted", Units(queries=1))])
+
+    with pytest.raises(UsageError, match="settled once"):
+        await ledger.settle([Settlement(attempt, "posted", Units(queries=1))])
+
+    assert ledger.budget(budget).posted == Units(queries=1)
+
+
+async def test_an_equal_question_in_flight_is_busy_and_then_answered(ledger: Ledger, tmp_path: Path) -> None:
+    """Two processes pay once: the second is told to wait, and finds the answer afterwards."""
+    ledger.remember_oracle("fingerprint", "{}")
+    budget = ledger.open_budget("b", Cap(queries=5))
+    attempt = await granted(ledger, budget, 1)
+    with Ledger(tmp_path / "ledger.sqlite3") as other:
+        during = await reserve_one(other, budget, 1)
+        busy = other.in_flight(question(1).key)
+        await ledger.settle([Settlement(attempt, "posted", Units(queries=1), question=question(1), answer=Text("once"))])
+        after = await reserve_one(other, budget, 1)
+
+    assert isinstance(during, Busy)
+    assert busy
+    assert after == Answered(Text("once"))
+    assert ledger.budget(budget).posted == Units(queries=1)
+
+
+async def test_a_live_owner_is_not_buried_and_a_dead_one_is(tmp_path: Path) -> None:
+    """Opening the ledger leaves open attempts of the living alone and makes those of the dead unknown."""
+    path = tmp_path / "l.sqlite3"
+    first = Ledger(path)
+    budget = first.open_budget("b", Cap(queries=5))
+    await granted(first, budget, 1)
+    with Ledger(path) as second:
+        while_alive = second.unknowns(budget)
+    first.close()
+    with Ledger(path) as third:
+        after_death = third.unknowns(budget)
+        state = third.budget(budget)
+
+    assert while_alive == []
+    assert [u.key for u in after_death] == [question(1).key]
+    assert state.held == Units(queries=1)
+
+
+def test_resuming_a_budget_keeps_what_was_spent_and_takes_the_new_cap(ledger: Ledger) -> None:
+    """Opening a budget again changes its cap only."""
+    first = ledger.open_budget("b", Cap(queries=5))
+    again = ledger.open_budget("b", Cap(queries=7, tokens=3))
+
+    assert again == first
+    assert ledger.budget(first).cap == Cap(queries=7, tokens=3)
+
+
+async def test_a_cap_cannot_fall_below_what_is_spent(ledger: Ledger) -> None:
+    """Lowering a cap under what is posted and held means that no more is sent, never a broken invariant."""
+    budget = ledger.open_budget("b", Cap(queries=5))
+    for n in range(3):
+        await granted(ledger, budget, n)
+
+    ledger.open_budget("b", Cap(queries=1))
+
+    assert ledger.budget(budget).cap == Cap(queries=3)
+    assert isinstance(await reserve_one(ledger, budget, 9), BudgetExhausted)
+
+
+def test_a_budget_cannot_move(ledger: Ledger) -> None:
+    """A budget that lies inside one cannot be opened inside another."""
+    project = ledger.open_budget("project", Cap())
+    ledger.open_budget("run", Cap(queries=1), project)
+
+    with pytest.raises(UsageError, match="already lies inside"):
+        ledger.open_budget("run", Cap(queries=1))
+
+
+@pytest.mark.parametrize("cap", [0, -1])
+def test_a_budget_that_allows_nothing_is_a_usage_error(cap: int) -> None:
+    """Zero and negative caps are refused by name."""
+    with pytest.raises(UsageError, match=f"{cap} queries"):
+        Cap(queries=cap)
+
+
+def test_an_unknown_budget_is_a_usage_error(ledger: Ledger) -> None:
+    """Asking for a budget that does not exist says so."""
+    with pytest.raises(UsageError, match="no budget"):
+        ledger.budget(99)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    caps=st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    steps=st.lists(
+        st.tuples(st.integers(0, 20), st.sampled_from(["posted", "voided", "unknown", "open"]), st.booleans()), max_size=40
+    ),
+)
+async def test_posted_and_held_never_pass_any_cap(
+    caps: tuple[int, int], steps: list[tuple[int, str, bool]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whatever is reserved and however it is settled, at every statement posted + held <= cap in every budget."""
+    path = tmp_path_factory.mktemp("ledger") / "l.sqlite3"
+    with Ledger(path) as ledger:
+        guard_caps(path)
+        project = ledger.open_budget("project", Cap(queries=caps[0]))
+        run = ledger.open_budget("run", Cap(queries=caps[1]), project)
+        outcomes = dict.fromkeys(("posted", "voided", "unknown", "open"), 0)
+        for n, (number, outcome, free) in enumerate(steps):
+            result = await reserve_one(ledger, run, 100 * n + number, free=free)
+            if not isinstance(result, Granted):
+                assert isinstance(result, BudgetExhausted)
+                continue
+            outcomes["voided" if free and outcome == "unknown" else outcome] += 1
+            if outcome != "open":
+                cost = Units(queries=1) if outcome == "posted" else Units()
+                await ledger.settle([Settlement(result.attempt, outcome, cost)])  # type: ignore[arg-type] # sampled from the outcomes
+        state = ledger.budget(run)
+
+    assert state.posted.queries == outcomes["posted"]
+    assert state.held.queries == outcomes["unknown"] + outcomes["open"]
+    assert state.posted.queries + state.held.queries <= min(caps)
+
+
+# --- the file ---
+
+
+def test_work_that_fails_is_undone_alone(ledger: Ledger) -> None:
+    """In a group commit, one failing piece of work does not take its neighbours with it."""
+    database = ledger._database
+    barrier = threading.Event()
+    database.write(lambda _: barrier.wait(5))  # so that the next three share a commit
+    good = [database.write(lambda c, n=n: c.execute("INSERT INTO budget (name) VALUES (?)", (n,))) for n in ("a", "b")]
+    bad = database.write(lambda c: c.execute("INSERT INTO budget (name) VALUES ('a')"))
+    barrier.set()
+
+    with pytest.raises(sqlite3.IntegrityError):
+        bad.result(5)
+    assert [g.result(5) is not None for g in good] == [True, True]
+    assert database.read(lambda c: c.execute("SELECT count(*) FROM budget").fetchone()) == (2,)
+
+
+def test_cancelled_work_is_not_done(ledger: Ledger) -> None:
+    """Work cancelled while it waits leaves no trace, and the writer lives on."""
+    database = ledger._database
+    barrier = threading.Event()
+    database.write(lambda _: barrier.wait(5))
+    cancelled = database.write(lambda c: c.execute("INSERT INTO budget (name) VALUES ('x')"))
+    assert cancelled.cancel()
+    barrier.set()
+
+    assert database.write(lambda c: c.execute("SELECT count(*) FROM budget").fetchone()).result(5) == (0,)
+
+
+def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path) -> None:
+    """A damaged file gives a clear error that names it."""
+    path = tmp_path / "broken.sqlite3"
+    path.write_bytes(b"not a database at all, but long enough to have a header" * 20)
+
+    with pytest.raises(StorageFailed, match=r"broken\.sqlite3"):
+        Ledger(path)
+
+
+def test_a_ledger_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    """A file written by a newer bbquery is left alone."""
+    path = tmp_path / "l.sqlite3"
+    Ledger(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 999")
+    connection.close()
+
+    with pytest.raises(StorageFailed, match="newer"):
+        Ledger(path)
+
+
+def test_a_closed_ledger_takes_no_more(ledger: Ledger) -> None:
+    """Writing after closing is an error, and closing twice is not."""
+    ledger.close()
+    ledger._database.close()
+
+    with pytest.raises(StorageFailed, match="closed"):
+        ledger.open_budget("b", Cap())
+
+
+def test_a_failed_commit_reaches_everyone_who_waits(ledger: Ledger) -> None:
+    """When the disk fails, nobody is told that work was done."""
+    ledger._database._connection.close()
+
+    with pytest.raises(StorageFailed, match="cannot be used"):
+        ledger.open_budget("b", Cap())
+
+
+def test_a_ledger_that_is_lent_stays_open(ledger: Ledger) -> None:
+    """`open_ledger` closes only what it opened itself."""
+    with open_ledger(ledger) as lent:
+        assert lent is ledger
+    with open_ledger(None) as own:
+        own.open_budget("b", Cap())
+
+    assert ledger.open_budget("b", Cap())
+    with pytest.raises(StorageFailed):
+        own.open_budget("b", Cap())
+
+
+def test_an_unwritable_folder_is_a_clear_error(tmp_path: Path) -> None:
+    """A ledger that cannot be made says where it was to be."""
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(StorageFailed, match="file"):
+        Ledger(tmp_path / "file" / "l.sqlite3")

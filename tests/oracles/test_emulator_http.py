@@ -1,0 +1,456 @@
+"""The emulator: its protocol as any client sees it, its faults and its bill."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import socket
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image as Pillow
+
+import oracles.http
+from bbquery.errors import (
+    MalformedAnswer,
+    OracleError,
+    OutcomeUnknown,
+    RateLimited,
+    Rejected,
+    Unreachable,
+    UsageError,
+)
+from bbquery.types import NoAnswer, Vector
+from oracles.emulators.http import Bill, Faults, HttpEmulator, serve
+from tests.oracles.http_helpers import Fake, base64_png, photos, share_of_colours
+
+if TYPE_CHECKING:
+    from bbquery.oracle import Oracle
+    from bbquery.types import Answer
+
+OUTCOMES = {"rate_limited": RateLimited, "server_error": OutcomeUnknown, "dropped": OutcomeUnknown}
+OUTCOMES |= {"truncated": OutcomeUnknown, "answered": Vector}
+
+
+async def post(url: str, images: Any, **options: Any) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Ask as a client of the documentation would; return status, content and headers."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{url}/v1/answer", **({"json": {"images": images}} | options)) as response,
+    ):
+        content = await response.json(content_type=None) if response.content_type == "application/json" else {}
+        return response.status, content, dict(response.headers)
+
+
+async def get(url: str, path: str) -> dict[str, Any]:
+    async with aiohttp.ClientSession() as session, session.get(url + path) as response:
+        content: dict[str, Any] = await response.json()
+        return content
+
+
+async def attempt(oracle: Oracle, images: int = 1) -> object:
+    """Return the first answer of one attempt, or what it raised."""
+    try:
+        return (await oracle.answer([oracle.encode(image) for image in photos(images)]))[0]
+    except OracleError as error:
+        return error
+
+
+async def attempts(emulator: HttpEmulator, count: int, images: int = 1) -> list[object]:
+    async with emulator.running() as url:
+        oracle = await oracles.http.connect(url=url)
+        found = [await attempt(oracle, images) for _ in range(count)]
+        await oracle.aclose()
+    return found
+
+
+# --- the protocol ---
+
+
+async def test_a_plain_client_is_answered() -> None:
+    """The protocol needs nothing of this package on the client's side."""
+    images = photos(2)
+    async with HttpEmulator(Fake()).running() as url:
+        status, content, _ = await post(url, [base64_png(image) for image in images])
+
+    assert status == 200
+    assert content == {"answers": [{"probabilities": share_of_colours(image).values.tolist()} for image in images]}
+
+
+async def test_the_model_is_described_in_plain_json() -> None:
+    """GET /v1/model holds the wrapped oracle's own capabilities."""
+    async with HttpEmulator(Fake()).running() as url:
+        model = await get(url, "/v1/model")
+
+    assert model == {
+        "name": "colours",
+        "identity": {"weights": "softmax", "version": 3, "temperature": 1.5, "prompt": None},
+        "answers": "probabilities",
+        "classes": {"names": [["red", "scarlet"], ["green"], ["blue"]], "keys": ["r", "g", "b"]},
+        "size": [8, 8],
+        "crop": 0.875,
+        "largest_batch": 4,
+        "concurrency": 2,
+    }
+
+
+def png(mode: str) -> str:
+    file = io.BytesIO()
+    Pillow.new(mode, (8, 8)).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ({"json": {"images": ["%%%"]}}, "image 0: not a base64 PNG"),
+        ({"json": {"images": [base64.b64encode(b"GIF89a").decode()]}}, "image 0: not a base64 PNG"),
+        ({"json": {"images": [png("RGB"), png("RGB")[:60]]}}, "image 1: not a base64 PNG"),
+        ({"json": {"images": [png("RGBA")]}}, "image 0: a PNG of mode RGBA"),
+        ({"json": {"images": [base64_png(np.zeros((9, 8, 3), np.uint8))]}}, "image 0 is (9, 8)"),
+        ({"json": {"images": []}}, "at least one image"),
+        ({"json": {"images": [5]}}, "at least one image"),
+        ({"json": {"images": [png("RGB")] * 5}}, "5 images in a request; at most 4"),
+        ({"json": []}, "must be an object"),
+        ({"data": b"{", "headers": {"Content-Type": "application/json"}}, "not JSON"),
+    ],
+)
+async def test_a_wrong_request_is_told_why_and_not_billed(body: dict[str, Any], fault: str) -> None:
+    """400 names what is wrong; the model is not asked."""
+    emulator = HttpEmulator(Fake())
+    async with emulator.running() as url:
+        status, content, _ = await post(url, None, **({"json": None} | body))
+
+    assert status == 400
+    assert fault in content["error"]
+    assert (emulator.bill.rejected, emulator.bill.images_answered) == (1, 0)
+
+
+async def test_images_of_any_size_reach_a_model_without_one() -> None:
+    """A model that takes every size is sent every size."""
+    async with HttpEmulator(Fake(size=None)).running() as url:
+        status, _, _ = await post(url, [base64_png(np.zeros((3, 5, 3), np.uint8))])
+
+    assert status == 200
+
+
+async def test_a_body_that_is_too_large_is_told_413() -> None:
+    """A request above the cap is rejected, and the client hears it."""
+    emulator = HttpEmulator(Fake(), largest_body=200)
+    async with emulator.running() as url:
+        oracle = await oracles.http.connect(url=url)
+        error = await attempt(oracle)
+        await oracle.aclose()
+
+    assert isinstance(error, Rejected)
+    assert "413" in str(error)
+    assert emulator.bill == Bill(requests=1, rejected=1)
+
+
+async def test_only_json_is_taken() -> None:
+    """A page in a browser cannot make a paid request: without preflight it can only send plain text or forms."""
+    async with HttpEmulator(Fake()).running() as url:
+        status, _, _ = await post(url, None, json=None, data=b'{"images": []}', headers={"Content-Type": "text/plain"})
+
+    assert status == 415
+
+
+async def test_other_methods_and_paths_are_rejected() -> None:
+    """405 and 404 count as rejected."""
+    emulator = HttpEmulator(Fake())
+    async with emulator.running() as url, aiohttp.ClientSession() as session:
+        statuses = [(await session.get(f"{url}{path}")).status for path in ("/v1/answer", "/v2/model")]
+
+    assert statuses == [405, 404]
+    assert emulator.bill.rejected == 2
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "count"),
+    [
+        (RateLimited("slow", retry_after=2.5), 429, "rate_limited"),
+        (RateLimited("slow"), 429, "rate_limited"),
+        (Rejected("no"), 422, "rejected"),
+        (UsageError("no"), 400, "rejected"),
+        (OutcomeUnknown("lost"), 502, "server_errors"),
+        (Unreachable("gone"), 502, "server_errors"),
+        (MalformedAnswer("junk"), 502, "server_errors"),
+    ],
+)
+async def test_a_failing_model_fails_as_honestly_here(raised: Exception, status: int, count: str) -> None:
+    """What the wrapped oracle raises is told in HTTP's terms, and a doubt about billing stays a doubt."""
+
+    def fail(_: object) -> Vector:
+        raise raised
+
+    emulator = HttpEmulator(Fake(fail))
+    async with emulator.running() as url:
+        told, content, headers = await post(url, [png("RGB")])
+
+    assert told == status
+    assert str(raised) in content["error"]
+    assert headers.get("Retry-After") == ("3" if getattr(raised, "retry_after", None) else None)
+    assert vars(emulator.bill)[count] == 1
+
+
+async def test_a_broken_model_is_told_500_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    """A bug in the model is the server's failure: logged with its traceback, and not told to the client."""
+
+    def fail(_: object) -> Vector:
+        raise ZeroDivisionError("inner workings")
+
+    emulator = HttpEmulator(Fake(fail))
+    async with emulator.running() as url:
+        status, content, _ = await post(url, [png("RGB")])
+
+    assert status == 500
+    assert "inner workings" not in str(content)
+    assert "inner workings" in caplog.text
+    assert emulator.bill == Bill(requests=1, images_received=1, server_errors=1)
+
+
+# --- the bill ---
+
+
+async def test_the_bill_counts_requests_and_images() -> None:
+    """Each request and each answered image is counted, refusals too, failures alone not; anyone may read it."""
+    three: list[Answer | OracleError] = [share_of_colours(photos(1)[0]), NoAnswer("no"), OutcomeUnknown("lost")]
+    replies = iter(three)
+    emulator = HttpEmulator(Fake(lambda _: next(replies)))
+    async with emulator.running() as url:
+        await post(url, [png("RGB")] * 3)
+        bill = await get(url, "/v1/bill")
+
+    assert emulator.bill == Bill(requests=1, images_received=3, images_answered=2)
+    assert bill == vars(emulator.bill)
+
+
+async def test_an_answer_that_comes_too_late_is_billed() -> None:
+    """A client that has stopped waiting has still had its images answered."""
+    late, answered = asyncio.Event(), asyncio.Event()
+
+    async def sleep(_: float) -> None:
+        await late.wait()
+
+    def reply(image: Any) -> Vector:
+        answered.set()
+        return share_of_colours(image)
+
+    emulator = HttpEmulator(Fake(reply), Faults(latency=1), sleep=sleep)
+    async with emulator.running() as url:
+        oracle = await oracles.http.connect(url=url, timeout=0.1)
+        outcome = await attempt(oracle)
+        await oracle.aclose()
+        late.set()
+        await answered.wait()
+
+    assert isinstance(outcome, OutcomeUnknown)
+    assert emulator.bill.images_answered == 1
+
+
+@pytest.mark.parametrize("fault", ["rate_limited", "server_error", "dropped", "truncated"])
+async def test_each_fault_reaches_the_client_and_the_bill(fault: str) -> None:
+    """The client sees the fault for what it is, and the bill holds just the images that the model answered."""
+    fake = Fake()
+    emulator = HttpEmulator(fake, Faults(seed=1, **{fault: 1.0}, retry_after=3))
+
+    found = await attempts(emulator, 12, images=2)
+
+    bill = emulator.bill
+    assert all(type(outcome) is OUTCOMES[fault] for outcome in found)
+    assert (bill.requests, bill.images_received) == (12, 24)
+    assert bill.images_answered == len(fake.seen) == 2 * sum(emulator.faults.fate(n).billed for n in range(12))
+    counts = {"server_error": bill.server_errors, "rate_limited": bill.rate_limited}
+    assert {"dropped": bill.dropped, "truncated": bill.truncated, **counts}[fault] == 12
+
+
+async def test_a_rate_limit_tells_how_long_to_wait() -> None:
+    """Retry-After is the fault's, in whole seconds rounded up, as the header wants them."""
+    (error,) = await attempts(HttpEmulator(Fake(), Faults(rate_limited=1, retry_after=2.2)), 1)
+
+    assert isinstance(error, RateLimited)
+    assert error.retry_after == 3
+
+
+async def test_a_rehearsal_repeats() -> None:
+    """Equal seeds give the same outcomes and the same bill, request by request, and each is the fate announced."""
+    faults = Faults(seed=7, rate_limited=0.2, server_error=0.2, dropped=0.2, truncated=0.2)
+    first, second = HttpEmulator(Fake(), faults), HttpEmulator(Fake(), faults)
+
+    outcomes = [list(map(type, await attempts(emulator, 25))) for emulator in (first, second)]
+
+    assert outcomes[0] == outcomes[1] == [OUTCOMES[faults.fate(n).kind] for n in range(25)]
+    assert first.bill == second.bill
+    assert len(set(outcomes[0])) == 3
+
+
+async def test_latency_passes_before_the_model_is_asked() -> None:
+    """Each request waits as long as its fate says, through the sleep that was given."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    faults = Faults(seed=3, latency=0.5)
+    await attempts(HttpEmulator(Fake(), faults, sleep=sleep), 3)
+
+    assert slept == [faults.fate(n).latency for n in range(3)]
+    assert len(set(slept)) == 3
+
+
+async def test_the_models_own_concurrency_is_kept() -> None:
+    """However many clients ask, the model is asked no more at once than it allows."""
+    running, most = 0, 0
+
+    class Slow(Fake):
+        async def answer(self, payloads: Any) -> Any:
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            running -= 1
+            return await super().answer(payloads)
+
+    async with HttpEmulator(Slow()).running() as url:
+        await asyncio.gather(*(post(url, [png("RGB")]) for _ in range(8)))
+
+    assert most == 2
+
+
+# --- faults ---
+
+
+def test_shares_are_met_over_many_requests() -> None:
+    """Of 4,000 requests each fault takes its share, half of errors and drops are billed, and latency has its mean."""
+    faults = Faults(seed=2, latency=0.25, rate_limited=0.1, server_error=0.2, dropped=0.3, truncated=0.15)
+
+    fates = [faults.fate(n) for n in range(4000)]
+
+    kinds = Counter(fate.kind for fate in fates)
+    shares = {"rate_limited": 0.1, "server_error": 0.2, "dropped": 0.3, "truncated": 0.15, "answered": 0.25}
+    tolerance = 4 * np.sqrt(0.25 / 4000)  # four standard errors of the widest share
+    assert {kind: count / 4000 for kind, count in kinds.items()} == pytest.approx(shares, abs=tolerance)
+    for kind in ("server_error", "dropped"):
+        billed = [fate.billed for fate in fates if fate.kind == kind]
+        assert np.mean(billed) == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / len(billed)))
+    assert np.mean([fate.latency for fate in fates]) == pytest.approx(0.25, abs=4 * 0.25 / np.sqrt(4000))
+    assert {fate.status for fate in fates} == {500, 503}
+
+
+@given(st.integers(0, 2**40), st.integers(0, 10**6))
+def test_a_fate_depends_on_seed_and_number_alone(seed: int, number: int) -> None:
+    """The same request of the same seed always meets the same fate; billed is whether the model is asked."""
+    fate = Faults(seed=seed, latency=1, rate_limited=0.3, dropped=0.3).fate(number)
+
+    assert fate == Faults(seed=seed, latency=1, rate_limited=0.3, dropped=0.3).fate(number)
+    assert fate.billed in {"answered": (True,), "rate_limited": (False,), "dropped": (True, False)}[fate.kind]
+
+
+def test_seeds_differ() -> None:
+    """Another seed is another rehearsal."""
+    kinds = [[Faults(seed=seed, dropped=0.5).fate(n).kind for n in range(30)] for seed in (0, 1)]
+
+    assert kinds[0] != kinds[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"dropped": -0.1}, "dropped must be at least 0"),
+        ({"latency": float("inf")}, "latency must be at least 0 and finite"),
+        ({"latency": float("nan")}, "latency must be"),
+        ({"seed": -1}, "seed must be"),
+        ({"dropped": 0.7, "truncated": 0.4}, "add up to 1.1"),
+    ],
+)
+def test_impossible_faults_are_refused(options: dict[str, Any], fault: str) -> None:
+    """Shares beyond everything, and negative or endless numbers, are found before a server starts."""
+    with pytest.raises(UsageError, match=fault):
+        Faults(**options)
+
+
+def test_shares_may_add_up_to_everything() -> None:
+    """Rounding of tenths does not refuse a server on which every request fails."""
+    faults = Faults(rate_limited=0.7, server_error=0.1, dropped=0.1, truncated=0.1)
+
+    assert "answered" not in {faults.fate(n).kind for n in range(100)}
+
+
+# --- where it listens ---
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.org", ""])
+async def test_it_listens_on_this_machine_only(host: str) -> None:
+    """A host that others could reach is refused, by name."""
+    with pytest.raises(UsageError, match=f"not '{host}'"):
+        async with HttpEmulator(Fake()).running(host=host):
+            pass
+
+
+@pytest.mark.parametrize(("host", "start"), [("127.0.0.1", "http://127.0.0.1:"), ("localhost", "http://127.0.0.1:")])
+async def test_loopback_hosts_are_taken(host: str, start: str) -> None:
+    """This machine may be called by its address or its name."""
+    async with HttpEmulator(Fake()).running(host=host) as url:
+        assert url.startswith(start)
+        assert (await get(url, "/v1/model"))["name"] == "colours"
+
+
+async def test_a_port_in_use_is_named() -> None:
+    """The message says which port, and what to do."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        port = held.getsockname()[1]
+        with pytest.raises(UsageError, match=f"port {port} is in use: choose another"):
+            await serve(Fake(), port=port)
+
+
+async def test_a_port_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port that the system withholds is a message, not a traceback."""
+
+    async def denied(_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("aiohttp.web.TCPSite.start", denied)
+
+    with pytest.raises(UsageError, match=r"cannot listen on port 80 of 127\.0\.0\.1: Permission denied"):
+        await serve(Fake(), port=80)
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+async def test_a_port_that_cannot_be_is_refused(port: int) -> None:
+    """Ports end at 65535."""
+    with pytest.raises(UsageError, match=f"0 to 65535, not {port}"):
+        await serve(Fake(), port=port)
+
+
+async def test_serving_lasts_until_cancelled() -> None:
+    """`serve` tells its URL once it answers, runs until cancelled, and then the port is closed."""
+    told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(serve(Fake(), port=0, ready=told.set_result))
+    url = await told
+    oracle = await oracles.http.connect(url=url)
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert isinstance(await attempt(oracle), Unreachable)
+    await oracle.aclose()
+
+
+async def test_serving_needs_no_listener() -> None:
+    """`ready` may be left out."""
+    task = asyncio.create_task(serve(Fake(), port=0))
+    await asyncio.sleep(0)
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

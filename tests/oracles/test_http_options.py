@@ -1,0 +1,193 @@
+"""Options of the http oracle: wrong ones are found before anything is sent, and keys are never shown."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import web
+
+import oracles.http
+from bbquery.errors import BbqueryError, MissingExtra, OracleError, UsageError
+from oracles._key import Key
+from tests.oracles.http_helpers import MODEL, Handler, always, photos, saying, serving
+
+if TYPE_CHECKING:
+    import logging
+
+MARKER = "sk-marker-5eC12eT"
+
+
+@pytest.fixture
+def key_env(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("COLOURS_KEY", MARKER)
+    return "COLOURS_KEY"
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("ftp://host/model", "'ftp://host/model' must be http"),
+        ("host:8000", "'host:8000' must be http"),
+        ("", "'' must be http"),
+        ("http://", "'http://' must be http"),
+        ("http://ho st", "'http://ho st' must be http"),
+        ("http://host:99999", "'http://host:99999' is not a URL"),
+        ("http://[::1", "is not a URL"),
+        ("http://a..b", "'http://a..b' is not a URL"),
+        ("http://host/?batch=3", "without '?'"),
+        ("http://host/#top", "without '?'"),
+    ],
+)
+async def test_a_url_that_cannot_be_used_is_named(url: str, fault: str) -> None:
+    """Only http and https URLs that end with their path are taken."""
+    with pytest.raises(UsageError) as caught:
+        await oracles.http.connect(url=url)
+
+    assert fault in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://user:{MARKER}@host",
+        f"https://{MARKER}@host/model",
+        f"http://:{MARKER}@host",
+        f"ftp://user:{MARKER}@host",
+        f"user:{MARKER}@host",
+        f"http:/user:{MARKER}@host",
+        f"http://user:{MARKER}\\@host",
+        f"http://user:{MARKER}@host:99999",
+        f"http://host/?key={MARKER}",
+        f"gopher://host/?key={MARKER}",
+        f"http://host/#{MARKER}",
+    ],
+)
+async def test_a_key_in_a_url_is_refused_and_not_echoed(url: str) -> None:
+    """A key has no place in an URL, which is stored and shown; the refusal does not show it either."""
+    with pytest.raises(UsageError) as caught:
+        await oracles.http.connect(url=url)
+
+    assert MARKER not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"batch": 0}, {"concurrency": -1}, {"timeout": 0.0}, {"timeout": float("inf")}, {"timeout": float("nan")}],
+)
+async def test_limits_must_be_above_zero(options: dict[str, Any]) -> None:
+    """A limit that would send nothing, or wait for ever, is refused by its name."""
+    with pytest.raises(UsageError, match=next(iter(options))):
+        await oracles.http.connect(url="http://127.0.0.1:9", **options)
+
+
+@pytest.mark.parametrize("value", [None, "", "  "])
+async def test_an_unset_key_is_named(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
+    """The message names the variable that must be set."""
+    monkeypatch.delenv("COLOURS_KEY", raising=False)
+    if value is not None:
+        monkeypatch.setenv("COLOURS_KEY", value)
+
+    with pytest.raises(UsageError, match="'COLOURS_KEY'"):
+        await oracles.http.connect(url="http://127.0.0.1:9", key_env="COLOURS_KEY")
+
+
+async def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key with a line break cannot smuggle a header in, and is not echoed."""
+    monkeypatch.setenv("COLOURS_KEY", f"{MARKER}\r\nHost: elsewhere")
+
+    with pytest.raises(UsageError) as caught:
+        await oracles.http.connect(url="http://127.0.0.1:9", key_env="COLOURS_KEY")
+
+    assert MARKER not in str(caught.value)
+
+
+def test_a_key_is_shown_by_the_name_of_its_variable(key_env: str) -> None:
+    """The repr of a key holds no key."""
+    assert repr(Key(key_env)) == "Key('COLOURS_KEY')"
+
+
+def echo(status: int) -> Handler:
+    """Return a handler that says the key back, as careless servers do."""
+    return always(lambda: web.json_response({"error": f"bad key {MARKER}"}, status=status))
+
+
+async def garbage(request: web.Request) -> web.Response:
+    """Answer with a status line that is none and holds the key."""
+    assert request.transport is not None
+    request.transport.write(f"HTTP/1.1 {MARKER}\r\n\r\n".encode())
+    request.transport.close()
+    return web.Response()
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        *map(echo, [302, 401, 429, 500]),
+        garbage,
+        saying([MARKER]),
+        always(lambda: web.Response(text=f"<{MARKER}")),
+        saying({"answers": [{"error": MARKER}]}),
+        saying({"answers": [{"probabilities": MARKER}]}),
+        saying({"answers": [{MARKER: 1}]}),
+    ],
+)
+async def test_the_key_is_in_no_error(handler: Handler, key_env: str, caplog: pytest.LogCaptureFixture) -> None:
+    """However a server says the key back, no message, traceback, repr or log record shows it."""
+    caplog.set_level(0)
+
+    async def route(request: web.Request) -> web.StreamResponse:
+        return web.json_response(MODEL) if request.method == "GET" else await handler(request)
+
+    async with serving(route) as url:
+        oracle = await oracles.http.connect(url=url, key_env=key_env)
+        try:
+            (error,) = await oracle.answer([oracle.encode(photos(1)[0])])
+        except OracleError as raised:
+            error = raised
+        await oracle.aclose()
+
+    assert isinstance(error, BbqueryError)
+    shown = "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error)) + repr(oracle) + logged(caplog)
+    assert MARKER not in shown
+    assert "***" in shown
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> str:
+    records: list[logging.LogRecord] = caplog.records
+    return "".join(record.getMessage() for record in records)
+
+
+async def test_the_key_is_not_part_of_the_identity(key_env: str) -> None:
+    """An identity is stored with every answer, so it holds no key, even where the server puts one in."""
+    model = MODEL | {"name": f"for {MARKER}", "identity": {"who": MARKER, MARKER: 1}}
+    async with serving(saying(model)) as url:
+        oracle = await oracles.http.connect(url=url, key_env=key_env)
+
+    assert oracle.capabilities.identity["server.who"] == "***"
+    assert MARKER not in repr(oracle.capabilities)
+    assert f"key_env={key_env!r}" in repr(oracle)
+
+
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [
+        ("oracles.http", "aiohttp"),
+        ("oracles.http", "orjson"),
+        ("oracles.http", "yarl"),
+        ("oracles.emulators.http", "aiohttp"),
+        ("oracles.emulators.http", "orjson"),
+    ],
+)
+def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch, module: str, package: str) -> None:
+    """Without the extra, importing says how to install it."""
+    ours = ("oracles.http", "oracles._url", "oracles._transport", "oracles._wire", "oracles.emulators")
+    for name in [name for name in sys.modules if name.startswith(ours) or name.split(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+
+    with pytest.raises(MissingExtra, match=r"bbquery\[http\]"):
+        importlib.import_module(module)
