@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from bbquery import explanation as explaining
 from bbquery import load
 from bbquery.errors import BbqueryError, BudgetExhausted, OracleError, UsageError
 from bbquery.halt import Interrupted
-from bbquery.report import files, folder, overlay
+from bbquery.report import folder
 from bbquery.types import Vector
 from bbquery.version import __version__
 
@@ -127,12 +128,10 @@ def _seed(text: str) -> int:
 
 
 def _explain(chosen: argparse.Namespace) -> int:
-    overlay.check_available()
-    out = chosen.out or _default_folder(chosen.image, chosen.method)
-    files.check_writable(out)
+    out = folder.prepare(chosen.out or _default_folder(chosen.image, chosen.method))
     explanation = asyncio.run(_explained(chosen))
     written = folder.write(explanation, out, command=chosen.typed, source=chosen.image)
-    _report(explanation, written)
+    _report(explanation, chosen.method, written)
     return exit_code(explanation.error) if explanation.partial else 0
 
 
@@ -163,27 +162,28 @@ def _targets(text: str | None) -> list[str] | None:
     return targets
 
 
-def _report(explanation: Explanation, written: Sequence[Path]) -> None:
+def _report(explanation: Explanation, method: str, written: Sequence[Path]) -> None:
     q = explanation.queries
     print(f"queries: {q.asked} asked, {q.sent} sent, {q.from_store} from the store, {q.unknown} unknown")
     if explanation.partial:
-        print(f"PARTIAL: {explanation.error}", file=sys.stderr)
-        print(_advice(explanation), file=sys.stderr)
+        print(f"bbquery: PARTIAL: {explanation.error}", *_advice(explanation, method), sep="\n", file=sys.stderr)
     for path in written:
         print(path)
 
 
-def _advice(explanation: Explanation) -> str:
-    lines = ["The map rests on the queries that were answered; running the same command again asks only for the rest."]
-    if isinstance(explanation.error, BudgetExhausted) and explanation.unknown:
-        count = len(explanation.unknown)
-        needed = (explanation.budget.cap.queries or 0) + count
-        lines.append(
-            f"{count} earlier queries of this run may have been billed without an answer, so their budget stays held: "
-            f"use this partial result, or allow them again with --max-queries {needed}"
-        )
-        lines += [f"  attempt {u.attempt}, {u.opened}: {u.reason}" for u in explanation.unknown[:10]]
-    return "\n".join(lines)
+def _advice(explanation: Explanation, method: str) -> list[str]:
+    """Say what a person can do about a partial result."""
+    lines = ["the map rests on the queries that were answered; the same command again asks only for the rest"]
+    if not isinstance(explanation.error, BudgetExhausted) or not explanation.unknown:
+        return lines
+    count, cap = len(explanation.unknown), explanation.budget.cap.queries or 0
+    again = load.with_option(method, "queries", explanation.method.queries)
+    return [
+        *lines,
+        f"{count} queries of this run may have been billed without an answer, so their budget stays held:",
+        *(f"  attempt {u.attempt} of {u.opened}: {u.reason}" for u in explanation.unknown),
+        f"use this partial result, or allow that many more: --method {again} --max-queries {cap + count}",
+    ]
 
 
 class Screen(explaining.Watch):
@@ -202,9 +202,11 @@ class Screen(explaining.Watch):
         """Show the bar and listen for Ctrl-C."""
         self._client = client
         slow = 0.1 if sys.stderr.isatty() else 2.0  # seconds between lines; a log file needs few
-        bar = tqdm(total=planned, file=sys.stderr, dynamic_ncols=True, mininterval=slow, bar_format=BAR, desc="asking")
-        self._bar = self._stack.enter_context(bar)
-        self._stack.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, self._interrupt))
+        self._bar = self._stack.enter_context(
+            tqdm(total=planned, file=sys.stderr, dynamic_ncols=True, mininterval=slow, bar_format=BAR, unit=" queries")
+        )
+        if threading.current_thread() is threading.main_thread():  # others cannot hear signals
+            self._stack.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, self._interrupt))
 
     def seen(self, clean: Answer, capabilities: Capabilities) -> None:
         """Print what the model sees."""
@@ -229,7 +231,7 @@ class Screen(explaining.Watch):
         loop.call_soon_threadsafe(self._client.halt.set, Interrupted("interrupted by Ctrl-C"))
 
 
-BAR = "{desc} |{bar}| {n_fmt}/{total_fmt} queries{postfix}, {rate_noinv_fmt}, {remaining} left"
+BAR = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} queries{postfix}, {rate_noinv_fmt}, {remaining} left"
 
 
 # --- list ---

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 def fingerprint(identity: Mapping[str, str | int | float | None]) -> tuple[str, str]:
     """Return a hash of an oracle's identity, 32 hex digits, and the canonical JSON it is the hash of."""
-    text = json.dumps(dict(identity), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(dict(identity), sort_keys=True, separators=(",", ":"))
     return blake3(text.encode()).hexdigest(length=16), text
 
 
 def image_digest(image: Image) -> bytes:
     """Return a hash of the exact pixels, their shape and their type: 32 bytes."""
     pixels = np.ascontiguousarray(image)
-    return blake3(f"{pixels.dtype.str}{pixels.shape}".encode()).update(pixels.data).digest()
+    return blake3(f"{pixels.dtype.str}{pixels.shape}".encode()).update(pixels.view(np.uint8).data).digest()
 
 
 def answer_key(oracle: str, image: bytes, sample: int) -> bytes:
@@ -40,7 +40,8 @@ def answer_key(oracle: str, image: bytes, sample: int) -> bytes:
 
 def pack(answer: Answer) -> bytes:
     """Return an answer as JSON; `unpack` returns it to the bit."""
-    return json.dumps(_plain(answer), separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(_plain(answer), separators=(",", ":"), ensure_ascii=False)
+    return text.encode(errors="surrogatepass")  # models may answer half a surrogate pair; JSON is read the same way
 
 
 def unpack(data: bytes) -> Answer:
@@ -56,7 +57,7 @@ def unpack(data: bytes) -> Answer:
         case {"f8": str(values)}:
             return Vector(np.frombuffer(base64.b64decode(values), dtype="<f8").astype(np.float64))
         case {"labels": list(labels)}:
-            return Labels(tuple(Label(name, score) for name, score in labels))
+            return Labels(tuple(_label(label) for label in labels))
         case {"text": str(text)}:
             return Text(text)
         case {"none": str(reason)}:
@@ -64,10 +65,18 @@ def unpack(data: bytes) -> Answer:
     raise ValueError(f"not a packed answer: {data[:80]!r}")
 
 
+def _label(plain: object) -> Label:
+    match plain:
+        case [str(name), (float() | int() | None) as score]:
+            return Label(name, score)
+    raise ValueError(f"not a packed label: {plain!r:.80}")
+
+
 def _plain(answer: Answer) -> dict[str, Any]:
     match answer:
         case Vector(values):
-            short = values.astype("<f4")
+            with np.errstate(over="ignore"):  # what does not fit becomes infinite, hence unequal
+                short = values.astype("<f4")
             if np.array_equal(short.astype(np.float64), values):  # most models answer in float32: half the bytes
                 return {"f4": base64.b64encode(short.tobytes()).decode()}
             return {"f8": base64.b64encode(values.astype("<f8").tobytes()).decode()}

@@ -21,7 +21,7 @@ import difflib
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 Outcome = Literal["posted", "voided", "unknown"]
 
@@ -39,14 +39,21 @@ class UnknownName(UsageError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind, self.name, self.known = kind, name, tuple(known)
-        close = difflib.get_close_matches(name.lower(), [k.lower() for k in self.known], n=5, cutoff=0.5)
+        near = _near(name, self.known)
         if len(self.known) <= 20:
             hint = f"known: {', '.join(self.known) or 'none'}"
-        elif close:
-            hint = f"nearest of {len(self.known)}: {', '.join(close)}"
+        elif near:
+            hint = f"nearest of {len(self.known)}: {', '.join(near)}"
         else:
             hint = f"none of the {len(self.known)} known names is near it"
         super().__init__(f"unknown {kind} {name!r}; {hint}")
+
+
+def _near(name: str, known: Sequence[str], most: int = 8) -> list[str]:
+    """Return the known names that have `name` as a word, then those spelled like it."""
+    containing = [k for k in known if name.lower() in k.lower().split()]
+    spelled = difflib.get_close_matches(name.lower(), known, n=most, cutoff=0.6)
+    return list(dict.fromkeys([*containing, *spelled]))[:most]
 
 
 class BadImage(UsageError):

@@ -16,7 +16,6 @@ import stat
 import struct
 import threading
 import warnings
-import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +55,6 @@ _DAMAGE = (
     EOFError,
     OverflowError,
     struct.error,
-    zlib.error,
 )
 
 _WARNING_FILTERS = threading.Lock()  # they belong to the whole process, so one thread at a time changes them
@@ -115,7 +113,8 @@ def _from_file(path: Path, name: str) -> NDArray[np.uint8]:
 def _refuse_unless_file(path: Path, name: str) -> None:
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):
-        first = min((entry.name for entry in path.iterdir() if entry.is_file()), default=None)
+        files = (entry.name for entry in path.iterdir() if entry.is_file() and not entry.name.startswith("."))
+        first = min(files, default=None)
         if first is None:
             raise BadImage(name, "it is a folder without a file: give a photo")
         raise BadImage(name, f"it is a folder: give one photo, such as {str(path / first)!r}")
@@ -125,12 +124,12 @@ def _refuse_unless_file(path: Path, name: str) -> None:
 
 def _decode(file: BinaryIO, name: str) -> NDArray[np.uint8]:
     try:
-        with _pillow_warnings(), PIL.Image.open(file, formats=FORMATS) as image:
+        with _no_warnings(), PIL.Image.open(file, formats=FORMATS) as image:
             _refuse_size(image.height, image.width, name)
             _refuse_frames(image, name)
             ImageOps.exif_transpose(image, in_place=True)  # decodes
             return _rgb(image, name)
-    except (PIL.Image.DecompressionBombWarning, PIL.Image.DecompressionBombError) as error:
+    except PIL.Image.DecompressionBombError as error:
         raise BadImage(name, f"it is larger than {_megapixels(MOST_PIXELS)}: shrink it first") from error
     except PIL.UnidentifiedImageError as error:
         reason = (
@@ -143,11 +142,10 @@ def _decode(file: BinaryIO, name: str) -> NDArray[np.uint8]:
 
 
 @contextmanager
-def _pillow_warnings() -> Iterator[None]:
-    """Let Pillow's warning of a bomb be an error, and the others pass: they are of metadata, which is not used."""
+def _no_warnings() -> Iterator[None]:
+    """Silence Pillow: it warns of damaged metadata, which are not used, and of sizes that are refused anyway."""
     with _WARNING_FILTERS, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
         yield
 
 

@@ -7,6 +7,7 @@ is given to it as a whole number of requests in a period of whole seconds.
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bbquery.clock import Clock
 
 LONGEST_PERIOD = 60  # seconds; a rate is rounded down to a whole number of requests in at most this
+LARGEST_DENOMINATOR = 10**9  # a float misses 1/3 and 0.7 by a rounding; this finds what was meant
 
 
 class Pace:
@@ -33,10 +35,21 @@ class Pace:
 
     async def turn(self) -> None:
         """Wait until the next request may start."""
-        while (left := self._paused_until - self._clock.now()) > 0:
-            await self._clock.sleep(left)
-        if self._throttler is not None:
+        await self._until_resumed()
+        if self._throttler is None:
+            return
+        await self._throttler.acquire()
+        while self._left > 0:  # paused meanwhile: the slot in the window has passed with it
+            await self._until_resumed()
             await self._throttler.acquire()
+
+    async def _until_resumed(self) -> None:
+        while (left := self._left) > 0:
+            await self._clock.sleep(left)
+
+    @property
+    def _left(self) -> float:
+        return self._paused_until - self._clock.now()
 
     def pause(self, seconds: float) -> None:
         """Let nothing start for this long: the oracle asked for it."""
@@ -47,9 +60,11 @@ def as_window(requests_per_second: float) -> tuple[int, int]:
     """Return the most requests in the shortest period of whole seconds that does not exceed this rate.
 
     Raises:
-        UsageError: the rate is below one request in LONGEST_PERIOD.
+        UsageError: the rate is below one request in LONGEST_PERIOD, or not finite.
     """
-    rate = Fraction(requests_per_second)
+    if not math.isfinite(requests_per_second):
+        raise UsageError(f"{requests_per_second} requests per second is no rate: give a number, or None for unlimited")
+    rate = Fraction(requests_per_second).limit_denominator(LARGEST_DENOMINATOR)
     if rate < Fraction(1, LONGEST_PERIOD):
         raise UsageError(
             f"{requests_per_second} requests per second is too slow: at least one in {LONGEST_PERIOD} seconds"

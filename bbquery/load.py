@@ -101,7 +101,7 @@ def configured(made: Callable[..., T], text: str, name: str) -> T:
     Raises:
         UsageError: an unknown or bad option.
     """
-    return typing.cast("T", _call(made, parse(f"{name}:{text}" if text else name)[1], name))
+    return typing.cast("T", _call(made, _options(text, f"{name} {text}"), name))
 
 
 def emulator(protocol: str) -> types.ModuleType:
@@ -121,15 +121,27 @@ def parse(specification: str) -> tuple[str, dict[str, str]]:
     if colon and "=" not in rest.split(",")[0].split(":")[0]:
         attribute, colon, rest = rest.partition(":")
         name = f"{name}:{attribute}"
+    if not name or name.startswith((":", ".")) or name.endswith(":"):
+        raise UsageError(f"{specification!r} names nothing: write NAME or NAME:key=value")
+    return name, _options(rest, specification)
+
+
+def _options(text: str, whole: str) -> dict[str, str]:
     options: dict[str, str] = {}
-    for pair in rest.split(",") if rest else ():
+    for pair in text.split(",") if text else ():
         key, equals, value = pair.partition("=")
         if not equals or not key or key in options:
-            raise UsageError(f"cannot read the option {pair!r} of {specification!r}: write NAME:key=value,key=value")
+            raise UsageError(f"cannot read the option {pair!r} of {whole!r}: give each once, as key=value,key=value")
         options[key] = value
-    if not name or name.startswith(":"):
-        raise UsageError(f"{specification!r} names nothing: write NAME or NAME:key=value")
-    return name, options
+    return options
+
+
+def with_option(specification: str, key: str, value: object) -> str:
+    """Return a specification with this option, unless it has one of that name."""
+    options = parse(specification)[1]
+    if key in options:
+        return specification
+    return f"{specification}{',' if options else ':'}{key}={value}"
 
 
 def _attribute(kind: str, name: str, attribute: str) -> Callable[..., Any]:
@@ -152,34 +164,55 @@ def _own(module: str, attribute: str) -> Callable[..., Any]:
 
 
 def _parameters(made: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    return inspect.signature(made).parameters
+    """Return what can be given by name."""
+    try:
+        parameters = inspect.signature(made).parameters
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{made!r} cannot be made from options: {error}") from error
+    return {n: p for n, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
 
 
 def _call(made: Callable[..., Any], options: Mapping[str, str], specification: str) -> Any:
     parameters = _parameters(made)
-    hints = typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
     values = {}
     for key, text in options.items():
         if key not in parameters:
             raise UnknownName(f"option of {specification.partition(':')[0]!r}", key, parameters)
-        values[key] = _read(key, text, hints.get(key, str))
-    required = {n for n, p in parameters.items() if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
+        values[key] = _read(key, text, _hint(made, parameters[key]))
+    required = {n for n, p in parameters.items() if p.default is p.empty}
     if required - set(values):
         raise UsageError(f"{specification!r} needs the option {', '.join(sorted(required - set(values)))}")
     return made(**values)
+
+
+def _hint(made: Callable[..., Any], parameter: inspect.Parameter) -> Any:
+    """Evaluate one parameter's annotation; others may name what is imported for type checkers only."""
+    function = made.__init__ if inspect.isclass(made) else made
+    alone = types.SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
+    try:
+        return typing.get_type_hints(alone, getattr(function, "__globals__", {}))[parameter.name]
+    except NameError:
+        raise _takes_an_object(parameter.name) from None
+
+
+def _takes_an_object(key: str) -> UsageError:
+    return UsageError(f"the option {key} takes an object: it can be given from Python only")
 
 
 def _read(key: str, text: str, hint: Any) -> Any:
     """Read one option's text as its annotation says."""
     origin, choices = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
-        if text not in choices:
-            raise UnknownName(f"value of {key}", text, choices)
-        return text
+        named = {str(choice): choice for choice in choices}
+        if text not in named:
+            raise UnknownName(f"value of {key}", text, named)
+        return named[text]
     if origin in (typing.Union, types.UnionType):
         if text.lower() == "none" and type(None) in choices:
             return None
         return _read(key, text, next(choice for choice in choices if choice is not type(None)))
+    if dataclasses.is_dataclass(hint):
+        raise _takes_an_object(key)
     if hint is bool:
         return _read(key, text.lower(), Literal["true", "false"]) == "true"
     try:

@@ -18,6 +18,8 @@ from bbquery.errors import OracleError, RateLimited
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+MOST_DOUBLINGS = 64  # of the first wait: longer than any longest wait, and still a float
+
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
@@ -63,7 +65,8 @@ class _Rule:
         error = _error(state)
         if isinstance(error, RateLimited) and error.retry_after is not None:
             return error.retry_after
-        backoff = min(self._policy.first_wait * 2.0 ** (state.attempt_number - 1), self._policy.longest_wait)
+        doublings = min(state.attempt_number - 1, MOST_DOUBLINGS)
+        backoff = min(self._policy.first_wait * 2.0**doublings, self._policy.longest_wait)
         return float(backoff * self._rng.uniform(0.5, 1.0))
 
 

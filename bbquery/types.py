@@ -142,7 +142,7 @@ class Classes:
     def _by_name(self) -> dict[str, tuple[int, ...]]:
         found: dict[str, tuple[int, ...]] = {}
         for i, names in enumerate(self.names):
-            for name in {n.lower() for n in names}:
+            for name in dict.fromkeys(n.lower() for n in names):
                 found[name] = (*found.get(name, ()), i)
         return found
 

@@ -90,9 +90,9 @@ class Endpoint:
                 if not 200 <= response.status < 300:
                     raise await self._refusal(response)
                 return await response.read()
-        # Below, `from None`: what a server sent may echo the key, so the message carries the cause with it hidden.
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise self.error(Unreachable, f"cannot connect to {self.url}: {error}") from None
+            raise self.error(Unreachable, f"cannot connect to {self.url}: {error}") from error
+        # Below, `from None`: what a server sent may echo the key, so the message carries the cause with it hidden.
         except TimeoutError:
             raise self.error(OutcomeUnknown, f"no answer from {self.url}{path} within {self.timeout:g} s") from None
         except (aiohttp.ClientError, OSError) as error:

@@ -8,24 +8,27 @@ import inspect
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from bbquery.errors import MalformedAnswer, OracleError, Rejected, UsageError
+from bbquery.errors import MalformedAnswer, OracleError, Rejected, UnknownName, UsageError
 from bbquery.oracle import Capabilities, Limits, Price, View
 from bbquery.types import Answer, AnswerKind, Classes, Domain, Image, Label, Labels, NoAnswer, Text, Vector
 
 if TYPE_CHECKING:
     from bbquery.oracle import Oracle
 
+Takes: TypeAlias = Literal["image", "batch"]
+Pixels: TypeAlias = Literal["uint8", "float64"]
+
 
 def connect(
     call: Callable[..., Any] | str,
     *,
     answers: AnswerKind = "probabilities",
-    takes: Literal["image", "batch"] = "image",
-    pixels: Literal["uint8", "float64"] = "uint8",
+    takes: Takes = "image",
+    pixels: Pixels = "uint8",
     height: int | None = None,
     width: int | None = None,
     crop: float | None = None,
@@ -53,10 +56,13 @@ def connect(
 
     Raises:
         UsageError: the function cannot be imported or called, or options contradict each other.
+        UnknownName: answers, takes or pixels is none of its choices.
     """
     function = _imported(call) if isinstance(call, str) else call
     if not callable(function):
         raise UsageError(f"{call!r} is not a function")
+    _check_choices(answers=(answers, AnswerKind), takes=(takes, Takes), pixels=(pixels, Pixels))
+    _check_at_least_one(largest_batch=largest_batch, concurrency=concurrency)
     if (height is None) != (width is None):
         raise UsageError("give height and width, or neither")
     if largest_batch is not None and takes == "image":
@@ -70,6 +76,8 @@ def connect(
             "oracle": "function",
             "function": f"{getattr(function, '__module__', '')}.{name}",
             "version": version or f"unnamed {uuid.uuid4().hex}",
+            "answers": answers,
+            "takes": takes,
         },
         classes=Classes(tuple((n,) for n in names)) if names else None,
         domain=Domain(pixels),
@@ -83,7 +91,7 @@ def connect(
 class FunctionOracle:
     """A Python function behind the protocol; synchronous ones run on threads of their own."""
 
-    def __init__(self, call: Callable[..., Any], takes: Literal["image", "batch"], capabilities: Capabilities) -> None:
+    def __init__(self, call: Callable[..., Any], takes: Takes, capabilities: Capabilities) -> None:
         self._call, self._takes = call, takes
         self.capabilities = capabilities
         self._threads = ThreadPoolExecutor(capabilities.limits.concurrency, thread_name_prefix="bbquery-function")
@@ -93,26 +101,39 @@ class FunctionOracle:
         return image
 
     async def answer(self, payloads: Sequence[Image]) -> Sequence[Answer | OracleError]:
-        """Call the function once. What it raises is an error of the oracle; an `OracleError` passes as it is."""
+        """Call the function once, with pixels of its own that it may change.
+
+        Raises:
+            OracleError: what the function raises; its own `OracleError` passes as it is. MalformedAnswer: it takes a
+                batch and did not return one.
+        """
+        pixels = np.stack(payloads) if self._takes == "batch" else payloads[0].copy()
         try:
-            returned = await self._returned(np.stack(payloads) if self._takes == "batch" else payloads[0])
+            returned = await self._returned(pixels)
         except OracleError:
             raise
         except Exception as error:
-            raise Rejected(
-                f"the function raised {type(error).__name__}: {error}", oracle=self.capabilities.name
-            ) from error
-        rows = list(returned) if self._takes == "batch" else [returned]
-        return [self._read(row) for row in rows]
+            # nobody can say whether a function that pays for something had paid before it failed
+            kind = Rejected if self.capabilities.price.free else OracleError
+            raise kind(f"the function raised {type(error).__name__}: {error}", oracle=self.capabilities.name) from error
+        return [self._read(row) for row in self._rows(returned)]
 
     async def aclose(self) -> None:
         """Release the threads."""
-        self._threads.shutdown(wait=True)
+        await asyncio.to_thread(self._threads.shutdown)
 
     async def _returned(self, argument: Image) -> Any:
         if inspect.iscoroutinefunction(self._call):
             return await self._call(argument)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._call, argument)
+        returned = await asyncio.get_running_loop().run_in_executor(self._threads, self._call, argument)
+        return await returned if inspect.isawaitable(returned) else returned  # an object with an async __call__
+
+    def _rows(self, returned: Any) -> list[Any]:
+        if self._takes == "image":
+            return [returned]
+        if isinstance(returned, Iterable) and not isinstance(returned, str):
+            return list(returned)
+        raise self._malformed("a batch of answers", returned, f"a single {type(returned).__name__}")
 
     def _read(self, row: Any) -> Answer | OracleError:
         if row is None:
@@ -121,13 +142,17 @@ class FunctionOracle:
             return row
         try:
             return _READERS[self.capabilities.answers](row)
-        except (TypeError, ValueError) as error:
-            promised = self.capabilities.answers
-            return MalformedAnswer(f"promised {promised}, returned {row!r:.80}: {error}", oracle=self.capabilities.name)
+        except Exception as error:  # noqa: BLE001 - whatever reading it raises, it is not what was promised
+            return self._malformed(self.capabilities.answers, row, error)
+
+    def _malformed(self, promised: str, returned: Any, fault: object) -> MalformedAnswer:
+        return MalformedAnswer(
+            f"promised {promised}, returned {returned!r:.80}: {fault}", oracle=self.capabilities.name
+        )
 
 
 def _vector(row: Any) -> Vector:
-    return Vector(np.asarray(row, dtype=np.float64))
+    return Vector(np.asarray(row, dtype=np.float64).copy())  # the function may use its array again
 
 
 def _labels(row: Any) -> Labels:
@@ -147,6 +172,18 @@ _READERS: dict[AnswerKind, Callable[[Any], Answer]] = {
     "labels": _labels,
     "text": _text,
 }
+
+
+def _check_choices(**options: tuple[str, Any]) -> None:
+    for option, (value, choices) in options.items():
+        if value not in get_args(choices):
+            raise UnknownName(f"value of {option}", str(value), get_args(choices))
+
+
+def _check_at_least_one(**options: int | None) -> None:
+    for option, value in options.items():
+        if value is not None and value < 1:
+            raise UsageError(f"{option} must be at least 1, not {value}")
 
 
 def _imported(path: str) -> Callable[..., Any]:

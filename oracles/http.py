@@ -90,14 +90,14 @@ async def connect(
     *,
     url: str,
     key_env: str | None = None,
-    batch: int | None = None,
+    largest_batch: int | None = None,
     concurrency: int | None = None,
     timeout: float = Limits.timeout,  # noqa: ASYNC109 - it bounds each later attempt too, not this call alone
 ) -> Oracle:
     """Ask the server at `url` what its model is, and return that model.
 
     url: http or https, the root under which /v1/model lies. key_env: the environment variable that holds the key.
-    batch, concurrency: images in a request, requests at once; the server's own limits where not given.
+    largest_batch, concurrency: images in a request, requests at once; the server's own limits where not given.
     timeout: seconds for one attempt.
 
     Raises:
@@ -105,7 +105,7 @@ async def connect(
         OracleError: the server cannot be reached, refuses, or (MalformedAnswer) does not describe its model.
     """
     root = checked_url(url)
-    _check_positive(batch=batch, concurrency=concurrency, timeout=timeout)
+    _check_positive(largest_batch=largest_batch, concurrency=concurrency, timeout=timeout)
     endpoint = Endpoint(root, None if key_env is None else Key(key_env), timeout, name=f"http {root}")
     async with endpoint.session(connections=1) as session:
         body = await endpoint.attempt(session, "GET", MODEL_PATH)
@@ -114,7 +114,9 @@ async def connect(
     except WireError as fault:
         raise endpoint.error(MalformedAnswer, f"GET {MODEL_PATH}: {fault}") from None
     limits = Limits(
-        largest_batch=batch or model.largest_batch, concurrency=concurrency or model.concurrency, timeout=timeout
+        largest_batch=largest_batch or model.largest_batch,
+        concurrency=concurrency or model.concurrency,
+        timeout=timeout,
     )
     return HttpOracle(endpoint, _capabilities(endpoint, model, limits))
 
@@ -153,7 +155,7 @@ class HttpOracle:
         key, limits = self._endpoint.key, self.capabilities.limits
         return (
             f"oracles.http.connect(url={self._endpoint.url!r}, key_env={key and key.variable!r}, "
-            f"batch={limits.largest_batch}, concurrency={limits.concurrency}, timeout={limits.timeout:g})"
+            f"largest_batch={limits.largest_batch}, concurrency={limits.concurrency}, timeout={limits.timeout:g})"
         )
 
     def encode(self, image: Image) -> bytes:

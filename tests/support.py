@@ -28,7 +28,7 @@ def brightness(image: Image) -> Vector:
 
 
 def tiny_images(n: int, *, side: int = 8, seed: int = 0) -> np.ndarray:
-    """n distinct images."""
+    """Return n distinct images."""
     return np.random.default_rng(seed).integers(0, 256, (n, side, side, 3), dtype=np.uint8)
 
 
@@ -99,7 +99,8 @@ class FakeOracle:
 
 def guard_caps(path: Path) -> None:
     """Make the database refuse any statement after which a budget has posted and held more than its cap."""
-    condition = " OR ".join(f"NEW.posted_{u} + NEW.held_{u} > NEW.cap_{u}" for u in ("queries", "tokens", "picodollars"))
+    units = ("queries", "tokens", "picodollars")
+    condition = " OR ".join(f"NEW.posted_{u} + NEW.held_{u} > NEW.cap_{u}" for u in units)
     with sqlite3.connect(path) as connection:
         connection.execute(
             f"CREATE TRIGGER guard AFTER UPDATE ON budget WHEN {condition}"

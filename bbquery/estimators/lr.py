@@ -74,3 +74,6 @@ class LikelihoodRatio:
             return covariance / self.sigma**2  # eq. 2, centred
         variance = moments.variance()
         return np.divide(covariance, variance, out=np.zeros_like(covariance), where=variance > 0)
+
+
+METHOD = LikelihoodRatio

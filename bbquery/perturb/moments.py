@@ -1,8 +1,4 @@
-"""How a score varies with a perturbation, value by value: running sums whose size does not depend on the rows.
-
-Scores are summed relative to the first one answered. The results are those of centred scores by algebra; doing so
-keeps the digits that a large constant in the score would otherwise cost.
-"""
+"""How a score varies with a perturbation, value by value: running sums whose size does not depend on the rows."""
 
 from __future__ import annotations
 
@@ -33,7 +29,7 @@ class Moments:
         size = math.prod(shape)
         self._rows_at_once = min(ROWS_AT_ONCE, max(1, VALUES_AT_ONCE // size))
         self._sum_z, self._sum_fz, self._sum_zz = np.zeros(size), np.zeros(size), np.zeros(size)
-        self._sum_f = self._reference = 0.0
+        self._sum_f = 0.0
         self.answered = 0
 
     def add(self, copies: Perturbed, scores: NDArray[np.float64]) -> None:
@@ -46,10 +42,7 @@ class Moments:
                 block[place] = copies.realised(int(row)).ravel()
             self._add(block[: len(rows)], scores[rows])
 
-    def _add(self, z: NDArray[np.float64], scores: NDArray[np.float64]) -> None:
-        if not self.answered:
-            self._reference = float(scores[0])
-        f = scores - self._reference
+    def _add(self, z: NDArray[np.float64], f: NDArray[np.float64]) -> None:
         # einsum, not a matrix product: its order of summation, hence every bit, is the same on any number of threads
         self._sum_z += z.sum(axis=0)
         self._sum_fz += np.einsum("i,ij->j", f, z)
@@ -60,7 +53,7 @@ class Moments:
     @property
     def mean_score(self) -> float:
         """The mean score; NaN without an answer."""
-        return self._reference + self._sum_f / self.answered if self.answered else math.nan
+        return self._sum_f / self.answered if self.answered else math.nan
 
     def covariance(self) -> NDArray[np.float64]:
         """Return the sample covariance of score and perturbation (divisor n - 1), of the given shape.

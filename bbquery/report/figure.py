@@ -32,6 +32,7 @@ STACKED_FROM = 1.6  # a photo this many times wider than high stands above its m
 STRETCHED_FROM = 6.0  # a photo of more extreme sides would be a mere line, and is stretched
 FONT = "DejaVu Sans"  # matplotlib brings it along
 INK, FAINT = "#222222", "#666666"
+COLOURS = 257  # odd, so that 0 has a colour of its own: none
 STRONGEST = 0.85  # opacity of the last colour
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 SIDES = {True: ("against the target", "for the target"), False: ("weaker", "stronger, for or against")}
@@ -156,12 +157,12 @@ def draw(
 
 
 def ramp(*, signed: bool) -> NDArray[np.float64]:
-    """Return the 256 colours of a scale, (256, 4) RGBA in 0 to 1, the more opaque the stronger.
+    """Return the colours of a scale, (257, 4) RGBA in 0 to 1, the more opaque the stronger.
 
     Signed: ColorBrewer's red and blue, which red-green blindness tells apart, without its near-white middle, which
     would veil the photo, and its near-black ends. Unsigned: inferno, which is perceptually uniform.
     """
-    share = np.linspace(0, 1, 256)
+    share = np.linspace(0, 1, COLOURS)
     strength = np.abs(2 * share - 1) if signed else share
     place = 0.5 + np.sign(share - 0.5) * (0.22 + 0.22 * strength) if signed else share
     colours = np.array(colormaps["RdBu_r" if signed else "inferno"](place), dtype=np.float64)
@@ -174,7 +175,7 @@ def blend(photo: NDArray[np.uint8], values: NDArray[np.float64], scale: Scale, *
     grey = np.repeat((photo @ np.array(LUMA))[:, :, None], 3, axis=2)
     known = np.isfinite(values)
     share = (np.where(known, values, scale.low) - scale.low) / (scale.high - scale.low)
-    colours = ramp(signed=signed)[np.rint(np.clip(share, 0, 1) * 255).astype(int)]
+    colours = ramp(signed=signed)[np.rint(np.clip(share, 0, 1) * (COLOURS - 1)).astype(int)]
     opacity = colours[:, :, 3:]
     mixed = grey * (1 - opacity) + 255 * colours[:, :, :3] * opacity
     faded = 255 - 0.3 * (255 - grey)

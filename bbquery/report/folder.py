@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.report.files import write_bytes
+from bbquery.errors import MissingExtra
+from bbquery.report.files import check_writable, write_bytes
 from bbquery.report.overlay import overlay_png
 from bbquery.report.record import record
 
@@ -17,6 +19,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bbquery.explanation import Explanation, TargetMap
+
+
+def prepare(folder: Path) -> Path:
+    """Make the folder and see, before anything is asked, that all can be written; return it.
+
+    Raises:
+        UsageError: the folder cannot be written. MissingExtra: no matplotlib.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtra("report", "drawing a map", "matplotlib")
+    check_writable(folder)
+    return folder
 
 
 def write(explanation: Explanation, folder: Path, *, command: Sequence[str], source: str) -> list[Path]:

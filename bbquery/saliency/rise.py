@@ -42,35 +42,26 @@ UNITS: dict[Form, str] = {
 
 
 class MaskEvidence:
-    """Sums of masks and of scores times masks, as sums of their grids by shift; its size does not depend on the rows.
-
-    Scores are summed relative to the first one answered, so that a large constant costs no digits.
-    """
+    """Sums of masks and of scores times masks, kept as sums of grids by shift: its size does not depend on the rows."""
 
     def __init__(self, upsampling: Upsampling) -> None:
         self._upsampling = upsampling
         shape = (*upsampling.cell, upsampling.cells, upsampling.cells)
         self._grids, self._scored_grids = np.zeros(shape), np.zeros(shape)
-        self._sum_f = self._reference = 0.0
+        self._sum_f = 0.0
         self.answered = 0
 
     def add(self, grids: NDArray[np.bool_], shifts: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
         """Add grids (n, cells, cells) cut at shifts (n, 2) with their scores (n,), all answered."""
-        if not len(scores):
-            return
-        if not self.answered:
-            self._reference = float(scores[0])
-        f = scores - self._reference
         where = (shifts[:, 0], shifts[:, 1])
         np.add.at(self._grids, where, grids)
-        np.add.at(self._scored_grids, where, f[:, None, None] * grids)
-        self._sum_f += float(f.sum())
-        self.answered += len(f)
+        np.add.at(self._scored_grids, where, scores[:, None, None] * grids)
+        self._sum_f += float(scores.sum())
+        self.answered += len(scores)
 
     def published(self, p: float) -> NDArray[np.float64]:
         """Return Σ fᵢ Mᵢ / (N p), (H, W); 0 without an answer."""
-        weighted = self._scored_grids + self._reference * self._grids
-        return self._upsampling.superpose(weighted) / (max(self.answered, 1) * p)
+        return self._upsampling.superpose(self._scored_grids) / (max(self.answered, 1) * p)
 
     def centred(self, p: float) -> NDArray[np.float64]:
         """Return Σ (fᵢ - f̄₋ᵢ) Mᵢ / (N p (1 - p)), (H, W); 0 below two answers, which have no other rows' mean."""
@@ -132,3 +123,6 @@ class Rise:
 def _add(evidence: MaskEvidence, masked: MaskedCopies, scores: NDArray[np.float64]) -> None:
     answered = np.flatnonzero(~np.isnan(scores))
     evidence.add(*masked.drawn(answered.tolist()), scores[answered])
+
+
+METHOD = Rise

@@ -32,7 +32,7 @@ def pack_image(image: Image) -> bytes:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise UsageError(f"only uint8 (H, W, 3) images travel, not {image.dtype} {image.shape}")
     png = io.BytesIO()
-    Pillow.fromarray(np.ascontiguousarray(image)).save(png, "PNG", compress_level=PNG_LEVEL)
+    Pillow.fromarray(image).save(png, "PNG", compress_level=PNG_LEVEL)
     return b'"' + base64.b64encode(png.getbuffer()) + b'"'
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-async def reserve_one(ledger: Ledger, budget: int, number: int, hold: Units | None = None, *, free: bool = False) -> object:
-    request = Request(question(number), budget, hold or Units(queries=1), free)
+ONE = Units(queries=1)
+
+
+async def reserve_one(ledger: Ledger, budget: int, number: int, hold: Units = ONE, *, free: bool = False) -> object:
+    request = Request(question(number), budget, hold, free)
     (result,) = await ledger.reserve([request])
     return result
 
@@ -144,7 +148,7 @@ async def test_an_equal_question_in_flight_is_busy_and_then_answered(ledger: Led
     with Ledger(tmp_path / "ledger.sqlite3") as other:
         during = await reserve_one(other, budget, 1)
         busy = other.in_flight(question(1).key)
-        await ledger.settle([Settlement(attempt, "posted", Units(queries=1), question=question(1), answer=Text("once"))])
+        await ledger.settle([Settlement(attempt, "posted", ONE, question=question(1), answer=Text("once"))])
         after = await reserve_one(other, budget, 1)
 
     assert isinstance(during, Busy)
@@ -218,7 +222,8 @@ def test_an_unknown_budget_is_a_usage_error(ledger: Ledger) -> None:
 @given(
     caps=st.tuples(st.integers(1, 12), st.integers(1, 12)),
     steps=st.lists(
-        st.tuples(st.integers(0, 20), st.sampled_from(["posted", "voided", "unknown", "open"]), st.booleans()), max_size=40
+        st.tuples(st.integers(0, 20), st.sampled_from(["posted", "voided", "unknown", "open"]), st.booleans()),
+        max_size=40,
     ),
 )
 async def test_posted_and_held_never_pass_any_cap(
@@ -250,18 +255,22 @@ async def test_posted_and_held_never_pass_any_cap(
 # --- the file ---
 
 
+def insert_budget(connection: sqlite3.Connection, name: str) -> bool:
+    return connection.execute("INSERT INTO budget (name) VALUES (?)", (name,)).rowcount == 1
+
+
 def test_work_that_fails_is_undone_alone(ledger: Ledger) -> None:
     """In a group commit, one failing piece of work does not take its neighbours with it."""
     database = ledger._database
     barrier = threading.Event()
     database.write(lambda _: barrier.wait(5))  # so that the next three share a commit
-    good = [database.write(lambda c, n=n: c.execute("INSERT INTO budget (name) VALUES (?)", (n,))) for n in ("a", "b")]
+    good = [database.write(partial(insert_budget, name=name)) for name in ("a", "b")]
     bad = database.write(lambda c: c.execute("INSERT INTO budget (name) VALUES ('a')"))
     barrier.set()
 
     with pytest.raises(sqlite3.IntegrityError):
         bad.result(5)
-    assert [g.result(5) is not None for g in good] == [True, True]
+    assert [g.result(5) for g in good] == [True, True]
     assert database.read(lambda c: c.execute("SELECT count(*) FROM budget").fetchone()) == (2,)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
@@ -231,7 +231,8 @@ async def test_the_bill_counts_requests_and_images() -> None:
     assert bill == vars(emulator.bill)
 
 
-async def test_an_answer_that_comes_too_late_is_billed() -> None:
+@pytest.mark.parametrize("faults", [Faults(latency=1), Faults(latency=1, dropped=1)], ids=["answered", "dropped"])
+async def test_an_answer_that_comes_too_late_is_billed(faults: Faults) -> None:
     """A client that has stopped waiting has still had its images answered."""
     late, answered = asyncio.Event(), asyncio.Event()
 
@@ -242,7 +243,8 @@ async def test_an_answer_that_comes_too_late_is_billed() -> None:
         answered.set()
         return share_of_colours(image)
 
-    emulator = HttpEmulator(Fake(reply), Faults(latency=1), sleep=sleep)
+    assert faults.fate(0).billed
+    emulator = HttpEmulator(Fake(reply), faults, sleep=sleep)
     async with emulator.running() as url:
         oracle = await oracles.http.connect(url=url, timeout=0.1)
         outcome = await attempt(oracle)
@@ -252,6 +254,7 @@ async def test_an_answer_that_comes_too_late_is_billed() -> None:
 
     assert isinstance(outcome, OutcomeUnknown)
     assert emulator.bill.images_answered == 1
+    assert emulator.bill.dropped == faults.dropped
 
 
 @pytest.mark.parametrize("fault", ["rate_limited", "server_error", "dropped", "truncated"])
@@ -344,6 +347,7 @@ def test_shares_are_met_over_many_requests() -> None:
     assert {fate.status for fate in fates} == {500, 503}
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**40), st.integers(0, 10**6))
 def test_a_fate_depends_on_seed_and_number_alone(seed: int, number: int) -> None:
     """The same request of the same seed always meets the same fate; billed is whether the model is asked."""
@@ -378,7 +382,7 @@ def test_impossible_faults_are_refused(options: dict[str, Any], fault: str) -> N
 
 def test_shares_may_add_up_to_everything() -> None:
     """Rounding of tenths does not refuse a server on which every request fails."""
-    faults = Faults(rate_limited=0.7, server_error=0.1, dropped=0.1, truncated=0.1)
+    faults = Faults(rate_limited=0.2, server_error=0.4, dropped=0.3, truncated=0.1)  # 1.0000000000000002
 
     assert "answered" not in {faults.fate(n).kind for n in range(100)}
 
@@ -448,9 +452,5 @@ async def test_serving_lasts_until_cancelled() -> None:
 
 async def test_serving_needs_no_listener() -> None:
     """`ready` may be left out."""
-    task = asyncio.create_task(serve(Fake(), port=0))
-    await asyncio.sleep(0)
-
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(serve(Fake(), port=0), timeout=0.1)

@@ -76,7 +76,7 @@ async def test_a_key_in_a_url_is_refused_and_not_echoed(url: str) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"batch": 0}, {"concurrency": -1}, {"timeout": 0.0}, {"timeout": float("inf")}, {"timeout": float("nan")}],
+    [{"largest_batch": 0}, {"concurrency": -1}, {"timeout": 0.0}, {"timeout": float("inf")}, {"timeout": float("nan")}],
 )
 async def test_limits_must_be_above_zero(options: dict[str, Any]) -> None:
     """A limit that would send nothing, or wait for ever, is refused by its name."""

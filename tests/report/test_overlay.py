@@ -16,6 +16,7 @@ from hypothesis.extra.numpy import arrays
 
 import bbquery.report
 from bbquery.errors import MissingExtra, UsageError
+from bbquery.report import figure
 from bbquery.report.figure import LUMA, Layout, blend, ramp
 from bbquery.report.overlay import block_means, overlay_png, scale
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TEXT = {"title": "cat", "caption": "500 queries", "unit": "probability"}
-MAPS = st.floats(allow_nan=True, allow_infinity=True, min_value=-1e300, max_value=1e300)
+LEVELS = st.floats(-1e300, 1e300) | st.sampled_from([np.nan, np.inf, -np.inf])
 
 
 def photo_of(height: int = 40, width: int = 60) -> NDArray[np.uint8]:
@@ -39,7 +40,10 @@ def map_of(height: int = 40, width: int = 60) -> NDArray[np.float64]:
 
 def drawn(photo: NDArray[np.uint8], values: NDArray[np.float64], *, signed: bool = True, **text: str) -> NDArray[Any]:
     """The decoded picture, (H, W, 3)."""
-    png = overlay_png(photo, values, signed=signed, **{**TEXT, **text})
+    return pixels_of(overlay_png(photo, values, signed=signed, **{**TEXT, **text}))
+
+
+def pixels_of(png: bytes) -> NDArray[Any]:
     return np.asarray(PIL.Image.open(io.BytesIO(png)).convert("RGB"))
 
 
@@ -64,15 +68,31 @@ def test_a_picture_names_neither_time_nor_tool() -> None:
     ("height", "width"), [(8, 8), (3000, 4000), (400, 100), (100, 400), (8, 5000), (5000, 8), (1601, 1599)]
 )
 def test_every_photo_gives_a_sensible_page(height: int, width: int) -> None:
-    """Tiny, huge, tall, wide: the page is 600 to 1600 pixels on a side, with a white margin all around."""
+    """Tiny, huge, tall, wide: the page is 400 to 1600 pixels on a side, with a white margin all around."""
     values = np.linspace(-1, 1, height * width).reshape(height, width)
 
     page = drawn(np.zeros((height, width, 3), dtype=np.uint8), values, caption="words " * 300, title="word " * 200)
 
-    assert 400 <= min(page.shape[:2])
+    assert min(page.shape[:2]) >= 400
     assert max(page.shape[:2]) <= 1600
     border = np.concatenate([page[:30].ravel(), page[-20:].ravel(), page[:, :30].ravel(), page[:, -30:].ravel()])
     assert border.min() == 255
+
+
+def test_a_large_photo_is_reduced_with_its_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is drawn has at most 1600 pixels on a side, however large the photo; a smaller one is drawn as it is."""
+    shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+
+    def draw(photo: NDArray[np.uint8], values: NDArray[np.float64], **_: object) -> bytes:
+        shapes.append((photo.shape, values.shape))
+        return b""
+
+    monkeypatch.setattr(figure, "draw", draw)
+
+    for height, width in ((1600, 9), (1601, 9), (30, 4801)):
+        overlay_png(photo_of(height, width), np.zeros((height, width)), signed=True, **TEXT)
+
+    assert shapes == [((1600, 9, 3), (1600, 9)), ((801, 5, 3), (801, 5)), ((8, 1201, 3), (8, 1201))]
 
 
 @pytest.mark.parametrize(("height", "width", "stacked"), [(300, 450, False), (300, 200, False), (300, 600, True)])
@@ -93,7 +113,7 @@ def test_an_extreme_photo_is_stretched_and_says_so() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["costs $5 and $6, a_b^c \\frac", "猫 \U0001f431 é", "line\none\ttwo\x00\x1f\u2003", "\udcff", "", "w" * 5000],
+    ["from $\\frac to $6, a_b^c", "猫 \U0001f431 é", "line\none\ttwo\x00\x1f\u2003", "\udcff", "", "w" * 5000],
     ids=["markup", "other scripts", "control", "surrogate", "empty", "long"],
 )
 def test_any_text_is_drawn(text: str) -> None:
@@ -106,16 +126,16 @@ def test_every_text_is_on_the_page(part: str) -> None:
     """Title, caption and unit each leave ink."""
     empty = dict.fromkeys(TEXT, "")
 
-    bare = drawn(photo_of(), map_of(), **empty)
-    with_text = drawn(photo_of(), map_of(), **{**empty, part: "word"})
+    bare = overlay_png(photo_of(), map_of(), signed=True, **empty)
+    with_text = overlay_png(photo_of(), map_of(), signed=True, **{**empty, part: "word"})
 
-    assert bare.shape != with_text.shape or (bare != with_text).any()
+    assert pixels_of(bare).shape != pixels_of(with_text).shape or (pixels_of(bare) != pixels_of(with_text)).any()
 
 
 def test_what_the_model_was_not_shown_is_hatched() -> None:
-    """On a plain photo the part outside the view is no longer plain, in the map's panel only."""
+    """On a white photo, which cannot fade, the part outside the view is marked, in the map's panel only."""
     values = np.zeros((60, 60))
-    plain = np.full((60, 60, 3), 128, dtype=np.uint8)
+    plain = np.full((60, 60, 3), 255, dtype=np.uint8)
     hatched = values.copy()
     hatched[:, 40:] = np.nan
 
@@ -154,7 +174,7 @@ def test_a_map_that_is_zero_leaves_the_photo_grey() -> None:
     assert np.ptp(mixed, axis=2).max() == 0
 
 
-@given(values=arrays(np.float64, (9, 9), elements=MAPS), signed=st.booleans())
+@given(values=arrays(np.float64, (9, 9), elements=LEVELS), signed=st.booleans())
 def test_any_values_have_a_scale(values: NDArray[np.float64], signed: bool) -> None:
     """Whatever a map holds, its scale rises and its colours can be computed without a warning."""
     limits = scale(values, signed=signed)
@@ -197,11 +217,11 @@ def test_a_single_peak_is_not_lost(signed: bool) -> None:
 def test_stronger_values_hide_more_of_the_photo(signed: bool) -> None:
     """Opacity grows with strength, from nothing to less than everything."""
     opacity = ramp(signed=signed)[:, 3]
-    rising = opacity[128:] if signed else opacity
+    rising = opacity[len(opacity) // 2 :] if signed else opacity
 
     assert (np.diff(rising) > 0).all()
     assert opacity.max() < 0.9
-    assert opacity.min() < 0.02
+    assert opacity.min() == 0
 
 
 def test_for_and_against_look_different_without_red_green_vision() -> None:
@@ -212,7 +232,7 @@ def test_for_and_against_look_different_without_red_green_vision() -> None:
 
     for eye in (deuteranopia, protanopia):
         seen = np.clip(colours**2.2 @ np.array(eye).T, 0, 1) ** (1 / 2.2)
-        assert np.abs(seen[:128] - seen[:127:-1]).max(axis=1).min() > 0.2
+        assert np.abs(seen[:128] - seen[:128:-1]).max(axis=1).min() > 0.2
 
 
 def test_positive_is_red_and_negative_blue() -> None:
@@ -243,7 +263,9 @@ def test_a_map_is_reduced_with_its_photo(height: int, width: int, factor: int, s
 
     means = block_means(grey.astype(np.float64), factor)
 
-    np.testing.assert_allclose(means, np.asarray(PIL.Image.fromarray(grey).reduce(factor)), atol=0.51)
+    np.testing.assert_allclose(
+        means, np.asarray(PIL.Image.fromarray(grey).reduce(factor)), atol=1
+    )  # Pillow divides in integers
 
 
 def test_unknown_values_do_not_dilute_a_block() -> None:
@@ -267,16 +289,16 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_drawing_leaves_matplotlib_s_global_state_alone() -> None:
-    """pyplot is never imported and no setting changes; and importing the module does not import matplotlib."""
+    """No setting changes and pyplot is never imported; and importing the module does not import matplotlib."""
     code = """
 import sys
 import numpy as np
 from bbquery.report.overlay import overlay_png
 assert "matplotlib" not in sys.modules
 import matplotlib
-before = dict(matplotlib.rcParams)
+before = list(dict.items(matplotlib.rcParams))  # reading them as a mapping would choose a backend
 overlay_png(np.zeros((9, 9, 3), np.uint8), np.eye(9), signed=True, title="", caption="", unit="")
-assert dict(matplotlib.rcParams) == before
+assert list(dict.items(matplotlib.rcParams)) == before
 assert "matplotlib.pyplot" not in sys.modules
 """
 

@@ -27,6 +27,18 @@ def test_a_file_is_written_over_the_old_one(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_who_reads_meanwhile_sees_one_file_whole(tmp_path: Path) -> None:
+    """A reader that opened the old file before it was replaced reads all of the old one."""
+    path = tmp_path / "map.png"
+    path.write_bytes(b"old")
+
+    with path.open("rb") as reader:
+        write_bytes(path, b"new and longer")
+        seen = reader.read()
+
+    assert seen == b"old"
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk costs the new file, never the old one, and leaves no part behind."""
     path = tmp_path / "map.png"
@@ -92,7 +104,7 @@ def test_a_folder_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
     folder.mkdir()
     folder.chmod(0o500)
 
-    with unprivileged(), pytest.raises(UsageError, match="locked .*Permission denied"):
+    with unprivileged(), pytest.raises(UsageError, match=r"locked .*Permission denied"):
         check_writable(folder)
 
 

@@ -188,6 +188,19 @@ def test_memory_does_not_grow_with_queries() -> None:
     assert peaks[1] - peaks[0] < x.nbytes
 
 
+def test_a_share_p_of_the_photo_is_visible() -> None:
+    """The masks that are sent keep a share p of the photo on average."""
+    shares: list[float] = []
+
+    def score(image: Image) -> float:
+        shares.append(float(image.mean()) / 255)
+        return 0.0
+
+    replay(Rise(queries=400, cells=3, p=0.9, fill=0.0).plan(WHITE, FLOAT, 0), answer(score))
+
+    assert abs(np.mean(shares) - 0.9) < 5 * np.std(shares) / np.sqrt(400)
+
+
 def test_every_mask_is_asked_once_in_batches() -> None:
     """It asks `queries` rows in all, `batch` at a time, no two alike."""
     asked: list[int] = []

@@ -1,0 +1,7 @@
+"""`python -m bbquery` is `bbquery`."""
+
+import sys
+
+from bbquery.cli import main
+
+sys.exit(main())
