@@ -240,6 +240,9 @@ class Dispatcher:
         self._sending.add(sending)
         results = await self._outcome(sending, len(batch))
         self._sending.discard(sending)
+        for result in results:
+            if isinstance(result, RateLimited) and result.retry_after is not None:
+                self._pace.pause(result.retry_after)
         self._finish_request()  # before settling: the next batch's hold shares this one's commit
         await self._settle(batch, results)
 
@@ -272,8 +275,6 @@ class Dispatcher:
         self._short_of_budget = False
         self._changed.set()
         for query, result in pairs:
-            if isinstance(result, RateLimited) and result.retry_after is not None:
-                self._pace.pause(result.retry_after)
             if isinstance(result, OracleError):
                 _fail(query, result)
             else:

@@ -12,7 +12,10 @@ BbqueryError
 |   |   `-- Rejected                refused for good: a bad key, a bad request
 |   |-- OutcomeUnknown          perhaps billed: its hold stays; asked again as a new attempt
 |   `-- MalformedAnswer         answered, so billed, but not what was promised
-`-- BudgetExhausted         the next query would pass a cap; .budget, .unit, .remaining, .needed   (exit code 4)
+|-- BudgetExhausted         the next query would pass a cap; .budget, .unit, .remaining, .needed   (exit code 4)
+`-- StorageFailed           the ledger's file or disk failed; nothing is sent unseen         (exit code 1)
+
+`bbquery.halt` adds Interrupted: a person stopped the run                                   (exit code 130)
 """
 
 from __future__ import annotations

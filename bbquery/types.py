@@ -217,7 +217,7 @@ class SaliencyMap:
 
     values: float64 (H, W). signed: whether its negative side is evidence against the target; an unsigned map ranks
     evidence for and against alike. unit: what a value means. rows: how many rows the algorithm asked for;
-    answered and refused: how many of them were answered, and how many got no answer.
+    answered: how many of them were answered.
     """
 
     values: NDArray[np.float64]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,14 +31,15 @@ from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
 from bbquery.retry import RetryPolicy
 from bbquery.types import Image, NoAnswer, Text, Units, Vector
-from tests.conftest import FakeClock
+from tests.conftest import FakeClock, ManualClock
 from tests.support import FakeOracle, brightness, guard_caps, tiny_images
 
 if TYPE_CHECKING:
+    from bbquery.clock import Clock
     from bbquery.types import Answer
 
 
-def client_of(oracle: FakeOracle, ledger: Ledger, *, cap: int = 1000, clock: FakeClock | None = None) -> Client:
+def client_of(oracle: FakeOracle, ledger: Ledger, *, cap: int = 1000, clock: Clock | None = None) -> Client:
     return Client(oracle, ledger, ledger.open_budget("run", Cap(queries=cap)), clock=clock or FakeClock())
 
 
@@ -170,27 +171,45 @@ async def test_after_the_cap_stored_answers_are_still_served(ledger: Ledger) -> 
 
 async def test_a_refusal_in_flight_does_not_end_the_run(ledger: Ledger) -> None:
     """A budget that looks empty while holds are in flight is not given up: one of them may be given back (429)."""
-    oracle = FakeOracle(script=failing_first(RateLimited("slow down", retry_after=1.0)), largest_batch=1)
-    async with client_of(oracle, ledger, cap=5) as client:
-        rows = await client.ask(Ask(tiny_images(8)))
+    late = asyncio.Event()
 
-    assert sum(value is not None for value in values(rows)) == oracle.billed == 5
+    class FirstIsLate(FakeOracle):
+        async def answer(self, payloads: Sequence[Image]) -> Sequence[Answer | OracleError]:
+            if self.requests == 0:
+                self.requests = 1
+                await late.wait()
+                raise RateLimited("slow down", retry_after=1.0)
+            return await super().answer(payloads)
+
+    oracle = FirstIsLate(largest_batch=1, concurrency=3)
+    async with client_of(oracle, ledger, cap=3) as client:
+        asking = asyncio.create_task(client.ask(Ask(tiny_images(5))))
+        while not (client._dispatcher._short_of_budget or client.halt):
+            await asyncio.sleep(0)
+        late.set()
+        rows = await asking
+
+    assert sum(value is not None for value in values(rows)) == oracle.billed == 3
 
 
-async def test_a_rate_limit_is_obeyed_and_costs_nothing(ledger: Ledger, clock: FakeClock) -> None:
+async def test_a_rate_limit_is_obeyed_and_costs_nothing(ledger: Ledger) -> None:
     """429 with Retry-After: nothing is held, and no query at all starts before the time it named."""
-    started: list[float] = []
-
-    def script(number: int) -> OracleError | None:
-        started.append(clock.time)
-        return RateLimited("slow down", retry_after=7.5) if number == 0 else None
-
-    async with client_of(FakeOracle(script=script, largest_batch=1, concurrency=1), ledger, clock=clock) as client:
-        await client.ask(Ask(tiny_images(4)))
+    clock = ManualClock()
+    oracle = FakeOracle(script=failing_first(RateLimited("slow down", retry_after=7.5)), largest_batch=1, concurrency=1)
+    async with client_of(oracle, ledger, clock=clock) as client:
+        asking = asyncio.create_task(client.ask(Ask(tiny_images(4))))
+        while len(clock.sleepers) < 2:  # the query that was told to wait, and the pace for all others
+            await asyncio.sleep(0)
+        held = ledger.budget(client.budget).held
+        clock.advance(7.4)
+        for _ in range(20):
+            await asyncio.to_thread(lambda: None)
+        started_early = oracle.requests
+        clock.advance(0.2)
+        await asking
         state = ledger.budget(client.budget)
 
-    assert started[0] == 0
-    assert min(started[1:]) >= 7.5
+    assert (held, started_early) == (Units(), 1)
     assert (state.posted, state.held) == (Units(queries=4), Units())
 
 
