@@ -218,7 +218,7 @@ class Screen(explaining.Watch):
 
     def progressed(self) -> None:
         """Move the bar."""
-        self._bar.set_postfix_str(f"{self._client.sent} sent", refresh=False)
+        self._bar.set_postfix_str(f"{self._client.sent} spent", refresh=False)
         self._bar.update()
 
     def _interrupt(self, *_: object) -> None:

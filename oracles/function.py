@@ -147,7 +147,7 @@ class FunctionOracle:
 
     def _malformed(self, promised: str, returned: Any, fault: object) -> MalformedAnswer:
         return MalformedAnswer(
-            f"promised {promised}, returned {returned!r:.80}: {fault}", oracle=self.capabilities.name
+            f"promised {promised}, returned {returned!r:.80}: {fault!s:.160}", oracle=self.capabilities.name
         )
 
 

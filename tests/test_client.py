@@ -125,6 +125,41 @@ async def test_equal_questions_in_flight_are_sent_once(ledger: Ledger) -> None:
     assert (oracle.billed, tally.sent, tally.from_store) == (1, 1, 5)
 
 
+async def test_a_shared_question_outlives_who_asked_first(ledger: Ledger) -> None:
+    """Cancelling the first of two who share an attempt leaves the second its answer."""
+    images = tiny_images(1)
+    oracle = FakeOracle(gate=asyncio.Event())
+    assert oracle.gate is not None
+    async with client_of(oracle, ledger) as client:
+        first = asyncio.create_task(client.ask(Ask(images)))
+        while oracle.requests < 1:
+            await asyncio.sleep(0)
+        second = asyncio.create_task(client.ask(Ask(images)))
+        while client._asked < 2:
+            await asyncio.sleep(0)
+        for _ in range(20):
+            await asyncio.to_thread(lambda: None)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        oracle.gate.set()
+        rows = await second
+
+    assert values(rows) == expected(images)
+    assert oracle.billed == 1
+
+
+async def test_once_interrupted_not_even_stored_answers_are_read(ledger: Ledger) -> None:
+    """A person who interrupts does not wait for a thousand rows to be rendered and looked up."""
+    images = tiny_images(5)
+    async with client_of(FakeOracle(), ledger) as client:
+        await client.ask(Ask(images))
+    async with client_of(FakeOracle(), ledger) as client:
+        client.halt.set(Interrupted("Ctrl-C"))
+        rows = await client.ask(Ask(images))
+
+    assert values(rows) == [None] * 5
+
+
 async def test_repeats_are_asked_each_and_remembered_each(ledger: Ledger) -> None:
     """repeat=5 pays for five samples, and a rerun with repeat=6 for one more."""
     oracle = FakeOracle()
@@ -158,15 +193,25 @@ async def test_the_cap_is_spent_to_the_last_query_and_not_passed(ledger: Ledger)
 
 
 async def test_after_the_cap_stored_answers_are_still_served(ledger: Ledger) -> None:
-    """An exhausted budget stops sending, not reading."""
+    """An exhausted budget stops sending and encoding, not reading."""
     images = tiny_images(8)
-    oracle = FakeOracle()
+    encoded: list[Image] = []
+
+    class Noting(FakeOracle):
+        def encode(self, image: Image) -> Image:
+            encoded.append(image)
+            return image
+
+    oracle = Noting()
     async with client_of(oracle, ledger, cap=4) as client:
         await client.ask(Ask(images[4:]))
     async with client_of(oracle, ledger, cap=4) as client:
-        rows = await client.ask(Ask(images))
+        first = await client.ask(Ask(images))
+        encoded.clear()
+        again = await client.ask(Ask(images))
 
-    assert values(rows) == [None] * 4 + expected(images[4:])
+    assert values(first) == values(again) == [None] * 4 + expected(images[4:])
+    assert not encoded
 
 
 async def test_a_refusal_in_flight_does_not_end_the_run(ledger: Ledger) -> None:

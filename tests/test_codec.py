@@ -202,4 +202,7 @@ def test_keys_are_the_same_in_every_version() -> None:
     """What is in the store stays findable: hashes of known input are written down here."""
     assert fingerprint({"oracle": "fake", "version": 1})[0] == "3a51030effd1a8cf2816e985657103e9"
     assert image_digest(IMAGE).hex() == "fe69da4d3039dc3fee0d0b7a2ab3522235c2f09f93f6e15a99c41eb6b7097189"
-    assert answer_key("fingerprint", b"image", 3).hex() == "0ba9cdbf89c70975bebb89d19b29fc84acad88f5989efe2e6c94eaf9a7233ee6"
+    assert (
+        answer_key("fingerprint", b"image", 3).hex()
+        == "0ba9cdbf89c70975bebb89d19b29fc84acad88f5989efe2e6c94eaf9a7233ee6"
+    )

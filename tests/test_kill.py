@@ -229,28 +229,28 @@ asyncio.run(main())
 """
 
 
-async def test_two_runs_on_one_budget_stay_within_it_and_both_advance(tmp_path: Path) -> None:
-    """Two processes that want 300 queries each from a project of 200 get 200 together, and neither starves."""
+async def test_runs_on_one_budget_stay_within_it_and_all_advance(tmp_path: Path) -> None:
+    """Three processes open a new ledger at once, want 300 queries each, and get the project's 200, none starving."""
     path = tmp_path / "ledger.sqlite3"
     pipe = asyncio.subprocess.PIPE
-    both = [
+    runs = [
         await asyncio.create_subprocess_exec(sys.executable, "-c", SPEND, str(path), seed, stdin=pipe, stdout=pipe)
-        for seed in ("1", "2")
+        for seed in ("1", "2", "3")
     ]
-    for process in both:
+    for process in runs:
         assert process.stdout is not None
         assert await process.stdout.readline() == b"ready\n"
-    for process in both:
+    for process in runs:
         assert process.stdin is not None
         process.stdin.write(b"go\n")
-    await asyncio.gather(*(process.communicate() for process in both))
+    await asyncio.gather(*(process.communicate() for process in runs))
 
     with Ledger(path) as ledger:
-        project, *runs = (ledger.budget(budget) for budget in (1, 2, 3))
-    assert [process.returncode for process in both] == [0, 0]
+        project, *shares = (ledger.budget(budget) for budget in (1, 2, 3, 4))
+    assert [process.returncode for process in runs] == [0, 0, 0]
     assert (project.posted.queries, project.held.queries) == (200, 0)
-    assert sum(run.posted.queries for run in runs) == 200
-    assert min(run.posted.queries for run in runs) >= 20
+    assert sum(share.posted.queries for share in shares) == 200
+    assert min(share.posted.queries for share in shares) >= 20
 
 
 async def test_a_free_oracle_leaves_no_unknowns_behind(tmp_path: Path) -> None:

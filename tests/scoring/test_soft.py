@@ -1,0 +1,103 @@
+"""The probability of a class as a score."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bbquery.errors import UnknownName, UsageError
+from bbquery.oracle import Capabilities
+from bbquery.scoring.soft import SCORE, BoundProbability, Probability
+from bbquery.types import Answer, AnswerKind, Classes, Decision, Label, Labels, Text, Vector
+
+PETS = Classes((("cat", "tabby"), ("dog",), ("fox",)), ("c1", "d1", "f1"))
+
+
+def capabilities(kind: AnswerKind = "probabilities", classes: Classes | None = PETS) -> Capabilities:
+    return Capabilities(name="vendor", answers=kind, identity={}, classes=classes)
+
+
+def vector(*values: float) -> Vector:
+    return Vector(np.array(values))
+
+
+def test_the_module_names_its_score() -> None:
+    """`load` finds the score under SCORE, and equal configurations are equal."""
+    assert SCORE() == Probability()
+
+
+def test_without_a_target_the_clean_answers_top_class_is_explained() -> None:
+    """The target that is bound is the class that the unperturbed image shows most of."""
+    bound = Probability().bind(vector(0.2, 0.5, 0.3), None, PETS)
+
+    assert bound == BoundProbability(1, "dog")
+    assert (bound.target, bound.unit) == ("dog", "probability")
+
+
+@pytest.mark.parametrize(("target", "index"), [("tabby", 0), ("2", 2), ("F1", 2), ("Dog", 1)])
+def test_a_target_is_found_by_name_index_or_key(target: str, index: int) -> None:
+    """Whatever the clean answer shows most of, a named target is the one that is bound."""
+    assert Probability().bind(vector(0.1, 0.1, 0.8), target, PETS) == BoundProbability(index, PETS.show(index))
+
+
+def test_classes_without_names_are_called_by_index() -> None:
+    """Where the oracle names no classes, indices name them."""
+    assert Probability().bind(vector(0.1, 0.9), None, None) == BoundProbability(1, "1")
+    assert Probability().bind(vector(0.1, 0.9), "0", None) == BoundProbability(0, "0")
+
+
+@pytest.mark.parametrize("target", ["cat", "2"])
+def test_a_name_means_nothing_where_classes_have_none(target: str) -> None:
+    """A name, or an index beyond the answer, is refused with the indices there are."""
+    with pytest.raises(UnknownName, match="known: 0, 1"):
+        Probability().bind(vector(0.1, 0.9), target, None)
+
+
+@pytest.mark.parametrize("clean", [Text("a cat"), Labels((Label("cat"),))])
+def test_a_clean_answer_without_numbers_cannot_be_bound(clean: Answer) -> None:
+    """The message says what the oracle answered instead of numbers."""
+    with pytest.raises(UsageError, match="needs one number for each class; this oracle answered"):
+        Probability().bind(clean, None, PETS)
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=6), st.data())
+def test_the_value_is_the_targets_number_and_it_is_met_while_on_top(values: list[float], data: st.DataObject) -> None:
+    """Value and decision are read off the answer; of equal numbers the first class is on top."""
+    index = data.draw(st.integers(0, len(values) - 1))
+
+    decision, value = BoundProbability(index, "x")(vector(*values))
+
+    assert value == values[index]
+    assert decision == (Decision.MET if values.index(max(values)) == index else Decision.NOT_MET)
+
+
+def test_an_answer_without_numbers_cannot_be_scored() -> None:
+    """A word has no probability."""
+    with pytest.raises(UsageError, match="this oracle answered Text"):
+        BoundProbability(0, "cat")(Text("a cat"))
+
+
+@pytest.mark.parametrize("kind", ["probabilities", "scores"])
+def test_oracles_with_one_number_a_class_can_be_scored(kind: AnswerKind) -> None:
+    """Targets that exist pass the check, in any of their spellings."""
+    Probability().check(capabilities(kind), ["cat", "TABBY", "d1", "2"])
+
+
+@pytest.mark.parametrize("kind", ["labels", "text"])
+def test_other_oracles_are_refused_before_anything_is_sent(kind: AnswerKind) -> None:
+    """The message names the oracle, what it answers and what the score needs."""
+    with pytest.raises(UsageError, match=f"vendor answers {kind}; the score 'soft' needs one number for each class"):
+        Probability().check(capabilities(kind), [])
+
+
+def test_an_unknown_target_is_found_before_anything_is_sent() -> None:
+    """A typing error costs no query."""
+    with pytest.raises(UnknownName, match="unknown label 'dgo'"):
+        Probability().check(capabilities(), ["cat", "dgo"])
+
+
+def test_targets_wait_for_the_clean_answer_where_classes_have_no_names() -> None:
+    """How many classes there are is known only from an answer, so the check lets any target pass."""
+    Probability().check(capabilities("scores", None), ["17"])
