@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.errors import MalformedAnswer, OracleError
-from bbquery.types import Answer, Labels, NoAnswer, Text, Vector
+from bbquery.types import Labels, NoAnswer, Reply, Text, Vector
 
 if TYPE_CHECKING:
     from bbquery.oracle import Capabilities
 
 
 def checked(
-    answers: Sequence[Answer | OracleError], asked: int, capabilities: Capabilities
-) -> list[Answer | OracleError]:
-    """Return one answer or error for each of the `asked` images; what breaks a promise becomes `MalformedAnswer`."""
-    if len(answers) != asked:
-        error = MalformedAnswer(f"{len(answers)} answers to {asked} images", oracle=capabilities.name)
+    replies: Sequence[Reply | OracleError], asked: int, capabilities: Capabilities
+) -> list[Reply | OracleError]:
+    """Return one reply or error for each of the `asked` images; what breaks a promise becomes `MalformedAnswer`."""
+    if len(replies) != asked:
+        error = MalformedAnswer(f"{len(replies)} answers to {asked} images", oracle=capabilities.name)
         return [error] * asked
-    return [_checked(answer, capabilities) for answer in answers]
+    return [_checked(reply, capabilities) for reply in replies]
 
 
-def _checked(answer: Answer | OracleError, capabilities: Capabilities) -> Answer | OracleError:
-    if isinstance(answer, OracleError | NoAnswer):
-        return answer
-    wrong = _fault(answer, capabilities)
-    return answer if wrong is None else MalformedAnswer(wrong, oracle=capabilities.name)
+def _checked(reply: Reply | OracleError, capabilities: Capabilities) -> Reply | OracleError:
+    if isinstance(reply, OracleError) or isinstance(reply.answer, NoAnswer):
+        return reply
+    wrong = _fault(reply.answer, capabilities)
+    return reply if wrong is None else MalformedAnswer(wrong, oracle=capabilities.name, cost=reply.cost)
 
 
 def _fault(answer: object, capabilities: Capabilities) -> str | None:

@@ -27,6 +27,7 @@ from bbquery.errors import BbqueryError
 from bbquery.halt import Halt, Interrupted
 from bbquery.retry import RetryPolicy
 from bbquery.store import Question
+from bbquery.types import Units
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
     from bbquery.plan import Ask
-    from bbquery.types import Answer, Image, Images
+    from bbquery.types import Image, Images, Reply
 
 T = TypeVar("T")
 DEFAULT_RETRY = RetryPolicy()
@@ -60,8 +61,9 @@ class Prepared:
     """A row, prepared off the loop: its questions, their stored answers, and what travels if one is missing."""
 
     questions: tuple[Question, ...]
-    stored: tuple[Answer | None, ...]
+    stored: tuple[Reply | None, ...]
     payload: Any
+    hold: Units
 
 
 class Client:
@@ -84,9 +86,9 @@ class Client:
         self._fingerprint, identity = codec.fingerprint(oracle.capabilities.identity)
         ledger.remember_oracle(self._fingerprint, identity)
         self._dispatcher = Dispatcher(oracle, ledger, budget, self.halt, self._clock)
-        self._flights: dict[bytes, asyncio.Task[Answer]] = {}
+        self._flights: dict[bytes, asyncio.Task[Reply]] = {}
         self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="bbquery-render")
-        self._asked = self._from_store = 0
+        self._asked = self._from_store = self._shared = 0
         limits = oracle.capabilities.limits
         self._window = limits.largest_batch * (limits.concurrency + 1)
 
@@ -118,97 +120,120 @@ class Client:
         return self._dispatcher.sent
 
     @property
+    def in_flight(self) -> int:
+        """Requests in flight at the oracle now, those of other runs in this process included."""
+        return self._dispatcher.provider.in_flight
+
+    @property
+    def rate_limits(self) -> int:
+        """How often the oracle said in this process that it is asked too fast."""
+        return self._dispatcher.provider.rate_limits
+
+    @property
     def tally(self) -> Tally:
         """Queries so far."""
-        from_store = self._from_store + self._dispatcher.stored_by_others
+        from_store = self._from_store + self._shared + self._dispatcher.stored_by_others
         return Tally(self._asked, self._dispatcher.sent, from_store, len(self.ledger.unknowns(self.budget)))
 
     async def off_loop(self, work: Callable[..., T], *arguments: object) -> T:
         """Run work that takes time on a worker thread."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
-    async def ask(self, ask: Ask) -> list[list[Answer | None]]:
-        """Ask every row, concurrently; return its answers in order, one per repeat, None where none was to be had.
+    async def ask(self, ask: Ask, *, first_sample: int = 0) -> list[list[Reply | None]]:
+        """Ask every row, concurrently; return its replies in order, one per repeat, None where none was to be had.
 
-        Causes that forbid sending do not raise: they set `halt`, and what was answered is returned.
+        Causes that forbid sending do not raise: they set `halt`, and what was answered is returned. first_sample: the
+        index of the first repeat; those below it are left to whoever asked them.
         """
-        answers: list[list[Answer | None]] = [[None] * repeats for repeats in ask.repeats]
-        rows = iter(range(len(answers)))
+        replies: list[list[Reply | None]] = [[None] * repeats for repeats in ask.repeats]
+        rows = iter(range(len(replies)))
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._window, len(answers))):
-                group.create_task(self._rows(ask.images, rows, answers))
-        return answers
+            for _ in range(min(self._window, len(replies))):
+                group.create_task(self._rows(ask.images, rows, replies, first_sample))
+        return replies
 
-    async def _rows(self, images: Images, rows: Iterator[int], answers: list[list[Answer | None]]) -> None:
+    async def _rows(self, images: Images, rows: Iterator[int], replies: list[list[Reply | None]], first: int) -> None:
         for row in rows:
             if self.halt.interrupted:
                 return
-            await self._row(images, row, answers[row])
+            await self._row(images, row, replies[row], first)
 
-    async def _row(self, images: Images, row: int, answers: list[Answer | None]) -> None:
-        repeats = len(answers)
+    async def _row(self, images: Images, row: int, replies: list[Reply | None], first: int) -> None:
+        repeats = len(replies)
         self._asked += repeats
         self._dispatcher.preparing(repeats)
         try:
-            prepared = await self.off_loop(self._prepare, images, row, repeats)
-            samples = [asyncio.create_task(self._sample(prepared, sample, answers)) for sample in range(repeats)]
+            prepared = await self.off_loop(self._prepare, images, row, range(first, first + repeats))
+            flights = [self._begin(prepared, place) for place in range(repeats)]
         except BbqueryError as error:
             self.halt.set(error)
             return
         finally:
             self._dispatcher.preparing(-repeats)
-        await asyncio.gather(*samples)
+        await asyncio.gather(*(self._land(flight, place, replies) for place, flight in enumerate(flights)))
 
-    def _prepare(self, images: Images, row: int, repeats: int) -> Prepared:
-        """Render, look up and, unless all is stored, encode; on a worker thread."""
+    def _prepare(self, images: Images, row: int, samples: range) -> Prepared:
+        """Render, look up and, unless all is stored, encode and quote; on a worker thread."""
         image = images[row]
-        questions = tuple(self._questions(image, repeats))
+        questions = tuple(self._questions(image, samples))
         stored = tuple(self.ledger.find(question.key) for question in questions)
-        missing = not self.halt and any(answer is None for answer in stored)
-        return Prepared(questions, stored, self.oracle.encode(image) if missing else None)
+        if self.halt or None not in stored:
+            return Prepared(questions, stored, None, Units())
+        payload = self.oracle.encode(image)
+        return Prepared(questions, stored, payload, self.oracle.quote(payload).worst)
 
-    def _questions(self, image: Image, repeats: int) -> Iterator[Question]:
+    def _questions(self, image: Image, samples: range) -> Iterator[Question]:
         digest = codec.image_digest(image)
-        for sample in range(repeats):
+        for sample in samples:
             yield Question(codec.answer_key(self._fingerprint, digest, sample), self._fingerprint, digest, sample)
 
-    async def _sample(self, prepared: Prepared, sample: int, answers: list[Answer | None]) -> None:
-        question, stored = prepared.questions[sample], prepared.stored[sample]
-        if stored is not None:
-            answers[sample] = stored
-            self._from_store += 1
-        elif not self.halt:
-            answers[sample] = await self._single_flight(question, prepared.payload)
-        self._progress()
-
-    async def _single_flight(self, question: Question, payload: Any) -> Answer | None:
-        """Join an equal question in flight, or be the first."""
+    def _begin(self, prepared: Prepared, place: int) -> Reply | asyncio.Task[Reply] | None:
+        """Return the stored reply, or the flight of an equal question, or a new one; None where none may leave."""
+        stored, question = prepared.stored[place], prepared.questions[place]
         flight = self._flights.get(question.key)
-        joined = flight is not None
-        if flight is None:
-            flight = asyncio.create_task(self._with_retries(question, payload))
-            self._flights[question.key] = flight
-            flight.add_done_callback(lambda done: self._landed(question.key, done))
+        if stored is not None or self.halt:
+            return stored
+        if flight is not None:
+            return asyncio.create_task(self._join(flight))
+        first = self._dispatcher.enqueue(question, prepared.payload, prepared.hold)
+        flight = asyncio.create_task(self._with_retries(first, question, prepared))
+        self._flights[question.key] = flight
+        flight.add_done_callback(lambda done: self._landed(question.key, done))
+        return flight
+
+    async def _join(self, flight: asyncio.Task[Reply]) -> Reply:
+        """Share the flight of an equal question."""
+        reply = await asyncio.shield(flight)
+        self._shared += 1
+        return reply
+
+    async def _land(self, flight: Reply | asyncio.Task[Reply] | None, place: int, replies: list[Reply | None]) -> None:
+        """Wait for a flight; what ends it halts the run. Whoever waits may go away without ending it."""
         try:
-            answer = await asyncio.shield(flight)
+            if isinstance(flight, asyncio.Task):
+                replies[place] = await asyncio.shield(flight)
+            elif flight is not None:
+                replies[place] = flight
+                self._from_store += 1
         except Halted:
-            return None
+            return
         except BbqueryError as error:
             self.halt.set(error)
-            return None
-        self._from_store += joined
-        return answer
+        self._progress()
 
-    def _landed(self, key: bytes, flight: asyncio.Task[Answer]) -> None:
+    def _landed(self, key: bytes, flight: asyncio.Task[Reply]) -> None:
         self._flights.pop(key, None)
         if not flight.cancelled():
             flight.exception()  # whoever still waits gets it; when nobody does, it is no news
 
-    async def _with_retries(self, question: Question, payload: Any) -> Answer:
+    async def _with_retries(self, first: asyncio.Future[Reply], question: Question, prepared: Prepared) -> Reply:
+        waiting: asyncio.Future[Reply] | None = first
         seed = int.from_bytes(question.key[:8])
         async for attempt in self._retry.retrying(self._sleep, seed):
             with attempt:
-                return await self._dispatcher.attempt(question, payload)
+                done = waiting or self._dispatcher.enqueue(question, prepared.payload, prepared.hold)
+                waiting = None
+                return await done
         raise AssertionError("tenacity raises the last error")
 
     async def _sleep(self, seconds: float) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from blake3 import blake3
 
-from bbquery.types import Answer, Label, Labels, NoAnswer, Text, Vector
+from bbquery.types import Answer, Label, Labels, NoAnswer, Text, Token, Vector
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,10 +58,10 @@ def unpack(data: bytes) -> Answer:
             return Vector(np.frombuffer(base64.b64decode(values), dtype="<f8").astype(np.float64))
         case {"labels": list(labels)}:
             return Labels(tuple(_label(label) for label in labels))
-        case {"text": str(text)}:
-            return Text(text)
-        case {"none": str(reason)}:
-            return NoAnswer(reason)
+        case {"text": str(text), "tokens": list(tokens)}:
+            return Text(text, tuple(_token(token) for token in tokens))
+        case {"none": str(reason), "kind": ("refused" | "filtered" | "truncated" | "empty") as kind}:
+            return NoAnswer(reason, kind)
     raise ValueError(f"not a packed answer: {data[:80]!r}")
 
 
@@ -70,6 +70,20 @@ def _label(plain: object) -> Label:
         case [str(name), (float() | int() | None) as score]:
             return Label(name, score)
     raise ValueError(f"not a packed label: {plain!r:.80}")
+
+
+def _token(plain: object) -> Token:
+    match plain:
+        case [str(text), (float() | int()) as logprob, list(others)]:
+            return Token(text, logprob, tuple(_alternative(other) for other in others))
+    raise ValueError(f"not a packed token: {plain!r:.80}")
+
+
+def _alternative(plain: object) -> tuple[str, float]:
+    match plain:
+        case [str(text), (float() | int()) as logprob]:
+            return text, logprob
+    raise ValueError(f"not a packed token: {plain!r:.80}")
 
 
 def _plain(answer: Answer) -> dict[str, Any]:
@@ -82,7 +96,7 @@ def _plain(answer: Answer) -> dict[str, Any]:
             return {"f8": base64.b64encode(values.astype("<f8").tobytes()).decode()}
         case Labels(labels):
             return {"labels": [[label.name, label.score] for label in labels]}
-        case Text(text):
-            return {"text": text}
-        case NoAnswer(reason):
-            return {"none": reason}
+        case Text(text, tokens):
+            return {"text": text, "tokens": [[t.text, t.logprob, t.alternatives] for t in tokens]}
+        case NoAnswer(reason, kind):
+            return {"none": reason, "kind": kind}

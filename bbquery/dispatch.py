@@ -3,7 +3,8 @@
 Theory of operation.
 
 1. One task, the dispatcher, decides what is sent next. A batch goes out when it is as large as the oracle takes, or
-   when nothing more is being prepared; a request slot must be free and the pace must allow it.
+   when nothing more is being prepared; a slot must be free and the pace must allow it, both of which are shared with
+   every other run that asks the same provider.
 2. Order of an attempt: pace, reserve (committed), send, settle (committed), deliver. Pace comes before the hold, so
    that a killed process leaves holds only for what it may really have sent.
 3. A refusal for want of budget is final only when nothing of ours is in flight: a hold in flight may yet be released.
@@ -20,9 +21,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bbquery.answers import checked
-from bbquery.errors import BbqueryError, BudgetExhausted, OracleError, OutcomeUnknown, RateLimited, StorageFailed
+from bbquery.errors import (
+    BbqueryError,
+    BudgetExhausted,
+    CostAboveHold,
+    MalformedAnswer,
+    OracleError,
+    OutcomeUnknown,
+    StorageFailed,
+)
 from bbquery.ledger.records import Answered, Busy, Granted, Request, Settlement
-from bbquery.limiter import Pace
+from bbquery.provider import provider_of
 from bbquery.types import Units
 
 if TYPE_CHECKING:
@@ -31,10 +40,9 @@ if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
     from bbquery.store import Question
-    from bbquery.types import Answer
+    from bbquery.types import Reply
 
 SECONDS_BETWEEN_LOOKS = 0.05  # at an attempt that another process has in flight
-ONE_QUERY = Units(queries=1)
 
 
 class Halted(Exception):
@@ -47,7 +55,8 @@ class Query:
 
     question: Question
     payload: Any
-    done: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    hold: Units
+    done: asyncio.Future[Reply] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     attempt: int = 0
 
 
@@ -61,14 +70,13 @@ class Dispatcher:
         self._oracle, self._ledger, self._budget, self._halt, self._clock = oracle, ledger, budget, halt, clock
         self._capabilities = oracle.capabilities
         self._limits = self._capabilities.limits
-        self._pace = Pace(self._limits.requests_per_second, clock)
+        self.provider = provider_of(self._capabilities, clock)
         self._waiting: deque[Query] = deque()
         self._preparing = 0
-        self._slots = self._limits.concurrency
         self._open = 0
         self._short_of_budget = False
         self._requests: set[asyncio.Task[None]] = set()
-        self._sending: set[asyncio.Future[Sequence[Answer | OracleError]]] = set()
+        self._sending: set[asyncio.Future[Sequence[Reply | OracleError]]] = set()
         self._followers: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -79,18 +87,18 @@ class Dispatcher:
         self._preparing += change
         self._changed.set()
 
-    async def attempt(self, question: Question, payload: Any) -> Answer:
-        """Make one attempt and return its answer.
+    def enqueue(self, question: Question, payload: Any, hold: Units) -> asyncio.Future[Reply]:
+        """Queue one attempt, which may cost up to `hold`; the future has its reply.
 
-        Raises:
-            OracleError: how the attempt failed. BudgetExhausted: no budget. StorageFailed: no ledger. Halted: not sent.
+        It fails with OracleError (how the attempt ended), BudgetExhausted, StorageFailed, or Halted (not sent).
         """
         if self._task is None:
             self._task = asyncio.create_task(self._dispatch(), name="bbquery-dispatcher")
-        query = Query(question, payload)
+            self.provider.waiting.add(self._changed.set)
+        query = Query(question, payload, hold)
         self._waiting.append(query)
         self._changed.set()
-        return await query.done
+        return query.done
 
     def abandon(self) -> None:
         """Wait no longer for what is in flight: its outcome becomes unknown."""
@@ -106,6 +114,7 @@ class Dispatcher:
             await self._land()
             raise
         finally:
+            self.provider.waiting.discard(self._changed.set)
             tasks = [task for task in (self._task, *self._followers) if task is not None]
             for task in tasks:
                 task.cancel()
@@ -120,17 +129,18 @@ class Dispatcher:
         try:
             while True:
                 await self._until(lambda: bool(self._halt) or self._batch_is_ready())
-                if not self._halt:
-                    await self._halt_or(self._pace.turn())
+                batch = [] if self._halt else self._take()
+                if batch:
+                    await self._halt_or(self.provider.pace.turn(len(batch), sum(q.hold.tokens for q in batch)))
                 if self._halt:
-                    self._give_up()
-                else:
-                    self._start(self._take())
+                    self._give_up(batch)
+                elif batch:
+                    self._start(batch)
         finally:
             watch.cancel()
 
     def _batch_is_ready(self) -> bool:
-        if not self._waiting or self._short_of_budget or not self._slots:
+        if not self._waiting or self._short_of_budget or not self.provider.has_a_slot:
             return False
         return len(self._waiting) >= self._limits.largest_batch or self._preparing == 0
 
@@ -151,8 +161,8 @@ class Dispatcher:
             for wait in waits:
                 wait.cancel()
 
-    def _give_up(self) -> None:
-        for query in self._waiting:
+    def _give_up(self, batch: list[Query]) -> None:
+        for query in (*batch, *self._waiting):
             _fail(query, Halted())
         self._waiting.clear()
 
@@ -165,16 +175,10 @@ class Dispatcher:
         return batch
 
     def _start(self, batch: list[Query]) -> None:
-        if not batch:
-            return
-        self._slots -= 1
+        self.provider.start()
         request = asyncio.create_task(self._request(batch))
         self._requests.add(request)
         request.add_done_callback(self._requests.discard)
-
-    def _finish_request(self) -> None:
-        self._slots += 1
-        self._changed.set()
 
     async def _request(self, batch: list[Query]) -> None:
         try:
@@ -186,12 +190,12 @@ class Dispatcher:
         if granted:
             await self._send(granted)
         else:
-            self._finish_request()
+            self.provider.end()
 
     async def _reserve(self, batch: list[Query]) -> list[Query]:
         """Return the queries that were granted; the others are answered, waiting, put back or refused."""
         free = self._capabilities.price.free
-        requests = [Request(query.question, self._budget, ONE_QUERY, free) for query in batch]
+        requests = [Request(query.question, self._budget, query.hold, free) for query in batch]
         granted: list[Query] = []
         refused: list[tuple[Query, BudgetExhausted]] = []
         for query, result in zip(batch, await self._ledger.reserve(requests), strict=True):
@@ -199,9 +203,9 @@ class Dispatcher:
                 case Granted(attempt):
                     query.attempt = attempt
                     granted.append(query)
-                case Answered(answer):
+                case Answered(reply):
                     self.stored_by_others += 1
-                    _deliver(query, answer)
+                    _deliver(query, reply)
                 case Busy():
                     self._follow(query)
                 case BudgetExhausted():
@@ -240,15 +244,15 @@ class Dispatcher:
         self._sending.add(sending)
         results = await self._outcome(sending, len(batch))
         self._sending.discard(sending)
-        for result in results:
-            if isinstance(result, RateLimited) and result.retry_after is not None:
-                self._pace.pause(result.retry_after)
-        self._finish_request()  # before settling: the next batch's hold shares this one's commit
+        for query, result in zip(batch, results, strict=True):
+            self._halt_if_final(query, result)
+        self.provider.learn(results, self._oracle.rate_seen)
+        self.provider.end()  # before settling: the next batch's hold shares this one's commit
         await self._settle(batch, results)
 
     async def _outcome(
-        self, sending: asyncio.Future[Sequence[Answer | OracleError]], size: int
-    ) -> list[Answer | OracleError]:
+        self, sending: asyncio.Future[Sequence[Reply | OracleError]], size: int
+    ) -> list[Reply | OracleError]:
         name, timeout = self._capabilities.name, self._limits.timeout
         failure: OracleError
         try:
@@ -265,7 +269,7 @@ class Dispatcher:
             failure.__cause__ = error
         return [failure] * size
 
-    async def _settle(self, batch: list[Query], results: Sequence[Answer | OracleError]) -> None:
+    async def _settle(self, batch: list[Query], results: Sequence[Reply | OracleError]) -> None:
         pairs = list(zip(batch, results, strict=True))
         try:
             await self._ledger.settle([_settlement(query, result) for query, result in pairs])
@@ -280,17 +284,28 @@ class Dispatcher:
             else:
                 _deliver(query, result)
 
+    def _halt_if_final(self, query: Query, result: Reply | OracleError) -> None:
+        """Stop at once, before another request can leave, where asking on is useless or unsafe."""
+        if isinstance(result, OracleError):
+            if not result.retryable:
+                self._halt.set(result)
+        elif result.cost is not None and not result.cost.within(query.hold):
+            told = f"a query cost {result.cost}, above its worst case of {query.hold}: no cap is safe, please report it"
+            self._halt.set(CostAboveHold(told, oracle=self._capabilities.name))
 
-def _settlement(query: Query, result: Answer | OracleError) -> Settlement:
+
+def _settlement(query: Query, result: Reply | OracleError) -> Settlement:
     if not isinstance(result, OracleError):
-        return Settlement(query.attempt, "posted", ONE_QUERY, question=query.question, answer=result)
-    cost = ONE_QUERY if result.outcome == "posted" else Units()
+        return Settlement(query.attempt, "posted", result.cost or query.hold, question=query.question, reply=result)
+    cost = Units()
+    if result.outcome == "posted":
+        cost = (result.cost if isinstance(result, MalformedAnswer) else None) or query.hold
     return Settlement(query.attempt, result.outcome, cost, reason=f"{type(result).__name__}: {result}")
 
 
-def _deliver(query: Query, answer: Answer) -> None:
+def _deliver(query: Query, reply: Reply) -> None:
     if not query.done.done():
-        query.done.set_result(answer)
+        query.done.set_result(reply)
 
 
 def _fail(query: Query, error: Exception) -> None:

@@ -3,15 +3,18 @@
 BbqueryError
 |-- UsageError              the caller's mistake, found before a query is paid for     (exit code 2)
 |   |-- UnknownName             .kind, .name, .known
+|   |-- UnknownPrice            .vendor, .name; an unknown price is refused, never taken to be zero
 |   |-- BadImage                .source, .reason
 |   `-- MissingExtra            .extra
 |-- OracleError             the oracle's fault; .oracle, .outcome, .retryable          (exit code 3)
 |   |-- NotBilled               provably not billed: its hold is released
 |   |   |-- RateLimited             .retry_after; asked again later
 |   |   |-- Unreachable             no connection was made; asked again later
-|   |   `-- Rejected                refused for good: a bad key, a bad request
+|   |   |-- Rejected                refused for good: a bad key, a bad request
+|   |   `-- QuotaExceeded           the account's quota, credit or spend limit: waiting does not help
 |   |-- OutcomeUnknown          perhaps billed: its hold stays; asked again as a new attempt
-|   `-- MalformedAnswer         answered, so billed, but not what was promised
+|   |-- MalformedAnswer         answered, so billed, but not what was promised
+|   `-- CostAboveHold           billed more than its worst case: bbquery's estimate of cost is wrong
 |-- BudgetExhausted         the next query would pass a cap; .budget, .unit, .remaining, .needed   (exit code 4)
 `-- StorageFailed           the ledger's file or disk failed; nothing is sent unseen         (exit code 1)
 
@@ -25,6 +28,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from bbquery.types import Units
 
 Outcome = Literal["posted", "voided", "unknown"]
 
@@ -57,6 +62,16 @@ def _near(name: str, known: Sequence[str], most: int = 8) -> list[str]:
     containing = [k for k in known if name.lower() in k.lower().split()]
     spelled = difflib.get_close_matches(name.lower(), known, n=most, cutoff=0.6)
     return list(dict.fromkeys([*containing, *spelled]))[:most]
+
+
+class UnknownPrice(UsageError):
+    """A price that nobody stated. how: what the user can do to state it."""
+
+    def __init__(self, vendor: str, name: str, how: str) -> None:
+        self.vendor, self.name = vendor, name
+        super().__init__(
+            f"the price of {name!r} at {vendor} is not known, and an unknown price is never taken to be zero: {how}"
+        )
 
 
 class BadImage(UsageError):
@@ -112,6 +127,10 @@ class Rejected(NotBilled):
     """Refused for good: asking again would be refused again."""
 
 
+class QuotaExceeded(NotBilled):
+    """The account's quota, credit or spend limit is used up: waiting does not help, so the run stops."""
+
+
 class OutcomeUnknown(OracleError):
     """Sent, and perhaps billed, without an answer: a time-out, a dropped connection, a server's failure."""
 
@@ -120,7 +139,17 @@ class OutcomeUnknown(OracleError):
 
 
 class MalformedAnswer(OracleError):
-    """Answered, so billed, but not what the oracle promised."""
+    """Answered, so billed, but not what the oracle promised. cost: what it says it cost, None where it does not."""
+
+    outcome = "posted"
+
+    def __init__(self, message: str, *, oracle: str = "oracle", cost: Units | None = None) -> None:
+        self.cost = cost
+        super().__init__(message, oracle=oracle)
+
+
+class CostAboveHold(OracleError):
+    """Billed more than its worst case: the bill is recorded as it is, and the run stops, since no cap is safe."""
 
     outcome = "posted"
 

@@ -7,7 +7,7 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,16 +15,21 @@ from blake3 import blake3
 
 from bbquery import codec, imaging, load
 from bbquery.client import Client
+from bbquery.drift import DEFAULT_EVERY, DriftReport, DriftWatch, checks_for
 from bbquery.errors import BbqueryError, OracleError, UsageError
+from bbquery.estimate import Estimate, estimate
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import open_ledger
+from bbquery.money import picodollars
 from bbquery.plan import Ask
 from bbquery.run import drive
+from bbquery.scoring.mention import Mention
 from bbquery.scoring.soft import Probability
 from bbquery.types import NoAnswer, SaliencyMap, Vector
 
 if TYPE_CHECKING:
     import os
+    from decimal import Decimal
 
     from numpy.typing import NDArray
 
@@ -34,8 +39,8 @@ if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Capabilities, Oracle
     from bbquery.saliency import Method
-    from bbquery.scoring.base import BoundScore
-    from bbquery.types import Answer, Image
+    from bbquery.scoring.base import BoundScore, Score
+    from bbquery.types import Answer, Image, Reply
 
 DEFAULT_METHOD = "rise"
 DEFAULT_QUERIES = 1000
@@ -59,8 +64,9 @@ class TargetMap:
 class Explanation:
     """Maps, one per target, and all that is needed to repeat and audit them.
 
-    error: what ended the run early (a budget, the oracle, a person), None where nothing did.
-    unknown: attempts of this run's budget that may have been billed without an answer. seconds: by stage.
+    error: what ended the run early (a budget, the oracle, a person), None where nothing did. unknown: attempts of this
+    run's budget that may have been billed without an answer. drift: whether the model stayed the same, as far as it was
+    checked. seconds: by stage.
     """
 
     run: str
@@ -74,6 +80,7 @@ class Explanation:
     budget: BudgetState
     unknown: tuple[UnknownAttempt, ...]
     error: BbqueryError | None
+    drift: DriftReport
     seconds: dict[str, float]
 
     @property
@@ -91,8 +98,8 @@ class Explanation:
 class Watch:
     """What an explanation tells while it runs; override what you want to hear."""
 
-    def started(self, client: Client, planned: int) -> None:
-        """The client is open and about `planned` queries will be asked; `client.halt.set` stops the run."""
+    def started(self, client: Client, job: Job) -> None:
+        """The client is open and will ask; `client.halt.set` stops the run."""
 
     def seen(self, clean: Answer, capabilities: Capabilities) -> None:
         """The unperturbed image was answered."""
@@ -102,16 +109,9 @@ class Watch:
 
 
 def explain(
-    image: str | os.PathLike[str] | Image,
-    oracle: Oracle | str = "efficientnet",
-    *,
-    method: Method | str = DEFAULT_METHOD,
-    target: str | Sequence[str] | None = None,
-    max_queries: int = DEFAULT_QUERIES,
-    seed: int = 0,
-    ledger: Ledger | None = None,
+    image: str | os.PathLike[str] | Image, oracle: Oracle | str = "efficientnet", **options: Any
 ) -> Explanation:
-    """Explain why an oracle answers `target` for an image; the synchronous form of `explain_async`.
+    """Explain why an oracle answers a target for an image; the synchronous form of `explain_async`, same options.
 
     Raises:
         UsageError: called inside a running event loop: use `await explain_async(...)` there.
@@ -119,8 +119,7 @@ def explain(
     with contextlib.suppress(RuntimeError):
         asyncio.get_running_loop()
         raise UsageError("an event loop is running: use 'await bbquery.explain_async(...)'")
-    job = explain_async(image, oracle, method=method, target=target, max_queries=max_queries, seed=seed, ledger=ledger)
-    return asyncio.run(job)
+    return asyncio.run(explain_async(image, oracle, **options))
 
 
 async def explain_async(
@@ -130,6 +129,10 @@ async def explain_async(
     method: Method | str = DEFAULT_METHOD,
     target: str | Sequence[str] | None = None,
     max_queries: int = DEFAULT_QUERIES,
+    max_tokens: int | None = None,
+    max_usd: str | Decimal | None = None,
+    project: str | None = None,
+    drift_every: int = DEFAULT_EVERY,
     seed: int = 0,
     ledger: Ledger | None = None,
     watch: Watch | None = None,
@@ -138,9 +141,11 @@ async def explain_async(
 
     image: a path, "sample:NAME" or an array (H, W, 3). oracle: an object, which stays open, or a specification such
     as "http:url=http://127.0.0.1:8000". method: an object, or a specification such as "lr:sigma=8"; unless it says
-    otherwise it asks all queries but one, which the unperturbed image needs. target: a class or several, each by name,
-    key or index; None takes the top class. Several targets share one set of queries where the method does not adapt.
-    seed: decides every random choice. ledger: holds budgets and answers; None opens the default one.
+    otherwise it asks all queries that the unperturbed image and its checks leave. target: a class or several, each by
+    name, key or index; None takes the top class. Several targets share one set of queries where the method does not
+    adapt. max_tokens, max_usd: further caps of the run, None for none. project: a budget, made before, that this run
+    counts in too. drift_every: queries between checks that a remote model stays the same, 0 for none. seed: decides
+    every random choice. ledger: holds budgets and answers; None opens the default one.
 
     A run that is stopped early (budget, oracle, person) returns what it has; `error` and `partial` say so.
 
@@ -149,23 +154,50 @@ async def explain_async(
         OracleError, BudgetExhausted: not even the unperturbed image was answered.
     """
     began = time.perf_counter()
-    photo = imaging.load(image)
-    chosen = _method(method, max_queries)
-    async with _connected(oracle) as connected:
-        targets = [target] if isinstance(target, str) else list(target or [])
-        Probability().check(connected.capabilities, targets)
-        job = _Job(photo, connected, chosen, targets, max_queries, seed, watch or Watch(), began)
+    async with prepared(
+        image, oracle, method=method, target=target, max_queries=max_queries, drift_every=drift_every, seed=seed
+    ) as job:
+        dollars = None if max_usd is None else picodollars(max_usd)
+        cap = Cap(queries=max_queries, tokens=max_tokens, picodollars=dollars)
         with open_ledger(ledger) as opened:
-            return await job.run(opened)
+            return await job.run(opened, cap, project, watch or Watch(), began)
 
 
-def _method(method: Method | str, max_queries: int) -> Method:
-    """Make the method and see that its queries and the clean image's fit into the cap."""
+@contextlib.asynccontextmanager
+async def prepared(
+    image: str | os.PathLike[str] | Image,
+    oracle: Oracle | str,
+    *,
+    method: Method | str,
+    target: str | Sequence[str] | None,
+    max_queries: int,
+    drift_every: int,
+    seed: int,
+) -> AsyncIterator[Job]:
+    """Check everything that can be checked before a query; give what is ready to run, or to be estimated."""
+    if drift_every < 0:
+        raise UsageError(f"drift checks every {drift_every} queries make no sense: give 0 for none, or more")
+    photo = imaging.load(image)
+    async with _connected(oracle) as connected:
+        every = drift_every if connected.capabilities.remote else 0
+        chosen = _method(method, max_queries, every)
+        targets = [target] if isinstance(target, str) else list(target or [])
+        score = score_for(connected.capabilities)
+        score.check(connected.capabilities, targets)
+        x, placement = imaging.fit(photo, connected.capabilities.view, connected.capabilities.domain)
+        yield Job(photo, x, placement, connected, chosen, score, targets, every, seed)
+
+
+def _method(method: Method | str, max_queries: int, every: int) -> Method:
+    """Make the method and see that its queries, the clean image's and the checks fit into the cap."""
     Cap(queries=max_queries)
-    chosen = load.method(method, queries=max(max_queries - 1, 1)) if isinstance(method, str) else method
-    if chosen.queries + 1 > max_queries:
+    overhead = 1 + checks_for(max_queries, every)
+    chosen = load.method(method, queries=max(max_queries - overhead, 1)) if isinstance(method, str) else method
+    needed = chosen.queries + 1 + checks_for(chosen.queries + 1, every)
+    if needed > max_queries:
+        checks = f", checks for drift {needed - chosen.queries - 1}" if every else ""
         raise UsageError(
-            f"{load.constructor(chosen)} asks {chosen.queries} queries and the unperturbed image one, "
+            f"{load.constructor(chosen)} asks {chosen.queries} queries, the unperturbed image one{checks}: {needed}; "
             f"but at most {max_queries} are allowed: raise --max-queries or lower the method's queries"
         )
     return chosen
@@ -183,41 +215,55 @@ async def _connected(oracle: Oracle | str) -> AsyncIterator[Oracle]:
         await own.aclose()
 
 
-@dataclass
-class _Job:
+@dataclass(eq=False)
+class Job:
+    """An explanation, checked and ready to run. x: the pixels that are sent. every: queries between drift checks."""
+
     photo: NDArray[np.uint8]
+    x: Image
+    placement: Placement
     oracle: Oracle
     method: Method
+    score: Score
     targets: list[str]
-    max_queries: int
+    every: int
     seed: int
-    watch: Watch
-    began: float
-    seconds: dict[str, float] = field(default_factory=dict)
 
-    async def run(self, ledger: Ledger) -> Explanation:
-        capabilities = self.oracle.capabilities
-        x, placement = imaging.fit(self.photo, capabilities.view, capabilities.domain)
-        run = self._identity(x)
-        budget = ledger.open_budget(f"explain-{run}", Cap(queries=self.max_queries))
-        self._lap("prepare")
-        async with Client(self.oracle, ledger, budget, progress=self.watch.progressed) as client:
-            self.watch.started(client, 1 + self.method.queries * max(len(self.targets), 1))
-            clean = await self._clean(client, x)
-            self.watch.seen(clean, capabilities)
-            maps = await self._maps(client, x, clean, placement)
+    @property
+    def queries(self) -> int:
+        """How many queries it sends at most, retries not counted."""
+        asked = 1 + self.method.queries
+        return asked + checks_for(asked, self.every)
+
+    def estimate(self) -> Estimate:
+        """Return what it would cost; nothing is sent."""
+        quote = self.oracle.quote(self.oracle.encode(self.x))
+        return estimate(quote, self.queries, self.oracle.capabilities.limits)
+
+    async def run(self, ledger: Ledger, cap: Cap, project: str | None, watch: Watch, began: float) -> Explanation:
+        """Ask, and return maps."""
+        seconds = {"prepare": time.perf_counter() - began}
+        run = self._identity()
+        parent = None if project is None else ledger.find_budget(project)
+        name = f"explain-{run}" if project is None else f"{project}/explain-{run}"
+        budget = ledger.open_budget(name, cap, parent)
+        async with Client(self.oracle, ledger, budget, progress=watch.progressed) as client:
+            watch.started(client, self)
+            clean = await self._clean(client)
+            watch.seen(clean.answer, self.oracle.capabilities)
+            maps, drift = await self._maps(client, clean)
             tally = client.tally
-        self._lap("ask")
+        seconds["ask"] = time.perf_counter() - began - seconds["prepare"]
         return Explanation(
-            run=run, photo=self.photo, maps=maps, clean=clean, oracle=capabilities, method=self.method, seed=self.seed,
-            queries=tally, budget=ledger.budget(budget), unknown=tuple(ledger.unknowns(budget)),
-            error=client.halt.error, seconds=self.seconds,
+            run=run, photo=self.photo, maps=maps, clean=clean.answer, oracle=self.oracle.capabilities,
+            method=self.method, seed=self.seed, queries=tally, budget=ledger.budget(budget),
+            unknown=tuple(ledger.unknowns(budget)), error=client.halt.error, drift=drift, seconds=seconds,
         )  # fmt: skip
 
-    def _identity(self, x: Image) -> str:
+    def _identity(self) -> str:
         """Return the hash of what this run is; a second run with the same resumes its budget."""
         what = {
-            "image": [codec.image_digest(self.photo).hex(), codec.image_digest(x).hex()],
+            "image": [codec.image_digest(self.photo).hex(), codec.image_digest(self.x).hex()],
             "oracle": codec.fingerprint(self.oracle.capabilities.identity)[0],
             "method": load.constructor(self.method),
             "targets": self.targets,
@@ -225,30 +271,35 @@ class _Job:
         }
         return blake3(json.dumps(what).encode()).hexdigest(length=8)
 
-    async def _clean(self, client: Client, x: Image) -> Answer:
-        ((answer,),) = await client.ask(Ask(x[None]))
-        if answer is None:
+    async def _clean(self, client: Client) -> Reply:
+        ((reply,),) = await client.ask(Ask(self.x[None]))
+        if reply is None:
             assert client.halt.error is not None  # noqa: S101 - nothing else leaves a row unanswered
             raise client.halt.error
-        if isinstance(answer, NoAnswer):
-            raise OracleError(
-                f"gave no answer to the unperturbed image: {answer.reason}", oracle=self.oracle.capabilities.name
-            )
-        return answer
+        if isinstance(reply.answer, NoAnswer):
+            told = f"gave no answer to the unperturbed image: {reply.answer.reason}"
+            raise OracleError(told, oracle=self.oracle.capabilities.name)
+        return reply
 
-    async def _maps(self, client: Client, x: Image, clean: Answer, placement: Placement) -> tuple[TargetMap, ...]:
+    async def _maps(self, client: Client, clean: Reply) -> tuple[tuple[TargetMap, ...], DriftReport]:
         """Drive one plan per target, side by side: equal questions are asked once."""
         classes = self.oracle.capabilities.classes
         wanted: list[str | None] = [*self.targets] or [None]
-        scores = [Probability().bind(clean, target, classes) for target in wanted]
-        return tuple(await asyncio.gather(*(self._map(client, x, score, placement) for score in scores)))
+        scores = [self.score.bind(clean.answer, target, classes) for target in wanted]
+        drift = DriftWatch(self.x, clean, scores[0], self.every)
+        await drift.start(client)
+        maps = await asyncio.gather(*(self._map(client, score, drift) for score in scores))
+        return tuple(maps), await drift.end(client)
 
-    async def _map(self, client: Client, x: Image, score: BoundScore, placement: Placement) -> TargetMap:
-        driven = await drive(self.method.plan(x, self.oracle.capabilities.domain, self.seed), client, score)
-        return TargetMap(score.target, placement.to_photo(driven.result.values), driven.result, driven.stopped)
+    async def _map(self, client: Client, score: BoundScore, drift: DriftWatch) -> TargetMap:
+        plan = self.method.plan(self.x, self.oracle.capabilities.domain, self.seed)
+        driven = await drive(plan, client, score, drift)
+        return TargetMap(score.target, self.placement.to_photo(driven.result.values), driven.result, driven.stopped)
 
-    def _lap(self, stage: str) -> None:
-        self.seconds[stage] = time.perf_counter() - self.began - sum(self.seconds.values())
+
+def score_for(capabilities: Capabilities) -> Score:
+    """Return the score that suits an oracle's kind of answer."""
+    return Mention() if capabilities.answers == "text" else Probability()
 
 
 def top_classes(answer: Vector, capabilities: Capabilities, k: int) -> list[tuple[str, float]]:

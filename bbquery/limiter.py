@@ -1,14 +1,18 @@
-"""Pace: how fast requests may start.
+"""Pace: how fast requests may start, in images and in tokens.
 
 asyncio-throttle keeps an exact sliding window, but every waiter polls, waiters are not served in order, and a rate
-below one a second is silently rounded up. So exactly one task, the client's dispatcher, ever waits here, and a rate
-is given to it as a whole number of requests in a period of whole seconds.
+below one in its period is silently rounded up. So here one task at a time waits, in order, and a rate becomes a small
+whole number of images in a short period:
+
+1. Spread. 3,000 a minute is 5 in 0.105 seconds, not 50 at once every second: no burst reaches the oracle.
+2. Margin. Starts are evenly spaced here, but arrivals bunch up on the way, so 5 % of the rate is left alone.
+3. Tokens have a window of their own, a minute long; a request that alone exceeds it goes when nothing else is in it.
 """
 
 from __future__ import annotations
 
-import math
-from fractions import Fraction
+import asyncio
+from collections import deque
 from typing import TYPE_CHECKING
 
 from asyncio_throttle.throttler import Throttler
@@ -17,57 +21,99 @@ from bbquery.errors import UsageError
 
 if TYPE_CHECKING:
     from bbquery.clock import Clock
+    from bbquery.oracle import RateSeen
 
-LONGEST_PERIOD = 60  # seconds; a rate is rounded down to a whole number of requests in at most this
-LARGEST_DENOMINATOR = 10**9  # a float misses 1/3 and 0.7 by a rounding; this finds what was meant
+MINUTE = 60.0  # seconds
+MARGIN = 0.05  # of the rate; arrivals bunch up in flight
+SPREAD = 0.1  # seconds; images that may start together are those of so long
+SECONDS_BETWEEN_LOOKS = 0.002  # of the one task that waits: a hundredth of a core, and 2 ms of lag
 
 
 class Pace:
-    """Lets one task through at a time: at most `requests_per_second` (None: unlimited), and not while paused."""
+    """Lets requests through one at a time, in order: not while paused, and within images and tokens per minute."""
 
-    def __init__(self, requests_per_second: float | None, clock: Clock) -> None:
+    def __init__(self, images_per_minute: float | None, tokens_per_minute: float | None, clock: Clock) -> None:
         self._clock = clock
         self._paused_until = clock.now()
-        self._throttler = None
-        if requests_per_second is not None:
-            requests, period = as_window(requests_per_second)
-            self._throttler = Throttler(rate_limit=requests, period=period)
+        self._turn = asyncio.Lock()
+        self._images: Throttler | None = None
+        self._image_rate = images_per_minute
+        self._tokens = TokenWindow(tokens_per_minute, clock)
+        if images_per_minute is not None:
+            self._set_image_rate(images_per_minute)
 
-    async def turn(self) -> None:
-        """Wait until the next request may start."""
-        await self._until_resumed()
-        if self._throttler is None:
-            return
-        await self._throttler.acquire()
-        while self._left > 0:  # paused meanwhile: the slot in the window has passed with it
-            await self._until_resumed()
-            await self._throttler.acquire()
-
-    async def _until_resumed(self) -> None:
-        while (left := self._left) > 0:
-            await self._clock.sleep(left)
-
-    @property
-    def _left(self) -> float:
-        return self._paused_until - self._clock.now()
+    async def turn(self, images: int, tokens: int) -> None:
+        """Wait until a request of so many images and tokens may start."""
+        async with self._turn:
+            await self._unpaused()
+            if self._images is not None:
+                for _ in range(images):
+                    await self._images.acquire()
+            await self._tokens.acquire(tokens)
+            await self._unpaused()
 
     def pause(self, seconds: float) -> None:
         """Let nothing start for this long: the oracle asked for it."""
         self._paused_until = max(self._paused_until, self._clock.now() + seconds)
 
+    def learn(self, seen: RateSeen) -> None:
+        """Take the oracle's own word for its limits; a stricter limit that was given stays."""
+        if seen.requests is not None and (self._image_rate is None or seen.requests < self._image_rate):
+            self._image_rate = float(seen.requests)
+            self._set_image_rate(self._image_rate)
+        self._tokens.learn(seen.tokens)
+        if seen.requests_left == 0 and seen.requests_reset is not None:
+            self.pause(seen.requests_reset)
+        if seen.tokens_left == 0 and seen.tokens_reset is not None:
+            self.pause(seen.tokens_reset)
 
-def as_window(requests_per_second: float) -> tuple[int, int]:
-    """Return the most requests in the shortest period of whole seconds that does not exceed this rate.
+    def _set_image_rate(self, per_minute: float) -> None:
+        images, period = window(per_minute)
+        if self._images is None:
+            self._images = Throttler(rate_limit=images, period=period, retry_interval=SECONDS_BETWEEN_LOOKS)
+        self._images.rate_limit, self._images.period = images, period
+
+    async def _unpaused(self) -> None:
+        while (left := self._paused_until - self._clock.now()) > 0:
+            await self._clock.sleep(left)
+
+
+class TokenWindow:
+    """At most so many tokens in any minute; None is no limit."""
+
+    def __init__(self, per_minute: float | None, clock: Clock) -> None:
+        self._limit, self._clock = per_minute, clock
+        self._started: deque[tuple[float, int]] = deque()
+        self._sum = 0
+
+    def learn(self, per_minute: int | None) -> None:
+        """Take a stricter limit."""
+        if per_minute is not None and (self._limit is None or per_minute < self._limit):
+            self._limit = float(per_minute)
+
+    async def acquire(self, tokens: int) -> None:
+        """Wait until so many tokens fit, and count them."""
+        while self._limit is not None and self._live() and self._sum + tokens > self._limit * (1 - MARGIN):
+            await self._clock.sleep(self._started[0][0] + MINUTE - self._clock.now())
+        self._started.append((self._clock.now(), tokens))
+        self._sum += tokens
+
+    def _live(self) -> bool:
+        """Forget what is older than a minute; whether anything is left."""
+        now = self._clock.now()
+        while self._started and now - self._started[0][0] >= MINUTE:
+            self._sum -= self._started.popleft()[1]
+        return bool(self._started)
+
+
+def window(per_minute: float) -> tuple[int, float]:
+    """Return the images and the seconds of the sliding window that keeps a rate, its margin left alone.
 
     Raises:
-        UsageError: the rate is below one request in LONGEST_PERIOD, or not finite.
+        UsageError: the rate is not above zero.
     """
-    if not math.isfinite(requests_per_second):
-        raise UsageError(f"{requests_per_second} requests per second is no rate: give a number, or None for unlimited")
-    rate = Fraction(requests_per_second).limit_denominator(LARGEST_DENOMINATOR)
-    if rate < Fraction(1, LONGEST_PERIOD):
-        raise UsageError(
-            f"{requests_per_second} requests per second is too slow: at least one in {LONGEST_PERIOD} seconds"
-        )
-    best = max(range(1, LONGEST_PERIOD + 1), key=lambda period: (Fraction(int(rate * period), period), -period))
-    return int(rate * best), best
+    if not per_minute > 0:
+        raise UsageError(f"a rate of {per_minute} a minute lets nothing through: give a number above 0, or none")
+    per_second = per_minute * (1 - MARGIN) / MINUTE
+    images = max(1, int(per_second * SPREAD))
+    return images, images / per_second

@@ -11,31 +11,65 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bbquery.types import UINT8, Answer, AnswerKind, Classes, Domain, Image
+from bbquery.types import UINT8, AnswerKind, Classes, Domain, Image, Reply, Units
 
 if TYPE_CHECKING:
     from bbquery.errors import OracleError
+
+ONE_QUERY = Units(queries=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """How hard an oracle may be pressed.
 
-    largest_batch: images in one request. concurrency: requests in flight. requests_per_second: None where unlimited.
-    timeout: seconds after which a request counts as lost.
+    largest_batch: images in one request. concurrency: requests in flight, at most. adaptive: whether concurrency is to
+    be found by starting low and growing until the oracle objects; False where it is known. requests_per_minute,
+    tokens_per_minute: None where unlimited or not yet known. timeout: seconds after which a request counts as lost.
     """
 
     largest_batch: int = 1
     concurrency: int = 8
-    requests_per_second: float | None = None
+    adaptive: bool = False
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
     timeout: float = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """What a query may cost. free: nothing, ever (in-process): attempts without an outcome are then void."""
+    """What stands behind an oracle's quotes.
+
+    free: nothing is ever paid (in-process): attempts without an outcome are then void. source: where the price is
+    from and of which date, for the record; empty where there is none.
+    """
 
     free: bool = False
+    source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quote:
+    """What one query may cost. worst: never less than the bill, so it is what is held. expected: the likely bill."""
+
+    worst: Units = ONE_QUERY
+    expected: Units = ONE_QUERY
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateSeen:
+    """What an oracle last said of its own limits; None where it said nothing.
+
+    requests, tokens: allowed in a minute. requests_left, tokens_left: of them, now. requests_reset, tokens_reset:
+    seconds until they are whole again.
+    """
+
+    requests: int | None = None
+    tokens: int | None = None
+    requests_left: int | None = None
+    tokens_left: int | None = None
+    requests_reset: float | None = None
+    tokens_reset: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +90,8 @@ class Capabilities:
 
     name: for people. identity: everything that decides its answers (model, version, endpoint, parameters); part of
     every answer's key, so it must change when the answers may. classes: the closed set that a vector's numbers stand
-    for, None for open vocabularies.
+    for, None for open vocabularies. provider: whose rate limits count, such as endpoint, account and model; oracles
+    with the same one share their pace. remote: whether the model may change behind our back, so that drift is watched.
     """
 
     name: str
@@ -67,6 +102,8 @@ class Capabilities:
     view: View = field(default_factory=View)
     limits: Limits = field(default_factory=Limits)
     price: Price = field(default_factory=Price)
+    provider: str = ""
+    remote: bool = False
 
 
 class Oracle(Protocol):
@@ -79,8 +116,15 @@ class Oracle(Protocol):
     def encode(self, image: Image) -> Any:
         """Turn an image of its domain into what travels. Pure; called once per image, on a worker thread."""
 
-    async def answer(self, payloads: Sequence[Any]) -> Sequence[Answer | OracleError]:
-        """Make one attempt at a batch of encoded images; answers in order, an error for an item that failed alone.
+    def quote(self, payload: Any) -> Quote:
+        """Return what one query with this payload may cost. Pure; needs no key and no connection."""
+
+    @property
+    def rate_seen(self) -> RateSeen | None:
+        """What it last said of its limits; None where it says nothing."""
+
+    async def answer(self, payloads: Sequence[Any]) -> Sequence[Reply | OracleError]:
+        """Make one attempt at a batch of encoded images; replies in order, an error for an item that failed alone.
 
         Raises:
             OracleError: the whole attempt failed.

@@ -62,6 +62,7 @@ class Ask:
 
 
 Plan: TypeAlias = Generator[Ask, Scores, T]
+"""An algorithm at work: it yields `Ask`, is sent `Scores` for it, and returns its result."""
 
 
 class Stopped(Exception):

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bbquery.codec import pack, unpack
+from bbquery.types import Reply, Units
 
 if TYPE_CHECKING:
     import sqlite3
-
-    from bbquery.types import Answer
 
 
 @dataclass(frozen=True)
@@ -26,18 +25,22 @@ class Question:
     sample: int
 
 
-def find(connection: sqlite3.Connection, key: bytes) -> Answer | None:
-    """Return the answer with this key, or None."""
-    row = connection.execute("SELECT answer FROM answer WHERE key = ?", (key,)).fetchone()
-    return None if row is None else unpack(row[0])
+def find(connection: sqlite3.Connection, key: bytes) -> Reply | None:
+    """Return the reply with this key, which costs nothing any more, or None."""
+    row = connection.execute("SELECT answer, served FROM answer WHERE key = ?", (key,)).fetchone()
+    return None if row is None else Reply(unpack(row[0]), Units(), row[1])
 
 
-def insert(connection: sqlite3.Connection, question: Question, answer: Answer, attempt: int, now: str) -> None:
-    """Keep an answer. The first one stays, should two have been paid for."""
+def insert(connection: sqlite3.Connection, question: Question, reply: Reply, attempt: int, now: str) -> None:
+    """Keep a reply. The first one stays, should two have been paid for."""
     connection.execute(
-        "INSERT INTO answer (key, oracle, image, sample, answer, attempt, created) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        "INSERT INTO answer (key, oracle, image, sample, answer, served, attempt, created)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (key) DO NOTHING",
-        (question.key, question.oracle, question.image, question.sample, pack(answer), attempt, now),
+        (
+            *(question.key, question.oracle, question.image, question.sample),
+            *(pack(reply.answer), reply.served, attempt, now),
+        ),
     )
 
 

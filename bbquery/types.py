@@ -50,7 +50,10 @@ class Domain:
 
 
 UINT8 = Domain("uint8")
+"""Grey levels as they travel."""
+
 FLOAT = Domain("float64")
+"""Grey levels as functions in this process may take them, without rounding or clipping."""
 
 AnswerKind: TypeAlias = Literal["probabilities", "scores", "labels", "text"]
 
@@ -78,20 +81,69 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Text:
-    """Free text."""
+class Token:
+    """A token of a text with its log-probability, and the likeliest tokens in its place, best first, as pairs."""
 
     text: str
+    logprob: float
+    alternatives: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Text:
+    """Free text, and its tokens where the oracle gives their log-probabilities."""
+
+    text: str
+    tokens: tuple[Token, ...] = ()
 
 
 @dataclass(frozen=True)
 class NoAnswer:
-    """The oracle answered, and was paid, but refused or filtered the question."""
+    """The oracle answered, and was paid, but not the question.
+
+    kind: it "refused", its answer was "filtered", it was cut off ("truncated"), or there was nothing in it ("empty").
+    """
 
     reason: str
+    kind: Literal["refused", "filtered", "truncated", "empty"] = "refused"
 
 
 Answer: TypeAlias = Vector | Labels | Text | NoAnswer
+"""What an oracle made of one image."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """An amount of each thing a budget counts, in integers. 10**12 picodollars are a dollar."""
+
+    queries: int = 0
+    tokens: int = 0
+    picodollars: int = 0
+
+    def within(self, other: Units) -> bool:
+        """Whether it is at most `other` in every unit."""
+        return self.queries <= other.queries and self.tokens <= other.tokens and self.picodollars <= other.picodollars
+
+    def times(self, n: int) -> Units:
+        """Return n times as much."""
+        return Units(self.queries * n, self.tokens * n, self.picodollars * n)
+
+    def plus(self, other: Units) -> Units:
+        """Return the sum."""
+        return Units(self.queries + other.queries, self.tokens + other.tokens, self.picodollars + other.picodollars)
+
+
+@dataclass(frozen=True, eq=False)
+class Reply:
+    """One query, answered.
+
+    cost: what the oracle says it cost; None where it says nothing, which counts as the whole hold. served: the model
+    version or fingerprint that answered, as the vendor names it; None where it does not.
+    """
+
+    answer: Answer
+    cost: Units | None = None
+    served: str | None = None
 
 
 @dataclass(frozen=True)
@@ -200,15 +252,6 @@ class Scores:
     def undecided(self) -> NDArray[np.bool_]:
         """Where there is no decision: refused, filtered, tied or never asked."""
         return np.equal(self.decision, Decision.UNDECIDED)
-
-
-@dataclass(frozen=True)
-class Units:
-    """An amount of each thing a budget counts, in integers. 10**12 picodollars are a dollar."""
-
-    queries: int = 0
-    tokens: int = 0
-    picodollars: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from bbquery.types import Units
 if TYPE_CHECKING:
     from bbquery.errors import Outcome
     from bbquery.store import Question
-    from bbquery.types import Answer
+    from bbquery.types import Reply
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Request:
 
     question: Question
     budget: int
-    hold: Units = field(default_factory=lambda: Units(queries=1))
+    hold: Units
     free: bool = False
 
 
@@ -61,7 +61,7 @@ class Granted:
 class Answered:
     """Another process has stored the answer meanwhile: nothing to send."""
 
-    answer: Answer
+    reply: Reply
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,14 @@ class Busy:
 
 @dataclass(frozen=True)
 class Settlement:
-    """How an attempt ended. cost: what it really cost, for posted ones. answer: what it brought, to be stored."""
+    """How an attempt ended. cost: what it really cost, for posted ones. reply: what it brought, to be stored."""
 
     attempt: int
     outcome: Outcome
     cost: Units = field(default_factory=Units)
     reason: str | None = None
     question: Question | None = None
-    answer: Answer | None = None
+    reply: Reply | None = None
 
 
 @dataclass(frozen=True)

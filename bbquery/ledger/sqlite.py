@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         Settlement,
         UnknownAttempt,
     )
-    from bbquery.types import Answer
+    from bbquery.types import Reply
 
 
 class Ledger:
@@ -75,6 +75,14 @@ class Ledger:
         """Make the budget `name`, or resume it with a new cap; return its id."""
         return self._database.write(lambda c: statements.open_budget(c, name, cap, parent)).result()
 
+    def find_budget(self, name: str) -> int:
+        """Return the id of the budget `name`.
+
+        Raises:
+            UnknownName: there is none.
+        """
+        return self._database.read(lambda c: statements.find_budget(c, name))
+
     def budget(self, budget: int) -> BudgetState:
         """Return a budget as the last commit left it."""
         return self._database.read(lambda c: statements.state(c, budget))
@@ -87,8 +95,8 @@ class Ledger:
         """Keep the identity behind a fingerprint; answers refer to it."""
         self._database.write(lambda c: store.remember_oracle(c, fingerprint, identity)).result()
 
-    def find(self, key: bytes) -> Answer | None:
-        """Return the stored answer with this key, or None. Reads only; called on worker threads."""
+    def find(self, key: bytes) -> Reply | None:
+        """Return the stored reply with this key, or None. Reads only; called on worker threads."""
         return self._database.read(lambda c: store.find(c, key))
 
     def in_flight(self, key: bytes) -> bool:

@@ -10,7 +10,7 @@ import datetime
 from typing import TYPE_CHECKING
 
 from bbquery import store
-from bbquery.errors import BudgetExhausted, UsageError
+from bbquery.errors import BudgetExhausted, UnknownName, UsageError
 from bbquery.ledger.records import (
     Answered,
     BudgetState,
@@ -59,6 +59,14 @@ def open_budget(connection: sqlite3.Connection, name: str, cap: Cap, parent: int
     return int(budget)
 
 
+def find_budget(connection: sqlite3.Connection, name: str) -> int:
+    """Return the id of the budget of this name."""
+    known = dict(connection.execute("SELECT name, id FROM budget ORDER BY name"))
+    if name not in known:
+        raise UnknownName("budget (make it with 'bbquery budget set NAME')", name, known)
+    return int(known[name])
+
+
 def state(connection: sqlite3.Connection, budget: int) -> BudgetState:
     """Return a budget as it stands."""
     fields = ", ".join(f"{kind}_{unit}" for kind in ("cap", "posted", "held") for unit in UNITS)
@@ -81,9 +89,9 @@ def _reserve(
     connection: sqlite3.Connection, request: Request, owner: str
 ) -> Granted | Answered | Busy | BudgetExhausted:
     key = request.question.key
-    answer = store.find(connection, key)
-    if answer is not None:
-        return Answered(answer)
+    stored = store.find(connection, key)
+    if stored is not None:
+        return Answered(stored)
     other = connection.execute("SELECT owner FROM attempt WHERE key = ? AND state = 'open'", (key,)).fetchone()
     if other is not None:
         return Busy(other[0])
@@ -158,8 +166,8 @@ def _settle(connection: sqlite3.Connection, settlement: Settlement) -> None:
         _move(connection, budget, hold, cost)
     elif outcome == "voided":
         _move(connection, budget, hold, Units())
-    if settlement.question is not None and settlement.answer is not None:
-        store.insert(connection, settlement.question, settlement.answer, settlement.attempt, now())
+    if settlement.question is not None and settlement.reply is not None:
+        store.insert(connection, settlement.question, settlement.reply, settlement.attempt, now())
 
 
 def _move(connection: sqlite3.Connection, budget: int, hold: Units, cost: Units) -> None:

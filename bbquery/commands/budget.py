@@ -1,0 +1,243 @@
+"""`bbquery budget`: what may be spent, what was, and settling what is not known."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from bbquery import money
+from bbquery.commands import budget_tables as tables
+from bbquery.commands.output import Write, as_json, in_words, standard_output, whole_file
+from bbquery.errors import UsageError
+from bbquery.ledger import caps, reconcile, reports, settlement_csv, statements, vendor
+from bbquery.ledger.books import Books
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from bbquery.ledger.reconcile import Settled, Verdict
+    from bbquery.ledger.vendor import Comparison, Usage
+
+CAPS = {"max_queries": "queries", "max_tokens": "tokens", "max_usd": "picodollars"}
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare it."""
+    about = "show, set, settle and export budgets"
+    actions = commands.add_parser("budget", help=about, allow_abbrev=False).add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    _add_show(actions)
+    _add_set(actions)
+    _add_reconcile(actions)
+    _add_export(actions)
+
+
+def _add_show(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    show = actions.add_parser("show", help="budgets, or what was spent by whom and when", allow_abbrev=False)
+    show.set_defaults(run=_show)
+    show.add_argument("name", nargs="?", metavar="NAME", help="this budget and those within (default: all)")
+    show.add_argument("--by", choices=get_args(reports.By), help="what was spent by each, instead of budgets")
+    show.add_argument("--json", action="store_true", help="for programs")
+
+
+def _add_set(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    change = actions.add_parser("set", help="make a budget, or change what it allows", allow_abbrev=False)
+    change.set_defaults(run=_set)
+    change.add_argument("name", metavar="NAME")
+    change.add_argument("--max-queries", type=_cap, metavar="N", default=argparse.SUPPRESS, help="or none: no cap")
+    change.add_argument("--max-tokens", type=_cap, metavar="N", default=argparse.SUPPRESS, help="or none")
+    change.add_argument("--max-usd", type=_cap_usd, metavar="X", default=argparse.SUPPRESS, help="dollars, or none")
+    change.add_argument("--inside", metavar="PROJECT", help="where a new budget lies: what it spends counts there too")
+
+
+def _add_reconcile(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    settle = actions.add_parser(
+        "reconcile",
+        help="list, or settle, attempts that may have been billed without an answer",
+        description="Without options: list them.",
+        epilog=f"CSV files. {(settlement_csv.__doc__ or '').partition('report.')[2].strip()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    settle.set_defaults(run=_reconcile)
+    settle.add_argument("--budget", metavar="NAME", help="only those in this budget and those within")
+    which = settle.add_mutually_exclusive_group()
+    which.add_argument("--csv", type=Path, metavar="FILE", help="verdicts, or a vendor's usage report; see below")
+    which.add_argument("--attempt", type=_count, metavar="ID", help="settle this one")
+    which.add_argument("--all", action="store_true", help="settle every one")
+    settle.add_argument("--outcome", choices=get_args(reconcile.Ending), help="posted: billed; voided: not billed")
+    settle.add_argument("--queries", type=_count, metavar="N", help="what it cost (default: what was held)")
+    settle.add_argument("--tokens", type=_count, metavar="N", help="likewise")
+    settle.add_argument("--usd", type=_usd, metavar="X", help="likewise")
+
+
+def _add_export(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    export = actions.add_parser("export", help="every attempt as CSV", allow_abbrev=False)
+    export.set_defaults(run=_export)
+    export.add_argument("--out", type=Path, metavar="FILE", help="(default: standard output)")
+    export.add_argument("--budget", metavar="NAME", help="only those in this budget and those within")
+    export.add_argument("--state", choices=get_args(reports.State), help="only those in this state")
+
+
+# --- what is typed ---
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or int(text) > settlement_csv.LARGEST_COUNT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+def _usd(text: str) -> int:
+    try:
+        return money.picodollars(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _cap(text: str) -> int | None:
+    return None if text == "none" else _something(text, _count(text))
+
+
+def _cap_usd(text: str) -> int | None:
+    return None if text == "none" else _something(text, _usd(text))
+
+
+def _something(text: str, amount: int) -> int:
+    if amount == 0:
+        raise argparse.ArgumentTypeError(f"{text} allows nothing: give more, or 'none' for no cap")
+    return amount
+
+
+def _top(connection: sqlite3.Connection, name: str | None) -> int | None:
+    return None if name is None else statements.find_budget(connection, name)
+
+
+# --- show and set ---
+
+
+def _show(chosen: argparse.Namespace) -> int:
+    with Books() as books:
+        if chosen.by is None:
+            branches = books.read(lambda c: reports.budgets(c, _top(c, chosen.name)))
+            plain, text = tables.plain_budgets(branches), tables.budgets(branches)
+        else:
+            rows = books.read(lambda c: reports.spending(c, chosen.by, _top(c, chosen.name)))
+            plain, text = tables.plain_spending(chosen.by, rows), tables.spending(chosen.by, rows)
+        unknowns = books.read(lambda c: list(reports.attempts(c, _top(c, chosen.name), "unknown")))
+        places = {"ledger": str(books.path), "prices": str(money.user_file())}
+    if chosen.json:
+        print(as_json(places | plain))
+        return 0
+    yours = "" if money.user_file().is_file() else " (not there: the package's own table holds)"
+    print(f"ledger: {places['ledger']}\nprices: {places['prices']}{yours}\n\n{text}")
+    if unknowns:
+        print(f"\n{tables.how_many(len(unknowns))}: see 'bbquery budget reconcile'")
+    return 0
+
+
+def _set(chosen: argparse.Namespace) -> int:
+    changes = {unit: getattr(chosen, option) for option, unit in CAPS.items() if hasattr(chosen, option)}
+    with Books() as books:
+        budget, raised = books.write(lambda c: caps.change(c, chosen.name, changes, chosen.inside))
+        print(tables.budgets([b for b in books.read(lambda c: reports.budgets(c, budget)) if b.state.id == budget]))
+    for cap in raised:
+        print(f"bbquery: {tables.cap_too_low(cap)}", file=sys.stderr)
+    return 0
+
+
+# --- reconcile ---
+
+
+def _reconcile(chosen: argparse.Namespace) -> int:
+    _check_reconcile(chosen)
+    with Books() as books:
+        if chosen.csv is not None:
+            _from_csv(books, chosen)
+        elif chosen.attempt is not None or chosen.all:
+            _by_hand(books, chosen)
+        else:
+            top = books.read(lambda c: _top(c, chosen.budget))
+            print(tables.unknowns(books.read(lambda c: list(reports.attempts(c, top, "unknown")))))
+    return 0
+
+
+def _check_reconcile(chosen: argparse.Namespace) -> None:
+    by_hand = chosen.attempt is not None or chosen.all
+    if by_hand and chosen.outcome is None:
+        raise UsageError("say how it ended: --outcome posted (it was billed) or --outcome voided (it was not)")
+    if chosen.outcome is not None and not by_hand:
+        raise UsageError("--outcome says how attempts ended: name one with --attempt ID, or take --all")
+    costs = (chosen.queries, chosen.tokens, chosen.usd)
+    if chosen.attempt is None and any(cost is not None for cost in costs):
+        raise UsageError("--queries, --tokens and --usd say what one attempt cost: name it with --attempt ID")
+
+
+def _by_hand(books: Books, chosen: argparse.Namespace) -> None:
+    def work(connection: sqlite3.Connection) -> list[Settled]:
+        top = _top(connection, chosen.budget)
+        if chosen.all:
+            verdicts = reconcile.all_unknowns(connection, chosen.outcome, top)
+        else:
+            costs = (chosen.queries, chosen.tokens, chosen.usd)
+            verdicts = [reconcile.Verdict(chosen.attempt, chosen.outcome, *costs)]
+        return reconcile.settle(connection, verdicts, top)
+
+    _print_settled(books.write(work))
+
+
+def _from_csv(books: Books, chosen: argparse.Namespace) -> None:
+    verdicts, report = settlement_csv.read(chosen.csv)
+    if report and chosen.budget is not None:
+        raise UsageError("a vendor's report counts every budget: leave --budget out")
+    if not report:
+        _print_settled(books.write(lambda c: reconcile.settle(c, verdicts, _top(c, chosen.budget))))
+        return
+    comparison, settled = books.write(lambda c: _compare(c, report))
+    print(tables.comparison(comparison))
+    _print_settled(settled)
+
+
+def _compare(connection: sqlite3.Connection, report: Sequence[Usage]) -> tuple[Comparison, list[Settled]]:
+    comparison = vendor.compare(connection, report, datetime.datetime.now(datetime.UTC))
+    return comparison, reconcile.settle(connection, comparison.verdicts)
+
+
+def _print_settled(settled: Sequence[Settled]) -> None:
+    for each in settled:
+        cost = f" at {in_words(each.cost)}" if each.outcome == "posted" else ""
+        print(f"attempt {each.attempt} of {each.budget}: {each.outcome}{cost}; {in_words(each.hold)} held no longer")
+    print(f"{len(settled)} settled" if settled else "nothing was settled")
+
+
+# --- export ---
+
+
+def _export(chosen: argparse.Namespace) -> int:
+    output = standard_output() if chosen.out is None else whole_file(chosen.out)
+    with Books() as books, output as write:
+        count = books.read(lambda c: _write_attempts(c, chosen, write))
+    if chosen.out is not None:
+        print(f"{count} attempts in {chosen.out}")
+    return 0
+
+
+def _write_attempts(connection: sqlite3.Connection, chosen: argparse.Namespace, write: Write) -> int:
+    count = 0
+    write(_csv_line(settlement_csv.EXPORTED))
+    for count, attempt in enumerate(reports.attempts(connection, _top(connection, chosen.budget), chosen.state), 1):
+        write(_csv_line(tables.cells(attempt)))
+    return count
+
+
+def _csv_line(cells: Sequence[str | int]) -> bytes:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue().encode(errors="backslashreplace")

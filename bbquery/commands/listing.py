@@ -1,0 +1,25 @@
+"""`bbquery list`: what can be chosen."""
+
+from __future__ import annotations
+
+import argparse
+
+from bbquery import load
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare it."""
+    listing = commands.add_parser("list", help="show what can be chosen", allow_abbrev=False)
+    listing.set_defaults(run=_list)
+    listing.add_argument("kind", choices=["oracles", "methods", "attacks", "scores"])
+
+
+def _list(chosen: argparse.Namespace) -> int:
+    kind = chosen.kind.removesuffix("s")
+    known = load.names(kind)
+    if not known:
+        print(f"no {chosen.kind} in this version")
+    width = max(map(len, known), default=0)
+    for name in known:
+        print(f"{name:{width}}  {load.summary(kind, name)}")
+    return 0

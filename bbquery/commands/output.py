@@ -1,0 +1,111 @@
+"""What commands print and write: aligned tables, JSON, and files that are whole or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from bbquery import money
+from bbquery.errors import UsageError
+from bbquery.types import Units
+
+Write: TypeAlias = Callable[[bytes], None]
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, words: int) -> str:
+    """Return a table whose first `words` columns are words, set left, and the others numbers, set right."""
+    lines = [tuple(header), *map(tuple, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(_aligned(line, widths, words) for line in lines)
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int], words: int) -> str:
+    cells = [
+        cell.ljust(width) if place < words else cell.rjust(width)
+        for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+    ]
+    return "  ".join(cells).rstrip()
+
+
+def as_json(plain: Any) -> str:
+    """Return what a program reads."""
+    return json.dumps(plain, indent=2, ensure_ascii=False)
+
+
+def amounts(units: Units) -> dict[str, int | str]:
+    """Return an amount for a program: counts as numbers, dollars as exact text."""
+    return {"queries": units.queries, "tokens": units.tokens, "usd": money.dollars(units.picodollars)}
+
+
+def in_words(units: Units) -> str:
+    """Return an amount for people: what is zero is left out."""
+    said = [
+        f"{count} {one if count == 1 else many}"
+        for count, one, many in ((units.queries, "query", "queries"), (units.tokens, "token", "tokens"))
+        if count
+    ]
+    if units.picodollars:
+        said.append(f"${money.dollars(units.picodollars)}")
+    return ", ".join(said) or "nothing"
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Write]:
+    """Open a file that appears, in place of what was there, only when all was written; give a function that writes.
+
+    Raises:
+        UsageError: it cannot be written; what was there before is still there.
+    """
+    part = path.with_name(f".bbquery-{secrets.token_hex(8)}.part")
+    try:
+        with _blamed(path):
+            file = part.open("xb")
+        with file:
+            yield lambda data: _write(path, file.write, data)
+            with _blamed(path):
+                file.flush()
+                os.fsync(file.fileno())  # or a crash after the renaming could leave an empty file
+        with _blamed(path):
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)  # there only where something failed
+
+
+class _NobodyReads(Exception):
+    """Whoever read standard output has stopped. No OSError, which within a ledger would be the ledger's."""
+
+
+@contextlib.contextmanager
+def standard_output() -> Iterator[Write]:
+    """Give a function that writes to standard output; whoever reads it may stop early, as `head` does."""
+
+    def write(data: bytes) -> None:
+        try:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise _NobodyReads from None
+
+    try:
+        yield write
+    except _NobodyReads:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+
+
+@contextlib.contextmanager
+def _blamed(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"cannot write {path} ({error.strerror}): free or choose another place") from error
+
+
+def _write(path: Path, write: Callable[[bytes], object], data: bytes) -> None:
+    with _blamed(path):
+        write(data)

@@ -1,0 +1,114 @@
+"""Whether the model stayed the same while it was asked: the unperturbed image, asked again and again.
+
+A remote model may be replaced in the middle of a run, and a map over two models is a map of neither. So the
+unperturbed image is asked again at the start, to measure how much equal questions differ, then every so many queries,
+and at the end; each is a query like any other, charged and stored. The result is marked as drifted when
+
+- a value differs from the mean of the first ones by more than 5 of their standard deviations and 0.001, or
+- the vendor names another model version or fingerprint than before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bbquery.plan import Ask
+from bbquery.scoring.base import score_rows
+
+if TYPE_CHECKING:
+    from bbquery.client import Client
+    from bbquery.scoring.base import BoundScore
+    from bbquery.types import Image, Reply
+
+DEFAULT_EVERY = 200  # queries sent
+FIRST_CHECKS = 2  # beside the clean answer itself: the least that has a spread
+DEVIATIONS = 5.0
+SMALLEST_CHANGE = 1e-3  # of the score; what a model that rounds differently from machine to machine may move
+
+
+@dataclass(frozen=True)
+class Check:
+    """The unperturbed image asked again: after how many queries sent, and its value (NaN: no answer)."""
+
+    after: int
+    value: float
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """What the checks saw. noise: standard deviation of the first values. served: model versions, in order of sight."""
+
+    checks: tuple[Check, ...]
+    noise: float
+    served: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the model changed while it was asked."""
+        return bool(self.reasons)
+
+
+def checks_for(queries: int, every: int) -> int:
+    """Return how many queries the checks of a run of so many queries take at most."""
+    return FIRST_CHECKS + 1 + queries // every if every else 0
+
+
+class DriftWatch:
+    """Asks the unperturbed image again, every `every` queries that the client sends; 0 only notes model versions."""
+
+    def __init__(self, clean: Image, first: Reply, score: BoundScore, every: int) -> None:
+        self._clean, self._score, self._every = clean, score, every
+        self._checks = [Check(0, self._value(first))]
+        self._served: dict[str, None] = {}
+        self._checked_at = 0
+        self._busy = asyncio.Lock()
+        self.saw([first])
+
+    def saw(self, replies: Iterable[Reply | None]) -> None:
+        """Note which model versions answered."""
+        self._served.update({reply.served: None for reply in replies if reply is not None and reply.served is not None})
+
+    async def start(self, client: Client) -> None:
+        """Measure how much equal questions differ."""
+        if self._every:
+            await self._check(client, FIRST_CHECKS)
+
+    async def after(self, client: Client) -> None:
+        """Check if so many queries were sent since the last time; called after every batch of any drive."""
+        async with self._busy:
+            if self._every and client.sent - self._checked_at >= self._every:
+                await self._check(client, 1)
+
+    async def end(self, client: Client) -> DriftReport:
+        """Check a last time and report."""
+        if self._every:
+            await self._check(client, 1)
+        return self._report()
+
+    async def _check(self, client: Client, times: int) -> None:
+        self._checked_at = client.sent
+        (replies,) = await client.ask(Ask(self._clean[None], repeat=times), first_sample=len(self._checks))
+        answered = [reply for reply in replies if reply is not None]
+        self._checked_at = client.sent
+        self._checks += [Check(client.sent, self._value(reply)) for reply in answered]
+        self.saw(answered)
+
+    def _value(self, reply: Reply) -> float:
+        return float(score_rows(self._score, [[reply.answer]]).value[0])
+
+    def _report(self) -> DriftReport:
+        first = np.array([check.value for check in self._checks[: FIRST_CHECKS + 1]])
+        noise = float(first.std(ddof=1)) if len(first) > 1 else float("nan")
+        allowed = max(DEVIATIONS * noise, SMALLEST_CHANGE)
+        moved = [c for c in self._checks[len(first) :] if not abs(c.value - first.mean()) <= allowed]
+        reasons = [f"after {c.after} queries the unperturbed image scored {c.value:.6g}" for c in moved[:1]]
+        reasons = [f"{r}, at first {first.mean():.6g} with noise {noise:.2g}" for r in reasons]
+        if len(self._served) > 1:
+            reasons.append(f"more than one model version answered: {', '.join(self._served)}")
+        return DriftReport(tuple(self._checks), noise, tuple(self._served), tuple(reasons))

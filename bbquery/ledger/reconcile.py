@@ -1,0 +1,121 @@
+"""Settling unknowns: attempts that may have been billed without an answer, once somebody knows whether they were.
+
+An unknown's hold stays without expiry, since money perhaps spent is never taken to be there. A person, or a vendor's
+report, ends that: *posted* (it was billed, at what it cost) or *voided* (it was not). Only unknowns can be settled so;
+no answer comes with it, so the next run that needs one asks again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from bbquery.errors import UsageError
+from bbquery.ledger import reports, statements
+from bbquery.types import Units
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+LARGEST_AMOUNT = 9 * 10**18  # what 64 bits hold, and what 9 million dollars are in picodollars
+Ending: TypeAlias = Literal["posted", "voided"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of an unknown. attempt: its number, or its key where only one unknown has that.
+
+    queries, tokens, picodollars: what a posted one cost, each None for as much as was held.
+    """
+
+    attempt: int | bytes
+    outcome: Ending
+    queries: int | None = None
+    tokens: int | None = None
+    picodollars: int | None = None
+
+    def __post_init__(self) -> None:
+        for unit in statements.UNITS:
+            if not 0 <= (getattr(self, unit) or 0) <= LARGEST_AMOUNT:
+                raise UsageError(f"{called(self.attempt)} cannot have cost {getattr(self, unit)} {unit}")
+        if self.outcome == "voided" and any((self.queries, self.tokens, self.picodollars)):
+            raise UsageError(f"{called(self.attempt)} cannot be voided at a cost: voided means that it was not billed")
+
+    def cost(self, hold: Units) -> Units:
+        """Return what it cost, given what was held."""
+        if self.outcome == "voided":
+            return Units()
+        stated = ((getattr(self, unit), getattr(hold, unit)) for unit in statements.UNITS)
+        return Units(*(held if cost is None else cost for cost, held in stated))
+
+
+@dataclass(frozen=True)
+class Settled:
+    """An attempt that is unknown no longer. budget: its path. hold: what was released. cost: what was posted."""
+
+    attempt: int
+    budget: str
+    outcome: Ending
+    hold: Units
+    cost: Units
+
+
+def called(attempt: int | bytes) -> str:
+    """Return an attempt's number or key as people read it."""
+    return f"attempt {attempt}" if isinstance(attempt, int) else f"the attempt at key {attempt.hex()}"
+
+
+def settle(connection: sqlite3.Connection, verdicts: Iterable[Verdict], top: int | None = None) -> list[Settled]:
+    """Settle unknowns, in the caller's transaction; those outside the budget `top`, if one is given, are refused.
+
+    Raises:
+        UsageError: an attempt does not exist, is not unknown, or lies elsewhere.
+    """
+    paths = reports.paths(connection)
+    inside = reports.paths(connection, top)
+    return [_settle(connection, verdict, paths, inside) for verdict in verdicts]
+
+
+def all_unknowns(connection: sqlite3.Connection, outcome: Ending, top: int | None = None) -> list[Verdict]:
+    """Return the same verdict for every unknown in the budget `top`, or in any; posted ones cost what they hold."""
+    return [Verdict(attempt.id, outcome) for attempt in reports.attempts(connection, top, "unknown")]
+
+
+def _settle(connection: sqlite3.Connection, verdict: Verdict, paths: dict[int, str], inside: dict[int, str]) -> Settled:
+    number = _number(connection, verdict.attempt)
+    row = connection.execute(
+        "SELECT state, budget, hold_queries, hold_tokens, hold_picodollars FROM attempt WHERE id = ?", (number,)
+    ).fetchone()
+    if row is None:
+        raise UsageError(f"there is no attempt {number}: 'bbquery budget reconcile' lists those that can be settled")
+    state, budget, hold = row[0], row[1], Units(*row[2:])
+    if budget not in inside:
+        raise UsageError(f"attempt {number} lies in budget {paths[budget]!r}, not within the one that was named")
+    if state != "unknown":
+        raise UsageError(f"attempt {number} is {_STATES[state]}: only unknown ones can be settled")
+    cost = verdict.cost(hold)
+    connection.execute(
+        "UPDATE attempt SET state = ?, reason = coalesce(reason || '; ', '') || ?, closed = ?,"
+        " cost_queries = ?, cost_tokens = ?, cost_picodollars = ? WHERE id = ?",
+        (
+            *(verdict.outcome, f"reconciled as {verdict.outcome}", statements.now()),
+            *(cost.queries, cost.tokens, cost.picodollars, number),
+        ),
+    )
+    statements._move(connection, budget, hold, cost)  # noqa: SLF001 - the ledger's own rule, kept in one place
+    return Settled(number, paths[budget], verdict.outcome, hold, cost)
+
+
+_STATES = {"open": "in flight", "posted": "posted already", "voided": "voided already"}
+
+
+def _number(connection: sqlite3.Connection, attempt: int | bytes) -> int:
+    """Return the number of an attempt that may be named by its key."""
+    if isinstance(attempt, int):
+        return min(attempt, LARGEST_AMOUNT)  # no attempt has a larger one
+    rows = connection.execute("SELECT id FROM attempt WHERE key = ? AND state = 'unknown'", (attempt,)).fetchall()
+    if len(rows) != 1:
+        known = f"attempts {', '.join(str(row[0]) for row in rows)} are" if rows else "no attempt is"
+        raise UsageError(f"{known} unknown at key {attempt.hex()}: name it by its number")
+    return int(rows[0][0])

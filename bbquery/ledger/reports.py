@@ -1,0 +1,199 @@
+"""What the ledger has to tell: budgets as a tree, spending by oracle, model, run and day, and every attempt.
+
+Each is a function of a connection that only reads. Amounts are integers; nothing is rounded.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from bbquery.ledger import statements
+from bbquery.types import Units
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+    from bbquery.ledger.records import BudgetState
+
+By: TypeAlias = Literal["oracle", "model", "run", "day"]
+State: TypeAlias = Literal["open", "posted", "voided", "unknown"]
+
+PATH_SEPARATOR = " > "
+
+# Every budget, depth first and oldest first, with the names above it and whether it is :top or lies in it. A :top of
+# NULL stands for the whole ledger.
+BRANCHES = f"""
+WITH RECURSIVE branch (id, path, depth, inside) AS (
+    SELECT id, name, 0, :top IS NULL OR id = :top FROM budget WHERE parent IS NULL
+    UNION ALL
+    SELECT budget.id, path || '{PATH_SEPARATOR}' || name, depth + 1, inside OR budget.id = :top
+    FROM budget JOIN branch ON budget.parent = branch.id
+    ORDER BY 3 DESC, 1
+)
+"""  # noqa: S608 - the separator is a constant
+_BUDGETS = BRANCHES + "SELECT id, depth FROM branch WHERE inside"  # noqa: S608 - as above
+_PATHS = BRANCHES + "SELECT id, path FROM branch WHERE inside"  # noqa: S608 - as above
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A budget in the tree. depth: how many budgets it lies in. inside: the one right above it, None at the top."""
+
+    state: BudgetState
+    depth: int
+    inside: str | None
+
+
+def budgets(connection: sqlite3.Connection, top: int | None = None) -> list[Branch]:
+    """Return the budget `top` and those within, or all, depth first: what lies in a budget follows it."""
+    rows = connection.execute(_BUDGETS, {"top": top}).fetchall()
+    above = dict(
+        connection.execute(
+            "SELECT budget.id, parent.name FROM budget JOIN budget AS parent ON parent.id = budget.parent"
+        )
+    )
+    return [Branch(statements.state(connection, budget), depth, above.get(budget)) for budget, depth in rows]
+
+
+def paths(connection: sqlite3.Connection, top: int | None = None) -> dict[int, str]:
+    """Return the path of the budget `top` and of those within, or of all, by id."""
+    return dict(connection.execute(_PATHS, {"top": top}))
+
+
+@dataclass(frozen=True)
+class KnownOracle:
+    """An oracle that was asked once.
+
+    name: for people, from its identity. model: what it calls its model, or `name`. rehearsed: it ran on this machine, as
+    the servers to rehearse with do, so no vendor knows of it.
+    """
+
+    fingerprint: str
+    name: str
+    model: str
+    rehearsed: bool
+
+    def is_called(self, name: str) -> bool:
+        """Whether a person means it by this name: its name, its model or the start of its fingerprint."""
+        return name in (self.name, self.model, *self.name.split()) or (
+            len(name) >= SHORTEST_FINGERPRINT and self.fingerprint.startswith(name.lower())
+        )
+
+
+LOOPBACK = re.compile(r"(^|//)(127\.[0-9.]+|localhost|\[::1\])(:[0-9]+)?(/|$)")
+SHORTEST_FINGERPRINT = 8  # hex digits that a person types or reads of the 32
+
+
+def oracles(connection: sqlite3.Connection) -> dict[str, KnownOracle]:
+    """Return every oracle whose identity is known, by fingerprint."""
+    rows = connection.execute("SELECT fingerprint, identity FROM oracle ORDER BY fingerprint")
+    return {fingerprint: known_oracle(fingerprint, json.loads(identity)) for fingerprint, identity in rows}
+
+
+def known_oracle(fingerprint: str, identity: dict[str, Any]) -> KnownOracle:
+    """Return how an oracle is called, from what its identity says of its kind and its model."""
+    said = [str(identity[part]) for part in ("oracle", "model", "function", "url") if identity.get(part) is not None]
+    name = " ".join(said) or fingerprint
+    rehearsed = any(LOOPBACK.search(str(value)) for value in identity.values())
+    return KnownOracle(fingerprint, name, str(identity.get("model") or name), rehearsed)
+
+
+@dataclass(frozen=True)
+class Spending:
+    """Attempts of one oracle, model, run or day. posted, voided, unknown, open: how many ended so, or not yet.
+
+    cost: what the posted ones cost. held: what the unknown and the open ones hold.
+    """
+
+    label: str
+    posted: int
+    voided: int
+    unknown: int
+    open: int
+    cost: Units
+    held: Units
+
+    def plus(self, other: Spending) -> Spending:
+        """Return both together, under this one's label."""
+        return Spending(
+            self.label,
+            self.posted + other.posted,
+            self.voided + other.voided,
+            self.unknown + other.unknown,
+            self.open + other.open,
+            self.cost.plus(other.cost),
+            self.held.plus(other.held),
+        )
+
+
+def _sum(what: str, states: str) -> str:
+    return ", ".join(f"coalesce(sum({what}_{u}) FILTER (WHERE state IN ({states})), 0)" for u in statements.UNITS)
+
+
+_COUNTS = ", ".join(f"count(*) FILTER (WHERE state = '{s}')" for s in ("posted", "voided", "unknown", "open"))
+_SPENDING = f"""
+SELECT attempt.oracle, path, substr(opened, 1, 10) AS day, {_COUNTS},
+       {_sum("cost", "'posted'")}, {_sum("hold", "'unknown', 'open'")}
+FROM attempt JOIN branch ON branch.id = attempt.budget AND inside
+GROUP BY attempt.oracle, path, day
+"""  # noqa: S608 - joined from constant names
+
+
+def spending(connection: sqlite3.Connection, by: By, top: int | None = None) -> list[Spending]:
+    """Return what the attempts of the budget `top` and those within, or all, cost and hold, by label in its order.
+
+    run: the budget that an attempt was sent in, with those above it. day: when it was sent, in UTC.
+    """
+    known = oracles(connection)
+    found: dict[str, Spending] = {}
+    for fingerprint, path, day, *rest in connection.execute(BRANCHES + _SPENDING, {"top": top}):
+        oracle = known.get(fingerprint) or known_oracle(fingerprint, {})
+        labels = {"oracle": f"{oracle.name} {fingerprint[:8]}", "model": oracle.model, "run": path, "day": day}
+        posted, voided, unknown, in_flight, *amounts = rest
+        cost, held = Units(*amounts[:3]), Units(*amounts[3:])
+        row = Spending(labels[by], posted, voided, unknown, in_flight, cost, held)
+        found[row.label] = found[row.label].plus(row) if row.label in found else row
+    return [found[label] for label in sorted(found)]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One send. budget: its path. cost: what it came to; None while that is not known."""
+
+    id: int
+    key: bytes
+    budget: str
+    oracle: KnownOracle
+    state: State
+    reason: str
+    hold: Units
+    cost: Units | None
+    opened: str
+    closed: str
+
+
+_ATTEMPTS = """
+SELECT attempt.id, key, path, attempt.oracle, state, reason, hold_queries, hold_tokens, hold_picodollars,
+       cost_queries, cost_tokens, cost_picodollars, opened, closed
+FROM attempt JOIN branch ON branch.id = attempt.budget AND inside
+WHERE state = :state OR :state IS NULL
+ORDER BY attempt.id
+"""
+
+
+def attempts(connection: sqlite3.Connection, top: int | None = None, state: State | None = None) -> Iterator[Attempt]:
+    """Yield the attempts of the budget `top` and those within, or all, in the order they were sent.
+
+    state: only those. One at a time: a ledger of millions needs no more memory than one of ten.
+    """
+    known = oracles(connection)
+    for row in connection.execute(BRANCHES + _ATTEMPTS, {"top": top, "state": state}):
+        number, key, path, fingerprint, its_state, reason, *amounts, opened, closed = row
+        oracle = known.get(fingerprint) or known_oracle(fingerprint, {})
+        cost = Units(*amounts[3:]) if its_state in ("posted", "voided") else None
+        hold = Units(*amounts[:3])
+        yield Attempt(number, key, path, oracle, its_state, reason or "", hold, cost, opened, closed or "")

@@ -1,0 +1,75 @@
+"""What all runs of a process share of one oracle: its pace, its concurrency, and how many requests are in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from typing import TYPE_CHECKING
+
+from bbquery.concurrency import Concurrency
+from bbquery.errors import OracleError, RateLimited
+from bbquery.limiter import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bbquery.clock import Clock
+    from bbquery.oracle import Capabilities, RateSeen
+    from bbquery.types import Reply
+
+# An event loop's locks are its own, so runs share what they share within a loop.
+_shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Provider]] = weakref.WeakKeyDictionary()
+
+
+class Provider:
+    """One oracle's limits. Those who wait for a slot leave a callback in `waiting`. rate_limits counts refusals."""
+
+    def __init__(self, capabilities: Capabilities, clock: Clock) -> None:
+        limits = capabilities.limits
+        self.pace = Pace(limits.requests_per_minute, limits.tokens_per_minute, clock)
+        self._concurrency = Concurrency(limits.concurrency, adaptive=limits.adaptive, clock=clock)
+        self.in_flight = 0
+        self.rate_limits = 0
+        self.waiting: set[Callable[[], None]] = set()
+
+    @property
+    def has_a_slot(self) -> bool:
+        """Whether one more request may be in flight."""
+        return self.in_flight < self._concurrency.limit
+
+    def start(self) -> None:
+        """Take a slot."""
+        self.in_flight += 1
+        self._concurrency.started(self.in_flight)
+
+    def end(self) -> None:
+        """Give the slot back."""
+        self.in_flight -= 1
+        for wake in self.waiting:
+            wake()
+
+    def learn(self, results: Sequence[Reply | OracleError], seen: RateSeen | None) -> None:
+        """Take a lesson from how a request ended."""
+        if seen is not None:
+            self.pace.learn(seen)
+        refusals = [r for r in results if isinstance(r, RateLimited)]
+        waits = [r.retry_after for r in refusals if r.retry_after is not None]
+        if waits:
+            self.pace.pause(max(waits))
+        if refusals:
+            self.rate_limits += 1
+            self._concurrency.rate_limited(max(waits, default=None))
+        elif any(isinstance(r, OracleError) for r in results):
+            self._concurrency.failed()
+        else:
+            self._concurrency.answered()
+
+
+def provider_of(capabilities: Capabilities, clock: Clock) -> Provider:
+    """Return the provider of an oracle: shared with all others of the same name, its own where it has none."""
+    if not capabilities.provider:
+        return Provider(capabilities, clock)
+    known = _shared.setdefault(asyncio.get_running_loop(), {})
+    if capabilities.provider not in known:
+        known[capabilities.provider] = Provider(capabilities, clock)
+    return known[capabilities.provider]

@@ -1,0 +1,127 @@
+"""A model that changes while it is asked is noticed; one that is merely noisy is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import bbquery
+from bbquery.drift import FIRST_CHECKS, checks_for
+from bbquery.errors import UsageError
+from bbquery.types import Reply, Vector
+from tests.support import FakeOracle, brightness
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bbquery.ledger.sqlite import Ledger
+    from bbquery.oracle import Capabilities
+
+PHOTO = np.full((8, 8, 3), 200, np.uint8)
+
+
+class Remote(FakeOracle):
+    """A fake that may change behind our back."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, remote=True)
+
+
+def changing(change: Callable[[int, Vector], Reply]) -> Remote:
+    """Answer by brightness, changed by how many images were answered before."""
+    count = iter(range(10**6))
+    return Remote(reply=lambda image: change(next(count), brightness(image)))
+
+
+def shifted(answer: Vector, by: float) -> Reply:
+    return Reply(Vector(np.clip(answer.values + np.array([by, -by]), 0, 1)))
+
+
+def explain(oracle: Remote, ledger: Ledger, **options: object) -> bbquery.Explanation:
+    chosen = {"target": "bright", "max_queries": 130, "drift_every": 40, "ledger": ledger} | options
+    return bbquery.explain(PHOTO, oracle, **chosen)
+
+
+def test_a_steady_model_does_not_drift_and_the_checks_are_charged(ledger: Ledger) -> None:
+    """The checks at the start, between and at the end are queries like any other, within the cap."""
+    explanation = explain(changing(lambda _, a: Reply(a, served="v1")), ledger)
+
+    assert not explanation.drift.drifted
+    assert explanation.drift.noise == 0
+    assert len(explanation.drift.checks) >= 1 + FIRST_CHECKS + 1 + 1
+    assert explanation.queries.sent <= 130
+    assert explanation.budget.posted.queries == explanation.queries.sent
+
+
+def test_a_model_that_is_replaced_is_noticed_with_figures(ledger: Ledger) -> None:
+    """A shift after 60 answers marks the result, and says when and by how much."""
+    explanation = explain(changing(lambda n, a: shifted(a, 0.1 if n >= 60 else 0.0)), ledger)
+
+    (reason,) = explanation.drift.reasons
+    assert "0.884314" in reason
+    assert "0.784314" in reason
+
+
+def test_noise_is_measured_and_not_taken_for_drift(ledger: Ledger) -> None:
+    """A model whose equal answers differ by a hundredth does not drift by as much."""
+    rng = np.random.default_rng(2)
+
+    explanation = explain(changing(lambda _, a: shifted(a, float(rng.normal(0, 0.01)))), ledger)
+
+    assert explanation.drift.noise > 0.001
+    assert not explanation.drift.drifted
+
+
+def test_another_version_is_drift_even_if_the_values_agree(ledger: Ledger) -> None:
+    """A new fingerprint in the middle of a run is named."""
+    explanation = explain(changing(lambda n, a: Reply(a, served="v1" if n < 50 else "v2")), ledger)
+
+    assert explanation.drift.served == ("v1", "v2")
+    assert "v1, v2" in explanation.drift.reasons[0]
+
+
+def test_a_second_run_repeats_the_checks_for_nothing(ledger: Ledger) -> None:
+    """Checks are stored under their own samples, so an identical run sends nothing and reports the same versions."""
+    explain(changing(lambda _, a: Reply(a, served="v1")), ledger)
+
+    again = explain(changing(lambda _, a: Reply(a, served="v9")), ledger)
+
+    assert again.queries.sent == 0
+    assert again.drift.served == ("v1",)
+
+
+def test_checks_can_be_switched_off(ledger: Ledger) -> None:
+    """With 0 nothing but the clean image and the method's queries is asked."""
+    explanation = explain(changing(lambda _, a: Reply(a)), ledger, drift_every=0, method="rise:queries=129")
+
+    assert explanation.queries.asked == 130
+    assert len(explanation.drift.checks) == 1
+
+
+def test_a_local_model_is_not_checked(ledger: Ledger) -> None:
+    """What cannot change behind our back is not asked again."""
+    explanation = bbquery.explain(PHOTO, FakeOracle(), max_queries=50, ledger=ledger)
+
+    assert explanation.queries.asked == 50
+
+
+def test_the_checks_must_fit_into_the_budget(ledger: Ledger) -> None:
+    """A method that leaves no room for them is refused, and the figures are given."""
+    with pytest.raises(UsageError, match="checks for drift 6: 136"):
+        explain(changing(lambda _, a: Reply(a)), ledger, method="rise:queries=129")
+
+
+def test_negative_intervals_are_refused(ledger: Ledger) -> None:
+    """An interval below zero is a usage error."""
+    with pytest.raises(UsageError, match="make no sense"):
+        explain(changing(lambda _, a: Reply(a)), ledger, drift_every=-1)
+
+
+def test_the_number_of_checks_is_known_beforehand() -> None:
+    """Start and end, and one for every so many queries; none where switched off."""
+    assert checks_for(1000, 200) == FIRST_CHECKS + 1 + 5
+    assert checks_for(1000, 0) == 0
