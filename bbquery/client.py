@@ -5,7 +5,8 @@
 Theory of operation.
 
 1. A row is rendered, looked up and (if it must be sent) encoded once, on a worker thread, when there is room for it:
-   rows in work never exceed `window`, so memory does not grow with the number of queries.
+   rows in work never exceed `window`, so memory does not grow with the number of queries. Cheap rows go to the thread
+   several at a time, dear ones one by one, so that neither the way there nor a long wait costs much.
 2. Equal questions in flight share one attempt. A retry is a new attempt with its own hold, so retries lie outside
    the budget; nothing else does.
 3. The first cause that forbids sending sets the halt. What is in flight is awaited, what is stored is still served.
@@ -14,16 +15,18 @@ Theory of operation.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bbquery import codec
 from bbquery.clock import SystemClock
-from bbquery.dispatch import Dispatcher, Halted
-from bbquery.errors import BbqueryError
+from bbquery.dispatch import Dispatcher, Halted, Query
+from bbquery.errors import BbqueryError, OracleError
 from bbquery.halt import Halt, Interrupted
 from bbquery.retry import RetryPolicy
 from bbquery.store import Question
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from bbquery.types import Image, Images, Reply
 
 T = TypeVar("T")
+SECONDS_ON_A_THREAD = 0.004  # of rows prepared together: long against the way to the thread, short against a request
+MOST_ROWS_ON_A_THREAD = 32
 DEFAULT_RETRY = RetryPolicy()
 
 
@@ -66,6 +71,51 @@ class Prepared:
     hold: Units
 
 
+class Asking:
+    """One call of `ask`: which rows are left, how many are in work, and what came back."""
+
+    def __init__(self, images: Images, repeats: tuple[int, ...], first_sample: int, window: int) -> None:
+        self.images, self.repeats, self.first_sample = images, repeats, first_sample
+        self.replies: list[list[Reply | None]] = [[None] * n for n in repeats]
+        self._left = list(repeats)
+        self._next, self._in_work, self._window = 0, 0, window
+        self._changed = asyncio.Event()
+
+    async def take(self, most: int) -> range:
+        """Wait for room and return the next rows, at most so many; an empty range where none is left."""
+        while self._in_work >= self._window and self._next < len(self.repeats):
+            self._changed.clear()
+            await self._changed.wait()
+        stop = min(self._next + most, self._next + self._window - self._in_work, len(self.repeats))
+        rows = range(self._next, max(stop, self._next))
+        self._next = rows.stop
+        self._in_work += len(rows)
+        return rows
+
+    def land(self, row: int, place: int, reply: Reply | None) -> None:
+        """Keep one reply; with its last one a row makes room for another."""
+        self.replies[row][place] = reply
+        self._left[row] -= 1
+        if not self._left[row]:
+            self.give_up([row])
+
+    def give_up(self, rows: Sequence[int]) -> None:
+        """Make room for as many other rows."""
+        self._in_work -= len(rows)
+        self._changed.set()
+
+    async def finished(self) -> None:
+        """Wait until no row is in work."""
+        while self._in_work:
+            self._changed.clear()
+            await self._changed.wait()
+
+
+def rows_for(seconds: float, seconds_a_row: float) -> int:
+    """Return how many rows fill so much time, within reason."""
+    return max(1, min(MOST_ROWS_ON_A_THREAD, int(seconds / max(seconds_a_row, 1e-6))))
+
+
 class Client:
     """Asks an oracle within one budget. An asynchronous context manager; belongs to one event loop."""
 
@@ -86,11 +136,13 @@ class Client:
         self._fingerprint, identity = codec.fingerprint(oracle.capabilities.identity)
         ledger.remember_oracle(self._fingerprint, identity)
         self._dispatcher = Dispatcher(oracle, ledger, budget, self.halt, self._clock)
-        self._flights: dict[bytes, asyncio.Task[Reply]] = {}
-        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="bbquery-render")
+        self._flights: dict[bytes, list[tuple[Asking, int, int]]] = {}
+        self._retries: set[asyncio.Task[None]] = set()
+        self._feeders = os.cpu_count() or 1
+        self._threads = ThreadPoolExecutor(self._feeders, thread_name_prefix="bbquery-render")
         self._asked = self._from_store = self._shared = 0
         limits = oracle.capabilities.limits
-        self._window = limits.largest_batch * (limits.concurrency + 1)
+        self._window = limits.largest_batch * 2 * (limits.concurrency + 1)  # half of them being held or settled
 
     async def __aenter__(self) -> Self:
         return self
@@ -105,9 +157,13 @@ class Client:
         try:
             await self._dispatcher.aclose()
         finally:
-            for flight in self._flights.values():
-                flight.cancel()
-            await asyncio.gather(*self._flights.values(), return_exceptions=True)
+            for retry in self._retries:
+                retry.cancel()
+            await asyncio.gather(*self._retries, return_exceptions=True)
+            for passengers in self._flights.values():
+                for asking, row, place in passengers:
+                    asking.land(row, place, None)
+            self._flights.clear()
             self._threads.shutdown(wait=True)
 
     def abandon(self) -> None:
@@ -145,38 +201,44 @@ class Client:
         Causes that forbid sending do not raise: they set `halt`, and what was answered is returned. first_sample: the
         index of the first repeat; those below it are left to whoever asked them.
         """
-        replies: list[list[Reply | None]] = [[None] * repeats for repeats in ask.repeats]
-        rows = iter(range(len(replies)))
+        asking = Asking(ask.images, ask.repeats, first_sample, self._window)
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._window, len(replies))):
-                group.create_task(self._rows(ask.images, rows, replies, first_sample))
-        return replies
+            for _ in range(self._feeders):
+                group.create_task(self._feed(asking))
+        await asking.finished()
+        return asking.replies
 
-    async def _rows(self, images: Images, rows: Iterator[int], replies: list[list[Reply | None]], first: int) -> None:
-        for row in rows:
-            if self.halt.interrupted:
-                return
-            await self._row(images, row, replies[row], first)
+    async def _feed(self, asking: Asking) -> None:
+        """Prepare rows as there is room for them, and send them on their way."""
+        size = 1
+        while not self.halt.interrupted and (rows := await asking.take(size)):
+            queries = sum(asking.repeats[row] for row in rows)
+            self._asked += queries
+            self._dispatcher.preparing(queries)
+            began = time.perf_counter()
+            try:
+                prepared = await self.off_loop(self._prepare, asking, rows)
+            except BbqueryError as error:
+                self.halt.set(error)
+                asking.give_up(rows)
+            else:
+                for row, parts in zip(rows, prepared, strict=True):
+                    for place in range(asking.repeats[row]):
+                        self._begin(asking, row, place, parts)
+            finally:
+                self._dispatcher.preparing(-queries)
+            size = rows_for(SECONDS_ON_A_THREAD, (time.perf_counter() - began) / len(rows))
 
-    async def _row(self, images: Images, row: int, replies: list[Reply | None], first: int) -> None:
-        repeats = len(replies)
-        self._asked += repeats
-        self._dispatcher.preparing(repeats)
-        try:
-            prepared = await self.off_loop(self._prepare, images, row, range(first, first + repeats))
-            flights = [self._begin(prepared, place) for place in range(repeats)]
-        except BbqueryError as error:
-            self.halt.set(error)
-            return
-        finally:
-            self._dispatcher.preparing(-repeats)
-        await asyncio.gather(*(self._land(flight, place, replies) for place, flight in enumerate(flights)))
-
-    def _prepare(self, images: Images, row: int, samples: range) -> Prepared:
+    def _prepare(self, asking: Asking, rows: Sequence[int]) -> list[Prepared]:
         """Render, look up and, unless all is stored, encode and quote; on a worker thread."""
-        image = images[row]
-        questions = tuple(self._questions(image, samples))
-        stored = tuple(self.ledger.find(question.key) for question in questions)
+        images = [asking.images[row] for row in rows]
+        samples = [range(asking.first_sample, asking.first_sample + asking.repeats[row]) for row in rows]
+        questions = [tuple(self._questions(*pair)) for pair in zip(images, samples, strict=True)]
+        found = self.ledger.find([question.key for of_row in questions for question in of_row])
+        return [self._prepared(image, of_row, found) for image, of_row in zip(images, questions, strict=True)]
+
+    def _prepared(self, image: Image, questions: tuple[Question, ...], found: dict[bytes, Reply]) -> Prepared:
+        stored = tuple(found.get(question.key) for question in questions)
         if self.halt or None not in stored:
             return Prepared(questions, stored, None, Units())
         payload = self.oracle.encode(image)
@@ -187,54 +249,68 @@ class Client:
         for sample in samples:
             yield Question(codec.answer_key(self._fingerprint, digest, sample), self._fingerprint, digest, sample)
 
-    def _begin(self, prepared: Prepared, place: int) -> Reply | asyncio.Task[Reply] | None:
-        """Return the stored reply, or the flight of an equal question, or a new one; None where none may leave."""
+    def _begin(self, asking: Asking, row: int, place: int, prepared: Prepared) -> None:
+        """Serve from the store, join the flight of an equal question, or start one."""
         stored, question = prepared.stored[place], prepared.questions[place]
-        flight = self._flights.get(question.key)
+        if stored is not None:
+            self._from_store += 1
         if stored is not None or self.halt:
-            return stored
-        if flight is not None:
-            return asyncio.create_task(self._join(flight))
-        first = self._dispatcher.enqueue(question, prepared.payload, prepared.hold)
-        flight = asyncio.create_task(self._with_retries(first, question, prepared))
-        self._flights[question.key] = flight
-        flight.add_done_callback(lambda done: self._landed(question.key, done))
-        return flight
+            asking.land(row, place, stored)
+            self._progress()
+        elif question.key in self._flights:
+            self._flights[question.key].append((asking, row, place))
+        else:
+            self._flights[question.key] = [(asking, row, place)]
+            tried = functools.partial(self._tried, question, prepared)
+            self._dispatcher.enqueue(Query(question, prepared.payload, prepared.hold, tried))
 
-    async def _join(self, flight: asyncio.Task[Reply]) -> Reply:
-        """Share the flight of an equal question."""
-        reply = await asyncio.shield(flight)
-        self._shared += 1
-        return reply
+    def _tried(self, question: Question, prepared: Prepared, reply: Reply | None, error: Exception | None) -> None:
+        """Take the first try's end as the flight's, unless it is worth another."""
+        if isinstance(error, OracleError) and error.retryable:
+            retry = asyncio.create_task(self._again(error, question, prepared))
+            self._retries.add(retry)
+            retry.add_done_callback(self._retries.discard)
+        else:
+            self._end(question, reply, error)
 
-    async def _land(self, flight: Reply | asyncio.Task[Reply] | None, place: int, replies: list[Reply | None]) -> None:
-        """Wait for a flight; what ends it halts the run. Whoever waits may go away without ending it."""
+    async def _again(self, failure: OracleError, question: Question, prepared: Prepared) -> None:
+        failures = [failure]  # the first try's; tenacity is to count it and to wait after it
+
+        async def attempt() -> Reply:
+            if failures:
+                raise failures.pop()
+            return await self._attempt(question, prepared)
+
         try:
-            if isinstance(flight, asyncio.Task):
-                replies[place] = await asyncio.shield(flight)
-            elif flight is not None:
-                replies[place] = flight
-                self._from_store += 1
-        except Halted:
-            return
-        except BbqueryError as error:
+            reply: Reply = await self._retry.retrying(self._sleep, int.from_bytes(question.key[:8]))(attempt)
+        except (BbqueryError, Halted) as last:
+            self._end(question, None, last)
+        else:
+            self._end(question, reply, None)
+
+    async def _attempt(self, question: Question, prepared: Prepared) -> Reply:
+        done: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+
+        def ended(reply: Reply | None, error: Exception | None) -> None:
+            if done.cancelled():
+                return
+            if reply is not None:
+                done.set_result(reply)
+            else:
+                done.set_exception(error or Halted())
+
+        self._dispatcher.enqueue(Query(question, prepared.payload, prepared.hold, ended))
+        return await done
+
+    def _end(self, question: Question, reply: Reply | None, error: Exception | None) -> None:
+        """Tell everyone who shares a flight how it ended; what ends one for good halts the run."""
+        if isinstance(error, BbqueryError):
             self.halt.set(error)
-        self._progress()
-
-    def _landed(self, key: bytes, flight: asyncio.Task[Reply]) -> None:
-        self._flights.pop(key, None)
-        if not flight.cancelled():
-            flight.exception()  # whoever still waits gets it; when nobody does, it is no news
-
-    async def _with_retries(self, first: asyncio.Future[Reply], question: Question, prepared: Prepared) -> Reply:
-        waiting: asyncio.Future[Reply] | None = first
-        seed = int.from_bytes(question.key[:8])
-        async for attempt in self._retry.retrying(self._sleep, seed):
-            with attempt:
-                done = waiting or self._dispatcher.enqueue(question, prepared.payload, prepared.hold)
-                waiting = None
-                return await done
-        raise AssertionError("tenacity raises the last error")
+        passengers = self._flights.pop(question.key, [])
+        self._shared += max(len(passengers) - 1, 0) if reply is not None else 0
+        for asking, row, place in passengers:
+            asking.land(row, place, reply)
+            self._progress()
 
     async def _sleep(self, seconds: float) -> None:
         await self.halt.sleep(seconds, self._clock)

@@ -2,9 +2,10 @@
 
 Theory of operation.
 
-1. All writes of a process go through one thread. It takes everything that waits, runs each piece of work in its own
-   savepoint inside one transaction, and commits once: the more there is to write, the cheaper each write. Work is
-   reported as done only after the commit, so what a caller was told survives `kill -9`.
+1. All writes of a process go through one thread. It takes everything that waits, runs it in savepoints inside one
+   transaction, and commits once; pieces of the same kind are handed to their function together. So the more there is
+   to write, the cheaper each write. Work is reported as done only after the commit, so what a caller was told
+   survives `kill -9`. Where a piece fails, it is undone and fails alone.
 2. Processes take turns by two file locks, as people do at a door with a waiting chair: hold the chair (`turn`), wait
    there for the door (`write`), free the chair, write, free the door. Whoever just wrote finds the chair taken by
    the one who waits, so no process starves another; SQLite's own busy handler lets that happen.
@@ -14,13 +15,15 @@ Theory of operation.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.resources
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import portalocker
@@ -32,7 +35,27 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 T = TypeVar("T")
-Work = Callable[[sqlite3.Connection], Any]
+P = TypeVar("P")
+R = TypeVar("R")
+Together = Callable[[sqlite3.Connection, Sequence[P]], Sequence[R]]
+"""Work on several parts at once; returns one result for each."""
+
+
+@dataclass(eq=False)
+class Piece:
+    """Something to write. loop: whose event loop waits for it; None where a thread does."""
+
+    work: Together[Any, Any]
+    part: Any
+    done: Future[Any] | asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop | None
+
+    def begin(self) -> bool:
+        """Whether it is still wanted; from then on it cannot be cancelled by a thread."""
+        return self.loop is not None or cast("Future[Any]", self.done).set_running_or_notify_cancel()
+
+
+Outcome = tuple[Piece, Any, BaseException | None]
 
 LARGEST_COMMIT = 512  # pieces of work; bounds how long the first waits for the last
 SECONDS_TO_WAIT_FOR_ANOTHER_PROGRAM = 30  # a person with the file open in a database browser
@@ -53,7 +76,8 @@ class Database:
             StorageFailed: it cannot be opened, is not a database, or is newer than this version.
         """
         self.path = path
-        self._queue: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[Piece, ...] | None] = queue.SimpleQueue()
+        self._soon: dict[asyncio.AbstractEventLoop, list[Piece]] = {}
         self._readers = threading.local()
         self._closed = False
         with self._failures(), contextlib.ExitStack() as undo:
@@ -71,10 +95,30 @@ class Database:
     def write(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """Run `work` in the next commit; the future is done after that commit, or failed and undone."""
         done: Future[T] = Future()
+        self._enqueue(Piece(_alone, work, done, None))
+        return done
+
+    def write_soon(self, work: Together[P, R], part: P) -> asyncio.Future[R]:
+        """Run `work` in the next commit on this part and all others that wait for it; called on an event loop."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[R] = loop.create_future()
+        soon = self._soon.setdefault(loop, [])
+        soon.append(Piece(work, part, done, loop))
+        if len(soon) == 1:  # what a loop's turn brings together crosses to the other thread together
+            loop.call_soon(self._flush, loop)
+        return done
+
+    def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
+        pieces = self._soon.pop(loop)
+        try:
+            self._enqueue(*pieces)
+        except StorageFailed as error:
+            _tell([(piece, None, error) for piece in pieces])
+
+    def _enqueue(self, *pieces: Piece) -> None:
         if self._closed:
             raise StorageFailed(f"the ledger {self.path} is closed")
-        self._queue.put((work, done))
-        return done
+        self._queue.put(pieces)
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work`, which only reads, at once, on this thread's own connection."""
@@ -101,50 +145,47 @@ class Database:
             if waiting:
                 self._commit(waiting)
 
-    def _take(self) -> tuple[list[tuple[Work, Future[Any]]], bool]:
+    def _take(self) -> tuple[list[Piece], bool]:
         """Wait for work, then take all there is."""
-        taken: list[tuple[Work, Future[Any]]] = []
-        item = self._queue.get()
-        while item is not None:
-            taken.append(item)
-            if self._queue.empty() or len(taken) == LARGEST_COMMIT:
+        taken: list[Piece] = []
+        pieces = self._queue.get()
+        while pieces is not None:
+            taken += [piece for piece in pieces if piece.begin()]
+            if self._queue.empty() or len(taken) >= LARGEST_COMMIT:
                 return taken, False
-            item = self._queue.get()
+            pieces = self._queue.get()
         return taken, True
 
-    def _commit(self, waiting: list[tuple[Work, Future[Any]]]) -> None:
-        finished: list[Callable[[], None]] = []
+    def _commit(self, waiting: list[Piece]) -> None:
+        results: list[Outcome] = []
         try:
             with self._failures(), self._our_turn():
                 self._connection.execute("BEGIN IMMEDIATE")
                 try:
-                    for work, done in waiting:
-                        finished.append(self._run(work, done))
+                    for pieces in _by_kind(waiting):
+                        results += self._run(pieces)
                     self._connection.execute("COMMIT")
                 except BaseException:
                     with contextlib.suppress(sqlite3.Error):
                         self._connection.execute("ROLLBACK")
                     raise
         except BaseException as error:  # noqa: BLE001 - whatever it is belongs to those who wait, not to this thread
-            finished = [
-                _failing(done, error) for _, done in waiting if done.running() or done.set_running_or_notify_cancel()
-            ]
-        for report in finished:
-            report()
+            results = [(piece, None, error) for piece in waiting]
+        _report(results)
 
-    def _run(self, work: Work, done: Future[Any]) -> Callable[[], None]:
-        """Run one piece of work in its savepoint; return what to report after the commit."""
-        if not done.set_running_or_notify_cancel():
-            return lambda: None
+    def _run(self, pieces: list[Piece]) -> list[Outcome]:
+        """Run pieces of one kind together; where that fails, one by one."""
         self._connection.execute("SAVEPOINT work")
         try:
-            result = work(self._connection)
+            results = pieces[0].work(self._connection, [piece.part for piece in pieces])
         except Exception as error:  # noqa: BLE001 - reported to the one who asked for this piece of work
             self._connection.execute("ROLLBACK TO work")
             self._connection.execute("RELEASE work")
-            return _failing(done, error)
+            if len(pieces) > 1:
+                return [outcome for piece in pieces for outcome in self._run([piece])]
+            return [(pieces[0], None, error)]
         self._connection.execute("RELEASE work")
-        return lambda: done.set_result(result)
+        return [(piece, result, None) for piece, result in zip(pieces, results, strict=True)]
 
     @contextlib.contextmanager
     def _our_turn(self) -> Iterator[None]:
@@ -179,8 +220,41 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def _failing(done: Future[Any], error: BaseException) -> Callable[[], None]:
-    return lambda: done.set_exception(error)
+def _alone(connection: sqlite3.Connection, works: Sequence[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
+    return [work(connection) for work in works]
+
+
+def _by_kind(waiting: Sequence[Piece]) -> list[list[Piece]]:
+    """Put pieces that are run together beside each other; the others stay alone and in order."""
+    kinds: dict[object, list[Piece]] = {}
+    for place, piece in enumerate(waiting):
+        kinds.setdefault(place if piece.loop is None else piece.work, []).append(piece)
+    return list(kinds.values())
+
+
+def _report(outcomes: Sequence[Outcome]) -> None:
+    """Tell everyone, each event loop with one call."""
+    loops: dict[asyncio.AbstractEventLoop, list[Outcome]] = {}
+    for piece, result, error in outcomes:
+        if piece.loop is not None:
+            loops.setdefault(piece.loop, []).append((piece, result, error))
+        elif error is None:
+            piece.done.set_result(result)
+        else:
+            piece.done.set_exception(error)
+    for loop, here in loops.items():
+        with contextlib.suppress(RuntimeError):  # a loop that is closed waits for nothing
+            loop.call_soon_threadsafe(_tell, here)
+
+
+def _tell(outcomes: Sequence[Outcome]) -> None:
+    for piece, result, error in outcomes:
+        if piece.done.done():
+            continue
+        if error is None:
+            piece.done.set_result(result)
+        else:
+            piece.done.set_exception(error)
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:

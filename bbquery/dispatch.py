@@ -8,8 +8,8 @@ Theory of operation.
 2. Order of an attempt: pace, reserve (committed), send, settle (committed), deliver. Pace comes before the hold, so
    that a killed process leaves holds only for what it may really have sent.
 3. A refusal for want of budget is final only when nothing of ours is in flight: a hold in flight may yet be released.
-4. Whoever waits for an answer may go away; an attempt in flight is settled and stored all the same. Request tasks
-   are never cancelled: only the oracle's part of one is, by `abandon`, and its outcome is then unknown.
+4. Whoever waits for an answer may go away; an attempt in flight is settled and stored all the same. A request
+   is cancelled only while the oracle has it, by `abandon`, and goes on to settle an unknown outcome.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bbquery.answers import checked
@@ -49,14 +49,18 @@ class Halted(Exception):
     """Not sent, because the run may send no more."""
 
 
+Ended = Callable[["Reply | None", "Exception | None"], None]
+"""Called once, with a query's reply or with how it failed: OracleError, BudgetExhausted, StorageFailed or Halted."""
+
+
 @dataclass(eq=False)
 class Query:
-    """One question on its way: what travels, and who waits for its answer."""
+    """One question on its way: what travels, what it may cost, and who is told of its end."""
 
     question: Question
     payload: Any
     hold: Units
-    done: asyncio.Future[Reply] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    ended: Ended
     attempt: int = 0
 
 
@@ -76,7 +80,7 @@ class Dispatcher:
         self._open = 0
         self._short_of_budget = False
         self._requests: set[asyncio.Task[None]] = set()
-        self._sending: set[asyncio.Future[Sequence[Reply | OracleError]]] = set()
+        self._sending: set[asyncio.Task[None]] = set()
         self._followers: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -87,23 +91,18 @@ class Dispatcher:
         self._preparing += change
         self._changed.set()
 
-    def enqueue(self, question: Question, payload: Any, hold: Units) -> asyncio.Future[Reply]:
-        """Queue one attempt, which may cost up to `hold`; the future has its reply.
-
-        It fails with OracleError (how the attempt ended), BudgetExhausted, StorageFailed, or Halted (not sent).
-        """
+    def enqueue(self, query: Query) -> None:
+        """Queue one attempt; `query.ended` is told how it ended."""
         if self._task is None:
             self._task = asyncio.create_task(self._dispatch(), name="bbquery-dispatcher")
             self.provider.waiting.add(self._changed.set)
-        query = Query(question, payload, hold)
         self._waiting.append(query)
         self._changed.set()
-        return query.done
 
     def abandon(self) -> None:
         """Wait no longer for what is in flight: its outcome becomes unknown."""
-        for sending in self._sending:
-            sending.cancel()
+        for request in self._sending - {asyncio.current_task()}:  # who calls from inside an oracle is about to return
+            request.cancel()
 
     async def aclose(self) -> None:
         """Wait for what is in flight, then stop. Cancelling this abandons what is in flight."""
@@ -130,7 +129,7 @@ class Dispatcher:
             while True:
                 await self._until(lambda: bool(self._halt) or self._batch_is_ready())
                 batch = [] if self._halt else self._take()
-                if batch:
+                if batch and not self.provider.pace.is_free:
                     await self._halt_or(self.provider.pace.turn(len(batch), sum(q.hold.tokens for q in batch)))
                 if self._halt:
                     self._give_up(batch)
@@ -163,16 +162,11 @@ class Dispatcher:
 
     def _give_up(self, batch: list[Query]) -> None:
         for query in (*batch, *self._waiting):
-            _fail(query, Halted())
+            query.ended(None, Halted())
         self._waiting.clear()
 
     def _take(self) -> list[Query]:
-        batch: list[Query] = []
-        while self._waiting and len(batch) < self._limits.largest_batch:
-            query = self._waiting.popleft()
-            if not query.done.cancelled():
-                batch.append(query)
-        return batch
+        return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._limits.largest_batch))]
 
     def _start(self, batch: list[Query]) -> None:
         self.provider.start()
@@ -185,7 +179,7 @@ class Dispatcher:
             granted = await self._reserve(batch)
         except StorageFailed as error:
             for query in batch:
-                _fail(query, error)
+                query.ended(None, error)
             granted = []
         if granted:
             await self._send(granted)
@@ -205,7 +199,7 @@ class Dispatcher:
                     granted.append(query)
                 case Answered(reply):
                     self.stored_by_others += 1
-                    _deliver(query, reply)
+                    query.ended(reply, None)
                 case Busy():
                     self._follow(query)
                 case BudgetExhausted():
@@ -221,7 +215,7 @@ class Dispatcher:
             self._waiting.extendleft(query for query, _ in reversed(refused))
             return
         for query, error in refused:
-            _fail(query, error)
+            query.ended(None, error)
 
     def _follow(self, query: Query) -> None:
         follower = asyncio.create_task(self._follow_another(query))
@@ -234,40 +228,42 @@ class Dispatcher:
             while not self._halt and await asyncio.to_thread(self._ledger.in_flight, query.question.key):
                 await self._halt.sleep(SECONDS_BETWEEN_LOOKS, self._clock)
         except BbqueryError as error:
-            _fail(query, error)
+            query.ended(None, error)
             return
         self._waiting.append(query)
         self._changed.set()
 
     async def _send(self, batch: list[Query]) -> None:
-        sending = asyncio.ensure_future(self._oracle.answer([query.payload for query in batch]))
-        self._sending.add(sending)
-        results = await self._outcome(sending, len(batch))
-        self._sending.discard(sending)
+        results = await self._outcome(batch)
         for query, result in zip(batch, results, strict=True):
             self._halt_if_final(query, result)
         self.provider.learn(results, self._oracle.rate_seen)
         self.provider.end()  # before settling: the next batch's hold shares this one's commit
         await self._settle(batch, results)
 
-    async def _outcome(
-        self, sending: asyncio.Future[Sequence[Reply | OracleError]], size: int
-    ) -> list[Reply | OracleError]:
+    async def _outcome(self, batch: list[Query]) -> list[Reply | OracleError]:
         name, timeout = self._capabilities.name, self._limits.timeout
         failure: OracleError
+        request = asyncio.current_task()
+        assert request is not None  # noqa: S101 - a request is a task
+        self._sending.add(request)
         try:
             async with asyncio.timeout(timeout):
-                return checked(await sending, size, self._capabilities)
+                replies = await self._oracle.answer([query.payload for query in batch])
+            return checked(replies, len(batch), self._capabilities)
         except TimeoutError:
             failure = OutcomeUnknown(f"no answer within {timeout:g} seconds", oracle=name)
         except asyncio.CancelledError:
+            request.uncancel()  # abandoned: its outcome must still be settled
             failure = OutcomeUnknown("abandoned in flight", oracle=name)
         except OracleError as error:
             failure = error
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, the attempt must be settled
             failure = OracleError(f"failed unexpectedly: {type(error).__name__}: {error}", oracle=name)
             failure.__cause__ = error
-        return [failure] * size
+        finally:
+            self._sending.discard(request)
+        return [failure] * len(batch)
 
     async def _settle(self, batch: list[Query], results: Sequence[Reply | OracleError]) -> None:
         pairs = list(zip(batch, results, strict=True))
@@ -280,9 +276,9 @@ class Dispatcher:
         self._changed.set()
         for query, result in pairs:
             if isinstance(result, OracleError):
-                _fail(query, result)
+                query.ended(None, result)
             else:
-                _deliver(query, result)
+                query.ended(result, None)
 
     def _halt_if_final(self, query: Query, result: Reply | OracleError) -> None:
         """Stop at once, before another request can leave, where asking on is useless or unsafe."""
@@ -301,13 +297,3 @@ def _settlement(query: Query, result: Reply | OracleError) -> Settlement:
     if result.outcome == "posted":
         cost = (result.cost if isinstance(result, MalformedAnswer) else None) or query.hold
     return Settlement(query.attempt, result.outcome, cost, reason=f"{type(result).__name__}: {result}")
-
-
-def _deliver(query: Query, reply: Reply) -> None:
-    if not query.done.done():
-        query.done.set_result(reply)
-
-
-def _fail(query: Query, error: Exception) -> None:
-    if not query.done.done():
-        query.done.set_exception(error)

@@ -4,7 +4,7 @@ asyncio-throttle keeps an exact sliding window, but every waiter polls, waiters 
 below one in its period is silently rounded up. So here one task at a time waits, in order, and a rate becomes a small
 whole number of images in a short period:
 
-1. Spread. 3,000 a minute is 5 in 0.105 seconds, not 50 at once every second: no burst reaches the oracle.
+1. Spread. 3,000 a minute is 4 in 0.084 seconds, not 50 at once every second: no burst reaches the oracle.
 2. Margin. Starts are evenly spaced here, but arrivals bunch up on the way, so 5 % of the rate is left alone.
 3. Tokens have a window of their own, a minute long; a request that alone exceeds it goes when nothing else is in it.
 """
@@ -12,6 +12,7 @@ whole number of images in a short period:
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -42,15 +43,19 @@ class Pace:
         if images_per_minute is not None:
             self._set_image_rate(images_per_minute)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing limits it now, so that nobody need take a turn."""
+        return self._images is None and self._tokens.is_free and self._paused_until <= self._clock.now()
+
     async def turn(self, images: int, tokens: int) -> None:
         """Wait until a request of so many images and tokens may start."""
         async with self._turn:
             await self._unpaused()
-            if self._images is not None:
-                for _ in range(images):
-                    await self._images.acquire()
-            await self._tokens.acquire(tokens)
-            await self._unpaused()
+            await self._fits(images, tokens)
+            while self._left > 0:  # paused meanwhile: the place in the windows has passed with it
+                await self._unpaused()
+                await self._fits(images, tokens)
 
     def pause(self, seconds: float) -> None:
         """Let nothing start for this long: the oracle asked for it."""
@@ -58,7 +63,7 @@ class Pace:
 
     def learn(self, seen: RateSeen) -> None:
         """Take the oracle's own word for its limits; a stricter limit that was given stays."""
-        if seen.requests is not None and (self._image_rate is None or seen.requests < self._image_rate):
+        if seen.requests and (self._image_rate is None or seen.requests < self._image_rate):
             self._image_rate = float(seen.requests)
             self._set_image_rate(self._image_rate)
         self._tokens.learn(seen.tokens)
@@ -73,9 +78,19 @@ class Pace:
             self._images = Throttler(rate_limit=images, period=period, retry_interval=SECONDS_BETWEEN_LOOKS)
         self._images.rate_limit, self._images.period = images, period
 
+    @property
+    def _left(self) -> float:
+        return self._paused_until - self._clock.now()
+
     async def _unpaused(self) -> None:
-        while (left := self._paused_until - self._clock.now()) > 0:
+        while (left := self._left) > 0:
             await self._clock.sleep(left)
+
+    async def _fits(self, images: int, tokens: int) -> None:
+        if self._images is not None:
+            for _ in range(images):
+                await self._images.acquire()
+        await self._tokens.acquire(tokens)
 
 
 class TokenWindow:
@@ -86,6 +101,11 @@ class TokenWindow:
         self._started: deque[tuple[float, int]] = deque()
         self._sum = 0
 
+    @property
+    def is_free(self) -> bool:
+        """Whether there is no limit."""
+        return self._limit is None
+
     def learn(self, per_minute: int | None) -> None:
         """Take a stricter limit."""
         if per_minute is not None and (self._limit is None or per_minute < self._limit):
@@ -93,7 +113,7 @@ class TokenWindow:
 
     async def acquire(self, tokens: int) -> None:
         """Wait until so many tokens fit, and count them."""
-        while self._limit is not None and self._live() and self._sum + tokens > self._limit * (1 - MARGIN):
+        while self._live() and self._limit is not None and self._sum + tokens > self._limit * (1 - MARGIN):
             await self._clock.sleep(self._started[0][0] + MINUTE - self._clock.now())
         self._started.append((self._clock.now(), tokens))
         self._sum += tokens
@@ -101,7 +121,7 @@ class TokenWindow:
     def _live(self) -> bool:
         """Forget what is older than a minute; whether anything is left."""
         now = self._clock.now()
-        while self._started and now - self._started[0][0] >= MINUTE:
+        while self._started and now >= self._started[0][0] + MINUTE:  # rounded as where it is waited for
             self._sum -= self._started.popleft()[1]
         return bool(self._started)
 
@@ -110,9 +130,9 @@ def window(per_minute: float) -> tuple[int, float]:
     """Return the images and the seconds of the sliding window that keeps a rate, its margin left alone.
 
     Raises:
-        UsageError: the rate is not above zero.
+        UsageError: the rate is not above zero, or not finite.
     """
-    if not per_minute > 0:
+    if not 0 < per_minute < math.inf:
         raise UsageError(f"a rate of {per_minute} a minute lets nothing through: give a number above 0, or none")
     per_second = per_minute * (1 - MARGIN) / MINUTE
     images = max(1, int(per_second * SPREAD))

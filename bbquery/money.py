@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
+import json
 import re
 import tomllib
 from dataclasses import dataclass
@@ -172,7 +173,9 @@ class _Entry:
             found = Decimal("NaN")
         if not found.is_finite() or not 0 <= found <= LARGEST:
             said = "is missing" if stated is None else f"is {stated!s:.80}"
-            raise UsageError(f'{self.file}: in [{self.vendor}."{self.name}"], {kind} {said}; it must be {expected}')
+            raise UsageError(
+                f"{self.file}: in {_heading(self.vendor, self.name)}, {kind} {said}; it must be {expected}"
+            )
         return found
 
 
@@ -181,7 +184,13 @@ def _per_million(amount: Decimal) -> int:
 
 
 def _advice(vendor: str, name: str, unit: str, *lines: str) -> str:
-    return "\n  ".join((f"put it into {user_file()}, as {unit}:", f'[{vendor}."{name}"]', *lines))
+    return "\n  ".join((f"put it into {user_file()}, as {unit}:", _heading(vendor, name), *lines))
+
+
+def _heading(vendor: str, name: str) -> str:
+    """Return the line above an entry; names are in quotes, since many have a dot."""
+    bare = re.fullmatch(r"[A-Za-z0-9_-]+", vendor)
+    return f"[{vendor if bare else json.dumps(vendor)}.{json.dumps(name)}]"
 
 
 def _entry(vendor: str, name: str) -> _Entry | None:
@@ -215,10 +224,14 @@ def _users_table() -> dict[str, Any]:
 def _check_entries(path: Path, vendor: str, entries: Any) -> None:
     """See that a vendor's part is a table of entries, each of plain values."""
     if not isinstance(entries, dict):
-        raise UsageError(f'{path}: {vendor!r} is no vendor with entries: write them as [{vendor}."NAME"]')
+        raise UsageError(f"{path}: {vendor!r} is no vendor with entries: write them as {_heading(vendor, 'NAME')}")
     for name, row in entries.items():
         if not isinstance(row, dict):
-            raise UsageError(f'{path}: {vendor}.{name} is no entry: write [{vendor}."{name}"] and its prices below it')
+            raise UsageError(
+                f"{path}: {vendor}.{name} is no entry: write {_heading(vendor, name)} and its prices below it"
+            )
         for key, value in row.items():
             if isinstance(value, dict):
-                raise UsageError(f'{path}: put the name in quotes, as it has a dot: [{vendor}."{name}.{key}"]')
+                raise UsageError(
+                    f"{path}: put the name in quotes, as it has a dot: {_heading(vendor, f'{name}.{key}')}"
+                )

@@ -13,6 +13,7 @@ from bbquery.types import Reply, Units
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -25,22 +26,22 @@ class Question:
     sample: int
 
 
-def find(connection: sqlite3.Connection, key: bytes) -> Reply | None:
-    """Return the reply with this key, which costs nothing any more, or None."""
-    row = connection.execute("SELECT answer, served FROM answer WHERE key = ?", (key,)).fetchone()
-    return None if row is None else Reply(unpack(row[0]), Units(), row[1])
+def find(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Reply]:
+    """Return the replies that are stored under any of these keys; they cost nothing any more."""
+    marks = ", ".join("?" * len(keys))
+    rows = connection.execute(f"SELECT key, answer, served FROM answer WHERE key IN ({marks})", tuple(keys))
+    return {key: Reply(unpack(answer), Units(), served) for key, answer, served in rows}
 
 
-def insert(connection: sqlite3.Connection, question: Question, reply: Reply, attempt: int, now: str) -> None:
-    """Keep a reply. The first one stays, should two have been paid for."""
-    connection.execute(
+def insert(connection: sqlite3.Connection, answered: Sequence[tuple[Question, Reply, int]], now: str) -> None:
+    """Keep replies to questions, with the attempts that brought them. The first one stays, should two be paid for."""
+    connection.executemany(
         "INSERT INTO answer (key, oracle, image, sample, answer, served, attempt, created)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (key) DO NOTHING",
-        (
-            *(question.key, question.oracle, question.image, question.sample),
-            *(pack(reply.answer), reply.served, attempt, now),
-        ),
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
+        [
+            (q.key, q.oracle, q.image, q.sample, pack(reply.answer), reply.served, attempt, now)
+            for q, reply, attempt in answered
+        ],
     )
 
 

@@ -30,7 +30,7 @@ from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
 from bbquery.retry import RetryPolicy
-from bbquery.types import Image, NoAnswer, Text, Units, Vector
+from bbquery.types import Image, NoAnswer, Reply, Text, Units, Vector
 from tests.conftest import FakeClock, ManualClock
 from tests.support import FakeOracle, brightness, guard_caps, tiny_images
 
@@ -43,8 +43,9 @@ def client_of(oracle: FakeOracle, ledger: Ledger, *, cap: int = 1000, clock: Clo
     return Client(oracle, ledger, ledger.open_budget("run", Cap(queries=cap)), clock=clock or FakeClock())
 
 
-def values(rows: list[list[Answer | None]]) -> list[float | None]:
-    return [answer.values[0] if isinstance(answer, Vector) else None for row in rows for answer in row]
+def values(rows: list[list[Reply | None]]) -> list[float | None]:
+    answers = [None if reply is None else reply.answer for row in rows for reply in row]
+    return [answer.values[0] if isinstance(answer, Vector) else None for answer in answers]
 
 
 def expected(images: np.ndarray) -> list[float]:
@@ -219,7 +220,7 @@ async def test_a_refusal_in_flight_does_not_end_the_run(ledger: Ledger) -> None:
     late = asyncio.Event()
 
     class FirstIsLate(FakeOracle):
-        async def answer(self, payloads: Sequence[Image]) -> Sequence[Answer | OracleError]:
+        async def answer(self, payloads: Sequence[Image]) -> Sequence[Reply | OracleError]:
             if self.requests == 0:
                 self.requests = 1
                 await late.wait()
@@ -331,8 +332,8 @@ async def test_too_few_answers_to_a_batch_are_malformed(ledger: Ledger) -> None:
     """An oracle that answers 1 of 4 images has broken its promise for the whole batch."""
 
     class Short(FakeOracle):
-        async def answer(self, payloads: object) -> list[Answer | OracleError]:
-            return [Vector(np.array([0.5, 0.5]))]
+        async def answer(self, payloads: object) -> list[Reply | OracleError]:
+            return [Reply(Vector(np.array([0.5, 0.5])))]
 
     async with client_of(Short(), ledger) as client:
         await client.ask(Ask(tiny_images(4)))
@@ -347,7 +348,7 @@ async def test_a_refusal_to_answer_is_an_answer(ledger: Ledger) -> None:
         first = await client.ask(Ask(tiny_images(1)))
         again = await client.ask(Ask(tiny_images(1)))
 
-    assert first == again == [[NoAnswer("filtered")]]
+    assert [[reply and reply.answer for reply in row] for row in (*first, *again)] == [[NoAnswer("filtered")]] * 2
     assert oracle.billed == 1
 
 
@@ -355,7 +356,7 @@ async def test_an_adapters_bug_is_settled_as_unknown(ledger: Ledger) -> None:
     """An exception nobody foresaw may hide a bill, so its hold stays, and the run halts with it."""
 
     class Broken(FakeOracle):
-        async def answer(self, payloads: object) -> list[Answer | OracleError]:
+        async def answer(self, payloads: object) -> list[Reply | OracleError]:
             raise ZeroDivisionError("surprise")
 
     async with client_of(Broken(), ledger) as client:
@@ -524,7 +525,7 @@ async def test_each_image_is_rendered_and_encoded_once_off_the_loop(ledger: Ledg
 
 
 async def test_rows_in_work_are_bounded(ledger: Ledger) -> None:
-    """However many rows are asked, no more are rendered than fit into the requests in flight and one to come."""
+    """However many rows are asked, no more are rendered than fit twice into the requests in flight and one to come."""
     rendered = 0
 
     class Images:
@@ -547,7 +548,7 @@ async def test_rows_in_work_are_bounded(ledger: Ledger) -> None:
         oracle.gate.set()
         await asking
 
-    assert in_work <= 2 * (3 + 1)
+    assert in_work <= 2 * 2 * (3 + 1)
 
 
 async def test_two_clients_on_one_budget_never_pass_it_together(ledger: Ledger) -> None:

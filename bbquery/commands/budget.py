@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from bbquery.ledger.reconcile import Settled, Verdict
+    from bbquery.ledger.reconcile import Settled
     from bbquery.ledger.vendor import Comparison, Usage
 
 CAPS = {"max_queries": "queries", "max_tokens": "tokens", "max_usd": "picodollars"}
@@ -62,7 +62,7 @@ def _add_reconcile(actions: argparse._SubParsersAction[argparse.ArgumentParser])
         "reconcile",
         help="list, or settle, attempts that may have been billed without an answer",
         description="Without options: list them.",
-        epilog=f"CSV files. {(settlement_csv.__doc__ or '').partition('report.')[2].strip()}",
+        epilog=settlement_csv.COLUMNS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -124,22 +124,23 @@ def _top(connection: sqlite3.Connection, name: str | None) -> int | None:
 
 
 def _show(chosen: argparse.Namespace) -> int:
-    with Books() as books:
+    def work(connection: sqlite3.Connection) -> tuple[tables.Shown, int]:
+        top = _top(connection, chosen.name)
+        unknowns = sum(1 for _ in reports.attempts(connection, top, "unknown"))
         if chosen.by is None:
-            branches = books.read(lambda c: reports.budgets(c, _top(c, chosen.name)))
-            plain, text = tables.plain_budgets(branches), tables.budgets(branches)
-        else:
-            rows = books.read(lambda c: reports.spending(c, chosen.by, _top(c, chosen.name)))
-            plain, text = tables.plain_spending(chosen.by, rows), tables.spending(chosen.by, rows)
-        unknowns = books.read(lambda c: list(reports.attempts(c, _top(c, chosen.name), "unknown")))
-        places = {"ledger": str(books.path), "prices": str(money.user_file())}
+            return tables.budgets(reports.budgets(connection, top)), unknowns
+        return tables.spending(chosen.by, reports.spending(connection, chosen.by, top)), unknowns
+
+    with Books() as books:
+        shown, unknowns = books.read(work)
+    places = {"ledger": str(books.path), "prices": str(money.user_file())}
     if chosen.json:
-        print(as_json(places | plain))
+        print(as_json(places | shown.plain))
         return 0
     yours = "" if money.user_file().is_file() else " (not there: the package's own table holds)"
-    print(f"ledger: {places['ledger']}\nprices: {places['prices']}{yours}\n\n{text}")
+    print(f"ledger: {places['ledger']}\nprices: {places['prices']}{yours}\n\n{shown.text}")
     if unknowns:
-        print(f"\n{tables.how_many(len(unknowns))}: see 'bbquery budget reconcile'")
+        print(f"\n{tables.how_many(unknowns)}: see 'bbquery budget reconcile'")
     return 0
 
 
@@ -147,7 +148,8 @@ def _set(chosen: argparse.Namespace) -> int:
     changes = {unit: getattr(chosen, option) for option, unit in CAPS.items() if hasattr(chosen, option)}
     with Books() as books:
         budget, raised = books.write(lambda c: caps.change(c, chosen.name, changes, chosen.inside))
-        print(tables.budgets([b for b in books.read(lambda c: reports.budgets(c, budget)) if b.state.id == budget]))
+        itself = books.read(lambda c: reports.budgets(c, budget))[:1]
+    print(tables.budgets(itself).text)
     for cap in raised:
         print(f"bbquery: {tables.cap_too_low(cap)}", file=sys.stderr)
     return 0
@@ -230,10 +232,11 @@ def _export(chosen: argparse.Namespace) -> int:
 
 
 def _write_attempts(connection: sqlite3.Connection, chosen: argparse.Namespace, write: Write) -> int:
-    count = 0
     write(_csv_line(settlement_csv.EXPORTED))
-    for count, attempt in enumerate(reports.attempts(connection, _top(connection, chosen.budget), chosen.state), 1):
+    count = 0
+    for attempt in reports.attempts(connection, _top(connection, chosen.budget), chosen.state):
         write(_csv_line(tables.cells(attempt)))
+        count += 1
     return count
 
 

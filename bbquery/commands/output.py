@@ -9,11 +9,13 @@ import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bbquery import money
 from bbquery.errors import UsageError
-from bbquery.types import Units
+
+if TYPE_CHECKING:
+    from bbquery.types import Units
 
 Write: TypeAlias = Callable[[bytes], None]
 

@@ -68,8 +68,8 @@ def paths(connection: sqlite3.Connection, top: int | None = None) -> dict[int, s
 class KnownOracle:
     """An oracle that was asked once.
 
-    name: for people, from its identity. model: what it calls its model, or `name`. rehearsed: it ran on this machine, as
-    the servers to rehearse with do, so no vendor knows of it.
+    name: for people, from its identity. model: what it calls its model, or `name`. rehearsed: it ran on this machine,
+    as the servers to rehearse with do, so no vendor knows of it.
     """
 
     fingerprint: str

@@ -1,23 +1,4 @@
-"""CSV files that settle unknowns: one's own verdicts on attempts, or a vendor's usage report.
-
-Verdicts: one row an attempt, with a header of these columns.
-
-    attempt     its number; or key, its key in hex digits
-    outcome     posted or voided
-    queries, tokens, usd    what a posted one cost; what is left empty, or out, cost what was held
-
-The other columns of `bbquery budget export` may stay in and are not read.
-
-A vendor's report: one row for each model and day (or window of time), as it is exported or brought into these columns.
-
-    day         2026-04-13, in UTC; or start and end (start_time, end_time): times with a date, or Unix seconds
-    model       as the vendor, or `bbquery budget show --by model`, names it; a snapshot's date does not matter
-    queries     or requests, num_model_requests
-    tokens      or input_tokens and output_tokens
-    usd         exact dollars
-
-At least one of the last three; columns of other names are not read. Rows of the same model and window are summed.
-"""
+"""CSV files that settle unknowns: one's own verdicts on attempts, or a vendor's usage report. See `COLUMNS`."""
 
 from __future__ import annotations
 
@@ -49,12 +30,31 @@ SYNONYMS = {
     "requests": "queries",
     "num_model_requests": "queries",
 }
+COLUMNS = """\
+Verdicts: one row an attempt, with a header of these columns.
+
+    attempt     its number; or key, its key in hex digits
+    outcome     posted or voided
+    queries, tokens, usd    what a posted one cost; what is left empty, or out, cost what was held
+
+The other columns of `bbquery budget export` may stay in and are not read.
+
+A vendor's report: one row for each model and day (or window of time), as it is exported or brought into these columns.
+
+    day         2026-04-13, in UTC; or start and end (start_time, end_time): times with a date, or Unix seconds
+    model       as the vendor, or `bbquery budget show --by model`, names it; a snapshot's date does not matter
+    queries     or requests, num_model_requests
+    tokens      or input_tokens and output_tokens
+    usd         exact dollars
+
+At least one of the last three; columns of other names are not read. Rows of the same model and window are summed.
+"""
 LARGEST_COUNT = 10**15  # queries or tokens; sums of more would not fit into a ledger
 DIGITS_OF_UNIX_SECONDS = 9  # at least; a date such as 20260413 has 8
 
 
-def read(path: Path) -> list[Verdict] | list[Usage]:
-    """Read verdicts or a report, whichever the header says. Nothing is taken from a file with any fault.
+def read(path: Path) -> tuple[list[Verdict], list[Usage]]:
+    """Read verdicts or a report, whichever the header says; the other is empty. A file with any fault is refused.
 
     Raises:
         UsageError: the file cannot be read or is malformed; names the line.
@@ -69,14 +69,14 @@ def read(path: Path) -> list[Verdict] | list[Usage]:
         raise UsageError(f"{path} is not a CSV file in UTF-8: {error}; nothing was settled") from error
 
 
-def _read(path: Path, reader: Iterator[list[str]]) -> list[Verdict] | list[Usage]:
+def _read(path: Path, reader: Iterator[list[str]]) -> tuple[list[Verdict], list[Usage]]:
     header = [name.strip().lower() for name in next(reader, [])]
     if "outcome" in header:
         _check_columns(path, header, (*VERDICT_COLUMNS, *EXPORTED))
-        return _unrepeated(path, list(_rows(path, reader, header, _verdict)))
+        return _unrepeated(path, list(_rows(path, reader, header, _verdict))), []
     header = [SYNONYMS.get(name, name) for name in header]
     _check_report(path, header)
-    return [usage for _, usage in _rows(path, reader, header, _usage) if usage is not None]
+    return [], [usage for _, usage in _rows(path, reader, header, _usage) if usage is not None]
 
 
 def _rows(

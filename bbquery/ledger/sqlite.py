@@ -12,7 +12,6 @@ Theory of operation.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from bbquery.errors import StorageFailed
 from bbquery.ledger import owners, statements
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Sequence
     from pathlib import Path
     from typing import Self
@@ -95,9 +95,9 @@ class Ledger:
         """Keep the identity behind a fingerprint; answers refer to it."""
         self._database.write(lambda c: store.remember_oracle(c, fingerprint, identity)).result()
 
-    def find(self, key: bytes) -> Reply | None:
-        """Return the stored reply with this key, or None. Reads only; called on worker threads."""
-        return self._database.read(lambda c: store.find(c, key))
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, Reply]:
+        """Return what is stored under these keys. Reads only; called on worker threads."""
+        return self._database.read(lambda c: store.find(c, keys))
 
     def in_flight(self, key: bytes) -> bool:
         """Whether a live process has an open attempt at this key; buries the dead first."""
@@ -106,11 +106,21 @@ class Ledger:
 
     async def reserve(self, requests: Sequence[Request]) -> list[Granted | Answered | Busy | BudgetExhausted]:
         """Hold each request's worst case, or say why not; committed when this returns."""
-        return await asyncio.wrap_future(self._database.write(lambda c: statements.reserve(c, requests, self._me.name)))
+        return await self._database.write_soon(self._reserve, requests)
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         """Record how attempts ended, with their answers; committed when this returns."""
-        await asyncio.wrap_future(self._database.write(lambda c: statements.settle(c, settlements)))
+        await self._database.write_soon(self._settle, settlements)
+
+    def _reserve(
+        self, connection: sqlite3.Connection, parts: Sequence[Sequence[Request]]
+    ) -> list[list[Granted | Answered | Busy | BudgetExhausted]]:
+        results = iter(statements.reserve(connection, [r for part in parts for r in part], self._me.name))
+        return [[next(results) for _ in part] for part in parts]
+
+    def _settle(self, connection: sqlite3.Connection, parts: Sequence[Sequence[Settlement]]) -> list[None]:
+        statements.settle(connection, [s for part in parts for s in part])
+        return [None] * len(parts)
 
     def bury_the_dead(self) -> int:
         """Turn open attempts of processes that no longer run into unknowns; return how many."""

@@ -35,6 +35,15 @@ CHAIN = (
     " SELECT budget.parent FROM budget JOIN chain ON budget.id = chain.id WHERE budget.parent IS NOT NULL) "
 )
 FITS = " AND ".join(f"(cap_{u} IS NULL OR posted_{u} + held_{u} + :{u} <= cap_{u})" for u in UNITS)
+LACKING = f"{CHAIN} SELECT id FROM budget WHERE id IN chain AND NOT ({FITS})"
+RAISES = ", ".join(f"held_{u} = held_{u} + :{u}" for u in UNITS)
+RAISE_HELD = f"{CHAIN} UPDATE budget SET {RAISES} WHERE id IN chain AND {FITS}"
+MOVES = ", ".join(f"held_{u} = held_{u} - :hold_{u}, posted_{u} = posted_{u} + :cost_{u}" for u in UNITS)
+MOVE = f"{CHAIN} UPDATE budget SET {MOVES} WHERE id IN chain"
+CLOSE = (
+    "UPDATE attempt SET state = ?, reason = ?, closed = ?, cost_queries = ?, cost_tokens = ?, cost_picodollars = ?"
+    " WHERE id = ?"
+)
 
 
 def now() -> str:
@@ -81,54 +90,68 @@ def state(connection: sqlite3.Connection, budget: int) -> BudgetState:
 def reserve(
     connection: sqlite3.Connection, requests: Sequence[Request], owner: str
 ) -> list[Granted | Answered | Busy | BudgetExhausted]:
-    """Hold each request's worst case in its budget and every one above, or say why not."""
-    return [_reserve(connection, request, owner) for request in requests]
+    """Hold each request's worst case in its budget and every one above, or say why not; in the order given."""
+    keys = [request.question.key for request in requests]
+    stored, flying = store.find(connection, keys), _owners_of(connection, keys)
+    results: list[Granted | Answered | Busy | BudgetExhausted | None] = []
+    for key in keys:
+        if key in stored:
+            results.append(Answered(stored[key]))
+        elif key in flying:
+            results.append(Busy(flying[key]))
+        else:
+            flying[key] = owner
+            results.append(None)
+    wanted = [place for place, result in enumerate(results) if result is None]
+    refused = _hold(connection, [requests[place] for place in wanted])
+    granted = [place for place, refusal in zip(wanted, refused, strict=True) if refusal is None]
+    attempts = dict(zip(granted, _insert(connection, [requests[place] for place in granted], owner), strict=True))
+    refusals = dict(zip(wanted, refused, strict=True))
+    return [result or refusals.get(place) or Granted(attempts[place]) for place, result in enumerate(results)]
 
 
-def _reserve(
-    connection: sqlite3.Connection, request: Request, owner: str
-) -> Granted | Answered | Busy | BudgetExhausted:
-    key = request.question.key
-    stored = store.find(connection, key)
-    if stored is not None:
-        return Answered(stored)
-    other = connection.execute("SELECT owner FROM attempt WHERE key = ? AND state = 'open'", (key,)).fetchone()
-    if other is not None:
-        return Busy(other[0])
-    refusal = _hold(connection, request)
-    if refusal is not None:
-        return refusal
-    hold = request.hold
-    cursor = connection.execute(
-        "INSERT INTO attempt"
-        " (key, budget, owner, oracle, free, state, hold_queries, hold_tokens, hold_picodollars, opened)"
-        " VALUES (?, ?, ?, ?, ?, 'open', ?, ?, ?, ?)",
-        (
-            key,
-            request.budget,
-            owner,
-            request.question.oracle,
-            int(request.free),
-            hold.queries,
-            hold.tokens,
-            hold.picodollars,
-            now(),
-        ),
+def _owners_of(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, str]:
+    """Return who has an open attempt at which of these keys."""
+    marks = ", ".join("?" * len(keys))
+    return dict(
+        connection.execute(f"SELECT key, owner FROM attempt WHERE state = 'open' AND key IN ({marks})", tuple(keys))
     )
-    assert cursor.lastrowid is not None  # noqa: S101 - an INSERT has one
-    return Granted(cursor.lastrowid)
 
 
-def _hold(connection: sqlite3.Connection, request: Request) -> BudgetExhausted | None:
-    """Raise `held` all the way up, or nowhere."""
-    amounts = {"budget": request.budget, **{u: getattr(request.hold, u) for u in UNITS}}
-    lacking = connection.execute(
-        CHAIN + f"SELECT id FROM budget WHERE id IN chain AND NOT ({FITS})", amounts
-    ).fetchone()
+def _insert(connection: sqlite3.Connection, requests: Sequence[Request], owner: str) -> range:
+    """Open attempts and return their ids; this transaction is the only writer."""
+    (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM attempt").fetchone()
+    opened = now()
+    connection.executemany(
+        "INSERT INTO attempt"
+        " (id, key, budget, owner, oracle, free, state, hold_queries, hold_tokens, hold_picodollars, opened)"
+        " VALUES (?, ?, ?, ?, ?, ?, 'open', ?, ?, ?, ?)",
+        [
+            (
+                *(last + place, r.question.key, r.budget, owner, r.question.oracle, int(r.free)),
+                *(r.hold.queries, r.hold.tokens, r.hold.picodollars, opened),
+            )
+            for place, r in enumerate(requests, 1)
+        ],
+    )
+    return range(last + 1, last + 1 + len(requests))
+
+
+def _hold(connection: sqlite3.Connection, requests: Sequence[Request]) -> list[BudgetExhausted | None]:
+    """Raise `held` all the way up for each request, or say why not: for all of a budget at once where they fit."""
+    totals: dict[int, Units] = {}
+    for request in requests:
+        totals[request.budget] = totals.get(request.budget, Units()).plus(request.hold)
+    fits = {budget for budget, total in totals.items() if _hold_one(connection, budget, total) is None}
+    return [None if r.budget in fits else _hold_one(connection, r.budget, r.hold) for r in requests]
+
+
+def _hold_one(connection: sqlite3.Connection, budget: int, hold: Units) -> BudgetExhausted | None:
+    amounts = {"budget": budget, "queries": hold.queries, "tokens": hold.tokens, "picodollars": hold.picodollars}
+    lacking = connection.execute(LACKING, amounts).fetchone()
     if lacking is not None:
-        return _refusal(state(connection, lacking[0]), request.hold)
-    held = ", ".join(f"held_{u} = held_{u} + :{u}" for u in UNITS)
-    connection.execute(CHAIN + f"UPDATE budget SET {held} WHERE id IN chain AND {FITS}", amounts)
+        return _refusal(state(connection, lacking[0]), hold)
+    connection.execute(RAISE_HELD, amounts)
     return None
 
 
@@ -142,39 +165,54 @@ def _refusal(budget: BudgetState, hold: Units) -> BudgetExhausted:
 
 
 def settle(connection: sqlite3.Connection, settlements: Sequence[Settlement]) -> None:
-    """Close attempts: outcome, cost, release of the hold and the answer, all in the caller's transaction."""
+    """Close attempts: outcome, cost, release of the hold and the answer, all in the caller's transaction.
+
+    Raises:
+        UsageError: one of them is not open; then none is closed.
+    """
+    closed = now()
+    opened = _open_attempts(connection, [settlement.attempt for settlement in settlements])
+    moves: dict[int, tuple[Units, Units]] = {}
+    rows = []
     for settlement in settlements:
-        _settle(connection, settlement)
+        budget, free, hold = opened.pop(settlement.attempt)
+        outcome = "voided" if free and settlement.outcome == "unknown" else settlement.outcome
+        cost = settlement.cost
+        rows.append(
+            (outcome, settlement.reason, closed, cost.queries, cost.tokens, cost.picodollars, settlement.attempt)
+        )
+        if outcome != "unknown":
+            released, posted = moves.get(budget, (Units(), Units()))
+            moves[budget] = (released.plus(hold), posted.plus(cost if outcome == "posted" else Units()))
+    connection.executemany(CLOSE, rows)
+    for budget, (released, posted) in moves.items():
+        _move(connection, budget, released, posted)
+    store.insert(connection, [(s.question, s.reply, s.attempt) for s in settlements if s.question and s.reply], closed)
 
 
-def _settle(connection: sqlite3.Connection, settlement: Settlement) -> None:
-    row = connection.execute(
-        "SELECT budget, free, hold_queries, hold_tokens, hold_picodollars FROM attempt WHERE id = ? AND state = 'open'",
-        (settlement.attempt,),
-    ).fetchone()
-    if row is None:
-        raise UsageError(f"attempt {settlement.attempt} is not open: an attempt is settled once")
-    budget, free, hold = row[0], bool(row[1]), Units(*row[2:])
-    outcome = "voided" if free and settlement.outcome == "unknown" else settlement.outcome
-    cost = settlement.cost
-    connection.execute(
-        "UPDATE attempt SET state = ?, reason = ?, closed = ?,"
-        " cost_queries = ?, cost_tokens = ?, cost_picodollars = ? WHERE id = ?",
-        (outcome, settlement.reason, now(), cost.queries, cost.tokens, cost.picodollars, settlement.attempt),
+def _open_attempts(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, tuple[int, bool, Units]]:
+    """Return budget, whether free, and hold of these attempts.
+
+    Raises:
+        UsageError: one is not open, or named twice.
+    """
+    marks = ", ".join("?" * len(ids))
+    rows = connection.execute(
+        "SELECT id, budget, free, hold_queries, hold_tokens, hold_picodollars FROM attempt"
+        f" WHERE state = 'open' AND id IN ({marks})",
+        tuple(ids),
     )
-    if outcome == "posted":
-        _move(connection, budget, hold, cost)
-    elif outcome == "voided":
-        _move(connection, budget, hold, Units())
-    if settlement.question is not None and settlement.reply is not None:
-        store.insert(connection, settlement.question, settlement.reply, settlement.attempt, now())
+    found = {row[0]: (row[1], bool(row[2]), Units(*row[3:])) for row in rows}
+    if len(found) != len(ids):
+        wrong = next(i for place, i in enumerate(ids) if i not in found or i in ids[:place])
+        raise UsageError(f"attempt {wrong} is not open: an attempt is settled once")
+    return found
 
 
 def _move(connection: sqlite3.Connection, budget: int, hold: Units, cost: Units) -> None:
-    """Release a hold and post a cost, all the way up."""
-    changes = ", ".join(f"held_{u} = held_{u} - :hold_{u}, posted_{u} = posted_{u} + :cost_{u}" for u in UNITS)
+    """Release holds and post costs, all the way up."""
     amounts = {f"hold_{u}": getattr(hold, u) for u in UNITS} | {f"cost_{u}": getattr(cost, u) for u in UNITS}
-    connection.execute(CHAIN + f"UPDATE budget SET {changes} WHERE id IN chain", {"budget": budget, **amounts})
+    connection.execute(MOVE, {"budget": budget, **amounts})
 
 
 def owners_in_flight(connection: sqlite3.Connection) -> set[str]:

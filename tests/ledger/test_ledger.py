@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bbquery.errors import BudgetExhausted, StorageFailed, UsageError
 from bbquery.ledger.records import Answered, Busy, Cap, Granted, Request, Settlement
 from bbquery.ledger.sqlite import Ledger, open_ledger
-from bbquery.types import Text, Units
+from bbquery.types import Reply, Text, Units
 from tests.support import guard_caps, question
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 
 ONE = Units(queries=1)
+
+
+def replied(text: str) -> Reply:
+    return Reply(Text(text), ONE, "v1")
 
 
 async def reserve_one(ledger: Ledger, budget: int, number: int, hold: Units = ONE, *, free: bool = False) -> object:
@@ -77,11 +81,12 @@ async def test_posting_releases_the_hold_and_stores_the_answer(ledger: Ledger) -
     budget = ledger.open_budget("b", Cap(queries=5))
     attempt = await granted(ledger, budget, 1)
 
-    await ledger.settle([Settlement(attempt, "posted", Units(queries=1), question=question(1), answer=Text("a cat"))])
+    await ledger.settle([Settlement(attempt, "posted", Units(queries=1), question=question(1), reply=replied("a cat"))])
 
     state = ledger.budget(budget)
     assert (state.posted, state.held) == (Units(queries=1), Units())
-    assert ledger.find(question(1).key) == Text("a cat")
+    stored = ledger.find([question(1).key])[question(1).key]
+    assert (stored.answer, stored.cost, stored.served) == (Text("a cat"), Units(), "v1")
 
 
 async def test_voiding_gives_the_budget_back(ledger: Ledger) -> None:
@@ -148,12 +153,13 @@ async def test_an_equal_question_in_flight_is_busy_and_then_answered(ledger: Led
     with Ledger(tmp_path / "ledger.sqlite3") as other:
         during = await reserve_one(other, budget, 1)
         busy = other.in_flight(question(1).key)
-        await ledger.settle([Settlement(attempt, "posted", ONE, question=question(1), answer=Text("once"))])
+        await ledger.settle([Settlement(attempt, "posted", ONE, question=question(1), reply=replied("once"))])
         after = await reserve_one(other, budget, 1)
 
     assert isinstance(during, Busy)
     assert busy
-    assert after == Answered(Text("once"))
+    assert isinstance(after, Answered)
+    assert after.reply.answer == Text("once")
     assert ledger.budget(budget).posted == Units(queries=1)
 
 

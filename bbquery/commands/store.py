@@ -1,0 +1,89 @@
+"""`bbquery store`: publish paid answers, take in published ones, and check both."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bbquery import store_files
+from bbquery.commands.output import whole_file
+from bbquery.errors import StorageFailed, UsageError
+from bbquery.ledger import statements
+from bbquery.ledger.books import Books
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from bbquery.store_lines import Header
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare it."""
+    about = "export, import and verify paid answers"
+    actions = commands.add_parser("store", help=about, allow_abbrev=False).add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    export = actions.add_parser("export", help="write answers to a file that can be published", allow_abbrev=False)
+    export.set_defaults(run=_export)
+    export.add_argument("file", type=Path, metavar="FILE")
+    export.add_argument(
+        "--oracle", action="append", default=[], metavar="NAME", help="only its answers: a name, model or fingerprint"
+    )
+    export.add_argument("--run", dest="budget", metavar="NAME", help="only what this budget, or one within, paid for")
+    taking = actions.add_parser("import", help="add the answers of such a file", allow_abbrev=False)
+    taking.set_defaults(run=_import)
+    taking.add_argument("file", type=Path, metavar="FILE")
+    verify = actions.add_parser("verify", help="check the store, or such a file", allow_abbrev=False)
+    verify.set_defaults(run=_verify)
+    verify.add_argument("file", type=Path, nargs="?", metavar="FILE", help="(default: the store itself)")
+
+
+def _export(chosen: argparse.Namespace) -> int:
+    with Books() as books, whole_file(chosen.file) as write:
+
+        def work(connection: sqlite3.Connection) -> Header:
+            top = None if chosen.budget is None else statements.find_budget(connection, chosen.budget)
+            return store_files.export(connection, write, chosen.oracle, top)
+
+        written = books.read(work)
+    print(f"{_contents(written.answers, written.oracles)} in {chosen.file}")
+    return 0
+
+
+def _import(chosen: argparse.Namespace) -> int:
+    _check_file(chosen.file, "nothing was imported")  # before the ledger is kept from others
+    with Books() as books:
+        done = books.write(lambda c: store_files.import_file(c, chosen.file))
+    print(f"{done.added} answers added, {done.known} were there already")
+    if done.different:
+        keys = "\n  ".join(done.examples)
+        print(
+            f"bbquery: {done.different} answers differ from the store's own, which were kept; the first:\n  {keys}",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _verify(chosen: argparse.Namespace) -> int:
+    if chosen.file is not None:
+        print(_check_file(chosen.file, "do not rely on it"))
+        return 0
+    with Books() as books:
+        checked = books.read(store_files.verify_store)
+    if checked.bad:
+        raise StorageFailed(f"the store in {books.path} has {checked.told()}")
+    print(f"{_contents(checked.answers, checked.oracles)} in {books.path}: all sound")
+    return 0
+
+
+def _check_file(path: Path, consequence: str) -> str:
+    checked = store_files.verify_file(path)
+    if checked.bad:
+        raise UsageError(f"{path} has {checked.told()}\n{consequence}")
+    return f"{_contents(checked.answers, checked.oracles)} in {path}: all sound"
+
+
+def _contents(answers: int, oracles: int) -> str:
+    return f"{answers} answer{'s' * (answers != 1)} of {oracles} oracle{'s' * (oracles != 1)}"

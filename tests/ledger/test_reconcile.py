@@ -1,0 +1,580 @@
+"""Settling unknowns: by hand, from a file of verdicts, and from a vendor's report."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bbquery.errors import UsageError
+from bbquery.ledger import reconcile, reports, settlement_csv, vendor
+from bbquery.ledger.books import Books
+from bbquery.ledger.reconcile import Settled, Verdict
+from bbquery.ledger.records import Cap
+from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.vendor import Comparison, Usage
+from bbquery.types import Units
+from tests.bookkeeping import COST, HOLD, asked, remember, sent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DAY = datetime.datetime(2026, 4, 13, tzinfo=datetime.UTC)
+NEXT_DAY = DAY + datetime.timedelta(days=1)
+MUCH_LATER = DAY + datetime.timedelta(days=30)
+ALL = ("queries", "tokens", "picodollars")
+
+
+@pytest.fixture
+def books(ledger: Ledger) -> Iterator[Books]:
+    with Books(ledger.path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def oracle(ledger: Ledger) -> str:
+    return remember(ledger, oracle="openai", model="gpt-4o")
+
+
+def settle(books: Books, *verdicts: Verdict, top: int | None = None) -> list[Settled]:
+    return books.write(lambda c: reconcile.settle(c, verdicts, top))
+
+
+def state_of(books: Books, attempt: int) -> reports.Attempt:
+    return next(a for a in books.read(lambda c: list(reports.attempts(c))) if a.id == attempt)
+
+
+# --- by hand ---
+
+
+def test_an_unknown_that_was_billed_costs_what_was_held(ledger: Ledger, books: Books, oracle: str) -> None:
+    """Where nobody knows better, all that was held is posted, in the budget and in those above."""
+    project = ledger.open_budget("project", Cap(queries=5))
+    run = ledger.open_budget("run", Cap(queries=5), project)
+    attempt = sent(ledger, run, asked(oracle, 1), "unknown")
+
+    done = settle(books, Verdict(attempt, "posted"))
+
+    assert done == [Settled(attempt, "project > run", "posted", HOLD, HOLD)]
+    for budget in (project, run):
+        assert (ledger.budget(budget).posted, ledger.budget(budget).held) == (HOLD, Units())
+
+
+def test_an_unknown_costs_what_the_vendor_says(ledger: Ledger, books: Books, oracle: str) -> None:
+    """Units that are stated are posted as stated, zero included; the others as held."""
+    budget = ledger.open_budget("b", Cap())
+    attempt = sent(ledger, budget, asked(oracle, 1), "unknown")
+
+    settle(books, Verdict(attempt, "posted", tokens=0, picodollars=7))
+
+    assert ledger.budget(budget).posted == Units(HOLD.queries, 0, 7)
+    assert ledger.budget(budget).held == Units()
+
+
+def test_an_unknown_that_was_not_billed_gives_its_hold_back(ledger: Ledger, books: Books, oracle: str) -> None:
+    """A voided attempt leaves the budget as if it had never been sent."""
+    budget = ledger.open_budget("b", Cap(queries=1))
+    attempt = sent(ledger, budget, asked(oracle, 1), "unknown")
+
+    settle(books, Verdict(attempt, "voided"))
+
+    assert (ledger.budget(budget).posted, ledger.budget(budget).held) == (Units(), Units())
+    assert ledger.unknowns(budget) == []
+
+
+def test_the_record_keeps_why_it_was_unknown(ledger: Ledger, books: Books, oracle: str) -> None:
+    """A settled attempt still says what had happened, and that somebody settled it."""
+    attempt = sent(ledger, ledger.open_budget("b", Cap()), asked(oracle, 1), "unknown", reason="timed out")
+    silent = sent(ledger, ledger.open_budget("b", Cap()), asked(oracle, 2), "unknown")
+
+    settle(books, Verdict(attempt, "posted"), Verdict(silent, "voided"))
+
+    assert state_of(books, attempt).reason == "timed out; reconciled as posted"
+    assert state_of(books, silent).reason == "reconciled as voided"
+    assert state_of(books, attempt).cost == HOLD
+
+
+def test_an_unknown_whose_question_is_asked_again_can_be_settled(ledger: Ledger, books: Books, oracle: str) -> None:
+    """A retry in flight at the same key is another attempt, and does not stand in the way."""
+    budget = ledger.open_budget("b", Cap())
+    first = sent(ledger, budget, asked(oracle, 1), "unknown")
+    again = sent(ledger, budget, asked(oracle, 1), None)
+
+    settle(books, Verdict(first, "posted"))
+
+    assert (state_of(books, first).state, state_of(books, again).state) == ("posted", "open")
+    assert ledger.budget(budget).held == HOLD
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [("posted", "posted already"), ("voided", "voided already"), (None, "in flight")],
+)
+def test_only_unknowns_can_be_settled(
+    ledger: Ledger, books: Books, oracle: str, outcome: str | None, said: str
+) -> None:
+    """What was answered, was not billed or is in flight is refused by name, and with it all that came before."""
+    budget = ledger.open_budget("b", Cap())
+    unknown = sent(ledger, budget, asked(oracle, 1), "unknown")
+    other = sent(ledger, budget, asked(oracle, 2), outcome)  # type: ignore[arg-type] # from the parameters
+    before = ledger.budget(budget)
+
+    with pytest.raises(UsageError, match=f"attempt {other} is {said}"):
+        settle(books, Verdict(unknown, "posted"), Verdict(other, "voided"))
+
+    assert ledger.budget(budget) == before
+    assert [u.attempt for u in ledger.unknowns(budget)] == [unknown]
+
+
+def test_an_attempt_is_reconciled_once(ledger: Ledger, books: Books, oracle: str) -> None:
+    """Settling twice, at once or later, is refused and posts nothing twice."""
+    budget = ledger.open_budget("b", Cap())
+    attempt = sent(ledger, budget, asked(oracle, 1), "unknown")
+
+    with pytest.raises(UsageError, match="posted already"):
+        settle(books, Verdict(attempt, "posted"), Verdict(attempt, "posted"))
+    settle(books, Verdict(attempt, "posted"))
+    with pytest.raises(UsageError, match="posted already"):
+        settle(books, Verdict(attempt, "voided"))
+
+    assert ledger.budget(budget).posted == HOLD
+
+
+@pytest.mark.parametrize("attempt", [0, 99, 10**30])
+def test_an_attempt_that_does_not_exist_is_named(books: Books, attempt: int) -> None:
+    """A number that no attempt has is a usage error, however large."""
+    with pytest.raises(UsageError, match="there is no attempt"):
+        settle(books, Verdict(attempt, "voided"))
+
+
+def test_a_key_names_its_only_unknown(ledger: Ledger, books: Books, oracle: str) -> None:
+    """A key is enough where one unknown has it; where several have, or none, numbers are asked for."""
+    budget = ledger.open_budget("b", Cap())
+    one, two = asked(oracle, 1), asked(oracle, 2)
+    sent(ledger, budget, one, "voided")
+    only = sent(ledger, budget, one, "unknown")
+    twice = [sent(ledger, budget, two, "unknown") for _ in range(2)]
+
+    done = settle(books, Verdict(one.key, "posted"))
+
+    assert [each.attempt for each in done] == [only]
+    with pytest.raises(UsageError, match=f"attempts {twice[0]}, {twice[1]} are unknown at key {two.key.hex()}"):
+        settle(books, Verdict(two.key, "posted"))
+    with pytest.raises(UsageError, match="no attempt is unknown at key"):
+        settle(books, Verdict(one.key, "posted"))
+
+
+def test_attempts_of_other_budgets_are_refused_where_one_is_named(ledger: Ledger, books: Books, oracle: str) -> None:
+    """With a budget named, only what lies in it or within can be settled."""
+    mine, other = ledger.open_budget("mine", Cap()), ledger.open_budget("other", Cap())
+    inside = sent(ledger, ledger.open_budget("inside", Cap(), mine), asked(oracle, 1), "unknown")
+    outside = sent(ledger, other, asked(oracle, 2), "unknown")
+
+    with pytest.raises(UsageError, match=f"attempt {outside} lies in budget 'other'"):
+        settle(books, Verdict(inside, "posted"), Verdict(outside, "posted"), top=mine)
+
+    assert [each.attempt for each in settle(books, Verdict(inside, "posted"), top=mine)] == [inside]
+
+
+@pytest.mark.parametrize("cost", [{"queries": 1}, {"tokens": 1}, {"picodollars": 1}])
+def test_what_was_not_billed_cost_nothing(cost: dict[str, int]) -> None:
+    """Voided at a cost is a contradiction, and says so."""
+    with pytest.raises(UsageError, match="attempt 7 cannot be voided at a cost"):
+        Verdict(7, "voided", **cost)
+
+
+@pytest.mark.parametrize("cost", [-1, 10**19])
+def test_a_cost_that_no_ledger_holds_is_refused(cost: int) -> None:
+    """Negative costs, and those beyond 64 bits, are usage errors."""
+    with pytest.raises(UsageError, match=f"cannot have cost {cost} tokens"):
+        Verdict(7, "posted", tokens=cost)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    sends=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 10**6)), min_size=1, max_size=8),
+    data=st.data(),
+)
+def test_budgets_stay_the_sum_of_their_attempts(
+    sends: list[tuple[int, int]], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whatever is settled and however, each budget has posted and holds what its attempts, and those within, do."""
+    with Ledger(tmp_path_factory.mktemp("ledger") / "l.sqlite3") as ledger:
+        oracle = remember(ledger, model="m")
+        budgets = [ledger.open_budget("top", Cap())]
+        budgets += [ledger.open_budget(name, Cap(), budgets[0]) for name in ("left", "right")]
+        sent_ = [
+            sent(ledger, budgets[place], asked(oracle, n), "unknown", hold=Units(1, amount, amount))
+            for n, (place, amount) in enumerate(sends)
+        ]
+        verdicts = [
+            Verdict(attempt, "posted", tokens=data.draw(st.none() | st.integers(0, 10**6)))
+            if data.draw(st.booleans())
+            else Verdict(attempt, "voided")
+            for attempt in data.draw(st.lists(st.sampled_from(sent_), unique=True))
+        ]
+        with Books(ledger.path) as books:
+            settle(books, *verdicts)
+            rows = [books.read(lambda c, b=b: list(reports.attempts(c, b))) for b in budgets]  # type: ignore[misc] # a default binds the loop's value
+        states = [ledger.budget(budget) for budget in budgets]
+
+    for state, attempts in zip(states, rows, strict=True):
+        posted = held = Units()
+        for attempt in attempts:
+            posted = posted.plus(attempt.cost or Units())
+            held = held.plus(attempt.hold if attempt.state == "unknown" else Units())
+        assert (state.posted, state.held) == (posted, held)
+
+
+# --- a file of verdicts ---
+
+
+@pytest.fixture
+def csv_file(tmp_path: Path) -> Callable[[str], Path]:
+    def write(text: str) -> Path:
+        path = tmp_path / "file.csv"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_verdicts_are_read_as_documented(csv_file: Callable[[str], Path]) -> None:
+    """Numbers or keys, either outcome, costs where they are known; the columns of an export may stay in."""
+    text = (
+        "attempt,key,outcome,queries,tokens,usd,reason\n7,,posted,1,0,0.0021,x\n,00ff,Voided,,,,\n\n8,ab,posted,,,,\n"
+    )
+
+    verdicts, report = settlement_csv.read(csv_file(text))
+
+    assert report == []
+    assert verdicts == [
+        Verdict(7, "posted", 1, 0, 2_100_000_000),
+        Verdict(b"\x00\xff", "voided"),
+        Verdict(8, "posted"),
+    ]
+
+
+def test_what_a_spreadsheet_saves_is_read(tmp_path: Path) -> None:
+    """A mark before UTF-8, Windows line ends, spaces and capitals in the header change nothing."""
+    path = tmp_path / "file.csv"
+    path.write_bytes(b"\xef\xbb\xbfAttempt , Outcome\r\n 7 ,posted\r\n")
+
+    assert settlement_csv.read(path) == ([Verdict(7, "posted")], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "neither the columns of verdicts"),
+        ("\n", "neither the columns of verdicts"),
+        ("attempt;outcome\n7;posted\n", "neither the columns"),
+        ("outcome\nposted\n", "does not say which attempt"),
+        ("attempt,outcome,cost\n7,posted,1\n", "unknown column 'cost'"),
+        ("attempt,outcome,attempt\n7,posted,7\n", "a column twice"),
+        ("attempt,outcome\n7,paid\n", "line 2: the outcome is 'paid'"),
+        ("attempt,outcome\n7,posted\n8\n", "line 3: 1 cells for 2 columns"),
+        ("attempt,outcome\nseven,posted\n", "line 2: an attempt's number is 'seven'"),
+        ("attempt,outcome\n-7,posted\n", "'-7'"),
+        ("attempt,outcome\n99999999999999999999,posted\n", "not a whole number"),
+        ("attempt,outcome\n,posted\n", "line 2: no attempt"),
+        ("key,outcome\nxyz,posted\n", "'xyz' is not a key"),
+        ("attempt,outcome,usd\n7,posted,$1\n", "line 2: '$1' is not an amount of dollars"),
+        ("attempt,outcome,tokens\n7,posted,1.5\n", "tokens is '1.5'"),
+        ("attempt,outcome,usd\n7,voided,1\n", "line 2: attempt 7 cannot be voided at a cost"),
+        ("attempt,outcome\n7,posted\n8,posted\n7,voided\n", "line 4: the attempt of line 2 again"),
+        ('attempt,outcome\n7,"posted\n', "is not a CSV file"),
+        ("day,model\n2026-04-13,gpt-4o\n", "neither the columns"),
+        ("model,queries\ngpt-4o,1\n", "neither the columns"),
+        ("day,model,queries\n13.4.2026,gpt-4o,1\n", "'13.4.2026' is not a day"),
+        ("day,model,queries\n2026-04-13T10:00,gpt-4o,1\n", "has a time"),
+        ("day,model,queries\n2026-04-13,gpt-4o,many\n", "queries is 'many'"),
+        ("day,model,queries\n2026-04-13,,1\n", "usage of no model"),
+        ("day,model,queries,requests\n2026-04-13,m,1,1\n", "'queries' twice"),
+        ("start,end,model,queries\n2026-04-13,2026-04-13,m,1\n", "not after its start"),
+        ("start,end,model,queries\n2026-04-13,,m,1\n", "'' is not a day"),
+        ("start_time,end_time,model,queries\n99999999999999999999,1,m,1\n", "is not a day"),
+        ("day,model,usd\n2026-04-13,m,-0.5\n", "-0.5 dollars cannot be budgeted"),
+    ],
+)
+def test_a_malformed_file_is_refused_with_its_line(csv_file: Callable[[str], Path], text: str, said: str) -> None:
+    """What is wrong is said, with file and line, before anything is settled."""
+    with pytest.raises(UsageError) as refusal:
+        settlement_csv.read(csv_file(text))
+
+    assert said in str(refusal.value)
+    assert "file.csv" in str(refusal.value)
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    """A spreadsheet in its own format, or a folder, is no CSV file."""
+    (tmp_path / "book.xlsx").write_bytes(b"PK\x03\x04\xff\xfe")
+
+    with pytest.raises(UsageError, match="not a CSV file in UTF-8"):
+        settlement_csv.read(tmp_path / "book.xlsx")
+    with pytest.raises(UsageError, match="cannot read"):
+        settlement_csv.read(tmp_path)
+
+
+# --- a vendor's report: reading it ---
+
+
+def usage(
+    queries: int = 0,
+    tokens: int = 0,
+    picodollars: int = 0,
+    *,
+    model: str = "gpt-4o",
+    start: datetime.datetime = DAY,
+    days: int = 1,
+    units: Sequence[str] = ALL,
+) -> Usage:
+    return Usage(model, start, start + datetime.timedelta(days=days), Units(queries, tokens, picodollars), tuple(units))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("day,model,queries,tokens,usd\n2026-04-13,gpt-4o,3,120,0.0021\n", usage(3, 120, 2_100_000_000)),
+        ("date,model,requests\n2026-04-13,gpt-4o,3\n", usage(3, units=["queries"])),
+        ("start,end,model,usd\n2026-04-13,2026-04-15,gpt-4o,1\n", usage(0, 0, 10**12, days=2, units=["picodollars"])),
+        (
+            "start,end,model,tokens\n2026-04-13T02:00+02:00,2026-04-14T00:00Z,m,5\n",
+            usage(0, 5, model="m", units=["tokens"]),
+        ),
+        (
+            "start_time,end_time,start_time_iso,num_model_requests,project_id,model,input_tokens,output_tokens\n"
+            "1776038400,1776124800,x,3,p,gpt-4o-2024-08-06,100,20\n",
+            usage(3, 120, model="gpt-4o-2024-08-06", units=["queries", "tokens"]),
+        ),
+        ("day,model,queries,usd\n2026-04-13,gpt-4o,,\n", usage(units=["queries", "picodollars"])),
+        ("day,model,queries,input_tokens\n2026-04-13,gpt-4o,1,9\n", usage(1, units=["queries"])),
+    ],
+)
+def test_vendors_columns_are_understood(csv_file: Callable[[str], Path], text: str, expected: Usage) -> None:
+    """Days or windows, as OpenAI exports them or in plain columns; half of the tokens are none."""
+    assert settlement_csv.read(csv_file(text)) == ([], [expected])
+
+
+def test_idle_days_are_passed_over(csv_file: Callable[[str], Path]) -> None:
+    """A vendor's row for a day without usage has no model, and counts nothing."""
+    text = "start_time,end_time,num_model_requests,model,input_tokens,output_tokens\n1776038400,1776124800,,,,\n"
+
+    assert settlement_csv.read(csv_file(text)) == ([], [])
+
+
+# --- a vendor's report: what it proves ---
+
+
+def compare(books: Books, *report: Usage, now: datetime.datetime = MUCH_LATER) -> Comparison:
+    return books.read(lambda c: vendor.compare(c, report, now))
+
+
+def test_a_report_that_counts_what_was_posted_voids_the_unknowns(ledger: Ledger, books: Books, oracle: str) -> None:
+    """What the vendor did not count beyond the answers, it did not bill."""
+    budget = ledger.open_budget("b", Cap())
+    sent(ledger, budget, asked(oracle, 1))
+    unknowns = [sent(ledger, budget, asked(oracle, n), "unknown") for n in (2, 3)]
+
+    found = compare(books, usage(1, COST.tokens, COST.picodollars))
+
+    assert found.verdicts == [Verdict(attempt, "voided") for attempt in unknowns]
+    assert found.windows[0].conclusion == "agrees if no unknown was billed"
+
+
+def test_a_report_of_one_query_more_settles_the_only_unknown_at_its_cost(
+    ledger: Ledger, books: Books, oracle: str
+) -> None:
+    """The difference is what the unknown cost."""
+    budget = ledger.open_budget("b", Cap())
+    sent(ledger, budget, asked(oracle, 1))
+    unknown = sent(ledger, budget, asked(oracle, 2), "unknown")
+
+    found = compare(books, usage(2, COST.tokens + 70, COST.picodollars + 99))
+
+    assert found.verdicts == [Verdict(unknown, "posted", 1, 70, 99)]
+
+
+def test_unknowns_of_one_budget_share_the_difference_to_the_last_token(
+    ledger: Ledger, books: Books, oracle: str
+) -> None:
+    """Where all were billed, their costs sum to the vendor's difference exactly."""
+    budget = ledger.open_budget("b", Cap())
+    unknowns = [sent(ledger, budget, asked(oracle, n), "unknown") for n in range(3)]
+
+    found = compare(books, usage(3, 200, 301))
+
+    assert found.verdicts == [
+        Verdict(unknowns[0], "posted", 1, 67, 101),
+        Verdict(unknowns[1], "posted", 1, 67, 100),
+        Verdict(unknowns[2], "posted", 1, 66, 100),
+    ]
+
+
+def test_units_that_are_not_reported_cost_what_was_held(ledger: Ledger, books: Books, oracle: str) -> None:
+    """A report without dollars proves the query, not its price."""
+    unknown = sent(ledger, ledger.open_budget("b", Cap()), asked(oracle, 1), "unknown")
+
+    found = compare(books, usage(1, 70, units=["queries", "tokens"]))
+
+    assert found.verdicts == [Verdict(unknown, "posted", 1, 70, None)]
+
+
+def test_a_snapshot_in_the_report_is_the_model_in_the_ledger(ledger: Ledger, books: Books, oracle: str) -> None:
+    """Vendors report dated snapshots of what was asked for by its plain name, in several rows."""
+    budget = ledger.open_budget("b", Cap())
+    for n in range(2):
+        sent(ledger, budget, asked(oracle, n))
+
+    found = compare(
+        books,
+        usage(1, COST.tokens, COST.picodollars, model="gpt-4o-2024-08-06"),
+        usage(1, COST.tokens, COST.picodollars, model="gpt-4o-2024-11-20"),
+    )
+
+    assert [(w.usage.model, w.conclusion) for w in found.windows] == [("gpt-4o", "agrees")]
+    assert found.windows[0].difference == Units()
+
+
+@pytest.mark.parametrize(
+    ("reported", "now", "said"),
+    [
+        (usage(2, 100, 100), MUCH_LATER, "differs"),  # more queries than can be explained
+        (usage(1, HOLD.tokens + 1, 100), MUCH_LATER, "differs"),  # more tokens than were held
+        (usage(0, 5, 0), MUCH_LATER, "differs"),  # tokens of no query
+        (usage(0, 0, 0, units=["tokens", "picodollars"]), MUCH_LATER, "counts no queries"),
+        (usage(0, 0, 0), NEXT_DAY + datetime.timedelta(hours=23), "reports lag"),
+    ],
+)
+def test_a_report_that_proves_nothing_settles_nothing(
+    ledger: Ledger, books: Books, oracle: str, reported: Usage, now: datetime.datetime, said: str
+) -> None:
+    """Whatever cannot be told for certain is left held, and the reason given."""
+    sent(ledger, ledger.open_budget("b", Cap()), asked(oracle, 1), "unknown")
+
+    found = compare(books, reported, now=now)
+
+    assert found.verdicts == []
+    assert said in found.windows[0].conclusion
+
+
+def test_less_than_was_posted_is_a_difference(ledger: Ledger, books: Books, oracle: str) -> None:
+    """A vendor that counts less than it answered has not counted yet, so its report voids nothing."""
+    budget = ledger.open_budget("b", Cap())
+    sent(ledger, budget, asked(oracle, 1))
+    sent(ledger, budget, asked(oracle, 2), "unknown")
+
+    found = compare(books, usage(0, 0, 0))
+
+    assert found.verdicts == []
+    assert found.windows[0].difference == Units().plus(COST.times(-1))
+
+
+def test_what_is_in_flight_makes_a_window_inconclusive(ledger: Ledger, books: Books, oracle: str) -> None:
+    """The vendor may have counted what the ledger has not."""
+    budget = ledger.open_budget("b", Cap())
+    sent(ledger, budget, asked(oracle, 1), "unknown")
+    sent(ledger, budget, asked(oracle, 2), None)
+
+    found = compare(books, usage(0, 0, 0))
+
+    assert found.verdicts == []
+    assert "1 still in flight" in found.windows[0].conclusion
+
+
+def test_one_unexplained_day_keeps_the_model_unsettled(ledger: Ledger, books: Books, oracle: str) -> None:
+    """A query may be billed after midnight, so a day that does not fit puts every other day in doubt."""
+    unknown = sent(ledger, ledger.open_budget("b", Cap()), asked(oracle, 1), "unknown")
+    other = remember(ledger, model="o4-mini")
+    sure = sent(ledger, ledger.open_budget("b", Cap()), asked(other, 1), "unknown")
+
+    doubtful = compare(books, usage(0), usage(1, 50, 50, start=NEXT_DAY), usage(0, model="o4-mini"))
+    certain = compare(books, usage(0), usage(0, start=NEXT_DAY))
+
+    assert doubtful.verdicts == [Verdict(sure, "voided")]
+    assert "another window of this model is not explained" in doubtful.windows[0].conclusion
+    assert doubtful.windows[1].conclusion == "differs, and no unknown explains it"
+    assert certain.verdicts == [Verdict(unknown, "voided")]
+
+
+def test_unknowns_of_several_budgets_share_only_what_they_hold(ledger: Ledger, books: Books, oracle: str) -> None:
+    """Who paid how much is known only if all paid what was held."""
+    unknowns = [
+        sent(ledger, ledger.open_budget(name, Cap()), asked(oracle, n), "unknown") for n, name in enumerate("ab")
+    ]
+
+    less = compare(books, usage(2, 150, 1000))
+    all_of_it = compare(books, usage(2, 2 * HOLD.tokens, 2 * HOLD.picodollars))
+
+    assert less.verdicts == []
+    assert "not at how much in which budget" in less.windows[0].conclusion
+    assert all_of_it.verdicts == [Verdict(attempt, "posted") for attempt in unknowns]
+
+
+def test_unknowns_that_the_report_does_not_cover_are_counted(ledger: Ledger, books: Books, oracle: str) -> None:
+    """Other models and other days are neither settled nor forgotten; answered ones do not matter."""
+    budget = ledger.open_budget("b", Cap())
+    early = sent(ledger, budget, asked(oracle, 1), "unknown", at="2026-04-12T23:59:59.999+00:00")
+    late = sent(ledger, budget, asked(oracle, 2), "unknown", at="2026-04-14T00:00:00.000+00:00")
+    other = sent(ledger, budget, asked(remember(ledger, model="m"), 3), "unknown")
+    sent(ledger, budget, asked(remember(ledger, model="m"), 4))
+    first = sent(ledger, budget, asked(oracle, 5), "unknown", at="2026-04-13T00:00:00.000+00:00")
+
+    found = compare(books, usage(0))
+
+    assert [a.id for a in found.outside] == [early, late, other]
+    assert found.verdicts == [Verdict(first, "voided")]
+
+
+def test_rehearsals_are_no_part_of_a_report(ledger: Ledger, books: Books, oracle: str) -> None:
+    """What was sent to this machine under the vendor's model name is not compared with the vendor's bill."""
+    budget = ledger.open_budget("b", Cap())
+    rehearsed = remember(ledger, oracle="openai", model="gpt-4o", base_url="http://127.0.0.1:8000/v1")
+    sent(ledger, budget, asked(rehearsed, 1))
+    sent(ledger, budget, asked(rehearsed, 2), "unknown")
+    real = sent(ledger, budget, asked(oracle, 3), "unknown")
+
+    found = compare(books, usage(0))
+
+    assert found.verdicts == [Verdict(real, "voided")]
+    assert found.outside == []
+
+
+def test_windows_that_overlap_are_refused(books: Books) -> None:
+    """An attempt in two windows would be compared with two bills."""
+    with pytest.raises(UsageError, match="gpt-4o overlap at 2026-04-14"):
+        compare(books, usage(1, days=2), usage(1, start=NEXT_DAY))
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    outcomes=st.lists(st.sampled_from(["posted", "billed", "not billed"]), min_size=1, max_size=6),
+    same=st.booleans(),
+)
+def test_a_true_report_never_settles_wrongly(
+    outcomes: list[str], same: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whatever was billed behind our back, what a true report settles is what was billed."""
+    with Ledger(tmp_path_factory.mktemp("ledger") / "l.sqlite3") as ledger:
+        oracle = remember(ledger, model="gpt-4o")
+        budget = ledger.open_budget("b", Cap())
+        outcomes = [outcomes[0]] * len(outcomes) if same else outcomes
+        truth = {
+            sent(ledger, budget, asked(oracle, n), "posted" if outcome == "posted" else "unknown"): outcome
+            for n, outcome in enumerate(outcomes)
+        }
+        bill = COST.times(sum(outcome != "not billed" for outcome in outcomes))
+        with Books(ledger.path) as books:
+            verdicts = compare(books, usage(bill.queries, bill.tokens, bill.picodollars)).verdicts
+            settle(books, *verdicts)
+        state = ledger.budget(budget)
+
+    for verdict in verdicts:
+        assert isinstance(verdict.attempt, int)
+        assert truth[verdict.attempt] == ("billed" if verdict.outcome == "posted" else "not billed")
+    if verdicts:
+        assert (state.posted, state.held) == (bill, Units())
