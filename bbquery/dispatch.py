@@ -32,6 +32,7 @@ from bbquery.errors import (
 )
 from bbquery.ledger.records import Answered, Busy, Granted, Request, Settlement
 from bbquery.provider import provider_of
+from bbquery.telemetry import Requests
 from bbquery.types import Units
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Dispatcher:
         self._capabilities = oracle.capabilities
         self._limits = self._capabilities.limits
         self.provider = provider_of(self._capabilities, clock)
+        self._telemetry = Requests(self._capabilities.name, self._capabilities.provider)
         self._waiting: deque[Query] = deque()
         self._preparing = 0
         self._open = 0
@@ -234,7 +236,8 @@ class Dispatcher:
         self._changed.set()
 
     async def _send(self, batch: list[Query]) -> None:
-        results = await self._outcome(batch)
+        with self._telemetry.request(len(batch)) as results:
+            results.extend(await self._outcome(batch))
         for query, result in zip(batch, results, strict=True):
             self._halt_if_final(query, result)
         self.provider.learn(results, self._oracle.rate_seen)

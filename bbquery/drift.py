@@ -19,6 +19,7 @@ import numpy as np
 
 from bbquery.plan import Ask
 from bbquery.scoring.base import score_rows
+from bbquery.telemetry import note
 
 if TYPE_CHECKING:
     from bbquery.client import Client
@@ -98,6 +99,8 @@ class DriftWatch:
         self._checked_at = client.sent
         self._checks += [Check(client.sent, self._value(reply)) for reply in answered]
         self.saw(answered)
+        for check in self._checks[-len(answered) :] if answered else []:
+            note("drift check", after=check.after, value=check.value)
 
     def _value(self, reply: Reply) -> float:
         return float(score_rows(self._score, [[reply.answer]]).value[0])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from bbquery.errors import BbqueryError
+from bbquery.telemetry import note
 
 if TYPE_CHECKING:
     from bbquery.clock import Clock
@@ -44,6 +46,7 @@ class Halt:
         if self.error is None:
             self.error = error
             self._event.set()
+            note("halt", logging.WARNING, cause=type(error).__name__, reason=str(error))
 
     async def wait(self) -> None:
         """Wait until it is set."""

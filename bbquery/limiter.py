@@ -5,7 +5,7 @@ below one in its period is silently rounded up. So here one task at a time waits
 whole number of images in a short period:
 
 1. Spread. 3,000 a minute is 4 in 0.084 seconds, not 50 at once every second: no burst reaches the oracle.
-2. Margin. Starts are evenly spaced here, but arrivals bunch up on the way, so 5 % of the rate is left alone.
+2. Margin. Starts are evenly spaced here, but arrivals bunch up on the way, so 6 % of the rate is left alone.
 3. Tokens have a window of their own, a minute long; a request that alone exceeds it goes when nothing else is in it.
 """
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from bbquery.oracle import RateSeen
 
 MINUTE = 60.0  # seconds
-MARGIN = 0.05  # of the rate; arrivals bunch up in flight
-SPREAD = 0.1  # seconds; images that may start together are those of so long
-SECONDS_BETWEEN_LOOKS = 0.002  # of the one task that waits: a hundredth of a core, and 2 ms of lag
+MARGIN = 0.06  # of the rate; arrivals bunch up in flight
+SPREAD = 0.05  # seconds; images that may start together are those of so long
+SECONDS_BETWEEN_LOOKS = 0.001  # of the one task that waits, once its time should have come
 
 
 class Pace:
@@ -38,6 +38,7 @@ class Pace:
         self._paused_until = clock.now()
         self._turn = asyncio.Lock()
         self._images: Throttler | None = None
+        self._recent: deque[float] = deque()  # when the images of the current window started
         self._image_rate = images_per_minute
         self._tokens = TokenWindow(tokens_per_minute, clock)
         if images_per_minute is not None:
@@ -77,6 +78,7 @@ class Pace:
         if self._images is None:
             self._images = Throttler(rate_limit=images, period=period, retry_interval=SECONDS_BETWEEN_LOOKS)
         self._images.rate_limit, self._images.period = images, period
+        self._recent = deque(self._recent, maxlen=images)
 
     @property
     def _left(self) -> float:
@@ -89,8 +91,15 @@ class Pace:
     async def _fits(self, images: int, tokens: int) -> None:
         if self._images is not None:
             for _ in range(images):
-                await self._images.acquire()
+                await self._next_image(self._images)
         await self._tokens.acquire(tokens)
+
+    async def _next_image(self, window_of_images: Throttler) -> None:
+        """Sleep until the window has room rather than have the throttler poll for it; then let it decide."""
+        if len(self._recent) == self._recent.maxlen:
+            await self._clock.sleep(max(0.0, self._recent[0] + window_of_images.period - self._clock.now()))
+        await window_of_images.acquire()
+        self._recent.append(self._clock.now())
 
 
 class TokenWindow:

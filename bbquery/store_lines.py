@@ -217,10 +217,14 @@ def _plain(text: bytes) -> dict[str, Any]:
     return plain
 
 
+_KINDS: dict[type, str] = {int: "whole number", str: "text", dict: "object"}
+
+
 def _typed(plain: dict[str, Any], name: str, kind: type[T]) -> T:
     value = plain.get(name)
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise Fault(f"{name!r} is {'missing' if name not in plain else repr(value)[:80]}, not a {kind.__name__}")
+        fault = "missing" if name not in plain else f"{value!r:.80}, which is no {_KINDS[kind]}"
+        raise Fault(f"{name!r} is {fault}")
     return value
 
 

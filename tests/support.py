@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bbquery.errors import OracleError
-from bbquery.oracle import Capabilities, Limits, Price
+from bbquery.oracle import ONE_QUERY, Capabilities, Limits, Price, Quote, RateSeen
 from bbquery.store import Question
-from bbquery.types import Answer, Classes, Image, Vector
+from bbquery.types import Answer, Classes, Image, Reply, Units, Vector
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +46,11 @@ class FakeOracle:
     concurrency: int = 3
     timeout: float = 30.0
     free: bool = False
-    reply: Callable[[Image], Answer | OracleError] = brightness
+    reply: Callable[[Image], Answer | Reply | OracleError] = brightness
+    hold: Units = ONE_QUERY
+    seen: RateSeen | None = None
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    provider: str = ""
     lost_after_answering: Callable[[int], bool] = lambda _: False
     gate: asyncio.Event | None = None
     version: str = "1"
@@ -63,14 +67,24 @@ class FakeOracle:
             answers="probabilities",
             identity={"oracle": "fake", "version": self.version},
             classes=CLASSES,
-            limits=Limits(largest_batch=self.largest_batch, concurrency=self.concurrency, timeout=self.timeout),
+            limits=Limits(
+                largest_batch=self.largest_batch, concurrency=self.concurrency, timeout=self.timeout, **self.limits
+            ),
             price=Price(free=self.free),
+            provider=self.provider,
         )
+
+    @property
+    def rate_seen(self) -> RateSeen | None:
+        return self.seen
 
     def encode(self, image: Image) -> Image:
         return image
 
-    async def answer(self, payloads: Sequence[Image]) -> Sequence[Answer | OracleError]:
+    def quote(self, payload: Image) -> Quote:
+        return Quote(worst=self.hold, expected=self.hold)
+
+    async def answer(self, payloads: Sequence[Image]) -> Sequence[Reply | OracleError]:
         number, self.requests = self.requests, self.requests + 1
         self.batch_sizes.append(len(payloads))
         self._in_flight += 1
@@ -83,11 +97,11 @@ class FakeOracle:
         finally:
             self._in_flight -= 1
 
-    def _answered(self, number: int, payloads: Sequence[Image]) -> Sequence[Answer | OracleError]:
+    def _answered(self, number: int, payloads: Sequence[Image]) -> Sequence[Reply | OracleError]:
         failure = self.script(number)
         if failure is not None and not self.lost_after_answering(number):
             raise failure
-        answers = [self.reply(payload) for payload in payloads]
+        answers = [as_reply(self.reply(payload)) for payload in payloads]
         self.billed += sum(not isinstance(answer, OracleError) for answer in answers)
         if failure is not None:
             raise failure
@@ -95,6 +109,11 @@ class FakeOracle:
 
     async def aclose(self) -> None:
         return
+
+
+def as_reply(answer: Answer | Reply | OracleError) -> Reply | OracleError:
+    """Wrap a bare answer."""
+    return answer if isinstance(answer, Reply | OracleError) else Reply(answer)
 
 
 def guard_caps(path: Path) -> None:

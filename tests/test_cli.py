@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from bbquery import errors
-from bbquery.cli import exit_code, main
+from bbquery import errors, load
+from bbquery.cli import main
+from bbquery.commands.exit_codes import exit_code
 from bbquery.halt import Interrupted
 from bbquery.oracle import Price
 from oracles import function
@@ -64,7 +65,7 @@ def test_the_record_repeats_the_run(photo: str, tmp_path: Path) -> None:
 
     second = json.loads((tmp_path / "out" / "run.json").read_text())
     assert first["method"] == "Rise(queries=29, form='centred', cells=4, p=0.5, fill=127.0, batch=256)"
-    assert (first["seed"], first["status"], first["cost"]["usd"]) == (7, "complete", "0")
+    assert (first["seed"], first["status"], first["cost"]["usd"]) == (7, "complete", "0.00")
     assert first["oracle"]["identity"]["function"] == "tests.models.sides"
     assert {"bbquery", "python", "numpy", "pillow"} <= set(first["versions"])
     assert set(first["files"]) == {"left.npy", "left.png"}
@@ -114,7 +115,7 @@ def test_the_ledger_lives_in_bbquery_home(photo: str, tmp_path: Path, home: Path
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--oracle", "nobody"], "known: efficientnet, function, http"),
+        (["--oracle", "nobody"], "known: efficientnet, function"),
         (["--method", "nothing"], "known: lr, rise"),
         (["--method", "rise:cels=3"], "known: queries, form, cells"),
         (["--method", "rise:cells=many"], "whole number"),
@@ -219,9 +220,9 @@ def test_exit_codes_tell_whose_fault_it_was(error: errors.BbqueryError | None, c
 @pytest.mark.parametrize(
     ("kind", "shown"),
     [
-        ("oracles", ["efficientnet", "function", "http"]),
+        ("oracles", sorted(load.names("oracle"))),
         ("methods", ["lr", "rise"]),
-        ("scores", ["soft"]),
+        ("scores", ["mention", "soft"]),
         ("attacks", ["no attacks in this version"]),
     ],
 )

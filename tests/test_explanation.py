@@ -170,10 +170,52 @@ def test_an_unknown_label_is_found_before_anything_is_asked(ledger: Ledger) -> N
     assert not calls
 
 
-def test_answers_without_numbers_are_refused_before_anything_is_asked(ledger: Ledger) -> None:
-    """The soft score needs a number for each class, and says so."""
-    with pytest.raises(UsageError, match="one number for each class"):
-        bbquery.explain(PHOTO, function.connect(lambda _: "a cat", answers="text"), ledger=ledger)
+def test_a_text_needs_a_target_to_look_for(ledger: Ledger) -> None:
+    """Free text has no top class; without a target nothing is asked."""
+    calls: list[int] = []
+
+    def says(_: np.ndarray) -> str:
+        calls.append(1)
+        return "a cat"
+
+    oracle = function.connect(says, answers="text")
+
+    with pytest.raises(UsageError, match="--target"):
+        bbquery.explain(PHOTO, oracle, ledger=ledger)
+
+    assert not calls
+
+
+def test_a_text_is_explained_by_whether_it_mentions_the_target(ledger: Ledger) -> None:
+    """For a model that names the brighter half, what speaks for "left" lies left."""
+
+    def says(image: np.ndarray) -> str:
+        left, right = models.sides(image)
+        return f"The {'LEFT' if left > right else 'right'} half, leftovers aside."
+
+    photo = PHOTO.copy()
+    photo[:, 30:] -= 20
+    explanation = bbquery.explain(
+        photo, function.connect(says, answers="text"), target="left", max_queries=500, ledger=ledger
+    )
+
+    values = explanation.maps[0].values
+    assert values[:, :25].mean() > 0 > values[:, 35:].mean()
+
+
+def test_a_list_of_labels_is_explained_by_the_labels_score(ledger: Ledger) -> None:
+    """Without a target the first label is explained; where it is not listed it scores 0."""
+
+    def labels(image: np.ndarray) -> list[tuple[str, float]]:
+        left, right = models.sides(image)
+        return [("Left", left)] if left > right else [("right", right)]
+
+    explanation = bbquery.explain(
+        PHOTO, function.connect(labels, answers="labels"), target="left", max_queries=500, ledger=ledger
+    )
+
+    values = explanation.maps[0].values
+    assert values[:, :25].mean() > 0 > values[:, 35:].mean()
 
 
 @pytest.mark.parametrize(("most", "said"), [(0, "allows nothing"), (-5, "allows nothing"), (10, "raise --max-queries")])

@@ -44,6 +44,13 @@ class Counting:
     def encode(self, image: Any) -> Any:
         return self.inner.encode(image)
 
+    def quote(self, payload: Any) -> Any:
+        return self.inner.quote(payload)
+
+    @property
+    def rate_seen(self) -> Any:
+        return self.inner.rate_seen
+
     async def answer(self, payloads: Sequence[Any]) -> Sequence[Any]:
         answers = await self.inner.answer(payloads)
         self.answered += len(payloads)
@@ -82,7 +89,7 @@ class Bench:
         command = [
             *(sys.executable, "-m", "bbquery", "explain", str(self.folder / "photo.png")),
             *("--oracle", f"http:url={self.url}", "--method", f"rise:queries={QUERIES},batch=64"),
-            *("--max-queries", str(cap), "--out", str(self.folder / home / out)),
+            *("--drift-every", "0", "--max-queries", str(cap), "--out", str(self.folder / home / out)),
         ]
         environment = os.environ | {"BBQUERY_HOME": str(self.folder / home / "home")}
         return await asyncio.create_subprocess_exec(

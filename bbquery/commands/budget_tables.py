@@ -138,7 +138,7 @@ Look into the vendor's usage report, then settle them:
   bbquery budget reconcile --attempt ID --outcome voided               it was not billed
   bbquery budget reconcile --attempt ID --outcome posted --usd 0.0021  it was, at this cost (or as held)
   bbquery budget reconcile --all --outcome posted                      all were (--budget NAME: all in it)
-  bbquery budget reconcile --csv FILE                                  as it says: verdicts, or a vendor's report"""
+  bbquery budget reconcile --csv FILE                                  verdicts, or a vendor's report: see --help"""
 
 
 # --- a vendor's report ---

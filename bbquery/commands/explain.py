@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery import explanation as explaining
-from bbquery import load
+from bbquery import load, telemetry
 from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.screen import Screen
 from bbquery.drift import DEFAULT_EVERY
@@ -49,6 +51,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="N",
         help="queries between checks that a remote model stays the same, 0 for none (default: %(default)s)",
     )
+    explain.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
     explain.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
     explain.add_argument("--seed", type=_seed, default=0, metavar="S", help="decides every random choice (default: 0)")
     explain.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: bbquery-out/IMAGE-METHOD)")
@@ -65,10 +68,32 @@ def _explain(chosen: argparse.Namespace) -> int:
         print(*asyncio.run(_estimated(chosen)), sep="\n")
         return 0
     out = folder.prepare(chosen.out or _default_folder(chosen.image, chosen.method))
-    explanation = asyncio.run(_explained(chosen))
+    with _logged(chosen.log):
+        explanation = asyncio.run(_explained(chosen))
     written = folder.write(explanation, out, command=chosen.typed, source=chosen.image)
     _report(explanation, chosen.method, written)
     return exit_code(explanation.error) if explanation.partial else 0
+
+
+@contextlib.contextmanager
+def _logged(path: Path | None) -> Iterator[None]:
+    """Append the run's log records to a file, where one is given."""
+    if path is None:
+        yield
+        return
+    try:
+        handler = telemetry.JsonLines(path, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write the log {path}: {error.strerror}") from error
+    before = telemetry.LOGGER.level
+    telemetry.LOGGER.setLevel(logging.DEBUG)
+    telemetry.LOGGER.addHandler(handler)
+    try:
+        yield
+    finally:
+        telemetry.LOGGER.removeHandler(handler)
+        telemetry.LOGGER.setLevel(before)
+        handler.close()
 
 
 def _default_folder(image: str, method: str) -> Path:

@@ -64,10 +64,10 @@ def whole_file(path: Path) -> Iterator[Write]:
     Raises:
         UsageError: it cannot be written; what was there before is still there.
     """
-    part = path.with_name(f".bbquery-{secrets.token_hex(8)}.part")
+    with _blamed(path):
+        part = path.with_name(f".bbquery-{secrets.token_hex(8)}.part")
+        file = part.open("xb")
     try:
-        with _blamed(path):
-            file = part.open("xb")
         with file:
             yield lambda data: _write(path, file.write, data)
             with _blamed(path):
@@ -90,13 +90,13 @@ def standard_output() -> Iterator[Write]:
     def write(data: bytes) -> None:
         try:
             sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
         except BrokenPipeError:
             raise _NobodyReads from None
 
     try:
         yield write
-    except _NobodyReads:
+        sys.stdout.buffer.flush()
+    except (_NobodyReads, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
 
 
@@ -104,8 +104,9 @@ def standard_output() -> Iterator[Write]:
 def _blamed(path: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        raise UsageError(f"cannot write {path} ({error.strerror}): free or choose another place") from error
+    except (OSError, ValueError) as error:  # ValueError: a path such as "." names no file
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot write {path} ({why}): free or choose another place") from error
 
 
 def _write(path: Path, write: Callable[[bytes], object], data: bytes) -> None:

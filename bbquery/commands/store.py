@@ -29,7 +29,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     export.set_defaults(run=_export)
     export.add_argument("file", type=Path, metavar="FILE")
     export.add_argument(
-        "--oracle", action="append", default=[], metavar="NAME", help="only its answers: a name, model or fingerprint"
+        "--oracle",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="only these: name, model or fingerprint",
     )
     export.add_argument("--run", dest="budget", metavar="NAME", help="only what this budget, or one within, paid for")
     taking = actions.add_parser("import", help="add the answers of such a file", allow_abbrev=False)

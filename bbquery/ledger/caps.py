@@ -32,8 +32,10 @@ def change(
     caps: by unit; None is no cap. Return the budget's id, and the caps that what is spent did not allow.
 
     Raises:
-        UsageError: it exists elsewhere, a cap allows nothing, or there is no budget `inside`.
+        UsageError: it exists elsewhere, a cap allows nothing, there is no budget `inside`, or the name cannot be read.
     """
+    if not name.strip() or not name.isprintable():
+        raise UsageError(f"{name!r} is no name for a budget: choose one that people can read")
     parent = None if inside is None else statements.find_budget(connection, inside)
     row = connection.execute("SELECT id, parent FROM budget WHERE name = ?", (name,)).fetchone()
     if row is None:

@@ -68,8 +68,8 @@ def paths(connection: sqlite3.Connection, top: int | None = None) -> dict[int, s
 class KnownOracle:
     """An oracle that was asked once.
 
-    name: for people, from its identity. model: what it calls its model, or `name`. rehearsed: it ran on this machine,
-    as the servers to rehearse with do, so no vendor knows of it.
+    name: for people, from its identity. model: what a bill is by: its feature, model or else `name`. rehearsed: it ran
+    on this machine, as the servers to rehearse with do, so no vendor knows of it.
     """
 
     fingerprint: str
@@ -96,10 +96,16 @@ def oracles(connection: sqlite3.Connection) -> dict[str, KnownOracle]:
 
 def known_oracle(fingerprint: str, identity: dict[str, Any]) -> KnownOracle:
     """Return how an oracle is called, from what its identity says of its kind and its model."""
-    said = [str(identity[part]) for part in ("oracle", "model", "function", "url") if identity.get(part) is not None]
-    name = " ".join(said) or fingerprint
-    rehearsed = any(LOOPBACK.search(str(value)) for value in identity.values())
-    return KnownOracle(fingerprint, name, str(identity.get("model") or name), rehearsed)
+    said = {part: _short(str(value)) for part, value in identity.items() if value}
+    name = " ".join(said[part] for part in ("oracle", "model", "feature", "function", "url") if part in said)
+    billed = said.get("feature") or said.get("model") or name or fingerprint
+    rehearsed = any(LOOPBACK.search(said.get(place, "")) for place in ("url", "base_url", "endpoint"))
+    return KnownOracle(fingerprint, name or fingerprint, billed, rehearsed)
+
+
+def _short(value: str) -> str:
+    """Return what people read: of the hash of a file, its first digits."""
+    return value[:SHORTEST_FINGERPRINT] if re.fullmatch("[0-9a-f]{32,}", value) else value
 
 
 @dataclass(frozen=True)

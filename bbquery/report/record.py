@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import json
+import math
 import platform
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from bbquery import codec, load
+from bbquery.money import dollars
 from bbquery.version import __version__
 
 if TYPE_CHECKING:
@@ -53,6 +55,13 @@ def record(explanation: Explanation, command: Sequence[str], source: str, files:
             "held": asdict(explanation.budget.held),
         },
         "queries": asdict(explanation.queries),
+        "drift": {
+            "drifted": explanation.drift.drifted,
+            "reasons": list(explanation.drift.reasons),
+            "noise": _number(explanation.drift.noise),
+            "served": list(explanation.drift.served),
+            "checks": [{"after": c.after, "value": _number(c.value)} for c in explanation.drift.checks],
+        },
         "unknown": [{"attempt": u.attempt, "opened": u.opened, "reason": u.reason} for u in explanation.unknown],
         "cost": cost(explanation),
         "seconds": {stage: round(seconds, 3) for stage, seconds in explanation.seconds.items()},
@@ -72,11 +81,19 @@ def versions() -> dict[str, str]:
     return found
 
 
-def cost(explanation: Explanation) -> dict[str, Any]:
-    """Return what the run's budget has posted, in words and numbers."""
-    if explanation.oracle.price.free:
-        return {"usd": "0", "note": "this oracle is free"}
-    return {"usd": None, "note": "this oracle states no price: only queries are counted"}
+def cost(explanation: Explanation) -> dict[str, str]:
+    """Return what the run's budget has posted and still holds, in exact dollars, and where the prices are from."""
+    budget = explanation.budget
+    return {
+        "usd": dollars(budget.posted.picodollars),
+        "usd_held": dollars(budget.held.picodollars),
+        "prices": "this oracle is free" if explanation.oracle.price.free else explanation.oracle.price.source,
+    }
+
+
+def _number(value: float) -> float | None:
+    """Return a number that JSON has: None for NaN."""
+    return value if math.isfinite(value) else None
 
 
 def _target(m: TargetMap) -> dict[str, Any]:

@@ -1,0 +1,103 @@
+"""What a run tells the outside while it works: structured log records, and OpenTelemetry spans and counters.
+
+Records go to the standard logger "bbquery"; their fields are in the attribute `fields`, and `JsonLines` writes them
+one object a line. Spans and counters go to OpenTelemetry where the program that uses bbquery has imported it (the
+extra "otel" brings the interface; the program chooses the exporter). Neither ever holds a key, an image or an answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from bbquery.errors import OracleError
+from bbquery.types import Units
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bbquery.types import Reply
+
+LOGGER = logging.getLogger("bbquery")
+
+
+def note(event: str, level: int = logging.INFO, **fields: str | float | None) -> None:
+    """Log an event with its fields."""
+    if LOGGER.isEnabledFor(level):
+        LOGGER.log(level, "%s %s", event, fields, extra={"event": event, "fields": fields})
+
+
+class JsonLines(logging.FileHandler):
+    """Writes the records of "bbquery" into a file, one JSON object a line: time, level, event and its fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as JSON."""
+        fields: dict[str, Any] = getattr(record, "fields", {"message": record.getMessage()})
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03}Z"
+        head = {"time": stamp, "level": record.levelname, "event": getattr(record, "event", "message")}
+        return json.dumps(head | fields, ensure_ascii=False)
+
+
+class Requests:
+    """Tells of every request to one oracle."""
+
+    def __init__(self, oracle: str, provider: str) -> None:
+        self._about = {"oracle": oracle, "provider": provider}
+        self._otel = OpenTelemetry(self._about) if "opentelemetry" in sys.modules else None
+
+    @contextlib.contextmanager
+    def request(self, queries: int) -> Iterator[list[Reply | OracleError]]:
+        """Surround a request of so many queries; give a list to be filled with how each ended."""
+        began = time.perf_counter()
+        results: list[Reply | OracleError] = []
+        with self._otel.span(queries) if self._otel else contextlib.nullcontext():
+            yield results
+            seconds = time.perf_counter() - began
+            if self._otel:
+                self._otel.count(results, seconds)
+        if LOGGER.isEnabledFor(logging.DEBUG):
+            outcomes = dict(outcomes_of(results))
+            note("request", logging.DEBUG, **self._about, queries=queries, seconds=round(seconds, 6), **outcomes)
+        for error in {id(r): r for r in results if isinstance(r, OracleError)}.values():
+            note("failure", logging.WARNING, **self._about, outcome=error.outcome, reason=str(error))
+
+
+class OpenTelemetry:
+    """Spans and counters, named after the conventions of OpenTelemetry."""
+
+    def __init__(self, about: dict[str, str]) -> None:
+        from opentelemetry import metrics, trace  # noqa: PLC0415 - optional, and present where this is made
+
+        meter = metrics.get_meter("bbquery")
+        self._about = about
+        self._tracer = trace.get_tracer("bbquery")
+        self._queries = meter.create_counter("bbquery.queries", description="Queries, by outcome")
+        self._tokens = meter.create_counter("bbquery.tokens", description="Tokens billed")
+        self._dollars = meter.create_counter("bbquery.cost", unit="USD", description="Dollars billed")
+        self._seconds = meter.create_histogram("bbquery.request.duration", unit="s", description="Seconds in flight")
+
+    def span(self, queries: int) -> contextlib.AbstractContextManager[Any]:
+        """Return a span around a request."""
+        return self._tracer.start_as_current_span("bbquery.request", attributes={**self._about, "queries": queries})
+
+    def count(self, results: Sequence[Reply | OracleError], seconds: float) -> None:
+        """Count how queries ended and what they cost."""
+        self._seconds.record(seconds, self._about)
+        for outcome, number in outcomes_of(results).items():
+            self._queries.add(number, {**self._about, "outcome": outcome})
+        cost = Units()
+        for result in results:
+            if not isinstance(result, OracleError) and result.cost is not None:
+                cost = cost.plus(result.cost)
+        self._tokens.add(cost.tokens, self._about)
+        self._dollars.add(cost.picodollars / 10**12, self._about)  # a gauge for people; the ledger keeps the books
+
+
+def outcomes_of(results: Sequence[Reply | OracleError]) -> Counter[str]:
+    """Return how many results there are of each outcome."""
+    return Counter(r.outcome if isinstance(r, OracleError) else "posted" for r in results)
