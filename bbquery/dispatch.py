@@ -28,7 +28,9 @@ from bbquery.errors import (
     MalformedAnswer,
     OracleError,
     OutcomeUnknown,
+    Rejected,
     StorageFailed,
+    UsageError,
 )
 from bbquery.ledger.records import Answered, Busy, Granted, Request, Settlement
 from bbquery.provider import provider_of
@@ -261,6 +263,9 @@ class Dispatcher:
             failure = OutcomeUnknown("abandoned in flight", oracle=name)
         except OracleError as error:
             failure = error
+        except UsageError as error:  # found by the oracle before it sent anything: a key that is not set
+            self._halt.set(error)
+            failure = Rejected(str(error), oracle=name)
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, the attempt must be settled
             failure = OracleError(f"failed unexpectedly: {type(error).__name__}: {error}", oracle=name)
             failure.__cause__ = error

@@ -33,6 +33,7 @@ PACKAGES = {
     "method": ("bbquery.saliency", "bbquery.estimators"),
     "attack": ("bbquery.attacks",),
     "score": ("bbquery.scoring",),
+    "emulator": ("oracles.emulators",),
 }
 # Modules of those packages that others share, and that are not themselves to be chosen.
 SHARED = frozenset({"base", "gradient"})
@@ -106,7 +107,7 @@ def configured(made: Callable[..., T], text: str, name: str) -> T:
 
 def emulator(protocol: str) -> types.ModuleType:
     """Return the module of the emulator that speaks `protocol`."""
-    return importlib.import_module(f"oracles.emulators.{protocol}")
+    return importlib.import_module(names("emulator")[protocol])
 
 
 def parse(specification: str) -> tuple[str, dict[str, str]]:

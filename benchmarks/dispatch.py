@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +174,8 @@ def main() -> None:
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.one:
-        one(*chosen.one, chosen.requests)
+        name, url = chosen.one
+        one(name, url, chosen.requests)
         return
     jobs = chosen.jobs.split(",")
     with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as server:
@@ -184,8 +186,8 @@ def main() -> None:
             for _ in range(chosen.runs):
                 for name in jobs:
                     command = [sys.executable, __file__, "--requests", str(chosen.requests), "--one", name, url]
-                    cpu, wall = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-                    figures[name].append((float(cpu), float(wall)))
+                    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+                    figures[name].append((float(printed[0]), float(printed[1])))
         finally:
             server.terminate()
     for name, runs in figures.items():
@@ -197,7 +199,7 @@ def main() -> None:
             print(f"{mine} / {peer}: {cpu:.2f} per CPU-second, {wall:.2f} per second (medians of {len(pairs)} pairs)")
 
 
-def _median(values: Any) -> float:
+def _median(values: Iterable[float]) -> float:
     return statistics.median(values)
 
 

@@ -3,8 +3,9 @@
 What an attempt may have cost decides its error (see `bbquery.errors`):
 
 1. No connection was made (refused, no such host, TLS, time-out while connecting): no request left. `Unreachable`.
-2. The server said no before doing the work: 429 is `RateLimited`, other 4xx and redirects are `Rejected`. 408 is not
-   among them: a gateway gives up with it on a model that may well have answered.
+2. The server said no before doing the work: 429 is `RateLimited`, or `QuotaExceeded` where its body names the account's
+   quota, as 402 always is; other 4xx and redirects are `Rejected`. 408 is not among them: a gateway gives up with it on
+   a model that may well have answered.
 3. All else after connecting (5xx, a dropped connection, a time-out, half a body) is `OutcomeUnknown`. That includes a
    kept connection which the server closed as we wrote: perhaps it had read the request.
 
@@ -13,15 +14,17 @@ So there is one attempt: no retries, no redirects, and idle connections are clos
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 import time
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from bbquery.errors import MissingExtra, OracleError, OutcomeUnknown, RateLimited, Rejected, Unreachable
+from bbquery.errors import MissingExtra, OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected, Unreachable
+from oracles._rates import rate_seen
 from oracles._wire.fields import WireError, loads
 
 try:
@@ -30,40 +33,48 @@ except ImportError as error:
     raise MissingExtra("http", "asking a model over HTTP", "aiohttp") from error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from oracles._key import Key
+    from bbquery.oracle import RateSeen
+    from oracles._headers import Headers
 
 Failure = TypeVar("Failure", bound=OracleError)
 
 LONGEST_CONNECT = 30.0  # seconds, as aiohttp
 IDLE = 1.0  # seconds a connection is kept: less than common servers keep it (2 to 75), so that none closes under us
 AT_ONCE = 2**20  # bytes written in one go, the faster way; above it aiohttp warns of a loop held up
+JSON_HEADERS = {"Content-Type": "application/json"}
 MOVED = (301, 302, 307, 308)
+PAYMENT_REQUIRED, TOO_MANY_REQUESTS = 402, 429
+QUOTA_CODES = frozenset({"quota", "insufficient_quota", "quota_exceeded", "billing_hard_limit_reached"})
 GATEWAY_GAVE_UP = 408
 MESSAGE_BYTES = 4096
 MESSAGE_LENGTH = 200
 ADVICE = {
-    401: "is key_env set, and is the key valid?",
-    403: "is key_env set, and may the key do this?",
-    404: "does the server speak the protocol of oracles.http, and is the URL its root?",
-    413: "lower the option batch",
+    401: "is the key set (key_env, or a header of the template), and is it valid?",
+    403: "is the key set (key_env, or a header of the template), and may it do this?",
+    404: "does the server speak the protocol of oracles.http, and is the URL its root? any other needs a template",
+    413: "lower the option largest_batch",
 }
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Endpoint:
     """A server and how it is asked.
 
-    url: its root, without a trailing slash. key: sent as a bearer token. timeout: seconds for a whole attempt.
-    name: who failed, in errors. clock: seconds since the epoch, to read a Retry-After that is a date.
+    url: its root, without a trailing slash. headers: of every request. timeout: seconds for a whole attempt.
+    name: who failed, in errors. not_ready: statuses that say, by the user's word, that nothing was done yet.
+    clock: seconds since the epoch, to read a Retry-After that is a date. rate_seen: what the last response said of rate
+    limits.
     """
 
     url: str
-    key: Key | None
+    headers: Headers
     timeout: float
     name: str
+    not_ready: frozenset[int] = frozenset()
     clock: Callable[[], float] = field(default=time.time, repr=False)
+    rate_seen: RateSeen | None = field(default=None, repr=False)
 
     def session(self, connections: int) -> aiohttp.ClientSession:
         """Open a session in the running loop, for at most `connections` attempts at once."""
@@ -75,21 +86,30 @@ class Endpoint:
             trust_env=False,
         )
 
-    async def attempt(self, session: aiohttp.ClientSession, method: str, path: str, body: bytes | None = None) -> bytes:
-        """Send one request and return the body of its answer.
+    async def attempt(
+        self,
+        session: aiohttp.ClientSession,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] = JSON_HEADERS,
+    ) -> bytes:
+        """Send one request and return the body of its answer. headers: those that belong to the body.
 
         Raises:
-            Unreachable, RateLimited, Rejected, OutcomeUnknown: as the module says.
+            UsageError: a key is unset; nothing was sent. Unreachable, RateLimited, QuotaExceeded, Rejected,
+                OutcomeUnknown: as the module says.
         """
         data = body if body is None or len(body) <= AT_ONCE else io.BytesIO(body)
-        headers = {"Content-Type": "application/json"} | (self.key.header() if self.key else {})
+        sent = {**headers, **self.headers.sent()}
         try:
             async with session.request(
-                method, self.url + path, data=data, headers=headers, allow_redirects=False
+                method, self.url + path, data=data, headers=sent, allow_redirects=False
             ) as response:
+                self.rate_seen = rate_seen(response.headers) or self.rate_seen
                 if not 200 <= response.status < 300:
                     raise await self._refusal(response)
-                return await response.read()
+                return self.headers.hide_in_answer(await response.read())
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise self.error(Unreachable, f"cannot connect to {self.url}: {error}") from error
         # Below, `from None`: what a server sent may echo the key, so the message carries the cause with it hidden.
@@ -100,9 +120,12 @@ class Endpoint:
             raise self.error(OutcomeUnknown, f"{self.url}{path} broke off ({cause})") from None
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> OracleError:
-        status = response.status
-        said = f"{response.method} {response.url.path} gave {status}: {await self._message(response)}"
-        if status == 429:
+        status, body = response.status, await self._body(response)
+        reason = shortened(self.hide(message(body))) or response.reason or "no reason given"
+        said = f"{response.method} {response.url.path} gave {status}: {reason}"
+        if status == PAYMENT_REQUIRED or (status == TOO_MANY_REQUESTS and QUOTA_CODES & codes(body)):
+            return self.error(QuotaExceeded, said)
+        if status == TOO_MANY_REQUESTS or status in self.not_ready:
             wait = seconds_until(response.headers.get("Retry-After"), self.clock())
             return self.error(RateLimited, said, retry_after=wait)
         if status in MOVED:
@@ -111,21 +134,55 @@ class Endpoint:
             return self.error(Rejected, f"{said}; {ADVICE[status]}" if status in ADVICE else said)
         return self.error(OutcomeUnknown, said)
 
-    async def _message(self, response: aiohttp.ClientResponse) -> str:
-        """Return what the body says; its status has said what matters, so half a body will do."""
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        """Return what there is of a refusal's body; its status has said what matters, so half a body will do."""
         try:
-            body = await response.content.read(MESSAGE_BYTES)
+            return await response.content.read(MESSAGE_BYTES)
         except (aiohttp.ClientError, OSError):
-            body = b""
-        return shortened(self.hide(message(body))) or response.reason or "no reason given"
+            return b""
 
-    def error(self, kind: type[Failure], said: str, **details: float | None) -> Failure:
-        """Return an error that names this server and does not show its key."""
+    def error(self, kind: type[Failure], said: str, **details: Any) -> Failure:
+        """Return an error that names this server and does not show its keys."""
         return kind(self.hide(said), oracle=self.name, **details)
 
     def hide(self, said: str) -> str:
-        """Return `said` without the key."""
-        return self.key.hide(said) if self.key else said
+        """Return `said` without the keys."""
+        return self.headers.hide(said)
+
+
+class Connections:
+    """The connections to an endpoint, opened when they are first needed.
+
+    most: attempts at once.
+    """
+
+    def __init__(self, endpoint: Endpoint, most: int) -> None:
+        self.endpoint = endpoint
+        self._most = most
+        self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def attempt(self, method: str, path: str, body: bytes, headers: Mapping[str, str] = JSON_HEADERS) -> bytes:
+        """Send one request and return the body of its answer.
+
+        Raises:
+            UsageError, OracleError: as `Endpoint.attempt`.
+        """
+        return await self.endpoint.attempt(self._opened(), method, path, body, headers)
+
+    async def aclose(self) -> None:
+        """Close the connections. A later attempt, in this loop or another, opens new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _opened(self) -> aiohttp.ClientSession:
+        # A session belongs to the loop it was made in; a second asyncio.run brings another loop, and leaves the session
+        # of the first, if it was not closed there, to the garbage collector.
+        loop = asyncio.get_running_loop()
+        if self._session is None or self._loop is not loop:
+            self._session, self._loop = self.endpoint.session(self._most), loop
+        return self._session
 
 
 def seconds_until(retry_after: str | None, now: float) -> float | None:
@@ -145,14 +202,27 @@ def seconds_until(retry_after: str | None, now: float) -> float | None:
 
 
 def message(body: bytes) -> str:
-    """Return what an error's body says: the text under "error", "message" or "detail", or the body as it is."""
+    """Return what an error's body says: the text under "error", "message" or "detail", or the body as it is.
+
+    "error" may itself hold the "message".
+    """
     try:
         content = loads(body)
     except WireError:
         return body.decode(errors="replace")
-    return next(
-        (content[key] for key in ("error", "message", "detail") if isinstance(content.get(key), str)), str(content)
-    )
+    inner = content["error"] if isinstance(content.get("error"), dict) else content
+    keys = ("error", "message", "detail")
+    return next((inner[key] for key in keys if isinstance(inner.get(key), str)), str(content))
+
+
+def codes(body: bytes) -> set[str]:
+    """Return the machine-readable reasons in an error's body: under "code" and "type", or those within "error"."""
+    try:
+        content = loads(body)
+    except WireError:
+        return set()
+    inner = content["error"] if isinstance(content.get("error"), dict) else {}
+    return {part[key] for part in (content, inner) for key in ("code", "type") if isinstance(part.get(key), str)}
 
 
 def shortened(said: str, longest: int = MESSAGE_LENGTH) -> str:

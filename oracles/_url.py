@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from bbquery.errors import MissingExtra, UsageError
 
 try:
@@ -29,3 +31,12 @@ def checked_url(url: str) -> str:
     if "?" in url or "#" in url:
         raise UsageError("the url must end with its path, without '?' or '#': a key goes through key_env")
     return url.rstrip("/")
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a checked URL names this machine."""
+    host = URL(url).host or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

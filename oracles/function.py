@@ -8,13 +8,28 @@ import inspect
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from bbquery.errors import MalformedAnswer, OracleError, Rejected, UnknownName, UsageError
-from bbquery.oracle import Capabilities, Limits, Price, View
-from bbquery.types import Answer, AnswerKind, Classes, Domain, Image, Label, Labels, NoAnswer, Text, Vector
+from bbquery.errors import MalformedAnswer, OracleError, Rejected, UsageError
+from bbquery.oracle import Capabilities, Limits, Price, Quote, View
+from bbquery.types import (
+    Answer,
+    AnswerKind,
+    Classes,
+    Domain,
+    Image,
+    Label,
+    Labels,
+    NoAnswer,
+    Reply,
+    Text,
+    Units,
+    Vector,
+)
+from oracles._options import check_at_least_one, check_choices
+from oracles._price import STATED, cost_of_query
 
 if TYPE_CHECKING:
     from bbquery.oracle import Oracle
@@ -36,6 +51,7 @@ def connect(
     version: str | None = None,
     largest_batch: int | None = None,
     concurrency: int = 1,
+    usd_per_query: str | float | None = None,
     price: Price | None = None,
 ) -> Oracle:
     """Wrap `call`, a function or its path `package.module.function`, which may be asynchronous.
@@ -51,8 +67,12 @@ def connect(
     size. crop: the central share of the shorter side that is sent. classes: names in the order of the numbers,
     separated by "|" in a string. version: names the state of the function; answers are kept for later runs only
     where it is given, since a function may change unseen. largest_batch: with takes="batch", 16 by default.
-    concurrency: calls at once; leave it at 1 unless the function is safe from several threads. price: free unless
-    given; give one where the function pays for something.
+    concurrency: calls at once; leave it at 1 unless the function is safe from several threads. usd_per_query: dollars
+    for an image, where the function pays for something; without it the function is free, and what it raises was not
+    billed. price: in place of the one that follows from `usd_per_query`.
+
+    The function may also return a `Reply`, which says what an answer cost and which model served it, and return or
+    raise an `OracleError`, which says how an attempt failed; both pass as they are.
 
     Raises:
         UsageError: the function cannot be imported or called, or options contradict each other.
@@ -61,8 +81,8 @@ def connect(
     function = _imported(call) if isinstance(call, str) else call
     if not callable(function):
         raise UsageError(f"{call!r} is not a function")
-    _check_choices(answers=(answers, AnswerKind), takes=(takes, Takes), pixels=(pixels, Pixels))
-    _check_at_least_one(largest_batch=largest_batch, concurrency=concurrency)
+    check_choices(answers=(answers, AnswerKind), takes=(takes, Takes), pixels=(pixels, Pixels))
+    check_at_least_one(largest_batch=largest_batch, concurrency=concurrency)
     if (height is None) != (width is None):
         raise UsageError("give height and width, or neither")
     if largest_batch is not None and takes == "image":
@@ -83,16 +103,16 @@ def connect(
         domain=Domain(pixels),
         view=View(size=None if height is None or width is None else (height, width), crop=crop),
         limits=Limits(largest_batch=largest_batch or (16 if takes == "batch" else 1), concurrency=concurrency),
-        price=price or Price(free=True),
+        price=price or (Price(free=True) if usd_per_query is None else STATED),
     )
-    return FunctionOracle(function, takes, capabilities)
+    return FunctionOracle(function, takes, capabilities, cost_of_query(usd_per_query))
 
 
 class FunctionOracle:
     """A Python function behind the protocol; synchronous ones run on threads of their own."""
 
-    def __init__(self, call: Callable[..., Any], takes: Takes, capabilities: Capabilities) -> None:
-        self._call, self._takes = call, takes
+    def __init__(self, call: Callable[..., Any], takes: Takes, capabilities: Capabilities, cost: Units) -> None:
+        self._call, self._takes, self._cost = call, takes, cost
         self.capabilities = capabilities
         self._threads = ThreadPoolExecutor(capabilities.limits.concurrency, thread_name_prefix="bbquery-function")
 
@@ -100,7 +120,15 @@ class FunctionOracle:
         """Return the image: nothing travels."""
         return image
 
-    async def answer(self, payloads: Sequence[Image]) -> Sequence[Answer | OracleError]:
+    def quote(self, payload: Image) -> Quote:  # noqa: ARG002 - every image costs the same
+        """Return what one query costs."""
+        return Quote(worst=self._cost, expected=self._cost)
+
+    @property
+    def rate_seen(self) -> None:
+        """Nothing: a function says nothing of its limits."""
+
+    async def answer(self, payloads: Sequence[Image]) -> Sequence[Reply | OracleError]:
         """Call the function once, with pixels of its own that it may change.
 
         Raises:
@@ -109,14 +137,14 @@ class FunctionOracle:
         """
         pixels = np.stack(payloads) if self._takes == "batch" else payloads[0].copy()
         try:
-            returned = await self._returned(pixels)
+            rows = self._rows(await self._returned(pixels))
         except OracleError:
             raise
         except Exception as error:
             # nobody can say whether a function that pays for something had paid before it failed
             kind = Rejected if self.capabilities.price.free else OracleError
             raise kind(f"the function raised {type(error).__name__}: {error}", oracle=self.capabilities.name) from error
-        return [self._read(row) for row in self._rows(returned)]
+        return [self._read(row) for row in rows]
 
     async def aclose(self) -> None:
         """Release the threads."""
@@ -135,20 +163,19 @@ class FunctionOracle:
             return list(returned)
         raise self._malformed("a batch of answers", returned, f"a single {type(returned).__name__}")
 
-    def _read(self, row: Any) -> Answer | OracleError:
+    def _read(self, row: Any) -> Reply | OracleError:
         if row is None:
-            return NoAnswer("the function returned None")
-        if isinstance(row, OracleError):
+            return Reply(NoAnswer("the function returned None"), cost=self._cost)
+        if isinstance(row, Reply | OracleError):
             return row
         try:
-            return _READERS[self.capabilities.answers](row)
+            return Reply(_READERS[self.capabilities.answers](row), cost=self._cost)
         except Exception as error:  # noqa: BLE001 - whatever reading it raises, it is not what was promised
             return self._malformed(self.capabilities.answers, row, error)
 
     def _malformed(self, promised: str, returned: Any, fault: object) -> MalformedAnswer:
-        return MalformedAnswer(
-            f"promised {promised}, returned {returned!r:.80}: {fault!s:.160}", oracle=self.capabilities.name
-        )
+        said = f"promised {promised}, returned {returned!r:.80}: {fault!s:.160}"
+        return MalformedAnswer(said, oracle=self.capabilities.name, cost=self._cost)
 
 
 def _vector(row: Any) -> Vector:
@@ -172,18 +199,6 @@ _READERS: dict[AnswerKind, Callable[[Any], Answer]] = {
     "labels": _labels,
     "text": _text,
 }
-
-
-def _check_choices(**options: tuple[str, Any]) -> None:
-    for option, (value, choices) in options.items():
-        if value not in get_args(choices):
-            raise UnknownName(f"value of {option}", str(value), get_args(choices))
-
-
-def _check_at_least_one(**options: int | None) -> None:
-    for option, value in options.items():
-        if value is not None and value < 1:
-            raise UsageError(f"{option} must be at least 1, not {value}")
 
 
 def _imported(path: str) -> Callable[..., Any]:

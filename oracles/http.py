@@ -1,4 +1,4 @@
-r"""A model behind HTTP, on any machine and in any language, that speaks the small protocol below.
+r"""A model behind HTTP, on any machine and in any language: of the small protocol below, or of any other by a template.
 
 The server describes its model, and answers a list of images with a list of answers, in order:
 
@@ -19,11 +19,15 @@ POST {url}/v1/answer  {"images": ["<base64 of an 8-bit RGB PNG>", ...]}
     One object an image: {"probabilities": [...]} or {"scores": [...]}, finite numbers in the order of the classes, with
     enough digits to give the same float64 back; {"labels": [{"name": "red", "score": 0.9}, ...]}, best first, score
     optional; {"text": "..."}. In place of any: {"refused": "why"} for an image that was looked at and not answered,
-    {"error": "why"} for one that failed alone.
+    {"error": "why"} for one that failed alone. "served" beside an answer may name the model version that gave it.
 
     Status 429, with Retry-After in seconds or as a date where known, says that nothing was done yet: ask again later.
+    {"error": "why", "code": "quota"} as its body says that waiting does not help: the quota is used up.
     Other 4xx say that nothing was done and never will be. Anything else but 2xx counts as perhaps billed.
     {"error": "why"} as the body of a failure is shown to the user.
+
+    The headers x-ratelimit-{limit,remaining,reset}-requests may say how many requests are allowed in a minute, how many
+    of them are left, and in what time ("1.5s") they are whole again.
 
 With a key, each request carries "Authorization: Bearer KEY". A whole server, of standard library, NumPy and Pillow::
 
@@ -57,147 +61,202 @@ With a key, each request carries "Authorization: Bearer KEY". A whole server, of
         ThreadingHTTPServer(("127.0.0.1", 8000), Handler).serve_forever()
 
 `oracles.emulators.http` serves any oracle of this package in the same way, with faults to rehearse.
+
+A server that speaks another protocol is asked by a template, a file that says what is sent and where in the response
+the answer stands: `docs/http.md`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from bbquery.errors import MalformedAnswer, OracleError, OutcomeUnknown, UsageError
-from bbquery.oracle import Capabilities, Limits, Oracle, Price
-from oracles._key import Key
+from bbquery.errors import MalformedAnswer, UnknownPrice, UsageError
+from bbquery.oracle import ONE_QUERY, Capabilities, Limits, Oracle, Price
+from oracles._headers import Headers
+from oracles._options import check_at_least_one, check_positive
+from oracles._price import STATED, cost_of_query
+from oracles._remote import RemoteOracle
+from oracles._template.file import Template, read_template
+from oracles._template.form import TemplateForm
 from oracles._transport import Endpoint
-from oracles._url import checked_url
-from oracles._wire import ANSWER_PATH, MODEL_PATH
-from oracles._wire.answers import failure, split_answers, unpack_answer
+from oracles._url import checked_url, is_loopback
+from oracles._wire import MODEL_PATH
 from oracles._wire.fields import WireError
-from oracles._wire.images import ENCODER, join_images, pack_image
+from oracles._wire.form import OwnForm
+from oracles._wire.images import ENCODER
 from oracles._wire.model import Identity, Model, unpack_model
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import aiohttp
-
-    from bbquery.types import Answer, Image
+    from bbquery.types import Units
 
 ADAPTER = 1  # part of every answer's key: raise it when the same server would be read differently
+MOST_IN_FLIGHT = 32  # at a server that does not say how much it takes; found from below
 
 
 async def connect(
     *,
     url: str,
+    template: str | Mapping[str, Any] | None = None,
     key_env: str | None = None,
     largest_batch: int | None = None,
     concurrency: int | None = None,
+    requests_per_minute: float | None = None,
     timeout: float = Limits.timeout,  # noqa: ASYNC109 - it bounds each later attempt too, not this call alone
+    usd_per_query: str | float | None = None,
 ) -> Oracle:
-    """Ask the server at `url` what its model is, and return that model.
+    """Return the model of the server at `url`: as the server describes it, or as a template does.
 
-    url: http or https, the root under which /v1/model lies. key_env: the environment variable that holds the key.
-    largest_batch, concurrency: images in a request, requests at once; the server's own limits where not given.
-    timeout: seconds for one attempt.
+    url: http or https, the root under which /v1/model lies, or to which the template's path is added. template: a file
+    as in `docs/http.md`; without one the server is asked what its model is. key_env: the environment variable that
+    holds the key, sent as a bearer token. largest_batch, concurrency: images in a request, requests at once; the
+    server's or the template's own where not given. requests_per_minute: where they are limited. timeout: seconds for
+    one attempt. usd_per_query: dollars for an image; 0 on this machine unless given.
 
     Raises:
-        UsageError: an option that cannot be used.
-        OracleError: the server cannot be reached, refuses, or (MalformedAnswer) does not describe its model.
+        UsageError: an option or a template that cannot be used, or (without a template) a key that is unset.
+        UnknownPrice: the server is elsewhere and no price is given.
+        OracleError: without a template, the server cannot be reached, refuses, or (MalformedAnswer) does not describe
+            its model.
     """
-    root = checked_url(url)
-    _check_positive(largest_batch=largest_batch, concurrency=concurrency, timeout=timeout)
-    endpoint = Endpoint(root, None if key_env is None else Key(key_env), timeout, name=f"http {root}")
+    options = _Options(
+        url=checked_url(url),
+        template=template,
+        key_env=key_env,
+        largest_batch=largest_batch,
+        concurrency=concurrency,
+        requests_per_minute=requests_per_minute,
+        timeout=timeout,
+        usd_per_query=usd_per_query,
+    )
+    if template is None:
+        return await _described(options)
+    return _templated(options, read_template(template))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    """The options of `connect`, checked as far as they can be alone."""
+
+    url: str
+    template: str | Mapping[str, Any] | None
+    key_env: str | None
+    largest_batch: int | None
+    concurrency: int | None
+    requests_per_minute: float | None
+    timeout: float
+    usd_per_query: str | float | None
+
+    def __post_init__(self) -> None:
+        check_positive(requests_per_minute=self.requests_per_minute, timeout=self.timeout)
+        check_at_least_one(largest_batch=self.largest_batch, concurrency=self.concurrency)
+
+    def call(self) -> str:
+        """Return the call that connects again."""
+        shown = {name: value for name, value in vars(self).items() if value is not None}
+        if isinstance(self.template, Mapping):
+            shown["template"] = ...  # long, and nobody knows what somebody wrote into it
+        return f"oracles.http.connect({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    def priced(self, usd_per_query: str | float | None) -> tuple[Units, Price]:
+        """Return what a query costs: what is stated, or nothing on this machine.
+
+        Raises:
+            UnknownPrice: nobody stated it, and the server is elsewhere.
+        """
+        if usd_per_query is not None:
+            return cost_of_query(usd_per_query), STATED
+        if is_loopback(self.url):
+            return ONE_QUERY, Price(source="this machine")
+        raise UnknownPrice(
+            "http", self.url, "state it in dollars as usd_per_query=0.002, or as usd_per_query=0 if nobody is paid"
+        )
+
+    def endpoint(self, headers: Mapping[str, str], not_ready: frozenset[int] = frozenset()) -> Endpoint:
+        """Return the server, asked with these headers and the key.
+
+        Raises:
+            UsageError: a header or the name of the key's variable cannot be used.
+        """
+        if self.key_env and any(name.lower() == "authorization" for name in headers):
+            raise UsageError("the template has an Authorization of its own: leave out key_env, or the header")
+        sent = Headers(headers, "request.headers").joined(Headers.bearer(self.key_env))
+        return Endpoint(self.url, sent, self.timeout, name=f"http {self.url}", not_ready=not_ready)
+
+
+async def _described(options: _Options) -> Oracle:
+    """Ask the server what its model is, and return that model."""
+    cost, price = options.priced(options.usd_per_query)
+    endpoint = options.endpoint({})
     async with endpoint.session(connections=1) as session:
         body = await endpoint.attempt(session, "GET", MODEL_PATH)
     try:
         model = unpack_model(body)
     except WireError as fault:
         raise endpoint.error(MalformedAnswer, f"GET {MODEL_PATH}: {fault}") from None
-    limits = Limits(
-        largest_batch=largest_batch or model.largest_batch,
-        concurrency=concurrency or model.concurrency,
-        timeout=timeout,
-    )
-    return HttpOracle(endpoint, _capabilities(endpoint, model, limits))
-
-
-def _check_positive(**options: float | None) -> None:
-    for name, value in options.items():
-        if value is not None and not 0 < value < math.inf:
-            raise UsageError(f"{name} must be above 0 and finite, not {value}")
-
-
-def _capabilities(endpoint: Endpoint, model: Model, limits: Limits) -> Capabilities:
-    identity: Identity = {"oracle": "http", "adapter": ADAPTER, "encoder": ENCODER, "url": endpoint.url}
-    for key, value in model.identity.items():
-        identity[endpoint.hide(f"server.{key}")] = endpoint.hide(value) if isinstance(value, str) else value
-    return Capabilities(
+    capabilities = Capabilities(
         name=endpoint.hide(model.name),
         answers=model.answers,
-        identity=identity,
+        identity=_identity(options.url) | _told(endpoint, model),
         classes=model.classes,
         view=model.view,
-        limits=limits,
-        price=Price(free=False),
+        limits=Limits(
+            largest_batch=options.largest_batch or model.largest_batch,
+            concurrency=options.concurrency or model.concurrency,
+            requests_per_minute=options.requests_per_minute,
+            timeout=options.timeout,
+        ),
+        price=price,
+        provider=endpoint.name,
+        remote=True,
     )
+    return RemoteOracle(endpoint, OwnForm(model.answers, model.classes), capabilities, cost, options.call())
 
 
-class HttpOracle:
-    """A model behind HTTP; made by `connect`."""
+def _told(endpoint: Endpoint, model: Model) -> Identity:
+    """Return the server's identity, under names that it cannot choose, and without the key."""
+    told = {f"server.{key}": value for key, value in model.identity.items()}
+    return {
+        endpoint.hide(key): endpoint.hide(value) if isinstance(value, str) else value for key, value in told.items()
+    }
 
-    def __init__(self, endpoint: Endpoint, capabilities: Capabilities) -> None:
-        self.capabilities = capabilities
-        self._endpoint = endpoint
-        self._session: aiohttp.ClientSession | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
 
-    def __repr__(self) -> str:
-        key, limits = self._endpoint.key, self.capabilities.limits
-        return (
-            f"oracles.http.connect(url={self._endpoint.url!r}, key_env={key and key.variable!r}, "
-            f"largest_batch={limits.largest_batch}, concurrency={limits.concurrency}, timeout={limits.timeout:g})"
+def _templated(options: _Options, template: Template) -> Oracle:
+    """Return the model that a template describes; nothing is sent."""
+    stated = template.usd_per_query if options.usd_per_query is None else options.usd_per_query
+    cost, price = options.priced(stated)
+    endpoint = options.endpoint(template.request.headers, template.request.not_ready)
+    capabilities = Capabilities(
+        name=template.name,
+        answers=template.reader.kind,
+        identity=_identity(options.url) | template.identity,
+        classes=template.reader.classes,
+        view=template.view,
+        limits=Limits(
+            largest_batch=_batch(options, template),
+            concurrency=options.concurrency or MOST_IN_FLIGHT,
+            adaptive=options.concurrency is None,
+            requests_per_minute=options.requests_per_minute,
+            timeout=options.timeout,
+        ),
+        price=price,
+        provider=f"{endpoint.name}{template.request.path}",
+        remote=True,
+    )
+    return RemoteOracle(endpoint, TemplateForm(template), capabilities, cost, options.call())
+
+
+def _batch(options: _Options, template: Template) -> int:
+    largest = options.largest_batch or template.request.largest_batch
+    check_at_least_one(largest_batch=largest)
+    if largest > 1 and not template.batches:
+        raise UsageError(
+            f"largest_batch is {largest}, and the template's request carries one image: "
+            f'write "${{each}}" or "${{images_...}}" into its JSON, and say which of the answers is whose'
         )
+    return largest
 
-    def encode(self, image: Image) -> bytes:
-        """Return a uint8 (H, W, 3) image as it will stand in the request: a quoted base64 PNG.
 
-        Raises:
-            UsageError: it is no such image.
-        """
-        return pack_image(image)
-
-    async def answer(self, payloads: Sequence[bytes]) -> list[Answer | OracleError]:
-        """Make one attempt at these images; an item that failed alone, or cannot be read, is an error in the list.
-
-        Raises:
-            OracleError: the whole attempt failed, or (MalformedAnswer) does not hold one answer for each image.
-        """
-        body = await self._endpoint.attempt(self._opened(), "POST", ANSWER_PATH, join_images(payloads))
-        try:
-            items = split_answers(body, len(payloads))
-        except WireError as fault:
-            raise self._endpoint.error(MalformedAnswer, f"POST {ANSWER_PATH}: {fault}") from None
-        return [self._read(row, item) for row, item in enumerate(items)]
-
-    def _opened(self) -> aiohttp.ClientSession:
-        # A session belongs to the loop it was made in; a second asyncio.run brings another loop, and leaves the session
-        # of the first, if it was not closed there, to the garbage collector.
-        loop = asyncio.get_running_loop()
-        if self._session is None or self._loop is not loop:
-            self._session, self._loop = self._endpoint.session(self.capabilities.limits.concurrency), loop
-        return self._session
-
-    def _read(self, row: int, item: object) -> Answer | OracleError:
-        reason = failure(item)
-        if reason is not None:
-            return self._endpoint.error(OutcomeUnknown, f"image {row} of the request failed: {reason}")
-        try:
-            return unpack_answer(item, self.capabilities.answers, self.capabilities.classes)
-        except WireError as fault:
-            return self._endpoint.error(MalformedAnswer, f"answer {row} of the request: {fault}")
-
-    async def aclose(self) -> None:
-        """Close the connections. A later attempt, in this loop or another, opens new ones."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+def _identity(url: str) -> Identity:
+    return {"oracle": "http", "adapter": ADAPTER, "encoder": ENCODER, "url": url}

@@ -6,12 +6,17 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from bbquery.ledger.sqlite import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+settings.register_profile("bbquery", deadline=None)  # a slow machine is no failure
+settings.load_profile("bbquery")
 
 
 class FakeClock:

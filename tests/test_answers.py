@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from bbquery.answers import checked
-from bbquery.errors import MalformedAnswer, OracleError, OutcomeUnknown
+from bbquery.errors import MalformedAnswer, OutcomeUnknown
 from bbquery.oracle import Capabilities
-from bbquery.types import Answer, AnswerKind, Classes, Label, Labels, NoAnswer, Text, Vector
+from bbquery.types import AnswerKind, Classes, Label, Labels, NoAnswer, Reply, Text, Units, Vector
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from bbquery.types import Answer
 
 TWO = Classes((("cat",), ("dog",)))
 
@@ -31,12 +31,13 @@ def vector(*values: float) -> Vector:
 
 
 def fault(answer: object, promised: Capabilities) -> str | None:
-    """Return what is said against one answer, None where nothing is."""
-    answers: Sequence[Answer | OracleError] = [answer]  # type: ignore[list-item] # adapters may answer anything
-    (result,) = checked(answers, 1, promised)
-    if result is answer:
+    """Return what is said against a reply with this answer, None where the reply passes as it is."""
+    reply = Reply(answer, cost=Units(queries=1, tokens=7))  # type: ignore[arg-type] # adapters may answer anything
+    (result,) = checked([reply], 1, promised)
+    if result is reply:
         return None
     assert isinstance(result, MalformedAnswer)
+    assert result.cost == reply.cost
     return str(result)
 
 
@@ -53,15 +54,17 @@ def fault(answer: object, promised: Capabilities) -> str | None:
     ],
 )
 def test_what_was_promised_passes_as_it_is(kind: AnswerKind, answer: Answer) -> None:
-    """A sound answer is the very object that was given; probabilities may stray by a rounding of float32."""
+    """A sound reply is the very object that was given; probabilities may stray by a rounding of float32."""
     assert fault(answer, capabilities(kind)) is None
 
 
 @pytest.mark.parametrize("kind", ["probabilities", "scores", "labels", "text"])
 def test_a_refusal_and_an_error_pass_whatever_was_promised(kind: AnswerKind) -> None:
     """No answer is no broken promise, and an item that failed alone keeps its own error."""
+    lost = OutcomeUnknown("lost")
+
     assert fault(NoAnswer("filtered"), capabilities(kind, TWO)) is None
-    assert fault(OutcomeUnknown("lost"), capabilities(kind, TWO)) is None
+    assert checked([lost], 1, capabilities(kind, TWO)) == [lost]
 
 
 @pytest.mark.parametrize(
@@ -84,14 +87,14 @@ def test_a_refusal_and_an_error_pass_whatever_was_promised(kind: AnswerKind) -> 
     ],
 )
 def test_a_broken_promise_is_named(kind: AnswerKind, answer: object, said: str) -> None:
-    """The error says which number of which class is wrong, or what came in place of what was promised."""
+    """The error says which number of which class is wrong, or what came in its place, and keeps what it cost."""
     assert re.match(f"vendor: {said}", fault(answer, capabilities(kind, TWO)) or "nothing")
 
 
 @pytest.mark.parametrize("given_", [0, 1, 3])
 def test_a_wrong_number_of_answers_spoils_all(given_: int) -> None:
     """Nobody can say which answer belongs to which image, so each image gets the error."""
-    results = checked([vector(0.5, 0.5)] * given_, 2, capabilities("probabilities", TWO))
+    results = checked([Reply(vector(0.5, 0.5))] * given_, 2, capabilities("probabilities", TWO))
 
     assert [str(result) for result in results] == [f"vendor: {given_} answers to 2 images"] * 2
     assert all(isinstance(result, MalformedAnswer) for result in results)
@@ -99,9 +102,9 @@ def test_a_wrong_number_of_answers_spoils_all(given_: int) -> None:
 
 def test_one_bad_answer_leaves_its_neighbours() -> None:
     """Answers are checked one by one."""
-    good = vector(0.5, 0.5)
+    good, bad = Reply(vector(0.5, 0.5)), Reply(vector(np.nan, 0.5))
 
-    first, second, third = checked([good, vector(np.nan, 0.5), good], 3, capabilities("probabilities", TWO))
+    first, second, third = checked([good, bad, good], 3, capabilities("probabilities", TWO))
 
     assert first is third is good
     assert isinstance(second, MalformedAnswer)
@@ -109,7 +112,7 @@ def test_one_bad_answer_leaves_its_neighbours() -> None:
 
 @given(hnp.arrays(np.float64, st.integers(0, 6), elements=st.floats(width=32)))
 def test_only_finite_vectors_pass_and_only_shares_as_probabilities(values: np.ndarray) -> None:
-    """Whatever an oracle computes, a vector that passes has a finite number for each class, and shares within 0 to 1."""
+    """Whatever an oracle computes, a vector that passes has finite numbers, and probabilities within 0 to 1."""
     finite = len(values) > 0 and bool(np.isfinite(values).all())
     shares = finite and bool(values.min() >= -1e-6 and values.max() <= 1 + 1e-6)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from bbquery.codec import answer_key, fingerprint, image_digest, pack, unpack
-from bbquery.types import Answer, Label, Labels, NoAnswer, Text, Vector
+from bbquery.types import Answer, Label, Labels, NoAnswer, Text, Token, Vector
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,19 +21,24 @@ if TYPE_CHECKING:
 
 doubles = hnp.arrays(np.float64, st.integers(0, 20), elements=st.floats(width=64))
 singles = hnp.arrays(np.float64, st.integers(0, 20), elements=st.floats(width=32))
-texts = st.text(st.characters(codec=None))  # half surrogate pairs too, which models do answer
+halves = st.sampled_from(["\ud83d", "\ude00"])  # of a surrogate pair, which models do answer
+texts = st.lists(st.characters() | halves, max_size=8).map("".join)
 labels = st.builds(Label, texts, st.none() | st.floats(allow_nan=False))
+logprobs = st.floats(allow_nan=False)
+tokens = st.builds(Token, texts, logprobs, st.lists(st.tuples(texts, logprobs), max_size=3).map(tuple))
+kinds = st.sampled_from(["refused", "filtered", "truncated", "empty"])
 worded: st.SearchStrategy[Answer] = (
     st.builds(lambda found: Labels(tuple(found)), st.lists(labels))
-    | st.builds(Text, texts)
-    | st.builds(NoAnswer, texts)
+    | st.builds(Text, texts, st.lists(tokens, max_size=3).map(tuple))
+    | st.builds(NoAnswer, texts, kinds)
 )
-identities = st.dictionaries(texts, st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts)
+words = st.text(max_size=8) | halves
+identities = st.dictionaries(words, st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | words)
 json_like: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["f4", "f8", "labels", "text", "none", "x"]), inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["f4", "f8", "labels", "text", "tokens", "none", "kind"]), inner, max_size=3)
     ),
     max_leaves=8,
 )
@@ -58,7 +63,7 @@ def test_a_vector_comes_back_to_the_bit(values: NDArray[np.float64]) -> None:
 
 @given(worded)
 def test_words_come_back_as_they_were(answer: Answer) -> None:
-    """Labels with their scores, text and refusals are stored without a change, in any script."""
+    """Labels with scores, text with its tokens and refusals of any kind are stored without a change, in any script."""
     assert unpack(pack(answer)) == answer
 
 
@@ -89,11 +94,14 @@ def test_a_vector_that_came_back_may_be_changed() -> None:
     assert back.tolist() == [1.5, 1.25]
 
 
-@pytest.mark.parametrize(
-    "data",
-    [b"", b"not json", b"[]", b"{}", b"\xff", b'{"f4":3}', b'{"f8":"AAA="}', b'{"f4":"\xc3\xa9"}', b'{"labels":[1]}']
-    + [b'{"labels":[["cat"]]}', b'{"labels":[[1,0.5]]}', b'{"labels":[["cat","high"]]}', b'{"text":null}'],
+NO_ANSWERS = (
+    '|not json|[]|{}|{"f4":3}|{"f8":"AAA="}|{"f4":"é"}|{"labels":[1]}|{"labels":[["cat"]]}|{"labels":[[1,0.5]]}'
+    '|{"labels":[["cat","high"]]}|{"text":null,"tokens":[]}|{"text":"a","tokens":3}|{"text":"a","tokens":[["a",0.5]]}'
+    '|{"text":"a","tokens":[["a",0.5,[3]]]}|{"none":"why","kind":"lazy"}'
 )
+
+
+@pytest.mark.parametrize("data", [b"\xff", *NO_ANSWERS.encode().split(b"|")])
 def test_bytes_that_are_no_answer_are_refused(data: bytes) -> None:
     """A damaged store is a ValueError, never half an answer."""
     with pytest.raises(ValueError):  # noqa: PT011 - json, base64 and numpy each say it in their words
@@ -148,7 +156,7 @@ def test_another_identity_has_another_fingerprint(other: Mapping[str, str | int 
 
 
 IMAGE = np.arange(8 * 12 * 3, dtype=np.uint8).reshape(8, 12, 3)
-CHANGED = {
+CHANGED: dict[str, NDArray[Any]] = {
     "one pixel": np.where(np.arange(IMAGE.size).reshape(IMAGE.shape) == 7, 0, IMAGE).astype(np.uint8),
     "shape": IMAGE.reshape(12, 8, 3),
     "transposed": IMAGE.transpose(1, 0, 2),
@@ -173,8 +181,8 @@ def test_all_digests_differ() -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.float64])
 def test_the_layout_in_memory_does_not_matter(dtype: type) -> None:
     """Equal pixels have one digest, whether they lie in rows, in columns, or in every second place."""
-    image = IMAGE.astype(dtype)
-    spread = np.zeros((16, 24, 3), dtype)
+    image: NDArray[Any] = IMAGE.astype(dtype)
+    spread: NDArray[Any] = np.zeros((16, 24, 3), dtype)
     spread[::2, ::2] = image
 
     assert image_digest(np.asfortranarray(image)) == image_digest(spread[::2, ::2]) == image_digest(image)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +20,8 @@ from tests.conftest import FakeClock
 from tests.support import guard_caps, tiny_images
 
 if TYPE_CHECKING:
+    import pytest
+
     from bbquery.types import Image
 
 shares = st.sampled_from([0.0, 0.1, 0.2])

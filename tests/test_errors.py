@@ -12,17 +12,21 @@ from bbquery.errors import (
     BadImage,
     BbqueryError,
     BudgetExhausted,
+    CostAboveHold,
     MalformedAnswer,
     MissingExtra,
     NotBilled,
     OracleError,
     Outcome,
     OutcomeUnknown,
+    QuotaExceeded,
     RateLimited,
     Rejected,
     UnknownName,
+    UnknownPrice,
     Unreachable,
 )
+from bbquery.types import Units
 
 MANY = [f"colour {i}" for i in range(15)] + ["grey fox", "red fox", "fox squirrel", "crane", "tench", "cock", "hen"]
 
@@ -65,8 +69,10 @@ def test_catching_the_root_catches_an_interruption_too() -> None:
         (RateLimited, "voided", True),
         (Unreachable, "voided", True),
         (Rejected, "voided", False),
+        (QuotaExceeded, "voided", False),
         (OutcomeUnknown, "unknown", True),
         (MalformedAnswer, "posted", False),
+        (CostAboveHold, "posted", False),
     ],
 )
 def test_an_oracles_error_says_what_becomes_of_its_hold(
@@ -83,6 +89,23 @@ def test_a_rate_limit_carries_how_long_to_wait() -> None:
     """`retry_after` is in seconds, and None where the oracle did not say."""
     assert RateLimited("slow down", retry_after=7.5).retry_after == 7.5
     assert RateLimited("slow down").retry_after is None
+
+
+def test_an_unreadable_answer_carries_what_it_cost() -> None:
+    """What was billed is recorded though it brought nothing; None where the oracle did not say."""
+    assert MalformedAnswer("half a body", cost=Units(queries=1, tokens=7)).cost == Units(queries=1, tokens=7)
+    assert MalformedAnswer("half a body").cost is None
+
+
+def test_an_unknown_price_is_never_zero() -> None:
+    """The message names vendor and model, and says how to state the price."""
+    error = UnknownPrice("openai", "gpt-x", "give input_usd and output_usd")
+
+    assert str(error) == (
+        "the price of 'gpt-x' at openai is not known, and an unknown price is never taken to be zero: "
+        "give input_usd and output_usd"
+    )
+    assert (error.vendor, error.name) == ("openai", "gpt-x")
 
 
 def test_an_unknown_name_lists_the_few_that_are_known() -> None:

@@ -207,7 +207,8 @@ def test_rows_are_rendered_only_when_indexed() -> None:
 
         def __getitem__(self, row: int, /) -> Image:
             self.rendered.append(row)
-            return numbered(row, 1)[0]
+            image: Image = numbered(row, 1)[0]
+            return image
 
     first, second = Lazy(), Lazy()
     rows = Rows([first, second])
@@ -257,6 +258,13 @@ def test_a_replay_stops_after_any_number_of_queries(stop_after: int, values: str
 
     assert str(result.values) == values
     assert result.stopped == reason
+
+
+def test_a_replay_counts_repeats_from_round_to_round() -> None:
+    """What was asked several times in the first round is missing in the second."""
+    result = replay(asking(0, [[2, 2], [1, 1]]), echo, stop_after=5)
+
+    assert str(result.values) == "[[0.0, 1.0], [100.0, nan]]"
 
 
 def test_what_does_not_fit_is_not_asked() -> None:

@@ -98,7 +98,7 @@ def test_open_telemetry_gets_spans_and_counters(monkeypatch: pytest.MonkeyPatch)
     data = reader.get_metrics_data()
     assert data is not None
     found = {
-        (metric.name, point.attributes.get("outcome")): getattr(point, "value", getattr(point, "count", None))
+        (metric.name, (point.attributes or {}).get("outcome")): getattr(point, "value", getattr(point, "count", None))
         for resource in data.resource_metrics
         for scope in resource.scope_metrics
         for metric in scope.metrics

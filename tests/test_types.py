@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def test_uint8_pixels_are_the_nearest_grey_levels(wanted: Any) -> None:
     """Every value is rounded half to even, then clipped to 0 to 255; the shape stays."""
     realised = UINT8.realise(wanted)
 
-    assert (realised.dtype, realised.shape) == (np.uint8, wanted.shape)
+    assert (realised.dtype, realised.shape) == (np.dtype(np.uint8), wanted.shape)
     assert realised.ravel().tolist() == [min(max(round(value), 0), 255) for value in wanted.ravel().tolist()]
 
 
@@ -113,7 +114,7 @@ def test_an_unknown_label_is_refused_with_the_known_ones(label: str) -> None:
 
 def test_an_unknown_label_among_many_shows_the_nearest() -> None:
     """Among a thousand classes a slip of the finger is answered with what was probably meant."""
-    many = Classes(tuple((f"species {i}",) for i in range(999)) + (("hammerhead shark",),))
+    many = Classes((*((f"species {i}",) for i in range(999)), ("hammerhead shark",)))
 
     with pytest.raises(UnknownName, match="nearest of 1000: hammerhead shark"):
         many.find("hamerhead shark")
@@ -130,7 +131,7 @@ def test_scores_without_repeats_fill_themselves_in() -> None:
 
     assert np.isnan(scores.spread).all()
     assert scores.answers.tolist() == [1, 0, 1]
-    assert (scores.answers.dtype, len(scores)) == (np.int64, 3)
+    assert (scores.answers.dtype, len(scores)) == (np.dtype(np.int64), 3)
 
 
 def test_scores_with_repeats_keep_what_they_are_given() -> None:
@@ -153,7 +154,7 @@ def test_blank_scores_are_neither_met_nor_failed() -> None:
 @given(n=st.integers(0, 8), start=st.integers(0, 8), stop=st.integers(0, 8))
 def test_rows_cut_every_array_alike(n: int, start: int, stop: int) -> None:
     """Rows start to stop of all four arrays belong to the same questions."""
-    numbers = np.arange(n)
+    numbers: Any = np.arange(n)
     scores = Scores((numbers % 3 - 1).astype(np.int8), numbers / 7, numbers * 0.5, numbers + 1)
 
     part = scores.rows(start, stop)
@@ -189,6 +190,19 @@ def test_a_map_on_fewer_answers_than_asked_is_partial(answered: int, partial: bo
     found = SaliencyMap(np.zeros((2, 2)), signed=True, unit="score", rows=10, answered=answered)
 
     assert found.partial is partial
+
+
+amounts = st.builds(Units, st.integers(0, 5), st.integers(0, 5), st.integers(0, 10**15))
+
+
+@given(amounts, amounts, st.integers(0, 5))
+def test_amounts_add_up_unit_by_unit(one: Units, other: Units, n: int) -> None:
+    """Sums, multiples and comparisons are those of each unit for itself, in integers without a rounding."""
+    pairs = list(zip(astuple(one), astuple(other), strict=True))
+
+    assert astuple(one.plus(other)) == tuple(a + b for a, b in pairs)
+    assert astuple(one.times(n)) == tuple(a * n for a, _ in pairs)
+    assert one.within(other) == all(a <= b for a, b in pairs)
 
 
 def test_an_amount_is_nothing_unless_said() -> None:

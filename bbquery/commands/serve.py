@@ -5,8 +5,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 
 from bbquery import load
+
+ASKED_WITH = {
+    "google_vision": "google_vision:endpoint={url}",
+    "http": "http:url={url}",
+    "openai": "openai:model=gpt-4o-mini,key_env=REHEARSAL_KEY,base_url={url}",
+}
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -14,6 +21,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     serve = commands.add_parser("serve", help="serve an oracle on loopback, to rehearse with", allow_abbrev=False)
     serve.set_defaults(run=_serve)
     serve.add_argument("--oracle", default="efficientnet", metavar="NAME[:key=value,…]", help="who answers")
+    serve.add_argument(
+        "--protocol",
+        default="http",
+        choices=list(load.names("emulator")),
+        help="whose protocol is spoken (default: %(default)s)",
+    )
     serve.add_argument("--port", type=int, default=8000, metavar="N", help="0 picks a free one (default: %(default)s)")
     serve.add_argument(
         "--faults",
@@ -30,16 +43,18 @@ def _serve(chosen: argparse.Namespace) -> int:
 
 
 async def _served(chosen: argparse.Namespace) -> None:
-    emulator = load.emulator("http")
+    emulator = load.emulator(chosen.protocol)
     faults = load.configured(emulator.Faults, chosen.faults, "--faults")
     oracle = await load.oracle(chosen.oracle)
     try:
-        await emulator.serve(oracle, port=chosen.port, faults=faults, ready=_ready)
+        await emulator.serve(
+            oracle, port=chosen.port, faults=faults, ready=functools.partial(_ready, chosen.protocol)
+        )
     finally:
         await oracle.aclose()
 
 
-def _ready(url: str) -> None:
-    print(
-        f"serving at {url}; Ctrl-C ends it\nask it with: bbquery explain sample:cat --oracle http:url={url}", flush=True
-    )
+def _ready(protocol: str, url: str) -> None:
+    """Say where it is and how it is asked."""
+    oracle = ASKED_WITH[protocol].format(url=url)
+    print(f"serving at {url}; Ctrl-C ends it", f"ask it with: --oracle {oracle}", sep="\n", flush=True)

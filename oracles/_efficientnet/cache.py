@@ -13,18 +13,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blake3 import blake3
+from oracles._digest import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-DIGITS = 32
-"""Hexadecimal digits of a hash in a name: 128 bits."""
-
-
-def digest(data: bytes) -> str:
-    """Return the hash of some bytes, in hexadecimal digits."""
-    return blake3(data).hexdigest()[:DIGITS]
 
 
 def cached(folder: Path, key: str, build: Callable[[], bytes]) -> bytes:

@@ -1,11 +1,10 @@
-"""The packages that the extra `efficientnet` brings, imported only when they are needed."""
+"""The packages that the extra `efficientnet` brings."""
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
-from bbquery.errors import MissingExtra
+from oracles import _extra
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -17,8 +16,4 @@ def needed(module: str) -> ModuleType:
     Raises:
         MissingExtra: it is not installed.
     """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        package = module.replace("_", "-")
-        raise MissingExtra("efficientnet", "the oracle 'efficientnet'", package) from error
+    return _extra.needed(module, extra="efficientnet", purpose="the oracle 'efficientnet'")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bbquery.errors import OracleError
-from bbquery.types import Label, Labels, NoAnswer, Text, Vector
+from bbquery.types import Label, Labels, NoAnswer, Reply, Text, Vector
 from oracles._wire.fields import WireError, brief, dumps, is_number, loads, text
 
 if TYPE_CHECKING:
@@ -18,12 +18,19 @@ if TYPE_CHECKING:
 PROBABILITY_SLACK = 1e-6  # a float32 softmax may round past 1
 
 
-def pack_answers(answers: Sequence[Answer | OracleError], kind: AnswerKind) -> bytes:
+def pack_answers(replies: Sequence[Reply | OracleError], kind: AnswerKind) -> bytes:
     """Return the body of a response; `kind` says whether vectors are probabilities or scores."""
-    return dumps({"answers": [_packed(answer, kind) for answer in answers]})
+    return dumps({"answers": [_item(reply, kind) for reply in replies]})
 
 
-def _packed(answer: Answer | OracleError, kind: AnswerKind) -> dict[str, Any]:
+def _item(reply: Reply | OracleError, kind: AnswerKind) -> dict[str, Any]:
+    if isinstance(reply, OracleError):
+        return {"error": str(reply)}
+    served = {} if reply.served is None else {"served": reply.served}
+    return _packed(reply.answer, kind) | served
+
+
+def _packed(answer: Answer, kind: AnswerKind) -> dict[str, Any]:
     match answer:
         case Vector(values):
             return {kind: np.ascontiguousarray(values, dtype=np.float64)}
@@ -33,8 +40,6 @@ def _packed(answer: Answer | OracleError, kind: AnswerKind) -> dict[str, Any]:
             return {"text": said}
         case NoAnswer(reason):
             return {"refused": reason}
-        case OracleError():
-            return {"error": str(answer)}
 
 
 def split_answers(body: bytes, expected: int) -> list[Any]:
@@ -57,6 +62,12 @@ def failure(item: Any) -> str | None:
     return None if reason is None else str(reason)
 
 
+def served(item: Any) -> str | None:
+    """Return which model answered, None where the item does not say."""
+    said = item.get("served") if isinstance(item, dict) else None
+    return said if isinstance(said, str) else None
+
+
 def unpack_answer(item: Any, kind: AnswerKind, classes: Classes | None) -> Answer:
     """Return the answer that an item holds: of `kind`, or a refusal.
 
@@ -73,10 +84,15 @@ def unpack_answer(item: Any, kind: AnswerKind, classes: Classes | None) -> Answe
         return _labels(item[kind])
     if kind == "text":
         return _text(item[kind])
-    return _vector(item[kind], kind, classes)
+    return vector(item[kind], kind, classes)
 
 
-def _vector(numbers: Any, kind: str, classes: Classes | None) -> Vector:
+def vector(numbers: Any, kind: str, classes: Classes | None) -> Vector:
+    """Return finite numbers as a vector, one for each class.
+
+    Raises:
+        WireError: they are not, or promised to be probabilities and outside 0 to 1.
+    """
     if not isinstance(numbers, list) or not numbers:
         raise WireError(f"'{kind}' must be a list of numbers, not {brief(numbers)}")
     if classes and len(numbers) != len(classes):

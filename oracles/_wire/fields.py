@@ -22,16 +22,25 @@ def dumps(content: object) -> bytes:
     return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
+def parsed(body: bytes) -> Any:
+    """Return what the JSON in `body` says.
+
+    Raises:
+        WireError: it is not JSON.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise WireError(f"the body is not JSON ({error}): {brief(body[:80].decode(errors='replace'))}") from None
+
+
 def loads(body: bytes) -> dict[str, Any]:
     """Return the object that `body` holds.
 
     Raises:
         WireError: it is not JSON, or no object.
     """
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise WireError(f"the body is not JSON ({error}): {brief(body[:80].decode(errors='replace'))}") from None
+    content = parsed(body)
     if not isinstance(content, dict):
         raise WireError(f"the body must be an object, not {brief(content)}")
     return content

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image as Pillow
 
+from bbquery import imaging
 from bbquery.errors import UsageError
 from oracles._wire.fields import WireError, is_strings, loads
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from bbquery.types import Image
 
 ENCODER = "png"
-PNG_LEVEL = 1  # masked photos shrink about 8 times at level 1; noise does not compress at any level
 
 
 def pack_image(image: Image) -> bytes:
@@ -31,9 +31,7 @@ def pack_image(image: Image) -> bytes:
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise UsageError(f"only uint8 (H, W, 3) images travel, not {image.dtype} {image.shape}")
-    png = io.BytesIO()
-    Pillow.fromarray(image).save(png, "PNG", compress_level=PNG_LEVEL)
-    return b'"' + base64.b64encode(png.getbuffer()) + b'"'
+    return b'"' + base64.b64encode(imaging.png(image)) + b'"'
 
 
 def unpack_image(packed: str) -> NDArray[np.uint8]:

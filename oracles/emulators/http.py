@@ -2,7 +2,8 @@
 
 How it works, and what holds:
 
-1. A request to answer is numbered as it arrives. Its number and the seed alone decide its fate (`Faults`).
+1. A request to answer is numbered and noted with its time as it arrives. Its number and the seed alone decide its fate
+   (`Faults`), unless the rate limit, where there is one, turns it away first.
 2. An image is billed when the oracle has answered it, whether or not the answer reaches the client: money is lost at
    just the points where it is lost at a vendor's. A wrong request (4xx) never reaches the oracle.
 3. The bill (`HttpEmulator.bill`, GET /v1/bill) counts what happened here and knows nothing of the client's ledger.
@@ -12,61 +13,79 @@ How it works, and what holds:
 from __future__ import annotations
 
 import asyncio
-import errno
-import ipaddress
 import math
+import time
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from bbquery.errors import MissingExtra, OracleError, RateLimited, Rejected, UsageError
+from bbquery.errors import OracleError, QuotaExceeded, RateLimited, Rejected, UsageError
 from oracles._wire import ANSWER_PATH, BILL_PATH, MODEL_PATH
 from oracles._wire.answers import pack_answers
 from oracles._wire.fields import WireError, dumps
 from oracles._wire.images import split_images, unpack_image
 from oracles._wire.model import pack_model
-from oracles.emulators._faults import NO_FAULTS, Fate, Faults
-
-try:
-    from aiohttp import web
-except ImportError as error:
-    raise MissingExtra("http", "serving a model over HTTP", "aiohttp") from error
+from oracles.emulators._faults import NO_FAULTS, Fate, Faults, Kind, SlidingLimit
+from oracles.emulators._server import JSON, delivered, listening, web
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from typing import Any
 
     from bbquery.oracle import Oracle
+    from bbquery.types import Reply
 
 __all__ = ["NO_FAULTS", "Bill", "Faults", "HttpEmulator", "serve"]
 
 LARGEST_BODY = 64 * 2**20  # bytes
-GOODBYE = 1.0  # seconds that open requests get when the server stops
-JSON = "application/json"
+FREE = "0"
+PICODOLLARS = 10**12  # in a dollar
+
+_COUNTED: dict[Kind, str] = {
+    "server_error": "server_errors",
+    "timeout": "timeouts",
+    "dropped": "dropped",
+    "truncated": "truncated",
+    "junk": "junk",
+    "drip": "dripped",
+}
+"""Where the bill counts what goes wrong once a request is admitted."""
 
 
 @dataclass
 class Bill:
     """What happened at the server.
 
-    requests: to answer. images_received: in readable ones. images_answered: by the oracle, so billed. rate_limited:
-    requests told 429. server_errors: told 5xx. dropped, truncated: by fault. rejected: told any other 4xx.
+    requests: to answer. images_received: in readable ones. images_answered: by the oracle, so billed, for
+    `picodollars`. images_failed: alone, by fault. rate_limited, quota: requests told 429 for the one reason or the
+    other. server_errors: told 5xx. timeouts, dropped, truncated, junk, dripped: by fault. rejected: told any other 4xx.
     """
 
     requests: int = 0
     images_received: int = 0
     images_answered: int = 0
+    images_failed: int = 0
+    picodollars: int = 0
     rate_limited: int = 0
+    quota: int = 0
     server_errors: int = 0
+    timeouts: int = 0
     dropped: int = 0
     truncated: int = 0
+    junk: int = 0
+    dripped: int = 0
     rejected: int = 0
 
 
 class HttpEmulator:
     """Serves `oracle`; closing the oracle stays with its owner.
 
-    largest_body: bytes of a request, above which it is told 413. sleep: how latency passes.
+    usd_per_image: dollars for an answered image. largest_body: bytes of a request, above which it is told 413.
+    sleep: how latency and drips pass. clock: seconds that never go back, for the rate limit and `arrivals`.
+
+    Raises:
+        UsageError: usd_per_image is not an amount.
     """
 
     def __init__(
@@ -74,11 +93,16 @@ class HttpEmulator:
         oracle: Oracle,
         faults: Faults = NO_FAULTS,
         *,
+        usd_per_image: str = FREE,
         largest_body: int = LARGEST_BODY,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.oracle, self.faults, self.bill = oracle, faults, Bill()
-        self._largest_body, self._sleep = largest_body, sleep
+        self.arrivals: list[float] = []
+        self._price = _picodollars(usd_per_image)
+        self._largest_body, self._sleep, self._clock = largest_body, sleep, clock
+        self._limit = SlidingLimit(faults.requests_per_minute, faults.window)
         self._slots = asyncio.Semaphore(oracle.capabilities.limits.concurrency)
 
     @asynccontextmanager
@@ -88,21 +112,15 @@ class HttpEmulator:
         Raises:
             UsageError: the host is not this machine's loopback, or the port cannot be had.
         """
-        address = _loopback(host)
-        runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=GOODBYE)
-        await runner.setup()
-        try:
-            await _listen(runner, address, port)
-            bound = runner.addresses[0][1]
-            yield f"http://{f'[{address}]' if ':' in address else address}:{bound}"
-        finally:
-            await runner.cleanup()
+        async with listening(self._application(), host=host, port=port) as url:
+            yield url
 
     def _application(self) -> web.Application:
         application = web.Application(client_max_size=self._largest_body, middlewares=[self._count_failures])
         application.router.add_get(MODEL_PATH, self._model)
         application.router.add_get(BILL_PATH, self._bill)
         application.router.add_post(ANSWER_PATH, self._answer)
+        application.on_response_prepare.append(self._tell_limit)
         return application
 
     @web.middleware
@@ -124,16 +142,30 @@ class HttpEmulator:
     async def _bill(self, _: web.Request) -> web.Response:
         return web.Response(body=dumps(asdict(self.bill)), content_type=JSON)
 
+    async def _tell_limit(self, _: web.Request, response: web.StreamResponse) -> None:
+        if self.faults.requests_per_minute:
+            now = self._clock()
+            response.headers["x-ratelimit-limit-requests"] = f"{self.faults.requests_per_minute:.0f}"
+            response.headers["x-ratelimit-remaining-requests"] = str(self._limit.left(now))
+            response.headers["x-ratelimit-reset-requests"] = f"{self._limit.reset(now):.3f}s"
+
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        fate = self.faults.fate(self.bill.requests)
+        now, number = self._clock(), self.bill.requests
+        self.arrivals.append(now)
         self.bill.requests += 1
+        wait = self._limit.take(now)
+        if wait:
+            return self._rate_limited("too many requests", wait)
+        fate = self.faults.fate(number)
         if fate.latency:
             await self._sleep(fate.latency)
         images = await self._images(request)
         if fate.kind == "rate_limited":
             return self._rate_limited("too many requests (a fault)", self.faults.retry_after)
+        if fate.kind == "quota":
+            return self._out_of_quota("the quota is used up (a fault)")
         try:
-            body = await self._asked(images) if fate.billed else b""
+            body = await self._asked(number, images) if fate.billed else b""
         except OracleError as failure:
             return self._failed(failure)
         return await self._sent(request, fate, body)
@@ -152,16 +184,26 @@ class HttpEmulator:
         self.bill.images_received += len(images)
         return images
 
-    async def _asked(self, images: list[str]) -> bytes:
+    async def _asked(self, number: int, images: list[str]) -> bytes:
         """Run the oracle and return the body that carries its answers."""
         try:
             payloads = await asyncio.to_thread(lambda: [self._encoded(row, image) for row, image in enumerate(images)])
             async with self._slots:
-                answers = await self.oracle.answer(payloads)
+                replies = await self.oracle.answer(payloads)
         except (WireError, UsageError) as fault:
             raise _bad_request(str(fault)) from fault
-        self.bill.images_answered += sum(not isinstance(answer, OracleError) for answer in answers)
-        return pack_answers(answers, self.oracle.capabilities.answers)
+        replies = self._some_fail(number, replies)
+        answered = sum(not isinstance(reply, OracleError) for reply in replies)
+        self.bill.images_answered += answered
+        self.bill.picodollars += answered * self._price
+        return pack_answers(replies, self.oracle.capabilities.answers)
+
+    def _some_fail(self, number: int, replies: Sequence[Reply | OracleError]) -> list[Reply | OracleError]:
+        """Put a failure, which is not billed, in place of the replies whose fate it is."""
+        failing = [self.faults.item_fails(number, row) for row in range(len(replies))]
+        self.bill.images_failed += sum(failing)
+        failure = OracleError("the image failed (a fault)", oracle=self.oracle.capabilities.name)
+        return [failure if fails else reply for fails, reply in zip(failing, replies, strict=True)]
 
     def _encoded(self, row: int, image: str) -> Any:
         capabilities = self.oracle.capabilities
@@ -176,6 +218,8 @@ class HttpEmulator:
     def _failed(self, failure: OracleError) -> web.Response:
         if isinstance(failure, RateLimited):
             return self._rate_limited(str(failure), failure.retry_after)
+        if isinstance(failure, QuotaExceeded):
+            return self._out_of_quota(str(failure))
         if isinstance(failure, Rejected):
             self.bill.rejected += 1
             return _said(422, str(failure))
@@ -189,17 +233,18 @@ class HttpEmulator:
             response.headers["Retry-After"] = str(math.ceil(retry_after))  # the header takes whole seconds
         return response
 
+    def _out_of_quota(self, reason: str) -> web.Response:
+        self.bill.quota += 1
+        return _said(429, reason, code="quota")
+
     async def _sent(self, request: web.Request, fate: Fate, body: bytes) -> web.StreamResponse:
+        if fate.kind in _COUNTED:
+            count = _COUNTED[fate.kind]
+            setattr(self.bill, count, getattr(self.bill, count) + 1)
         if fate.kind == "server_error":
-            self.bill.server_errors += 1
             return _said(fate.status, "the server failed (a fault)")
-        if fate.kind == "dropped":
-            self.bill.dropped += 1
-            return _hung_up(request, web.Response())
-        if fate.kind == "truncated":
-            self.bill.truncated += 1
-            return await _halved(request, body)
-        return web.Response(body=body, content_type=JSON)
+        answer = web.Response(body=body, content_type=JSON)
+        return await delivered(request, answer, fate.kind, seconds=self.faults.drip_seconds, sleep=self._sleep)
 
 
 async def serve(
@@ -208,58 +253,34 @@ async def serve(
     port: int,
     host: str = "127.0.0.1",
     faults: Faults = NO_FAULTS,
+    usd_per_image: str = FREE,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve `oracle` until cancelled; `ready` is told the URL once it can be asked.
 
     Raises:
-        UsageError: the host is not this machine's loopback, or the port cannot be had.
+        UsageError: the host is not this machine's loopback, the port cannot be had, or the price is no amount.
     """
-    async with HttpEmulator(oracle, faults).running(host=host, port=port) as url:
+    async with HttpEmulator(oracle, faults, usd_per_image=usd_per_image).running(host=host, port=port) as url:
         if ready is not None:
             ready(url)
         await asyncio.Event().wait()
 
 
-def _loopback(host: str) -> str:
-    address = "127.0.0.1" if host == "localhost" else host
+def _picodollars(usd: str) -> int:
+    """Return dollars in picodollars, rounded up: this bill's own arithmetic."""
     try:
-        local = ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        local = False
-    if not local:
-        raise UsageError(f"an emulator listens on this machine only: host must be 127.0.0.1 or ::1, not {host!r}")
-    return address
+        amount = Fraction(usd)
+    except (ValueError, ZeroDivisionError):
+        raise UsageError(f"usd_per_image must be an amount of dollars, not {usd!r}") from None
+    if amount < 0:
+        raise UsageError(f"usd_per_image must not be negative, and is {usd}")
+    return math.ceil(amount * PICODOLLARS)
 
 
-async def _listen(runner: web.AppRunner, address: str, port: int) -> None:
-    if not 0 <= port <= 65535:
-        raise UsageError(f"port must be 0 to 65535, not {port}")
-    try:
-        await web.TCPSite(runner, address, port).start()
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise UsageError(f"port {port} is in use: choose another, or 0 for any free one") from error
-        raise UsageError(f"cannot listen on port {port} of {address}: {error.strerror or error}") from error
-
-
-def _said(status: int, reason: str) -> web.Response:
-    return web.Response(status=status, body=dumps({"error": reason}), content_type=JSON)
+def _said(status: int, reason: str, **more: str) -> web.Response:
+    return web.Response(status=status, body=dumps({"error": reason, **more}), content_type=JSON)
 
 
 def _bad_request(reason: str) -> web.HTTPBadRequest:
     return web.HTTPBadRequest(text=dumps({"error": reason}).decode(), content_type=JSON)
-
-
-async def _halved(request: web.Request, body: bytes) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": JSON, "Content-Length": str(len(body))})
-    await response.prepare(request)
-    await response.write(body[: len(body) // 2])
-    return _hung_up(request, response)
-
-
-def _hung_up(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
-    """Close the connection under the response, which the framework still wants and can no longer send."""
-    if request.transport is not None:
-        request.transport.close()
-    return response

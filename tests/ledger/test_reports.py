@@ -233,10 +233,12 @@ def test_an_attempt_of_an_oracle_nobody_remembers_is_told_all_the_same(ledger: L
         ),
         ({"model": "efficientnet-lite0"}, "efficientnet-lite0", "efficientnet-lite0"),
         ({"model": None, "weights": "x"}, "0123456789abcdef", "0123456789abcdef"),
+        ({"oracle": "google_vision", "feature": "LABELS", "model": "stable"}, "google_vision stable LABELS", "LABELS"),
+        ({"oracle": "onnx", "model": "0123456789abcdef" * 4, "function": ""}, "onnx 01234567", "01234567"),
     ],
 )
 def test_an_oracle_is_called_by_what_its_identity_says(identity: dict[str, object], name: str, model: str) -> None:
-    """Kind and model where there are any, else the fingerprint."""
+    """Kind, model and feature where there are any, else the fingerprint; hashes of files by their first digits."""
     known = known_oracle("0123456789abcdef", identity)
 
     assert (known.name, known.model) == (name, model)
@@ -270,7 +272,9 @@ def test_a_person_means_an_oracle_by_name_model_or_fingerprint(said: str, meant:
 )
 def test_what_runs_on_this_machine_is_a_rehearsal(url: str | None, rehearsed: bool) -> None:
     """No vendor bills what was sent to a loopback address."""
-    assert known_oracle("0", {"model": "gpt-4o", "base_url": url}).rehearsed is rehearsed
+    for place in ("url", "base_url", "endpoint"):
+        assert known_oracle("0", {"model": "gpt-4o", place: url}).rehearsed is rehearsed
+    assert not known_oracle("0", {"model": "gpt-4o", "prompt": url}).rehearsed
 
 
 # --- the books ---

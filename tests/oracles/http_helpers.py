@@ -12,15 +12,15 @@ import numpy as np
 from aiohttp import web
 from PIL import Image as Pillow
 
-from bbquery.oracle import Capabilities, Limits, View
-from bbquery.types import UINT8, Classes, Labels, Vector
+from bbquery.errors import OracleError
+from bbquery.oracle import Capabilities, Limits, Quote, View
+from bbquery.types import UINT8, Classes, Labels, Reply, Units, Vector
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from numpy.typing import NDArray
 
-    from bbquery.errors import OracleError
     from bbquery.types import Answer, AnswerKind, Domain
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -65,9 +65,17 @@ class Fake:
     def encode(self, image: NDArray[Any]) -> NDArray[Any]:
         return image
 
-    async def answer(self, payloads: Sequence[NDArray[Any]]) -> list[Answer | OracleError]:
+    def quote(self, payload: NDArray[Any]) -> Quote:
+        return Quote()
+
+    @property
+    def rate_seen(self) -> None:
+        """Nothing."""
+
+    async def answer(self, payloads: Sequence[NDArray[Any]]) -> list[Reply | OracleError]:
         self.seen.extend(payloads)
-        return [self.reply(image) for image in payloads]
+        replies = [self.reply(image) for image in payloads]
+        return [reply if isinstance(reply, OracleError) else Reply(reply, Units(queries=1)) for reply in replies]
 
     async def aclose(self) -> None:
         """Nothing to release."""
@@ -99,7 +107,7 @@ def names(answers: Sequence[Answer | OracleError]) -> list[str]:
 @asynccontextmanager
 async def serving(handler: Handler) -> AsyncIterator[str]:
     """Serve every path with `handler`; it is cancelled when its client goes."""
-    application = web.Application()
+    application = web.Application(client_max_size=2**26)
     application.router.add_route("*", "/{path:.*}", handler)
     runner = web.AppRunner(application, access_log=None, handler_cancellation=True)
     await runner.setup()

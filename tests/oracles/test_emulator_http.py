@@ -21,21 +21,28 @@ from bbquery.errors import (
     MalformedAnswer,
     OracleError,
     OutcomeUnknown,
+    QuotaExceeded,
     RateLimited,
     Rejected,
     Unreachable,
     UsageError,
 )
-from bbquery.types import NoAnswer, Vector
+from bbquery.oracle import RateSeen
+from bbquery.types import NoAnswer, Reply, Units, Vector
+from oracles.emulators._faults import SlidingLimit
 from oracles.emulators.http import Bill, Faults, HttpEmulator, serve
 from tests.oracles.http_helpers import Fake, base64_png, photos, share_of_colours
+from tests.oracles.replies import bare
 
 if TYPE_CHECKING:
     from bbquery.oracle import Oracle
     from bbquery.types import Answer
 
-OUTCOMES = {"rate_limited": RateLimited, "server_error": OutcomeUnknown, "dropped": OutcomeUnknown}
-OUTCOMES |= {"truncated": OutcomeUnknown, "answered": Vector}
+OUTCOMES = {"rate_limited": RateLimited, "quota": QuotaExceeded, "server_error": OutcomeUnknown}
+OUTCOMES |= {"timeout": OutcomeUnknown, "dropped": OutcomeUnknown, "truncated": OutcomeUnknown}
+OUTCOMES |= {"junk": MalformedAnswer, "drip": Vector, "answered": Vector}
+COUNTS = {fault: fault for fault in OUTCOMES} | {"server_error": "server_errors", "timeout": "timeouts"}
+COUNTS["drip"] = "dripped"
 
 
 async def post(url: str, images: Any, **options: Any) -> tuple[int, dict[str, Any], dict[str, str]]:
@@ -57,14 +64,14 @@ async def get(url: str, path: str) -> dict[str, Any]:
 async def attempt(oracle: Oracle, images: int = 1) -> object:
     """Return the first answer of one attempt, or what it raised."""
     try:
-        return (await oracle.answer([oracle.encode(image) for image in photos(images)]))[0]
+        return bare(await oracle.answer([oracle.encode(image) for image in photos(images)]))[0]
     except OracleError as error:
         return error
 
 
-async def attempts(emulator: HttpEmulator, count: int, images: int = 1) -> list[object]:
+async def attempts(emulator: HttpEmulator, count: int, images: int = 1, **options: Any) -> list[object]:
     async with emulator.running() as url:
-        oracle = await oracles.http.connect(url=url)
+        oracle = await oracles.http.connect(url=url, **options)
         found = [await attempt(oracle, images) for _ in range(count)]
         await oracle.aclose()
     return found
@@ -176,6 +183,7 @@ async def test_other_methods_and_paths_are_rejected() -> None:
     [
         (RateLimited("slow", retry_after=2.5), 429, "rate_limited"),
         (RateLimited("slow"), 429, "rate_limited"),
+        (QuotaExceeded("no money"), 429, "quota"),
         (Rejected("no"), 422, "rejected"),
         (UsageError("no"), 400, "rejected"),
         (OutcomeUnknown("lost"), 502, "server_errors"),
@@ -257,11 +265,11 @@ async def test_an_answer_that_comes_too_late_is_billed(faults: Faults) -> None:
     assert emulator.bill.dropped == faults.dropped
 
 
-@pytest.mark.parametrize("fault", ["rate_limited", "server_error", "dropped", "truncated"])
+@pytest.mark.parametrize("fault", [fault for fault in OUTCOMES if fault not in ("answered", "timeout")])
 async def test_each_fault_reaches_the_client_and_the_bill(fault: str) -> None:
     """The client sees the fault for what it is, and the bill holds just the images that the model answered."""
     fake = Fake()
-    emulator = HttpEmulator(fake, Faults(seed=1, **{fault: 1.0}, retry_after=3))
+    emulator = HttpEmulator(fake, Faults(seed=1, retry_after=3, drip_seconds=0, **{fault: 1.0}), usd_per_image="0.0015")
 
     found = await attempts(emulator, 12, images=2)
 
@@ -269,8 +277,138 @@ async def test_each_fault_reaches_the_client_and_the_bill(fault: str) -> None:
     assert all(type(outcome) is OUTCOMES[fault] for outcome in found)
     assert (bill.requests, bill.images_received) == (12, 24)
     assert bill.images_answered == len(fake.seen) == 2 * sum(emulator.faults.fate(n).billed for n in range(12))
-    counts = {"server_error": bill.server_errors, "rate_limited": bill.rate_limited}
-    assert {"dropped": bill.dropped, "truncated": bill.truncated, **counts}[fault] == 12
+    assert bill.picodollars == bill.images_answered * 1_500_000_000
+    assert vars(bill)[COUNTS[fault]] == 12
+
+
+async def test_a_request_that_is_never_answered_is_billed() -> None:
+    """A server may bill, and then say nothing for as long as the client waits."""
+    fake = Fake()
+    emulator = HttpEmulator(fake, Faults(timeout=1))
+
+    (error,) = await attempts(emulator, 1, timeout=0.1)
+
+    assert isinstance(error, OutcomeUnknown)
+    assert "within 0.1 s" in str(error)
+    assert emulator.bill == Bill(requests=1, images_received=1, images_answered=1, timeouts=1)
+
+
+async def test_a_drip_comes_whole_and_slowly() -> None:
+    """An answer in drops is right, and takes the seconds that were told."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    (answer,) = await attempts(HttpEmulator(Fake(), Faults(drip=1, drip_seconds=20), sleep=sleep), 1)
+
+    assert isinstance(answer, Vector)
+    assert np.array_equal(answer.values, share_of_colours(photos(1)[0]).values)
+    assert slept == [2.0] * 10
+
+
+async def test_images_fail_alone() -> None:
+    """A share of images fails beside others that are answered, the same ones each time, and is not billed."""
+    faults = Faults(seed=4, item_error=0.3)
+    emulator = HttpEmulator(Fake(), faults)
+    async with emulator.running() as url:
+        oracle = await oracles.http.connect(url=url)
+        payloads = [oracle.encode(image) for image in photos(4)]
+        replies = [await oracle.answer(payloads) for _ in range(10)]
+        await oracle.aclose()
+
+    failed = [[isinstance(reply, OutcomeUnknown) for reply in batch] for batch in replies]
+    assert failed == [[faults.item_fails(request, item) for item in range(4)] for request in range(10)]
+    assert 0 < emulator.bill.images_failed == sum(map(sum, failed))
+    assert emulator.bill.images_answered == 40 - emulator.bill.images_failed
+
+
+async def test_the_model_that_answered_is_named() -> None:
+    """What the wrapped oracle says of the version that served it reaches the client."""
+
+    class Versioned(Fake):
+        async def answer(self, payloads: Any) -> Any:
+            return [Reply(share_of_colours(image), served="v7") for image in payloads]
+
+    async with HttpEmulator(Versioned()).running() as url:
+        oracle = await oracles.http.connect(url=url, usd_per_query="0.25")
+        (reply,) = await oracle.answer([oracle.encode(photos(1)[0])])
+        await oracle.aclose()
+
+    assert isinstance(reply, Reply)
+    assert (reply.served, reply.cost) == ("v7", Units(queries=1, picodollars=250_000_000_000))
+
+
+# --- the rate limit ---
+
+
+async def test_requests_above_the_limit_are_told_to_wait_for_as_long_as_it_takes() -> None:
+    """The limit is an exact sliding window, Retry-After is when the next request fits, and arrivals are noted."""
+    times = [100.0, 100.5, 100.5, 100.75, 101.0, 101.5, 102.0]
+    now = [0.0]
+    emulator = HttpEmulator(Fake(), Faults(requests_per_minute=120, window=2), clock=lambda: now[0])
+    async with emulator.running() as url:
+        oracle = await oracles.http.connect(url=url)
+        seen = []
+        found = []
+        for now[0] in times:
+            found.append(await attempt(oracle))
+            seen.append(oracle.rate_seen)
+        await oracle.aclose()
+
+    waits = [outcome.retry_after if isinstance(outcome, RateLimited) else 0 for outcome in found]
+    assert waits == [0, 0, 0, 0, 1, 1, 0]
+    assert emulator.arrivals == times
+    assert seen[0] == RateSeen(requests=120, requests_left=3, requests_reset=2.0)
+    assert seen[5] == RateSeen(requests=120, requests_left=0, requests_reset=1.25)
+    assert (emulator.bill.requests, emulator.bill.rate_limited, emulator.bill.images_answered) == (7, 2, 5)
+
+
+async def test_without_a_limit_nothing_is_said_of_one() -> None:
+    """Headers of a rate limit are sent only where there is one."""
+    async with HttpEmulator(Fake()).running() as url:
+        oracle = await oracles.http.connect(url=url)
+        await attempt(oracle)
+        await oracle.aclose()
+
+    assert oracle.rate_seen is None
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 30), st.integers(1, 7)), max_size=60),
+    st.integers(1, 600),
+    st.sampled_from([1.0, 7.5, 60.0]),
+)
+def test_no_window_holds_more_than_the_limit(steps: list[tuple[float, int]], per_minute: int, window: float) -> None:
+    """Whatever comes when, no sliding window admits more; what is turned away fits after the wait, and not before."""
+    limit, now, taken = SlidingLimit(per_minute, window), 0.0, list[tuple[float, int]]()
+    most = int(per_minute * window // 60)
+
+    def within(end: float) -> int:
+        return sum(amount for time, amount in taken if time + window > end)
+
+    for step, amount in steps:
+        now += step
+        held = within(now)
+        assert limit.left(now) == most - held
+        wait = limit.take(now, amount)
+        if wait == 0:
+            taken.append((now, amount))
+        elif wait < np.inf:
+            assert within(np.nextafter(now + wait, np.inf)) + amount <= most
+            assert within(now + wait - 1e-6 * window) + amount > most or wait < 1e-6 * window
+        else:
+            assert amount > most
+        assert (wait > 0) == (held + amount > most)
+        assert within(now) <= most
+
+
+def test_no_limit_admits_everything() -> None:
+    """A limit of 0 is none."""
+    limit = SlidingLimit(0)
+
+    assert [limit.take(0.0, 10**9) for _ in range(3)] == [0.0] * 3
+    assert (limit.left(0.0), limit.reset(0.0)) == (0, 0.0)
 
 
 async def test_a_rate_limit_tells_how_long_to_wait() -> None:
@@ -332,14 +470,17 @@ async def test_the_models_own_concurrency_is_kept() -> None:
 
 def test_shares_are_met_over_many_requests() -> None:
     """Of 4,000 requests each fault takes its share, half of errors and drops are billed, and latency has its mean."""
-    faults = Faults(seed=2, latency=0.25, rate_limited=0.1, server_error=0.2, dropped=0.3, truncated=0.15)
+    shares = {"rate_limited": 0.05, "quota": 0.05, "server_error": 0.2, "timeout": 0.05, "dropped": 0.25}
+    shares |= {"truncated": 0.05, "junk": 0.05, "drip": 0.05}
+    faults = Faults(seed=2, latency=0.25, **shares)
 
     fates = [faults.fate(n) for n in range(4000)]
 
     kinds = Counter(fate.kind for fate in fates)
-    shares = {"rate_limited": 0.1, "server_error": 0.2, "dropped": 0.3, "truncated": 0.15, "answered": 0.25}
     tolerance = 4 * np.sqrt(0.25 / 4000)  # four standard errors of the widest share
-    assert {kind: count / 4000 for kind, count in kinds.items()} == pytest.approx(shares, abs=tolerance)
+    assert {kind: count / 4000 for kind, count in kinds.items()} == pytest.approx(
+        shares | {"answered": 0.25}, abs=tolerance
+    )
     for kind in ("server_error", "dropped"):
         billed = [fate.billed for fate in fates if fate.kind == kind]
         assert np.mean(billed) == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / len(billed)))
@@ -372,6 +513,9 @@ def test_seeds_differ() -> None:
         ({"latency": float("nan")}, "latency must be"),
         ({"seed": -1}, "seed must be"),
         ({"dropped": 0.7, "truncated": 0.4}, "add up to 1.1"),
+        ({"item_error": 1.5}, "item_error is a share of images: at most 1, not 1.5"),
+        ({"requests_per_minute": 30, "window": 1}, "30 requests a minute are none in a window of 1 s"),
+        ({"requests_per_minute": 30, "window": 0}, "none in a window of 0 s"),
     ],
 )
 def test_impossible_faults_are_refused(options: dict[str, Any], fault: str) -> None:
@@ -385,6 +529,13 @@ def test_shares_may_add_up_to_everything() -> None:
     faults = Faults(rate_limited=0.2, server_error=0.4, dropped=0.3, truncated=0.1)  # 1.0000000000000002
 
     assert "answered" not in {faults.fate(n).kind for n in range(100)}
+
+
+@pytest.mark.parametrize("usd", ["some", "-1", "1/0"])
+def test_a_price_that_is_none_is_refused(usd: str) -> None:
+    """A bill needs an amount of dollars."""
+    with pytest.raises(UsageError, match=f"usd_per_image must .*{usd}"):
+        HttpEmulator(Fake(), usd_per_image=usd)
 
 
 # --- where it listens ---

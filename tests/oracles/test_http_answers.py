@@ -20,7 +20,7 @@ from hypothesis.extra.numpy import arrays
 
 import oracles.http
 from bbquery.errors import MalformedAnswer, OutcomeUnknown, UsageError
-from bbquery.types import FLOAT, UINT8, Label, Labels, NoAnswer, Text, Vector
+from bbquery.types import FLOAT, UINT8, Label, Labels, NoAnswer, Reply, Text, Vector
 from oracles._wire.answers import pack_answers, split_answers, unpack_answer
 from oracles._wire.images import pack_image, unpack_image
 from oracles.emulators.http import HttpEmulator
@@ -36,6 +36,7 @@ from tests.oracles.http_helpers import (
     serving,
     share_of_colours,
 )
+from tests.oracles.replies import bare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 
 async def ask(oracle: Oracle, images: Sequence[NDArray[np.uint8]]) -> Sequence[Answer | OracleError]:
     try:
-        return await oracle.answer([oracle.encode(image) for image in images])
+        return bare(await oracle.answer([oracle.encode(image) for image in images]))
     finally:
         await oracle.aclose()
 
@@ -73,7 +74,7 @@ async def test_vectors_are_those_of_the_model_in_this_process_bit_for_bit() -> N
 @given(arrays(np.float64, 3, elements=st.floats(allow_nan=False, allow_infinity=False)))
 def test_every_finite_number_survives(values: NDArray[np.float64]) -> None:
     """Any finite float64, subnormal and negative zero included, comes back with the same bits."""
-    body = pack_answers([Vector(values)], "scores")
+    body = pack_answers([Reply(Vector(values))], "scores")
 
     answer = unpack_answer(split_answers(body, 1)[0], "scores", COLOURS)
 
@@ -247,12 +248,15 @@ async def test_a_server_cannot_pass_for_another_endpoint() -> None:
 async def test_options_override_the_servers_limits_and_show_in_the_repr() -> None:
     """largest_batch, concurrency and timeout are the user's to set; the repr is the call that connects again."""
     async with HttpEmulator(Fake()).running() as url:
-        oracle = await oracles.http.connect(url=url, largest_batch=2, concurrency=1, timeout=9.5)
+        oracle = await oracles.http.connect(
+            url=url, largest_batch=2, concurrency=1, requests_per_minute=90.0, timeout=9.5, usd_per_query="0.0015"
+        )
 
     limits = oracle.capabilities.limits
     assert (limits.largest_batch, limits.concurrency, limits.timeout) == (2, 1, 9.5)
-    assert (
-        repr(oracle) == f"oracles.http.connect(url={url!r}, key_env=None, largest_batch=2, concurrency=1, timeout=9.5)"
+    assert repr(oracle) == (
+        f"oracles.http.connect(url={url!r}, largest_batch=2, concurrency=1, requests_per_minute=90.0, timeout=9.5, "
+        "usd_per_query='0.0015')"
     )
 
 
@@ -345,9 +349,9 @@ def test_an_oracle_outlives_its_event_loop() -> None:
         asyncio.run(oracle.answer([payload]))
 
         async def again() -> Sequence[Answer | OracleError]:
-            answers = await oracle.answer([payload])
+            replies = await oracle.answer([payload])
             await oracle.aclose()
-            return answers
+            return bare(replies)
 
         (answer,) = asyncio.run(again())
         gc.collect()

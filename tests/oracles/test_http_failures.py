@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 from email.utils import formatdate
@@ -12,17 +13,26 @@ import pytest
 from aiohttp import web
 
 import oracles.http
-from bbquery.errors import MalformedAnswer, OracleError, OutcomeUnknown, RateLimited, Rejected, Unreachable
+from bbquery.errors import (
+    MalformedAnswer,
+    OracleError,
+    OutcomeUnknown,
+    QuotaExceeded,
+    RateLimited,
+    Rejected,
+    Unreachable,
+)
+from bbquery.oracle import RateSeen
 from oracles._transport import message, seconds_until, shortened
 from tests.oracles.http_helpers import MODEL, Handler, always, answering, photos, saying, serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bbquery.types import Answer
+    from bbquery.types import Reply
 
 
-async def ask(url: str, images: int = 1, **options: Any) -> Sequence[Answer | OracleError]:
+async def ask(url: str, images: int = 1, **options: Any) -> Sequence[Reply | OracleError]:
     oracle = await oracles.http.connect(url=url, **options)
     try:
         return await oracle.answer([oracle.encode(image) for image in photos(images)])
@@ -96,7 +106,7 @@ async def test_an_unknown_host_is_unreachable(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
 
     with pytest.raises(Unreachable, match="not known"):
-        await oracles.http.connect(url="http://model.invalid")
+        await oracles.http.connect(url="http://model.invalid", usd_per_query=0)
 
 
 async def test_a_failed_tls_handshake_is_unreachable() -> None:
@@ -174,7 +184,39 @@ async def test_429_may_say_nothing() -> None:
     assert error.retry_after is None
 
 
-@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 451])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (429, {"error": "no more", "code": "quota"}),
+        (429, {"error": {"message": "no more", "type": "insufficient_quota"}}),
+        (429, {"error": {"message": "no more", "code": "insufficient_quota"}}),
+        (402, {"error": "no more"}),
+    ],
+)
+async def test_a_used_up_quota_is_told_apart_from_a_rate_limit(status: int, body: dict[str, Any]) -> None:
+    """Waiting does not help where the account has no credit: not billed, and not asked again."""
+    error = await failure(always(lambda: web.json_response(body, status=status, headers={"Retry-After": "1"})))
+
+    assert isinstance(error, QuotaExceeded)
+    assert (error.outcome, error.retryable) == ("voided", False)
+    assert str(error).endswith(f"gave {status}: no more")
+
+
+@pytest.mark.parametrize("status", [200, 429, 500])
+async def test_limits_are_learned_from_every_response(status: int) -> None:
+    """What a server says of its limits is kept from answers and failures alike."""
+    headers = {"X-RateLimit-Limit-Requests": "60", "X-RateLimit-Remaining-Tokens": "7"}
+    refused = {"answers": [{"refused": "no"}]}
+    async with answering(always(lambda: web.json_response(refused, status=status, headers=headers))) as url:
+        oracle = await oracles.http.connect(url=url)
+        with contextlib.suppress(OracleError):
+            await oracle.answer([oracle.encode(photos(1)[0])])
+        await oracle.aclose()
+
+    assert oracle.rate_seen == RateSeen(requests=60, tokens_left=7)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 413, 415, 422, 451])
 async def test_other_4xx_are_rejected_with_the_servers_reason(status: int) -> None:
     """A request that will never be answered is not billed, not asked again, and the user sees why."""
     error = await failure(always(lambda: web.json_response({"error": "no such\nthing " + "x" * 300}, status=status)))
@@ -221,7 +263,7 @@ async def test_a_refusal_with_half_a_body_is_a_refusal() -> None:
     error = await failure(handler)
 
     assert isinstance(error, Rejected)
-    assert "gave 401: Unauthorized; is key_env set" in str(error)
+    assert "gave 401: Unauthorized; is the key set" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -230,6 +272,8 @@ async def test_a_refusal_with_half_a_body_is_a_refusal() -> None:
         (b'{"error": "no"}', "no"),
         (b'{"message": "no"}', "no"),
         (b'{"detail": "no"}', "no"),
+        (b'{"error": {"message": "no", "code": 5}}', "no"),
+        (b'{"error": {"code": 5}}', "{'error': {'code': 5}}"),
         (b'{"code": 5}', "{'code': 5}"),
         (b"<html>no</html>", "<html>no</html>"),
         (b"\xff no", "� no"),

@@ -5,14 +5,19 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
 
 import oracles.http
-from bbquery.errors import BbqueryError, MissingExtra, OracleError, UsageError
+from bbquery.errors import BbqueryError, MissingExtra, OracleError, UnknownPrice, UsageError
+from bbquery.oracle import Quote
+from bbquery.types import Label, Labels, Reply, Units
+from oracles._headers import Headers
 from oracles._key import Key
+from oracles._url import is_loopback
 from tests.oracles.http_helpers import MODEL, Handler, always, photos, saying, serving
 
 if TYPE_CHECKING:
@@ -76,7 +81,14 @@ async def test_a_key_in_a_url_is_refused_and_not_echoed(url: str) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"largest_batch": 0}, {"concurrency": -1}, {"timeout": 0.0}, {"timeout": float("inf")}, {"timeout": float("nan")}],
+    [
+        {"largest_batch": 0},
+        {"concurrency": -1},
+        {"requests_per_minute": 0},
+        {"timeout": 0.0},
+        {"timeout": float("inf")},
+        {"timeout": float("nan")},
+    ],
 )
 async def test_limits_must_be_above_zero(options: dict[str, Any]) -> None:
     """A limit that would send nothing, or wait for ever, is refused by its name."""
@@ -105,9 +117,103 @@ async def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(monkeypat
     assert MARKER not in str(caught.value)
 
 
+@pytest.mark.parametrize("variable", [MARKER, "", "A KEY", "1KEY", "KEY="])
+async def test_a_key_in_place_of_its_variables_name_is_refused_and_not_shown(variable: str) -> None:
+    """Somebody who gives the key itself as key_env learns so, and sees it nowhere."""
+    with pytest.raises(UsageError, match="key_env takes the name of an environment variable") as caught:
+        await oracles.http.connect(url="http://127.0.0.1:9", key_env=variable)
+
+    assert not variable or variable not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_key_may_lie_in_the_systems_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the variable, the keyring's entry of its name is the key; a keyring that fails holds none."""
+    entries = {("bbquery", "COLOURS_KEY"): f" {MARKER}\n"}
+    monkeypatch.delenv("COLOURS_KEY", raising=False)
+    monkeypatch.delenv("OTHER_KEY", raising=False)
+    monkeypatch.setitem(sys.modules, "keyring", SimpleNamespace(get_password=lambda *of: entries.get(of)))
+
+    assert Key("COLOURS_KEY").read() == MARKER
+    with pytest.raises(UsageError, match="'OTHER_KEY'"):
+        Key("OTHER_KEY").read()
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    with pytest.raises(UsageError, match="'COLOURS_KEY'"):
+        Key("COLOURS_KEY").read()
+
+
+def test_making_a_key_reads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What needs no request needs no key; what was never read cannot be found to be hidden."""
+    monkeypatch.delenv("COLOURS_KEY", raising=False)
+
+    key = Key("COLOURS_KEY")
+
+    assert key.hide(MARKER) == MARKER
+    assert key.hide_in_answer(b"answer") == b"answer"
+
+
+async def test_a_price_elsewhere_must_be_stated() -> None:
+    """A server of unknown price is not asked, and the message says how to state one."""
+    with pytest.raises(UnknownPrice, match=r"'https://model\.invalid/a' at http .* usd_per_query=0 if nobody is paid"):
+        await oracles.http.connect(url="https://model.invalid/a/")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.3.2.1", "[::1]"])
+def test_this_machine_is_known_by_each_of_its_names(host: str) -> None:
+    """Addresses of the loopback and its name are this machine, with any port and path."""
+    assert is_loopback(f"http://{host}:9/model")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1.example.org", "localhost.example.org", "10.0.0.1", "example.org", "[::2]"])
+def test_no_other_host_passes_for_this_machine(host: str) -> None:
+    """A name that only looks like it is somebody else's."""
+    assert not is_loopback(f"http://{host}/127.0.0.1")
+
+
+@pytest.mark.parametrize(("usd", "picodollars"), [(None, 0), ("0", 0), ("0.0015", 1_500_000_000), (2.5, 25 * 10**11)])
+async def test_a_query_costs_what_is_stated(usd: str | float | None, picodollars: int) -> None:
+    """A server on this machine costs nothing unless a price is given; it is never free of doubt."""
+    async with serving(saying(MODEL)) as url:
+        oracle = await oracles.http.connect(url=url, usd_per_query=usd)
+
+    cost = Units(queries=1, picodollars=picodollars)
+    assert oracle.quote(oracle.encode(photos(1)[0])) == Quote(worst=cost, expected=cost)
+    assert not oracle.capabilities.price.free
+
+
+async def test_the_key_is_in_no_answer(key_env: str) -> None:
+    """Answers are stored, so a key that a server says back in one is not in it."""
+
+    async def route(request: web.Request) -> web.Response:
+        if request.method == "GET":
+            return web.json_response(MODEL | {"answers": "labels", "classes": None})
+        return web.json_response({"answers": [{"labels": [{"name": f"a {MARKER}"}], "served": MARKER}]})
+
+    async with serving(route) as url:
+        oracle = await oracles.http.connect(url=url, key_env=key_env)
+        (reply,) = await oracle.answer([oracle.encode(photos(1)[0])])
+        await oracle.aclose()
+
+    assert isinstance(reply, Reply)
+    assert (reply.answer, reply.served) == (Labels((Label("a ***"),)), "***")
+
+
+async def test_a_short_key_does_not_spoil_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for a key, such as "x", is not looked for in what a server answers."""
+    monkeypatch.setenv("COLOURS_KEY", "red")
+    async with serving(saying(MODEL)) as url:
+        oracle = await oracles.http.connect(url=url, key_env="COLOURS_KEY")
+
+    assert oracle.capabilities.classes is not None
+    assert oracle.capabilities.classes.show(0) == "red"
+
+
 def test_a_key_is_shown_by_the_name_of_its_variable(key_env: str) -> None:
-    """The repr of a key holds no key."""
-    assert repr(Key(key_env)) == "Key('COLOURS_KEY')"
+    """The repr of a key, and of headers that carry one, holds no key."""
+    headers = Headers({"X-Key": f"${{{key_env}}}"})
+
+    assert headers.sent() == {"X-Key": MARKER}
+    assert Key(key_env).header() == {"Authorization": f"Bearer {MARKER}"}
+    assert repr([Key(key_env), headers]) == "[Key('COLOURS_KEY'), Headers(['X-Key'])]"
 
 
 def echo(status: int) -> Handler:

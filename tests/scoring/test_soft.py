@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bbquery.errors import UnknownName, UsageError
 from bbquery.oracle import Capabilities
-from bbquery.scoring.soft import SCORE, BoundProbability, Probability
+from bbquery.scoring.soft import SCORE, BoundLabel, BoundProbability, Probability
 from bbquery.types import Answer, AnswerKind, Classes, Decision, Label, Labels, Text, Vector
 
 PETS = Classes((("cat", "tabby"), ("dog",), ("fox",)), ("c1", "d1", "f1"))
@@ -55,10 +55,10 @@ def test_a_name_means_nothing_where_classes_have_none(target: str) -> None:
         Probability().bind(vector(0.1, 0.9), target, None)
 
 
-@pytest.mark.parametrize("clean", [Text("a cat"), Labels((Label("cat"),))])
+@pytest.mark.parametrize("clean", [Text("a cat"), Labels(())])
 def test_a_clean_answer_without_numbers_cannot_be_bound(clean: Answer) -> None:
-    """The message says what the oracle answered instead of numbers."""
-    with pytest.raises(UsageError, match="needs one number for each class; this oracle answered"):
+    """Without a target, a text or an empty list has nothing on top: the message says what the oracle answered."""
+    with pytest.raises(UsageError, match="needs a number for each class or label; this oracle answered"):
         Probability().bind(clean, None, PETS)
 
 
@@ -73,23 +73,51 @@ def test_the_value_is_the_targets_number_and_it_is_met_while_on_top(values: list
     assert decision == (Decision.MET if values.index(max(values)) == index else Decision.NOT_MET)
 
 
-def test_an_answer_without_numbers_cannot_be_scored() -> None:
-    """A word has no probability."""
+@pytest.mark.parametrize("bound", [BoundProbability(0, "cat"), BoundLabel("cat")])
+def test_an_answer_of_another_kind_cannot_be_scored(bound: BoundProbability | BoundLabel) -> None:
+    """A text has no probability."""
     with pytest.raises(UsageError, match="this oracle answered Text"):
-        BoundProbability(0, "cat")(Text("a cat"))
+        bound(Text("a cat"))
 
 
-@pytest.mark.parametrize("kind", ["probabilities", "scores"])
-def test_oracles_with_one_number_a_class_can_be_scored(kind: AnswerKind) -> None:
+def test_a_list_of_labels_is_explained_by_its_first() -> None:
+    """Without a target the label that comes first is bound; a target may also be one that is not listed."""
+    clean = Labels((Label("Fox", 0.75), Label("cat", 0.5)))
+
+    assert Probability().bind(clean, None, None) == BoundLabel("Fox")
+    assert Probability().bind(clean, "hen", None) == BoundLabel("hen")
+    assert Probability().bind(Labels(()), "hen", None) == BoundLabel("hen")
+
+
+@pytest.mark.parametrize(
+    ("labels", "decision", "value"),
+    [
+        ([Label("cat", 0.75), Label("dog", 0.5)], Decision.MET, 0.75),
+        ([Label("dog", 0.75), Label("Cat", 0.5)], Decision.NOT_MET, 0.5),
+        ([Label("CAT")], Decision.MET, 1.0),
+        ([Label("dog"), Label("cat")], Decision.NOT_MET, 1.0),
+        ([Label("cat", 0.0)], Decision.MET, 0.0),
+        ([Label("dog", 0.75)], Decision.NOT_MET, 0.0),
+        ([], Decision.NOT_MET, 0.0),
+    ],
+)
+def test_a_label_scores_its_own_score(labels: list[Label], decision: Decision, value: float) -> None:
+    """Met while it comes first; its score is 1 where labels have none, and 0 where it is not listed."""
+    assert BoundLabel("cat")(Labels(tuple(labels))) == (decision, value)
+
+
+@pytest.mark.parametrize("kind", ["probabilities", "scores", "labels"])
+def test_oracles_with_a_number_for_each_class_or_label_can_be_scored(kind: AnswerKind) -> None:
     """Targets that exist pass the check, in any of their spellings."""
     Probability().check(capabilities(kind), ["cat", "TABBY", "d1", "2"])
 
 
-@pytest.mark.parametrize("kind", ["labels", "text"])
-def test_other_oracles_are_refused_before_anything_is_sent(kind: AnswerKind) -> None:
+def test_text_is_refused_before_anything_is_sent() -> None:
     """The message names the oracle, what it answers and what the score needs."""
-    with pytest.raises(UsageError, match=f"vendor answers {kind}; the score 'soft' needs one number for each class"):
-        Probability().check(capabilities(kind), [])
+    with pytest.raises(
+        UsageError, match="vendor answers text; the score 'soft' needs a number for each class or label"
+    ):
+        Probability().check(capabilities("text"), [])
 
 
 def test_an_unknown_target_is_found_before_anything_is_sent() -> None:

@@ -1,0 +1,151 @@
+"""The oracle itself: photos in, one call for up to 16 of them, labels or honest errors out."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bbquery import imaging
+from bbquery.errors import MalformedAnswer, OracleError, Unreachable, UsageError
+from bbquery.oracle import Capabilities, Quote
+from bbquery.types import NoAnswer, Reply, Units
+from oracles._google_vision import answers, failures
+from oracles._google_vision.account import Account
+from oracles._google_vision.connection import Connection, NoConnection
+from oracles._google_vision.endpoint import LARGEST_BATCH
+from oracles._google_vision.library import GoogleAPICallError, vision_v1
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bbquery.types import Image
+    from oracles._google_vision.endpoint import Endpoint
+
+LARGEST_IMAGE = 20_000_000  # bytes
+LONGEST_CONNECT = 20.0  # seconds, as gRPC
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked of every image. feature: the vendor's name of it. max_results: labels at most."""
+
+    feature: str
+    max_results: int
+    model: str
+
+
+class GoogleVision:
+    """Google Cloud Vision behind the protocol `Oracle`; made by `oracles.google_vision.connect`."""
+
+    def __init__(self, endpoint: Endpoint, question: Question, capabilities: Capabilities, cost: Units) -> None:
+        self.capabilities = capabilities
+        self._endpoint, self._question, self._cost = endpoint, question, cost
+        self._account = Account()
+        self._connection: Connection | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._feature = vision_v1.Feature.pb(
+            vision_v1.Feature(
+                type_=getattr(vision_v1.Feature.Type, question.feature),
+                max_results=question.max_results,
+                model=question.model,
+            )
+        )
+
+    def __repr__(self) -> str:
+        question = self._question
+        return (
+            f"oracles.google_vision.connect(feature={question.feature!r}, max_results={question.max_results}, "
+            f"model={question.model!r}, endpoint={self._endpoint.host!r})"
+        )
+
+    @property
+    def rate_seen(self) -> None:
+        """Always None: the service says nothing of its limits until they are met."""
+        return
+
+    def encode(self, image: Image) -> bytes:
+        """Return the request for a uint8 (H, W, 3) image, a PNG and what is asked of it, in the vendor's wire format.
+
+        Requests joined byte by byte are one request for all their images: so protocol buffers merge repeated fields.
+
+        Raises:
+            UsageError: it is no such image, or its PNG is larger than the service takes.
+        """
+        png = imaging.png(image)
+        if len(png) > LARGEST_IMAGE:
+            raise UsageError(
+                f"an image of {image.shape[1]} × {image.shape[0]} pixels is a PNG of {len(png):,} bytes, and Google "
+                f"takes {LARGEST_IMAGE:,}: give the oracle height and width"
+            )
+        request = vision_v1.BatchAnnotateImagesRequest.pb()()
+        one = request.requests.add()
+        one.image.content = png
+        one.features.append(self._feature)
+        encoded: bytes = request.SerializeToString()
+        return encoded
+
+    def quote(self, payload: bytes) -> Quote:  # noqa: ARG002 - every image costs the same
+        """Return the feature's price. The free units of a month are never counted on: others may have used them."""
+        return Quote(worst=self._cost, expected=self._cost)
+
+    async def answer(self, payloads: Sequence[bytes]) -> list[Reply | OracleError]:
+        """Make one attempt at up to 16 images; an image that failed alone is an error in the list.
+
+        Raises:
+            UsageError: more images, or no credentials; nothing was sent.
+            OracleError: the whole attempt failed, or (MalformedAnswer) its response cannot be read.
+        """
+        if len(payloads) > LARGEST_BATCH:
+            raise UsageError(f"{len(payloads)} images in a request: Google takes at most {LARGEST_BATCH}")
+        loop, timeout = asyncio.get_running_loop(), self.capabilities.limits.timeout
+        deadline = loop.time() + timeout
+        connection = await self._connected(min(LONGEST_CONNECT, timeout / 2))
+        request = vision_v1.BatchAnnotateImagesRequest.deserialize(b"".join(payloads))
+        try:
+            response = await connection.annotate(request, max(0.0, deadline - loop.time()))
+        except GoogleAPICallError as error:
+            # `from None`: the vendor's error repeats the message, in which secrets are not yet hidden
+            raise failures.failure(failures.of_call(error), "the request", self._account.hide) from None
+        return self._read(response, len(payloads))
+
+    async def aclose(self) -> None:
+        """Close the channel. A later attempt, in this loop or another, opens a new one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.aclose()
+
+    async def _connected(self, seconds: float) -> Connection:
+        """Return a connection over which requests can be sent now."""
+        connection = await self._opened()
+        try:
+            await connection.connected(seconds)
+        except NoConnection as error:
+            said = f"cannot connect to {self._endpoint.host}: {self._account.hide(str(error))}"
+            raise Unreachable(said, oracle=failures.NAME) from None
+        return connection
+
+    async def _opened(self) -> Connection:
+        # A channel belongs to the loop it was made in; a second asyncio.run brings another loop, and leaves the channel
+        # of the first, if it was not closed there, to the garbage collector.
+        credentials = None if self._endpoint.local else await self._account.credentials()
+        loop = asyncio.get_running_loop()
+        if self._connection is None or self._loop is not loop:
+            self._connection, self._loop = Connection(self._endpoint, credentials), loop
+        return self._connection
+
+    def _read(self, response: Any, asked: int) -> list[Reply | OracleError]:
+        if response is None:
+            raise MalformedAnswer("a response that cannot be read", oracle=failures.NAME, cost=self._cost)
+        if len(response.responses) != asked:
+            told = f"{len(response.responses)} answers to {asked} images"
+            raise MalformedAnswer(told, oracle=failures.NAME, cost=self._cost)
+        return [self._read_one(row, one) for row, one in enumerate(response.responses)]
+
+    def _read_one(self, row: int, response: Any) -> Reply | OracleError:
+        """Return the answer, if there is one: what is filled in is right even when an error is set, says the vendor."""
+        found = answers.answer(response, self._question.feature)
+        if isinstance(found, NoAnswer) and response.error.code:
+            said = failures.of_image(response.error)
+            return failures.failure(said, f"image {row} of the request", self._account.hide)
+        return Reply(found, cost=self._cost)

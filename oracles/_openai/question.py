@@ -1,0 +1,186 @@
+"""Everything of a request but its image: checked once, laid out as bytes once, so that a request is a join of bytes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from bbquery.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from oracles._openai.models import Model
+
+Api: TypeAlias = Literal["chat", "responses"]
+Detail: TypeAlias = Literal["low", "high"]
+Tier: TypeAlias = Literal["default", "flex"]
+CapName: TypeAlias = Literal["max_completion_tokens", "max_tokens"]
+Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+PATHS: Mapping[Api, str] = {"chat": "/chat/completions", "responses": "/responses"}
+MOST_ALTERNATIVES = 20  # to a token, that the vendor lists
+HOTTEST = 2.0  # of the vendor's temperatures
+OPEN_QUESTION = "What is the main subject of this image? Answer in one short sentence."
+CLASS_QUESTION = "Which of these does the image show?"
+CLASS_RULE = "Answer with one of the following, as it is written, and with nothing else:"
+OPEN_CAP, CLASS_CAP = 64, 16  # tokens of output; 16 is also the least that the responses API takes
+REASONING_CAP = 1024  # more, where a model reasons first: at low effort the vendor's models mostly need less
+DATA_URL = "data:image/png;base64,"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked, and how. max_tokens: of output, reasoning included. None: not sent."""
+
+    api: Api
+    model: str
+    prompt: str
+    detail: Detail
+    max_tokens: int
+    cap_name: CapName = "max_completion_tokens"
+    tier: Tier = "default"
+    top_logprobs: int = 0
+    temperature: float | None = None
+    seed: int | None = None
+    reasoning_effort: Effort | None = None
+
+    def __post_init__(self) -> None:
+        if not self.model.strip():
+            raise UsageError("model is empty: give the name of a model, such as gpt-4o-mini")
+        if not self.prompt.strip() or not _is_utf8(self.prompt):
+            raise UsageError("prompt must be text that is not empty")
+        if self.max_tokens < 1:
+            raise UsageError(f"max_tokens must be at least 1, not {self.max_tokens}")
+        if not 0 <= self.top_logprobs <= MOST_ALTERNATIVES:
+            raise UsageError(f"top_logprobs must be 0 to {MOST_ALTERNATIVES}, not {self.top_logprobs}")
+        if self.temperature is not None and not 0 <= self.temperature <= HOTTEST:
+            raise UsageError(f"temperature must be 0 to {HOTTEST:g}, not {self.temperature}")
+        if self.api == "responses" and self.seed is not None:
+            raise UsageError("the responses API takes no seed: leave seed out or say api=chat")
+
+    @property
+    def identity(self) -> dict[str, str | int | float | None]:
+        """What of it decides the answers: not the service tier, nor what the cap is called."""
+        decisive = ("api", "model", "prompt", "detail", "max_tokens", "top_logprobs", "temperature", "seed")
+        return {name: getattr(self, name) for name in (*decisive, "reasoning_effort")}
+
+    def body(self, png: bytes) -> bytes:
+        """Return the whole body of a request that asks it about an image, given as a PNG file."""
+        before, after = self._around
+        return b"".join((before, base64.b64encode(png), after))
+
+    @cached_property
+    def _around(self) -> tuple[bytes, bytes]:
+        """Return the JSON before and after the image's base64: the last string in it, whatever the prompt holds."""
+        content = _chat(self) if self.api == "chat" else _responses(self)
+        before, mark, after = json.dumps(content, separators=(",", ":")).rpartition(DATA_URL)
+        return (before + mark).encode(), after.encode()
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _chat(question: Question) -> dict[str, Any]:
+    image = {"url": DATA_URL, "detail": question.detail}
+    parts = [{"type": "text", "text": question.prompt}, {"type": "image_url", "image_url": image}]
+    logprobs = {"logprobs": True, "top_logprobs": question.top_logprobs} if question.top_logprobs else {}
+    return _given(
+        model=question.model,
+        service_tier=question.tier,
+        temperature=question.temperature,
+        seed=question.seed,
+        reasoning_effort=question.reasoning_effort,
+        **{question.cap_name: question.max_tokens},
+        **logprobs,
+        messages=[{"role": "user", "content": parts}],
+    )
+
+
+def _responses(question: Question) -> dict[str, Any]:
+    image = {"type": "input_image", "image_url": DATA_URL, "detail": question.detail}
+    parts = [{"type": "input_text", "text": question.prompt}, image]
+    logprobs = (
+        {"include": ["message.output_text.logprobs"], "top_logprobs": question.top_logprobs}
+        if question.top_logprobs
+        else {}
+    )
+    return _given(
+        model=question.model,
+        service_tier=question.tier,
+        temperature=question.temperature,
+        reasoning={"effort": question.reasoning_effort} if question.reasoning_effort else None,
+        max_output_tokens=question.max_tokens,
+        store=False,  # the vendor keeps images otherwise
+        **logprobs,
+        input=[{"role": "user", "content": parts}],
+    )
+
+
+def _given(**fields: object) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def prompt_for(prompt: str | None, classes: Sequence[str]) -> str:
+    """Return what is asked: `prompt` or a question of our own, and the list of classes where there are any.
+
+    Raises:
+        UsageError: the classes cannot be told apart.
+    """
+    if not classes:
+        return OPEN_QUESTION if prompt is None else prompt
+    names = [name.strip() for name in classes]
+    if len(names) < 2 or not all(name.isprintable() and name for name in names):
+        raise UsageError("classes must be at least two names, each on one line: classes=cat|dog")
+    if len({name.casefold() for name in names}) < len(names):
+        raise UsageError(f"classes must differ by more than case: {'|'.join(names)}")
+    return "\n".join((prompt or CLASS_QUESTION, CLASS_RULE, *(f"- {name}" for name in names)))
+
+
+def sampling(
+    name: str, model: Model | None, *, temperature: float | None, top_logprobs: int, effort: Effort | None
+) -> tuple[float | None, Effort | None]:
+    """Return the temperature and the reasoning effort to send, None for what is not sent.
+
+    Where nothing is said, a model answers as repeatably as it can: without reasoning if it may, at temperature 0 if it
+    takes one, and else at low effort.
+
+    Raises:
+        UsageError: the model takes no such options.
+    """
+    rule = model.sampling if model is not None else "always"
+    if rule == "always":
+        if effort is not None and model is not None:
+            raise UsageError(f"{name} does not reason: leave reasoning_effort out")
+        return (0.0 if temperature is None else temperature), effort
+    effort = effort or ("none" if rule == "without reasoning" else "low")
+    if rule == "without reasoning" and effort == "none":
+        return (0.0 if temperature is None else temperature), effort
+    if top_logprobs or temperature is not None:
+        wanted = "top_logprobs" if top_logprobs else "temperature"
+        advice = "say reasoning_effort=none" if rule == "without reasoning" else "leave it out or ask gpt-4o or gpt-4.1"
+        raise UsageError(f"{name} takes no {wanted} while it reasons: {advice}")
+    return None, effort
+
+
+def cap(max_tokens: int | None, classes: Sequence[str], effort: Effort | None) -> int:
+    """Return the output cap: as given, or enough for what is asked and for reasoning first."""
+    if max_tokens is not None:
+        return max_tokens
+    return (CLASS_CAP if classes else OPEN_CAP) + (0 if effort in (None, "none") else REASONING_CAP)
+
+
+def likely_output(question: Question, classes: Sequence[str]) -> int:
+    """Return the likely tokens of an answer: a class's name or a sentence, after half of what reasoning may take."""
+    spoken = math.ceil(max(map(len, classes)) / 4) + 1 if classes else 24
+    reasoned = 0 if question.reasoning_effort in (None, "none") else REASONING_CAP // 2
+    return min(question.max_tokens, spoken + reasoned)

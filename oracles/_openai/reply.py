@@ -1,0 +1,186 @@
+"""What came back, read: the answer, what it used, and who served it, from either API."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bbquery.types import NoAnswer, Text, Token
+from oracles._openai.words import shortened
+
+if TYPE_CHECKING:
+    from bbquery.types import Answer
+    from oracles._openai.question import Api
+
+POLICY = ("policy", "content_filter", "moderation_blocked", "invalid_prompt")
+"""Parts of the codes with which the vendor says that it will not answer this image or prompt."""
+
+
+class Unreadable(ValueError):
+    """A success that is not what the API promises; usage is what it says it used, None where it does not."""
+
+    def __init__(self, message: str, usage: Usage | None = None) -> None:
+        self.usage = usage
+        super().__init__(message)
+
+
+class Failed(ValueError):
+    """The server says that it failed to answer."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens. cached and written: of the input, read from a cache and written to one; they do not overlap."""
+
+    input: int
+    output: int
+    cached: int = 0
+    written: int = 0
+
+
+@dataclass(frozen=True)
+class Said:
+    """A success. usage, served and tier are None where the server does not say."""
+
+    answer: Answer
+    usage: Usage | None
+    served: str | None
+    tier: str | None
+
+
+def read(api: Api, body: bytes) -> Said:
+    """Return what the body of a success says.
+
+    Raises:
+        Unreadable: it is not what the API promises. Failed: it says that the server failed.
+    """
+    content = _object(body)
+    used = usage(content.get("usage"))
+    try:
+        answer = _chat(content) if api == "chat" else _responses(content)
+    except Unreadable as fault:
+        raise Unreadable(str(fault), used) from None
+    return Said(answer, used, _served(content), _string(content, "service_tier"))
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"it is not JSON ({error}): {shortened(body[:80].decode(errors='replace'))}") from None
+    if not isinstance(content, dict):
+        raise Unreadable(f"it is no JSON object: {shortened(repr(content), 80)}")
+    return content
+
+
+def _dict(value: object) -> dict[str, Any]:
+    """Return an object of JSON; what is none counts as an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    """Return a list of JSON; what is none counts as an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def _served(content: dict[str, Any]) -> str | None:
+    named = (_string(content, "model"), _string(content, "system_fingerprint"))
+    return " ".join(name for name in named if name) or None
+
+
+def _string(content: dict[str, Any], key: str) -> str | None:
+    value = content.get(key)
+    return value if isinstance(value, str) and value else None
+
+
+def usage(said: object) -> Usage | None:
+    """Return the tokens that a reply of either API says it used; None where they are missing or cannot be."""
+    if not isinstance(said, dict):
+        return None
+    details = _dict(said.get("prompt_tokens_details") or said.get("input_tokens_details"))
+    counts: tuple[Any, ...] = (
+        said.get("prompt_tokens", said.get("input_tokens")),
+        said.get("completion_tokens", said.get("output_tokens")),
+        details.get("cached_tokens") or 0,
+        details.get("cache_write_tokens") or 0,
+    )
+    if not all(type(count) is int and count >= 0 for count in counts):
+        return None
+    used = Usage(*counts)
+    return used if used.cached + used.written <= used.input else None
+
+
+def _chat(content: dict[str, Any]) -> Answer:
+    match content:
+        case {"choices": [{"message": dict(message), **choice}, *_]}:
+            return _answer(
+                message.get("content") or "",
+                message.get("refusal"),
+                choice.get("finish_reason"),
+                _dict(choice.get("logprobs")).get("content"),
+            )
+    raise Unreadable("it holds no choice with a message")
+
+
+def _responses(content: dict[str, Any]) -> Answer:
+    match content:
+        case {"status": "failed", **rest}:
+            return _failure(rest.get("error"))
+        case {"status": "completed" | "incomplete", "output": list(items), **rest}:
+            parts = [part for item in items for part in _parts(item)]
+            text = "".join(_string(part, "text") or "" for part in parts)
+            refusals = [part["refusal"] for part in parts if part.get("type") == "refusal" and part.get("refusal")]
+            logprobs = [token for part in parts for token in _list(part.get("logprobs"))]
+            reason = _dict(rest.get("incomplete_details")).get("reason")
+            return _answer(text, refusals[0] if refusals else None, reason, logprobs)
+    raise Unreadable("it holds no output of a finished response")
+
+
+def _parts(item: object) -> list[dict[str, Any]]:
+    match item:
+        case {"type": "message", "content": list(parts)}:
+            return [part for part in parts if isinstance(part, dict)]
+    return []
+
+
+def _failure(error: object) -> NoAnswer:
+    said = _dict(error)
+    code, message = str(said.get("code")), shortened(str(said.get("message")))
+    if is_policy(code):
+        return NoAnswer(f"{code}: {message}", "filtered")
+    raise Failed(f"{code}: {message}")
+
+
+def is_policy(code: str) -> bool:
+    """Whether this code of an error says that the vendor will not answer, rather than that something failed."""
+    return any(part in code for part in POLICY)
+
+
+def _answer(text: object, refusal: object, ended: object, logprobs: object) -> Answer:
+    """Return what was said. A text that the cap cut off is still a text: its beginning was answered and paid."""
+    if not isinstance(text, str):
+        raise Unreadable(f"its text is no text: {shortened(repr(text), 80)}")
+    if refusal:
+        return NoAnswer(shortened(str(refusal)), "refused")
+    if ended == "content_filter":
+        return NoAnswer("the vendor's filter withheld the answer", "filtered")
+    if text.strip():
+        return Text(text, _tokens(logprobs))
+    if ended in ("length", "max_output_tokens"):
+        return NoAnswer("the output cap was reached before any text: raise max_tokens", "truncated")
+    return NoAnswer(f"the answer holds no text (it ended with {shortened(str(ended), 40)!r})", "empty")
+
+
+def _tokens(listed: object) -> tuple[Token, ...]:
+    return tuple(
+        Token(*_pair(item), tuple(map(_pair, _list(_dict(item).get("top_logprobs"))))) for item in _list(listed)
+    )
+
+
+def _pair(item: object) -> tuple[str, float]:
+    match item:
+        case {"token": str(token), "logprob": float() | int() as logprob} if math.isfinite(logprob):
+            return token, float(logprob)
+    raise Unreadable(f"a log-probability cannot be read: {shortened(repr(item), 80)}")

@@ -1,0 +1,50 @@
+"""What a server says of its rate limits in the headers of a response.
+
+They are `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`, as OpenAI has them and many gateways and servers
+repeat: counts in a minute, and the time until they are whole again, such as "6m0s", "120ms" or plain seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from bbquery.oracle import RateSeen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LONGEST_COUNT = 12  # digits: no limit is longer
+_UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = r"(\d{1,9}(?:\.\d{1,9})?)(ms|[smhd])"
+
+
+def rate_seen(headers: Mapping[str, str]) -> RateSeen | None:
+    """Return what these headers say, None where they say nothing; what cannot be read is not said.
+
+    headers: their names in any case, if the mapping does not mind it.
+    """
+    seen = RateSeen(
+        requests=_count(headers.get("x-ratelimit-limit-requests")),
+        tokens=_count(headers.get("x-ratelimit-limit-tokens")),
+        requests_left=_count(headers.get("x-ratelimit-remaining-requests")),
+        tokens_left=_count(headers.get("x-ratelimit-remaining-tokens")),
+        requests_reset=seconds(headers.get("x-ratelimit-reset-requests")),
+        tokens_reset=seconds(headers.get("x-ratelimit-reset-tokens")),
+    )
+    return None if seen == RateSeen() else seen
+
+
+def seconds(duration: str | None) -> float | None:
+    """Return a duration such as "6m0s", "1h2m3.5s", "120ms" or "7" in seconds, None where it is none."""
+    text = (duration or "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
+        return float(text)
+    if not re.fullmatch(f"(?:{_PART})+", text):
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PART, text))
+
+
+def _count(text: str | None) -> int | None:
+    stripped = (text or "").strip()
+    return int(stripped) if stripped.isascii() and stripped.isdecimal() and len(stripped) <= LONGEST_COUNT else None

@@ -1,0 +1,34 @@
+"""Where an emulator may listen: on this machine only."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from bbquery.errors import UsageError
+
+
+def loopback(host: str) -> str:
+    """Return the loopback address that `host` names.
+
+    Raises:
+        UsageError: others could reach it.
+    """
+    address = "127.0.0.1" if host == "localhost" else host
+    try:
+        local = ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        local = False
+    if not local:
+        raise UsageError(f"an emulator listens on this machine only: host must be 127.0.0.1 or ::1, not {host!r}")
+    return address
+
+
+def checked_port(port: int) -> int:
+    """Return `port`; 0 is any free one.
+
+    Raises:
+        UsageError: there is no such port.
+    """
+    if not 0 <= port <= 65535:
+        raise UsageError(f"port must be 0 to 65535, not {port}")
+    return port

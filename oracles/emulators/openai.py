@@ -1,0 +1,266 @@
+"""OpenAI's API on this machine, for the unmodified `openai` package: chat completions, responses and models.
+
+How it works, and what holds:
+
+1. Real answers come from the oracle it wraps, any that gives probabilities of classes. A prompt that lists classes
+   (lines that begin with "- ") is answered with one of them, with real log-probabilities; any other question with a
+   sentence about the likeliest classes, whatever was asked: that exercises the protocol, not understanding of images.
+2. Requests are checked as the vendor checks them: a wrong key (401), an unknown model (404), a wrong body (400) and
+   rates above the limits (429) are told so in the vendor's JSON, unbilled.
+3. A request is numbered as it arrives. Its number and the seed alone decide its fate (`Faults`).
+4. An answer is billed when the model has given it, whether or not it arrives: money is lost where it is lost at the
+   vendor's. The bill counts tokens and prices by formulae of its own, and knows nothing of the client's ledger.
+5. It listens on loopback only and takes only application/json, which a page in a browser cannot send unasked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import math
+import time
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from bbquery.errors import MissingExtra
+from oracles._wire.fields import WireError, dumps, loads
+from oracles.emulators import _server
+from oracles.emulators._faults import SlidingLimit
+from oracles.emulators._openai_bill import Bill
+from oracles.emulators._openai_faults import NO_FAULTS, Faults
+from oracles.emulators._openai_model import Model
+from oracles.emulators._openai_models import BY_NAME, SERVED
+from oracles.emulators._openai_reply import error, model, prompt_tokens, reply
+from oracles.emulators._openai_request import Refused, read
+
+try:
+    from aiohttp import web
+except ImportError as missing:
+    raise MissingExtra("http", "serving a model over HTTP", "aiohttp") from missing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from bbquery.oracle import Oracle
+    from oracles.emulators._faults import Fate, Kind
+    from oracles.emulators._openai_reply import Outcome
+    from oracles.emulators._openai_request import Api, Asked
+
+__all__ = ["NO_FAULTS", "Bill", "Faults", "OpenAIEmulator", "serve"]
+
+ROOT = "/v1"
+LARGEST_BODY = 64 * 2**20  # bytes
+QUOTA = "insufficient_quota"
+ODD_JUNK = b'{"object": "chat.completion", "choices": []}'  # of odd requests: JSON, and still no answer
+COUNTED: dict[Kind, str] = {
+    "timeout": "timeouts",
+    "dropped": "dropped",
+    "truncated": "truncated",
+    "junk": "junk",
+    "drip": "dripped",
+}
+"""Where the bill counts what goes wrong with an answer."""
+
+
+class OpenAIEmulator:
+    """Serves `oracle`, which gives probabilities of classes; closing it stays with its owner.
+
+    key: the only one accepted; None accepts any, and none. largest_body: bytes of a request, above which it is told
+    413. sleep: how latency passes. clock: seconds that never go back. arrivals: when each request arrived.
+
+    Raises:
+        UsageError: the oracle gives no probabilities of classes.
+    """
+
+    def __init__(
+        self,
+        oracle: Oracle,
+        faults: Faults = NO_FAULTS,
+        *,
+        key: str | None = None,
+        largest_body: int = LARGEST_BODY,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.oracle, self.faults, self.bill = oracle, faults, Bill()
+        self.arrivals: list[float] = []
+        self._model = Model(oracle, faults)
+        self._key, self._largest_body, self._sleep, self._clock = key, largest_body, sleep, clock
+        self._requests = SlidingLimit(faults.requests_per_minute, faults.window)
+        self._tokens = SlidingLimit(faults.tokens_per_minute, faults.window)
+
+    @asynccontextmanager
+    async def running(self, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+        """Listen while the context is open, and give the base URL for the vendor's package; port 0 is any free one.
+
+        Raises:
+            UsageError: the host is not this machine's loopback, or the port cannot be had.
+        """
+        application = web.Application(client_max_size=self._largest_body)
+        application.router.add_get(f"{ROOT}/bill", self._show_bill)
+        application.router.add_get(f"{ROOT}/models", self._show_models)
+        application.router.add_get(f"{ROOT}/models/{{name}}", self._show_model)
+        application.router.add_post(f"{ROOT}/chat/completions", self._chat)
+        application.router.add_post(f"{ROOT}/responses", self._responses)
+        async with _server.listening(application, host=host, port=port) as url:
+            yield url + ROOT
+
+    async def _show_bill(self, _: web.Request) -> web.Response:
+        return _json(asdict(self.bill))
+
+    async def _show_models(self, _: web.Request) -> web.Response:
+        return _json({"object": "list", "data": [model(name) for name in SERVED]})
+
+    async def _show_model(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if name in BY_NAME:
+            return _json(model(name))
+        return _json(error(Refused(404, f"The model '{name}' does not exist", code="model_not_found")), status=404)
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        return await self._post(request, "chat")
+
+    async def _responses(self, request: web.Request) -> web.StreamResponse:
+        return await self._post(request, "responses")
+
+    async def _post(self, request: web.Request, api: Api) -> web.StreamResponse:
+        now, number = self._clock(), self.bill.requests
+        self.arrivals.append(now)
+        self.bill.requests += 1
+        try:
+            self._admit(self._requests, now, 1, "requests")
+            fate = self.faults.fate(number)
+            if fate.latency:
+                await self._sleep(fate.latency)
+            asked = await self._asked(request, api)
+            self._admit(self._tokens, self._clock(), max(asked.cap, prompt_tokens(asked)), "tokens")
+            self._turn_away(fate)
+            outcome = await self._model.answer(asked, number) if fate.billed else None
+        except Refused as refused:
+            return self._refused(number, refused)
+        if outcome is not None:
+            self.bill.add(outcome)
+        return await self._sent(request, fate, number, outcome)
+
+    async def _asked(self, request: web.Request, api: Api) -> Asked:
+        self._authorise(request)
+        if request.content_type != _server.JSON:
+            raise Refused(415, f"Unsupported content type {request.content_type}: send {_server.JSON}.")
+        try:
+            content = loads(await request.read())
+        except web.HTTPRequestEntityTooLarge as large:
+            raise Refused(413, "The request is too large.") from large
+        except WireError as fault:
+            raise Refused(400, f"We could not parse the JSON body of your request: {fault}") from fault
+        return await asyncio.to_thread(read, api, content)
+
+    def _authorise(self, request: web.Request) -> None:
+        sent = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if self._key is not None and not hmac.compare_digest(sent.encode(), self._key.encode()):
+            raise Refused(401, f"Incorrect API key provided: {sent}.", code="invalid_api_key")
+
+    def _admit(self, limit: SlidingLimit, now: float, amount: int, unit: str) -> None:
+        wait = limit.take(now, amount)
+        if wait:
+            raise TooFast(unit, wait)
+
+    def _turn_away(self, fate: Fate) -> None:
+        if fate.kind == "rate_limited":
+            raise TooFast("requests", self.faults.retry_after)
+        if fate.kind == "quota":
+            raise _spent()
+        if fate.kind == "server_error" and not fate.billed:
+            raise _broken(fate.status)
+
+    def _refused(self, number: int, refused: Refused) -> web.Response:
+        waits = refused.headers if isinstance(refused, TooFast) else {}
+        if isinstance(refused, TooFast):
+            self.bill.rate_limited += 1
+        elif refused.kind == QUOTA:
+            self.bill.quota += 1
+        elif refused.status >= 500:
+            self.bill.server_errors += 1
+        else:
+            self.bill.rejected += 1
+        return _json(error(refused), status=refused.status, headers=self._headers(number) | waits)
+
+    async def _sent(self, request: web.Request, fate: Fate, number: int, outcome: Outcome | None) -> web.StreamResponse:
+        """Send an answer as its fate has it; there is none where the connection drops before the model is run."""
+        if fate.kind == "server_error":
+            return self._refused(number, _broken(fate.status))
+        if fate.kind in COUNTED:
+            count = COUNTED[fate.kind]
+            setattr(self.bill, count, getattr(self.bill, count) + 1)
+        if fate.kind == "junk" and number % 2:
+            return web.Response(body=ODD_JUNK, content_type=_server.JSON)
+        answer = web.Response() if outcome is None else _json(reply(outcome), headers=self._headers(number))
+        seconds = self.faults.drip_seconds
+        return await _server.delivered(request, answer, fate.kind, seconds=seconds, sleep=self._sleep)
+
+    def _headers(self, number: int) -> dict[str, str]:
+        headers = {"x-request-id": f"req_{number}", "openai-version": "2020-10-01"}
+        now = self._clock()
+        limits = {"requests": self._requests, "tokens": self._tokens}
+        rates = {"requests": self.faults.requests_per_minute, "tokens": self.faults.tokens_per_minute}
+        for unit, limit in limits.items():
+            if limit.most is not None:
+                headers[f"x-ratelimit-limit-{unit}"] = f"{rates[unit]:.0f}"
+                headers[f"x-ratelimit-remaining-{unit}"] = str(limit.left(now))
+                headers[f"x-ratelimit-reset-{unit}"] = duration(limit.reset(now))
+        return headers
+
+
+class TooFast(Refused):
+    """A rate limit is reached; `headers` say how long to wait, unless waiting is no help."""
+
+    def __init__(self, unit: str, wait: float) -> None:
+        until = f"Please try again in {duration(wait)}." if math.isfinite(wait) else "The request is too large for it."
+        super().__init__(429, f"Rate limit reached on {unit}. {until}", kind=unit, code="rate_limit_exceeded")
+        self.headers: dict[str, str] = {}
+        if math.isfinite(wait):
+            self.headers = {"retry-after": str(math.ceil(wait)), "retry-after-ms": str(math.ceil(wait * 1000))}
+
+
+def _spent() -> Refused:
+    said = "You exceeded your current quota, please check your plan and billing details."
+    return Refused(429, said, kind=QUOTA, code=QUOTA)
+
+
+def _broken(status: int) -> Refused:
+    if status == 500:
+        return Refused(status, "The server had an error while processing your request.", kind="server_error")
+    said, kind = "The engine is currently overloaded, please try again later.", "service_unavailable_error"
+    return Refused(status, said, kind=kind, code="server_is_overloaded")
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as the vendor's headers have it: "6m0s", "1.5s", "20ms"."""
+    milliseconds = math.ceil(seconds * 1000)
+    if milliseconds < 1000:
+        return f"{milliseconds}ms"
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{minutes}m{rest / 1000:g}s" if minutes else f"{rest / 1000:g}s"
+
+
+async def serve(
+    oracle: Oracle,
+    *,
+    port: int,
+    host: str = "127.0.0.1",
+    faults: Faults = NO_FAULTS,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve `oracle` until cancelled; `ready` is told the base URL once it can be asked.
+
+    Raises:
+        UsageError: the oracle gives no probabilities, the host is not this machine's loopback, or the port is taken.
+    """
+    async with OpenAIEmulator(oracle, faults).running(host=host, port=port) as url:
+        if ready is not None:
+            ready(url)
+        await asyncio.Event().wait()
+
+
+def _json(content: object, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(body=dumps(content), status=status, headers=headers, content_type=_server.JSON)

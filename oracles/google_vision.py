@@ -1,0 +1,126 @@
+"""Google Cloud Vision: the labels, objects or web entities of a photo, through Google's own asynchronous client.
+
+How an attempt works, and what holds:
+
+1. One attempt is one gRPC call for up to 16 images, as PNG, answered in order. The retries of Google's client and of
+   gRPC are off. The channel is connected before anything is sent, so that a failure to connect is known to be free.
+2. Every image costs the price of the one feature that is asked for. The free units of a month are never counted on.
+   What Google refuses for its form, credentials or quota is taken not to be billed, be it a call or one image in it:
+   Google bills "each feature applied to an image". It does not say whether it bills an image that fails alone in any
+   other way, so that one's hold stays, as after a time-out. Labels that come with an error are right, says Google, and
+   are paid for.
+3. Google allows 1,800 requests and 1,800 images of a feature a minute. Batches thus save calls, not quota: every image
+   counts as a request against `requests_per_minute`, which keeps both.
+4. Google names no version of its models, so drift shows in the answers alone.
+
+Credentials are those of the file that the environment variable GOOGLE_APPLICATION_CREDENTIALS names; it is read when
+the first request is about to be sent. `oracles.emulators.google_vision` speaks the same protocol on this machine and is
+asked without credentials.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from bbquery.errors import UsageError
+from bbquery.money import picodollars, query_price
+from bbquery.oracle import Capabilities, Limits, Price, View
+from bbquery.types import Units
+from oracles._google_vision.endpoint import LARGEST_BATCH, checked_endpoint
+from oracles._options import check_at_least_one, check_choices, check_positive
+
+if TYPE_CHECKING:
+    from bbquery.oracle import Oracle
+    from oracles._google_vision.endpoint import Endpoint
+    from oracles._google_vision.service import Question
+
+Feature: TypeAlias = Literal["LABEL_DETECTION", "OBJECT_LOCALIZATION", "WEB_DETECTION"]
+Model: TypeAlias = Literal["builtin/stable", "builtin/latest"]
+
+ADAPTER = 1  # part of every answer's key: raise it when the same response would be read differently
+ENCODER = "png"
+VENDOR = "google_vision"
+IMAGES_PER_MINUTE = 1800.0  # Google's quota for a project that has not asked for more
+
+
+def connect(
+    *,
+    feature: Feature = "LABEL_DETECTION",
+    max_results: int = 10,
+    model: Model = "builtin/stable",
+    endpoint: str | None = None,
+    height: int | None = None,
+    width: int | None = None,
+    largest_batch: int = LARGEST_BATCH,
+    concurrency: int = 16,
+    requests_per_minute: float = IMAGES_PER_MINUTE,
+    timeout: float = 60.0,
+    usd_per_thousand: str | float | None = None,
+) -> Oracle:
+    """Return Google Cloud Vision as an oracle that answers with labels and scores, best first; nothing is sent yet.
+
+    feature: what is asked of each image. Scores are 0 to 1, those of web entities any number above 0. max_results:
+    labels at most. model: which of Google's models. endpoint: Google's own, another of its hosts
+    ("eu-vision.googleapis.com"), or an emulator on this machine ("127.0.0.1:8000"), which is asked without credentials
+    and encryption. height, width: pixels of the image that is sent; the photo's own size where not given.
+    largest_batch: images in a request, at most 16. concurrency: requests at once, at most. requests_per_minute: images
+    started in a minute. timeout: seconds for one attempt. usd_per_thousand: your price of 1,000 images in dollars;
+    that of the price table where not given.
+
+    Raises:
+        UsageError: an option that cannot be used. UnknownName: an unknown feature or model.
+        UnknownPrice: the price table does not know the feature.
+        MissingExtra: google-cloud-vision is not installed.
+    """
+    from oracles._google_vision.service import GoogleVision, Question  # noqa: PLC0415 - half a second of imports
+
+    check_choices(feature=(feature, Feature), model=(model, Model))
+    check_at_least_one(max_results=max_results, height=height, width=width)
+    limits = Limits(
+        largest_batch=largest_batch, concurrency=concurrency, adaptive=True,
+        requests_per_minute=requests_per_minute, timeout=timeout,
+    )  # fmt: skip
+    _check_limits(limits)
+    where, question = checked_endpoint(endpoint), Question(feature=feature, max_results=max_results, model=model)
+    cost, price = _priced(feature, usd_per_thousand)
+    return GoogleVision(where, question, _capabilities(where, question, limits, _view(height, width), price), cost)
+
+
+def _check_limits(limits: Limits) -> None:
+    check_at_least_one(largest_batch=limits.largest_batch, concurrency=limits.concurrency)
+    check_positive(requests_per_minute=limits.requests_per_minute, timeout=limits.timeout)
+    if limits.largest_batch > LARGEST_BATCH:
+        raise UsageError(f"largest_batch must be at most {LARGEST_BATCH}, which is what Google takes")
+
+
+def _view(height: int | None, width: int | None) -> View:
+    if height is None and width is None:
+        return View()
+    if height is None or width is None:
+        raise UsageError("give height and width, or neither")
+    return View(size=(height, width))
+
+
+def _capabilities(where: Endpoint, question: Question, limits: Limits, view: View, price: Price) -> Capabilities:
+    return Capabilities(
+        name=VENDOR,
+        answers="labels",
+        identity={
+            "oracle": VENDOR, "adapter": ADAPTER, "encoder": ENCODER, "endpoint": where.host,
+            "feature": question.feature, "max_results": question.max_results, "model": question.model,
+        },
+        view=view,
+        limits=limits,
+        price=price,
+        provider=f"{VENDOR} {where.host}",  # the quota of requests is one for all features
+        remote=True,
+    )  # fmt: skip
+
+
+def _priced(feature: str, usd_per_thousand: str | float | None) -> tuple[Units, Price]:
+    """Return what an image costs, and where that is from."""
+    if usd_per_thousand is None:
+        listed = query_price(VENDOR, feature)
+        return Units(queries=1, picodollars=listed.query), Price(source=f"{listed.source}, {listed.date}")
+    thousand = picodollars(str(usd_per_thousand))
+    return Units(queries=1, picodollars=-(-thousand // 1000)), Price(source="the option usd_per_thousand")

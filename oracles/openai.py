@@ -1,0 +1,308 @@
+"""A vision model of OpenAI, or of any server that speaks its protocol (vLLM, Ollama, gateways), answering in text.
+
+A photo travels as a PNG in a data URL with a question, through the `openai` package: chat completions (api=chat) or the
+responses API (api=responses). The answer is text, with the log-probabilities of its tokens where top_logprobs asks for
+them; a refusal, a filter's veto, an answer cut off before its first word and an empty one are answers of their own kind
+(`NoAnswer`), paid and kept. A text that the output cap cuts off later is taken as the text it is.
+
+With `classes` the model chooses from a list. One such answer with top_logprobs is worth several without: the
+probabilities of the classes stand in the alternatives to its first token.
+
+Cost. An image's tokens follow the published rules of each model; for models that are not known, and so for other
+servers, `image_tokens` states their number. The worst case held for a query adds the prompt at one token a byte, the
+whole output cap, and the dearest kind of input, which is input written to a cache. The service tier is pinned in each
+request; an answer served at another tier costs what that tier costs, and the run stops if nobody stated that.
+
+`oracles.emulators.openai` speaks the same protocol on this machine, with faults, a bill and real labels, to rehearse.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bbquery import imaging
+from bbquery.errors import MalformedAnswer, MissingExtra, OracleError, OutcomeUnknown, UnknownPrice, UsageError
+from bbquery.oracle import Capabilities, Limits, Oracle, Price, Quote, View
+from bbquery.types import NoAnswer, Reply, Units
+from oracles._key import Key
+from oracles._openai import prices, tokens
+from oracles._openai.models import known
+from oracles._openai.prices import Prices
+from oracles._openai.question import (
+    PATHS,
+    Api,
+    CapName,
+    Detail,
+    Effort,
+    Question,
+    Tier,
+    cap,
+    likely_output,
+    prompt_for,
+    sampling,
+)
+from oracles._openai.reply import Failed, Said, Unreadable, read
+from oracles._url import checked_url
+
+if TYPE_CHECKING:
+    from bbquery.oracle import RateSeen
+    from bbquery.types import Image
+    from oracles._openai.endpoint import Endpoint
+    from oracles._openai.models import Model
+    from oracles._openai.reply import Usage
+
+ADAPTER = 1  # part of every answer's key: raise it when the same reply would be read differently
+ENCODER = "png"
+OPENAI = "https://api.openai.com/v1"
+SIDE = 224  # pixels: small enough for thousands of queries, as large as most classifiers see
+PATIENCE = {"default": 120.0, "flex": 900.0}  # seconds; flex waits for idle machines: the vendor advises 15 minutes
+
+
+def connect(
+    *,
+    model: str,
+    prompt: str | None = None,
+    classes: str | Sequence[str] | None = None,
+    api: Api = "chat",
+    base_url: str = OPENAI,
+    key_env: str | None = "OPENAI_API_KEY",
+    detail: Detail = "low",
+    height: int | None = SIDE,
+    width: int | None = SIDE,
+    crop: float | None = None,
+    max_tokens: int | None = None,
+    cap_name: CapName = "max_completion_tokens",
+    tier: Tier = "default",
+    top_logprobs: int = 0,
+    temperature: float | None = None,
+    seed: int | None = None,
+    reasoning_effort: Effort | None = None,
+    image_tokens: int | None = None,
+    input_usd: str | float | None = None,
+    output_usd: str | float | None = None,
+    concurrency: int = 64,
+    requests_per_minute: float | None = None,
+    tokens_per_minute: float | None = None,
+    timeout: float | None = None,
+) -> Oracle:
+    """Return a vision model behind OpenAI's API. Nothing is sent, and no key is read, before the first query.
+
+    prompt: the question; one of our own if not given. classes: names to choose from, separated by "|" in a string; they
+    are listed under the question. base_url: where the API begins; it mostly ends in /v1. key_env: the environment
+    variable with the key; None sends none. detail: in how much detail the model looks, which decides what an image
+    costs. height and width: what an image is resized to; None leaves the photo's size. crop: the central share of the
+    shorter side that is sent.
+
+    max_tokens: of output, reasoning included; 64 if not given, 16 with classes, 1,024 more for a model that reasons.
+    cap_name: what the request calls it; Ollama and older servers know only max_tokens. tier: the service tier; flex is
+    half price and slower, for the models that have it. top_logprobs: alternatives to each token, 0 to 20; 0 asks for no
+    log-probabilities. temperature: 0 if not given, where the model takes one. seed: best effort, and chat only.
+    reasoning_effort: none if not given, where the model may be told so, and else low.
+
+    image_tokens: the most that one image takes, for a model whose rule is not known. input_usd, output_usd: dollars a
+    million tokens, for a model whose price is not known; 0 for one of your own. concurrency: requests in flight at
+    most. requests_per_minute, tokens_per_minute: your account's limits; learned from the answers if not given. timeout:
+    seconds for an attempt; 120, or 900 at tier flex, if not given.
+
+    Raises:
+        MissingExtra: the package `openai` is not installed. UnknownPrice: nobody stated the model's price at this tier.
+        UsageError: an option that cannot be used.
+    """
+    url, key = checked_url(base_url), None if key_env is None else Key(key_env)
+    timeout = PATIENCE[tier] if timeout is None else timeout
+    _check(concurrency, image_tokens, requests_per_minute, tokens_per_minute, timeout)
+    listed = classes.split("|") if isinstance(classes, str) else list(classes or ())
+    rule = known(model)
+    if rule is None and image_tokens is None:
+        raise _unknown_rule(model)
+    heat, effort = sampling(model, rule, temperature=temperature, top_logprobs=top_logprobs, effort=reasoning_effort)
+    question = Question(
+        api=api,
+        model=model,
+        prompt=prompt_for(prompt, listed),
+        detail=detail,
+        max_tokens=cap(max_tokens, listed, effort),
+        cap_name=cap_name,
+        tier=tier,
+        top_logprobs=top_logprobs,
+        temperature=heat,
+        seed=seed,
+        reasoning_effort=effort,
+    )
+    cost = Cost(
+        question,
+        rule=None if image_tokens is not None else rule,
+        image_tokens=image_tokens or 0,
+        output=likely_output(question, listed),
+        prices=Prices(model, prices.stated(input_usd, output_usd)),
+    )
+    limits = Limits(
+        concurrency=concurrency,
+        adaptive=True,
+        requests_per_minute=requests_per_minute,
+        tokens_per_minute=tokens_per_minute,
+        timeout=timeout,
+    )
+    account = " ".join((url, key_env or "no key"))
+    capabilities = _capabilities(url, account, cost, _view(height, width, crop), limits)
+    return OpenAIOracle(_endpoint(url, key, capabilities, model), question, cost, capabilities)
+
+
+def _capabilities(url: str, account: str, cost: Cost, view: View, limits: Limits) -> Capabilities:
+    question = cost.question
+    price = cost.prices.at(question.tier)
+    return Capabilities(
+        name=f"openai {question.model}",
+        answers="text",
+        identity={"oracle": "openai", "adapter": ADAPTER, "encoder": ENCODER, "url": url, **question.identity},
+        view=view,
+        limits=limits,
+        price=Price(source=f"{price.source} {price.date}".strip()),
+        provider=f"openai {account} {question.model}",
+        remote=True,
+    )
+
+
+def _check(concurrency: int, image_tokens: int | None, *positive: float | None) -> None:
+    if concurrency < 1:
+        raise UsageError(f"concurrency must be at least 1, not {concurrency}")
+    if image_tokens is not None and image_tokens < 1:
+        raise UsageError(f"image_tokens must be at least 1, not {image_tokens}")
+    for value in positive:
+        if value is not None and not 0 < value < math.inf:
+            raise UsageError(f"requests_per_minute, tokens_per_minute and timeout must be above 0, not {value}")
+
+
+def _unknown_rule(model: str) -> UsageError:
+    return UsageError(
+        f"how many tokens an image takes is not known for the model {model!r}, so its cost has no bound:"
+        f" state the most that one takes, as image_tokens=2000"
+    )
+
+
+def _view(height: int | None, width: int | None, crop: float | None) -> View:
+    if (height is None) != (width is None):
+        raise UsageError("give height and width, or neither")
+    return View(size=None if height is None or width is None else (height, width), crop=crop)
+
+
+def _endpoint(url: str, key: Key | None, capabilities: Capabilities, model: str) -> Endpoint:
+    """Import the vendor's package, which takes a second, and only now."""
+    try:
+        from oracles._openai.endpoint import Endpoint  # noqa: PLC0415 - listing oracles must not import it
+    except ModuleNotFoundError as error:
+        raise MissingExtra("openai", "asking a model of OpenAI", error.name or "openai") from error
+    limits = capabilities.limits
+    return Endpoint(url, key, limits.timeout, limits.concurrency, capabilities.name, model)
+
+
+@dataclass(frozen=True)
+class Payload:
+    """A whole request as it travels, and the sides of its image, which decide its cost."""
+
+    body: bytes
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a query costs. rule: how the model counts an image; None where `image_tokens` states the most it takes.
+
+    output: likely tokens of an answer.
+    """
+
+    question: Question
+    rule: Model | None
+    image_tokens: int
+    output: int
+    prices: Prices
+
+    def quote(self, height: int, width: int) -> Quote:
+        """Return what one query may cost, at the pinned service tier."""
+        question, price = self.question, self.prices.at(self.question.tier)
+        most = likely = self.image_tokens
+        if self.rule is not None:
+            most = tokens.most_image(self.rule, height, width, question.detail)
+            likely = tokens.likely_image(self.rule, height, width, question.detail)
+        return Quote(
+            worst=prices.most(most + tokens.most_text(question.prompt), question.max_tokens, price),
+            expected=prices.likely(likely + tokens.likely_text(question.prompt), self.output, price),
+        )
+
+    def bill(self, used: Usage | None, tier: str | None) -> Units | None:
+        """Return what was used, at the tier that served it; None where the server does not say.
+
+        Raises:
+            UnknownPrice: nobody stated the price at that tier.
+        """
+        if used is None:
+            return None
+        return prices.bill(used, self.prices.at(self.question.tier if tier in (None, "auto") else tier))
+
+
+class OpenAIOracle:
+    """A vision model behind OpenAI's API, behind the protocol `Oracle`."""
+
+    def __init__(self, endpoint: Endpoint, question: Question, cost: Cost, capabilities: Capabilities) -> None:
+        self.capabilities = capabilities
+        self._endpoint, self._question, self._cost = endpoint, question, cost
+
+    def __repr__(self) -> str:
+        return f"<{self.capabilities.name} at {self._endpoint.url}>"
+
+    def encode(self, image: Image) -> Payload:
+        """Return the whole request about an image (H, W, 3) uint8; attempts and repeats send the same bytes.
+
+        Raises:
+            UsageError: it is no such image.
+        """
+        return Payload(self._question.body(imaging.png(image)), *image.shape[:2])
+
+    def quote(self, payload: Payload) -> Quote:
+        """Return what one query with this image may cost; the worst is never below the bill."""
+        return self._cost.quote(payload.height, payload.width)
+
+    @property
+    def rate_seen(self) -> RateSeen | None:
+        """What the last response's headers said of the account's limits."""
+        return self._endpoint.rate_seen
+
+    async def answer(self, payloads: Sequence[Payload]) -> list[Reply | OracleError]:
+        """Make one attempt at one image.
+
+        Raises:
+            UsageError: the key is unset; nothing was sent. OracleError: as `oracles._openai.failure` says.
+        """
+        (payload,) = payloads
+        path = PATHS[self._question.api]
+        received = await self._endpoint.post(path, payload.body)
+        # A vendor may charge for an image that its filter refused, and does not say: the whole hold counts.
+        return [Reply(received) if isinstance(received, NoAnswer) else self._read(received)]
+
+    def _read(self, body: bytes) -> Reply | OracleError:
+        name = self.capabilities.name
+        try:
+            said = read(self._question.api, body)
+            return Reply(said.answer, self._cost.bill(said.usage, said.tier), self._served(said))
+        except Failed as failure:
+            return OutcomeUnknown(f"the server failed: {failure}", oracle=name)
+        except Unreadable as fault:
+            return MalformedAnswer(f"the answer cannot be read: {fault}", oracle=name, cost=self._paid(fault))
+        except UnknownPrice as unknown:
+            return MalformedAnswer(f"served at another tier than {self._question.tier}: {unknown}", oracle=name)
+
+    def _paid(self, fault: Unreadable) -> Units | None:
+        return self._cost.bill(fault.usage, None)
+
+    def _served(self, said: Said) -> str | None:
+        """Return the snapshot and fingerprint that answered, and the service tier if it is not the pinned one."""
+        other = said.tier not in (None, "auto", self._question.tier)
+        return f"{said.served or 'unnamed'}, tier {said.tier}" if other else said.served
+
+    async def aclose(self) -> None:
+        """Close the connections. A later attempt, in this loop or another, opens new ones."""
+        await self._endpoint.aclose()

@@ -1,0 +1,81 @@
+"""What tests of the books need: ledgers in which things were sent, and ended in every way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+from unittest import mock
+
+from bbquery import codec
+from bbquery.ledger import statements
+from bbquery.ledger.records import Granted, Request, Settlement
+from bbquery.store import Question
+from bbquery.types import Reply, Text, Units
+
+if TYPE_CHECKING:
+    from bbquery.errors import Outcome
+    from bbquery.ledger.sqlite import Ledger
+    from bbquery.types import Answer
+
+HOLD = Units(1, 100, 2_100_000_000)  # a query, some tokens, $0.0021
+COST = Units(1, 60, 1_500_000_001)
+NOON = "2026-04-13T12:00:00.000+00:00"
+
+
+def remember(ledger: Ledger, **identity: str | int | float | None) -> str:
+    """Keep an oracle's identity; return its fingerprint."""
+    fingerprint, text = codec.fingerprint(identity)
+    ledger.remember_oracle(fingerprint, text)
+    return fingerprint
+
+
+def asked(oracle: str, number: int) -> Question:
+    """Return a question to an oracle, with its true key."""
+    image = number.to_bytes(32, "big")
+    return Question(codec.answer_key(oracle, image, 0), oracle, image, 0)
+
+
+def sent(
+    ledger: Ledger,
+    budget: int,
+    question: Question,
+    outcome: Outcome | None = "posted",
+    *,
+    hold: Units = HOLD,
+    cost: Units = COST,
+    at: str = NOON,
+    answer: Answer | None = None,
+    served: str | None = None,
+    reason: str | None = None,
+) -> int:
+    """Send at a time and let it end so, or leave it in flight (None); return the attempt."""
+    return asyncio.run(_sent(ledger, Request(question, budget, hold), outcome, cost, at, answer, served, reason))
+
+
+async def _sent(
+    ledger: Ledger,
+    request: Request,
+    outcome: Outcome | None,
+    cost: Units,
+    at: str,
+    answer: Answer | None,
+    served: str | None,
+    reason: str | None,
+) -> int:
+    with mock.patch.object(statements, "now", return_value=at):
+        (granted,) = await ledger.reserve([request])
+        assert isinstance(granted, Granted), granted
+        if outcome == "posted":
+            reply = Reply(answer or Text("a cat"), cost, served)
+            done = Settlement(granted.attempt, outcome, cost, reason, request.question, reply)
+            await ledger.settle([done])
+        elif outcome is not None:
+            await ledger.settle([Settlement(granted.attempt, outcome, reason=reason)])
+    return granted.attempt
+
+
+def identity_of(line: bytes) -> dict[str, object]:
+    """Return the identity in a line of an exported store."""
+    found: dict[str, object] = json.loads(line)["identity"]
+    return found

@@ -1,0 +1,604 @@
+"""The emulator of Google Cloud Vision: its protocol as Google's own client sees it, its faults and its bill."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from google.api_core import exceptions
+from google.cloud import vision_v1
+from google.rpc import error_details_pb2  # type: ignore[import-untyped, unused-ignore]  # ships no types
+
+import oracles.efficientnet
+import oracles.google_vision
+from bbquery import imaging
+from bbquery.errors import (
+    MalformedAnswer,
+    OracleError,
+    OutcomeUnknown,
+    QuotaExceeded,
+    RateLimited,
+    Rejected,
+    UsageError,
+)
+from bbquery.types import Classes, Label, Labels, NoAnswer, Reply, Text, Vector
+from oracles.emulators.google_vision import Bill, Faults, GoogleVisionEmulator, serve
+from tests.oracles.google_vision_helpers import (
+    COLOURS,
+    Fake,
+    ask,
+    ask_at,
+    photos,
+    png,
+    request_for,
+    share_of_colours,
+    vendor_client,
+)
+
+if TYPE_CHECKING:
+    from bbquery.types import Answer
+
+OUTCOMES: dict[str, Any] = {
+    "rate_limited": RateLimited,
+    "quota": QuotaExceeded,
+    "server_error": OutcomeUnknown,
+    "timeout": OutcomeUnknown,
+    "dropped": OutcomeUnknown,
+    "truncated": OutcomeUnknown,
+    "junk": MalformedAnswer,
+    "drip": list,
+    "answered": list,
+}
+
+COUNTED = {"server_error": "server_errors", "timeout": "timeouts", "drip": "dripped"}
+"""Where the bill counts a fault, if not under its own name."""
+
+
+async def annotate(url: str, request: Any) -> list[Any]:
+    """Ask as a client of the vendor's documentation would; return the responses of the images."""
+    async with vendor_client(url) as client:
+        response = await client.batch_annotate_images(request, retry=None, timeout=10)
+    return list(response.responses)
+
+
+async def attempts(emulator: GoogleVisionEmulator, count: int, images: int = 1, **options: Any) -> list[Any]:
+    """Return the outcomes of attempts, one after the other."""
+    async with emulator.running() as url:
+        oracle = oracles.google_vision.connect(endpoint=url, **options)
+        found = [await ask(oracle, images) for _ in range(count)]
+        await oracle.aclose()
+    return found
+
+
+# --- the protocol ---
+
+
+async def test_googles_own_client_is_answered() -> None:
+    """The unmodified client gets identifiers, scores and topicality with the oracle's own classes, best first."""
+    (image,) = photos(1)
+    async with GoogleVisionEmulator(Fake()).running() as url:
+        (response,) = await annotate(url, request_for(png(image)))
+
+    shares = share_of_colours(image).values
+    order = np.argsort(-shares)
+    labels = response.label_annotations
+    assert [label.description for label in labels] == [COLOURS.show(int(i)) for i in order]
+    assert [label.mid for label in labels] == [f"/m/{COLOURS.keys[i]}" for i in order]
+    assert [label.score for label in labels] == pytest.approx(shares[order], rel=1e-6)  # they travel as 32-bit floats
+    assert [label.topicality for label in labels] == [label.score for label in labels]
+    assert not response.error.code
+
+
+async def test_objects_have_the_outline_of_the_image() -> None:
+    """OBJECT_LOCALIZATION names the same classes, somewhere in the image: all of it."""
+    async with GoogleVisionEmulator(Fake()).running() as url:
+        (response,) = await annotate(url, request_for(png(photos(1)[0]), feature="OBJECT_LOCALIZATION", max_results=1))
+
+    (found,) = response.localized_object_annotations
+    assert found.name in {"red", "green", "blue"}
+    corners = [(corner.x, corner.y) for corner in found.bounding_poly.normalized_vertices]
+    assert corners == [(0, 0), (1, 0), (1, 1), (0, 1)]
+
+
+async def test_web_entities_are_given_with_a_best_guess() -> None:
+    """WEB_DETECTION names the same classes as entities; the first is the best guess."""
+    async with GoogleVisionEmulator(Fake()).running() as url:
+        (response,) = await annotate(url, request_for(png(photos(1)[0]), feature="WEB_DETECTION", max_results=2))
+
+    entities = response.web_detection.web_entities
+    assert len(entities) == 2
+    assert [guess.label for guess in response.web_detection.best_guess_labels] == [entities[0].description]
+
+
+async def test_several_features_are_answered_and_billed_each() -> None:
+    """Each feature of an image is a unit, at its own price."""
+    request = request_for(png(photos(1)[0]))
+    request.requests[0].features.append(vision_v1.Feature(type_=vision_v1.Feature.Type.WEB_DETECTION))
+    emulator = GoogleVisionEmulator(Fake())
+    async with emulator.running() as url:
+        (response,) = await annotate(url, request)
+
+    assert response.label_annotations
+    assert response.web_detection.web_entities
+    assert emulator.bill.units == {"LABEL_DETECTION": 1, "WEB_DETECTION": 1}
+    assert (emulator.bill.images_answered, emulator.bill.picodollars) == (1, 5_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("feature", "thousand"), [("LABEL_DETECTION", 1.50), ("OBJECT_LOCALIZATION", 2.25), ("WEB_DETECTION", 3.50)]
+)
+async def test_the_bill_is_by_the_published_prices(feature: Any, thousand: float) -> None:
+    """Ten images cost a hundredth of what the vendor's page says of a thousand."""
+    emulator = GoogleVisionEmulator(Fake())
+    async with emulator.running() as url:
+        await ask_at(url, images=10, feature=feature)
+
+    assert emulator.bill.picodollars == round(thousand * 10**12 / 100)
+
+
+async def test_results_are_ten_unless_asked_otherwise() -> None:
+    """As at Google, a client that names no number gets ten, and one that names it gets as many."""
+    many = Classes(tuple((f"class {i}",) for i in range(30)))
+    model = Fake(lambda _: Vector(np.full(30, 1 / 30)), classes=many)
+    async with GoogleVisionEmulator(model).running() as url:
+        (ten,) = await annotate(url, request_for(png(photos(1)[0])))
+        (twelve,) = await annotate(url, request_for(png(photos(1)[0]), max_results=12))
+
+    assert [label.mid for label in ten.label_annotations] == [f"/m/{i}" for i in range(10)]
+    assert len(twelve.label_annotations) == 12
+
+
+async def test_photos_of_any_size_and_kind_are_taken() -> None:
+    """The emulator fits what it is sent to what its oracle takes, as the vendor does."""
+    model = Fake()
+    async with GoogleVisionEmulator(model).running() as url:
+        await annotate(url, request_for(png(np.zeros((9, 20, 3), np.uint8)), png(np.zeros((12, 10), np.uint8))))
+
+    assert [image.shape for image in model.seen] == [(9, 20, 3), (12, 10, 3)]
+
+
+async def test_the_oracle_is_asked_in_batches_that_it_takes() -> None:
+    """Sixteen images reach an oracle of four at once in four batches, and their answers come back in order."""
+    model = Fake()
+    async with GoogleVisionEmulator(model).running() as url:
+        answers = await ask_at(url, images=16)
+
+    assert model.batches == [4, 4, 4, 4]
+    best = [COLOURS.show(int(np.argmax(share_of_colours(image).values))) for image in photos(16)]
+    assert [reply.answer.labels[0].name for reply in answers] == best
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (Labels((Label("sea lion", 0.75), Label("rock"))), (("sea lion", 0.75, "/m/sea_lion"), ("rock", 1, "/m/rock"))),
+        (NoAnswer("no"), ()),
+    ],
+)
+async def test_an_oracle_of_labels_is_told_as_it_is(answer: Answer, told: Any) -> None:
+    """Labels keep their order and scores, one without a score is certain, and a refusal names nothing."""
+    async with GoogleVisionEmulator(Fake(lambda _: answer, answers="labels", classes=None)).running() as url:
+        (response,) = await annotate(url, request_for(png(photos(1)[0])))
+
+    assert tuple((label.description, label.score, label.mid) for label in response.label_annotations) == told
+
+
+@pytest.mark.parametrize(("answers", "classes"), [("text", None), ("scores", COLOURS), ("probabilities", None)])
+def test_an_oracle_that_names_nothing_cannot_be_served(answers: Any, classes: Any) -> None:
+    """Texts, scores without a scale and classes without names are no labels, which is said at once."""
+    with pytest.raises(UsageError, match="needs an oracle of labels, or of probabilities with the names"):
+        GoogleVisionEmulator(Fake(lambda _: Text("a cat"), answers=answers, classes=classes))
+
+
+async def test_a_real_model_answers() -> None:
+    """EfficientNet's ten best classes of a photo come back through Google's protocol, with their probabilities."""
+    network = oracles.efficientnet.connect()
+    assert network.capabilities.classes is not None
+    pixels, _ = imaging.fit(imaging.load("sample:cat"), network.capabilities.view, network.capabilities.domain)
+    (direct,) = await network.answer([network.encode(pixels)])
+    emulator = GoogleVisionEmulator(network)
+    async with emulator.running() as url:
+        oracle = oracles.google_vision.connect(endpoint=url)
+        (reply,) = await oracle.answer([oracle.encode(imaging.load("sample:cat"))])
+        await oracle.aclose()
+    await network.aclose()
+
+    assert isinstance(direct, Reply)
+    assert isinstance(reply, Reply)
+    assert isinstance(direct.answer, Vector)
+    assert isinstance(reply.answer, Labels)
+    best = np.argsort(-direct.answer.values)[:10]
+    assert [label.name for label in reply.answer.labels] == [network.capabilities.classes.show(int(i)) for i in best]
+    scores = [label.score for label in reply.answer.labels]
+    assert scores == pytest.approx(direct.answer.values[best], rel=1e-5)  # they travel as 32-bit floats
+
+
+# --- what is refused ---
+
+
+async def refused(request: Any, metadata: Any = ()) -> tuple[exceptions.GoogleAPICallError, Bill]:
+    """Return how the unmodified client sees a refusal, and the bill."""
+    emulator = GoogleVisionEmulator(Fake())
+    async with emulator.running() as url, vendor_client(url) as client:
+        with pytest.raises(exceptions.GoogleAPICallError) as caught:
+            await client.batch_annotate_images(request, retry=None, timeout=10, metadata=metadata)
+    return caught.value, emulator.bill
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind", "fault"),
+    [
+        (request_for(*[png(photos(1)[0])] * 17), exceptions.InvalidArgument, "Too many images per request: 17"),
+        (request_for(), exceptions.InvalidArgument, "at least one image"),
+        (
+            vision_v1.BatchAnnotateImagesRequest(requests=[vision_v1.AnnotateImageRequest()]),
+            exceptions.InvalidArgument,
+            "No feature",
+        ),
+        (request_for(b"", feature="FACE_DETECTION"), exceptions.MethodNotImplemented, "not FACE_DETECTION"),
+    ],
+)
+async def test_a_wrong_request_is_told_why_and_not_billed(request_: Any, kind: Any, fault: str) -> None:
+    """The status is Google's, the model is not asked, and nothing is owed."""
+    error, bill = await refused(request_)
+
+    assert isinstance(error, kind)
+    assert fault in error.message
+    assert bill == Bill(requests=1, rejected=1)
+
+
+async def test_a_feature_unheard_of_is_told_by_its_number() -> None:
+    """A client of a later version of the API is told what the emulator does not know."""
+    request = request_for(b"")
+    vision_v1.BatchAnnotateImagesRequest.pb(request).requests[0].features[0].type_ = 99
+
+    error, _ = await refused(request)
+
+    assert "not 99" in error.message
+
+
+async def test_credentials_are_refused() -> None:
+    """The emulator has given out none, so a client that sends some is told that they are bad."""
+    error, bill = await refused(request_for(png(photos(1)[0])), metadata=(("authorization", "Bearer bad"),))
+
+    assert isinstance(error, exceptions.Unauthenticated)
+    assert bill == Bill(requests=1, rejected=1)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"GIF89a", b"%PDF", png(photos(1)[0])[:60], png(np.zeros((3, 3, 3), np.uint8))]
+)
+async def test_an_image_that_cannot_be_read_fails_alone_and_is_free(content: bytes) -> None:
+    """INVALID_ARGUMENT stands beside the answers of the other images, which alone are billed."""
+    emulator = GoogleVisionEmulator(Fake())
+    async with emulator.running() as url:
+        good, bad = await annotate(url, request_for(png(photos(1)[0]), content))
+
+    assert good.label_annotations
+    assert (bad.error.code, bad.error.message) == (3, "Bad image data.")
+    assert not bad.label_annotations
+    assert (emulator.bill.images_received, emulator.bill.images_answered) == (2, 1)
+
+
+async def test_an_image_that_the_oracle_fails_alone_is_free() -> None:
+    """An error of the oracle at one image is told at that image, and is not billed."""
+    both: list[Answer | OracleError] = [share_of_colours(photos(1)[0]), OutcomeUnknown("lost")]
+    replies = iter(both)
+    emulator = GoogleVisionEmulator(Fake(lambda _: next(replies)))
+    async with emulator.running() as url:
+        good, lost = await ask_at(url, images=2)
+
+    assert isinstance(good.answer, Labels)
+    assert isinstance(lost, OutcomeUnknown)
+    assert emulator.bill.images_answered == 1
+
+
+@pytest.mark.parametrize(
+    ("raised", "seen", "retry_after", "count"),
+    [
+        (RateLimited("slow", retry_after=2.5), RateLimited, 2.5, "rate_limited"),
+        (RateLimited("slow"), RateLimited, None, "rate_limited"),
+        (QuotaExceeded("no credit"), QuotaExceeded, None, "quota"),
+        (Rejected("no such model"), Rejected, None, "rejected"),
+        (OutcomeUnknown("lost"), OutcomeUnknown, None, "server_errors"),
+        (MalformedAnswer("junk"), OutcomeUnknown, None, "server_errors"),
+    ],
+)
+async def test_a_failing_model_fails_as_honestly_here(
+    raised: OracleError, seen: type[OracleError], retry_after: float | None, count: str
+) -> None:
+    """What the wrapped oracle raises is told in gRPC's terms, and a doubt about billing stays a doubt."""
+
+    def fail(_: object) -> Vector:
+        raise raised
+
+    emulator = GoogleVisionEmulator(Fake(fail))
+    (error,) = await attempts(emulator, 1)
+
+    assert type(error) is seen
+    assert getattr(error, "retry_after", None) == retry_after
+    expected = Bill(requests=1, images_received=1)
+    setattr(expected, count, 1)
+    assert emulator.bill == expected
+
+
+# --- faults ---
+
+
+@pytest.mark.parametrize("fault", [kind for kind in OUTCOMES if kind != "answered"])
+async def test_each_fault_reaches_the_client_and_the_bill(fault: str) -> None:
+    """The client sees the fault for what it is, and the bill holds just the images that the model answered."""
+    model = Fake()
+    faults = Faults(seed=1, **{fault: 1.0}, drip_seconds=0)
+    emulator = GoogleVisionEmulator(model, faults)
+    count = 3 if fault == "timeout" else 8
+
+    found = await attempts(emulator, count, images=2, timeout=0.2 if fault == "timeout" else 10)
+
+    bill = emulator.bill
+    assert [type(outcome) for outcome in found] == [OUTCOMES[fault]] * count
+    assert vars(bill)[COUNTED.get(fault, fault)] == count
+    assert (bill.requests, bill.images_received) == (count, 2 * count)
+    billed = 2 * sum(faults.fate(n).billed for n in range(count))
+    assert bill.images_answered == len(model.seen) == billed
+    assert bill.picodollars == billed * 1_500_000_000
+
+
+async def test_both_kinds_of_a_servers_failure_are_told() -> None:
+    """Half of them are INTERNAL and half UNAVAILABLE; of each, some come after the work was billed."""
+    faults = Faults(server_error=1, seed=1)
+
+    found = [str(error) for error in await attempts(GoogleVisionEmulator(Fake(), faults), 8)]
+
+    codes = ["INTERNAL" if faults.fate(n).status == 500 else "UNAVAILABLE" for n in range(8)]
+    assert [code in text for code, text in zip(codes, found, strict=True)] == [True] * 8
+    assert set(codes) == {"INTERNAL", "UNAVAILABLE"}
+
+
+async def test_a_rate_limit_comes_with_googles_details() -> None:
+    """The unmodified client finds RetryInfo and ErrorInfo, as Google sends them."""
+    async with GoogleVisionEmulator(Fake(), Faults(rate_limited=1, retry_after=2.25)).running() as url:
+        with pytest.raises(exceptions.ResourceExhausted, match="limit 'Requests per minute'") as caught:
+            await annotate(url, request_for(png(photos(1)[0])))
+        error = await ask_at(url)
+
+    info, retry = caught.value.details
+    assert (info.reason, info.metadata["quota_limit"]) == ("RATE_LIMIT_EXCEEDED", "RequestsPerMinutePerProject")
+    assert (retry.retry_delay.seconds, retry.retry_delay.nanos) == (2, 250_000_000)
+    assert error.retry_after == 2.25
+
+
+async def test_a_used_up_quota_comes_with_googles_details() -> None:
+    """The unmodified client finds QuotaFailure, and a limit of days."""
+    async with GoogleVisionEmulator(Fake(), Faults(quota=1)).running() as url:
+        with pytest.raises(exceptions.ResourceExhausted, match="limit 'Requests per day'") as caught:
+            await annotate(url, request_for(png(photos(1)[0])))
+
+    (failure,) = [d for d in caught.value.details if isinstance(d, error_details_pb2.QuotaFailure)]
+    assert failure.violations[0].description == "Requests per day"
+
+
+async def test_images_fail_alone_and_are_billed() -> None:
+    """A seeded share of the images of answered calls fails, each by itself; the model has answered them all."""
+    emulator = GoogleVisionEmulator(Fake(), Faults(seed=2, item_error=0.3))
+
+    found = [outcome for outcomes in await attempts(emulator, 4, images=16) for outcome in outcomes]
+
+    fails = [emulator.faults.item_fails(n, i) for n in range(4) for i in range(16)]
+    assert [isinstance(outcome, OutcomeUnknown) for outcome in found] == fails
+    assert 0 < sum(fails) < 64
+    assert emulator.bill.images_failed == sum(fails)
+    assert emulator.bill.images_answered == 64
+
+
+async def test_images_above_the_rate_are_told_to_wait() -> None:
+    """Each image counts; the wait that is told is the one after which there is room, by the emulator's clock."""
+    now = 100.0
+    emulator = GoogleVisionEmulator(Fake(), Faults(requests_per_minute=20), clock=lambda: now)
+    async with emulator.running() as url:
+        oracle = oracles.google_vision.connect(endpoint=url)
+        first, second = await ask(oracle, 16), await ask(oracle, 5)
+        now = 159.5
+        third = await ask(oracle, 5)
+        now = 160.0
+        fourth = await ask(oracle, 5)
+        await oracle.aclose()
+
+    assert isinstance(first, list)
+    assert isinstance(fourth, list)
+    assert [type(second), type(third)] == [RateLimited, RateLimited]
+    assert [second.retry_after, third.retry_after] == [60, 0.5]
+    assert emulator.arrivals == [100] * 21 + [159.5] * 5 + [160] * 5
+    assert emulator.bill.rate_limited == 2
+
+
+async def test_a_request_above_the_whole_rate_is_told_no_time() -> None:
+    """What will never be admitted gets no time after which to ask again."""
+    (error,) = await attempts(GoogleVisionEmulator(Fake(), Faults(requests_per_minute=3)), 1, images=4)
+
+    assert type(error) is RateLimited
+    assert error.retry_after is None
+
+
+async def test_a_rehearsal_repeats() -> None:
+    """Equal seeds give the same outcomes and the same bill, call by call, and each is the fate announced."""
+    faults = Faults(seed=7, rate_limited=0.2, server_error=0.2, dropped=0.1, truncated=0.1, junk=0.1, quota=0.1)
+    first, second = GoogleVisionEmulator(Fake(), faults), GoogleVisionEmulator(Fake(), faults)
+
+    outcomes = [list(map(type, await attempts(emulator, 25))) for emulator in (first, second)]
+
+    assert outcomes[0] == outcomes[1] == [OUTCOMES[faults.fate(n).kind] for n in range(25)]
+    assert first.bill == second.bill
+    assert len(set(outcomes[0])) == 5
+
+
+async def test_latency_and_drops_pass_through_the_sleep_that_was_given() -> None:
+    """Each call waits as long as its fate says before it is looked at, and a drip before it is answered."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    faults = Faults(seed=3, latency=0.5, drip=1, drip_seconds=7)
+    await attempts(GoogleVisionEmulator(Fake(), faults, sleep=sleep), 2)
+
+    assert slept == [faults.fate(0).latency, 7, faults.fate(1).latency, 7]
+
+
+async def test_an_answer_that_comes_too_late_is_billed() -> None:
+    """A client that has stopped waiting has still had its images answered."""
+    late, answered = asyncio.Event(), asyncio.Event()
+
+    async def sleep(_: float) -> None:
+        await late.wait()
+
+    def reply(image: Any) -> Vector:
+        answered.set()
+        return share_of_colours(image)
+
+    emulator = GoogleVisionEmulator(Fake(reply), Faults(latency=1), sleep=sleep)
+    async with emulator.running() as url:
+        outcome = await ask_at(url, timeout=0.1)
+        late.set()
+        await answered.wait()
+        while not emulator.bill.images_answered:
+            await asyncio.sleep(0)
+
+    assert isinstance(outcome, OutcomeUnknown)
+    assert emulator.bill.images_answered == 1
+
+
+async def test_work_that_nobody_waits_for_ends_with_the_server() -> None:
+    """A server that stops leaves nothing behind, and bills nothing that was not answered."""
+    begun = asyncio.Event()
+
+    async def sleep(_: float) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    emulator = GoogleVisionEmulator(Fake(), Faults(latency=1), sleep=sleep)
+    async with emulator.running() as url:
+        attempt = asyncio.create_task(ask_at(url))
+        await begun.wait()
+    outcome = await attempt
+
+    assert isinstance(outcome, OutcomeUnknown)
+    assert emulator.bill.images_answered == 0
+    assert not emulator._work
+
+
+async def test_a_dropped_connection_takes_its_other_calls_along() -> None:
+    """One connection carries all calls: when it breaks, all of them are in doubt, billed or not."""
+    waiting, go = asyncio.Event(), asyncio.Event()
+
+    async def sleep(_: float) -> None:
+        waiting.set()
+        await go.wait()
+
+    faults = Faults(seed=4, dropped=0.5, drip=0.5)
+    fates = [faults.fate(n).kind for n in range(2)]
+    emulator = GoogleVisionEmulator(Fake(), faults, sleep=sleep)
+    async with emulator.running() as url:
+        oracle = oracles.google_vision.connect(endpoint=url)
+        held = asyncio.create_task(ask(oracle))
+        await waiting.wait()
+        dropped = await ask(oracle)
+        outcome = await held
+        go.set()
+        await oracle.aclose()
+
+    assert fates == ["drip", "dropped"]
+    assert [type(outcome), type(dropped)] == [OutcomeUnknown, OutcomeUnknown]
+    assert emulator.bill.images_answered >= 1
+
+
+# --- where it listens ---
+
+
+async def test_it_is_served_until_cancelled() -> None:
+    """`serve` tells its URL once it can be asked, and closes when it is cancelled."""
+    told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(serve(Fake(), port=0, ready=told.set_result))
+
+    url = await told
+    answers = await ask_at(url)
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+    gone = await ask_at(url, timeout=1)
+
+    assert isinstance(answers, list)
+    assert type(gone).__name__ == "Unreachable"
+
+
+async def test_it_is_served_without_anybody_being_told() -> None:
+    """`ready` may be left out."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    serving = asyncio.create_task(serve(Fake(), port=port))
+    found: Any = None
+    async with asyncio.timeout(10):
+        while not isinstance(found, list):
+            found = await ask_at(f"127.0.0.1:{port}")
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+
+    assert len(found) == 1
+
+
+def names_of_this_machine() -> list[str]:
+    """Return hosts to listen on; not every machine has the sixth version of the internet protocol."""
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return ["localhost", "::1"]
+    except OSError:
+        return ["localhost"]
+
+
+@pytest.mark.parametrize("host", names_of_this_machine())
+async def test_it_listens_on_any_name_of_this_machine(host: str) -> None:
+    """The URL can be asked as it is told."""
+    async with GoogleVisionEmulator(Fake()).running(host=host) as url:
+        answers = await ask_at(url)
+
+    assert len(answers) == 1
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "example.com"])
+async def test_others_cannot_reach_it(host: str) -> None:
+    """Only this machine is listened on."""
+    with pytest.raises(UsageError, match="this machine only"):
+        await serve(Fake(), port=0, host=host)
+
+
+async def test_a_port_in_use_is_said() -> None:
+    """The advice is another port."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(UsageError, match=r"port \d+ is in use: choose another"):
+            await serve(Fake(), port=taken.getsockname()[1])
+
+
+@pytest.mark.parametrize(("port", "fault"), [(-1, "0 to 65535"), (65536, "0 to 65535")])
+async def test_a_port_that_cannot_be_is_said(port: int, fault: str) -> None:
+    """Numbers that are no ports are refused."""
+    with pytest.raises(UsageError, match=fault):
+        await serve(Fake(), port=port)
+
+
+async def test_another_failure_to_listen_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the system says is passed on."""
+
+    async def forbidden(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(asyncio, "start_server", forbidden)
+
+    with pytest.raises(UsageError, match=r"cannot listen on port 0 of 127\.0\.0\.1: Permission denied"):
+        await serve(Fake(), port=0)

@@ -1,0 +1,523 @@
+"""How the OpenAI oracle reports each way in which a server or the way to it fails, over both transports.
+
+Every failure is provoked at a real server: which errors the vendor's package makes of it is its business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import logging
+import socket
+import traceback
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+
+import openai
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bbquery.errors import (
+    NotBilled,
+    OracleError,
+    OutcomeUnknown,
+    QuotaExceeded,
+    RateLimited,
+    Rejected,
+    Unreachable,
+    UsageError,
+)
+from bbquery.types import NoAnswer, Reply
+from oracles._openai import endpoint
+from oracles._openai.failure import wait
+from oracles._openai.words import shortened
+from tests.oracles.http_helpers import Handler, always, serving
+from tests.oracles.openai_helpers import (
+    KEY,
+    VARIABLE,
+    ask,
+    choice,
+    completion,
+    connect,
+    connected,
+    image,
+    mistake,
+    prepare,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+NOW = 1_700_000_000.0
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(monkeypatch)
+
+
+@pytest.fixture(params=["aiohttp", "httpx2"], autouse=True)
+def _transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run each test over aiohttp, and as if it were not installed."""
+    if request.param == "httpx2":
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+
+async def failure(handler: Handler, **options: Any) -> OracleError:
+    """Return what one attempt at `handler` raises."""
+    async with serving(handler) as url:
+        with pytest.raises(OracleError) as caught:
+            await ask(url, **options)
+    return caught.value
+
+
+def told(status: int, message: str = "no", headers: dict[str, str] | None = None, **fields: Any) -> Handler:
+    """Return a handler that answers with the vendor's JSON for an error."""
+    return always(lambda: web.json_response(mistake(message, **fields), status=status, headers=headers))
+
+
+def counted(handler: Handler) -> tuple[Handler, list[str]]:
+    """Return a handler and the paths it was asked for."""
+    paths: list[str] = []
+
+    async def counting(request: web.Request) -> web.StreamResponse:
+        paths.append(request.path)
+        return await handler(request)
+
+    return counting, paths
+
+
+# --- nothing was sent ---
+
+
+def closed_port() -> socket.socket:
+    """Return a bound socket that does not listen: its port refuses connections while it is held."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    return held
+
+
+async def test_a_refused_connection_is_unreachable() -> None:
+    """A closed port costs nothing and is asked again later; the vendor's package calls it a time-out."""
+    with closed_port() as held, pytest.raises(Unreachable, match=r"cannot connect to http://127\.0\.0\.1"):
+        await ask(f"http://127.0.0.1:{held.getsockname()[1]}/v1")
+
+
+async def test_an_unknown_host_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that does not resolve costs nothing."""
+
+    def unknown(*_: Any, **__: Any) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+
+    with pytest.raises(Unreachable, match="not known"):
+        await ask("http://model.invalid/v1")
+
+
+async def test_a_failed_tls_handshake_is_unreachable() -> None:
+    """No request leaves before TLS stands."""
+    async with serving(told(500)) as url:
+        with pytest.raises(Unreachable, match="SSL"):
+            await ask(url.replace("http:", "https:"))
+
+
+async def test_a_time_out_while_connecting_is_unreachable() -> None:
+    """A server that accepts and never speaks TLS has seen no request."""
+    gone = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        gone.set()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        with pytest.raises(Unreachable):
+            await ask(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", timeout=0.2)
+        await gone.wait()
+
+
+# --- sent, without an answer ---
+
+
+async def drop(request: web.Request) -> web.Response:
+    await request.read()
+    assert request.transport is not None
+    request.transport.close()
+    return web.Response()
+
+
+async def drop_early(request: web.Request) -> web.Response:
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+async def half(request: web.Request) -> web.StreamResponse:
+    await request.read()
+    response = web.StreamResponse(headers={"Content-Length": "100", "Content-Type": "application/json"})
+    await response.prepare(request)
+    await response.write(b'{"choices"')
+    assert request.transport is not None
+    request.transport.close()
+    return response
+
+
+async def hang(request: web.Request) -> web.Response:
+    await asyncio.Event().wait()
+    raise AssertionError("never woken")
+
+
+async def drip(request: web.Request) -> web.StreamResponse:
+    await request.read()
+    response = web.StreamResponse()
+    await response.prepare(request)
+    while True:
+        await response.write(b" ")
+        await asyncio.sleep(0.02)
+
+
+def crash(status: int) -> Handler:
+    return told(status, "the server failed", type="server_error")
+
+
+@pytest.mark.parametrize("handler", [drop, drop_early, half])
+async def test_a_connection_that_breaks_off_may_be_billed(handler: Handler) -> None:
+    """After sending, nobody knows; the vendor's package calls it a time-out while connecting."""
+    error = await failure(handler)
+
+    assert isinstance(error, OutcomeUnknown)
+    assert "broke off" in str(error)
+
+
+@pytest.mark.parametrize("handler", [hang, drip])
+async def test_an_answer_that_takes_too_long_may_be_billed(handler: Handler) -> None:
+    """The time-out is for the whole attempt: dripping does not stretch it."""
+    error = await failure(handler, timeout=0.2)
+
+    assert isinstance(error, OutcomeUnknown)
+
+
+async def test_an_answer_that_is_no_http_may_be_billed() -> None:
+    """Whatever it is, it came after the request."""
+
+    async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(garbage, "127.0.0.1", 0) as server:
+        with pytest.raises(OutcomeUnknown):
+            await ask(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 529, 408, 409, 499])
+async def test_a_server_that_fails_may_have_billed(status: int) -> None:
+    """And so may one whose gateway gave up, or that met a conflict."""
+    error = await failure(crash(status))
+
+    assert isinstance(error, OutcomeUnknown)
+    assert f"gave {status}: the server failed" in str(error)
+
+
+# --- refused ---
+
+
+@pytest.mark.parametrize(
+    ("handler", "kind"),
+    [
+        (told(429, code="rate_limit_exceeded", type="requests"), RateLimited),
+        (told(429, code="rate_limit_exceeded", type="tokens"), RateLimited),
+        (told(429, code="slow_down"), RateLimited),
+        (told(503, code="slow_down"), RateLimited),
+        (told(429, code="resource_unavailable"), RateLimited),
+        (told(429), RateLimited),
+        (always(lambda: web.Response(status=429, text="slow down")), RateLimited),
+        (told(429, code="insufficient_quota", type="insufficient_quota"), QuotaExceeded),
+        (told(429, type="insufficient_quota"), QuotaExceeded),
+        (told(429, code="credit_balance_exhausted", type="insufficient_quota"), QuotaExceeded),
+        (told(429, code="project_spend_limit_exceeded"), QuotaExceeded),
+        (told(429, code="organization_usage_limit_exceeded"), QuotaExceeded),
+        (told(429, code="billing_not_active"), QuotaExceeded),
+        (told(400, code="billing_hard_limit_reached"), QuotaExceeded),
+        (told(403, code="insufficient_quota"), QuotaExceeded),
+        (told(402), QuotaExceeded),
+        (told(400, code="invalid_value"), Rejected),
+        (told(401, code="invalid_api_key"), Rejected),
+        (told(403), Rejected),
+        (told(404, code="model_not_found"), Rejected),
+        (told(404), Rejected),
+        (told(413), Rejected),
+        (told(415), Rejected),
+        (told(422), Rejected),
+    ],
+)
+async def test_what_is_refused_is_not_billed(handler: Handler, kind: type[NotBilled]) -> None:
+    """Too fast is waited out, an empty account stops the run, and the rest is refused for good."""
+    assert type(await failure(handler)) is kind
+
+
+@pytest.mark.parametrize(
+    ("handler", "options", "advice"),
+    [
+        (told(401), {}, f"is the key in {VARIABLE} right?"),
+        (told(401), {"key_env": None}, "no key is sent"),
+        (told(403), {}, f"may the key in {VARIABLE} ask gpt-4o-mini"),
+        (told(404, code="model_not_found"), {}, "check the option model=gpt-4o-mini"),
+        (told(404), {}, "mostly ends in /v1"),
+        (told(413), {}, "lower height and width"),
+        (told(429, code="insufficient_quota"), {}, "billing page"),
+    ],
+)
+async def test_a_refusal_says_what_to_do(handler: Handler, options: dict[str, Any], advice: str) -> None:
+    """By the names that the user knows."""
+    assert advice in str(await failure(handler, **options))
+
+
+async def test_a_refusal_is_quoted() -> None:
+    """The vendor's message, its status and the path, on one line."""
+    error = await failure(told(400, "Invalid\n'detail'", code="invalid_value"))
+
+    assert "POST /chat/completions gave 400: Invalid 'detail'" in str(error)
+
+
+@pytest.mark.parametrize("code", ["content_filter", "content_policy_violation", "moderation_blocked", "invalid_prompt"])
+async def test_an_image_that_the_vendor_will_not_answer_is_no_answer(code: str) -> None:
+    """One filtered image does not end a run; it may be charged, so the whole hold counts."""
+    async with serving(told(400, "flagged", code=code)) as url:
+        reply = await ask(url)
+
+    assert isinstance(reply, Reply)
+    assert isinstance(reply.answer, NoAnswer)
+    assert reply.answer.kind == "filtered"
+    assert "flagged" in reply.answer.reason
+    assert reply.cost is None
+
+
+# --- one attempt ---
+
+
+@pytest.mark.parametrize("handler", [crash(500), told(429), told(429, headers={"x-should-retry": "true"}), drop, half])
+async def test_one_attempt_is_one_request(handler: Handler) -> None:
+    """The vendor's own retries are off: each would be paid and none counted."""
+    counting, paths = counted(handler)
+
+    await failure(counting)
+
+    assert paths == ["/chat/completions"]
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_redirects_are_not_followed(status: int) -> None:
+    """A POST would be sent again, elsewhere, with the key."""
+    other, paths = counted(told(500))
+    async with serving(other) as elsewhere:
+        error = await failure(always(lambda: web.Response(status=status, headers={"Location": f"{elsewhere}/v2"})))
+
+    assert isinstance(error, Rejected)
+    assert "redirects are not followed" in str(error)
+    assert paths == []
+
+
+@pytest.mark.parametrize("connection", ["close", "keep-alive"])
+async def test_attempt_after_attempt_arrives_once(connection: str) -> None:
+    """Whether or not the server keeps the connection."""
+    headers = {"Connection": connection}
+    counting, paths = counted(always(lambda: web.json_response(completion(), headers=headers)))
+    async with serving(counting) as url, connected(url) as oracle:
+        payload = oracle.encode(image())
+        for _ in range(3):
+            await oracle.answer([payload])
+
+    assert len(paths) == 3
+
+
+async def test_a_proxy_of_the_environment_is_not_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rehearsal stays on loopback."""
+    with closed_port() as held:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{held.getsockname()[1]}")
+        async with serving(always(lambda: web.json_response(completion()))) as url:
+            assert isinstance(await ask(url), Reply)
+
+
+# --- how long to wait ---
+
+WAITS: list[tuple[dict[str, str], float | None]] = [
+    ({}, None),
+    ({"retry-after": "7"}, 7.0),
+    ({"retry-after": "0.5"}, 0.5),
+    ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
+    ({"retry-after-ms": "soon", "retry-after": "7"}, 7.0),
+    ({"retry-after": formatdate(NOW + 30, usegmt=True)}, 30.0),
+    ({"retry-after": formatdate(NOW - 30, usegmt=True)}, 0.0),
+    ({"retry-after": "soon"}, None),
+    ({"retry-after": "inf"}, None),
+    ({"retry-after": "-1"}, None),
+    ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "20ms"}, 0.02),
+    ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s"}, 360.0),
+    ({"x-ratelimit-remaining-tokens": "5", "x-ratelimit-reset-tokens": "6m0s"}, None),
+    ({"retry-after": "soon", "x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1s"}, 1.0),
+    ({"x-ratelimit-remaining-tokens": "0"}, None),
+]
+
+
+@pytest.mark.parametrize(("headers", "seconds"), WAITS)
+def test_the_wait_is_as_told(headers: dict[str, str], seconds: float | None) -> None:
+    """In milliseconds, seconds or a date; else until what is used up is whole again."""
+    assert wait(headers, NOW) == (None if seconds is None else pytest.approx(seconds))
+
+
+@given(st.dictionaries(st.sampled_from([name for headers, _ in WAITS for name in headers]), st.text(max_size=20)))
+def test_no_header_makes_a_wait_that_cannot_be(headers: dict[str, str]) -> None:
+    """Not negative and not endless, whatever a server says."""
+    seconds = wait(headers, NOW)
+
+    assert seconds is None or 0 <= seconds < 10**12
+
+
+async def test_a_rate_limit_carries_its_wait_and_its_limits() -> None:
+    """Both reach the pace."""
+    headers = {"retry-after-ms": "1500", "x-ratelimit-limit-requests": "3"}
+    async with serving(told(429, headers=headers)) as url, connected(url) as oracle:
+        with pytest.raises(RateLimited) as caught:
+            await oracle.answer([oracle.encode(image())])
+        assert caught.value.retry_after == 1.5
+        assert oracle.rate_seen is not None
+        assert oracle.rate_seen.requests == 3
+
+
+# --- the key ---
+
+
+def echo(respond: Callable[[str], web.Response]) -> Handler:
+    """Return a handler that says the Authorization header it was sent."""
+
+    async def handler(request: web.Request) -> web.Response:
+        await request.read()
+        return respond(request.headers["Authorization"])
+
+    return handler
+
+
+async def echo_no_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    (line,) = (line for line in head.splitlines() if line.lower().startswith("authorization"))
+    writer.write(f"HTTP/1.1 {line}\r\n\r\n".encode())
+    await writer.drain()
+    writer.close()
+
+
+ECHOES = [
+    *(echo(lambda said, s=status: web.json_response(mistake(said), status=s)) for status in (400, 401, 429, 500)),  # type: ignore[misc]  # a default binds the loop's value
+    echo(lambda said: web.Response(status=403, text=said)),
+    echo(lambda said: web.json_response(mistake(said, code="content_filter"), status=400)),
+    echo(lambda said: web.Response(text=said)),
+    echo(lambda said: web.json_response(completion(said, model=said, system_fingerprint=said))),
+    echo(lambda said: web.json_response(choice(None, refusal=said))),
+    echo(lambda said: web.json_response(completion(service_tier=said))),
+]
+IN_THE_HEAD = [
+    echo(lambda said: web.Response(status=400, reason=said)),
+    echo(lambda said: web.Response(status=307, headers={"Location": f"/{said}"})),
+    echo(lambda said: web.json_response(completion(), headers={"x-ratelimit-limit-requests": said})),
+]
+
+
+def everything_shown(found: object, seen: set[int]) -> Iterator[str]:
+    """Yield all that a person or a log might be shown of an outcome, its causes and what they were raised in."""
+    yield str(found)
+    yield repr(found)
+    if isinstance(found, BaseException) and id(found) not in seen:
+        seen.add(id(found))
+        yield from traceback.TracebackException.from_exception(found, capture_locals=True).format()
+        yield repr(vars(found))
+        for related in (found.__cause__, found.__context__):
+            if related is not None:
+                yield from everything_shown(related, seen)
+
+
+async def outcome(attempt: Callable[[], Awaitable[object]]) -> object:
+    """Return what an attempt gives or raises."""
+    try:
+        return await attempt()
+    except (OracleError, UsageError) as error:
+        return error
+
+
+@pytest.mark.parametrize("handler", ECHOES)
+async def test_an_echoed_key_is_never_shown(handler: Handler, caplog: pytest.LogCaptureFixture) -> None:
+    """Not in an answer, an error, its causes or its traceback with all variables, nor in any log."""
+    caplog.set_level(logging.DEBUG)
+    async with serving(handler) as url, connected(url) as oracle:
+        payload = oracle.encode(image())
+        found = await outcome(lambda: oracle.answer([payload]))
+        shown = [*everything_shown(found, set()), repr(oracle), str(oracle.capabilities), str(oracle.rate_seen)]
+
+    assert not [text for text in (*shown, caplog.text) if KEY in text]
+
+
+@pytest.mark.parametrize("handler", IN_THE_HEAD)
+async def test_a_key_echoed_in_a_head_is_never_shown(handler: Handler) -> None:
+    """Nor where a server puts it into its status line or headers, which the transports log at their lowest levels."""
+    async with serving(handler) as url, connected(url) as oracle:
+        payload = oracle.encode(image())
+        found = await outcome(lambda: oracle.answer([payload]))
+        shown = [*everything_shown(found, set()), str(oracle.rate_seen)]
+
+    assert not [text for text in shown if KEY in text]
+
+
+async def test_a_key_echoed_as_no_http_is_never_shown() -> None:
+    """Even where the transport itself quotes what it cannot read."""
+    async with await asyncio.start_server(echo_no_http, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        found = await outcome(lambda: ask(url))
+
+    assert isinstance(found, OutcomeUnknown)
+    assert not [text for text in everything_shown(found, set()) if KEY in text]
+
+
+async def test_the_key_travels_as_a_bearer_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of key_env, whatever else the environment holds for the vendor's package."""
+    monkeypatch.setenv("MY_KEY", "sk-other-0123456789")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer sk-of-the-environment")
+    sent: list[str | None] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        sent.append(request.headers.get("Authorization"))
+        await request.read()
+        return web.json_response(completion())
+
+    async with serving(handler) as url:
+        await ask(url)
+        await ask(url, key_env="MY_KEY")
+        await ask(url, key_env=None)
+
+    assert sent == [f"Bearer {KEY}", "Bearer sk-other-0123456789", None]
+
+
+def test_a_key_is_in_no_declaration() -> None:
+    """What is stored with every answer and shown in every report."""
+    oracle = connect()
+
+    assert KEY not in f"{oracle!r}{oracle.capabilities}{oracle.quote(oracle.encode(image()))}"
+
+
+# --- the vendor's package ---
+
+
+def test_the_faster_transport_is_used_where_it_is_installed(request: pytest.FixtureRequest) -> None:
+    """It makes half as many requests again per second of CPU."""
+    chosen = endpoint._transport()
+
+    assert chosen is (openai.DefaultAsyncHttpxClient if "httpx2" in request.node.name else openai.DefaultAioHttpClient)
+
+
+@pytest.mark.parametrize(("said", "shown"), [("a\n\tb\x00c", "a b c"), ("x" * 300, "x" * 200 + "…"), ("", "")])
+def test_what_a_server_says_fits_a_line(said: str, shown: str) -> None:
+    """No line ends, no control characters, not too long."""
+    assert shortened(said) == shown
