@@ -183,7 +183,7 @@ class Database:
             self._connection.execute("RELEASE work")
             if len(pieces) > 1:
                 return [outcome for piece in pieces for outcome in self._run([piece])]
-            return [(pieces[0], None, error)]
+            return [(pieces[0], None, self._told(error))]
         self._connection.execute("RELEASE work")
         return [(piece, result, None) for piece, result in zip(pieces, results, strict=True)]
 
@@ -197,7 +197,13 @@ class Database:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise StorageFailed(f"the ledger {self.path} cannot be used: {error}") from error
+            raise self._told(error) from error
+
+    def _told(self, error: Exception) -> Exception:
+        """Return what a caller is told of an error: a full disk is not theirs to tell from a locked file."""
+        if isinstance(error, sqlite3.Error | OSError):
+            return StorageFailed(f"the ledger {self.path} cannot be used: {error}")
+        return error
 
 
 @contextlib.contextmanager

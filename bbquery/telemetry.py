@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bbquery.types import Reply
 
 LOGGER = logging.getLogger("bbquery")
+LOGGER.addHandler(logging.NullHandler())  # a library is silent until somebody listens
 
 
 def note(event: str, level: int = logging.INFO, **fields: str | float | None) -> None:

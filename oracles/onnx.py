@@ -88,7 +88,7 @@ def connect(
     trial = _trial(network, taken.size)
     applied = answers == "probabilities" and _applied(softmax, trial)
     classes = None if labels is None else read_labels(labels)
-    _check_count(trial.shape[1], classes, answers)
+    _check_count(len(trial), classes, answers)
     capabilities = Capabilities(
         name=path.stem,
         answers=answers,
@@ -131,34 +131,31 @@ def _opened(runtime: ModuleType, path: Path) -> Any:
 
 
 def _trial(network: _Network, size: tuple[int, int]) -> NDArray[np.float64]:
-    """Return the numbers, (n, k), for a black image and one of noise.
+    """Return the numbers for an image of noise, (k,).
 
     Raises:
-        UsageError: the model cannot be run on an image of this size, or gives something other than a vector.
+        UsageError: the model cannot be run on an image of this size, or gives something other than a finite vector.
     """
     noise = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     try:
-        outputs = [network.raw(pixels) for pixels in (np.zeros_like(noise), noise)]
+        found = network.raw(noise)
     except Exception as error:
         raise UsageError(f"the model cannot be run on one image of {size[0]}x{size[1]}: {error}") from error
-    shape = outputs[0].shape
-    if not np.issubdtype(outputs[0].dtype, np.number) or outputs[0].size != max(shape, default=0):
+    if not np.issubdtype(found.dtype, np.number) or found.size != max(found.shape, default=0):
         raise UsageError(
-            f"the output {network.output!r} is {outputs[0].dtype} {list(shape)} for one image: "
+            f"the output {network.output!r} is {found.dtype} {list(found.shape)} for one image: "
             f"a classifier's is one number for each class"
         )
-    trial = np.array([output.ravel() for output in outputs], dtype=np.float64)
-    if not np.isfinite(trial).all():
+    if not np.isfinite(found).all():
         raise UsageError(f"the output {network.output!r} is not finite: are scale, mean and std those of the model?")
-    return trial
+    return found.ravel().astype(np.float64)
 
 
 def _applied(softmax: Softmax, trial: NDArray[np.float64]) -> bool:
     """Whether softmax is to be applied, which probabilities do not need."""
     if softmax != "auto":
         return softmax == "yes"
-    sums_to_one = np.abs(trial.sum(axis=1) - 1) <= TOLERANCE
-    return not (sums_to_one.all() and trial.min() >= 0)
+    return bool(abs(trial.sum() - 1) > TOLERANCE or trial.min() < 0)
 
 
 def _check_count(count: int, classes: Classes | None, answers: Answers) -> None:

@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bbquery.client import Client
-from bbquery.errors import BudgetExhausted, CostAboveHold, MalformedAnswer, OutcomeUnknown, QuotaExceeded, RateLimited
+from bbquery.errors import (
+    BudgetExhausted,
+    CostAboveHold,
+    MalformedAnswer,
+    OutcomeUnknown,
+    QuotaExceeded,
+    RateLimited,
+    StorageFailed,
+    UsageError,
+)
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
@@ -18,6 +27,8 @@ from tests.conftest import FakeClock
 from tests.support import FakeOracle, brightness, guard_caps, tiny_images
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bbquery.errors import OracleError
 
 HOLD = Units(queries=1, tokens=100, picodollars=5_000_000)
@@ -179,3 +190,43 @@ async def test_no_unit_is_ever_overdrawn(
         held = held.plus(unknown.hold)
     assert state.posted == above.posted == paid
     assert state.held == above.held == held
+
+
+async def test_a_full_disk_halts_and_nothing_paid_is_lost(tmp_path: Path) -> None:
+    """When the ledger's file can grow no more, nothing is sent without a hold, and a rerun pays only for the rest."""
+    path = tmp_path / "l.sqlite3"
+    images = tiny_images(300, side=16)
+    oracle = FakeOracle(hold=HOLD, largest_batch=1, concurrency=2)
+    with Ledger(path) as ledger:
+        budget = ledger.open_budget("run", Cap(queries=400))
+        pages = ledger._database.write(lambda c: c.execute("PRAGMA page_count").fetchone()[0]).result()
+        ledger._database.write(lambda c: c.execute(f"PRAGMA max_page_count = {pages + 8}").fetchall()).result()
+        async with Client(oracle, ledger, budget, clock=FakeClock()) as client:
+            first = await client.ask(Ask(images))
+        error = client.halt.error
+    paid = oracle.billed
+    with Ledger(path) as ledger:
+        state, unknowns = ledger.budget(budget), ledger.unknowns(budget)
+        async with Client(oracle, ledger, budget, clock=FakeClock()) as client:
+            second = await client.ask(Ask(images))
+
+    assert isinstance(error, StorageFailed)
+    assert "full" in str(error)
+    assert 0 < paid < 300
+    assert sum(reply is not None for (reply,) in first) == paid
+    assert paid <= state.posted.queries + len(unknowns)
+    assert all(reply is not None for (reply,) in second)
+    assert oracle.billed - paid == 300 - state.posted.queries
+
+
+async def test_a_key_that_is_not_set_holds_nothing(ledger: Ledger) -> None:
+    """What an oracle finds missing before it sends is the caller's to mend: no hold stays, and the run ends with it."""
+
+    class Keyless(FakeOracle):
+        async def answer(self, payloads: object) -> list[Reply | OracleError]:
+            raise UsageError("ACME_KEY is unset")
+
+    client = await ask(Keyless(hold=HOLD), ledger, Cap(queries=9))
+
+    assert isinstance(client.halt.error, UsageError)
+    assert ledger.budget(client.budget).held == Units()

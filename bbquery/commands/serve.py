@@ -47,9 +47,7 @@ async def _served(chosen: argparse.Namespace) -> None:
     faults = load.configured(emulator.Faults, chosen.faults, "--faults")
     oracle = await load.oracle(chosen.oracle)
     try:
-        await emulator.serve(
-            oracle, port=chosen.port, faults=faults, ready=functools.partial(_ready, chosen.protocol)
-        )
+        await emulator.serve(oracle, port=chosen.port, faults=faults, ready=functools.partial(_ready, chosen.protocol))
     finally:
         await oracle.aclose()
 

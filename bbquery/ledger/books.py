@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from bbquery.database import Database
-from bbquery.errors import StorageFailed
 from bbquery.ledger.sqlite import Ledger
 
 if TYPE_CHECKING:
@@ -57,7 +56,4 @@ class Books:
         Raises:
             StorageFailed: the file or its disk failed meanwhile. What `work` raises on purpose passes as it is.
         """
-        try:
-            return self._database.write(work).result()
-        except sqlite3.Error as error:
-            raise StorageFailed(f"the ledger {self.path} cannot be used: {error}; nothing was changed") from error
+        return self._database.write(work).result()

@@ -103,7 +103,7 @@ def _settle(connection: sqlite3.Connection, verdict: Verdict, paths: dict[int, s
             *(cost.queries, cost.tokens, cost.picodollars, number),
         ),
     )
-    statements._move(connection, budget, hold, cost)  # noqa: SLF001 - the ledger's own rule, kept in one place
+    statements.move(connection, budget, hold, cost)
     return Settled(number, paths[budget], verdict.outcome, hold, cost)
 
 

@@ -186,7 +186,7 @@ def settle(connection: sqlite3.Connection, settlements: Sequence[Settlement]) ->
             moves[budget] = (released.plus(hold), posted.plus(cost if outcome == "posted" else Units()))
     connection.executemany(CLOSE, rows)
     for budget, (released, posted) in moves.items():
-        _move(connection, budget, released, posted)
+        move(connection, budget, released, posted)
     store.insert(connection, [(s.question, s.reply, s.attempt) for s in settlements if s.question and s.reply], closed)
 
 
@@ -209,7 +209,7 @@ def _open_attempts(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[i
     return found
 
 
-def _move(connection: sqlite3.Connection, budget: int, hold: Units, cost: Units) -> None:
+def move(connection: sqlite3.Connection, budget: int, hold: Units, cost: Units) -> None:
     """Release holds and post costs, all the way up."""
     amounts = {f"hold_{u}": getattr(hold, u) for u in UNITS} | {f"cost_{u}": getattr(cost, u) for u in UNITS}
     connection.execute(MOVE, {"budget": budget, **amounts})

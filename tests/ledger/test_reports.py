@@ -318,5 +318,5 @@ def test_work_that_raises_changes_nothing(ledger: Ledger, books: Books) -> None:
 
 def test_a_failing_disk_is_told_as_one(books: Books) -> None:
     """What SQLite raises amid work is the ledger's fault, with its path, and not an unknown error."""
-    with pytest.raises(StorageFailed, match=r"ledger\.sqlite3 cannot be used: no such table.*nothing was changed"):
+    with pytest.raises(StorageFailed, match=r"ledger\.sqlite3 cannot be used: no such table"):
         books.write(lambda c: c.execute("SELECT 1 FROM nowhere"))

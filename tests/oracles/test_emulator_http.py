@@ -403,6 +403,16 @@ def test_no_window_holds_more_than_the_limit(steps: list[tuple[float, int]], per
         assert within(now) <= most
 
 
+def test_a_place_is_free_as_soon_as_a_window_has_passed() -> None:
+    """The wait that is told is exact: it is enough, and one request later another window must pass."""
+    limit = SlidingLimit(1, window=60)
+
+    assert limit.take(0.0) == 0
+    assert limit.take(15.0) == 45.0
+    assert limit.take(60.0) == 0
+    assert limit.take(60.0) == 60.0
+
+
 def test_no_limit_admits_everything() -> None:
     """A limit of 0 is none."""
     limit = SlidingLimit(0)

@@ -367,7 +367,7 @@ async def test_without_a_price_a_function_is_free() -> None:
     assert oracle.quote(reply).worst == reply.cost == Units(queries=1)
 
 
-@pytest.mark.parametrize("usd", ["some", "-1", float("nan")])
+@pytest.mark.parametrize("usd", ["some", "-1", "", float("nan")])
 def test_a_price_that_is_none_is_refused(usd: str | float) -> None:
     """An amount is dollars from 0 on."""
     with pytest.raises(UsageError, match="dollars"):

@@ -216,6 +216,19 @@ async def test_limits_are_learned_from_every_response(status: int) -> None:
     assert oracle.rate_seen == RateSeen(requests=60, tokens_left=7)
 
 
+async def test_what_was_said_of_limits_holds_until_something_else_is_said() -> None:
+    """A response without the headers takes nothing back."""
+    headers = iter([{"X-RateLimit-Limit-Requests": "60"}, {}])
+    answers = {"answers": [{"refused": "no"}]}
+    async with answering(always(lambda: web.json_response(answers, headers=next(headers)))) as url:
+        oracle = await oracles.http.connect(url=url)
+        for _ in range(2):
+            await oracle.answer([oracle.encode(photos(1)[0])])
+        await oracle.aclose()
+
+    assert oracle.rate_seen == RateSeen(requests=60)
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 413, 415, 422, 451])
 async def test_other_4xx_are_rejected_with_the_servers_reason(status: int) -> None:
     """A request that will never be answered is not billed, not asked again, and the user sees why."""

@@ -158,6 +158,32 @@ async def test_softmax_is_applied_where_it_is_missing(
     assert oracle.capabilities.answers == answers
 
 
+@pytest.mark.parametrize(
+    ("numbers", "applied"),
+    [([0.25, 0.75], False), ([0.5, 0.5005], False), ([0.5, 0.4], True), ([2.0, -1.0], True), ([0.7, 0.7], True)],
+)
+def test_probabilities_are_told_from_logits(numbers: list[float], applied: bool) -> None:
+    """What is not negative and sums to 1, but for the rounding of half precision, needs no softmax."""
+    assert onnx._applied("auto", np.array(numbers)) is applied
+
+
+async def test_one_thread_answers_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sum over several threads could change in its last bit from run to run."""
+    import onnxruntime
+
+    opened, opening = [], onnxruntime.InferenceSession
+
+    def session(path: str, options: Any, **more: Any) -> Any:
+        opened.append((options.intra_op_num_threads, options.inter_op_num_threads))
+        return opening(path, options, **more)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+
+    await onnx.connect(model=classifier(tmp_path / "m.onnx")).aclose()
+
+    assert opened == [(1, 1)]
+
+
 async def test_the_output_that_is_named_is_read(tmp_path: Path) -> None:
     """Of several outputs the one that the user means."""
     oracle = onnx.connect(model=classifier(tmp_path / "m.onnx", outputs=2), output="mean", answers="scores")
@@ -401,13 +427,21 @@ async def test_a_score_may_stand_alone(tmp_path: Path) -> None:
     ],
 )
 async def test_a_model_that_is_no_classifier_is_told_so(
-    tmp_path: Path, kind: str, shape: Any, dtype: int, attributes: dict[str, Any], fault: str
+    tmp_path: Path,
+    kind: str,
+    shape: Any,
+    dtype: int,
+    attributes: dict[str, Any],
+    fault: str,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Images out, whole numbers in, texts, and operators that cannot be run."""
+    """Images out, whole numbers in, texts, and operators that cannot be run: said once, without the runtime's noise."""
     path = operator(tmp_path / "m.onnx", kind, shape, dtype, **attributes)
 
     with pytest.raises(UsageError, match=fault):
         onnx.connect(model=path)
+
+    assert capfd.readouterr() == ("", "")
 
 
 async def test_a_model_of_several_inputs_is_told_so(tmp_path: Path) -> None:

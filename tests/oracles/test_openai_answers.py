@@ -71,7 +71,13 @@ def test_a_text_in_parts_is_one_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [choice(None, refusal="I can't."), response({"type": "refusal", "refusal": "I can't."})]
+    "content",
+    [
+        choice(None, refusal="I can't."),
+        choice("Well,", refusal="I can't."),
+        response({"type": "refusal", "refusal": "I can't."}),
+        response(text_part("Well,"), {"type": "refusal", "refusal": "I can't."}),
+    ],
 )
 def test_a_refusal_is_no_answer(content: dict[str, Any]) -> None:
     """It says why, in the model's words."""
@@ -390,6 +396,21 @@ def test_an_oracle_serves_one_loop_after_another() -> None:
             (reply,) = await oracle.answer([oracle.encode(image())])
             assert isinstance(reply, Reply)
             await oracle.aclose()
+
+    asyncio.run(once())
+    asyncio.run(once())
+
+
+def test_an_oracle_that_was_not_closed_serves_the_next_loop() -> None:
+    """Connections of a loop that has ended are of no use."""
+    oracle = connect("http://127.0.0.1:9/v1")
+
+    async def once() -> None:
+        async with serving(saying(completion())) as url:
+            oracle._endpoint.url = url  # type: ignore[attr-defined]  # each loop has a server of its own here
+            (reply,) = await oracle.answer([oracle.encode(image())])
+            assert isinstance(reply, Reply)
+            await oracle._endpoint._client.close()  # type: ignore[attr-defined]  # unseen by the oracle
 
     asyncio.run(once())
     asyncio.run(once())

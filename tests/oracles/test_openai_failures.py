@@ -195,7 +195,8 @@ async def test_a_connection_that_breaks_off_may_be_billed(handler: Handler) -> N
 @pytest.mark.parametrize("handler", [hang, drip])
 async def test_an_answer_that_takes_too_long_may_be_billed(handler: Handler) -> None:
     """The time-out is for the whole attempt: dripping does not stretch it."""
-    error = await failure(handler, timeout=0.2)
+    async with asyncio.timeout(5):
+        error = await failure(handler, timeout=0.2)
 
     assert isinstance(error, OutcomeUnknown)
 
@@ -231,6 +232,7 @@ async def test_a_server_that_fails_may_have_billed(status: int) -> None:
     [
         (told(429, code="rate_limit_exceeded", type="requests"), RateLimited),
         (told(429, code="rate_limit_exceeded", type="tokens"), RateLimited),
+        (told(429, code="rate_limit_exceeded", type="usage_limit"), RateLimited),
         (told(429, code="slow_down"), RateLimited),
         (told(503, code="slow_down"), RateLimited),
         (told(429, code="resource_unavailable"), RateLimited),

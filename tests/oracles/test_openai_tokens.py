@@ -35,6 +35,7 @@ EXAMPLES: list[tuple[str, int, int, Detail, int]] = [
     ("gpt-4o", 1024, 1024, "high", 765),
     ("gpt-4o", 4096, 2048, "high", 1_105),
     ("gpt-4.1", 4096, 8192, "low", 85),
+    ("gpt-4o", 900, 1205, "high", 1_105),  # 768 × 1028 pixels, so 2 × 3 tiles
     ("gpt-5.1", 1024, 1024, "high", 630),
     ("gpt-4.1-mini", 1024, 1024, "high", 1_659),  # 1,024 patches × 1.62
     ("gpt-4.1-nano", 1024, 1024, "high", 2_520),
@@ -107,6 +108,17 @@ def test_turning_an_image_costs_nothing(name: str, height: int, width: int) -> N
 def test_a_number_of_patches_is_rounded_against_us() -> None:
     """150 patches at 1.62 are 243 tokens, and 244 to a vendor who counts in floating point."""
     assert tokens.most_image(known("gpt-4.1-mini"), 480, 320, "high") == 244
+
+
+def test_a_side_is_rounded_against_us() -> None:
+    """2047 × 4096 is 1023.5 × 2048: rounded down, the longer side of 1537 pixels takes a fourth tile."""
+    assert tokens.most_image(known("gpt-4o"), 2047, 4096, "high") == 85 + 170 * 2 * 4
+
+
+def test_a_small_image_may_be_made_larger_for_low_detail() -> None:
+    """The model is given 512 × 512 pixels, of which the guide does not say that they are at most so many."""
+    assert tokens.most_image(known("gpt-5.2"), 224, 224, "low") == 308
+    assert tokens.likely_image(known("gpt-5.2"), 224, 224, "low") == 59
 
 
 @pytest.mark.parametrize("name", ["gpt-4o-2024-08-06", "o4-mini-2025-04-16", "gpt-5.2-2025-12-11"])
