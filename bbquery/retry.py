@@ -1,7 +1,8 @@
 """When to ask again, carried out by tenacity.
 
-What was provably not billed costs nothing to ask again; an unknown outcome may be billed twice, so it has fewer
-tries. An oracle that says how long to wait is obeyed; otherwise the wait grows exponentially with jitter.
+What was provably not billed costs nothing to ask again; an unknown outcome may be billed each time, and each try
+holds its own worst case. An oracle that says how long to wait is obeyed; otherwise the wait grows exponentially with
+jitter.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class RetryPolicy:
 
     rate_limited: int = 30
     not_billed: int = 6
-    unknown: int = 4
+    unknown: int = 6
     first_wait: float = 0.5
     longest_wait: float = 30.0
 

@@ -273,10 +273,10 @@ async def test_a_retry_is_charged_as_a_new_attempt(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize(
     ("error", "tries"),
-    [(OutcomeUnknown("lost"), 4), (Unreachable("no route"), 6), (RateLimited("busy"), 30), (Rejected("bad key"), 1)],
+    [(OutcomeUnknown("lost"), 6), (Unreachable("no route"), 6), (RateLimited("busy"), 30), (Rejected("bad key"), 1)],
 )
 async def test_tries_are_bounded_by_how_they_end(ledger: Ledger, error: OracleError, tries: int) -> None:
-    """Doubtful outcomes get 4 tries, unbilled ones 6, rate limits 30, final refusals 1; then the run halts with it."""
+    """Doubtful outcomes get 6 tries, unbilled ones 6, rate limits 30, final refusals 1; then the run halts with it."""
     oracle = FakeOracle(script=lambda _: error)
     async with client_of(oracle, ledger) as client:
         rows = await client.ask(Ask(tiny_images(1)))
@@ -375,7 +375,7 @@ async def test_a_timeout_keeps_its_hold(ledger: Ledger) -> None:
         state = ledger.budget(client.budget)
 
     assert isinstance(client.halt.error, OutcomeUnknown)
-    assert state.held.queries == oracle.requests == 4
+    assert state.held.queries == oracle.requests == 6
 
 
 async def test_interrupted_nothing_more_is_sent_and_what_is_in_flight_is_kept(ledger: Ledger) -> None:

@@ -650,3 +650,14 @@ def test_png_refuses_other_pixels(image: NDArray[Any]) -> None:
     """Floating-point, greyscale or four-channel pixels are not silently turned into something else."""
     with pytest.raises(UsageError, match="realise it"):
         imaging.png(image)
+
+
+def test_noise_is_stored_and_a_masked_photo_is_compressed() -> None:
+    """The encoder spends no time where there is nothing to gain, and gains where there is."""
+    noise = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    masked = np.full_like(noise, 127)
+    masked[:64, :64] = noise[:64, :64]
+
+    assert imaging.png(noise) == imaging.png(noise, level=0)
+    assert imaging.png(masked) == imaging.png(masked, level=1)
+    assert len(imaging.png(masked)) < 0.2 * len(imaging.png(noise))

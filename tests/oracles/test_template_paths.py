@@ -25,7 +25,7 @@ def written(draw: st.DrawFn, key: str | int, length: int) -> str:
         return f"[{draw(st.sampled_from([key, key - length]))}]"
     escaped = key.replace("\\", "\\\\")
     ways = ["['" + escaped.replace("'", "\\'") + "']", '["' + escaped.replace('"', '\\"') + '"]']
-    if key.isidentifier():
+    if key.isidentifier() and key.replace("_", "a").isalnum():  # letters and digits; Python allows a few signs more
         ways.append(f".{key}")
     return draw(st.sampled_from(ways))
 
