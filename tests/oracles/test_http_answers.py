@@ -22,7 +22,7 @@ import oracles.http
 from bbquery.errors import MalformedAnswer, OutcomeUnknown, UsageError
 from bbquery.types import FLOAT, UINT8, Label, Labels, NoAnswer, Reply, Text, Vector
 from oracles._wire.answers import pack_answers, split_answers, unpack_answer
-from oracles._wire.images import pack_image, unpack_image
+from oracles._wire.images import join_images, pack_image, unpack_image
 from oracles.emulators.http import HttpEmulator
 from tests.oracles.http_helpers import (
     COLOURS,
@@ -86,9 +86,19 @@ def test_every_finite_number_survives(values: NDArray[np.float64]) -> None:
 @given(arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))))
 def test_every_image_survives(image: NDArray[np.uint8]) -> None:
     """Any uint8 RGB image is unpacked to the pixels that were packed."""
-    packed = pack_image(image)
+    (packed,) = json.loads(pack_image(image))["images"]
 
-    assert np.array_equal(unpack_image(json.loads(packed)), image)
+    assert np.array_equal(unpack_image(packed), image)
+
+
+@given(st.lists(st.integers(0, 255), min_size=1, max_size=5))
+def test_a_request_for_several_images_holds_each_of_them(levels: list[int]) -> None:
+    """Bodies packed one by one are joined into one body, in order."""
+    packed = [pack_image(np.full((2, 2, 3), level, np.uint8)) for level in levels]
+
+    images = json.loads(join_images(packed))["images"]
+
+    assert [int(unpack_image(image)[0, 0, 0]) for image in images] == levels
 
 
 async def test_the_model_is_given_the_very_pixels_that_were_encoded() -> None:
