@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bbquery.errors import Rejected, Unreachable, UsageError
-from oracles._google_vision.library import (
+from oracles._google_vision.vendor import (
     GoogleAuthError,
     ImageAnnotatorGrpcAsyncIOTransport,
     TokenRequest,

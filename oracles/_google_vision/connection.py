@@ -15,7 +15,7 @@ import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from oracles._google_vision.library import (
+from oracles._google_vision.vendor import (
     ClientOptions,
     ImageAnnotatorGrpcAsyncIOTransport,
     ServiceUnavailable,

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from bbquery.errors import OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected
 from oracles._google_vision.account import VARIABLE
-from oracles._google_vision.library import error_details_pb2, grpc
+from oracles._google_vision.vendor import error_details_pb2, grpc
 
 if TYPE_CHECKING:
-    from oracles._google_vision.library import GoogleAPICallError
+    from oracles._google_vision.vendor import GoogleAPICallError
 
 NAME = "google_vision"
 MESSAGE_LENGTH = 300  # characters: Google's messages end with the address of the page that shows the quota

@@ -14,7 +14,7 @@ from oracles._google_vision import answers, failures
 from oracles._google_vision.account import Account
 from oracles._google_vision.connection import Connection, NoConnection
 from oracles._google_vision.endpoint import LARGEST_BATCH
-from oracles._google_vision.library import GoogleAPICallError, vision_v1
+from oracles._google_vision.vendor import GoogleAPICallError, vision_v1
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,7 @@ import numpy as np
 
 from bbquery.errors import UsageError
 from bbquery.types import Labels, Vector
-from oracles._google_vision.library import vision_v1
+from oracles._google_vision.vendor import vision_v1
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from oracles._google_vision.library import error_details_pb2, grpc, status_pb2
+from oracles._google_vision.vendor import error_details_pb2, grpc, status_pb2
 
 SERVICE = "vision.googleapis.com"
 DETAILS = "grpc-status-details-bin"  # the trailing metadata that carry a google.rpc.Status

@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bbquery.errors import OracleError, QuotaExceeded, RateLimited, Rejected
-from oracles._google_vision.library import grpc, vision_v1
+from oracles._google_vision.vendor import grpc, vision_v1
 from oracles.emulators._faults import NO_FAULTS, Fate, Faults, SlidingLimit
 from oracles.emulators._google_vision_annotations import FEATURES, annotate, check_answers, entities, name_of
 from oracles.emulators._google_vision_model import Model

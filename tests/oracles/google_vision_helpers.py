@@ -17,7 +17,7 @@ import oracles.google_vision
 from bbquery.errors import OracleError
 from bbquery.oracle import ONE_QUERY, Capabilities, Limits, Price, Quote
 from bbquery.types import Classes, Reply, Vector
-from oracles._google_vision.library import grpc
+from oracles._google_vision.vendor import grpc
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -18,7 +18,7 @@ from google.cloud.vision_v1.services.image_annotator.transports import ImageAnno
 import oracles.google_vision
 from bbquery.errors import BbqueryError, Rejected, Unreachable, UsageError
 from oracles._google_vision.account import Account
-from oracles._google_vision.library import grpc
+from oracles._google_vision.vendor import grpc
 from tests.oracles.google_vision_helpers import ask, failing, labelled, photos, saying, serving
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import oracles.google_vision
 from bbquery.errors import NotBilled, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected, Unreachable
 from oracles._google_vision.connection import Connection, NoConnection
 from oracles._google_vision.endpoint import Endpoint
-from oracles._google_vision.library import grpc
+from oracles._google_vision.vendor import grpc
 from tests.oracles.google_vision_helpers import (
     ImageResponse,
     ask,

@@ -229,7 +229,7 @@ def test_the_vendors_library_is_imported_when_connecting() -> None:
     assert python(program, "-W", "error") == "set() True"
 
 
-@pytest.mark.parametrize("module", ["oracles._google_vision.library", "oracles.emulators.google_vision"])
+@pytest.mark.parametrize("module", ["oracles._google_vision.vendor", "oracles.emulators.google_vision"])
 def test_a_missing_library_is_named_with_the_extra_that_brings_it(module: str) -> None:
     """Without google-cloud-vision the advice is the command that installs it."""
     program = (
