@@ -24,6 +24,7 @@ BbqueryError
 from __future__ import annotations
 
 import difflib
+from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
@@ -159,10 +160,17 @@ class BudgetExhausted(BbqueryError):
 
     def __init__(self, budget: str, unit: str, *, remaining: int, needed: int, cap: int) -> None:
         self.budget, self.unit, self.remaining, self.needed, self.cap = budget, unit, remaining, needed, cap
+        word = "" if unit == "picodollars" else f" {unit}"
         super().__init__(
-            f"budget {budget!r} has {remaining} of {cap} {unit} left and the next query needs {needed}: "
+            f"budget {budget!r} has {_amount(remaining, unit)} of {_amount(cap, unit)}{word} left"
+            f" and the next query needs {_amount(needed, unit)}: "
             f"raise the cap or use the partial result"
         )
+
+
+def _amount(amount: int, unit: str) -> str:
+    """Return an amount for people: dollars, not picodollars."""
+    return f"${Decimal(amount).scaleb(-12).normalize():f}" if unit == "picodollars" else str(amount)
 
 
 class StorageFailed(BbqueryError):

@@ -71,7 +71,7 @@ def test_a_cap_in_dollars_ends_the_run(photo: str, tmp_path: Path, capsys: pytes
     assert code == 4
     assert written["status"] == "partial"
     assert written["budget"]["posted"] == {"queries": 13, "tokens": 0, "picodollars": 19_500_000_000}
-    assert "picodollars" in capsys.readouterr().err
+    assert "has $0.0005 of $0.02 left and the next query needs $0.0015" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
