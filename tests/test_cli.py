@@ -257,13 +257,19 @@ async def test_over_http_the_map_is_identical_to_the_bit(photo: str, tmp_path: P
 def test_serve_serves_until_interrupted(photo: str, tmp_path: Path) -> None:
     """`bbquery serve` prints its address, answers there, and ends in order on Ctrl-C."""
     faults = "rate_limited=0.1,retry_after=0"
-    command = [sys.executable, "-m", "bbquery", "serve", "--oracle", SIDES, "--port", "0", "--faults", faults]
+    arguments = ["serve", "--oracle", SIDES, "--port", "0", "--faults", faults]
+    # in a terminal Ctrl-C is heard; where the tests run in the background it may be ignored, and a child inherits that
+    heard = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{heard}; from bbquery.cli import main; sys.exit(main({arguments!r}))"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
-        url = server.stdout.readline().split()[2].rstrip(";")
-        code = explain(photo, tmp_path / "out", oracle=f"http:url={url}")
-        server.send_signal(signal.SIGINT)
-        _, err = server.communicate(timeout=20)
+        try:
+            url = server.stdout.readline().split()[2].rstrip(";")
+            code = explain(photo, tmp_path / "out", oracle=f"http:url={url}")
+            server.send_signal(signal.SIGINT)
+            _, err = server.communicate(timeout=20)
+        finally:
+            server.kill()
 
     assert code == 0
     assert server.returncode == 0
