@@ -163,6 +163,16 @@ async def test_an_equal_question_in_flight_is_busy_and_then_answered(ledger: Led
     assert ledger.budget(budget).posted == Units(queries=1)
 
 
+async def test_equal_questions_that_are_held_together_are_granted_once(ledger: Ledger) -> None:
+    """Two clients of one process may ask alike in one commit: one is granted, the other is told to wait."""
+    budget = ledger.open_budget("b", Cap(queries=5))
+
+    results = await ledger.reserve([Request(question(1), budget, ONE)] * 2)
+
+    assert [type(result) for result in results] == [Granted, Busy]
+    assert ledger.budget(budget).held == ONE
+
+
 async def test_a_live_owner_is_not_buried_and_a_dead_one_is(tmp_path: Path) -> None:
     """Opening the ledger leaves open attempts of the living alone and makes those of the dead unknown."""
     path = tmp_path / "l.sqlite3"
