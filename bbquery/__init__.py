@@ -20,12 +20,14 @@ from bbquery.version import __version__
 if TYPE_CHECKING:
     from bbquery.client import Client
     from bbquery.errors import BbqueryError, BudgetExhausted, OracleError, UsageError
-    from bbquery.explanation import Explanation, explain, explain_async
+    from bbquery.explanation import Explanation, Watch, explain, explain_async
+    from bbquery.explanations import ImageResult, explain_many
     from bbquery.ledger.records import Cap
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Capabilities, Limits, Oracle, Price, View
     from bbquery.plan import Ask, Plan, Stopped, replay, together
     from bbquery.run import drive
+    from bbquery.saliency import Method
     from bbquery.types import (
         FLOAT,
         UINT8,
@@ -48,12 +50,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "bbquery.client": ("Client",),
     "bbquery.errors": ("BbqueryError", "BudgetExhausted", "OracleError", "UsageError"),
-    "bbquery.explanation": ("Explanation", "explain", "explain_async"),
+    "bbquery.explanation": ("Explanation", "Watch", "explain", "explain_async"),
+    "bbquery.explanations": ("ImageResult", "explain_many"),
     "bbquery.ledger.records": ("Cap",),
     "bbquery.ledger.sqlite": ("Ledger",),
     "bbquery.oracle": ("Capabilities", "Limits", "Oracle", "Price", "View"),
     "bbquery.plan": ("Ask", "Plan", "Stopped", "replay", "together"),
     "bbquery.run": ("drive",),
+    "bbquery.saliency": ("Method",),
     "bbquery.types": (
         "FLOAT",
         "UINT8",
@@ -90,11 +94,13 @@ __all__ = [
     "Domain",
     "Explanation",
     "Image",
+    "ImageResult",
     "Images",
     "Label",
     "Labels",
     "Ledger",
     "Limits",
+    "Method",
     "NoAnswer",
     "Oracle",
     "OracleError",
@@ -108,10 +114,12 @@ __all__ = [
     "UsageError",
     "Vector",
     "View",
+    "Watch",
     "__version__",
     "drive",
     "explain",
     "explain_async",
+    "explain_many",
     "replay",
     "together",
 ]

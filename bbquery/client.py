@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from bbquery import codec
 from bbquery.clock import SystemClock
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SECONDS_ON_A_THREAD = 0.004  # of rows prepared together: long against the way to the thread, short against a request
 MOST_ROWS_ON_A_THREAD = 32
+DEAR = 4  # rows, or fewer, that fill that time: worth another thread
+SHARE_OF_WINDOW = 8  # the part of the window that must be free before rows go to a thread together
 DEFAULT_RETRY = RetryPolicy()
 
 
@@ -61,8 +63,7 @@ class Tally:
     unknown: int
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A row, prepared off the loop: its questions, their stored answers, and what travels if one is missing."""
 
     questions: tuple[Question, ...]
@@ -82,8 +83,12 @@ class Asking:
         self._changed = asyncio.Event()
 
     async def take(self, most: int) -> range:
-        """Wait for room and return the next rows, at most so many; an empty range where none is left."""
-        while self._in_work >= self._window and self._next < len(self.repeats):
+        """Wait for room and return the next rows, at most so many; an empty range where none is left.
+
+        Rows make room one by one, so it waits until a fair part of those wanted go together.
+        """
+        room = min(most, max(self._window // SHARE_OF_WINDOW, 1))
+        while self._in_work + room > self._window and self._next < len(self.repeats):
             self._changed.clear()
             await self._changed.wait()
         stop = min(self._next + most, self._next + self._window - self._in_work, len(self.repeats))
@@ -203,21 +208,19 @@ class Client:
         """
         asking = Asking(ask.images, ask.repeats, first_sample, self._window)
         async with asyncio.TaskGroup() as group:
-            for _ in range(self._feeders):
-                group.create_task(self._feed(asking))
+            await self._feed(asking, group, others=self._feeders - 1)
         await asking.finished()
         return asking.replies
 
-    async def _feed(self, asking: Asking) -> None:
-        """Prepare rows as there is room for them, and send them on their way."""
+    async def _feed(self, asking: Asking, group: asyncio.TaskGroup, others: int) -> None:
+        """Prepare rows as there is room for them, and send them on their way; dear rows with the help of others."""
         size = 1
         while not self.halt.interrupted and (rows := await asking.take(size)):
             queries = sum(asking.repeats[row] for row in rows)
             self._asked += queries
             self._dispatcher.preparing(queries)
-            began = time.perf_counter()
             try:
-                prepared = await self.off_loop(self._prepare, asking, rows)
+                prepared, seconds = await self.off_loop(self._prepare, asking, rows)
             except BbqueryError as error:
                 self.halt.set(error)
                 asking.give_up(rows)
@@ -225,17 +228,22 @@ class Client:
                 for row, parts in zip(rows, prepared, strict=True):
                     for place in range(asking.repeats[row]):
                         self._begin(asking, row, place, parts)
+                size = rows_for(SECONDS_ON_A_THREAD, seconds / len(rows))
+                if others and size <= DEAR:
+                    group.create_task(self._feed(asking, group, others - 1))
+                    others = 0
             finally:
                 self._dispatcher.preparing(-queries)
-            size = rows_for(SECONDS_ON_A_THREAD, (time.perf_counter() - began) / len(rows))
 
-    def _prepare(self, asking: Asking, rows: Sequence[int]) -> list[Prepared]:
-        """Render, look up and, unless all is stored, encode and quote; on a worker thread."""
+    def _prepare(self, asking: Asking, rows: Sequence[int]) -> tuple[list[Prepared], float]:
+        """Render, look up and, unless all is stored, encode and quote; on a worker thread, whose seconds it returns."""
+        began = time.thread_time()
         images = [asking.images[row] for row in rows]
         samples = [range(asking.first_sample, asking.first_sample + asking.repeats[row]) for row in rows]
         questions = [tuple(self._questions(*pair)) for pair in zip(images, samples, strict=True)]
         found = self.ledger.find([question.key for of_row in questions for question in of_row])
-        return [self._prepared(image, of_row, found) for image, of_row in zip(images, questions, strict=True)]
+        prepared = [self._prepared(image, of_row, found) for image, of_row in zip(images, questions, strict=True)]
+        return prepared, time.thread_time() - began
 
     def _prepared(self, image: Image, questions: tuple[Question, ...], found: dict[bytes, Reply]) -> Prepared:
         stored = tuple(found.get(question.key) for question in questions)

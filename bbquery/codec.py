@@ -7,6 +7,7 @@ the exact pixels with their shape and type, and the sample index, which tells re
 from __future__ import annotations
 
 import base64
+import functools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from bbquery.types import Image
 
+_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)  # made once: json.dumps makes one a call
+
 
 def fingerprint(identity: Mapping[str, str | int | float | None]) -> tuple[str, str]:
     """Return a hash of an oracle's identity, 32 hex digits, and the canonical JSON it is the hash of."""
@@ -30,7 +33,12 @@ def fingerprint(identity: Mapping[str, str | int | float | None]) -> tuple[str, 
 def image_digest(image: Image) -> bytes:
     """Return a hash of the exact pixels, their shape and their type: 32 bytes."""
     pixels = np.ascontiguousarray(image)
-    return blake3(f"{pixels.dtype.str}{pixels.shape}".encode()).update(pixels.view(np.uint8).data).digest()
+    return blake3(_form(pixels.dtype, pixels.shape)).update(pixels.view(np.uint8).data).digest()
+
+
+@functools.lru_cache(maxsize=64)
+def _form(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    return f"{dtype.str}{shape}".encode()
 
 
 def answer_key(oracle: str, image: bytes, sample: int) -> bytes:
@@ -40,7 +48,7 @@ def answer_key(oracle: str, image: bytes, sample: int) -> bytes:
 
 def pack(answer: Answer) -> bytes:
     """Return an answer as JSON; `unpack` returns it to the bit."""
-    text = json.dumps(_plain(answer), separators=(",", ":"), ensure_ascii=False)
+    text = _JSON.encode(_plain(answer))
     return text.encode(errors="surrogatepass")  # models may answer half a surrogate pair; JSON is read the same way
 
 

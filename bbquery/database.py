@@ -2,13 +2,14 @@
 
 Theory of operation.
 
-1. All writes of a process go through one thread. It takes everything that waits, runs it in savepoints inside one
-   transaction, and commits once; pieces of the same kind are handed to their function together. So the more there is
-   to write, the cheaper each write. Work is reported as done only after the commit, so what a caller was told
-   survives `kill -9`. Where a piece fails, it is undone and fails alone.
+1. All writes of a process go through one thread. It takes everything that waits, runs it in one transaction, and
+   commits once; pieces of the same kind are handed to their function together. So the more there is to write, the
+   cheaper each write. Work is reported as done only after the commit, so what a caller was told survives `kill -9`.
+   Where anything fails, all is undone and run again piece by piece, so that the piece at fault fails alone.
 2. Processes take turns by two file locks, as people do at a door with a waiting chair: hold the chair (`turn`), wait
    there for the door (`write`), free the chair, write, free the door. Whoever just wrote finds the chair taken by
-   the one who waits, so no process starves another; SQLite's own busy handler lets that happen.
+   the one who waits, so no process starves another; SQLite's own busy handler lets that happen. Who has more to write
+   may stay for several commits, but not for long.
 3. Readers use connections of their own, one a thread, and never wait (write-ahead log).
 4. The schema is numbered files; a database newer than the code is refused, an older one is upgraded in one transaction.
 """
@@ -21,6 +22,7 @@ import importlib.resources
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -58,10 +60,12 @@ class Piece:
 Outcome = tuple[Piece, Any, BaseException | None]
 
 LARGEST_COMMIT = 512  # pieces of work; bounds how long the first waits for the last
+LONGEST_TURN = 0.02  # seconds; bounds how long another process waits at the door while we have more to write
 SECONDS_TO_WAIT_FOR_ANOTHER_PROGRAM = 30  # a person with the file open in a database browser
 _CONNECTING: dict[str, Any] = {
     "isolation_level": None,  # transactions are written out
     "check_same_thread": False,  # readers are closed by whoever closes the database
+    "cached_statements": 512,  # compiled for each number of rows: see many_rows
     "timeout": SECONDS_TO_WAIT_FOR_ANOTHER_PROGRAM,
 }
 
@@ -85,7 +89,7 @@ class Database:
             self._door = undo.enter_context(path.with_name(path.name + ".write").open("w"))
             self._connection = sqlite3.connect(path, **_CONNECTING)
             undo.callback(self._connection.close)
-            with self._our_turn():
+            with _locked(self._door, waiting=self._turn):
                 _prepare(self._connection)
                 _migrate(self._connection, path)
             self._open = undo.pop_all()
@@ -143,7 +147,7 @@ class Database:
         while not last:
             waiting, last = self._take()
             if waiting:
-                self._commit(waiting)
+                last = self._in_our_turn(waiting) or last
 
     def _take(self) -> tuple[list[Piece], bool]:
         """Wait for work, then take all there is."""
@@ -156,41 +160,57 @@ class Database:
             pieces = self._queue.get()
         return taken, True
 
-    def _commit(self, waiting: list[Piece]) -> None:
-        results: list[Outcome] = []
+    def _in_our_turn(self, waiting: list[Piece]) -> bool:
+        """Commit these, and while our turn is not over, what came meanwhile; return whether that was the last."""
+        last, began = False, time.monotonic()
         try:
-            with self._failures(), self._our_turn():
-                self._connection.execute("BEGIN IMMEDIATE")
-                try:
-                    for pieces in _by_kind(waiting):
-                        results += self._run(pieces)
-                    self._connection.execute("COMMIT")
-                except BaseException:
-                    with contextlib.suppress(sqlite3.Error):
-                        self._connection.execute("ROLLBACK")
-                    raise
+            with self._failures(), _locked(self._door, waiting=self._turn):
+                while waiting:
+                    _report(self._commit(waiting))
+                    waiting = []
+                    if not last and not self._queue.empty() and time.monotonic() - began < LONGEST_TURN:
+                        waiting, last = self._take()
         except BaseException as error:  # noqa: BLE001 - whatever it is belongs to those who wait, not to this thread
-            results = [(piece, None, error) for piece in waiting]
-        _report(results)
+            _report([(piece, None, error) for piece in waiting])
+        return last
 
-    def _run(self, pieces: list[Piece]) -> list[Outcome]:
-        """Run pieces of one kind together; where that fails, one by one."""
-        self._connection.execute("SAVEPOINT work")
+    def _commit(self, waiting: list[Piece]) -> list[Outcome]:
+        kinds = _by_kind(waiting)
         try:
-            results = pieces[0].work(self._connection, [piece.part for piece in pieces])
-        except Exception as error:  # noqa: BLE001 - reported to the one who asked for this piece of work
-            self._connection.execute("ROLLBACK TO work")
-            self._connection.execute("RELEASE work")
-            if len(pieces) > 1:
-                return [outcome for piece in pieces for outcome in self._run([piece])]
-            return [(pieces[0], None, self._told(error))]
-        self._connection.execute("RELEASE work")
+            with self._failures():
+                try:
+                    return self._transaction(lambda: [o for kind in kinds for o in self._together(kind)])
+                except Exception:  # noqa: BLE001 - whose fault it was is found by taking them one by one
+                    return self._transaction(lambda: [self._one(piece) for kind in kinds for piece in kind])
+        except BaseException as error:  # noqa: BLE001 - as above
+            return [(piece, None, error) for piece in waiting]
+
+    def _transaction(self, work: Callable[[], list[Outcome]]) -> list[Outcome]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            results = work()
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            raise
+        return results
+
+    def _together(self, pieces: Sequence[Piece]) -> list[Outcome]:
+        """Run pieces of one kind."""
+        results = pieces[0].work(self._connection, [piece.part for piece in pieces])
         return [(piece, result, None) for piece, result in zip(pieces, results, strict=True)]
 
-    @contextlib.contextmanager
-    def _our_turn(self) -> Iterator[None]:
-        with _locked(self._door, waiting=self._turn):
-            yield
+    def _one(self, piece: Piece) -> Outcome:
+        """Run one piece; where it fails, it is undone and fails alone."""
+        self._connection.execute("SAVEPOINT work")
+        try:
+            (outcome,) = self._together([piece])
+        except Exception as error:  # noqa: BLE001 - reported to the one who asked for this piece of work
+            self._connection.execute("ROLLBACK TO work")
+            outcome = (piece, None, self._told(error))
+        self._connection.execute("RELEASE work")
+        return outcome
 
     @contextlib.contextmanager
     def _failures(self) -> Iterator[None]:

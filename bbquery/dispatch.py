@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bbquery.answers import checked
+from bbquery.deadlines import Deadlines
 from bbquery.errors import (
     BbqueryError,
     BudgetExhausted,
@@ -32,6 +33,7 @@ from bbquery.errors import (
     StorageFailed,
     UsageError,
 )
+from bbquery.ledger.owners import batch_of
 from bbquery.ledger.records import Answered, Busy, Granted, Request, Settlement
 from bbquery.provider import provider_of
 from bbquery.telemetry import Requests
@@ -40,12 +42,14 @@ from bbquery.types import Units
 if TYPE_CHECKING:
     from bbquery.clock import Clock
     from bbquery.halt import Halt
+    from bbquery.ledger.records import Result
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
     from bbquery.store import Question
     from bbquery.types import Reply
 
 SECONDS_BETWEEN_LOOKS = 0.05  # at an attempt that another process has in flight
+IN_A_BATCH = "batch {} holds a question of this run: collect it first, with the command that submitted it (--batch)"
 
 
 class Halted(Exception):
@@ -83,8 +87,10 @@ class Dispatcher:
         self._preparing = 0
         self._open = 0
         self._short_of_budget = False
-        self._requests: set[asyncio.Task[None]] = set()
-        self._sending: set[asyncio.Task[None]] = set()
+        self._starting: list[list[Query]] = []
+        self._settling: list[tuple[Query, Reply | OracleError]] = []
+        self._requests: set[asyncio.Task[Any]] = set()
+        self._sending = Deadlines(self._limits.timeout)
         self._followers: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -105,8 +111,7 @@ class Dispatcher:
 
     def abandon(self) -> None:
         """Wait no longer for what is in flight: its outcome becomes unknown."""
-        for request in self._sending - {asyncio.current_task()}:  # who calls from inside an oracle is about to return
-            request.cancel()
+        self._sending.cancel(but=asyncio.current_task())  # who calls from inside an oracle is about to return
 
     async def aclose(self) -> None:
         """Wait for what is in flight, then stop. Cancelling this abandons what is in flight."""
@@ -118,6 +123,7 @@ class Dispatcher:
             raise
         finally:
             self.provider.waiting.discard(self._changed.set)
+            self._sending.close()
             tasks = [task for task in (self._task, *self._followers) if task is not None]
             for task in tasks:
                 task.cancel()
@@ -131,6 +137,7 @@ class Dispatcher:
         watch = asyncio.create_task(self._wake_when_halted())
         try:
             while True:
+                self._start_what_may()
                 await self._until(lambda: bool(self._halt) or self._batch_is_ready())
                 batch = [] if self._halt else self._take()
                 if batch and not self.provider.pace.is_free:
@@ -141,6 +148,13 @@ class Dispatcher:
                     self._start(batch)
         finally:
             watch.cancel()
+
+    def _start_what_may(self) -> None:
+        """Start all that nothing holds up, at once: most queries of a fast run go this way."""
+        if self._halt or not self.provider.pace.is_free:
+            return
+        while self._batch_is_ready():
+            self._start(self._take())
 
     def _batch_is_ready(self) -> bool:
         if not self._waiting or self._short_of_budget or not self.provider.has_a_slot:
@@ -174,29 +188,46 @@ class Dispatcher:
 
     def _start(self, batch: list[Query]) -> None:
         self.provider.start()
-        request = asyncio.create_task(self._request(batch))
-        self._requests.add(request)
-        request.add_done_callback(self._requests.discard)
+        self._starting.append(batch)
+        if len(self._starting) == 1:  # what a loop's turn brings together is held together
+            self._begin(self._hold())
 
-    async def _request(self, batch: list[Query]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        self._requests.add(asyncio.create_task(self._counted(work)))
+
+    async def _counted(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            granted = await self._reserve(batch)
-        except StorageFailed as error:
-            for query in batch:
-                query.ended(None, error)
-            granted = []
-        if granted:
-            await self._send(granted)
-        else:
-            self.provider.end()
+            await work
+        finally:
+            self._requests -= {asyncio.current_task()}
 
-    async def _reserve(self, batch: list[Query]) -> list[Query]:
-        """Return the queries that were granted; the others are answered, waiting, put back or refused."""
+    async def _hold(self) -> None:
+        """Reserve all batches that are starting, and send what was granted."""
+        batches, self._starting = self._starting, []
         free = self._capabilities.price.free
-        requests = [Request(query.question, self._budget, query.hold, free) for query in batch]
-        granted: list[Query] = []
+        requests = [Request(query.question, self._budget, query.hold, free) for batch in batches for query in batch]
+        try:
+            results = iter(await self._ledger.reserve(requests))
+        except StorageFailed as error:
+            for batch in batches:
+                self.provider.end()
+                for query in batch:
+                    query.ended(None, error)
+            return
         refused: list[tuple[Query, BudgetExhausted]] = []
-        for query, result in zip(batch, await self._ledger.reserve(requests), strict=True):
+        for batch in batches:
+            if granted := self._granted(zip(batch, results, strict=False), refused):
+                self._begin(self._send(granted))
+            else:
+                self.provider.end()
+        self._refuse(refused)
+
+    def _granted(
+        self, results: Iterable[tuple[Query, Result]], refused: list[tuple[Query, BudgetExhausted]]
+    ) -> list[Query]:
+        """Return the queries that were granted; the others are answered, waiting for another, or added to `refused`."""
+        granted: list[Query] = []
+        for query, result in results:
             match result:
                 case Granted(attempt):
                     query.attempt = attempt
@@ -204,13 +235,14 @@ class Dispatcher:
                 case Answered(reply):
                     self.stored_by_others += 1
                     query.ended(reply, None)
+                case Busy(owner) if batch_of(owner) is not None:
+                    query.ended(None, UsageError(IN_A_BATCH.format(batch_of(owner))))
                 case Busy():
                     self._follow(query)
                 case BudgetExhausted():
                     refused.append((query, result))
         self._open += len(granted)
         self.sent += len(granted)
-        self._refuse(refused)
         return granted
 
     def _refuse(self, refused: Sequence[tuple[Query, BudgetExhausted]]) -> None:
@@ -238,29 +270,29 @@ class Dispatcher:
         self._changed.set()
 
     async def _send(self, batch: list[Query]) -> None:
-        with self._telemetry.request(len(batch)) as results:
-            results.extend(await self._outcome(batch))
+        results = await self._telemetry.request(len(batch), self._outcome(batch))
         for query, result in zip(batch, results, strict=True):
             self._halt_if_final(query, result)
         self.provider.learn(results, self._oracle.rate_seen)
         self.provider.end()  # before settling: the next batch's hold shares this one's commit
-        await self._settle(batch, results)
+        if not self._settling:  # what a loop's turn brings together is settled together
+            self._begin(self._settle())
+        self._settling.extend(zip(batch, results, strict=True))
 
     async def _outcome(self, batch: list[Query]) -> list[Reply | OracleError]:
         name, timeout = self._capabilities.name, self._limits.timeout
         failure: OracleError
         request = asyncio.current_task()
         assert request is not None  # noqa: S101 - a request is a task
-        self._sending.add(request)
+        self._sending.begin(request)
         try:
-            async with asyncio.timeout(timeout):
-                replies = await self._oracle.answer([query.payload for query in batch])
+            replies = await self._oracle.answer([query.payload for query in batch])
             return checked(replies, len(batch), self._capabilities)
-        except TimeoutError:
-            failure = OutcomeUnknown(f"no answer within {timeout:g} seconds", oracle=name)
         except asyncio.CancelledError:
-            request.uncancel()  # abandoned: its outcome must still be settled
-            failure = OutcomeUnknown("abandoned in flight", oracle=name)
+            request.uncancel()  # too late, or abandoned: its outcome must still be settled
+            late = self._sending.end(request)
+            told = f"no answer within {timeout:g} seconds" if late else "abandoned in flight"
+            failure = OutcomeUnknown(told, oracle=name)
         except OracleError as error:
             failure = error
         except UsageError as error:  # found by the oracle before it sent anything: a key that is not set
@@ -270,16 +302,17 @@ class Dispatcher:
             failure = OracleError(f"failed unexpectedly: {type(error).__name__}: {error}", oracle=name)
             failure.__cause__ = error
         finally:
-            self._sending.discard(request)
+            self._sending.end(request)
         return [failure] * len(batch)
 
-    async def _settle(self, batch: list[Query], results: Sequence[Reply | OracleError]) -> None:
-        pairs = list(zip(batch, results, strict=True))
+    async def _settle(self) -> None:
+        """Settle all that is settling, and tell those who wait."""
+        pairs, self._settling = self._settling, []
         try:
             await self._ledger.settle([_settlement(query, result) for query, result in pairs])
         except StorageFailed as error:
             self._halt.set(error)  # what was answered still reaches the plan
-        self._open -= len(batch)
+        self._open -= len(pairs)
         self._short_of_budget = False
         self._changed.set()
         for query, result in pairs:

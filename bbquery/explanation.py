@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import time
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from blake3 import blake3
 
 from bbquery import codec, imaging, load
+from bbquery.batches import choosing
+from bbquery.batches.prefetch import Prefetch
 from bbquery.client import Client
-from bbquery.drift import DEFAULT_EVERY, DriftReport, DriftWatch, checks_for
+from bbquery.drift import DEFAULT_EVERY, FIRST_CHECKS, DriftReport, DriftWatch, checks_for
 from bbquery.errors import BbqueryError, OracleError, UsageError
 from bbquery.estimate import Estimate, estimate
 from bbquery.ledger.records import Cap
@@ -25,7 +28,7 @@ from bbquery.plan import Ask
 from bbquery.run import drive
 from bbquery.scoring.mention import Mention
 from bbquery.scoring.soft import Probability
-from bbquery.types import NoAnswer, SaliencyMap, Vector
+from bbquery.types import Labels, NoAnswer, SaliencyMap, Vector
 
 if TYPE_CHECKING:
     import os
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bbquery.batch_oracle import BatchOracle
+    from bbquery.batches.prefetch import Prefetched
+    from bbquery.batches.questions import Wanted
     from bbquery.client import Tally
     from bbquery.imaging import Placement
     from bbquery.ledger.records import BudgetState, UnknownAttempt
@@ -44,6 +50,12 @@ if TYPE_CHECKING:
 
 DEFAULT_METHOD = "rise"
 DEFAULT_QUERIES = 1000
+
+
+class NothingToExplain(OracleError):
+    """The oracle answered the unperturbed image, and named nothing in it; another image may fare better."""
+
+    outcome = "posted"
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +107,21 @@ class Explanation:
         return top_classes(self.clean, self.oracle, k)
 
 
+@dataclass(frozen=True)
+class Part:
+    """Which image of several is next. place: from 0, of count. name: its own. budget: the run's, of all together."""
+
+    place: int
+    count: int
+    name: str
+    budget: int
+
+
 class Watch:
     """What an explanation tells while it runs; override what you want to hear."""
+
+    def begins(self, part: Part) -> None:
+        """One image of several is next; not called where there is but one."""
 
     def started(self, client: Client, job: Job) -> None:
         """The client is open and will ask; `client.halt.set` stops the run."""
@@ -106,6 +131,15 @@ class Watch:
 
     def progressed(self) -> None:
         """A query was answered."""
+
+    def batching(self, prefetch: Prefetch) -> None:
+        """The questions go by the file; `prefetch.abandon` waits no longer, once `client.halt` is set."""
+
+    def batch_news(self, text: str) -> None:
+        """A batch was submitted or collected."""
+
+    def batch_status(self, text: str) -> None:
+        """How batches stand; replaces what was said before."""
 
 
 def explain(
@@ -134,6 +168,7 @@ async def explain_async(
     project: str | None = None,
     drift_every: int = DEFAULT_EVERY,
     seed: int = 0,
+    batch: bool = False,
     ledger: Ledger | None = None,
     watch: Watch | None = None,
 ) -> Explanation:
@@ -145,7 +180,8 @@ async def explain_async(
     name, key or index; None takes the top class. Several targets share one set of queries where the method does not
     adapt. max_tokens, max_usd: further caps of the run, None for none. project: a budget, made before, that this run
     counts in too. drift_every: queries between checks that a remote model stays the same, 0 for none. seed: decides
-    every random choice. ledger: holds budgets and answers; None opens the default one.
+    every random choice. batch: ask by the file, within hours and at the price of that; a person's stop then raises
+    Interrupted, and the same again collects. ledger: holds budgets and answers; None opens the default one.
 
     A run that is stopped early (budget, oracle, person) returns what it has; `error` and `partial` say so.
 
@@ -159,8 +195,9 @@ async def explain_async(
     ) as job:
         dollars = None if max_usd is None else picodollars(max_usd)
         cap = Cap(queries=max_queries, tokens=max_tokens, picodollars=dollars)
+        chosen = job.by_the_file() if batch else job
         with open_ledger(ledger) as opened:
-            return await job.run(opened, cap, project, watch or Watch(), began)
+            return await chosen.run(opened, cap, project, watch or Watch(), began)
 
 
 @contextlib.asynccontextmanager
@@ -175,30 +212,65 @@ async def prepared(
     seed: int,
 ) -> AsyncIterator[Job]:
     """Check everything that can be checked before a query; give what is ready to run, or to be estimated."""
+    photo = imaging.load(image)
+    async with setting(
+        oracle, method=method, target=target, max_queries=max_queries, drift_every=drift_every, seed=seed
+    ) as chosen:
+        yield chosen.job(photo)
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What explanations of any images share, checked. every: queries between drift checks."""
+
+    oracle: Oracle
+    method: Method
+    score: Score
+    targets: list[str]
+    every: int
+    seed: int
+
+    def job(self, photo: NDArray[np.uint8]) -> Job:
+        """Return the explanation of a photo (H, W, 3), ready to run."""
+        x, placement = imaging.fit(photo, self.oracle.capabilities.view, self.oracle.capabilities.domain)
+        return Job(photo, x, placement, self.oracle, self.method, self.score, self.targets, self.every, self.seed)
+
+
+@contextlib.asynccontextmanager
+async def setting(
+    oracle: Oracle | str,
+    *,
+    method: Method | str,
+    target: str | Sequence[str] | None,
+    max_queries: int,
+    drift_every: int,
+    seed: int,
+    images: int = 1,
+) -> AsyncIterator[Setting]:
+    """Connect, and check all that no image decides. max_queries: the cap of each of so many images."""
     if drift_every < 0:
         raise UsageError(f"drift checks every {drift_every} queries make no sense: give 0 for none, or more")
-    photo = imaging.load(image)
     async with _connected(oracle) as connected:
         every = drift_every if connected.capabilities.remote else 0
-        chosen = _method(method, max_queries, every)
+        chosen = _method(method, max_queries, every, images)
         targets = [target] if isinstance(target, str) else list(target or [])
         score = score_for(connected.capabilities)
         score.check(connected.capabilities, targets)
-        x, placement = imaging.fit(photo, connected.capabilities.view, connected.capabilities.domain)
-        yield Job(photo, x, placement, connected, chosen, score, targets, every, seed)
+        yield Setting(connected, chosen, score, targets, every, seed)
 
 
-def _method(method: Method | str, max_queries: int, every: int) -> Method:
-    """Make the method and see that its queries, the clean image's and the checks fit into the cap."""
+def _method(method: Method | str, max_queries: int, every: int, images: int) -> Method:
+    """Make the method and see that its queries, the clean image's and the checks fit into the cap of an image."""
     Cap(queries=max_queries)
     overhead = 1 + checks_for(max_queries, every)
     chosen = load.method(method, queries=max(max_queries - overhead, 1)) if isinstance(method, str) else method
     needed = chosen.queries + 1 + checks_for(chosen.queries + 1, every)
     if needed > max_queries:
         checks = f", checks for drift {needed - chosen.queries - 1}" if every else ""
+        each = "" if images == 1 else f" for each of {images} images"
         raise UsageError(
             f"{load.constructor(chosen)} asks {chosen.queries} queries, the unperturbed image one{checks}: {needed}; "
-            f"but at most {max_queries} are allowed: raise --max-queries or lower the method's queries"
+            f"but at most {max_queries} are allowed{each}: raise --max-queries or lower the method's queries"
         )
     return chosen
 
@@ -228,12 +300,13 @@ class Job:
     targets: list[str]
     every: int
     seed: int
+    batch: BatchOracle | None = None
 
     @property
     def queries(self) -> int:
         """How many queries it sends at most, retries not counted."""
         asked = 1 + self.method.queries
-        return asked + checks_for(asked, self.every)
+        return asked + checks_for(asked if self.batch is None else 0, self.every)
 
     def estimate(self) -> Estimate:
         """Return what it would cost; nothing is sent."""
@@ -242,25 +315,29 @@ class Job:
 
     async def run(self, ledger: Ledger, cap: Cap, project: str | None, watch: Watch, began: float) -> Explanation:
         """Ask, and return maps."""
+        budget = open_run(ledger, self.identity(), cap, project)
+        return await self.ask(ledger, budget, watch, began)
+
+    async def ask(self, ledger: Ledger, budget: int, watch: Watch, began: float) -> Explanation:
+        """Ask within a budget that is open already, and return maps."""
         seconds = {"prepare": time.perf_counter() - began}
-        run = self._identity()
-        parent = None if project is None else ledger.find_budget(project)
-        name = f"explain-{run}" if project is None else f"{project}/explain-{run}"
-        budget = ledger.open_budget(name, cap, parent)
         async with Client(self.oracle, ledger, budget, progress=watch.progressed) as client:
             watch.started(client, self)
             clean = await self._clean(client)
             watch.seen(clean.answer, self.oracle.capabilities)
+            by_file = None if self.batch is None else await self._prefetched(client, self.batch, watch)
             maps, drift = await self._maps(client, clean)
-            tally = client.tally
+            tally = client.tally if by_file is None else by_file.counted_in(client.tally)
+        needless = by_file is not None and all(m.stopped is None for m in maps)  # to halt: nothing was left to send
         seconds["ask"] = time.perf_counter() - began - seconds["prepare"]
         return Explanation(
-            run=run, photo=self.photo, maps=maps, clean=clean.answer, oracle=self.oracle.capabilities,
+            run=self.identity(), photo=self.photo, maps=maps, clean=clean.answer, oracle=self.oracle.capabilities,
             method=self.method, seed=self.seed, queries=tally, budget=ledger.budget(budget),
-            unknown=tuple(ledger.unknowns(budget)), error=client.halt.error, drift=drift, seconds=seconds,
+            unknown=tuple(ledger.unknowns(budget)), error=None if needless else client.halt.error, drift=drift,
+            seconds=seconds,
         )  # fmt: skip
 
-    def _identity(self) -> str:
+    def identity(self) -> str:
         """Return the hash of what this run is; a second run with the same resumes its budget."""
         what = {
             "image": [codec.image_digest(self.photo).hex(), codec.image_digest(self.x).hex()],
@@ -271,6 +348,31 @@ class Job:
         }
         return blake3(json.dumps(what).encode()).hexdigest(length=8)
 
+    def by_the_file(self) -> Job:
+        """Return the same explanation, its questions asked in batches: later, and cheaper.
+
+        Raises:
+            UsageError: the oracle takes no batches, its price for them is unknown, or the method adapts to answers.
+        """
+        oracle = choosing.batch_oracle(self.oracle, self.method)
+        oracle.batch_quote(oracle.encode(self.x))  # before anything is asked
+        return replace(self, batch=oracle)
+
+    def wanted(self) -> Iterator[Wanted]:
+        """Give what is asked by the file: all but the unperturbed image, which is asked before."""
+        plan = self.method.plan(self.x, self.oracle.capabilities.domain, self.seed)
+        return choosing.wanted(plan, self.x, (FIRST_CHECKS, 1) if self.every else (0, 0))
+
+    async def _prefetched(self, client: Client, oracle: BatchOracle, watch: Watch) -> Prefetched:
+        """Answer the plan's questions into the store; from then on the client only reads it."""
+        prefetch = Prefetch(client, oracle, watch)
+        watch.batching(prefetch)
+        found = await prefetch.run(self.wanted)
+        told = f"{load.constructor(self.method)} asks by answers after all: leave out --batch"
+        level = logging.DEBUG if found.error is None else logging.WARNING
+        client.halt.set(found.error or UsageError(told), level)
+        return found
+
     async def _clean(self, client: Client) -> Reply:
         ((reply,),) = await client.ask(Ask(self.x[None]))
         if reply is None:
@@ -278,7 +380,10 @@ class Job:
             raise client.halt.error
         if isinstance(reply.answer, NoAnswer):
             told = f"gave no answer to the unperturbed image: {reply.answer.reason}"
-            raise OracleError(told, oracle=self.oracle.capabilities.name)
+            raise NothingToExplain(told, oracle=self.oracle.capabilities.name)
+        if reply.answer == Labels(()) and not self.targets:
+            told = "names nothing in the unperturbed image: say with --target what is to be explained"
+            raise NothingToExplain(told, oracle=self.oracle.capabilities.name)
         return reply
 
     async def _maps(self, client: Client, clean: Reply) -> tuple[tuple[TargetMap, ...], DriftReport]:
@@ -295,6 +400,17 @@ class Job:
         plan = self.method.plan(self.x, self.oracle.capabilities.domain, self.seed)
         driven = await drive(plan, client, score, drift)
         return TargetMap(score.target, self.placement.to_photo(driven.result.values), driven.result, driven.stopped)
+
+
+def run_name(run: str, project: str | None) -> str:
+    """Return the name of a run's budget."""
+    return f"explain-{run}" if project is None else f"{project}/explain-{run}"
+
+
+def open_run(ledger: Ledger, run: str, cap: Cap, project: str | None) -> int:
+    """Make or resume the budget of a run, inside its project's where it has one; return its id."""
+    parent = None if project is None else ledger.find_budget(project)
+    return ledger.open_budget(run_name(run, project), cap, parent)
 
 
 def score_for(capabilities: Capabilities) -> Score:

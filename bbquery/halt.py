@@ -41,12 +41,12 @@ class Halt:
         """Why, for people; empty while running."""
         return "" if self.error is None else str(self.error)
 
-    def set(self, error: BbqueryError) -> None:
-        """Stop sending because of `error`; later causes change nothing."""
+    def set(self, error: BbqueryError, level: int = logging.WARNING) -> None:
+        """Stop sending because of `error`, and log that at this level; later causes change nothing."""
         if self.error is None:
             self.error = error
             self._event.set()
-            note("halt", logging.WARNING, cause=type(error).__name__, reason=str(error))
+            note("halt", level, cause=type(error).__name__, reason=str(error))
 
     async def wait(self) -> None:
         """Wait until it is set."""

@@ -49,8 +49,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 ROWS_LOOKED_AT = 8
 """Of an image that is to be encoded, to see whether it compresses."""
 
-INCOMPRESSIBLE = 0.9
-"""The share of its size below which compressing is worth its time."""
+INCOMPRESSIBLE = 0.67
+"""The share of its size below which compressing is worth some thirty times the CPU time of storing."""
 
 _DAMAGE = (
     # Pillow's decoders do not agree on one error for a damaged file; these are what they raise.

@@ -57,6 +57,7 @@ class Pace:
             while self._left > 0:  # paused meanwhile: the place in the windows has passed with it
                 await self._unpaused()
                 await self._fits(images, tokens)
+            self._tokens.take(tokens)
 
     def pause(self, seconds: float) -> None:
         """Let nothing start for this long: the oracle asked for it."""
@@ -89,10 +90,11 @@ class Pace:
             await self._clock.sleep(left)
 
     async def _fits(self, images: int, tokens: int) -> None:
+        # Tokens first: theirs is the long wait, in which a place among the images would pass unused.
+        await self._tokens.room(tokens)
         if self._images is not None:
             for _ in range(images):
                 await self._next_image(self._images)
-        await self._tokens.acquire(tokens)
 
     async def _next_image(self, window_of_images: Throttler) -> None:
         """Sleep until the window has room rather than have the throttler poll for it; then let it decide."""
@@ -120,10 +122,13 @@ class TokenWindow:
         if per_minute is not None and (self._limit is None or per_minute < self._limit):
             self._limit = float(per_minute)
 
-    async def acquire(self, tokens: int) -> None:
-        """Wait until so many tokens fit, and count them."""
+    async def room(self, tokens: int) -> None:
+        """Wait until so many tokens fit; they still do when they are taken later, as long as nobody else takes any."""
         while self._live() and self._limit is not None and self._sum + tokens > self._limit * (1 - MARGIN):
             await self._clock.sleep(self._started[0][0] + MINUTE - self._clock.now())
+
+    def take(self, tokens: int) -> None:
+        """Count tokens that start now."""
         self._started.append((self._clock.now(), tokens))
         self._sum += tokens
 

@@ -1,7 +1,10 @@
-"""From a name on the command line to an object, importing only what is chosen.
+r"""From a name on the command line to an object, importing only what is chosen.
 
 A specification is `NAME` or `NAME:key=value,key=value`. A name is a module of the right package ("rise"), listed
 without importing it, or `pkg.mod:attribute` for code of one's own. Values are read as the option's annotation says.
+
+A comma within a value is written `\,`: `openai:model=gpt-4o-mini,prompt=A cat\, or a dog?`. A backslash stands for
+itself everywhere but before a comma, where two stand for one: `key=ends with a backslash\\,next=1`.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+BEFORE_COMMA = re.compile(r"(\\*),")
 PACKAGES = {
     "oracle": ("oracles",),
     "method": ("bbquery.saliency", "bbquery.estimators"),
@@ -37,6 +42,8 @@ PACKAGES = {
 }
 # Modules of those packages that others share, and that are not themselves to be chosen.
 SHARED = frozenset({"base", "gradient"})
+# What every emulator is served with, whatever its protocol.
+SERVED_WITH = frozenset({"oracle", "port", "host", "faults", "ready"})
 
 
 def names(kind: str) -> dict[str, str]:
@@ -105,9 +112,19 @@ def configured(made: Callable[..., T], text: str, name: str) -> T:
     return typing.cast("T", _call(made, _options(text, f"{name} {text}"), name))
 
 
-def emulator(protocol: str) -> types.ModuleType:
-    """Return the module of the emulator that speaks `protocol`."""
-    return importlib.import_module(names("emulator")[protocol])
+def emulator(specification: str) -> tuple[types.ModuleType, dict[str, Any]]:
+    """Return the module of the emulator that speaks a protocol, and the options of its `serve` that are given.
+
+    Raises:
+        UnknownName: no such protocol or option. UsageError: a bad option.
+    """
+    name, options = parse(specification)
+    known = names("emulator")
+    if name not in known:
+        raise UnknownName("protocol", name, known)
+    module = importlib.import_module(known[name])
+    own = {key: p for key, p in _parameters(module.serve).items() if key not in SERVED_WITH}
+    return module, _values(module.serve, own, options, specification)
 
 
 def parse(specification: str) -> tuple[str, dict[str, str]]:
@@ -129,12 +146,30 @@ def parse(specification: str) -> tuple[str, dict[str, str]]:
 
 def _options(text: str, whole: str) -> dict[str, str]:
     options: dict[str, str] = {}
-    for pair in text.split(",") if text else ():
+    for pair in _split(text) if text else ():
         key, equals, value = pair.partition("=")
         if not equals or not key or key in options:
-            raise UsageError(f"cannot read the option {pair!r} of {whole!r}: give each once, as key=value,key=value")
+            raise UsageError(
+                f"cannot read the option {pair!r} of {whole!r}: give each once, as key=value,key=value, "
+                "and write a comma within a value as \\,"
+            )
         options[key] = value
     return options
+
+
+def _split(text: str) -> list[str]:
+    """Split at commas, but not at those after an odd number of backslashes; half the backslashes there are kept."""
+    pieces, end = [""], 0
+    for found in BEFORE_COMMA.finditer(text):
+        kept, within = divmod(len(found[1]), 2)
+        pieces[-1] += text[end : found.start()] + "\\" * kept
+        if within:
+            pieces[-1] += ","
+        else:
+            pieces.append("")
+        end = found.end()
+    pieces[-1] += text[end:]
+    return pieces
 
 
 def with_option(specification: str, key: str, value: object) -> str:
@@ -142,7 +177,9 @@ def with_option(specification: str, key: str, value: object) -> str:
     options = parse(specification)[1]
     if key in options:
         return specification
-    return f"{specification}{',' if options else ':'}{key}={value}"
+    last = specification[len(specification.rstrip("\\")) :]  # backslashes that no comma followed so far
+    written = BEFORE_COMMA.sub(r"\1\1\\,", str(value))
+    return f"{specification}{f'{last},' if options else ':'}{key}={written}"
 
 
 def _attribute(kind: str, name: str, attribute: str) -> Callable[..., Any]:
@@ -175,15 +212,26 @@ def _parameters(made: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
 
 def _call(made: Callable[..., Any], options: Mapping[str, str], specification: str) -> Any:
     parameters = _parameters(made)
+    values = _values(made, parameters, options, specification)
+    required = {n for n, p in parameters.items() if p.default is p.empty}
+    if required - set(values):
+        raise UsageError(f"{specification!r} needs the option {', '.join(sorted(required - set(values)))}")
+    return made(**values)
+
+
+def _values(
+    made: Callable[..., Any],
+    parameters: Mapping[str, inspect.Parameter],
+    options: Mapping[str, str],
+    specification: str,
+) -> dict[str, Any]:
+    """Read options as the parameters of what is made from them say."""
     values = {}
     for key, text in options.items():
         if key not in parameters:
             raise UnknownName(f"option of {specification.partition(':')[0]!r}", key, parameters)
         values[key] = _read(key, text, _hint(made, parameters[key]))
-    required = {n for n, p in parameters.items() if p.default is p.empty}
-    if required - set(values):
-        raise UsageError(f"{specification!r} needs the option {', '.join(sorted(required - set(values)))}")
-    return made(**values)
+    return values
 
 
 def _hint(made: Callable[..., Any], parameter: inspect.Parameter) -> Any:

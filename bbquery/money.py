@@ -57,6 +57,11 @@ def dollars(amount: int) -> str:
     return f"{'-' if amount < 0 else ''}{whole}.{f'{rest:012d}'.rstrip('0'):0<2}"
 
 
+def in_unit(amount: int, unit: str) -> str:
+    """Return an amount of "queries", "tokens" or "picodollars" for people, who think in dollars: "$0.0021"."""
+    return f"${dollars(amount)}" if unit == "picodollars" else f"{amount} {unit}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class TokenPrice:
     """What a token costs, in picodollars: input, input read from a cache, input written to one, and output.

@@ -52,17 +52,19 @@ class Provider:
         """Take a lesson from how a request ended."""
         if seen is not None:
             self.pace.learn(seen)
-        refusals = [r for r in results if isinstance(r, RateLimited)]
+        failures = [r for r in results if isinstance(r, OracleError)]
+        if not failures:
+            self._concurrency.answered()
+            return
+        refusals = [r for r in failures if isinstance(r, RateLimited)]
         waits = [r.retry_after for r in refusals if r.retry_after is not None]
         if waits:
             self.pace.pause(max(waits))
         if refusals:
             self.rate_limits += 1
             self._concurrency.rate_limited(max(waits, default=None))
-        elif any(isinstance(r, OracleError) for r in results):
-            self._concurrency.failed()
         else:
-            self._concurrency.answered()
+            self._concurrency.failed()
 
 
 def provider_of(capabilities: Capabilities, clock: Clock) -> Provider:

@@ -5,10 +5,10 @@ It shares the ledger's file, so that an answer and its cost are recorded in one 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bbquery.codec import pack, unpack
+from bbquery.many_rows import execute_rows
 from bbquery.types import Reply, Units
 
 if TYPE_CHECKING:
@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-@dataclass(frozen=True)
-class Question:
+INSERT = (
+    "INSERT INTO answer (key, oracle, image, sample, answer, served, attempt, created) VALUES {rows}"
+    " ON CONFLICT (key) DO NOTHING"
+)
+
+
+class Question(NamedTuple):
     """What is asked. key: hash of the rest. oracle: fingerprint. image: digest. sample: index of the repeat."""
 
     key: bytes
@@ -27,22 +32,24 @@ class Question:
 
 
 def find(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Reply]:
-    """Return the replies that are stored under any of these keys; they cost nothing any more."""
+    """Return the replies that are stored under any of these keys."""
     marks = ", ".join("?" * len(keys))
     rows = connection.execute(f"SELECT key, answer, served FROM answer WHERE key IN ({marks})", tuple(keys))
-    return {key: Reply(unpack(answer), Units(), served) for key, answer, served in rows}
+    return {key: reply(answer, served) for key, answer, served in rows}
+
+
+def reply(answer: bytes, served: str | None) -> Reply:
+    """Return what is stored as a reply; it costs nothing any more."""
+    return Reply(unpack(answer), Units(), served)
 
 
 def insert(connection: sqlite3.Connection, answered: Sequence[tuple[Question, Reply, int]], now: str) -> None:
     """Keep replies to questions, with the attempts that brought them. The first one stays, should two be paid for."""
-    connection.executemany(
-        "INSERT INTO answer (key, oracle, image, sample, answer, served, attempt, created)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
-        [
-            (q.key, q.oracle, q.image, q.sample, pack(reply.answer), reply.served, attempt, now)
-            for q, reply, attempt in answered
-        ],
-    )
+    rows = [
+        (q.key, q.oracle, q.image, q.sample, pack(brought.answer), brought.served, attempt, now)
+        for q, brought, attempt in answered
+    ]
+    execute_rows(connection, INSERT, rows)
 
 
 def remember_oracle(connection: sqlite3.Connection, fingerprint: str, identity: str) -> None:

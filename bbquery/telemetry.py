@@ -19,7 +19,7 @@ from bbquery.errors import OracleError
 from bbquery.types import Units
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Awaitable, Sequence
 
     from bbquery.types import Reply
 
@@ -51,21 +51,22 @@ class Requests:
         self._about = {"oracle": oracle, "provider": provider}
         self._otel = OpenTelemetry(self._about) if "opentelemetry" in sys.modules else None
 
-    @contextlib.contextmanager
-    def request(self, queries: int) -> Iterator[list[Reply | OracleError]]:
-        """Surround a request of so many queries; give a list to be filled with how each ended."""
+    async def request(self, queries: int, outcome: Awaitable[list[Reply | OracleError]]) -> list[Reply | OracleError]:
+        """Await how each query of a request ended, and tell of it."""
         began = time.perf_counter()
-        results: list[Reply | OracleError] = []
-        with self._otel.span(queries) if self._otel else contextlib.nullcontext():
-            yield results
-            seconds = time.perf_counter() - began
-            if self._otel:
-                self._otel.count(results, seconds)
+        if self._otel is None:
+            results = await outcome
+        else:
+            with self._otel.span(queries):
+                results = await outcome
+                self._otel.count(results, time.perf_counter() - began)
         if LOGGER.isEnabledFor(logging.DEBUG):
-            outcomes = dict(outcomes_of(results))
-            note("request", logging.DEBUG, **self._about, queries=queries, seconds=round(seconds, 6), **outcomes)
-        for error in {id(r): r for r in results if isinstance(r, OracleError)}.values():
+            seconds = round(time.perf_counter() - began, 6)
+            note("request", logging.DEBUG, **self._about, queries=queries, seconds=seconds, **outcomes_of(results))
+        failed = [r for r in results if isinstance(r, OracleError)]
+        for error in {id(e): e for e in failed}.values() if failed else ():
             note("failure", logging.WARNING, **self._about, outcome=error.outcome, reason=str(error))
+        return results
 
 
 class OpenTelemetry:

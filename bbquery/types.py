@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
-from bbquery.errors import UnknownName
+from bbquery.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -120,6 +121,11 @@ class Units:
     tokens: int = 0
     picodollars: int = 0
 
+    @property
+    def amounts(self) -> tuple[int, int, int]:
+        """Its numbers, in the order of the fields."""
+        return self.queries, self.tokens, self.picodollars
+
     def within(self, other: Units) -> bool:
         """Whether it is at most `other` in every unit."""
         return self.queries <= other.queries and self.tokens <= other.tokens and self.picodollars <= other.picodollars
@@ -130,7 +136,15 @@ class Units:
 
     def plus(self, other: Units) -> Units:
         """Return the sum."""
-        return Units(self.queries + other.queries, self.tokens + other.tokens, self.picodollars + other.picodollars)
+        return total((self, other))
+
+
+NOTHING = Units()
+
+
+def total(amounts: Iterable[Units]) -> Units:
+    """Return the sum; of none, nothing."""
+    return Units(*map(sum, zip(*(a.amounts for a in amounts), strict=True)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,11 +165,21 @@ class Classes:
     """The closed set of classes of an oracle, in the order of its vectors.
 
     names: for each class its names, the first of which is shown; names repeat across classes.
-    keys: for each class a key that does not repeat (a WordNet ID, say); empty where there is none.
+    keys: for each class a key that does not repeat (a WordNet ID, say), case apart; empty where there is none.
+
+    Raises:
+        UsageError: a key repeats, or there are not as many keys as classes.
     """
 
     names: tuple[tuple[str, ...], ...]
     keys: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.keys and len(self.keys) != len(self.names):
+            raise UsageError(f"{len(self.keys)} keys for {len(self.names)} classes: give each class one, or give none")
+        repeated = [key for key, count in Counter(key.lower() for key in self.keys).items() if count > 1]
+        if repeated:
+            raise UsageError(f"several classes have the key {repeated[0]!r}: keys tell classes apart, so none repeats")
 
     def __len__(self) -> int:
         """How many classes."""
@@ -215,6 +239,9 @@ class Scores:
     value: float64, over repeats their mean; NaN where there is no answer.
     spread: float64, standard deviation of the value over repeats; NaN below two answers.
     answers: int64, how many repeats were answered.
+
+    Raises:
+        UsageError: decision and value, or spread and answers where they are given, have not as many rows.
     """
 
     decision: NDArray[np.int8]
@@ -224,10 +251,14 @@ class Scores:
 
     def __post_init__(self) -> None:
         n = len(self.value)
-        if len(self.spread) != n:
+        if not len(self.spread):  # not given
             object.__setattr__(self, "spread", np.full(n, np.nan))
-        if len(self.answers) != n:
+        if not len(self.answers):
             object.__setattr__(self, "answers", (~np.isnan(self.value)).astype(np.int64))
+        rows = {name: len(getattr(self, name)) for name in ("decision", "value", "spread", "answers")}
+        if len(set(rows.values())) > 1:
+            told = ", ".join(f"{name} has {count}" for name, count in rows.items())
+            raise UsageError(f"scores need as many rows in each array: {told}")
 
     @classmethod
     def blank(cls, n: int) -> Scores:

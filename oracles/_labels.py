@@ -50,7 +50,7 @@ def classes_of(names: Any, source: str) -> Classes:
             raise UsageError(f"{source}: class {index} must be a name or a list of names, not {names[index]!r:.60}")
     keyed = [_KEYED.fullmatch(synonyms[0]) for synonyms in listed]
     keys = [match[1] for match in keyed if match]
-    if len(set(keys)) < len(listed):
+    if len({key.lower() for key in keys}) < len(listed):
         return Classes(tuple(map(tuple, listed)))
     bare = ((match[2], *synonyms[1:]) for match, synonyms in zip(keyed, listed, strict=True) if match)
     return Classes(tuple(bare), tuple(keys))

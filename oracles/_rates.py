@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LONGEST_COUNT = 12  # digits: no limit is longer
+NAMES = tuple(f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens"))
+SILENCE = [None] * len(NAMES)  # of most servers
 _UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = r"(\d{1,9}(?:\.\d{1,9})?)(ms|[smhd])"
 
@@ -24,13 +26,18 @@ def rate_seen(headers: Mapping[str, str]) -> RateSeen | None:
 
     headers: their names in any case, if the mapping does not mind it.
     """
+    said = [headers.get(name) for name in NAMES]
+    if said == SILENCE:
+        return None
+    requests, tokens, requests_left, tokens_left = map(_count, said[:4])
+    requests_reset, tokens_reset = map(seconds, said[4:])
     seen = RateSeen(
-        requests=_count(headers.get("x-ratelimit-limit-requests")),
-        tokens=_count(headers.get("x-ratelimit-limit-tokens")),
-        requests_left=_count(headers.get("x-ratelimit-remaining-requests")),
-        tokens_left=_count(headers.get("x-ratelimit-remaining-tokens")),
-        requests_reset=seconds(headers.get("x-ratelimit-reset-requests")),
-        tokens_reset=seconds(headers.get("x-ratelimit-reset-tokens")),
+        requests=requests,
+        tokens=tokens,
+        requests_left=requests_left,
+        tokens_left=tokens_left,
+        requests_reset=requests_reset,
+        tokens_reset=tokens_reset,
     )
     return None if seen == RateSeen() else seen
 

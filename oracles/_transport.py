@@ -24,7 +24,9 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bbquery.errors import MissingExtra, OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected, Unreachable
+from oracles._date import server_time
 from oracles._rates import rate_seen
+from oracles._tls import advice
 from oracles._wire.fields import WireError, loads
 
 try:
@@ -64,8 +66,8 @@ class Endpoint:
 
     url: its root, without a trailing slash. headers: of every request. timeout: seconds for a whole attempt.
     name: who failed, in errors. not_ready: statuses that say, by the user's word, that nothing was done yet.
-    clock: seconds since the epoch, to read a Retry-After that is a date. rate_seen: what the last response said of rate
-    limits.
+    clock: seconds since the epoch, to read a Retry-After that is a date where the server does not say when it answers.
+    rate_seen: what the last response said of rate limits.
     """
 
     url: str
@@ -100,7 +102,7 @@ class Endpoint:
             UsageError: a key is unset; nothing was sent. Unreachable, RateLimited, QuotaExceeded, Rejected,
                 OutcomeUnknown: as the module says.
         """
-        data = body if body is None or len(body) <= AT_ONCE else io.BytesIO(body)
+        data = _payload(body)
         sent = {**headers, **self.headers.sent()}
         try:
             async with session.request(
@@ -111,7 +113,7 @@ class Endpoint:
                     raise await self._refusal(response)
                 return self.headers.hide_in_answer(await response.read())
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise self.error(Unreachable, f"cannot connect to {self.url}: {error}") from error
+            raise self.error(Unreachable, f"cannot connect to {self.url}: {error}{advice(str(error))}") from error
         # Below, `from None`: what a server sent may echo the key, so the message carries the cause with it hidden.
         except TimeoutError:
             raise self.error(OutcomeUnknown, f"no answer from {self.url}{path} within {self.timeout:g} s") from None
@@ -126,7 +128,8 @@ class Endpoint:
         if status == PAYMENT_REQUIRED or (status == TOO_MANY_REQUESTS and QUOTA_CODES & codes(body)):
             return self.error(QuotaExceeded, said)
         if status == TOO_MANY_REQUESTS or status in self.not_ready:
-            wait = seconds_until(response.headers.get("Retry-After"), self.clock())
+            now = server_time(response.headers, self.clock())
+            wait = seconds_until(response.headers.get("Retry-After"), now)
             return self.error(RateLimited, said, retry_after=wait)
         if status in MOVED:
             return self.error(Rejected, f"{said}; redirects are not followed: give the final URL")
@@ -183,6 +186,13 @@ class Connections:
         if self._session is None or self._loop is not loop:
             self._session, self._loop = self.endpoint.session(self._most), loop
         return self._session
+
+
+def _payload(body: bytes | None) -> aiohttp.Payload | io.BytesIO | None:
+    """Return a body as aiohttp sends it fastest: small ones as a payload, which spares it the search for one."""
+    if body is None:
+        return None
+    return aiohttp.BytesPayload(body) if len(body) <= AT_ONCE else io.BytesIO(body)
 
 
 def seconds_until(retry_after: str | None, now: float) -> float | None:

@@ -13,22 +13,29 @@ servers, `image_tokens` states their number. The worst case held for a query add
 whole output cap, and the dearest kind of input, which is input written to a cache. The service tier is pinned in each
 request; an answer served at another tier costs what that tier costs, and the run stops if nobody stated that.
 
+Batches (`bbquery.batch_oracle`). The same questions go by the file, at the batch price of the table; prices that were
+stated as options hold there too. A batch is a service tier of its own: its lines name none, whatever `tier` says, its
+answers are charged at the batch price, and the tier that they name is not compared with anything. An answer's identity
+holds no tier, for the same model answers at each: what a batch answered is not asked again at tier default or flex.
+
 `oracles.emulators.openai` speaks the same protocol on this machine, with faults, a bill and real labels, to rehearse.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bbquery import imaging
 from bbquery.errors import MalformedAnswer, MissingExtra, OracleError, OutcomeUnknown, UnknownPrice, UsageError
 from bbquery.oracle import Capabilities, Limits, Oracle, Price, Quote, View
 from bbquery.types import NoAnswer, Reply, Units
 from oracles._key import Key
-from oracles._openai import prices, tokens
+from oracles._openai import batch_file, prices
+from oracles._openai.cost import Cost
 from oracles._openai.models import known
 from oracles._openai.prices import Prices
 from oracles._openai.question import (
@@ -44,19 +51,23 @@ from oracles._openai.question import (
     prompt_for,
     sampling,
 )
-from oracles._openai.reply import Failed, Said, Unreadable, read
+from oracles._openai.reply import Failed, Said, Unreadable, read, understood
 from oracles._url import checked_url
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from bbquery.batch_oracle import BatchLimits, BatchState
     from bbquery.oracle import RateSeen
     from bbquery.types import Image
+    from oracles._openai.batches import Batches
     from oracles._openai.endpoint import Endpoint
-    from oracles._openai.models import Model
-    from oracles._openai.reply import Usage
 
 ADAPTER = 1  # part of every answer's key: raise it when the same reply would be read differently
 ENCODER = "png"
 OPENAI = "https://api.openai.com/v1"
+BATCH = "batch"  # the service tier that a batch is, in tables of prices
 SIDE = 224  # pixels: small enough for thousands of queries, as large as most classifiers see
 PATIENCE = {"default": 120.0, "flex": 900.0}  # seconds; flex waits for idle machines: the vendor advises 15 minutes
 
@@ -208,42 +219,6 @@ class Payload:
     width: int
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What a query costs. rule: how the model counts an image; None where `image_tokens` states the most it takes.
-
-    output: likely tokens of an answer.
-    """
-
-    question: Question
-    rule: Model | None
-    image_tokens: int
-    output: int
-    prices: Prices
-
-    def quote(self, height: int, width: int) -> Quote:
-        """Return what one query may cost, at the pinned service tier."""
-        question, price = self.question, self.prices.at(self.question.tier)
-        most = likely = self.image_tokens
-        if self.rule is not None:
-            most = tokens.most_image(self.rule, height, width, question.detail)
-            likely = tokens.likely_image(self.rule, height, width, question.detail)
-        return Quote(
-            worst=prices.most(most + tokens.most_text(question.prompt), question.max_tokens, price),
-            expected=prices.likely(likely + tokens.likely_text(question.prompt), self.output, price),
-        )
-
-    def bill(self, used: Usage | None, tier: str | None) -> Units | None:
-        """Return what was used, at the tier that served it; None where the server does not say.
-
-        Raises:
-            UnknownPrice: nobody stated the price at that tier.
-        """
-        if used is None:
-            return None
-        return prices.bill(used, self.prices.at(self.question.tier if tier in (None, "auto") else tier))
-
-
 class OpenAIOracle:
     """A vision model behind OpenAI's API, behind the protocol `Oracle`."""
 
@@ -264,7 +239,7 @@ class OpenAIOracle:
 
     def quote(self, payload: Payload) -> Quote:
         """Return what one query with this image may cost; the worst is never below the bill."""
-        return self._cost.quote(payload.height, payload.width)
+        return self._cost.quote(payload.height, payload.width, self._question.tier)
 
     @property
     def rate_seen(self) -> RateSeen | None:
@@ -283,20 +258,95 @@ class OpenAIOracle:
         # A vendor may charge for an image that its filter refused, and does not say: the whole hold counts.
         return [Reply(received) if isinstance(received, NoAnswer) else self._read(received)]
 
+    @property
+    def batch_limits(self) -> BatchLimits:
+        """The most that one file may hold."""
+        return batch_file.LIMITS
+
+    def batch_quote(self, payload: Payload) -> Quote:
+        """Return what one query with this image may cost in a batch; the worst is never below the bill.
+
+        Raises:
+            UnknownPrice: nobody stated the model's price in a batch; says how to.
+        """
+        return self._cost.quote(payload.height, payload.width, BATCH)
+
+    def batch_line(self, payload: Payload, line: str) -> bytes:
+        """Return the line of the file that asks about this image, named `line`, with its end."""
+        return batch_file.line(line, PATHS[self._question.api], self._question.in_batch(payload.body))
+
+    @functools.cached_property
+    def _batches(self) -> Batches:
+        from oracles._openai.batches import Batches  # noqa: PLC0415 - as `_endpoint`
+
+        return Batches(self._endpoint, PATHS[self._question.api])
+
+    async def submit(self, lines: Path, batch: str) -> str:
+        """Submit the file as the batch of our name `batch`, in one attempt; return the vendor's name for it.
+
+        Raises:
+            UsageError: the key is unset. OSError: the file cannot be read. OracleError: with outcome "voided" nothing
+                was submitted; otherwise it may have been: ask `submitted`, whose list may lag behind by moments.
+        """
+        return await self._batches.submit(lines, batch)
+
+    async def submitted(self, batch: str) -> str | None:
+        """Return the vendor's name for the newest batch of our name; None where it lists none.
+
+        Raises:
+            UsageError: the key is unset. OracleError: the vendor could not be asked.
+        """
+        return await self._batches.find(batch)
+
+    async def batch_state(self, vendor: str) -> BatchState:
+        """Return how a batch stands, by the vendor's name.
+
+        Raises:
+            UsageError: the key is unset. OracleError: the vendor could not be asked, or does not know it.
+        """
+        return await self._batches.state(vendor)
+
+    async def batch_results(self, vendor: str) -> AsyncIterator[tuple[str, Reply | OracleError]]:
+        """Give the results of a batch that ended; the name is "" where a line cannot be read that far.
+
+        Raises:
+            UnknownPrice: nobody states the model's price in a batch any more. UsageError: the key is unset.
+            OracleError: it has not ended, or the results could not be fetched whole; they can be fetched again.
+        """
+        self._cost.prices.at(BATCH)
+        async for named in self._batches.results(vendor, self._read_in_batch):
+            yield named
+
+    async def cancel_batch(self, vendor: str) -> None:
+        """Ask the vendor to work on a batch no more; one that has ended is left as it is.
+
+        Raises:
+            UsageError: the key is unset. OracleError: the vendor could not be asked, or does not know it.
+        """
+        await self._batches.cancel(vendor)
+
+    def _read_in_batch(self, content: dict[str, Any]) -> Reply | OracleError:
+        return self._made_of(lambda: understood(self._question.api, content), BATCH)
+
     def _read(self, body: bytes) -> Reply | OracleError:
+        return self._made_of(lambda: read(self._question.api, body), None)
+
+    def _made_of(self, understand: Callable[[], Said], tier: str | None) -> Reply | OracleError:
+        """Return what an answer comes to, at the price of a service tier; None for that which it names itself."""
         name = self.capabilities.name
         try:
-            said = read(self._question.api, body)
-            return Reply(said.answer, self._cost.bill(said.usage, said.tier), self._served(said))
+            said = understand()
+            served = self._served(said) if tier is None else said.served
+            return Reply(said.answer, self._cost.bill(said.usage, tier or said.tier), served)
         except Failed as failure:
             return OutcomeUnknown(f"the server failed: {failure}", oracle=name)
         except Unreadable as fault:
-            return MalformedAnswer(f"the answer cannot be read: {fault}", oracle=name, cost=self._paid(fault))
+            return MalformedAnswer(f"the answer cannot be read: {fault}", oracle=name, cost=self._paid(fault, tier))
         except UnknownPrice as unknown:
             return MalformedAnswer(f"served at another tier than {self._question.tier}: {unknown}", oracle=name)
 
-    def _paid(self, fault: Unreadable) -> Units | None:
-        return self._cost.bill(fault.usage, None)
+    def _paid(self, fault: Unreadable, tier: str | None) -> Units | None:
+        return self._cost.bill(fault.usage, tier)
 
     def _served(self, said: Said) -> str | None:
         """Return the snapshot and fingerprint that answered, and the service tier if it is not the pinned one."""

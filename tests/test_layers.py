@@ -23,12 +23,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.cli",),
     ("bbquery.commands",),
     ("bbquery.report",),
+    ("bbquery.explanations",),
     ("bbquery.explanation",),
     ("bbquery.run", "bbquery.load", "bbquery.estimate"),
-    ("bbquery.drift", "bbquery.store_files"),
+    ("bbquery.drift", "bbquery.store_files", "bbquery.batches"),
     ("bbquery.client",),
     ("bbquery.dispatch",),
-    ("bbquery.ledger", "bbquery.provider"),
+    ("bbquery.ledger", "bbquery.provider", "bbquery.deadlines"),
     ("bbquery.store", "bbquery.database", "bbquery.limiter", "bbquery.concurrency", "bbquery.retry", "bbquery.halt"),
     ("bbquery.answers", "bbquery.store_lines"),
     ("bbquery.attacks",),
@@ -37,6 +38,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.perturb",),
     ("bbquery.plan",),
     ("bbquery.scoring", "bbquery.imaging", "bbquery.codec", "bbquery.money"),
+    ("bbquery.batch_oracle",),
+    ("bbquery.many_rows",),
     ("bbquery.oracle", "bbquery.samples", "bbquery.home", "bbquery.clock", "bbquery.telemetry"),
     ("bbquery.types",),
     ("bbquery.errors", "bbquery.version"),
@@ -58,8 +61,8 @@ OUTSIDE_WORLD = frozenset({"open", "print", "input", "eval", "exec", "__import__
 
 # What an oracle may know of bbquery. An emulator's bill is an independent second opinion, so it may not know prices.
 ORACLES_MAY_IMPORT = (
-    "bbquery.oracle", "bbquery.types", "bbquery.errors", "bbquery.imaging", "bbquery.money", "bbquery.home",
-    "bbquery.clock",
+    "bbquery.oracle", "bbquery.batch_oracle", "bbquery.types", "bbquery.errors", "bbquery.imaging", "bbquery.money",
+    "bbquery.home", "bbquery.clock",
 )  # fmt: skip
 EMULATORS_MAY_IMPORT = tuple(name for name in ORACLES_MAY_IMPORT if name != "bbquery.money")
 

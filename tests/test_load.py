@@ -113,15 +113,69 @@ def test_a_summary_is_the_first_line_of_the_docstring() -> None:
 
 words = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
 specified = words | st.builds("{}.{}:{}".format, words, words, words)
-values = st.text(st.characters(exclude_characters=","), max_size=12) | st.just("http://127.0.0.1:8000/a?b=c")
+values = (
+    st.text(st.characters(exclude_characters=",\\"), max_size=12)
+    | st.text("ab,\\=: ", max_size=6)
+    | st.just("http://127.0.0.1:8000/a?b=c")
+)
 
 
 @given(name=specified, options=st.dictionaries(words, values, max_size=4))
 def test_what_is_written_is_what_is_read(name: str, options: dict[str, str]) -> None:
-    """Any name with any options comes back: values may hold colons, equals signs and spaces, all but a comma."""
+    """Any name with any options comes back, whatever the values hold: commas, colons, equals signs, backslashes."""
+    written = name
+    for key, value in options.items():
+        written = load.with_option(written, key, value)
+
+    assert load.parse(written) == (name, options)
+
+
+without_commas = st.text(st.characters(exclude_characters=","), max_size=9)
+
+
+@given(name=words, options=st.dictionaries(words, without_commas, max_size=4))
+def test_values_without_a_comma_need_nothing(name: str, options: dict[str, str]) -> None:
+    """Only a backslash right before the next option's comma is not itself: all else is taken as it stands."""
+    options = {key: value.rstrip("\\") for key, value in options.items()}
     written = name + (":" if options else "") + ",".join(f"{key}={value}" for key, value in options.items())
 
     assert load.parse(written) == (name, options)
+
+
+@given(word=values, whole=st.integers())
+def test_a_method_made_from_a_specification_is_shown_as_the_call_that_makes_it(word: str, whole: int) -> None:
+    """What goes in as options, commas included, comes out of the constructor call that a record shows."""
+    written = load.with_option(load.with_option(f"{HERE}:Own", "word", word), "whole", whole)
+
+    made: object = load.method(written)
+
+    assert made == Own(word=word, whole=whole)
+    assert eval(load.constructor(made)) == made
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt"),
+    [
+        (r"prompt=A cat\, or a dog?", "A cat, or a dog?"),
+        (r"prompt=a\,b\,c", "a,b,c"),
+        (r"prompt=\,", ","),
+        (r"prompt=a\\,other=1", "a\\"),
+        (r"prompt=a\\\,b", r"a\,b"),
+        (r"prompt=a\nb", r"a\nb"),
+        (r"prompt=a\\b,other=1", r"a\\b"),
+        (r"prompt=C:\x\\", r"C:\x\\"),
+        (r'prompt="a, b=c"', '"a'),
+    ],
+)
+def test_a_comma_after_a_backslash_belongs_to_the_value(text: str, prompt: str) -> None:
+    """An odd number of backslashes makes a comma part of the value; elsewhere a backslash is a character like any."""
+    assert load.parse(f"openai:{text}")[1]["prompt"] == prompt
+
+
+def test_a_comma_that_cuts_a_value_short_says_how_to_write_it() -> None:
+    """Who forgets the backslash is told of it."""
+    with pytest.raises(UsageError, match=r"cannot read the option ' or a dog\?'.*write a comma within a value as \\,"):
+        load.parse("openai:prompt=A cat, or a dog?")
 
 
 @pytest.mark.parametrize(
@@ -336,10 +390,36 @@ async def test_an_unknown_oracle_lists_the_known_ones() -> None:
 
 def test_an_emulator_is_found_by_its_protocol() -> None:
     """The emulator of a protocol is a module with a way to serve and its faults."""
-    emulator = load.emulator("http")
+    emulator, options = load.emulator("http")
 
     assert callable(emulator.serve)
     assert emulator.Faults is Faults
+    assert options == {}
+
+
+def test_the_options_of_an_emulator_are_those_of_its_server() -> None:
+    """Options are read as `serve` of the protocol annotates them."""
+    _, options = load.emulator("http:usd_per_image=0.002,largest_body=1000")
+
+    assert options == {"usd_per_image": "0.002", "largest_body": 1000}
+
+
+@pytest.mark.parametrize(
+    ("specification", "said"),
+    [
+        ("htp", "unknown protocol 'htp'; known: google_vision, http, openai"),
+        ("http:usd=1", "unknown option of 'http' 'usd'; known: usd_per_image, largest_body"),
+        ("http:port=1", "known: usd_per_image, largest_body"),
+        ("http:oracle=x", "known: usd_per_image, largest_body"),
+        ("http:largest_body=much", "the option largest_body=much must be a whole number"),
+    ],
+)
+def test_an_emulator_that_cannot_be_had_is_a_usage_error(specification: str, said: str) -> None:
+    """Protocols and options that are known are listed, without what the command has options of its own for."""
+    with pytest.raises(UsageError) as caught:
+        load.emulator(specification)
+
+    assert said in str(caught.value)
 
 
 def test_an_algorithm_is_shown_as_its_constructor_call() -> None:

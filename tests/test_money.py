@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import bbquery
 from bbquery import money
 from bbquery.errors import UnknownPrice, UsageError
-from bbquery.money import dollars, picodollars, query_price, token_price
+from bbquery.money import dollars, in_unit, picodollars, query_price, token_price
 
 LARGEST = 9 * 10**18  # picodollars
 amounts = st.integers(0, LARGEST)
@@ -319,3 +319,12 @@ def test_an_unknown_price_is_refused_and_its_advice_works(prices_file: Path, ask
     prices_file.write_text(advised(refusal.value))
 
     assert ask() == price
+
+
+@pytest.mark.parametrize(
+    ("amount", "unit", "said"),
+    [(3, "queries", "3 queries"), (0, "tokens", "0 tokens"), (2_100_000_000, "picodollars", "$0.0021")],
+)
+def test_people_are_told_dollars(amount: int, unit: str, said: str) -> None:
+    """Amounts are said with their unit; picodollars are for machines."""
+    assert in_unit(amount, unit) == said

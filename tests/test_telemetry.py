@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from PIL import Image as Pillow
 
 from bbquery.cli import main
 from bbquery.client import Client
-from bbquery.errors import OutcomeUnknown
+from bbquery.errors import OracleError, OutcomeUnknown
 from bbquery.ledger.records import Cap
 from bbquery.plan import Ask
 from bbquery.telemetry import LOGGER, JsonLines, OpenTelemetry, Requests
@@ -90,8 +91,10 @@ def test_open_telemetry_gets_spans_and_counters(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(metrics, "get_meter", measuring.get_meter)
     requests = Requests("fake", "acme")
 
-    with requests.request(2) as results:
-        results += [Reply(brightness(tiny_images(1)[0]), Units(1, 30, 4 * 10**9)), OutcomeUnknown("gone")]
+    async def outcome() -> list[Reply | OracleError]:
+        return [Reply(brightness(tiny_images(1)[0]), Units(1, 30, 4 * 10**9)), OutcomeUnknown("gone")]
+
+    asyncio.run(requests.request(2, outcome()))
     measuring.force_flush()
 
     (span,) = spans.get_finished_spans()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bbquery.errors import UnknownName
+from bbquery.errors import UnknownName, UsageError
 from bbquery.types import FLOAT, UINT8, Classes, Decision, SaliencyMap, Scores, Units, batches
 
 BIRDS = Classes(
@@ -125,6 +125,20 @@ def test_classes_show_their_first_name() -> None:
     assert ([BIRDS.show(i) for i in range(len(BIRDS))], len(BIRDS)) == (["Crane", "crane", "tench", "2"], 4)
 
 
+@pytest.mark.parametrize("keys", [("a", "b", "a"), ("a", "b", "A"), ("n1", "n1", "n2")])
+def test_classes_with_a_key_twice_are_refused(keys: tuple[str, ...]) -> None:
+    """A key that two classes have would find the wrong one; case does not tell keys apart."""
+    with pytest.raises(UsageError, match=f"several classes have the key '{keys[0]}'"):
+        Classes((("fox",), ("dog",), ("hen",)), keys)
+
+
+@pytest.mark.parametrize("keys", [("a",), ("a", "b", "c", "d")])
+def test_classes_have_as_many_keys_as_names_or_none(keys: tuple[str, ...]) -> None:
+    """Keys that cannot be matched with classes are refused, with both numbers."""
+    with pytest.raises(UsageError, match=f"{len(keys)} keys for 3 classes"):
+        Classes((("fox",), ("dog",), ("hen",)), keys)
+
+
 def test_scores_without_repeats_fill_themselves_in() -> None:
     """One answer a row: no spread, and a row is answered where its value is a number."""
     scores = scores_of(0.5, np.nan, 1.0)
@@ -139,6 +153,21 @@ def test_scores_with_repeats_keep_what_they_are_given() -> None:
     scores = Scores(np.zeros(2, np.int8), np.array([1.0, 2.0]), np.array([0.1, 0.2]), np.array([5, 4]))
 
     assert (scores.spread.tolist(), scores.answers.tolist()) == ([0.1, 0.2], [5, 4])
+
+
+@pytest.mark.parametrize("wrong", ["decision", "spread", "answers"])
+@pytest.mark.parametrize("rows", [1, 4])
+def test_scores_whose_arrays_differ_in_length_are_refused(wrong: str, rows: int) -> None:
+    """What was given for other rows is never replaced in silence: the message says how many rows each array has."""
+    arrays: dict[str, Any] = {
+        "decision": np.zeros(3, np.int8),
+        "value": np.zeros(3),
+        "spread": np.zeros(3),
+        "answers": np.ones(3, np.int64),
+    }
+
+    with pytest.raises(UsageError, match=f"{wrong} has {rows}"):
+        Scores(**arrays | {wrong: arrays["value"].repeat(2)[:rows]})
 
 
 def test_blank_scores_are_neither_met_nor_failed() -> None:

@@ -12,37 +12,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery import explanation as explaining
-from bbquery import load, telemetry
+from bbquery import explanations, load, telemetry
+from bbquery.commands import explain_batch, explain_several
 from bbquery.commands.exit_codes import exit_code
+from bbquery.commands.explain_several import Wish
 from bbquery.commands.screen import Screen
 from bbquery.drift import DEFAULT_EVERY
 from bbquery.errors import BudgetExhausted, UsageError
-from bbquery.money import dollars
+from bbquery.ledger.records import Cap
+from bbquery.money import dollars, picodollars
 from bbquery.report import folder
 
 if TYPE_CHECKING:
     from bbquery.explanation import Explanation
+
+RULE = """Several images are one run, and each has a budget of its own within it. If only the run's cap is given, the
+images share it evenly, rounded down; if only the cap per image, the run may spend that for each; if both, both hold. An
+image that reaches its own cap ends with what was answered, and the next begins; at the run's or the project's cap
+nothing more is begun."""
+DEFAULT_OUT = "default: bbquery-out/IMAGE-METHOD; several images: bbquery-out/explain-RUN, a folder in it for each"
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare it."""
     explain = commands.add_parser("explain", help="make a saliency map of a photo", allow_abbrev=False)
     explain.set_defaults(run=_explain)
-    explain.add_argument("image", metavar="IMAGE", help="a photo, or sample:NAME (sample:cat)")
+    explain.add_argument("images", nargs="+", metavar="IMAGE", help="a photo, or sample:NAME (sample:cat), or several")
     explain.add_argument("--oracle", default="efficientnet", metavar="NAME[:key=value,…]", help="whom to ask")
     explain.add_argument(
         "--method", default=explaining.DEFAULT_METHOD, metavar="NAME[:key=value,…]", help="how to explain"
     )
     explain.add_argument("--target", metavar="LABEL[,LABEL…]", help="what to explain (default: the top class)")
-    explain.add_argument(
-        "--max-queries",
-        type=int,
-        default=explaining.DEFAULT_QUERIES,
-        metavar="N",
-        help="the run's budget (default: %(default)s)",
-    )
-    explain.add_argument("--max-tokens", type=int, metavar="N", help="a further cap of the run, in tokens")
-    explain.add_argument("--max-usd", metavar="X", help="a further cap of the run, in dollars")
+    _add_caps(explain)
     explain.add_argument("--project", metavar="NAME", help="a budget, made before, that the run counts in too")
     explain.add_argument(
         "--drift-every",
@@ -52,9 +53,21 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="queries between checks that a remote model stays the same, 0 for none (default: %(default)s)",
     )
     explain.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
+    explain.add_argument("--batch", action="store_true", help="ask by the file: within a day, mostly at half price")
     explain.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
     explain.add_argument("--seed", type=_seed, default=0, metavar="S", help="decides every random choice (default: 0)")
-    explain.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: bbquery-out/IMAGE-METHOD)")
+    explain.add_argument("--out", type=Path, metavar="DIR", help=f"where to write ({DEFAULT_OUT})")
+
+
+def _add_caps(explain: argparse.ArgumentParser) -> None:
+    caps = explain.add_argument_group("budget", description=RULE)
+    each = f"the run's budget (default: {explaining.DEFAULT_QUERIES} for each image)"
+    caps.add_argument("--max-queries", type=int, metavar="N", help=each)
+    caps.add_argument("--max-tokens", type=int, metavar="N", help="a further cap of the run, in tokens")
+    caps.add_argument("--max-usd", metavar="X", help="a further cap of the run, in dollars")
+    caps.add_argument("--max-queries-per-image", type=int, metavar="N", help="a cap of each image within the run")
+    caps.add_argument("--max-tokens-per-image", type=int, metavar="N", help="likewise, in tokens")
+    caps.add_argument("--max-usd-per-image", metavar="X", help="likewise, in dollars")
 
 
 def _seed(text: str) -> int:
@@ -64,6 +77,35 @@ def _seed(text: str) -> int:
 
 
 def _explain(chosen: argparse.Namespace) -> int:
+    run, each = explanations.shared_caps(chosen.images, _cap(chosen, ""), _cap(chosen, "_per_image"))
+    if len(chosen.images) > 1 and chosen.batch:
+        raise UsageError(f"--batch takes one image, not {len(chosen.images)}: give each a command of its own")
+    if len(chosen.images) > 1:
+        return _explain_several(Wish(chosen, _targets(chosen.target), (run, each)))
+    return _explain_one(_of_one_image(chosen, each))
+
+
+def _cap(chosen: argparse.Namespace, kind: str) -> Cap:
+    """Return what was said of the run ("") or of each image ("_per_image")."""
+    queries, tokens, usd = (getattr(chosen, f"max_{unit}{kind}") for unit in ("queries", "tokens", "usd"))
+    return Cap(queries=queries, tokens=tokens, picodollars=None if usd is None else picodollars(usd))
+
+
+def _of_one_image(chosen: argparse.Namespace, cap: Cap) -> argparse.Namespace:
+    """Return what was chosen, for the only image: it is the run."""
+    usd = None if cap.picodollars is None else dollars(cap.picodollars)
+    caps = {"max_queries": cap.queries, "max_tokens": cap.tokens, "max_usd": usd}
+    return argparse.Namespace(**(vars(chosen) | {"image": chosen.images[0]} | caps))
+
+
+def _explain_several(wish: Wish) -> int:
+    if wish.chosen.dry_run:
+        return explain_several.estimate(wish)
+    with _logged(wish.chosen.log):
+        return explain_several.explain(wish)
+
+
+def _explain_one(chosen: argparse.Namespace) -> int:
     if chosen.dry_run:
         print(*asyncio.run(_estimated(chosen)), sep="\n")
         return 0
@@ -114,6 +156,7 @@ async def _explained(chosen: argparse.Namespace) -> Explanation:
             project=chosen.project,
             drift_every=chosen.drift_every,
             seed=chosen.seed,
+            batch=chosen.batch,
             watch=screen,
         )
 
@@ -128,6 +171,8 @@ async def _estimated(chosen: argparse.Namespace) -> list[str]:
         drift_every=chosen.drift_every,
         seed=chosen.seed,
     ) as job:
+        if chosen.batch:
+            return explain_batch.estimate(job.by_the_file())
         found, source = job.estimate(), job.oracle.capabilities.price.source
     duration = "unknown: no limits are known" if found.seconds is None else f"at least {found.seconds:,.0f} seconds"
     return [

@@ -1,23 +1,19 @@
-"""What commands print and write: aligned tables, JSON, and files that are whole or not there."""
+"""What commands print: aligned tables, amounts, JSON, and bytes to whoever reads standard output."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import secrets
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from bbquery import money
-from bbquery.errors import UsageError
 
 if TYPE_CHECKING:
+    from bbquery.report.files import Write
     from bbquery.types import Units
-
-Write: TypeAlias = Callable[[bytes], None]
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, words: int) -> str:
@@ -57,28 +53,6 @@ def in_words(units: Units) -> str:
     return ", ".join(said) or "nothing"
 
 
-@contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Write]:
-    """Open a file that appears, in place of what was there, only when all was written; give a function that writes.
-
-    Raises:
-        UsageError: it cannot be written; what was there before is still there.
-    """
-    with _blamed(path):
-        part = path.with_name(f".bbquery-{secrets.token_hex(8)}.part")
-        file = part.open("xb")
-    try:
-        with file:
-            yield lambda data: _write(path, file.write, data)
-            with _blamed(path):
-                file.flush()
-                os.fsync(file.fileno())  # or a crash after the renaming could leave an empty file
-        with _blamed(path):
-            part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)  # there only where something failed
-
-
 class _NobodyReads(Exception):
     """Whoever read standard output has stopped. No OSError, which within a ledger would be the ledger's."""
 
@@ -98,17 +72,3 @@ def standard_output() -> Iterator[Write]:
         sys.stdout.buffer.flush()
     except (_NobodyReads, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
-
-
-@contextlib.contextmanager
-def _blamed(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as error:  # ValueError: a path such as "." names no file
-        why = getattr(error, "strerror", None) or error
-        raise UsageError(f"cannot write {path} ({why}): free or choose another place") from error
-
-
-def _write(path: Path, write: Callable[[bytes], object], data: bytes) -> None:
-    with _blamed(path):
-        write(data)

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -20,22 +20,33 @@ from bbquery.types import Label, Labels, Text, Vector
 if TYPE_CHECKING:
     from typing import Self
 
+    from bbquery.batches.prefetch import Prefetch
     from bbquery.client import Client
-    from bbquery.explanation import Job
+    from bbquery.explanation import Job, Part
     from bbquery.oracle import Capabilities
     from bbquery.types import Answer
 
-BAR = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} queries{postfix}, {rate_noinv_fmt}, {remaining} left"
+BAR = "{desc}{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} queries{postfix}, {rate_noinv_fmt}, {remaining} left"
 SECONDS_BETWEEN_LINES = 0.1
 SECONDS_BETWEEN_LINES_OF_A_LOG = 2.0
+LONGEST_NAME = 24  # letters of an image's name in the status line
+BY_CTRL_C = "interrupted by Ctrl-C"
 SECONDS_BETWEEN_BOOKS = 0.5  # reading what was spent takes a look into the ledger
 
 
 class Screen(explaining.Watch):
     """Shows a run on the terminal: a context manager."""
 
+    _client: Client
+    _budget: int
+
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
+        self._part: Part | None = None
+        self._bar: Any = None  # tqdm has no types
+        self._sent = 0  # for the images before
+        self._interrupted = False
+        self._prefetch: Prefetch | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -43,22 +54,59 @@ class Screen(explaining.Watch):
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def begins(self, part: Part) -> None:
+        """Take note of which image is next."""
+        self._part = part
+
     def started(self, client: Client, job: Job) -> None:
-        """Show the status line and listen for Ctrl-C."""
-        self._client, self._began, self._spent, self._booked = client, time.monotonic(), 0, 0.0
-        slow = SECONDS_BETWEEN_LINES if sys.stderr.isatty() else SECONDS_BETWEEN_LINES_OF_A_LOG
+        """Show the status line and listen for Ctrl-C; with the next image, go on with both."""
+        self._sent += 0 if self._bar is None else self._client.sent
+        self._client, self._booked = client, 0.0
+        self._budget = client.budget if self._part is None else self._part.budget
         total = job.queries + job.method.queries * (max(len(job.targets), 1) - 1)
-        self._before = client.ledger.budget(client.budget).posted.picodollars
-        self._bar = self._stack.enter_context(
-            tqdm(total=total, file=sys.stderr, dynamic_ncols=True, mininterval=slow, bar_format=BAR, unit=" queries")
-        )
+        left = 1 if self._part is None else self._part.count - self._part.place
+        if self._bar is None:
+            self._open(left * total)
+        else:  # an image that ended early leaves queries that nobody will ask
+            self._bar.total = self._bar.n + left * total
+            self._bar.set_description_str(self._which(), refresh=False)
+        if self._interrupted:
+            client.halt.set(Interrupted(BY_CTRL_C))
+
+    def _open(self, total: int) -> None:
+        self._began, self._before = time.monotonic(), self._client.ledger.budget(self._budget).posted.picodollars
+        slow = SECONDS_BETWEEN_LINES if sys.stderr.isatty() else SECONDS_BETWEEN_LINES_OF_A_LOG
+        shown = {"dynamic_ncols": True, "mininterval": slow, "bar_format": BAR, "unit": " queries"}
+        self._bar = self._stack.enter_context(tqdm(desc=self._which(), total=total, file=sys.stderr, **shown))
         if threading.current_thread() is threading.main_thread():  # others cannot hear signals
             self._stack.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, self._interrupt))
 
+    def _which(self) -> str:
+        """Return which image of how many; nothing where there is but one."""
+        part = self._part
+        return "" if part is None else f"image {part.place + 1} of {part.count}, {part.name[:LONGEST_NAME]}: "
+
+    def say(self, *lines: str) -> None:
+        """Print lines, above the status line where there is one."""
+        with tqdm.external_write_mode(file=sys.stdout):
+            print(*lines, sep="\n")
+
     def seen(self, clean: Answer, capabilities: Capabilities) -> None:
         """Print what the model sees."""
-        with tqdm.external_write_mode(file=sys.stdout):
-            print(f"{capabilities.name} sees:", *_lines(clean, capabilities), sep="\n  ")
+        self.say(f"{self._which()}{capabilities.name} sees:", *(f"  {line}" for line in _lines(clean, capabilities)))
+
+    def batching(self, prefetch: Prefetch) -> None:
+        """Take note of whom a second Ctrl-C must reach too."""
+        self._prefetch = prefetch
+
+    def batch_news(self, text: str) -> None:
+        """Print what happened to a batch."""
+        with tqdm.external_write_mode(file=sys.stderr):
+            print(text, file=sys.stderr)
+
+    def batch_status(self, text: str) -> None:
+        """Show how batches stand, in place of what is spent: nothing is answered meanwhile."""
+        self._bar.set_postfix_str(text)
 
     def progressed(self) -> None:
         """Move the bar and, now and then, look up what was spent."""
@@ -71,8 +119,8 @@ class Screen(explaining.Watch):
     def _status(self, seconds: float) -> str:
         """Return what was spent, what it will come to, and how the oracle is doing."""
         client = self._client
-        parts = [f"{client.sent} sent"]
-        spent = client.ledger.budget(client.budget).posted.picodollars
+        parts = [f"{self._sent + client.sent} sent"]
+        spent = client.ledger.budget(self._budget).posted.picodollars
         if spent:
             share = max(self._bar.n, 1) / max(self._bar.total, 1)
             rate = (spent - self._before) / max(seconds, 1e-3) * 60
@@ -85,11 +133,14 @@ class Screen(explaining.Watch):
     def _interrupt(self, *_: object) -> None:
         """Once: send no more. Twice: wait no longer either."""
         loop = asyncio.get_running_loop()
-        if self._client.halt.interrupted:
+        if self._interrupted:
             loop.call_soon_threadsafe(self._client.abandon)
+            if self._prefetch is not None:
+                loop.call_soon_threadsafe(self._prefetch.abandon)
             return
+        self._interrupted = True  # also for an image that is not begun yet
         print("\nstopping: waiting for what is in flight (Ctrl-C again abandons it)", file=sys.stderr)
-        loop.call_soon_threadsafe(self._client.halt.set, Interrupted("interrupted by Ctrl-C"))
+        loop.call_soon_threadsafe(self._client.halt.set, Interrupted(BY_CTRL_C))
 
 
 def _lines(clean: Answer, capabilities: Capabilities) -> list[str]:

@@ -6,26 +6,50 @@ import argparse
 import asyncio
 import contextlib
 import functools
+from typing import TYPE_CHECKING
 
 from bbquery import load
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ASKED_WITH = {
     "google_vision": "google_vision:endpoint={url}",
     "http": "http:url={url}",
     "openai": "openai:model=gpt-4o-mini,key_env=REHEARSAL_KEY,base_url={url}",
 }
+OPTIONS = {
+    "google_vision": {"usd_per_thousand": "dollars for 1,000 features of images (default: the published prices)"},
+    "http": {
+        "usd_per_image": "dollars for an answered image (default: 0)",
+        "largest_body": "bytes of the largest request that is taken",
+    },
+    "openai": {
+        "largest_body": "bytes of the largest request that is taken",
+        "batch_lines": "lines that each batch gets on by when any is looked at",
+    },
+}
+"""What each protocol's server can be told, for people."""
+PRICED = {"usd_per_image": "usd_per_query", "usd_per_thousand": "usd_per_thousand"}
+"""What who asks calls the price that the server takes."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare it."""
-    serve = commands.add_parser("serve", help="serve an oracle on loopback, to rehearse with", allow_abbrev=False)
+    serve = commands.add_parser(
+        "serve",
+        help="serve an oracle on loopback, to rehearse with",
+        epilog=_protocols(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     serve.set_defaults(run=_serve)
     serve.add_argument("--oracle", default="efficientnet", metavar="NAME[:key=value,…]", help="who answers")
     serve.add_argument(
         "--protocol",
         default="http",
-        choices=list(load.names("emulator")),
-        help="whose protocol is spoken (default: %(default)s)",
+        metavar="NAME[:key=value,…]",
+        help="whose protocol is spoken, and options of its server, as below (default: %(default)s)",
     )
     serve.add_argument("--port", type=int, default=8000, metavar="N", help="0 picks a free one (default: %(default)s)")
     serve.add_argument(
@@ -36,6 +60,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
 
 
+def _protocols() -> str:
+    """Return the protocols and their options, for people."""
+    lines = ["protocols and their options:"]
+    for name in load.names("emulator"):
+        lines.append(f"  {name}")
+        lines += [f"    {option:<18}{what}" for option, what in OPTIONS.get(name, {}).items()]
+    return "\n".join((*lines, "", "example: bbquery serve --protocol http:usd_per_image=0.002 --port 8000"))
+
+
 def _serve(chosen: argparse.Namespace) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_served(chosen))
@@ -43,16 +76,19 @@ def _serve(chosen: argparse.Namespace) -> int:
 
 
 async def _served(chosen: argparse.Namespace) -> None:
-    emulator = load.emulator(chosen.protocol)
+    emulator, options = load.emulator(chosen.protocol)
     faults = load.configured(emulator.Faults, chosen.faults, "--faults")
     oracle = await load.oracle(chosen.oracle)
+    ready = functools.partial(_ready, load.parse(chosen.protocol)[0], options)
     try:
-        await emulator.serve(oracle, port=chosen.port, faults=faults, ready=functools.partial(_ready, chosen.protocol))
+        await emulator.serve(oracle, port=chosen.port, faults=faults, ready=ready, **options)
     finally:
         await oracle.aclose()
 
 
-def _ready(protocol: str, url: str) -> None:
-    """Say where it is and how it is asked."""
+def _ready(protocol: str, options: Mapping[str, object], url: str) -> None:
+    """Say where it is and how it is asked, at the same price."""
     oracle = ASKED_WITH[protocol].format(url=url)
+    for option in PRICED.keys() & options.keys():
+        oracle = load.with_option(oracle, PRICED[option], options[option])
     print(f"serving at {url}; Ctrl-C ends it", f"ask it with: --oracle {oracle}", sep="\n", flush=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery import store_files
-from bbquery.commands.output import whole_file
 from bbquery.errors import StorageFailed, UsageError
 from bbquery.ledger import statements
 from bbquery.ledger.books import Books
+from bbquery.report.files import whole_file
 
 if TYPE_CHECKING:
     import sqlite3

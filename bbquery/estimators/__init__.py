@@ -40,5 +40,9 @@ class GradientEstimator(Protocol):
     def queries(self) -> int:
         """How many rows it asks."""
 
+    @property
+    def adaptive(self) -> bool:
+        """Whether what it asks depends on answers: if not, all its questions can be asked at once."""
+
     def plan(self, x: Image, domain: Domain, seed: int) -> Plan[Gradient]:
         """Ask for perturbed copies of x (H, W, 3) and return the gradient of the score there."""

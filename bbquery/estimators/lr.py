@@ -17,7 +17,7 @@ On a float domain the noise is sent as drawn and σ² is known: eq. 2 as publish
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -46,6 +46,7 @@ class LikelihoodRatio:
         UsageError: queries or batch below 1, or sigma not above 0.
     """
 
+    adaptive: ClassVar[bool] = False
     queries: int = 1000
     sigma: float = 16.0
     batch: int = 256

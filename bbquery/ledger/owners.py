@@ -1,7 +1,8 @@
 """Who is alive: each process that sends holds a file lock for as long as it lives.
 
 The operating system frees the lock when the process ends, however it ends; a process number says nothing, since
-numbers are used again.
+numbers are used again. A batch that is at a vendor owns its attempts too: it is no process, and is never dead, since
+only collecting it tells what became of them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import portalocker
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_BATCH = "batch:"
 
 
 class Owner:
@@ -31,8 +34,20 @@ class Owner:
         self._file.close()
 
 
+def batch_owner(batch: str) -> str:
+    """Return the owner that a batch of this name is."""
+    return _BATCH + batch
+
+
+def batch_of(owner: str) -> str | None:
+    """Return the name of the batch that an owner is; None where it is a process."""
+    return owner.removeprefix(_BATCH) if owner.startswith(_BATCH) else None
+
+
 def is_dead(folder: Path, name: str) -> bool:
     """Whether the owner of this name no longer runs."""
+    if batch_of(name) is not None:
+        return False
     path = _path(folder, name)
     try:
         with path.open("r+") as file:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from bbquery.errors import UsageError
 from bbquery.ledger import reports, statements
+from bbquery.money import in_unit
 from bbquery.types import Units
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Verdict:
     def __post_init__(self) -> None:
         for unit in statements.UNITS:
             if not 0 <= (getattr(self, unit) or 0) <= LARGEST_AMOUNT:
-                raise UsageError(f"{called(self.attempt)} cannot have cost {getattr(self, unit)} {unit}")
+                raise UsageError(f"{called(self.attempt)} cannot have cost {in_unit(getattr(self, unit), unit)}")
         if self.outcome == "voided" and any((self.queries, self.tokens, self.picodollars)):
             raise UsageError(f"{called(self.attempt)} cannot be voided at a cost: voided means that it was not billed")
 

@@ -14,6 +14,7 @@ from bbquery.ledger import statements
 from bbquery.types import Units
 
 if TYPE_CHECKING:
+    import datetime
     import sqlite3
     from collections.abc import Iterator
 
@@ -203,3 +204,26 @@ def attempts(connection: sqlite3.Connection, top: int | None = None, state: Stat
         cost = Units(*amounts[3:]) if its_state in ("posted", "voided") else None
         hold = Units(*amounts[:3])
         yield Attempt(number, key, path, oracle, its_state, reason or "", hold, cost, opened, closed or "")
+
+
+_DOUBTFUL = """
+SELECT id FROM attempt WHERE julianday(opened) > julianday(:now) + :slack
+UNION
+SELECT id FROM (
+    SELECT id, julianday(opened) AS time,
+           max(julianday(opened)) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before,
+           min(julianday(opened)) OVER (ORDER BY id ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS after
+    FROM attempt WHERE julianday(opened) <= julianday(:now) + :slack
+) WHERE time < before - :slack OR time > after + :slack
+"""
+SLACK = 5 / (24 * 60)  # days; clocks are set right by seconds all the time, and windows of reports are hours
+
+
+def doubtful(connection: sqlite3.Connection, now: datetime.datetime) -> set[int]:
+    """Return the attempts whose recorded time cannot be right: this machine's clock was moved around them.
+
+    Attempts are numbered as they are sent, so one that is earlier than one before it, or later than one after it or
+    than `now`, was recorded by a clock that was wrong, or the other one was.
+    """
+    rows = connection.execute(_DOUBTFUL, {"now": now.isoformat(), "slack": SLACK})
+    return {number for (number,) in rows}

@@ -6,15 +6,18 @@ Theory of operation.
 2. An attempt ends *posted* (answered), *voided* (provably not billed) or *unknown* (perhaps billed). The hold of an
    unknown stays, without expiry: a budget may strand some of its cap, but is never overdrawn.
 3. An owner is a live process. When one dies, its open attempts become unknown (voided where the oracle is free);
-   whoever opens the ledger next, or waits for such an attempt, sees to that.
+   whoever opens the ledger next, or waits for such an attempt, sees to that. Or it is a batch, which does not die:
+   see `batches`.
 4. A key has at most one open attempt on this file: equal questions from several processes are paid once.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from bbquery import home, store
 from bbquery.database import Database
@@ -27,18 +30,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from bbquery.errors import BudgetExhausted
-    from bbquery.ledger.records import (
-        Answered,
-        BudgetState,
-        Busy,
-        Cap,
-        Granted,
-        Request,
-        Settlement,
-        UnknownAttempt,
-    )
+    from bbquery.ledger.records import BudgetState, Cap, Request, Result, Settlement, UnknownAttempt
     from bbquery.types import Reply
+
+T = TypeVar("T")
 
 
 class Ledger:
@@ -104,7 +99,7 @@ class Ledger:
         self.bury_the_dead()
         return self._database.read(lambda c: statements.is_open(c, key))
 
-    async def reserve(self, requests: Sequence[Request]) -> list[Granted | Answered | Busy | BudgetExhausted]:
+    async def reserve(self, requests: Sequence[Request]) -> list[Result]:
         """Hold each request's worst case, or say why not; committed when this returns."""
         return await self._database.write_soon(self._reserve, requests)
 
@@ -112,15 +107,21 @@ class Ledger:
         """Record how attempts ended, with their answers; committed when this returns."""
         await self._database.write_soon(self._settle, settlements)
 
-    def _reserve(
-        self, connection: sqlite3.Connection, parts: Sequence[Sequence[Request]]
-    ) -> list[list[Granted | Answered | Busy | BudgetExhausted]]:
+    def _reserve(self, connection: sqlite3.Connection, parts: Sequence[Sequence[Request]]) -> list[list[Result]]:
         results = iter(statements.reserve(connection, [r for part in parts for r in part], self._me.name))
         return [[next(results) for _ in part] for part in parts]
 
     def _settle(self, connection: sqlite3.Connection, parts: Sequence[Sequence[Settlement]]) -> list[None]:
         statements.settle(connection, [s for part in parts for s in part])
         return [None] * len(parts)
+
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work`, which only reads; called on worker threads."""
+        return self._database.read(work)
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in one transaction, all of it or, if it raises, nothing; committed when this returns."""
+        return await asyncio.wrap_future(self._database.write(work))
 
     def bury_the_dead(self) -> int:
         """Turn open attempts of processes that no longer run into unknowns; return how many."""

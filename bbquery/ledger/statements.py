@@ -7,6 +7,7 @@ It holds because `reserve` is the only thing that raises the sum, and its UPDATE
 from __future__ import annotations
 
 import datetime
+import json
 from typing import TYPE_CHECKING
 
 from bbquery import store
@@ -21,11 +22,14 @@ from bbquery.ledger.records import (
     Settlement,
     UnknownAttempt,
 )
-from bbquery.types import Units
+from bbquery.many_rows import execute_rows
+from bbquery.types import Units, total
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
+
+    from bbquery.ledger.records import Result
 
 UNITS = ("queries", "tokens", "picodollars")
 
@@ -35,14 +39,39 @@ CHAIN = (
     " SELECT budget.parent FROM budget JOIN chain ON budget.id = chain.id WHERE budget.parent IS NOT NULL) "
 )
 FITS = " AND ".join(f"(cap_{u} IS NULL OR posted_{u} + held_{u} + :{u} <= cap_{u})" for u in UNITS)
-LACKING = f"{CHAIN} SELECT id FROM budget WHERE id IN chain AND NOT ({FITS})"
+LACKING = f"SELECT id FROM budget WHERE id IN chain AND NOT ({FITS})"
 RAISES = ", ".join(f"held_{u} = held_{u} + :{u}" for u in UNITS)
-RAISE_HELD = f"{CHAIN} UPDATE budget SET {RAISES} WHERE id IN chain AND {FITS}"
+RAISE_HELD = (  # rows are counted only of what begins with UPDATE
+    f"UPDATE budget SET {RAISES} WHERE id IN ({CHAIN} SELECT id FROM chain) AND NOT EXISTS ({CHAIN} {LACKING})"
+)
 MOVES = ", ".join(f"held_{u} = held_{u} - :hold_{u}, posted_{u} = posted_{u} + :cost_{u}" for u in UNITS)
 MOVE = f"{CHAIN} UPDATE budget SET {MOVES} WHERE id IN chain"
-CLOSE = (
-    "UPDATE attempt SET state = ?, reason = ?, closed = ?, cost_queries = ?, cost_tokens = ?, cost_picodollars = ?"
-    " WHERE id = ?"
+OPEN = (
+    "INSERT INTO attempt"
+    " (key, budget, owner, oracle, free, state, hold_queries, hold_tokens, hold_picodollars, opened) VALUES {rows}"
+)
+CLOSE = (  # what is free and perhaps billed was not billed
+    "WITH ended (id, state, reason, closed, queries, tokens, picodollars) AS (VALUES {rows})"
+    " UPDATE attempt SET state = iif(free AND ended.state = 'unknown', 'voided', ended.state),"
+    " reason = ended.reason, closed = ended.closed,"
+    " cost_queries = ended.queries, cost_tokens = ended.tokens, cost_picodollars = ended.picodollars"
+    " FROM ended WHERE attempt.id = ended.id AND attempt.state = 'open'"
+)
+# The attempts of :ids, and each of their budgets with every budget above it.
+CLOSED = "closed AS (SELECT * FROM attempt WHERE id IN (SELECT value FROM json_each(:ids)))"
+ABOVE = (
+    "above (budget, id) AS (SELECT DISTINCT budget, budget FROM closed UNION ALL"
+    " SELECT above.budget, parent FROM above JOIN budget ON budget.id = above.id WHERE parent IS NOT NULL)"
+)
+MOVED = ", ".join(
+    f"sum(iif(state = 'unknown', 0, hold_{u})) AS hold_{u}, sum(iif(state = 'posted', cost_{u}, 0)) AS cost_{u}"
+    for u in UNITS
+)
+APPLIED = ", ".join(f"held_{u} = held_{u} - hold_{u}, posted_{u} = posted_{u} + cost_{u}" for u in UNITS)
+MOVE_ALL = (
+    f"WITH RECURSIVE {CLOSED}, {ABOVE}, moved AS"
+    f" (SELECT above.id AS id, {MOVED} FROM closed JOIN above USING (budget) GROUP BY above.id)"
+    f" UPDATE budget SET {APPLIED} FROM moved WHERE budget.id = moved.id"
 )
 
 
@@ -87,72 +116,68 @@ def state(connection: sqlite3.Connection, budget: int) -> BudgetState:
     return BudgetState(budget, name, cap, Units(*amounts[3:6]), Units(*amounts[6:9]))
 
 
-def reserve(
-    connection: sqlite3.Connection, requests: Sequence[Request], owner: str
-) -> list[Granted | Answered | Busy | BudgetExhausted]:
+def reserve(connection: sqlite3.Connection, requests: Sequence[Request], owner: str) -> list[Result]:
     """Hold each request's worst case in its budget and every one above, or say why not; in the order given."""
-    keys = [request.question.key for request in requests]
-    stored, flying = store.find(connection, keys), _owners_of(connection, keys)
-    results: list[Granted | Answered | Busy | BudgetExhausted | None] = []
-    for key in keys:
-        if key in stored:
-            results.append(Answered(stored[key]))
-        elif key in flying:
-            results.append(Busy(flying[key]))
+    known = _known(connection, [request.question.key for request in requests])
+    results: dict[int, Result] = {}
+    for place, request in enumerate(requests):
+        key = request.question.key
+        if key in known:
+            results[place] = known[key]
         else:
-            flying[key] = owner
-            results.append(None)
-    wanted = [place for place, result in enumerate(results) if result is None]
-    refused = _hold(connection, [requests[place] for place in wanted])
-    granted = [place for place, refusal in zip(wanted, refused, strict=True) if refusal is None]
-    attempts = dict(zip(granted, _insert(connection, [requests[place] for place in granted], owner), strict=True))
-    refusals = dict(zip(wanted, refused, strict=True))
-    return [result or refusals.get(place) or Granted(attempts[place]) for place, result in enumerate(results)]
+            known[key] = Busy(owner)
+    wanted = [request for place, request in enumerate(requests) if place not in results] if results else requests
+    refused = _hold(connection, wanted)
+    granted = [request for request, refusal in zip(wanted, refused, strict=True) if refusal is None]
+    attempts = iter(_insert(connection, granted, owner))
+    decided = (Granted(next(attempts)) if refusal is None else refusal for refusal in refused)
+    return [results[place] if place in results else next(decided) for place in range(len(requests))]
 
 
-def _owners_of(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, str]:
-    """Return who has an open attempt at which of these keys."""
-    marks = ", ".join("?" * len(keys))
-    return dict(
-        connection.execute(f"SELECT key, owner FROM attempt WHERE state = 'open' AND key IN ({marks})", tuple(keys))
-    )
+def _known(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Result]:
+    """Return which of these keys have an answer stored, or an attempt open."""
+    marks = ", ".join(f"?{place}" for place in range(1, len(keys) + 1))
+    rows = connection.execute(
+        f"SELECT key, answer, served, NULL FROM answer WHERE key IN ({marks}) UNION ALL"
+        f" SELECT key, NULL, NULL, owner FROM attempt WHERE state = 'open' AND key IN ({marks})",
+        tuple(keys),
+    ).fetchall()
+    return {
+        key: Answered(store.reply(answer, served)) if owner is None else Busy(owner)
+        for key, answer, served, owner in reversed(rows)  # what is answered counts, whoever asks again
+    }
 
 
 def _insert(connection: sqlite3.Connection, requests: Sequence[Request], owner: str) -> range:
-    """Open attempts and return their ids; this transaction is the only writer."""
-    (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM attempt").fetchone()
+    """Open attempts and return their ids."""
+    if not requests:
+        return range(0)
     opened = now()
-    connection.executemany(
-        "INSERT INTO attempt"
-        " (id, key, budget, owner, oracle, free, state, hold_queries, hold_tokens, hold_picodollars, opened)"
-        " VALUES (?, ?, ?, ?, ?, ?, 'open', ?, ?, ?, ?)",
-        [
-            (
-                *(last + place, r.question.key, r.budget, owner, r.question.oracle, int(r.free)),
-                *(r.hold.queries, r.hold.tokens, r.hold.picodollars, opened),
-            )
-            for place, r in enumerate(requests, 1)
-        ],
-    )
-    return range(last + 1, last + 1 + len(requests))
+    rows = [
+        (r.question.key, r.budget, owner, r.question.oracle, int(r.free), "open", *r.hold.amounts, opened)
+        for r in requests
+    ]
+    execute_rows(connection, OPEN, rows)
+    # Ids are one above the largest, row by row, and this transaction is the only writer.
+    (last,) = connection.execute("SELECT last_insert_rowid()").fetchone()
+    return range(last + 1 - len(requests), last + 1)
 
 
 def _hold(connection: sqlite3.Connection, requests: Sequence[Request]) -> list[BudgetExhausted | None]:
     """Raise `held` all the way up for each request, or say why not: for all of a budget at once where they fit."""
-    totals: dict[int, Units] = {}
+    holds: dict[int, list[Units]] = {}
     for request in requests:
-        totals[request.budget] = totals.get(request.budget, Units()).plus(request.hold)
-    fits = {budget for budget, total in totals.items() if _hold_one(connection, budget, total) is None}
+        holds.setdefault(request.budget, []).append(request.hold)
+    fits = {budget for budget, wanted in holds.items() if _hold_one(connection, budget, total(wanted)) is None}
     return [None if r.budget in fits else _hold_one(connection, r.budget, r.hold) for r in requests]
 
 
 def _hold_one(connection: sqlite3.Connection, budget: int, hold: Units) -> BudgetExhausted | None:
-    amounts = {"budget": budget, "queries": hold.queries, "tokens": hold.tokens, "picodollars": hold.picodollars}
-    lacking = connection.execute(LACKING, amounts).fetchone()
-    if lacking is not None:
-        return _refusal(state(connection, lacking[0]), hold)
-    connection.execute(RAISE_HELD, amounts)
-    return None
+    amounts = {"budget": budget, **dict(zip(UNITS, hold.amounts, strict=True))}
+    if connection.execute(RAISE_HELD, amounts).rowcount:
+        return None
+    (lacking,) = connection.execute(f"{CHAIN} {LACKING}", amounts).fetchone()
+    return _refusal(state(connection, lacking), hold)
 
 
 def _refusal(budget: BudgetState, hold: Units) -> BudgetExhausted:
@@ -170,43 +195,13 @@ def settle(connection: sqlite3.Connection, settlements: Sequence[Settlement]) ->
     Raises:
         UsageError: one of them is not open; then none is closed.
     """
-    closed = now()
-    opened = _open_attempts(connection, [settlement.attempt for settlement in settlements])
-    moves: dict[int, tuple[Units, Units]] = {}
-    rows = []
-    for settlement in settlements:
-        budget, free, hold = opened.pop(settlement.attempt)
-        outcome = "voided" if free and settlement.outcome == "unknown" else settlement.outcome
-        cost = settlement.cost
-        rows.append(
-            (outcome, settlement.reason, closed, cost.queries, cost.tokens, cost.picodollars, settlement.attempt)
-        )
-        if outcome != "unknown":
-            released, posted = moves.get(budget, (Units(), Units()))
-            moves[budget] = (released.plus(hold), posted.plus(cost if outcome == "posted" else Units()))
-    connection.executemany(CLOSE, rows)
-    for budget, (released, posted) in moves.items():
-        move(connection, budget, released, posted)
+    closed, before = now(), connection.total_changes
+    rows = [(s.attempt, s.outcome, s.reason, closed, *s.cost.amounts) for s in settlements]
+    execute_rows(connection, CLOSE, rows)
+    if connection.total_changes - before != len(rows):
+        raise UsageError(f"attempts {', '.join(str(row[0]) for row in rows)} are not all open: each is settled once")
+    connection.execute(MOVE_ALL, {"ids": json.dumps([row[0] for row in rows])})
     store.insert(connection, [(s.question, s.reply, s.attempt) for s in settlements if s.question and s.reply], closed)
-
-
-def _open_attempts(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, tuple[int, bool, Units]]:
-    """Return budget, whether free, and hold of these attempts.
-
-    Raises:
-        UsageError: one is not open, or named twice.
-    """
-    marks = ", ".join("?" * len(ids))
-    rows = connection.execute(
-        "SELECT id, budget, free, hold_queries, hold_tokens, hold_picodollars FROM attempt"
-        f" WHERE state = 'open' AND id IN ({marks})",
-        tuple(ids),
-    )
-    found = {row[0]: (row[1], bool(row[2]), Units(*row[3:])) for row in rows}
-    if len(found) != len(ids):
-        wrong = next(i for place, i in enumerate(ids) if i not in found or i in ids[:place])
-        raise UsageError(f"attempt {wrong} is not open: an attempt is settled once")
-    return found
 
 
 def move(connection: sqlite3.Connection, budget: int, hold: Units, cost: Units) -> None:

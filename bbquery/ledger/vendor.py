@@ -9,7 +9,8 @@ What was reported beyond what was posted is the difference. It settles the unkno
 
 A report that leaves any window of a model unexplained settles nothing of that model: a query sent just before midnight
 may be billed after it, and the error of one day hides in the next. So does anything still in flight, a report without
-counts of queries, and a window that ended so recently that the report may lag. The account's other users make
+counts of queries, a window that ended so recently that the report may lag, and an attempt in it that was recorded while
+this machine's clock was moved, so that it may belong to another day. The account's other users make
 differences larger, never smaller: they may keep unknowns from being voided, or have them posted, but never the reverse.
 Rehearsals, that is attempts at servers on this machine, are no part of a vendor's report and left out.
 """
@@ -48,12 +49,16 @@ class Usage:
 
 @dataclass
 class Window:
-    """A model's time from a report, and what the ledger has of it. conclusion: for people."""
+    """A model's time from a report, and what the ledger has of it.
+
+    doubtful: attempts whose recorded time cannot be right. conclusion: for people.
+    """
 
     usage: Usage
     posted: Units = field(default_factory=Units)
     unknowns: list[reports.Attempt] = field(default_factory=list)
     in_flight: int = 0
+    doubtful: int = 0
     verdicts: list[Verdict] = field(default_factory=list)
     conclusion: str = ""
 
@@ -95,21 +100,28 @@ def compare(connection: sqlite3.Connection, report: Sequence[Usage], now: dateti
     """
     shelves = _shelves(report)
     outside = []
+    doubtful = reports.doubtful(connection, now)
     for attempt in reports.attempts(connection):
         if attempt.oracle.rehearsed:
             continue
         window = _find(shelves.get(undated(attempt.oracle.model), []), attempt.opened)
-        if window is None:
-            outside += [attempt] if attempt.state == "unknown" else []
-        elif attempt.state == "posted":
-            window.posted = window.posted.plus(attempt.cost or Units())
+        if window is not None:
+            _count(window, attempt, certain=attempt.id not in doubtful)
         elif attempt.state == "unknown":
-            window.unknowns.append(attempt)
-        elif attempt.state == "open":
-            window.in_flight += 1
+            outside.append(attempt)
     for windows in shelves.values():
         _conclude(windows, now)
     return Comparison([window for model in sorted(shelves) for window in shelves[model]], outside)
+
+
+def _count(window: Window, attempt: reports.Attempt, *, certain: bool) -> None:
+    if attempt.state == "posted":
+        window.posted = window.posted.plus(attempt.cost or Units())
+    elif attempt.state == "unknown":
+        window.unknowns.append(attempt)
+    elif attempt.state == "open":
+        window.in_flight += 1
+    window.doubtful += not certain and attempt.state != "voided"
 
 
 def _shelves(report: Sequence[Usage]) -> dict[str, list[Window]]:
@@ -151,8 +163,9 @@ def _conclude(windows: list[Window], now: datetime.datetime) -> None:
 def _proved(window: Window, now: datetime.datetime) -> tuple[list[Verdict] | None, str]:
     """Return verdicts with what they mean; None instead of them where the window is not explained."""
     agrees = not any(getattr(window.difference, unit) for unit in window.usage.units)
-    if window.in_flight:
-        return None, f"not yet comparable: {window.in_flight} still in flight"
+    unsure = _unsure(window)
+    if unsure:
+        return None, unsure
     if not window.unknowns:
         return ([], "agrees") if agrees else (None, "differs, and no unknown explains it")
     if "queries" not in window.usage.units:
@@ -162,6 +175,15 @@ def _proved(window: Window, now: datetime.datetime) -> tuple[list[Verdict] | Non
     if agrees:
         return [Verdict(u.id, "voided") for u in window.unknowns], "agrees if no unknown was billed"
     return _billed(window)
+
+
+def _unsure(window: Window) -> str:
+    """Return why it is not known what was sent in a window; "" where it is."""
+    if window.in_flight:
+        return f"not yet comparable: {window.in_flight} still in flight"
+    if window.doubtful:
+        return f"not conclusive: the clock was moved, so {window.doubtful} of its attempts may be of another time"
+    return ""
 
 
 def _billed(window: Window) -> tuple[list[Verdict] | None, str]:

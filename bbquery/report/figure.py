@@ -153,7 +153,9 @@ def draw(
     _hatch(drawn, np.isfinite(values))
     page.text(MARGIN, footer, left, colour=FAINT)
     _key(page, MARGIN + layout.column + GAP, footer, layout.column, scale=scale, signed=signed, text=right + notes)
-    return page.png()
+    png = page.png()
+    page.figure.clear()  # its parts refer to each other, and would keep their pixels until they are looked for
+    return png
 
 
 def ramp(*, signed: bool) -> NDArray[np.float64]:

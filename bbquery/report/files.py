@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO, TypeAlias
 
 from bbquery.errors import UsageError
+
+Write: TypeAlias = Callable[[bytes], None]
 
 
 def check_writable(folder: str | os.PathLike[str]) -> Path:
@@ -31,33 +36,52 @@ def check_writable(folder: str | os.PathLike[str]) -> Path:
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file whole or not at all: into a new file beside it, then renamed over it. Its folder must exist.
+    """Write a file whole or not at all; see `whole_file`."""
+    with whole_file(path) as write:
+        write(data)
+
+
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Write]:
+    """Open a file that appears, in place of what was there, only when all was written; give a function that writes.
+
+    It is written beside its place, in a folder that must exist, and renamed.
 
     Raises:
         UsageError: it cannot be written; what was there before is still there.
     """
     target = Path(path)
-    try:
+    with _blamed(target):
         part = _sibling(target)
-        try:
-            _write_through(part, data)
+        file = part.open("xb")
+    try:
+        with file:
+            yield lambda data: _write(target, file, data)
+            with _blamed(target):
+                file.flush()
+                os.fsync(file.fileno())  # or a crash after the renaming could leave an empty file
+        with _blamed(target):
             part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)  # there only where something failed
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot write {target} ({_why(error)}): free or choose another place") from error
+    finally:
+        part.unlink(missing_ok=True)  # there only where something failed
+
+
+@contextlib.contextmanager
+def _blamed(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a path such as "." names no file
+        raise UsageError(f"cannot write {path} ({_why(error)}): free or choose another place") from error
+
+
+def _write(path: Path, file: BinaryIO, data: bytes) -> None:
+    with _blamed(path):
+        file.write(data)
 
 
 def _sibling(path: Path) -> Path:
     """Return an unused name in the same folder, so that renaming stays within one file system."""
     return path.with_name(f".bbquery-{secrets.token_hex(8)}.part")
-
-
-def _write_through(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())  # or a crash after the renaming could leave an empty file
 
 
 def _why(error: OSError | ValueError) -> str:

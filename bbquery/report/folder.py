@@ -33,6 +33,19 @@ def prepare(folder: Path) -> Path:
     return folder
 
 
+def prepare_many(folder: Path, names: Sequence[str]) -> Path:
+    """Likewise for a folder that is to have a folder of each of these names, which are made as they are needed.
+
+    Raises:
+        UsageError: one of them cannot be written. MissingExtra: no matplotlib.
+    """
+    prepare(folder)
+    for inner in (folder / name for name in names):
+        if inner.exists():  # from an earlier run, or in the way
+            check_writable(inner)
+    return folder
+
+
 def write(explanation: Explanation, folder: Path, *, command: Sequence[str], source: str) -> list[Path]:
     """Write the maps (`NAME.npy`, float64 in the photo's coordinates), pictures (`NAME.png`) and `run.json`.
 

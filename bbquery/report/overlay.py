@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,15 @@ import PIL.Image
 from bbquery.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from numpy.typing import NDArray
 
 LONGEST_SIDE = 1600
 """Pixels: a longer photo is reduced for display, to no less than half of this."""
+
+LONGEST_THUMBNAIL = 240
+"""Pixels: likewise of a thumbnail."""
 
 PERCENTILE = 99.5
 """Where the colours end, so that a few peaks do not hide the rest."""
@@ -60,24 +66,50 @@ def overlay_png(
         MissingExtra: matplotlib is not installed.
         UsageError: photo or values have another shape or type.
     """
-    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
-        raise UsageError(f"a photo is (height, width, 3) uint8, not {photo.shape} {photo.dtype}")
-    if values.shape != photo.shape[:2]:
-        raise UsageError(f"a map of shape {values.shape} does not lie on a photo of {photo.shape[:2]}")
+    figure = _figure()
+    small, means = _reduced(photo, values, LONGEST_SIDE)
+    colours = scale(values, signed=signed)
+    png: bytes = figure.draw(small, means, scale=colours, signed=signed, title=title, caption=caption, unit=unit)
+    return png
+
+
+def thumbnail_jpeg(
+    photo: NDArray[np.uint8], values: NDArray[np.float64] | None = None, *, signed: bool = True
+) -> bytes:
+    """Return a small JPEG of a photo, or of a map on the photo in grey; see `overlay_png`, colours as there.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+        UsageError: photo or values have another shape or type.
+    """
+    figure = _figure()
+    known = np.zeros(photo.shape[:2]) if values is None else values
+    shown, means = _reduced(photo, known, LONGEST_THUMBNAIL)
+    if values is not None:
+        shown = figure.blend(shown, means, scale(values, signed=signed), signed=signed)
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(shown).save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def _figure() -> ModuleType:
     try:
         from bbquery.report import figure  # noqa: PLC0415 - matplotlib is optional
     except ImportError as error:
         raise MissingExtra("report", "drawing a map", "matplotlib") from error
-    factor = -(-max(photo.shape) // LONGEST_SIDE)
-    return figure.draw(
-        np.asarray(PIL.Image.fromarray(photo).reduce(factor)),
-        block_means(values, factor),
-        scale=scale(values, signed=signed),
-        signed=signed,
-        title=title,
-        caption=caption,
-        unit=unit,
-    )
+    return figure
+
+
+def _reduced(
+    photo: NDArray[np.uint8], values: NDArray[np.float64], longest: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Return photo and map without a side longer than this, reduced by a whole factor."""
+    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
+        raise UsageError(f"a photo is (height, width, 3) uint8, not {photo.shape} {photo.dtype}")
+    if values.shape != photo.shape[:2]:
+        raise UsageError(f"a map of shape {values.shape} does not lie on a photo of {photo.shape[:2]}")
+    factor = -(-max(photo.shape) // longest)
+    return np.asarray(PIL.Image.fromarray(photo).reduce(factor)), block_means(values, factor)
 
 
 def scale(values: NDArray[np.float64], *, signed: bool) -> Scale:

@@ -67,7 +67,8 @@ def record(explanation: Explanation, command: Sequence[str], source: str, files:
         "seconds": {stage: round(seconds, 3) for stage, seconds in explanation.seconds.items()},
         "files": dict(files),
     }
-    return (json.dumps(plain, indent=2, ensure_ascii=False) + "\n").encode()
+    text = json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+    return text.encode(errors="backslashreplace")  # a file's name need not be text; JSON reads such an escape
 
 
 def versions() -> dict[str, str]:

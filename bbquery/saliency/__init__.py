@@ -18,5 +18,9 @@ class Method(Protocol):
     def queries(self) -> int:
         """How many queries it asks at most, the unperturbed image not counted."""
 
+    @property
+    def adaptive(self) -> bool:
+        """Whether what it asks depends on answers: if not, all its questions can be asked at once."""
+
     def plan(self, x: Image, domain: Domain, seed: int) -> Plan[SaliencyMap]:
         """Ask for perturbed copies of x (H, W, 3) and return the map (H, W) of the score there."""

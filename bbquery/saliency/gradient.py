@@ -35,6 +35,11 @@ class GradientMap:
         """How many rows it asks."""
         return self.estimator.queries
 
+    @property
+    def adaptive(self) -> bool:
+        """Whether what it asks depends on answers."""
+        return self.estimator.adaptive
+
     def plan(self, x: Image, domain: Domain, seed: int) -> Plan[SaliencyMap]:
         """Ask what the estimator asks; return the map of x (H, W, 3), in score per grey level."""
         gradient = yield from self.estimator.plan(x, domain, seed)

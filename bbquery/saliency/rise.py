@@ -17,7 +17,7 @@ No mask is held, nor rendered again to be summed: enlarging is linear, so grids 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -84,6 +84,7 @@ class Rise:
         UsageError: queries, cells or batch below 1, p not between 0 and 1, fill not a grey level, or an unknown form.
     """
 
+    adaptive: ClassVar[bool] = False
     queries: int = 1000
     form: Form = "centred"
     cells: int = 7

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from bbquery.oracle import Capabilities
     from bbquery.scoring.base import BoundScore
 
+ROUNDING = 1e-3  # by which the sum of a thousand probabilities in 16 bits may be off
+
 
 @dataclass(frozen=True)
 class Probability:
@@ -52,12 +54,12 @@ class Probability:
             raise UsageError(f"the score 'soft' needs a number for each class or label; this oracle answered {clean}")
         known = classes or Classes(tuple((str(i),) for i in range(len(clean.values))))
         index = int(np.argmax(clean.values)) if target is None else known.find(target)
-        return BoundProbability(index, known.show(index))
+        return BoundProbability(index, known.show(index), _unit(clean))
 
 
 @dataclass(frozen=True)
 class BoundProbability:
-    """`Probability` of the class at `index`, shown as `target`."""
+    """The number of the class at `index`, shown as `target`. unit: "probability" where such the numbers are."""
 
     index: int
     target: str
@@ -69,6 +71,13 @@ class BoundProbability:
             raise UsageError(f"the score 'soft' needs one number for each class; this oracle answered {answer}")
         top = int(np.argmax(answer.values)) == self.index
         return Decision.MET if top else Decision.NOT_MET, float(answer.values[self.index])
+
+
+def _unit(clean: Vector) -> str:
+    """Return what a number of an oracle's vectors is: a probability where they are distributions, else a score."""
+    total = float(clean.values.sum())
+    is_distribution = bool((clean.values >= -ROUNDING).all()) and abs(total - 1) <= ROUNDING
+    return "probability" if is_distribution else "score of the class"
 
 
 @dataclass(frozen=True)

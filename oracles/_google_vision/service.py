@@ -15,6 +15,7 @@ from oracles._google_vision.account import Account
 from oracles._google_vision.connection import Connection, NoConnection
 from oracles._google_vision.endpoint import LARGEST_BATCH
 from oracles._google_vision.vendor import GoogleAPICallError, vision_v1
+from oracles._tls import advice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 LARGEST_IMAGE = 20_000_000  # bytes
 LONGEST_CONNECT = 20.0  # seconds, as gRPC
+ROOTS = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"  # names whom gRPC trusts, instead of those that it brings along
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +123,8 @@ class GoogleVision:
         try:
             await connection.connected(seconds)
         except NoConnection as error:
-            said = f"cannot connect to {self._endpoint.host}: {self._account.hide(str(error))}"
+            why = self._account.hide(str(error))
+            said = f"cannot connect to {self._endpoint.host}: {why}{advice(why, ROOTS)}"
             raise Unreachable(said, oracle=failures.NAME) from None
         return connection
 

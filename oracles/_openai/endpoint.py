@@ -9,26 +9,32 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import ssl
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import httpx2
 import openai
 
-from bbquery.errors import OracleError, OutcomeUnknown, Unreachable
+from bbquery.errors import OracleError, OutcomeUnknown, Rejected, Unreachable, UsageError
 from bbquery.types import NoAnswer
 from oracles._openai import failure
 from oracles._openai.reply import is_policy
 from oracles._openai.words import shortened
 from oracles._rates import rate_seen
+from oracles._tls import advice
 from oracles._url import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
     from bbquery.oracle import RateSeen
     from oracles._key import Key
+
+T = TypeVar("T")
+Ask: TypeAlias = Callable[[openai.AsyncOpenAI, dict[str, Any]], Awaitable[T]]
+Opened: TypeAlias = Callable[[openai.AsyncOpenAI, dict[str, Any]], AbstractAsyncContextManager[Any]]
 
 LONGEST_CONNECT = 30.0  # seconds
 IDLE = 1.0  # seconds a connection is kept: less than common servers keep it (2 to 75), so that none closes under us
@@ -43,7 +49,8 @@ class Endpoint:
 
     url: where its API begins, without a trailing slash. key: None sends none. timeout: seconds for a whole attempt.
     connections: at once, at most. name: who failed, in errors. model: for advice. clock: seconds since the epoch, to
-    read a Retry-After that is a date. rate_seen: what the last response said of rate limits.
+    read a Retry-After that is a date where the server does not say when it answers. rate_seen: what the last response
+    said of rate limits.
     """
 
     url: str
@@ -61,39 +68,91 @@ class Endpoint:
         """Send one request and return the body of a success; or that the vendor will not answer it.
 
         Raises:
-            UsageError: the key is unset; nothing was sent. Unreachable, RateLimited, QuotaExceeded, Rejected,
-                OutcomeUnknown: as `oracles._openai.failure` says.
+            UsageError: the key is unset, or SSL_CERT_FILE names what cannot be read; nothing was sent. Unreachable,
+                RateLimited, QuotaExceeded, Rejected, OutcomeUnknown: as `oracles._openai.failure` says.
         """
         client = self._client_here()
         failed: OracleError | NoAnswer
         try:
             response = await self._sent(client, path, body)
-        except openai.APIStatusError as error:
-            self._learn(error.response)
-            failed = self._refused(path, error)
         except Exception as error:  # noqa: BLE001 - whatever is raised once a request may have left, it may be billed
-            failed = self._broken(path, error)
+            failed = self._failed("POST", path, error, self.timeout)
         else:
             self._learn(response)
-            return response.content if self.key is None else self.key.hide_in_answer(response.content)
+            return self.hide_in_answer(response.content)
         if isinstance(failed, NoAnswer):
             return failed
         raise failed  # here, not above: what a server said may echo the key, so it is no part of this error
 
+    async def asked(self, method: str, path: str, ask: Ask[T], *, within: float | None = None) -> T:
+        """Return what `ask` makes of the vendor's client and the headers to send with each of its calls.
+
+        method, path: of what it calls, for errors. within: seconds, if not the time of an attempt.
+
+        Raises:
+            UsageError: the key is unset; nothing was sent. OracleError: as `oracles._openai.failure` says.
+        """
+        client, seconds = self._client_here(), self.timeout if within is None else within
+        try:
+            async with asyncio.timeout(seconds):
+                return await ask(client, self._headers())
+        except Exception as error:  # noqa: BLE001 - as above
+            failed = self._error(self._failed(method, path, error, seconds))
+        raise failed  # here, not above: see `post`
+
+    async def streamed(self, path: str, opened: Opened) -> AsyncIterator[bytes]:
+        """Give the body of a long answer piece by piece, as it comes; the time of an attempt is that for each piece.
+
+        Raises:
+            UsageError: the key is unset; nothing was sent. OracleError: as `oracles._openai.failure` says.
+        """
+        client = self._client_here()
+        try:
+            async with opened(client, self._headers()) as response:
+                async for piece in response.iter_bytes():
+                    yield piece
+        except Exception as error:  # noqa: BLE001 - as above
+            failed = self._error(self._failed("GET", path, error, self.timeout))
+        else:
+            return
+        raise failed  # here, not above: see `post`
+
+    def hide(self, said: str) -> str:
+        """Return text without the key."""
+        return said if self.key is None else self.key.hide(said)
+
+    def hide_in_answer(self, body: bytes) -> bytes:
+        """Return the body of an answer without the key."""
+        return body if self.key is None else self.key.hide_in_answer(body)
+
     async def _sent(self, client: openai.AsyncOpenAI, path: str, body: bytes) -> httpx2.Response:
-        headers: dict[str, Any] = {} if self.key else {"Authorization": openai.Omit()}
+        headers = self._headers()
         async with asyncio.timeout(self.timeout):
             if len(body) <= AT_ONCE:
                 return await client.post(path, content=body, options={"headers": headers}, cast_to=httpx2.Response)
             headers["Content-Length"] = str(len(body))
             return await client.post(path, content=_pieces(body), options={"headers": headers}, cast_to=httpx2.Response)
 
+    def _headers(self) -> dict[str, Any]:
+        return {} if self.key else {"Authorization": openai.Omit()}
+
     def _learn(self, response: httpx2.Response) -> None:
         self.rate_seen = rate_seen(response.headers) or self.rate_seen
 
-    def _refused(self, path: str, error: openai.APIStatusError) -> OracleError | NoAnswer:
+    def _failed(self, method: str, path: str, error: Exception, seconds: float) -> OracleError | NoAnswer:
+        """Return what an attempt that raised `error` came to; seconds: that it was given."""
+        if isinstance(error, openai.APIStatusError):
+            self._learn(error.response)
+            return self._refused(f"{method} {path}", error)
+        return self._broken(path, error, seconds)
+
+    def _error(self, failed: OracleError | NoAnswer) -> OracleError:
+        """Return a failure to answer as the error it is where no answer was asked for."""
+        return Rejected(failed.reason, oracle=self.name) if isinstance(failed, NoAnswer) else failed
+
+    def _refused(self, request: str, error: openai.APIStatusError) -> OracleError | NoAnswer:
         status, codes = error.status_code, frozenset(code for code in (error.code, error.type) if code)
-        said = self._hide(f"POST {path} gave {status}: {shortened(_message(error))}")
+        said = self.hide(f"{request} gave {status}: {shortened(_message(error))}")
         if status == BAD_REQUEST and any(map(is_policy, codes)):
             return NoAnswer(said, "filtered")
         variable = None if self.key is None else self.key.variable
@@ -101,15 +160,13 @@ class Endpoint:
         wait = failure.wait(error.response.headers, self.clock())
         return failure.refusal(said, oracle=self.name, status=status, codes=codes, wait=wait)
 
-    def _broken(self, path: str, error: Exception) -> OracleError:
+    def _broken(self, path: str, error: Exception, seconds: float) -> OracleError:
         if failure.nothing_was_sent(error):
-            return Unreachable(self._hide(f"cannot connect to {self.url}: {failure.reason(error)}"), oracle=self.name)
+            why = failure.reason(error)
+            return Unreachable(self.hide(f"cannot connect to {self.url}: {why}{advice(why)}"), oracle=self.name)
         if isinstance(error, TimeoutError):
-            return OutcomeUnknown(f"no answer from {self.url}{path} within {self.timeout:g} s", oracle=self.name)
-        return OutcomeUnknown(self._hide(f"{self.url}{path} broke off ({failure.reason(error)})"), oracle=self.name)
-
-    def _hide(self, said: str) -> str:
-        return said if self.key is None else self.key.hide(said)
+            return OutcomeUnknown(f"no answer from {self.url}{path} within {seconds:g} s", oracle=self.name)
+        return OutcomeUnknown(self.hide(f"{self.url}{path} broke off ({failure.reason(error)})"), oracle=self.name)
 
     def _client_here(self) -> openai.AsyncOpenAI:
         """Return the client of the running loop; connections belong to the loop that they were opened in."""
@@ -131,6 +188,7 @@ class Endpoint:
                 limits=httpx2.Limits(max_connections=self.connections, keepalive_expiry=IDLE),
                 follow_redirects=False,
                 trust_env=not is_loopback(self.url),  # a proxy of the environment is for other machines
+                verify=_trust(),
             ),
         )
 
@@ -149,6 +207,14 @@ async def _pieces(body: bytes) -> AsyncIterator[bytes]:
 def _transport() -> type[httpx2.AsyncClient]:
     """Return the faster of the vendor's transports that is installed."""
     return openai.DefaultAioHttpClient if importlib.util.find_spec("aiohttp") else openai.DefaultAsyncHttpxClient
+
+
+def _trust() -> ssl.SSLContext:
+    """Return whom TLS trusts: as SSL_CERT_FILE and SSL_CERT_DIR say, this machine's own servers included."""
+    try:
+        return httpx2.create_ssl_context()
+    except OSError as error:
+        raise UsageError(f"what SSL_CERT_FILE or SSL_CERT_DIR names cannot be used: {error}") from error
 
 
 def _message(error: openai.APIStatusError) -> str:

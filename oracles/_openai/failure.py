@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from bbquery.errors import OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected
+from oracles._date import server_time
 from oracles._openai.words import shortened
 from oracles._rates import rate_seen
 
@@ -94,8 +95,8 @@ def advice(status: int, codes: frozenset[str], *, model: str, url: str, variable
 def wait(headers: Mapping[str, str], now: float) -> float | None:
     """Return the seconds to wait that a refusal's headers ask for, None where they do not.
 
-    now: seconds since the epoch. First retry-after-ms, then Retry-After (seconds or a date), then the time until the
-    limit that is used up is whole again.
+    now: seconds since the epoch, for headers that do not say when they were made. First retry-after-ms, then
+    Retry-After (seconds or a date), then the time until the limit that is used up is whole again.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
@@ -103,7 +104,7 @@ def wait(headers: Mapping[str, str], now: float) -> float | None:
     told = headers.get("retry-after")
     seconds = _number(told)
     if seconds is None and told is not None:
-        seconds = _until(told, now)
+        seconds = _until(told, server_time(headers, now))
     return _reset(headers) if seconds is None else seconds
 
 

@@ -74,12 +74,30 @@ class Question:
         before, after = self._around
         return b"".join((before, base64.b64encode(png), after))
 
+    def in_batch(self, body: bytes) -> bytes:
+        """Return the same request as a batch asks it: without the service tier, since a batch is a tier of its own."""
+        before, after = self._around
+        image = body[len(before) : len(body) - len(after)]
+        before, after = self._around_in_batch
+        return b"".join((before, image, after))
+
+    @property
+    def _content(self) -> dict[str, Any]:
+        return _chat(self) if self.api == "chat" else _responses(self)
+
     @cached_property
     def _around(self) -> tuple[bytes, bytes]:
-        """Return the JSON before and after the image's base64: the last string in it, whatever the prompt holds."""
-        content = _chat(self) if self.api == "chat" else _responses(self)
-        before, mark, after = json.dumps(content, separators=(",", ":")).rpartition(DATA_URL)
-        return (before + mark).encode(), after.encode()
+        return _around_image(self._content)
+
+    @cached_property
+    def _around_in_batch(self) -> tuple[bytes, bytes]:
+        return _around_image({name: value for name, value in self._content.items() if name != "service_tier"})
+
+
+def _around_image(content: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """Return the JSON before and after the image's base64: the last string in it, whatever the prompt holds."""
+    before, mark, after = json.dumps(content, separators=(",", ":")).rpartition(DATA_URL)
+    return (before + mark).encode(), after.encode()
 
 
 def _is_utf8(text: str) -> bool:

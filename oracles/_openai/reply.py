@@ -56,7 +56,15 @@ def read(api: Api, body: bytes) -> Said:
     Raises:
         Unreadable: it is not what the API promises. Failed: it says that the server failed.
     """
-    content = _object(body)
+    return understood(api, parsed(body))
+
+
+def understood(api: Api, content: dict[str, Any]) -> Said:
+    """Return what the JSON of a success says.
+
+    Raises:
+        Unreadable, Failed: as `read`.
+    """
     used = usage(content.get("usage"))
     try:
         answer = _chat(content) if api == "chat" else _responses(content)
@@ -65,7 +73,12 @@ def read(api: Api, body: bytes) -> Said:
     return Said(answer, used, _served(content), _string(content, "service_tier"))
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def parsed(body: bytes) -> dict[str, Any]:
+    """Return the object of JSON that `body` is.
+
+    Raises:
+        Unreadable: it is none.
+    """
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:

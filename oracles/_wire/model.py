@@ -85,7 +85,7 @@ def _classes(value: Any) -> Classes | None:
     if not isinstance(names, list) or not names:
         raise WireError(f'\'classes\' must be null or {{"names": [...], "keys": [...]}}, not {brief(value)}')
     keys = value.get("keys") or []
-    if not is_strings(keys) or (keys and not len(keys) == len(set(keys)) == len(names)):
+    if not is_strings(keys) or (keys and not len(keys) == len({key.lower() for key in keys}) == len(names)):
         raise WireError(f"'keys' must be absent or one string for each of the {len(names)} classes, no two alike")
     return Classes(tuple(map(_names, names)), tuple(keys))
 

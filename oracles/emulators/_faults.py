@@ -25,6 +25,7 @@ DOUBTFUL: frozenset[Kind] = frozenset({"server_error", "dropped"})
 
 SERVER_ERRORS = (500, 503)
 MINUTE = 60.0
+TENTHS = 1e-9  # by which tenths that add up to 1 may exceed it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +80,7 @@ class Faults:
         for name, value in vars(self).items():
             if not 0 <= value < math.inf:
                 raise UsageError(f"{name} must be at least 0 and finite, not {value}")
-        if sum(self._shares) > 1 + 1e-9:  # 1e-9: tenths do not add up exactly
+        if sum(self._shares) > 1 + TENTHS:
             raise UsageError(f"the shares of failed requests add up to {sum(self._shares):g}: at most 1")
         if self.item_error > 1:
             raise UsageError(f"item_error is a share of images: at most 1, not {self.item_error:g}")

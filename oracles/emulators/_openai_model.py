@@ -11,7 +11,7 @@ from bbquery.errors import OracleError, UsageError
 from bbquery.types import Vector
 from oracles.emulators._openai_answers import chosen, listed, name_alone, sentence, shares
 from oracles.emulators._openai_reply import REASONING, REFUSAL, Outcome, used
-from oracles.emulators._openai_request import Refused
+from oracles.emulators._openai_request import BATCH, Refused
 from oracles.emulators._openai_usage import pieces
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class Model:
         room = asked.cap - min(REASONING[asked.effort], asked.cap)
         said, ending = self._ended(self._phrased(asked, number, probabilities), room, number)
         spoken = min(len(pieces(REFUSAL)), room) if ending == "refusal" else len(said)
-        tier = "default" if self._faults.changes_tier(number) else asked.tier
+        changed = asked.tier != BATCH and self._faults.changes_tier(number)
+        tier = "default" if changed else asked.tier
         cached, written = self._faults.cached, self._faults.cache_written
         return Outcome(
             asked=asked,

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 Reasons: TypeAlias = Literal["never", "if asked", "always"]
 
 CACHE_WRITE = (5, 4)  # of the input price
-FLEX = (1, 2)  # of every price
+HALF_PRICED = ("flex", "batch")  # tiers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,4 +143,4 @@ def price(served: Served, tier: str, *, plain: int, cached: int, written: int, o
     """Return what tokens cost in picodollars: input neither cached nor written, read from a cache, written to one."""
     write = served.input * CACHE_WRITE[0] // CACHE_WRITE[1]
     full = plain * served.input + cached * served.cached + written * write + output * served.output
-    return full * FLEX[0] // FLEX[1] if tier == "flex" else full
+    return full // 2 if tier in HALF_PRICED else full

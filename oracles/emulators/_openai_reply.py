@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from oracles.emulators._openai_models import price
+from oracles.emulators._openai_request import BATCH
 from oracles.emulators._openai_usage import image_tokens, text_tokens
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """An answer on its way. said: the pieces of its text, as many as the cap lets through."""
+    """An answer on its way. said: the pieces of its text, as many as the cap lets through. tier: what it costs."""
 
     asked: Asked
     number: int
@@ -55,6 +56,11 @@ class Outcome:
     def text(self) -> str:
         """What is said."""
         return "".join(piece.text for piece in self.said)
+
+    @property
+    def named_tier(self) -> str:
+        """The tier that it says served it: none is named after batches."""
+        return "default" if self.tier == BATCH else self.tier
 
 
 def prompt_tokens(asked: Asked) -> int:
@@ -114,7 +120,7 @@ def _completion(outcome: Outcome) -> dict[str, Any]:
             "prompt_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": usage.written},
             "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
         },
-        "service_tier": outcome.tier,
+        "service_tier": outcome.named_tier,
         "system_fingerprint": outcome.fingerprint,
     }
 
@@ -162,7 +168,7 @@ def _response(outcome: Outcome) -> dict[str, Any]:
             "output_tokens_details": {"reasoning_tokens": usage.reasoning},
             "total_tokens": usage.prompt + usage.output,
         },
-        "service_tier": outcome.tier,
+        "service_tier": outcome.named_tier,
     }
 
 

@@ -11,8 +11,8 @@ How it works, and what holds:
 2. A feature of an image is billed when the oracle has answered it, whether or not the answer reaches the client, and
    also where the image then fails alone: money is lost at just the points where it may be lost at Google's. The work
    goes on when a client stops waiting. An image that cannot be read gets an error of its own and is not billed.
-3. The bill counts what happened here, by the published prices, without the free units of a month and without the lower
-   prices from five million units on; it knows nothing of the client's ledger.
+3. The bill counts what happened here, by the published prices (or one of your own), without the free units of a month
+   and without the lower prices from five million units on; it knows nothing of the client's ledger.
 4. In gRPC's terms the faults are: rate_limited and quota: RESOURCE_EXHAUSTED with Google's details. server_error:
    INTERNAL or UNAVAILABLE. timeout: silence until the deadline. dropped: the connection is broken, with all calls that
    are on it. truncated: the same, after half of the answer. junk: a success that is no message of the API. drip: the
@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from bbquery.errors import OracleError, QuotaExceeded, RateLimited, Rejected
 from oracles._google_vision.vendor import grpc, vision_v1
+from oracles.emulators import _bill
 from oracles.emulators._faults import NO_FAULTS, Fate, Faults, SlidingLimit
 from oracles.emulators._google_vision_annotations import FEATURES, annotate, check_answers, entities, name_of
 from oracles.emulators._google_vision_model import Model
@@ -62,41 +63,26 @@ PRICES = {"LABEL_DETECTION": 1_500_000_000, "OBJECT_LOCALIZATION": 2_250_000_000
 
 
 @dataclass
-class Bill:
-    """What happened at the server.
+class Bill(_bill.Bill):
+    """What happened at the server: to `requests`, which are calls.
 
-    requests: calls. images_received: in calls that were right. images_answered: by the oracle, so billed, in `units`:
-    each feature of each of them. picodollars: what the units cost. tokens: none, ever. images_failed: alone, by fault.
-    rate_limited, quota: calls told RESOURCE_EXHAUSTED for the one reason or the other. server_errors: told INTERNAL or
-    UNAVAILABLE. timeouts, dropped, truncated, junk, dripped: by fault. rejected: refused for good.
+    units: each feature of each answered image. picodollars: what the units cost. tokens: none, ever. The other counts
+    are those of every emulator; `rate_limited` and `quota` were told RESOURCE_EXHAUSTED.
     """
 
-    requests: int = 0
-    images_received: int = 0
-    images_answered: int = 0
-    images_failed: int = 0
     units: Counter[str] = field(default_factory=Counter)
-    picodollars: int = 0
     tokens: int = 0
-    rate_limited: int = 0
-    quota: int = 0
-    server_errors: int = 0
-    timeouts: int = 0
-    dropped: int = 0
-    truncated: int = 0
-    junk: int = 0
-    dripped: int = 0
-    rejected: int = 0
 
 
 class GoogleVisionEmulator:
     """Serves `oracle`; closing the oracle stays with its owner.
 
-    sleep: how latency and drips pass. clock: seconds that never go back, for the rate limit and for `arrivals`, which
-    has one entry for each image.
+    usd_per_thousand: dollars for 1,000 units of any feature; the published prices if not given. sleep: how latency and
+    drips pass. clock: seconds that never go back, for the rate limit and for `arrivals`, which has one entry for each
+    image.
 
     Raises:
-        UsageError: the oracle's answers cannot be told as labels.
+        UsageError: the oracle's answers cannot be told as labels, or usd_per_thousand is not an amount.
     """
 
     def __init__(
@@ -104,12 +90,14 @@ class GoogleVisionEmulator:
         oracle: Oracle,
         faults: Faults = NO_FAULTS,
         *,
+        usd_per_thousand: str | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         check_answers(oracle.capabilities)
         self.oracle, self.faults, self.bill = oracle, faults, Bill()
         self.arrivals: list[float] = []
+        self._prices = PRICES if usd_per_thousand is None else _prices(usd_per_thousand)
         self._sleep, self._clock = sleep, clock
         self._limit = SlidingLimit(faults.requests_per_minute, faults.window)
         self._model = Model(oracle)
@@ -254,28 +242,23 @@ class GoogleVisionEmulator:
         for feature in request.features:
             name = name_of(feature)
             self.bill.units[name] += 1
-            self.bill.picodollars += PRICES[name]
+            self.bill.picodollars += self._prices[name]
 
     async def _sent(self, response: bytes, fate: Fate, context: grpc.aio.ServicerContext, relay: Relay) -> bytes:
+        self.bill.count(fate.kind)
         match fate.kind:
             case "server_error":
-                self.bill.server_errors += 1
                 code = grpc.StatusCode.INTERNAL if fate.status == 500 else grpc.StatusCode.UNAVAILABLE
                 raise Refusal(code, "the server failed (a fault)")
             case "timeout":
-                self.bill.timeouts += 1
                 await asyncio.Event().wait()  # cancelled when the deadline has passed
             case "dropped":
-                self.bill.dropped += 1
                 relay.cut(context.peer())
             case "truncated":
-                self.bill.truncated += 1
                 relay.cut(context.peer(), after=max(1, len(response) // 2))
             case "junk":
-                self.bill.junk += 1
                 return JUNK
             case "drip":
-                self.bill.dripped += 1
                 await self._sleep(self.faults.drip_seconds)
         return response
 
@@ -286,17 +269,24 @@ async def serve(
     port: int,
     host: str = "127.0.0.1",
     faults: Faults = NO_FAULTS,
+    usd_per_thousand: str | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve `oracle` until cancelled; `ready` is told the URL once it can be asked.
+    """Serve `oracle` until cancelled, as `GoogleVisionEmulator` does; `ready` is told the URL once it can be asked.
 
     Raises:
-        UsageError: the host is not this machine's loopback, the port cannot be had, or the oracle cannot be served.
+        UsageError: the host is not this machine's loopback, the port cannot be had, the oracle cannot be served, or the
+            price is no amount.
     """
-    async with GoogleVisionEmulator(oracle, faults).running(host=host, port=port) as url:
+    emulator = GoogleVisionEmulator(oracle, faults, usd_per_thousand=usd_per_thousand)
+    async with emulator.running(host=host, port=port) as url:
         if ready is not None:
             ready(url)
         await asyncio.Event().wait()
+
+
+def _prices(usd_per_thousand: str) -> dict[str, int]:
+    return dict.fromkeys(PRICES, _bill.picodollars(usd_per_thousand, "usd_per_thousand", 1000))
 
 
 def _wrong(request: Any, metadata: dict[str, Any]) -> Refusal | None:

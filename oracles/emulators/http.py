@@ -16,8 +16,7 @@ import asyncio
 import math
 import time
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
-from fractions import Fraction
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from bbquery.errors import OracleError, QuotaExceeded, RateLimited, Rejected, UsageError
@@ -26,7 +25,8 @@ from oracles._wire.answers import pack_answers
 from oracles._wire.fields import WireError, dumps
 from oracles._wire.images import split_images, unpack_image
 from oracles._wire.model import pack_model
-from oracles.emulators._faults import NO_FAULTS, Fate, Faults, Kind, SlidingLimit
+from oracles.emulators._bill import Bill, picodollars
+from oracles.emulators._faults import NO_FAULTS, Fate, Faults, SlidingLimit
 from oracles.emulators._server import JSON, delivered, listening, web
 
 if TYPE_CHECKING:
@@ -40,42 +40,6 @@ __all__ = ["NO_FAULTS", "Bill", "Faults", "HttpEmulator", "serve"]
 
 LARGEST_BODY = 64 * 2**20  # bytes
 FREE = "0"
-PICODOLLARS = 10**12  # in a dollar
-
-_COUNTED: dict[Kind, str] = {
-    "server_error": "server_errors",
-    "timeout": "timeouts",
-    "dropped": "dropped",
-    "truncated": "truncated",
-    "junk": "junk",
-    "drip": "dripped",
-}
-"""Where the bill counts what goes wrong once a request is admitted."""
-
-
-@dataclass
-class Bill:
-    """What happened at the server.
-
-    requests: to answer. images_received: in readable ones. images_answered: by the oracle, so billed, for
-    `picodollars`. images_failed: alone, by fault. rate_limited, quota: requests told 429 for the one reason or the
-    other. server_errors: told 5xx. timeouts, dropped, truncated, junk, dripped: by fault. rejected: told any other 4xx.
-    """
-
-    requests: int = 0
-    images_received: int = 0
-    images_answered: int = 0
-    images_failed: int = 0
-    picodollars: int = 0
-    rate_limited: int = 0
-    quota: int = 0
-    server_errors: int = 0
-    timeouts: int = 0
-    dropped: int = 0
-    truncated: int = 0
-    junk: int = 0
-    dripped: int = 0
-    rejected: int = 0
 
 
 class HttpEmulator:
@@ -100,7 +64,7 @@ class HttpEmulator:
     ) -> None:
         self.oracle, self.faults, self.bill = oracle, faults, Bill()
         self.arrivals: list[float] = []
-        self._price = _picodollars(usd_per_image)
+        self._price = picodollars(usd_per_image, "usd_per_image")
         self._largest_body, self._sleep, self._clock = largest_body, sleep, clock
         self._limit = SlidingLimit(faults.requests_per_minute, faults.window)
         self._slots = asyncio.Semaphore(oracle.capabilities.limits.concurrency)
@@ -238,9 +202,7 @@ class HttpEmulator:
         return _said(429, reason, code="quota")
 
     async def _sent(self, request: web.Request, fate: Fate, body: bytes) -> web.StreamResponse:
-        if fate.kind in _COUNTED:
-            count = _COUNTED[fate.kind]
-            setattr(self.bill, count, getattr(self.bill, count) + 1)
+        self.bill.count(fate.kind)
         if fate.kind == "server_error":
             return _said(fate.status, "the server failed (a fault)")
         answer = web.Response(body=body, content_type=JSON)
@@ -254,28 +216,19 @@ async def serve(
     host: str = "127.0.0.1",
     faults: Faults = NO_FAULTS,
     usd_per_image: str = FREE,
+    largest_body: int = LARGEST_BODY,
     ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve `oracle` until cancelled; `ready` is told the URL once it can be asked.
+    """Serve `oracle` until cancelled, as `HttpEmulator` does; `ready` is told the URL once it can be asked.
 
     Raises:
         UsageError: the host is not this machine's loopback, the port cannot be had, or the price is no amount.
     """
-    async with HttpEmulator(oracle, faults, usd_per_image=usd_per_image).running(host=host, port=port) as url:
+    emulator = HttpEmulator(oracle, faults, usd_per_image=usd_per_image, largest_body=largest_body)
+    async with emulator.running(host=host, port=port) as url:
         if ready is not None:
             ready(url)
         await asyncio.Event().wait()
-
-
-def _picodollars(usd: str) -> int:
-    """Return dollars in picodollars, rounded up: this bill's own arithmetic."""
-    try:
-        amount = Fraction(usd)
-    except (ValueError, ZeroDivisionError):
-        raise UsageError(f"usd_per_image must be an amount of dollars, not {usd!r}") from None
-    if amount < 0:
-        raise UsageError(f"usd_per_image must not be negative, and is {usd}")
-    return math.ceil(amount * PICODOLLARS)
 
 
 def _said(status: int, reason: str, **more: str) -> web.Response:

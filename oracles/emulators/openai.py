@@ -10,14 +10,16 @@ How it works, and what holds:
 3. A request is numbered as it arrives. Its number and the seed alone decide its fate (`Faults`).
 4. An answer is billed when the model has given it, whether or not it arrives: money is lost where it is lost at the
    vendor's. The bill counts tokens and prices by formulae of its own, and knows nothing of the client's ledger.
-5. It listens on loopback only and takes only application/json, which a page in a browser cannot send unasked.
+5. It listens on loopback only and takes only application/json, which a page in a browser cannot send unasked; where it
+   takes anything else it turns browsers away.
+6. Batches wait for nobody's clock: each time that one is looked at, all of them get on by a step
+   (`oracles.emulators._openai_batches`). Their answers cost half.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-import math
 import time
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -27,10 +29,13 @@ from bbquery.errors import MissingExtra
 from oracles._wire.fields import WireError, dumps, loads
 from oracles.emulators import _server
 from oracles.emulators._faults import SlidingLimit
+from oracles.emulators._openai_batch_routes import BatchRoutes
+from oracles.emulators._openai_batches import LINES_A_POLL, Batches
 from oracles.emulators._openai_bill import Bill
 from oracles.emulators._openai_faults import NO_FAULTS, Faults
 from oracles.emulators._openai_model import Model
 from oracles.emulators._openai_models import BY_NAME, SERVED
+from oracles.emulators._openai_refusals import TooFast, broken, duration, spent
 from oracles.emulators._openai_reply import error, model, prompt_tokens, reply
 from oracles.emulators._openai_request import Refused, read
 
@@ -43,7 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from bbquery.oracle import Oracle
-    from oracles.emulators._faults import Fate, Kind
+    from oracles.emulators._faults import Fate
     from oracles.emulators._openai_reply import Outcome
     from oracles.emulators._openai_request import Api, Asked
 
@@ -51,23 +56,15 @@ __all__ = ["NO_FAULTS", "Bill", "Faults", "OpenAIEmulator", "serve"]
 
 ROOT = "/v1"
 LARGEST_BODY = 64 * 2**20  # bytes
-QUOTA = "insufficient_quota"
 ODD_JUNK = b'{"object": "chat.completion", "choices": []}'  # of odd requests: JSON, and still no answer
-COUNTED: dict[Kind, str] = {
-    "timeout": "timeouts",
-    "dropped": "dropped",
-    "truncated": "truncated",
-    "junk": "junk",
-    "drip": "dripped",
-}
-"""Where the bill counts what goes wrong with an answer."""
 
 
 class OpenAIEmulator:
     """Serves `oracle`, which gives probabilities of classes; closing it stays with its owner.
 
     key: the only one accepted; None accepts any, and none. largest_body: bytes of a request, above which it is told
-    413. sleep: how latency passes. clock: seconds that never go back. arrivals: when each request arrived.
+    413. batch_lines: that each batch gets on by when any is looked at. sleep: how latency passes. clock: seconds that
+    never go back. arrivals: when each request arrived. batches: what was submitted and charged by the file.
 
     Raises:
         UsageError: the oracle gives no probabilities of classes.
@@ -80,12 +77,14 @@ class OpenAIEmulator:
         *,
         key: str | None = None,
         largest_body: int = LARGEST_BODY,
+        batch_lines: int = LINES_A_POLL,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.oracle, self.faults, self.bill = oracle, faults, Bill()
         self.arrivals: list[float] = []
         self._model = Model(oracle, faults)
+        self.batches = Batches(self._model, faults, self.bill, lines_a_poll=batch_lines)
         self._key, self._largest_body, self._sleep, self._clock = key, largest_body, sleep, clock
         self._requests = SlidingLimit(faults.requests_per_minute, faults.window)
         self._tokens = SlidingLimit(faults.tokens_per_minute, faults.window)
@@ -103,6 +102,7 @@ class OpenAIEmulator:
         application.router.add_get(f"{ROOT}/models/{{name}}", self._show_model)
         application.router.add_post(f"{ROOT}/chat/completions", self._chat)
         application.router.add_post(f"{ROOT}/responses", self._responses)
+        BatchRoutes(self.batches, self._authorise).add_to(application, ROOT)
         async with _server.listening(application, host=host, port=port) as url:
             yield url + ROOT
 
@@ -169,29 +169,20 @@ class OpenAIEmulator:
         if fate.kind == "rate_limited":
             raise TooFast("requests", self.faults.retry_after)
         if fate.kind == "quota":
-            raise _spent()
+            raise spent()
         if fate.kind == "server_error" and not fate.billed:
-            raise _broken(fate.status)
+            raise broken(fate.status)
 
     def _refused(self, number: int, refused: Refused) -> web.Response:
         waits = refused.headers if isinstance(refused, TooFast) else {}
-        if isinstance(refused, TooFast):
-            self.bill.rate_limited += 1
-        elif refused.kind == QUOTA:
-            self.bill.quota += 1
-        elif refused.status >= 500:
-            self.bill.server_errors += 1
-        else:
-            self.bill.rejected += 1
+        self.bill.turn_away(refused)
         return _json(error(refused), status=refused.status, headers=self._headers(number) | waits)
 
     async def _sent(self, request: web.Request, fate: Fate, number: int, outcome: Outcome | None) -> web.StreamResponse:
         """Send an answer as its fate has it; there is none where the connection drops before the model is run."""
         if fate.kind == "server_error":
-            return self._refused(number, _broken(fate.status))
-        if fate.kind in COUNTED:
-            count = COUNTED[fate.kind]
-            setattr(self.bill, count, getattr(self.bill, count) + 1)
+            return self._refused(number, broken(fate.status))
+        self.bill.lose(fate.kind)
         if fate.kind == "junk" and number % 2:
             return web.Response(body=ODD_JUNK, content_type=_server.JSON)
         answer = web.Response() if outcome is None else _json(reply(outcome), headers=self._headers(number))
@@ -211,44 +202,14 @@ class OpenAIEmulator:
         return headers
 
 
-class TooFast(Refused):
-    """A rate limit is reached; `headers` say how long to wait, unless waiting is no help."""
-
-    def __init__(self, unit: str, wait: float) -> None:
-        until = f"Please try again in {duration(wait)}." if math.isfinite(wait) else "The request is too large for it."
-        super().__init__(429, f"Rate limit reached on {unit}. {until}", kind=unit, code="rate_limit_exceeded")
-        self.headers: dict[str, str] = {}
-        if math.isfinite(wait):
-            self.headers = {"retry-after": str(math.ceil(wait)), "retry-after-ms": str(math.ceil(wait * 1000))}
-
-
-def _spent() -> Refused:
-    said = "You exceeded your current quota, please check your plan and billing details."
-    return Refused(429, said, kind=QUOTA, code=QUOTA)
-
-
-def _broken(status: int) -> Refused:
-    if status == 500:
-        return Refused(status, "The server had an error while processing your request.", kind="server_error")
-    said, kind = "The engine is currently overloaded, please try again later.", "service_unavailable_error"
-    return Refused(status, said, kind=kind, code="server_is_overloaded")
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as the vendor's headers have it: "6m0s", "1.5s", "20ms"."""
-    milliseconds = math.ceil(seconds * 1000)
-    if milliseconds < 1000:
-        return f"{milliseconds}ms"
-    minutes, rest = divmod(milliseconds, 60_000)
-    return f"{minutes}m{rest / 1000:g}s" if minutes else f"{rest / 1000:g}s"
-
-
 async def serve(
     oracle: Oracle,
     *,
     port: int,
     host: str = "127.0.0.1",
     faults: Faults = NO_FAULTS,
+    largest_body: int = LARGEST_BODY,
+    batch_lines: int = LINES_A_POLL,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve `oracle` until cancelled; `ready` is told the base URL once it can be asked.
@@ -256,7 +217,8 @@ async def serve(
     Raises:
         UsageError: the oracle gives no probabilities, the host is not this machine's loopback, or the port is taken.
     """
-    async with OpenAIEmulator(oracle, faults).running(host=host, port=port) as url:
+    emulator = OpenAIEmulator(oracle, faults, largest_body=largest_body, batch_lines=batch_lines)
+    async with emulator.running(host=host, port=port) as url:
         if ready is not None:
             ready(url)
         await asyncio.Event().wait()

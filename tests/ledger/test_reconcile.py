@@ -519,14 +519,14 @@ def test_unknowns_that_the_report_does_not_cover_are_counted(ledger: Ledger, boo
     """Other models and other days are neither settled nor forgotten; answered ones do not matter."""
     budget = ledger.open_budget("b", Cap())
     early = sent(ledger, budget, asked(oracle, 1), "unknown", at="2026-04-12T23:59:59.999+00:00")
-    late = sent(ledger, budget, asked(oracle, 2), "unknown", at="2026-04-14T00:00:00.000+00:00")
+    first = sent(ledger, budget, asked(oracle, 5), "unknown", at="2026-04-13T00:00:00.000+00:00")
     other = sent(ledger, budget, asked(remember(ledger, model="m"), 3), "unknown")
     sent(ledger, budget, asked(remember(ledger, model="m"), 4))
-    first = sent(ledger, budget, asked(oracle, 5), "unknown", at="2026-04-13T00:00:00.000+00:00")
+    late = sent(ledger, budget, asked(oracle, 2), "unknown", at="2026-04-14T00:00:00.000+00:00")
 
     found = compare(books, usage(0))
 
-    assert [a.id for a in found.outside] == [early, late, other]
+    assert [a.id for a in found.outside] == [early, other, late]
     assert found.verdicts == [Verdict(first, "voided")]
 
 

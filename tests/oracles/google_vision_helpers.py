@@ -110,8 +110,11 @@ async def ask_at(url: str, images: int = 1, **options: Any) -> Any:
 
 
 @asynccontextmanager
-async def serving(handler: Handler, *, port: int = 0, **options: Any) -> AsyncIterator[str]:
-    """Serve a handler of (request, context), which returns a response, or bytes to be sent as they are."""
+async def serving(handler: Handler, *, port: int = 0, tls: Any = None, **options: Any) -> AsyncIterator[str]:
+    """Serve a handler of (request, context), which returns a response, or bytes to be sent as they are.
+
+    tls: gRPC's credentials of a server; it speaks without encryption where there are none.
+    """
     server = grpc.aio.server(options=[*options.items()])
 
     async def called(request: Any, context: Any) -> Any:
@@ -122,7 +125,8 @@ async def serving(handler: Handler, *, port: int = 0, **options: Any) -> AsyncIt
         called, request_deserializer=vision_v1.BatchAnnotateImagesRequest.deserialize
     )
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"BatchAnnotateImages": method}),))
-    bound = server.add_insecure_port(f"127.0.0.1:{port}")
+    address = f"127.0.0.1:{port}"
+    bound = server.add_insecure_port(address) if tls is None else server.add_secure_port(address, tls)
     await server.start()
     try:
         yield f"127.0.0.1:{bound}"

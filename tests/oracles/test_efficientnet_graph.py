@@ -99,7 +99,12 @@ def test_logits_of_photos_are_those_of_the_torch_network(session: Any, network: 
 
 def test_the_model_is_valid_onnx(model: bytes) -> None:
     """The graph passes ONNX's own full check, shapes included, so that other runtimes take it."""
-    onnx.checker.check_model(onnx.load_model_from_string(model), full_check=True)
+    loaded = onnx.load_model_from_string(model)
+
+    onnx.checker.check_model(loaded, full_check=True)
+
+    (output,) = loaded.graph.output
+    assert [side.dim_value for side in output.type.tensor_type.shape.dim[1:]] == [1000]
 
 
 def test_building_is_deterministic(tensors: dict[str, NDArray[Any]], model: bytes) -> None:

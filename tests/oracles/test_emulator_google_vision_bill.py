@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import oracles.google_vision
-from bbquery.errors import MalformedAnswer, NotBilled, OracleError
+from bbquery.errors import MalformedAnswer, NotBilled, OracleError, UsageError
 from bbquery.types import NoAnswer, Reply, Units
 from oracles.emulators.google_vision import Faults, GoogleVisionEmulator
 from tests.oracles.google_vision_helpers import Fake, ask, photos, share_of_colours
@@ -107,3 +107,22 @@ async def test_a_thousand_queries_agree_to_the_picodollar(feature: str) -> None:
     assert len(found) == 1000
     assert emulator.bill.picodollars == total([posted(outcome) for outcome in found]).picodollars
     assert emulator.bill.picodollars == hold.times(1000).picodollars
+
+
+@pytest.mark.parametrize(("usd", "picodollars"), [("0.5", 500_000_000), (0.5, 500_000_000), ("1e-9", 1), ("0", 0)])
+async def test_a_price_of_ones_own_is_billed_and_quoted_alike(usd: Any, picodollars: int) -> None:
+    """Told the same dollars for 1,000, the server bills each image what the oracle says it costs, rounded up."""
+    emulator = GoogleVisionEmulator(Fake(), usd_per_thousand=str(usd))
+    async with emulator.running() as url:
+        oracle = oracles.google_vision.connect(endpoint=url, usd_per_thousand=usd)
+        found = await ask(oracle, 3)
+        await oracle.aclose()
+
+    assert emulator.bill.picodollars == total([posted(outcome) for outcome in found]).picodollars == 3 * picodollars
+
+
+@pytest.mark.parametrize(("usd", "fault"), [("much", "be an amount of dollars, not 'much'"), ("-1", "not be negative")])
+def test_what_is_no_price_is_the_users_mistake(usd: str, fault: str) -> None:
+    """A price that is no amount is refused before anything is served."""
+    with pytest.raises(UsageError, match=rf"usd_per_thousand must {fault}"):
+        GoogleVisionEmulator(Fake(), usd_per_thousand=usd)

@@ -86,9 +86,21 @@ async def _received_slowly(port: int) -> int:
     return received
 
 
-def test_a_client_that_has_gone_cannot_be_cut_off() -> None:
-    """Cutting off nobody does no harm."""
-    Relay(1).cut("ipv4:127.0.0.1:5")
+async def test_a_client_that_has_gone_cannot_be_cut_off() -> None:
+    """Cutting off nobody leaves alone who is there."""
+
+    async def repeated(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.read(1))
+        await reader.read()
+
+    async with serving(repeated) as (relay, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        relay.cut("ipv4:127.0.0.1:5")
+        writer.write(b"?")
+        said = await reader.read(1)
+        writer.close()
+
+    assert said == b"?"
 
 
 async def test_a_server_that_is_gone_takes_the_client_along() -> None:

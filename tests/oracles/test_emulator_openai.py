@@ -32,9 +32,10 @@ from oracles._rates import seconds
 from oracles.emulators import _openai_answers as phrases
 from oracles.emulators._openai_model import Model
 from oracles.emulators._openai_models import SERVED
+from oracles.emulators._openai_refusals import duration
 from oracles.emulators._openai_request import read
 from oracles.emulators._openai_usage import pieces
-from oracles.emulators.openai import Bill, Faults, OpenAIEmulator, duration, serve
+from oracles.emulators.openai import Bill, Faults, OpenAIEmulator, serve
 from tests.oracles.http_helpers import COLOURS, Fake, base64_png, share_of_colours
 from tests.oracles.openai_helpers import KEY, MODELS, answered, ask, connect, connected, image, prepare
 

@@ -297,11 +297,15 @@ def test_only_uint8_rgb_images_travel(image: NDArray[Any]) -> None:
 
 
 async def test_closing_before_any_attempt_is_fine() -> None:
-    """An oracle that was never asked has nothing to close."""
-    async with HttpEmulator(Fake()).running() as url:
+    """An oracle that was never asked has nothing to close, and can be asked afterwards."""
+    emulator = HttpEmulator(Fake())
+    async with emulator.running() as url:
         oracle = await oracles.http.connect(url=url)
+        await oracle.aclose()
+        await ask(oracle, photos(1))
+        await oracle.aclose()
 
-    await oracle.aclose()
+    assert emulator.bill.images_answered == 1
 
 
 async def test_a_closed_oracle_opens_new_connections() -> None:

@@ -417,10 +417,15 @@ def test_an_oracle_that_was_not_closed_serves_the_next_loop() -> None:
 
 
 async def test_closing_twice_or_before_use_is_fine() -> None:
-    """There may be nothing to close."""
-    oracle = connect()
-    await oracle.aclose()
-    await oracle.aclose()
+    """There may be nothing to close; the oracle can be asked afterwards."""
+    async with serving(saying(completion())) as url:
+        oracle = connect(url)
+        await oracle.aclose()
+        await oracle.aclose()
+        (reply,) = await oracle.answer([oracle.encode(image())])
+        await oracle.aclose()
+
+    assert isinstance(reply, Reply)
 
 
 async def test_many_attempts_are_in_flight_at_once() -> None:

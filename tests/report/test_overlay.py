@@ -18,7 +18,7 @@ import bbquery.report
 from bbquery.errors import MissingExtra, UsageError
 from bbquery.report import figure
 from bbquery.report.figure import LUMA, Layout, blend, ramp
-from bbquery.report.overlay import block_means, overlay_png, scale
+from bbquery.report.overlay import LONGEST_THUMBNAIL, block_means, overlay_png, scale, thumbnail_jpeg
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -318,3 +318,29 @@ def test_what_does_not_fit_is_refused(photo: NDArray[Any], values: NDArray[np.fl
     """A photo of another kind, or a map of another photo, is the caller's mistake."""
     with pytest.raises(UsageError, match="not"):
         overlay_png(photo, values, signed=True, **TEXT)
+
+
+@pytest.mark.parametrize("size", [(40, 60), (240, 100), (1000, 300), (300, 4001)])
+def test_a_thumbnail_is_small_and_has_the_photos_shape(size: tuple[int, int]) -> None:
+    """No side is longer than 240 pixels, nor needlessly short; the sides keep their ratio."""
+    with PIL.Image.open(io.BytesIO(thumbnail_jpeg(photo_of(*size)))) as image:
+        width, height = image.size
+
+    assert max(width, height) <= LONGEST_THUMBNAIL
+    assert max(width, height) >= min(max(size), LONGEST_THUMBNAIL / 2)
+    assert abs(width / height - size[1] / size[0]) < 0.02 * size[1] / size[0] + 1 / height
+
+
+def test_a_thumbnail_of_a_map_has_the_colours_of_its_picture() -> None:
+    """What speaks for the target is red, what speaks against it blue, and the photo itself is left as it is."""
+    photo = np.full((64, 96, 3), 128, dtype=np.uint8)
+    values = np.where(np.arange(96) < 48, 1.0, -1.0) * np.ones((64, 1))
+
+    plain, mapped = (
+        np.asarray(PIL.Image.open(io.BytesIO(jpeg))).astype(int)
+        for jpeg in (thumbnail_jpeg(photo), thumbnail_jpeg(photo, values, signed=True))
+    )
+
+    assert np.abs(plain - 128).max() <= 2
+    assert mapped[32, 20, 0] - mapped[32, 20, 2] > 50
+    assert mapped[32, 76, 2] - mapped[32, 76, 0] > 50

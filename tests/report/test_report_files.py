@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bbquery.errors import UsageError
-from bbquery.report.files import check_writable, write_bytes
+from bbquery.report.files import check_writable, whole_file, write_bytes
 from tests.privileges import unprivileged
 
 if TYPE_CHECKING:
@@ -50,6 +50,23 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UsageError, match=r"map\.png \(No space left"):
         write_bytes(path, b"new")
+
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_is_given_up_half_way_never_appears(tmp_path: Path) -> None:
+    """Whoever fails while writing piece by piece leaves the old file, and no part beside it."""
+    path = tmp_path / "answers.jsonl"
+    path.write_bytes(b"old")
+
+    def interrupted() -> None:
+        with whole_file(path) as write:
+            write(b"one")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
 
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

@@ -36,6 +36,21 @@ def test_without_a_target_the_clean_answers_top_class_is_explained() -> None:
     assert (bound.target, bound.unit) == ("dog", "probability")
 
 
+@pytest.mark.parametrize(
+    ("numbers", "unit"),
+    [
+        ((0.2, 0.5, 0.3), "probability"),
+        ((0.333, 0.333, 0.3337), "probability"),
+        ((-1.5, 4.0, 0.25), "score of the class"),
+        ((0.2, 0.9, 0.7), "score of the class"),
+        ((-0.5, 1.0, 0.5), "score of the class"),
+    ],
+)
+def test_a_number_is_called_what_it_is(numbers: tuple[float, ...], unit: str) -> None:
+    """Numbers that are a distribution over the classes are probabilities; logits and other numbers are scores."""
+    assert Probability().bind(vector(*numbers), "dog", PETS).unit == unit
+
+
 @pytest.mark.parametrize(("target", "index"), [("tabby", 0), ("2", 2), ("F1", 2), ("Dog", 1)])
 def test_a_target_is_found_by_name_index_or_key(target: str, index: int) -> None:
     """Whatever the clean answer shows most of, a named target is the one that is bound."""
@@ -106,10 +121,19 @@ def test_a_label_scores_its_own_score(labels: list[Label], decision: Decision, v
     assert BoundLabel("cat")(Labels(tuple(labels))) == (decision, value)
 
 
+def is_refused(known: Capabilities, targets: list[str]) -> bool:
+    """Whether the check finds something that would be found too late."""
+    try:
+        Probability().check(known, targets)
+    except UsageError:
+        return True
+    return False
+
+
 @pytest.mark.parametrize("kind", ["probabilities", "scores", "labels"])
 def test_oracles_with_a_number_for_each_class_or_label_can_be_scored(kind: AnswerKind) -> None:
     """Targets that exist pass the check, in any of their spellings."""
-    Probability().check(capabilities(kind), ["cat", "TABBY", "d1", "2"])
+    assert not is_refused(capabilities(kind), ["cat", "TABBY", "d1", "2"])
 
 
 def test_text_is_refused_before_anything_is_sent() -> None:
@@ -128,4 +152,4 @@ def test_an_unknown_target_is_found_before_anything_is_sent() -> None:
 
 def test_targets_wait_for_the_clean_answer_where_classes_have_no_names() -> None:
     """How many classes there are is known only from an answer, so the check lets any target pass."""
-    Probability().check(capabilities("scores", None), ["17"])
+    assert not is_refused(capabilities("scores", None), ["17"])

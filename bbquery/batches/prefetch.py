@@ -1,0 +1,117 @@
+"""Answering a plan's questions into the store, by the file."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bbquery import codec
+from bbquery.batches.courier import Courier
+from bbquery.batches.desk import Desk
+from bbquery.batches.folder import Folder
+from bbquery.batches.writer import Writer
+from bbquery.clock import SystemClock
+from bbquery.errors import BbqueryError, OracleError, UsageError
+from bbquery.halt import Interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from bbquery.batch_oracle import BatchOracle
+    from bbquery.batches.desk import Told
+    from bbquery.batches.questions import Wanted
+    from bbquery.client import Client, Tally
+    from bbquery.clock import Clock
+    from bbquery.errors import BudgetExhausted
+
+MOST_ROUNDS = 4  # of batches: a vendor that keeps failing is not asked for ever, and each round may take a day
+SECONDS_BETWEEN_LOOKS_AT_THE_LOCK = 2.0
+
+
+@dataclass(frozen=True)
+class Prefetched:
+    """What came of it. sent: questions that left for the vendor. answered: of those, in this process.
+
+    error: why not all that was wanted is in the store; None where all is.
+    """
+
+    sent: int
+    answered: int
+    error: BbqueryError | None
+
+    def counted_in(self, replayed: Tally) -> Tally:
+        """Return the tally of a run that replayed what was answered here: that did not come from the store."""
+        return replace(replayed, sent=replayed.sent + self.sent, from_store=max(replayed.from_store - self.answered, 0))
+
+
+class Prefetch:
+    """Questions on their way into the store, within the client's budget. Asked again, it goes on where it was."""
+
+    def __init__(self, client: Client, oracle: BatchOracle, told: Told, clock: Clock | None = None) -> None:
+        fingerprint, _ = codec.fingerprint(oracle.capabilities.identity)
+        self._folder = Folder(client.ledger.path)
+        self._desk = Desk(client, oracle, fingerprint, self._folder, clock or SystemClock(), told)
+        self._courier = Courier(self._desk)
+        self._writer = Writer(self._desk, self._courier)
+
+    def abandon(self) -> None:
+        """Wait no longer for the vendor, after the client's halt was set by a person."""
+        self._courier.abandon()
+
+    async def run(self, wanted: Callable[[], Iterable[Wanted]]) -> Prefetched:
+        """Ask all that `wanted` gives, each time it is called, and wait for the answers. It is rendered as it is read.
+
+        Raises:
+            Interrupted: a person stopped the run; says which batches are at the vendor. StorageFailed: the disk failed.
+            UsageError: a question is larger than any file may be.
+        """
+        budget = self._desk.client.budget
+        try:
+            while True:
+                with self._folder.locked(budget) as ours:
+                    if ours:
+                        return await self._rounds(wanted)
+                self._desk.told.batch_status("another process works on the batches of this run: waiting for it")
+                await self._desk.pause(SECONDS_BETWEEN_LOOKS_AT_THE_LOCK)
+        except Interrupted as stop:
+            raise await self._told_where(stop) from stop
+
+    async def _rounds(self, wanted: Callable[[], Iterable[Wanted]]) -> Prefetched:
+        courier, short = self._courier, None
+        await courier.resume()
+        for _ in range(MOST_ROUNDS):
+            answered, unanswered = courier.answered, courier.unanswered
+            if courier.stopped is None:
+                short = await self._writer.fill(wanted())
+            await courier.collect()
+            all_done = short is None and courier.unanswered == unanswered
+            if courier.stopped is not None or all_done or courier.answered == answered:
+                break
+        return Prefetched(courier.sent, courier.answered_of_sent, self._missing(short, all_done=all_done))
+
+    def _missing(self, short: BudgetExhausted | None, *, all_done: bool) -> BbqueryError | None:
+        """Return why something is not in the store."""
+        courier, oracle = self._courier, self._desk.oracle.capabilities.name
+        if courier.stopped is not None or short is not None:
+            return courier.stopped or short
+        if not all_done:
+            told = f"{courier.unanswered} lines of batches were not answered"
+            advice = "without --batch the same command asks what is missing, at full price"
+            return OracleError(f"{told}, the first because of {courier.failure}; {advice}", oracle=oracle)
+        if self._writer.elsewhere:
+            told = f"{self._writer.elsewhere} questions of this run are being asked by another run, or by its batch"
+            return UsageError(f"{told}: the same command again takes what that will have brought")
+        return None
+
+    async def _told_where(self, stop: Interrupted) -> Interrupted:
+        """Return an interruption that says what is at the vendor."""
+        with contextlib.suppress(asyncio.CancelledError):
+            left = [batch for batch in await self._desk.unfinished() if batch.state in ("submitting", "submitted")]
+            if left:
+                names = ", ".join(f"{batch.name} ({batch.lines:,} questions)" for batch in left)
+                return Interrupted(
+                    f"{stop}; at the vendor: batch {names}: the same command again collects, and asks nothing twice"
+                )
+        return stop

@@ -1,0 +1,59 @@
+"""What a plan that does not adapt is going to ask, row by row, without an answer to anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from bbquery import codec
+from bbquery.plan import Yielded, step
+from bbquery.store import Question
+from bbquery.types import Scores
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    from bbquery.plan import Ask, Plan
+    from bbquery.types import Image
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Images to ask. first_sample: the index of each one's first repeat, as in `Client.ask`."""
+
+    ask: Ask
+    first_sample: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """An image, and each repeat of it as a question."""
+
+    image: Image
+    questions: tuple[Question, ...]
+
+
+def asks(plan: Plan[Any]) -> Iterator[Ask]:
+    """Give all that a plan asks, where that does not depend on answers: it is told that there are none."""
+    sent: Scores | None = None
+    while isinstance(state := step(plan, sent), Yielded):
+        yield state.ask
+        sent = Scores.blank(len(state.ask.images))
+
+
+def rows(wanted: Iterable[Wanted], oracle: str) -> Iterator[Row]:
+    """Render row after row, as questions to the oracle of this fingerprint."""
+    for want in wanted:
+        for place, repeat in enumerate(want.ask.repeats):
+            image = want.ask.images[place]
+            digest = codec.image_digest(image)
+            samples = range(want.first_sample, want.first_sample + repeat)
+            yield Row(image, tuple(Question(codec.answer_key(oracle, digest, n), oracle, digest, n) for n in samples))
+
+
+def chunks(found: Iterator[Row], size: int) -> Iterator[list[Row]]:
+    """Give so many rows at a time."""
+    while chunk := list(islice(found, size)):
+        yield chunk

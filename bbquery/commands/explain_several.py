@@ -1,0 +1,173 @@
+"""`bbquery explain IMAGE IMAGE …`: several images in one run, a folder for each, and one page on all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bbquery.commands.exit_codes import exit_code
+from bbquery.commands.output import table
+from bbquery.commands.screen import Screen
+from bbquery.explanation import run_name
+from bbquery.explanations import prepared_many
+from bbquery.ledger.sqlite import open_ledger
+from bbquery.money import dollars
+from bbquery.report import folder, index
+from bbquery.types import Units
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from bbquery.errors import BbqueryError
+    from bbquery.explanations import ImageResult, Series
+    from bbquery.ledger.records import BudgetState, Cap
+    from bbquery.ledger.sqlite import Ledger
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was typed, read and checked as far as that needs no image. caps: of the run, and of each image."""
+
+    chosen: argparse.Namespace
+    targets: list[str] | None
+    caps: tuple[Cap, Cap]
+
+    def series(self) -> contextlib.AbstractAsyncContextManager[Series]:
+        """Connect and check every image."""
+        chosen, (run, each) = self.chosen, self.caps
+        return prepared_many(
+            chosen.images,
+            chosen.oracle,
+            method=chosen.method,
+            target=self.targets,
+            run=run,
+            each=each,
+            drift_every=chosen.drift_every,
+            seed=chosen.seed,
+        )
+
+
+def estimate(wish: Wish) -> int:
+    """Show what each image would cost, and all together."""
+    print(asyncio.run(_estimated(wish)))
+    return 0
+
+
+async def _estimated(wish: Wish) -> str:
+    async with wish.series() as series:
+        images, source = series.images, series.setting.oracle.capabilities.price.source
+    rows = [_row(i.name, i.estimate.queries, i.estimate.expected, i.estimate.worst) for i in images]
+    found = [image.estimate for image in images]
+    queries = sum(each.queries for each in found)
+    expected, worst = _sum([each.expected for each in found]), _sum([each.worst for each in found])
+    seconds = [each.seconds for each in found if each.seconds is not None]
+    duration = f"at least {sum(seconds):,.0f} seconds" if seconds else "unknown: no limits are known"
+    header = ("image", "queries", "tokens", "at worst", "dollars", "at worst")
+    return "\n".join((
+        table(header, [*rows, _row(f"all {len(images)}", queries, expected, worst)], words=1),
+        "",
+        "queries are at most so many, stored answers and retries not counted",
+        f"prices       {source or 'none'}",
+        f"time         {duration}",
+        "nothing was asked",
+    ))  # fmt: skip
+
+
+def _sum(amounts: Sequence[Units]) -> Units:
+    total = Units()
+    for amount in amounts:
+        total = total.plus(amount)
+    return total
+
+
+def _row(name: str, queries: int, expected: Units, worst: Units) -> tuple[str, ...]:
+    tokens = (f"{expected.tokens:,}", f"{worst.tokens:,}")
+    return name, f"{queries:,}", *tokens, dollars(expected.picodollars), dollars(worst.picodollars)
+
+
+def explain(wish: Wish) -> int:
+    """Explain the images; return the exit code of what ended the run, or else of the first image that is not whole."""
+    book, budget = asyncio.run(_explained(wish))
+    page = index.write(book.out, book.entries, budget=budget, command=wish.chosen.typed)
+    for line in book.troubles():
+        print(line, file=sys.stderr)
+    print(f"{budget.posted.queries:,} queries of budget {budget.name!r} posted, {budget.held.queries:,} held")
+    print(page)
+    return exit_code(book.error)
+
+
+async def _explained(wish: Wish) -> tuple[Book, BudgetState]:
+    chosen = wish.chosen
+    async with wish.series() as series:
+        out = chosen.out or Path("bbquery-out") / run_name(series.run, None)
+        folder.prepare_many(out, [image.name for image in series.images])
+        with open_ledger(None) as ledger, Screen() as screen:
+            book = Book(out, chosen.typed, screen)
+            async with contextlib.aclosing(series.explain(ledger, chosen.project, screen)) as results:
+                async for result in results:
+                    book.take(result)
+                    del result  # one explanation at a time is held
+            return book, _budget(ledger, series, chosen.project)
+
+
+def _budget(ledger: Ledger, series: Series, project: str | None) -> BudgetState:
+    return ledger.budget(ledger.find_budget(run_name(series.run, project)))
+
+
+@dataclass
+class Book:
+    """What is kept of images that are done: their lines, not their pixels. error: what the exit code tells."""
+
+    out: Path
+    command: Sequence[str]
+    screen: Screen
+    entries: list[index.Entry] = field(default_factory=list)
+    error: BbqueryError | None = None
+    _not_begun: list[str] = field(default_factory=list)
+    _said: list[str] = field(default_factory=list)
+
+    def take(self, result: ImageResult) -> None:
+        """Write an image's files, say so, and keep its line."""
+        explanation, source = result.explanation, str(result.source)
+        written: list[Path] = []
+        if explanation is not None:
+            place = folder.prepare(self.out / result.name)
+            written = folder.write(explanation, place, command=self.command, source=source)
+            q = explanation.queries
+            counted = f"{q.asked} asked, {q.sent} sent, {q.from_store} from the store, {q.unknown} unknown"
+            self.screen.say(f"{result.name}: {result.status}; {counted}; {place}")
+        self.entries.append(index.entry(result, source, [path for path in written if path.suffix == ".png"]))
+        self._note(result)
+
+    def _note(self, result: ImageResult) -> None:
+        """Keep what a person must know of it."""
+        explanation = result.explanation
+        if explanation is not None:
+            warned = "the map may rest on more than one model"
+            self._said += [f"DRIFTED: {result.name}: {reason}: {warned}" for reason in explanation.drift.reasons]
+        if result.status == "complete":
+            return
+        if result.ended_run or self.error is None:
+            self.error = result.error
+        if result.status == "not begun":
+            self._not_begun.append(result.name)
+            return
+        self._said.append(f"{result.status.upper()}: {result.name}: {result.error}")
+        for u in explanation.unknown if explanation else ():
+            self._said.append(
+                f"  may have been billed, so it stays held: attempt {u.attempt} of {u.opened}: {u.reason}"
+            )
+
+    def troubles(self) -> list[str]:
+        """Return what went wrong and what can be done about it, a line each; nothing where all is whole."""
+        lines = list(self._said)
+        if self._not_begun:
+            lines.append(f"NOT BEGUN: {', '.join(self._not_begun)}: {self.error}")
+        if self.error is not None:
+            lines.append("the same command again asks only for the rest; larger caps let it ask for more")
+        return [f"bbquery: {line}" for line in lines]

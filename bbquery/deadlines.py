@@ -1,0 +1,55 @@
+"""A time that each of many tasks may take, kept by one timer: a timer a task costs more than a small answer."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Deadlines:
+    """Cancels tasks that take longer than `seconds`. Belongs to one event loop.
+
+    All tasks have the same time, so they are overdue in the order in which they began.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._due: dict[asyncio.Task[None], float] = {}
+        self._overdue: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, task: asyncio.Task[None]) -> None:
+        """Start the task's time."""
+        loop = asyncio.get_running_loop()
+        self._due[task] = due = loop.time() + self._seconds
+        if self._timer is None:
+            self._timer = loop.call_at(due, self._ring, loop)
+
+    def end(self, task: asyncio.Task[None]) -> bool:
+        """Stop the task's time; return whether it had run out."""
+        self._due.pop(task, None)
+        if task in self._overdue:
+            self._overdue.remove(task)
+            return True
+        return False
+
+    def close(self) -> None:
+        """Stop the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def cancel(self, but: asyncio.Task[None] | None) -> None:
+        """Cancel all tasks, whatever time they have left, but this one."""
+        for task in self._due:
+            if task is not but:
+                task.cancel()
+
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+        for task, due in list(self._due.items()):
+            if due > loop.time():
+                self._timer = loop.call_at(due, self._ring, loop)
+                return
+            del self._due[task]
+            self._overdue.add(task)
+            task.cancel()
+        self._timer = None

@@ -1,0 +1,178 @@
+"""One page on all images of a run: what was found in each, what it cost, and what to be wary of.
+
+It is one file that fetches nothing: its pictures are small and inside it, its links lead to the folders beside it.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import urllib.parse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from string import Template
+from typing import TYPE_CHECKING
+
+from bbquery.money import dollars
+from bbquery.report.files import write_bytes
+from bbquery.report.overlay import thumbnail_jpeg
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bbquery.explanation import Explanation, TargetMap
+    from bbquery.explanations import ImageResult
+    from bbquery.ledger.records import BudgetState
+
+NAME = "index.html"
+NONE = "–"
+COLUMNS = ("photo", "map", "image", "status", "queries", "cost", "drift")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An image's line on the page, as HTML; holds no array, so that a thousand of them are small."""
+
+    status: str
+    cells: str
+
+
+def entry(result: ImageResult, source: str, pictures: Sequence[Path]) -> Entry:
+    """Return an image's line. pictures: one for each map, in the folder `result.name`; none without an explanation."""
+    explanation = result.explanation
+    if explanation is None:
+        cells = ("", "", _image(result, source), _status(result), NONE, NONE, NONE)
+    else:
+        cells = (
+            f'<img src="{_data(thumbnail_jpeg(explanation.photo))}" alt="the photo {html.escape(result.name)}"/>',
+            "".join(_map(explanation, m, result.name, p) for m, p in zip(explanation.maps, pictures, strict=True)),
+            _image(result, source),
+            _status(result),
+            *_figures(explanation),
+        )
+    return Entry(result.status, "".join(f"<td>{cell}</td>" for cell in cells))
+
+
+def write(folder: Path, entries: Sequence[Entry], *, budget: BudgetState, command: Sequence[str]) -> Path:
+    """Write the page into the folder that has the images' folders; return its path. budget: the run's.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    rows = "\n".join(f'<tr class="{each.status.replace(" ", "-")}">{each.cells}</tr>' for each in entries)
+    states = [each.status for each in entries]
+    counts = ", ".join(f"{states.count(status)} {status}" for status in dict.fromkeys(states))
+    page = PAGE.substitute(
+        title=f"{len(entries)} images: {counts}",
+        budget=html.escape(budget.name),
+        spent=", ".join(_spent(budget)),
+        command=html.escape(" ".join(command)),
+        columns="".join(f"<th>{column}</th>" for column in COLUMNS),
+        rows=rows,
+    )
+    path = folder / NAME
+    write_bytes(path, page.encode(errors="backslashreplace"))  # a file's name need not be text
+    return path
+
+
+def _spent(budget: BudgetState) -> list[str]:
+    """Return what was posted, held and allowed in each unit that is capped or was used."""
+    units: tuple[tuple[str, Callable[[int], str], str], ...] = (
+        ("queries", "{:,}".format, " queries"),
+        ("tokens", "{:,}".format, " tokens"),
+        ("picodollars", lambda amount: f"${dollars(amount)}", ""),
+    )
+    said = []
+    for unit, show, word in units:
+        posted, held, cap = (getattr(kind, unit) for kind in (budget.posted, budget.held, budget.cap))
+        if posted or held or cap is not None:
+            allowed = "" if cap is None else f" of {show(cap)}"
+            kept = f" ({show(held)} held)" if held else ""
+            said.append(f"{show(posted)}{allowed}{word}{kept}")
+    return said
+
+
+def _map(explanation: Explanation, m: TargetMap, name: str, picture: Path) -> str:
+    """Return a map's thumbnail, which leads to its picture, with the target below."""
+    jpeg = thumbnail_jpeg(explanation.photo, m.values, signed=m.sent.signed)
+    image = f'<img src="{_data(jpeg)}" alt="the map of {html.escape(m.target)}"/>'
+    counted = f"{m.sent.answered:,} of {m.sent.rows:,} answered"
+    caption = f"<figcaption>{html.escape(m.target)}<br/><small>{counted}</small></figcaption>"
+    return f'<figure><a href="{_link(name, picture.name)}">{image}</a>{caption}</figure>'
+
+
+def _image(result: ImageResult, source: str) -> str:
+    title = html.escape(result.name)
+    if result.explanation is not None:
+        title = f'<a href="{_link(result.name, "run.json")}">{title}</a>'
+    return f"<b>{title}</b><br/><small>{html.escape(source)}</small>"
+
+
+def _status(result: ImageResult) -> str:
+    why = "" if result.status == "complete" else f"<br/><small>{html.escape(str(result.error))}</small>"
+    return f'<span class="status">{result.status}</span>{why}'
+
+
+def _figures(explanation: Explanation) -> tuple[str, str, str]:
+    """Return what was asked, what the image's budget has paid, and whether the model drifted."""
+    q, budget = explanation.queries, explanation.budget
+    unknown = f", {q.unknown:,} unknown" if q.unknown else ""
+    asked = f"{q.asked:,}<br/><small>{q.sent:,} sent, {q.from_store:,} from the store{unknown}</small>"
+    held = f"<br/><small>${dollars(budget.held.picodollars)} held</small>" if budget.held.picodollars else ""
+    cost = "free" if explanation.oracle.price.free else f"${dollars(budget.posted.picodollars)}{held}"
+    if not explanation.drift.drifted:
+        return asked, cost, "no" if len(explanation.drift.checks) > 1 else "not checked"
+    reasons = "; ".join(html.escape(reason) for reason in explanation.drift.reasons)
+    return asked, cost, f'<span class="drifted">drifted</span><br/><small>{reasons}</small>'
+
+
+def _link(name: str, file: str) -> str:
+    """Return a link relative to the page; "./", or a name with a colon would be read as a scheme."""
+    return html.escape("./" + urllib.parse.quote(f"{name}/{file}"))
+
+
+def _data(jpeg: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+
+
+PAGE = Template("""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8"/>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'"/>
+<meta name="viewport" content="width=device-width, initial-scale=1"/>
+<title>$title</title>
+<style>
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem; color: #222; background: #fff; }
+h1 { font-size: 1.3rem; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; }
+dt { color: #666; }
+dd { margin: 0; overflow-wrap: anywhere; }
+table { border-collapse: collapse; width: 100%; margin-top: 1.5rem; }
+th { text-align: left; color: #666; font-weight: normal; }
+th, td { padding: .6rem 1rem .6rem 0; border-top: 1px solid #ddd; vertical-align: top; overflow-wrap: anywhere; }
+img { display: block; max-width: 240px; }
+figure { display: inline-block; margin: 0 .6rem .4rem 0; }
+small { color: #666; }
+.status, .drifted { padding: .05rem .5rem; border-radius: .6rem; background: #dcefdc; white-space: nowrap; }
+.partial .status, .drifted { background: #fbe6b8; }
+.failed .status { background: #f6d0cc; }
+.not-begun .status { background: #e4e4e4; }
+</style>
+</head>
+<body>
+<h1>$title</h1>
+<dl>
+<dt>budget</dt><dd>$budget</dd>
+<dt>spent so far</dt><dd>$spent</dd>
+<dt>command</dt><dd><code>$command</code></dd>
+</dl>
+<table>
+<thead><tr>$columns</tr></thead>
+<tbody>
+$rows
+</tbody>
+</table>
+</body>
+</html>
+""")

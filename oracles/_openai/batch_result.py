@@ -1,0 +1,82 @@
+"""One line of a batch's results, read: whose it is, and the answer or why there is none.
+
+1. A line that was never worked on, since the batch expired or was cancelled, was not charged: `Unasked`.
+2. A line with a response of its own means what that response would have meant outside a batch
+   (`oracles._openai.failure`): 4xx was refused before any work, 5xx and 408 may have been charged.
+3. Any other error, such as the vendor's own time-out, may have been charged: `OutcomeUnknown`.
+4. What cannot be read was answered, so it was charged: `MalformedAnswer`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from bbquery.errors import MalformedAnswer, NotBilled, OracleError, OutcomeUnknown
+from bbquery.types import NoAnswer, Reply
+from oracles._openai import failure
+from oracles._openai.reply import Unreadable, is_policy, parsed
+from oracles._openai.words import shortened
+
+Read: TypeAlias = Callable[[dict[str, Any]], Reply | OracleError]
+"""What reads the body of a success."""
+
+NOT_WORKED_ON = frozenset({"batch_expired", "batch_cancelled"})
+OK, BAD_REQUEST = 200, 400
+NAME = re.compile(rb'"custom_id"\s*:\s*"([^"\\]+)"')
+
+
+class Unasked(NotBilled):
+    """The model never saw it, so nothing is charged, and it may be asked again."""
+
+    retryable = True
+
+
+def result(line: bytes, answered: Read, oracle: str) -> tuple[str, Reply | OracleError]:
+    """Return whose a line is, "" where that cannot be read, and what it says.
+
+    answered: reads the body of a success. oracle: who failed, in errors.
+    """
+    try:
+        content = parsed(line)
+    except Unreadable as fault:
+        return _named(line), MalformedAnswer(f"a line of results cannot be read: {fault}", oracle=oracle)
+    name = content.get("custom_id")
+    return name if isinstance(name, str) else "", _said(content, answered, oracle)
+
+
+def _named(line: bytes) -> str:
+    """Return the name in a line that is no JSON, since what it answers is paid whether or not it can be read."""
+    found = NAME.search(line)
+    return found[1].decode(errors="replace") if found else ""
+
+
+def _said(content: dict[str, Any], answered: Read, oracle: str) -> Reply | OracleError:
+    match content:
+        case {"error": dict(error)}:
+            return _never_answered(error, oracle)
+        case {"response": {"status_code": int(status), "body": dict(body)}} if status == OK:
+            return answered(body)
+        case {"response": {"status_code": int(status), **response}} if status >= 300:
+            return _refused(status, response.get("body"), oracle)
+    said = shortened(repr(content), 80)
+    return MalformedAnswer(f"a line of results holds neither an answer nor an error: {said}", oracle=oracle)
+
+
+def _never_answered(error: dict[str, Any], oracle: str) -> OracleError:
+    code = str(error.get("code"))
+    said = shortened(f"{code}: {error.get('message')}")
+    if code in NOT_WORKED_ON:
+        return Unasked(f"the batch ended before its turn ({said})", oracle=oracle)
+    return OutcomeUnknown(f"the line failed in its batch ({said})", oracle=oracle)
+
+
+def _refused(status: int, body: object, oracle: str) -> Reply | OracleError:
+    error = body.get("error") if isinstance(body, dict) else None
+    fields: dict[str, Any] = error if isinstance(error, dict) else {}
+    codes = frozenset(code for code in (fields.get("code"), fields.get("type")) if isinstance(code, str))
+    said = f"a line of the batch gave {status}: {shortened(str(fields.get('message', body)))}"
+    if status == BAD_REQUEST and any(map(is_policy, codes)):
+        return Reply(NoAnswer(said, "filtered"))
+    return failure.refusal(said, oracle=oracle, status=status, codes=codes, wait=None)
