@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ PHOTO = np.full((5, 6, 3), 128, dtype=np.uint8)
 class Known:
     """An estimator that asks one row and returns a gradient given beforehand."""
 
+    adaptive: ClassVar[bool] = False
     queries: int = 1
 
     def plan(self, x: Image, domain: Domain, seed: int) -> Plan[Gradient]:
