@@ -5,13 +5,14 @@ unperturbed image is asked again at the start, to measure how much equal questio
 and at the end; each is a query like any other, charged and stored. The result is marked as drifted when
 
 - a value differs from the mean of the first ones by more than 5 of their standard deviations and 0.001, or
+- an answer cannot be scored, while all of the first ones could, or
 - the vendor names another model version or fingerprint than before.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ from bbquery.scoring.base import score_rows
 from bbquery.telemetry import note
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from bbquery.client import Client
     from bbquery.scoring.base import BoundScore
     from bbquery.types import Image, Reply
@@ -34,7 +37,7 @@ SMALLEST_CHANGE = 1e-3  # of the score; what a model that rounds differently fro
 
 @dataclass(frozen=True)
 class Check:
-    """The unperturbed image asked again: after how many queries sent, and its value (NaN: no answer)."""
+    """The unperturbed image asked again: after how many queries sent, and its value (NaN: none could be read)."""
 
     after: int
     value: float
@@ -64,8 +67,8 @@ class DriftWatch:
     """Asks the unperturbed image again, every `every` queries that the client sends; 0 only notes model versions."""
 
     def __init__(self, clean: Image, first: Reply, score: BoundScore, every: int) -> None:
-        self._clean, self._score, self._every = clean, score, every
-        self._checks = [Check(0, self._value(first))]
+        self._clean, self._first, self._score, self._every = clean, first, score, every
+        self._checks: list[Check] = []
         self._served: dict[str, None] = {}
         self._checked_at = 0
         self._busy = asyncio.Lock()
@@ -76,7 +79,9 @@ class DriftWatch:
         self._served.update({reply.served: None for reply in replies if reply is not None and reply.served is not None})
 
     async def start(self, client: Client) -> None:
-        """Measure how much equal questions differ."""
+        """Score the first answer, and measure how much equal questions differ."""
+        (value,) = await client.off_loop(self._values, [self._first])
+        self._checks.append(Check(0, value))
         if self._every:
             await self._check(client, FIRST_CHECKS)
 
@@ -97,21 +102,34 @@ class DriftWatch:
         (replies,) = await client.ask(Ask(self._clean[None], repeat=times), first_sample=len(self._checks))
         answered = [reply for reply in replies if reply is not None]
         self._checked_at = client.sent
-        self._checks += [Check(client.sent, self._value(reply)) for reply in answered]
+        values = await client.off_loop(self._values, answered)
+        self._checks += [Check(self._checked_at, value) for value in values]
         self.saw(answered)
         for check in self._checks[-len(answered) :] if answered else []:
             note("drift check", after=check.after, value=check.value)
 
-    def _value(self, reply: Reply) -> float:
-        return float(score_rows(self._score, [[reply.answer]]).value[0])
+    def _values(self, replies: Sequence[Reply]) -> list[float]:
+        return [float(value) for value in score_rows(self._score, [[reply.answer] for reply in replies]).value]
 
     def _report(self) -> DriftReport:
         first = np.array([check.value for check in self._checks[: FIRST_CHECKS + 1]])
-        noise = float(first.std(ddof=1)) if len(first) > 1 else float("nan")
-        allowed = max(DEVIATIONS * noise, SMALLEST_CHANGE)
-        moved = [c for c in self._checks[len(first) :] if not abs(c.value - first.mean()) <= allowed]
-        reasons = [f"after {c.after} queries the unperturbed image scored {c.value:.6g}" for c in moved[:1]]
-        reasons = [f"{r}, at first {first.mean():.6g} with noise {noise:.2g}" for r in reasons]
+        known = first[~np.isnan(first)]
+        noise = float(known.std(ddof=1)) if len(known) > 1 else float("nan")
+        moved = next((check for check in self._checks[len(first) :] if _differs(check.value, first, noise)), None)
+        reasons = []
+        if moved is not None:
+            said = "could not be scored" if np.isnan(moved.value) else f"scored {moved.value:.6g}"
+            before = f"at first {known.mean():.6g} with noise {noise:.2g}"
+            reasons.append(f"after {moved.after} queries the unperturbed image {said}, {before}")
         if len(self._served) > 1:
             reasons.append(f"more than one model version answered: {', '.join(self._served)}")
         return DriftReport(tuple(self._checks), noise, tuple(self._served), tuple(reasons))
+
+
+def _differs(value: float, first: NDArray[np.float64], noise: float) -> bool:
+    """Whether a value differs from the first ones by more than they among themselves. NaN: could not be read."""
+    known = first[~np.isnan(first)]
+    if np.isnan(value) or not len(known):
+        return bool(np.isnan(value)) and len(known) == len(first)
+    allowed = np.nanmax([DEVIATIONS * noise, SMALLEST_CHANGE])
+    return bool(abs(value - known.mean()) > allowed)

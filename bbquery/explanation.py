@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
+import operator
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -26,8 +29,9 @@ from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import picodollars
 from bbquery.plan import Ask
 from bbquery.run import drive
+from bbquery.scoring.base import nearer_is_higher
 from bbquery.scoring.mention import Mention
-from bbquery.scoring.soft import Probability
+from bbquery.scoring.soft import Soft
 from bbquery.types import Labels, NoAnswer, SaliencyMap, Vector
 
 if TYPE_CHECKING:
@@ -63,13 +67,22 @@ class TargetMap:
     """The map of one target. values: float64 (H, W) in the photo's coordinates, NaN where the oracle saw nothing.
 
     sent: the same map in the coordinates of the pixels that were sent, with its sign, unit and counts.
-    stopped: why it rests on fewer answers than planned; None where it does not.
+    stopped: why it rests on fewer answers than planned; None where it does not. score: what was scored, and what its
+    values mean; where lower ones are nearer to the target, the map is that of their negative. unread: what could not
+    be read in the answers, by how often.
     """
 
     target: str
     values: NDArray[np.float64]
     sent: SaliencyMap
     stopped: str | None
+    score: BoundScore
+    unread: Counter[str]
+
+    @property
+    def constant(self) -> bool:
+        """Whether it says nothing, because no answer scored differently from another."""
+        return self.sent.answered > 0 and bool(np.ptp(self.sent.values) == 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +91,7 @@ class Explanation:
 
     error: what ended the run early (a budget, the oracle, a person), None where nothing did. unknown: attempts of this
     run's budget that may have been billed without an answer. drift: whether the model stayed the same, as far as it was
-    checked. seconds: by stage.
+    checked. seconds: by stage. score: how answers became numbers.
     """
 
     run: str
@@ -87,6 +100,7 @@ class Explanation:
     clean: Answer
     oracle: Capabilities
     method: Method
+    score: Score
     seed: int
     queries: Tally
     budget: BudgetState
@@ -99,6 +113,11 @@ class Explanation:
     def partial(self) -> bool:
         """Whether any map rests on fewer answers than planned."""
         return any(m.stopped is not None for m in self.maps)
+
+    @property
+    def unread(self) -> Counter[str]:
+        """What the score could not read in the answers (unknown labels, say), by how often."""
+        return functools.reduce(operator.or_, (m.unread for m in self.maps), Counter())  # maps share answers
 
     def top(self, k: int = 5) -> list[tuple[str, float]]:
         """Return the k highest classes of the clean image with their numbers; none where answers are no vectors."""
@@ -162,6 +181,7 @@ async def explain_async(
     *,
     method: Method | str = DEFAULT_METHOD,
     target: str | Sequence[str] | None = None,
+    score: Score | str | None = None,
     max_queries: int = DEFAULT_QUERIES,
     max_tokens: int | None = None,
     max_usd: str | Decimal | None = None,
@@ -178,10 +198,13 @@ async def explain_async(
     as "http:url=http://127.0.0.1:8000". method: an object, or a specification such as "lr:sigma=8"; unless it says
     otherwise it asks all queries that the unperturbed image and its checks leave. target: a class or several, each by
     name, key or index; None takes the top class. Several targets share one set of queries where the method does not
-    adapt. max_tokens, max_usd: further caps of the run, None for none. project: a budget, made before, that this run
-    counts in too. drift_every: queries between checks that a remote model stays the same, 0 for none. seed: decides
-    every random choice. batch: ask by the file, within hours and at the price of that; a person's stop then raises
-    Interrupted, and the same again collects. ledger: holds budgets and answers; None opens the default one.
+    adapt. "cat+dog" is one target, of a set of classes, where the score takes such. score: how an answer becomes a
+    number, an object or a specification such as "soft:form=margin"; None takes the probability or score of a class or
+    label, and of a text whether it mentions the target. max_tokens, max_usd: further caps of the run, None for none.
+    project: a budget, made before, that this run counts in too. drift_every: queries between checks that a remote model
+    stays the same, 0 for none. seed: decides every random choice. batch: ask by the file, within hours and at the price
+    of that; a person's stop then raises Interrupted, and the same again collects. ledger: holds budgets and answers;
+    None opens the default one.
 
     A run that is stopped early (budget, oracle, person) returns what it has; `error` and `partial` say so.
 
@@ -191,8 +214,9 @@ async def explain_async(
     """
     began = time.perf_counter()
     async with prepared(
-        image, oracle, method=method, target=target, max_queries=max_queries, drift_every=drift_every, seed=seed
-    ) as job:
+        image, oracle, method=method, target=target, score=score, max_queries=max_queries, drift_every=drift_every,
+        seed=seed,
+    ) as job:  # fmt: skip
         dollars = None if max_usd is None else picodollars(max_usd)
         cap = Cap(queries=max_queries, tokens=max_tokens, picodollars=dollars)
         chosen = job.by_the_file() if batch else job
@@ -210,11 +234,12 @@ async def prepared(
     max_queries: int,
     drift_every: int,
     seed: int,
+    score: Score | str | None = None,
 ) -> AsyncIterator[Job]:
     """Check everything that can be checked before a query; give what is ready to run, or to be estimated."""
     photo = imaging.load(image)
     async with setting(
-        oracle, method=method, target=target, max_queries=max_queries, drift_every=drift_every, seed=seed
+        oracle, method=method, target=target, score=score, max_queries=max_queries, drift_every=drift_every, seed=seed
     ) as chosen:
         yield chosen.job(photo)
 
@@ -245,18 +270,19 @@ async def setting(
     max_queries: int,
     drift_every: int,
     seed: int,
+    score: Score | str | None = None,
     images: int = 1,
 ) -> AsyncIterator[Setting]:
     """Connect, and check all that no image decides. max_queries: the cap of each of so many images."""
     if drift_every < 0:
         raise UsageError(f"drift checks every {drift_every} queries make no sense: give 0 for none, or more")
-    async with _connected(oracle) as connected:
+    async with connection(oracle) as connected:
         every = drift_every if connected.capabilities.remote else 0
         chosen = _method(method, max_queries, every, images)
         targets = [target] if isinstance(target, str) else list(target or [])
-        score = score_for(connected.capabilities)
-        score.check(connected.capabilities, targets)
-        yield Setting(connected, chosen, score, targets, every, seed)
+        scoring = score_for(connected.capabilities, score)
+        scoring.check(connected.capabilities, targets)
+        yield Setting(connected, chosen, scoring, targets, every, seed)
 
 
 def _method(method: Method | str, max_queries: int, every: int, images: int) -> Method:
@@ -276,7 +302,8 @@ def _method(method: Method | str, max_queries: int, every: int, images: int) -> 
 
 
 @contextlib.asynccontextmanager
-async def _connected(oracle: Oracle | str) -> AsyncIterator[Oracle]:
+async def connection(oracle: Oracle | str) -> AsyncIterator[Oracle]:
+    """Give an oracle: one that is given stays open, one that is named is connected for as long as this lasts."""
     if not isinstance(oracle, str):
         yield oracle
         return
@@ -332,13 +359,16 @@ class Job:
         seconds["ask"] = time.perf_counter() - began - seconds["prepare"]
         return Explanation(
             run=self.identity(), photo=self.photo, maps=maps, clean=clean.answer, oracle=self.oracle.capabilities,
-            method=self.method, seed=self.seed, queries=tally, budget=ledger.budget(budget),
+            method=self.method, score=self.score, seed=self.seed, queries=tally, budget=ledger.budget(budget),
             unknown=tuple(ledger.unknowns(budget)), error=None if needless else client.halt.error, drift=drift,
             seconds=seconds,
         )  # fmt: skip
 
     def identity(self) -> str:
-        """Return the hash of what this run is; a second run with the same resumes its budget."""
+        """Return the hash of what this run is; a second run with the same resumes its budget.
+
+        A score that is not the usual one is part of it: it may lead a method that adapts to other questions.
+        """
         what = {
             "image": [codec.image_digest(self.photo).hex(), codec.image_digest(self.x).hex()],
             "oracle": codec.fingerprint(self.oracle.capabilities.identity)[0],
@@ -346,6 +376,8 @@ class Job:
             "targets": self.targets,
             "seed": self.seed,
         }
+        if self.score != score_for(self.oracle.capabilities):
+            what["score"] = load.constructor(self.score)
         return blake3(json.dumps(what).encode()).hexdigest(length=8)
 
     def by_the_file(self) -> Job:
@@ -390,7 +422,7 @@ class Job:
         """Drive one plan per target, side by side: equal questions are asked once."""
         classes = self.oracle.capabilities.classes
         wanted: list[str | None] = [*self.targets] or [None]
-        scores = [self.score.bind(clean.answer, target, classes) for target in wanted]
+        scores = [await client.off_loop(self.score.bind, clean.answer, target, classes) for target in wanted]
         drift = DriftWatch(self.x, clean, scores[0], self.every)
         await drift.start(client)
         maps = await asyncio.gather(*(self._map(client, score, drift) for score in scores))
@@ -398,8 +430,9 @@ class Job:
 
     async def _map(self, client: Client, score: BoundScore, drift: DriftWatch) -> TargetMap:
         plan = self.method.plan(self.x, self.oracle.capabilities.domain, self.seed)
-        driven = await drive(plan, client, score, drift)
-        return TargetMap(score.target, self.placement.to_photo(driven.result.values), driven.result, driven.stopped)
+        driven = await drive(plan, client, nearer_is_higher(score), drift)
+        values = self.placement.to_photo(driven.result.values)
+        return TargetMap(score.target, values, driven.result, driven.stopped, score, driven.unread)
 
 
 def run_name(run: str, project: str | None) -> str:
@@ -413,9 +446,15 @@ def open_run(ledger: Ledger, run: str, cap: Cap, project: str | None) -> int:
     return ledger.open_budget(run_name(run, project), cap, parent)
 
 
-def score_for(capabilities: Capabilities) -> Score:
-    """Return the score that suits an oracle's kind of answer."""
-    return Mention() if capabilities.answers == "text" else Probability()
+def score_for(capabilities: Capabilities, wanted: Score | str | None = None) -> Score:
+    """Return the score that is wanted; None: the usual one of an oracle's kind of answer.
+
+    Raises:
+        UnknownName: no score or option has this name. UsageError: a bad option.
+    """
+    if wanted is not None:
+        return load.score(wanted) if isinstance(wanted, str) else wanted
+    return Mention() if capabilities.answers == "text" else Soft()
 
 
 def top_classes(answer: Vector, capabilities: Capabilities, k: int) -> list[tuple[str, float]]:

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
     from bbquery.saliency import Method
+    from bbquery.scoring.base import Score
     from bbquery.types import Image
 
     Source: TypeAlias = str | os.PathLike[str] | Image
@@ -88,6 +89,7 @@ async def explain_many(
     *,
     method: Method | str = DEFAULT_METHOD,
     target: str | Sequence[str] | None = None,
+    score: Score | str | None = None,
     max_queries: int | None = None,
     max_tokens: int | None = None,
     max_usd: str | Decimal | None = None,
@@ -117,8 +119,9 @@ async def explain_many(
         Cap(queries=max_queries_per_image, tokens=max_tokens_per_image, picodollars=_picodollars(max_usd_per_image)),
     )
     async with prepared_many(
-        sources, oracle, method=method, target=target, run=run, each=each, drift_every=drift_every, seed=seed
-    ) as series:
+        sources, oracle, method=method, target=target, score=score, run=run, each=each, drift_every=drift_every,
+        seed=seed,
+    ) as series:  # fmt: skip
         with open_ledger(ledger) as opened:
             async with contextlib.aclosing(series.explain(opened, project, watch or Watch())) as results:
                 async for result in results:
@@ -164,12 +167,14 @@ async def prepared_many(
     each: Cap,
     drift_every: int,
     seed: int,
+    score: Score | str | None = None,
 ) -> AsyncIterator[Series]:
     """Check everything that can be checked before a query, every image included; give what is ready to run."""
     most = each.queries or DEFAULT_QUERIES
     async with setting(
-        oracle, method=method, target=target, max_queries=most, drift_every=drift_every, seed=seed, images=len(images)
-    ) as chosen:
+        oracle, method=method, target=target, score=score, max_queries=most, drift_every=drift_every, seed=seed,
+        images=len(images),
+    ) as chosen:  # fmt: skip
         pairs = zip(names_of(images), images, strict=True)
         checked = [await asyncio.to_thread(_checked, chosen, name, source) for name, source in pairs]
         yield Series(chosen, tuple(checked), run, each)

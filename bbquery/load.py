@@ -5,6 +5,8 @@ without importing it, or `pkg.mod:attribute` for code of one's own. Values are r
 
 A comma within a value is written `\,`: `openai:model=gpt-4o-mini,prompt=A cat\, or a dog?`. A backslash stands for
 itself everywhere but before a comma, where two stand for one: `key=ends with a backslash\\,next=1`.
+
+Where an option takes several values, or several scores, `|` separates them: `compose:of=hard|text,weights=.7|.3`.
 """
 
 from __future__ import annotations
@@ -24,11 +26,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from bbquery.errors import UnknownName, UsageError
 from bbquery.saliency.gradient import GradientMap
+from bbquery.scoring.base import Score
 
 if TYPE_CHECKING:
+    from bbquery.attacks import Attack
     from bbquery.oracle import Oracle
     from bbquery.saliency import Method
-    from bbquery.scoring.base import Score
 
 T = TypeVar("T")
 
@@ -93,6 +96,18 @@ def method(specification: str, *, queries: int | None = None) -> Method:
     return typing.cast("Method", GradientMap(estimator=built) if is_estimator else built)
 
 
+def attack(specification: str, **defaults: float) -> Attack:
+    """Make the attack named by a specification; `defaults` are options of it, by name, unless it says otherwise.
+
+    Raises:
+        UnknownName: no such attack or option. UsageError: a bad option.
+    """
+    name, options = parse(specification)
+    made = _attribute("attack", name, "ATTACK")
+    usual = {key: str(value) for key, value in defaults.items() if key in _parameters(made)}
+    return typing.cast("Attack", _call(made, usual | options, specification))
+
+
 def score(specification: str) -> Score:
     """Make the score named by a specification.
 
@@ -146,7 +161,7 @@ def parse(specification: str) -> tuple[str, dict[str, str]]:
 
 def _options(text: str, whole: str) -> dict[str, str]:
     options: dict[str, str] = {}
-    for pair in _split(text) if text else ():
+    for pair in split(text) if text else ():
         key, equals, value = pair.partition("=")
         if not equals or not key or key in options:
             raise UsageError(
@@ -157,7 +172,7 @@ def _options(text: str, whole: str) -> dict[str, str]:
     return options
 
 
-def _split(text: str) -> list[str]:
+def split(text: str) -> list[str]:
     """Split at commas, but not at those after an odd number of backslashes; half the backslashes there are kept."""
     pieces, end = [""], 0
     for found in BEFORE_COMMA.finditer(text):
@@ -252,18 +267,30 @@ def _read(key: str, text: str, hint: Any) -> Any:
     """Read one option's text as its annotation says."""
     origin, choices = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
-        named = {str(choice): choice for choice in choices}
-        if text not in named:
-            raise UnknownName(f"value of {key}", text, named)
-        return named[text]
+        return _chosen(key, text, choices)
     if origin in (typing.Union, types.UnionType):
         if text.lower() == "none" and type(None) in choices:
             return None
         return _read(key, text, next(choice for choice in choices if choice is not type(None)))
+    if origin is tuple:
+        return tuple(_read(key, part, choices[0]) for part in text.split("|"))
+    if hint is Score:
+        return score(text)
     if dataclasses.is_dataclass(hint):
         raise _takes_an_object(key)
+    return _plain(key, text, hint)
+
+
+def _chosen(key: str, text: str, choices: tuple[Any, ...]) -> Any:
+    named = {str(choice): choice for choice in choices}
+    if text not in named:
+        raise UnknownName(f"value of {key}", text, named)
+    return named[text]
+
+
+def _plain(key: str, text: str, hint: Any) -> Any:
     if hint is bool:
-        return _read(key, text.lower(), Literal["true", "false"]) == "true"
+        return _chosen(key, text.lower(), ("true", "false")) == "true"
     try:
         return hint(text) if hint in (int, float) else text
     except ValueError:

@@ -90,8 +90,9 @@ class Capabilities:
 
     name: for people. identity: everything that decides its answers (model, version, endpoint, parameters); part of
     every answer's key, so it must change when the answers may. classes: the closed set that a vector's numbers stand
-    for, None for open vocabularies. provider: whose rate limits count, such as endpoint, account and model; oracles
-    with the same one share their pace. remote: whether the model may change behind our back, so that drift is watched.
+    for or that a text is chosen from, None for open vocabularies. provider: whose rate limits count, such as endpoint,
+    account and model; oracles with the same one share their pace. remote: whether the model may change behind our back,
+    so that drift is watched.
     """
 
     name: str

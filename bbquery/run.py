@@ -2,43 +2,55 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from bbquery.plan import Plan, Returned, Stopped, step
-from bbquery.scoring.base import BoundScore, score_rows
+from bbquery.scoring.base import BoundScore, answered, score_rows
 
 if TYPE_CHECKING:
     from bbquery.client import Client
     from bbquery.drift import DriftWatch
-    from bbquery.types import Scores
+    from bbquery.types import Answer, Scores
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Driven(Generic[T]):
-    """A plan's result, and why it was stopped early (None: it was not)."""
+    """A plan's result, why it was stopped early (None: it was not), and what its score could not read, how often."""
 
     result: T
     stopped: str | None
+    unread: Counter[str]
 
 
 async def drive(plan: Plan[T], client: Client, score: BoundScore, drift: DriftWatch | None = None) -> Driven[T]:
     """Run a plan to its end, or to the client's halt; then it returns its best so far.
 
-    The plan's own work runs on a worker thread, so several drives share one client and one event loop. drift: checks
-    between batches that the model stays the same.
+    The plan's own work and the scoring run on worker threads, so several drives share one client and one event loop.
+    drift: checks between batches that the model stays the same.
     """
     sent: Scores | Stopped | None = None
+    unread: Counter[str] = Counter()
     while True:
         state = await client.off_loop(step, plan, sent)
         if isinstance(state, Returned):
-            return Driven(state.result, sent.reason if isinstance(sent, Stopped) else None)
+            return Driven(state.result, sent.reason if isinstance(sent, Stopped) else None, unread)
         rows = await client.ask(state.ask)
-        scores = score_rows(score, [[None if reply is None else reply.answer for reply in row] for row in rows])
+        answers = [[None if reply is None else reply.answer for reply in row] for row in rows]
+        scores, not_read = await client.off_loop(_scored, score, answers)
+        unread.update(not_read)
         missing = any(reply is None for row in rows for reply in row)
         if drift is not None:
             drift.saw(reply for row in rows for reply in row)
             await drift.after(client)
         sent = Stopped(client.halt.reason, scores) if missing else scores
+
+
+def _scored(score: BoundScore, rows: Sequence[Sequence[Answer | None]]) -> tuple[Scores, Counter[str]]:
+    """Return the scores of rows of answers, and what could not be read in them."""
+    return score_rows(score, rows), score.unread(answered(chain.from_iterable(rows)))

@@ -26,13 +26,13 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bbquery import imaging
+from bbquery import imaging, prompts
 from bbquery.errors import MalformedAnswer, MissingExtra, OracleError, OutcomeUnknown, UnknownPrice, UsageError
 from bbquery.oracle import Capabilities, Limits, Oracle, Price, Quote, View
-from bbquery.types import NoAnswer, Reply, Units
+from bbquery.types import Classes, NoAnswer, Reply, Units
 from oracles._key import Key
 from oracles._openai import batch_file, prices
 from oracles._openai.cost import Cost
@@ -48,7 +48,6 @@ from oracles._openai.question import (
     Tier,
     cap,
     likely_output,
-    prompt_for,
     sampling,
 )
 from oracles._openai.reply import Failed, Said, Unreadable, read, understood
@@ -101,11 +100,12 @@ def connect(
 ) -> Oracle:
     """Return a vision model behind OpenAI's API. Nothing is sent, and no key is read, before the first query.
 
-    prompt: the question; one of our own if not given. classes: names to choose from, separated by "|" in a string; they
-    are listed under the question. base_url: where the API begins; it mostly ends in /v1. key_env: the environment
-    variable with the key; None sends none. detail: in how much detail the model looks, which decides what an image
-    costs. height and width: what an image is resized to; None leaves the photo's size. crop: the central share of the
-    shorter side that is sent.
+    prompt: the question; one of our own if not given, or by name: @belongs, the paper's "The input image belongs to
+    [MASK]"; @yes-no, whether the image shows the one class given (see `bbquery.prompts`). classes: names to choose
+    from, separated by "|" in a string; they are listed under the question. base_url: where the API begins; it mostly
+    ends in /v1. key_env: the environment variable with the key; None sends none. detail: in how much detail the model
+    looks, which decides what an image costs. height and width: what an image is resized to; None leaves the photo's
+    size. crop: the central share of the shorter side that is sent.
 
     max_tokens: of output, reasoning included; 64 if not given, 16 with classes, 1,024 more for a model that reasons.
     cap_name: what the request calls it; Ollama and older servers know only max_tokens. tier: the service tier; flex is
@@ -133,7 +133,7 @@ def connect(
     question = Question(
         api=api,
         model=model,
-        prompt=prompt_for(prompt, listed),
+        prompt=prompts.question(prompt, listed),
         detail=detail,
         max_tokens=cap(max_tokens, listed, effort),
         cap_name=cap_name,
@@ -159,7 +159,13 @@ def connect(
     )
     account = " ".join((url, key_env or "no key"))
     capabilities = _capabilities(url, account, cost, _view(height, width, crop), limits)
+    capabilities = replace(capabilities, classes=_closed(listed))
     return OpenAIOracle(_endpoint(url, key, capabilities, model), question, cost, capabilities)
+
+
+def _closed(listed: Sequence[str]) -> Classes | None:
+    """Return the closed set that the answer is chosen from; one class alone is what a yes or no is about."""
+    return Classes(tuple((name.strip(),) for name in listed)) if len(listed) > 1 else None
 
 
 def _capabilities(url: str, account: str, cost: Cost, view: View, limits: Limits) -> Capabilities:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,3 +32,27 @@ def raises(image: Image) -> list[float]:
 def two_numbers_too_many(image: Image) -> list[float]:
     """Return more numbers than there are classes."""
     return list(np.full(4, 0.25))
+
+
+def brighter_half(image: Image) -> str:
+    """Name a cat where the left half is brighter and a dog elsewhere: a label with a flat boundary."""
+    left, right = image[:, : image.shape[1] // 2].mean(), image[:, image.shape[1] // 2 :].mean()
+    return "tabby cat" if left > right else "golden retriever"
+
+
+def always_a_cat(image: Image) -> str:
+    """Name a cat whatever there is to see."""
+    return "tabby cat"
+
+
+def wavering(image: Image) -> str | None:
+    """Name the brighter half, but a dog every third time, and refuse or talk gibberish about some noisy images."""
+    fate = zlib.crc32(image.tobytes()) if image.std() > 8 else 0
+    if fate % 7 == 6:
+        return None
+    if fate % 7 == 5:
+        return "qwxz"
+    return "golden retriever" if next(_TURNS) % 3 == 1 else brighter_half(image)
+
+
+_TURNS = itertools.count()

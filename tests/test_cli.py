@@ -217,13 +217,26 @@ def test_exit_codes_tell_whose_fault_it_was(error: errors.BbqueryError | None, c
     assert exit_code(error) == code
 
 
+def test_a_score_that_never_moves_is_said_and_drawn_as_nothing(
+    photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model that always says the same gets a map of zeros, and a person is told what to do."""
+    same = "function:call=tests.models.always_a_cat,answers=labels,version=1"
+
+    status = explain(photo, tmp_path / "out", oracle=same)
+
+    assert status == 0
+    assert "NOT MOVED: tabby cat" in capsys.readouterr().err
+    assert not np.nan_to_num(np.load(tmp_path / "out" / "tabby-cat.npy")).any()
+
+
 @pytest.mark.parametrize(
     ("kind", "shown"),
     [
         ("oracles", sorted(load.names("oracle"))),
         ("methods", ["lr", "rise"]),
-        ("scores", ["mention", "soft"]),
-        ("attacks", ["no attacks in this version"]),
+        ("scores", sorted(load.names("score"))),
+        ("attacks", sorted(load.names("attack"))),
     ],
 )
 def test_list_shows_what_can_be_chosen(capsys: pytest.CaptureFixture[str], kind: str, shown: list[str]) -> None:

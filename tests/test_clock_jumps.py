@@ -31,14 +31,14 @@ from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.limiter import Pace
 from bbquery.plan import Ask
-from bbquery.scoring.soft import BoundProbability
+from bbquery.scoring.soft import Soft
 from bbquery.types import Units
 from oracles._date import server_time
 from tests.bookkeeping import COST, HOLD, asked, remember, sent
 from tests.conftest import FakeClock
 from tests.oracles import openai_helpers
 from tests.oracles.http_helpers import always, photos, serving
-from tests.support import FakeOracle, tiny_images
+from tests.support import CLASSES, FakeOracle, tiny_images
 from tests.test_limiter import throttled_by
 from tests.test_pace import most_in_a_window
 
@@ -113,7 +113,7 @@ async def run_with_drift_checks(oracle: FakeOracle, ledger: Ledger, budget: int,
     async with Client(oracle, ledger, budget, clock=clock) as client:
         ((first,),) = await client.ask(Ask(clean[None]))
         assert first is not None
-        watch = DriftWatch(clean, first, BoundProbability(0, "bright"), every=20)
+        watch = DriftWatch(clean, first, Soft().bind(first.answer, "bright", CLASSES), every=20)
         await watch.start(client)
         for images in np.split(tiny_images(40), 10):
             await client.ask(Ask(images))

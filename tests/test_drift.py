@@ -11,7 +11,7 @@ import pytest
 import bbquery
 from bbquery.drift import FIRST_CHECKS, checks_for
 from bbquery.errors import UsageError
-from bbquery.types import Reply, Vector
+from bbquery.types import NoAnswer, Reply, Vector
 from tests.support import FakeOracle, brightness
 
 if TYPE_CHECKING:
@@ -92,6 +92,23 @@ def test_a_second_run_repeats_the_checks_for_nothing(ledger: Ledger) -> None:
 
     assert again.queries.sent == 0
     assert again.drift.served == ("v1",)
+
+
+@pytest.mark.parametrize(("unread", "drifted"), [({4}, True), ({1, 4}, False), ({1, 2}, False), ({1, 2, 3}, False)])
+def test_an_answer_that_cannot_be_scored_is_drift_where_all_could_be(
+    ledger: Ledger, unread: set[int], drifted: bool
+) -> None:
+    """A model that falls silent on the unperturbed image has changed, unless it was silent now and then at first."""
+    looks = iter(range(100))
+
+    def silent_at_times(image: np.ndarray) -> Reply:
+        is_silent = np.array_equal(image, PHOTO) and next(looks) in unread
+        return Reply(NoAnswer("filtered") if is_silent else brightness(image))
+
+    explanation = explain(Remote(reply=silent_at_times), ledger)
+
+    assert explanation.drift.drifted == drifted
+    assert all("could not be scored" in reason for reason in explanation.drift.reasons)
 
 
 def test_checks_can_be_switched_off(ledger: Ledger) -> None:

@@ -23,7 +23,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.cli",),
     ("bbquery.commands",),
     ("bbquery.report",),
-    ("bbquery.explanations",),
+    ("bbquery.attacking",),
+    ("bbquery.explanations", "bbquery.probing"),
     ("bbquery.explanation",),
     ("bbquery.run", "bbquery.load", "bbquery.estimate"),
     ("bbquery.drift", "bbquery.store_files", "bbquery.batches"),
@@ -38,9 +39,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.perturb",),
     ("bbquery.plan",),
     ("bbquery.scoring", "bbquery.imaging", "bbquery.codec", "bbquery.money"),
+    ("bbquery.wordnet",),
     ("bbquery.batch_oracle",),
-    ("bbquery.many_rows",),
-    ("bbquery.oracle", "bbquery.samples", "bbquery.home", "bbquery.clock", "bbquery.telemetry"),
+    ("bbquery.many_rows", "bbquery.embeddings"),
+    ("bbquery.oracle", "bbquery.samples", "bbquery.home", "bbquery.clock", "bbquery.telemetry", "bbquery.prompts"),
     ("bbquery.types",),
     ("bbquery.errors", "bbquery.version"),
 )
@@ -62,7 +64,7 @@ OUTSIDE_WORLD = frozenset({"open", "print", "input", "eval", "exec", "__import__
 # What an oracle may know of bbquery. An emulator's bill is an independent second opinion, so it may not know prices.
 ORACLES_MAY_IMPORT = (
     "bbquery.oracle", "bbquery.batch_oracle", "bbquery.types", "bbquery.errors", "bbquery.imaging", "bbquery.money",
-    "bbquery.home", "bbquery.clock",
+    "bbquery.home", "bbquery.clock", "bbquery.prompts",
 )  # fmt: skip
 EMULATORS_MAY_IMPORT = tuple(name for name in ORACLES_MAY_IMPORT if name != "bbquery.money")
 

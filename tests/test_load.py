@@ -18,7 +18,9 @@ from bbquery.errors import UnknownName, UsageError
 from bbquery.estimators.lr import LikelihoodRatio
 from bbquery.saliency.gradient import GradientMap
 from bbquery.saliency.rise import Rise
-from bbquery.scoring.soft import Probability
+from bbquery.scoring.compose import Compose
+from bbquery.scoring.mention import Mention
+from bbquery.scoring.soft import Soft
 from oracles.emulators.http import Faults
 
 if TYPE_CHECKING:
@@ -326,9 +328,34 @@ def test_a_method_asks_as_many_queries_as_it_is_allowed(specification: str, made
 
 def test_a_score_is_made_from_its_specification() -> None:
     """A score is chosen like a method, also one's own."""
-    assert load.score("soft") == Probability()
+    assert load.score("soft") == Soft()
     made: object = load.score(f"{HERE}:Needy:model=m,threshold=0.5")
     assert made == Needy("m", 0.5)
+
+
+def test_several_values_are_separated_by_bars() -> None:
+    """A score of scores has them, and their weights, in its specification; commas in their options are escaped."""
+    made = load.score("compose:of=soft:form=margin|mention,weights=.7|.3,low=0,stretch=false")
+    nested = load.score(r"compose:of=soft:form=margin\,softmax=true|soft")
+
+    assert made == Compose(of=(Soft(form="margin"), Mention()), weights=(0.7, 0.3), low=0.0)
+    assert nested == Compose(of=(Soft(form="margin", softmax=True), Soft()))
+
+
+@pytest.mark.parametrize(
+    ("specification", "said"),
+    [
+        ("compose", "needs the option of"),
+        ("compose:of=sift", "unknown score 'sift'"),
+        ("compose:of=soft|", "names nothing"),
+        ("compose:of=soft,weights=.7|x", "weights=x must be a number"),
+        ("soft:form=odds", "unknown value of form 'odds'; known: probability, log_odds, cross_entropy, margin"),
+    ],
+)
+def test_a_score_of_scores_says_which_part_is_wrong(specification: str, said: str) -> None:
+    """A part that is not known, empty or no number is named."""
+    with pytest.raises(UsageError, match=said):
+        load.score(specification)
 
 
 async def test_an_oracle_is_connected_whether_or_not_connecting_waits() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,33 +17,34 @@ from bbquery.run import Driven, drive
 from bbquery.scoring.base import score_rows
 from bbquery.types import Answer, Decision, Image, Label, Labels, Vector
 from tests.conftest import FakeClock
+from tests.scores import EachAlone
 from tests.support import FakeOracle, brightness, tiny_images
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bbquery.ledger.sqlite import Ledger
 
 SIDE = 8
 
 
 @dataclass(frozen=True)
-class IsCat:
+class IsCat(EachAlone):
     """A hard-label score: the criterion is that the label is cat."""
 
     target: str = "cat"
-    unit: str = "share of cat"
 
-    def __call__(self, answer: Answer) -> tuple[Decision, float]:
+    def one(self, answer: Answer) -> tuple[Decision, float]:
         assert isinstance(answer, Labels)
         cat = answer.labels[0].name == "cat"
         return (Decision.MET if cat else Decision.NOT_MET), float(cat)
 
 
 @dataclass(frozen=True)
-class Brightness:
+class Brightness(EachAlone):
     target: str = "bright"
-    unit: str = "share"
 
-    def __call__(self, answer: Answer) -> tuple[Decision, float]:
+    def one(self, answer: Answer) -> tuple[Decision, float]:
         assert isinstance(answer, Vector)
         return Decision.UNDECIDED, float(answer.values[0])
 
@@ -241,3 +243,45 @@ async def test_a_plans_own_work_does_not_block_the_loop(ledger: Ledger) -> None:
         await drive(plan(), client, Brightness())
 
     assert all(name.startswith("bbquery-render") for name in threads)
+
+
+async def test_scoring_does_not_block_the_loop(ledger: Ledger) -> None:
+    """A score may take its time, as embeddings do: it too works on a worker thread."""
+    import threading
+
+    threads: list[str] = []
+
+    class Slow(Brightness):
+        def one(self, answer: Answer) -> tuple[Decision, float]:
+            threads.append(threading.current_thread().name)
+            return super().one(answer)
+
+    def plan() -> Plan[int]:
+        yield Ask(tiny_images(3))
+        return 0
+
+    budget = ledger.open_budget("run", Cap(queries=6))
+    async with Client(FakeOracle(), ledger, budget, clock=FakeClock()) as client:
+        await drive(plan(), client, Slow())
+
+    assert len(threads) == 3
+    assert all(name.startswith("bbquery-render") for name in threads)
+
+
+async def test_what_a_score_cannot_read_is_counted(ledger: Ledger) -> None:
+    """Over all batches, repeats included, what was not read is told with the result."""
+
+    class Choosy(Brightness):
+        def unread(self, answers: Sequence[Answer]) -> Counter[str]:
+            return Counter(["each"] * len(answers))
+
+    def plan() -> Plan[int]:
+        yield Ask(tiny_images(3), repeat=2)
+        yield Ask(tiny_images(2, seed=1))
+        return 0
+
+    budget = ledger.open_budget("run", Cap(queries=20))
+    async with Client(FakeOracle(), ledger, budget, clock=FakeClock()) as client:
+        driven = await drive(plan(), client, Choosy())
+
+    assert driven.unread == {"each": 8}

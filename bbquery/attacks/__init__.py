@@ -1,1 +1,66 @@
-"""Attacks, for evaluating models one owns or is authorised to test: one algorithm a file. This version has none."""
+"""Attacks, for evaluating models one owns or is authorised to test: one algorithm a file.
+
+Distance is RMSE = ‖x' - x‖₂ / (255 √(3HW)) between the bytes that were asked and those of the clean image, so 0 to 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from bbquery.plan import Plan
+    from bbquery.types import Domain, Image
+
+__all__ = ["Attack", "AttackResult", "Point", "Step"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """The best distance so far: after how many rows asked, and its RMSE."""
+
+    queries: int
+    rmse: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step, as it went. queries: rows asked when it was done. sigma: noise of its copies, in grey levels.
+
+    changed: the share of its copies, of those decided, that were adversarial; NaN where none was decided.
+    """
+
+    queries: int
+    sigma: float
+    changed: float
+
+
+@dataclass(frozen=True, eq=False)
+class AttackResult:
+    """The nearest adversarial image that was asked, exactly as it was, and the way to it.
+
+    best: (H, W, 3) of the domain's dtype; None where no image was adversarial. rmse: its distance; infinite without
+    one. queries: rows asked. undecided: those of them without a decision. trace: each new best.
+    """
+
+    best: Image | None
+    rmse: float
+    queries: int
+    undecided: int
+    trace: tuple[Point, ...]
+    steps: tuple[Step, ...]
+
+
+class Attack(Protocol):
+    """A frozen configuration with a plan that looks for an adversarial image; its module names it as ATTACK.
+
+    Of a row's scores, the decision is MET while the clean label stands, so NOT_MET is adversarial and UNDECIDED is
+    neither; the value is higher the nearer the answer is to the clean label.
+    """
+
+    @property
+    def queries(self) -> int:
+        """How many rows it asks at most, those of the clean image not counted."""
+
+    def plan(self, x: Image, domain: Domain, seed: int) -> Plan[AttackResult]:
+        """Ask for changed copies of x (H, W, 3) and return the nearest adversarial one."""

@@ -16,7 +16,9 @@ from bbquery import explanations, load, telemetry
 from bbquery.commands import explain_batch, explain_several
 from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.explain_several import Wish
+from bbquery.commands.output import estimated, not_read
 from bbquery.commands.screen import Screen
+from bbquery.commands.targets import targets
 from bbquery.drift import DEFAULT_EVERY
 from bbquery.errors import BudgetExhausted, UsageError
 from bbquery.ledger.records import Cap
@@ -30,7 +32,16 @@ RULE = """Several images are one run, and each has a budget of its own within it
 images share it evenly, rounded down; if only the cap per image, the run may spend that for each; if both, both hold. An
 image that reaches its own cap ends with what was answered, and the next begins; at the run's or the project's cap
 nothing more is begun."""
+TARGETS = r"""what to explain (default: the top class). cat,dog: two targets, with a map each; cat+dog: one, met by
+either, for the scores that take such; a comma within a target is written \,"""
+SCORE = """how an answer becomes a number; see 'bbquery list scores' and 'bbquery score' (default: soft, the probability
+of a class or the score of a label; of a text mention)"""
 DEFAULT_OUT = "default: bbquery-out/IMAGE-METHOD; several images: bbquery-out/explain-RUN, a folder in it for each"
+
+NOT_MOVED = (
+    "every answer scored the same, so the map says nothing: hide more (--method rise:p=0.3), take a denser score "
+    "(--score), or ask 'bbquery probe' which would move"
+)
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,7 +53,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     explain.add_argument(
         "--method", default=explaining.DEFAULT_METHOD, metavar="NAME[:key=value,…]", help="how to explain"
     )
-    explain.add_argument("--target", metavar="LABEL[,LABEL…]", help="what to explain (default: the top class)")
+    explain.add_argument("--target", metavar="LABEL[,LABEL…]", help=TARGETS)
+    explain.add_argument("--score", metavar="NAME[:key=value,…]", help=SCORE)
     _add_caps(explain)
     explain.add_argument("--project", metavar="NAME", help="a budget, made before, that the run counts in too")
     explain.add_argument(
@@ -55,7 +67,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     explain.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
     explain.add_argument("--batch", action="store_true", help="ask by the file: within a day, mostly at half price")
     explain.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
-    explain.add_argument("--seed", type=_seed, default=0, metavar="S", help="decides every random choice (default: 0)")
+    explain.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
     explain.add_argument("--out", type=Path, metavar="DIR", help=f"where to write ({DEFAULT_OUT})")
 
 
@@ -70,7 +82,8 @@ def _add_caps(explain: argparse.ArgumentParser) -> None:
     caps.add_argument("--max-usd-per-image", metavar="X", help="likewise, in dollars")
 
 
-def _seed(text: str) -> int:
+def seed(text: str) -> int:
+    """Read a seed."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
     return int(text)
@@ -81,7 +94,7 @@ def _explain(chosen: argparse.Namespace) -> int:
     if len(chosen.images) > 1 and chosen.batch:
         raise UsageError(f"--batch takes one image, not {len(chosen.images)}: give each a command of its own")
     if len(chosen.images) > 1:
-        return _explain_several(Wish(chosen, _targets(chosen.target), (run, each)))
+        return _explain_several(Wish(chosen, targets(chosen.target), (run, each)))
     return _explain_one(_of_one_image(chosen, each))
 
 
@@ -101,7 +114,7 @@ def _of_one_image(chosen: argparse.Namespace, cap: Cap) -> argparse.Namespace:
 def _explain_several(wish: Wish) -> int:
     if wish.chosen.dry_run:
         return explain_several.estimate(wish)
-    with _logged(wish.chosen.log):
+    with logged(wish.chosen.log):
         return explain_several.explain(wish)
 
 
@@ -110,7 +123,7 @@ def _explain_one(chosen: argparse.Namespace) -> int:
         print(*asyncio.run(_estimated(chosen)), sep="\n")
         return 0
     out = folder.prepare(chosen.out or _default_folder(chosen.image, chosen.method))
-    with _logged(chosen.log):
+    with logged(chosen.log):
         explanation = asyncio.run(_explained(chosen))
     written = folder.write(explanation, out, command=chosen.typed, source=chosen.image)
     _report(explanation, chosen.method, written)
@@ -118,7 +131,7 @@ def _explain_one(chosen: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _logged(path: Path | None) -> Iterator[None]:
+def logged(path: Path | None) -> Iterator[None]:
     """Append the run's log records to a file, where one is given."""
     if path is None:
         yield
@@ -149,7 +162,8 @@ async def _explained(chosen: argparse.Namespace) -> Explanation:
             chosen.image,
             chosen.oracle,
             method=chosen.method,
-            target=_targets(chosen.target),
+            target=targets(chosen.target),
+            score=chosen.score,
             max_queries=chosen.max_queries,
             max_tokens=chosen.max_tokens,
             max_usd=chosen.max_usd,
@@ -166,7 +180,8 @@ async def _estimated(chosen: argparse.Namespace) -> list[str]:
         chosen.image,
         chosen.oracle,
         method=chosen.method,
-        target=_targets(chosen.target),
+        target=targets(chosen.target),
+        score=chosen.score,
         max_queries=chosen.max_queries,
         drift_every=chosen.drift_every,
         seed=chosen.seed,
@@ -174,24 +189,7 @@ async def _estimated(chosen: argparse.Namespace) -> list[str]:
         if chosen.batch:
             return explain_batch.estimate(job.by_the_file())
         found, source = job.estimate(), job.oracle.capabilities.price.source
-    duration = "unknown: no limits are known" if found.seconds is None else f"at least {found.seconds:,.0f} seconds"
-    return [
-        f"queries      {found.queries:,} at most, stored answers and retries not counted",
-        f"tokens       {found.expected.tokens:,} expected, {found.worst.tokens:,} at worst",
-        f"dollars      {dollars(found.expected.picodollars)} expected, {dollars(found.worst.picodollars)} at worst",
-        f"prices       {source or 'none'}",
-        f"time         {duration}",
-        "nothing was asked",
-    ]
-
-
-def _targets(text: str | None) -> list[str] | None:
-    if text is None:
-        return None
-    targets = [part.strip() for part in text.split(",")]
-    if not all(targets):
-        raise UsageError(f"--target {text!r} names an empty label: separate labels by single commas")
-    return targets
+    return estimated(found, source)
 
 
 def _report(explanation: Explanation, method: str, written: Sequence[Path]) -> None:
@@ -199,6 +197,11 @@ def _report(explanation: Explanation, method: str, written: Sequence[Path]) -> N
     print(f"queries: {q.asked} asked, {q.sent} sent, {q.from_store} from the store, {q.unknown} unknown")
     for reason in explanation.drift.reasons:
         print(f"bbquery: DRIFTED: {reason}: the map may rest on more than one model", file=sys.stderr)
+    if explanation.unread:
+        print(f"bbquery: NOT READ: {not_read(explanation.unread)}: the score made nothing of that", file=sys.stderr)
+    for found in explanation.maps:
+        if found.constant:
+            print(f"bbquery: NOT MOVED: {found.target}: {NOT_MOVED}", file=sys.stderr)
     if explanation.partial:
         print(f"bbquery: PARTIAL: {explanation.error}", *_advice(explanation, method), sep="\n", file=sys.stderr)
     for path in written:

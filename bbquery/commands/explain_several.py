@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery.commands.exit_codes import exit_code
-from bbquery.commands.output import table
+from bbquery.commands.output import not_read, table
 from bbquery.commands.screen import Screen
 from bbquery.explanation import run_name
 from bbquery.explanations import prepared_many
@@ -45,6 +45,7 @@ class Wish:
             chosen.oracle,
             method=chosen.method,
             target=self.targets,
+            score=chosen.score,
             run=run,
             each=each,
             drift_every=chosen.drift_every,
@@ -150,6 +151,8 @@ class Book:
         if explanation is not None:
             warned = "the map may rest on more than one model"
             self._said += [f"DRIFTED: {result.name}: {reason}: {warned}" for reason in explanation.drift.reasons]
+            if explanation.unread:
+                self._said.append(f"NOT READ: {result.name}: {not_read(explanation.unread)}")
         if result.status == "complete":
             return
         if result.ended_run or self.error is None:

@@ -6,14 +6,19 @@ import contextlib
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bbquery import money
 
 if TYPE_CHECKING:
+    from bbquery.estimate import Estimate
     from bbquery.report.files import Write
     from bbquery.types import Units
+
+
+MOST_UNREAD = 5  # different things that a score could not read, to people
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, words: int) -> str:
@@ -51,6 +56,28 @@ def in_words(units: Units) -> str:
     if units.picodollars:
         said.append(f"${money.dollars(units.picodollars)}")
     return ", ".join(said) or "nothing"
+
+
+def not_read(unread: Counter[str]) -> str:
+    """Return what a score could not read in answers, the most frequent first: "'dgo' 12 times, 'ct' 1 time"."""
+    most = unread.most_common(MOST_UNREAD)
+    said = [f"{what!r} {count} {'time' if count == 1 else 'times'}" for what, count in most]
+    others = f" and {len(unread) - len(most)} others" if len(unread) > len(most) else ""
+    return ", ".join(said) + others
+
+
+def estimated(found: Estimate, source: str) -> list[str]:
+    """Return what a run would cost, a line each. source: where the prices are from, empty where there are none."""
+    expected, worst = (money.dollars(amount.picodollars) for amount in (found.expected, found.worst))
+    duration = "unknown: no limits are known" if found.seconds is None else f"at least {found.seconds:,.0f} seconds"
+    return [
+        f"queries      {found.queries:,} at most, stored answers and retries not counted",
+        f"tokens       {found.expected.tokens:,} expected, {found.worst.tokens:,} at worst",
+        f"dollars      {expected} expected, {worst} at worst",
+        f"prices       {source or 'none'}",
+        f"time         {duration}",
+        "nothing was asked",
+    ]
 
 
 class _NobodyReads(Exception):

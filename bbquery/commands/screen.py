@@ -60,10 +60,13 @@ class Screen(explaining.Watch):
 
     def started(self, client: Client, job: Job) -> None:
         """Show the status line and listen for Ctrl-C; with the next image, go on with both."""
+        self.follow(client, job.queries + job.method.queries * (max(len(job.targets), 1) - 1))
+
+    def follow(self, client: Client, total: int) -> None:
+        """Likewise, of a run of any kind that asks so many queries."""
         self._sent += 0 if self._bar is None else self._client.sent
         self._client, self._booked = client, 0.0
         self._budget = client.budget if self._part is None else self._part.budget
-        total = job.queries + job.method.queries * (max(len(job.targets), 1) - 1)
         left = 1 if self._part is None else self._part.count - self._part.place
         if self._bar is None:
             self._open(left * total)

@@ -62,6 +62,10 @@ class Moments:
         """
         return self._centred(self._sum_fz, self._sum_f)
 
+    def product(self) -> NDArray[np.float64]:
+        """Return the mean of score times perturbation, neither centred, of the given shape; 0 without an answer."""
+        return (self._sum_fz / max(self.answered, 1)).reshape(self._shape)
+
     def variance(self) -> NDArray[np.float64]:
         """Return the sample variance of the perturbation (divisor n - 1), of the given shape; 0 below two answers."""
         return self._centred(self._sum_zz, self._sum_z)

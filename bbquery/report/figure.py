@@ -138,8 +138,8 @@ def draw(
 ) -> bytes:
     """Return the PNG of a photo (H, W, 3) uint8 and a map on it (H, W); see `bbquery.report.overlay.overlay_png`."""
     layout = Layout.of(*values.shape)
-    heading = _lines(title, TITLE, layout.width)
-    left, right = _lines(caption, SMALL, layout.column), _lines(unit, SMALL, layout.column)
+    heading = wrapped(title, TITLE, layout.width)
+    left, right = wrapped(caption, SMALL, layout.column), wrapped(unit, SMALL, layout.column)
     notes = _notes(values, scale)
     panels = MARGIN + len(heading) * TITLE * LINE + SPACE
     footer = panels + layout.panels + SPACE
@@ -241,7 +241,7 @@ def _notes(values: NDArray[np.float64], scale: Scale) -> list[str]:
     return notes
 
 
-def _lines(text: str, points: int, width: float) -> list[str]:
+def wrapped(text: str, points: int, width: float) -> list[str]:
     """Wrap a text to a width, a few lines at most; what the font lacks becomes a box."""
     glyphs = _glyphs()
     spaced = (" " if letter.isspace() else letter for letter in text)

@@ -15,10 +15,12 @@ from bbquery.money import dollars
 from bbquery.version import __version__
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Mapping, Sequence
 
     from bbquery.explanation import Explanation, TargetMap
 
+MOST_UNREAD = 20  # different things that the score could not read
 PACKAGES = ("numpy", "pillow", "onnxruntime", "aiohttp")  # what decides pixels, answers and bytes
 
 
@@ -45,9 +47,11 @@ def record(explanation: Explanation, command: Sequence[str], source: str, files:
             "answers": explanation.oracle.answers,
         },
         "method": load.constructor(explanation.method),
+        "score": load.constructor(explanation.score),
         "seed": explanation.seed,
         "clean_answer": [{"label": label, "value": value} for label, value in explanation.top()],
         "targets": [_target(m) for m in explanation.maps],
+        "unread": _unread(explanation.unread),
         "budget": {
             "name": explanation.budget.name,
             "cap": asdict(explanation.budget.cap),
@@ -98,6 +102,7 @@ def _number(value: float) -> float | None:
 
 
 def _target(m: TargetMap) -> dict[str, Any]:
+    about = m.score.about
     return {
         "target": m.target,
         "unit": m.sent.unit,
@@ -105,4 +110,18 @@ def _target(m: TargetMap) -> dict[str, Any]:
         "rows": m.sent.rows,
         "answered": m.sent.answered,
         "stopped": m.stopped,
+        "value": {
+            "unit": about.unit,
+            "nearer": about.direction,
+            "low": _number(about.low),
+            "high": _number(about.high),
+            "criterion": about.criterion,
+            "no_information": _number(about.no_information),
+        },
     }
+
+
+def _unread(unread: Counter[str]) -> dict[str, Any]:
+    """Return what the score could not read in the answers: how often, of how many kinds, and the most frequent."""
+    most = [{"what": what, "times": times} for what, times in unread.most_common(MOST_UNREAD)]
+    return {"times": unread.total(), "different": len(unread), "most_frequent": most}

@@ -49,6 +49,7 @@ class MaskEvidence:
         shape = (*upsampling.cell, upsampling.cells, upsampling.cells)
         self._grids, self._scored_grids = np.zeros(shape), np.zeros(shape)
         self._sum_f = 0.0
+        self._lowest, self._highest = np.inf, -np.inf
         self.answered = 0
 
     def add(self, grids: NDArray[np.bool_], shifts: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
@@ -57,6 +58,8 @@ class MaskEvidence:
         np.add.at(self._grids, where, grids)
         np.add.at(self._scored_grids, where, scores[:, None, None] * grids)
         self._sum_f += float(scores.sum())
+        self._lowest = min(self._lowest, float(scores.min(initial=np.inf)))
+        self._highest = max(self._highest, float(scores.max(initial=-np.inf)))
         self.answered += len(scores)
 
     def published(self, p: float) -> NDArray[np.float64]:
@@ -64,8 +67,11 @@ class MaskEvidence:
         return self._upsampling.superpose(self._scored_grids) / (max(self.answered, 1) * p)
 
     def centred(self, p: float) -> NDArray[np.float64]:
-        """Return Σ (fᵢ - f̄₋ᵢ) Mᵢ / (N p (1 - p)), (H, W); 0 below two answers, which have no other rows' mean."""
-        if self.answered < 2:
+        """Return Σ (fᵢ - f̄₋ᵢ) Mᵢ / (N p (1 - p)), (H, W).
+
+        0 below two answers, which have no other rows' mean, and where all scores are equal: no rounding is evidence.
+        """
+        if self.answered < 2 or self._lowest == self._highest:
             return np.zeros(self._upsampling.size)
         # fᵢ - f̄₋ᵢ is N / (N - 1) times fᵢ - f̄
         weighted = self._scored_grids - self._sum_f / self.answered * self._grids

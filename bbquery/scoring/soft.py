@@ -1,14 +1,30 @@
-"""Soft scores: the probability of a class, from oracles that give a number for each class or label."""
+"""Soft scores: the probability, log-odds, cross-entropy or margin of a class, from an oracle that gives numbers.
+
+What stands for a class's probability depends on the answer:
+
+vector   its number. Numbers that are a distribution add up over a set of classes. Others (logits, say, or the
+         probabilities of labels that do not exclude each other) do not, and a set has that of its best class.
+labels   its score: 1 where labels have none, and 0 where it is not listed. A set has that of its best label.
+text     the probability of its *first token*, from the log-probabilities of the token that was said and of the
+         alternatives to it, whatever their case and leading space; they add up over a set. A class that is not listed
+         is no likelier than the least of those listed, and than what all of them leave: the lesser of both stands for
+         it. So the model must answer with one token: yes or no, or a letter.
+
+The forms, with their numerics, are in `_forms`; how a set of classes is written is in `_sets`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bbquery.errors import UsageError
-from bbquery.types import Answer, Classes, Decision, Labels, Vector
+from bbquery.scoring import _sets
+from bbquery.scoring._forms import Form  # noqa: TC001 - `load` reads the options' annotations
+from bbquery.scoring._soft_labels import bind_labels
+from bbquery.scoring._soft_tokens import bind_tokens
+from bbquery.scoring._soft_vector import bind_vector
+from bbquery.types import Answer, Classes, Labels, Text, Vector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,86 +32,52 @@ if TYPE_CHECKING:
     from bbquery.oracle import Capabilities
     from bbquery.scoring.base import BoundScore
 
-ROUNDING = 1e-3  # by which the sum of a thousand probabilities in 16 bits may be off
 
+@dataclass(frozen=True, kw_only=True)
+class Soft:
+    """The number that the oracle gives the target, in one of four forms; the criterion is that the target is on top.
 
-@dataclass(frozen=True)
-class Probability:
-    """The number that the oracle gives the target class or label; higher is better.
-
-    The criterion is met while the target is on top. Where the oracle gives probabilities the range is 0 to 1 and "no
-    information" is 1 / number of classes; other scores have the oracle's own range. In a list of labels the target
-    scores its own score (1 where labels have none), and 0 where it is not listed.
+    form: "probability" (whatever the oracle's number is), "log_odds", "cross_entropy" or "margin"; all but the first
+    and the last need numbers of 0 to 1. softmax: the oracle's numbers are logits, of which the softmax is to be taken.
     """
 
+    form: Form = "probability"
+    softmax: bool = False
+
     def check(self, capabilities: Capabilities, targets: Sequence[str]) -> None:
-        """See, before anything is sent, that the oracle's answers can be scored and the targets exist.
+        """See, before anything is sent, that the oracle's answers have this form and the targets exist.
 
         Raises:
-            UnknownName: no class has this label. UsageError: the answers are texts.
+            UnknownName: no class has this label. UsageError: the answers have no such form.
         """
-        if capabilities.answers == "text":
+        kind = capabilities.answers
+        if self.softmax and kind != "scores":
+            raise UsageError(f"softmax=true is for scores such as logits; {capabilities.name} answers {kind}")
+        if kind == "scores" and self.form in ("log_odds", "cross_entropy") and not self.softmax:
             raise UsageError(
-                f"{capabilities.name} answers text; the score 'soft' needs a number for each class or label"
+                f"{capabilities.name} answers scores, and form={self.form} needs probabilities: if they are logits, "
+                f"say soft:form={self.form},softmax=true; else take form=margin"
             )
         for target in targets:
-            if capabilities.classes is not None:
-                capabilities.classes.find(target)
+            if capabilities.classes is None or kind == "text":  # a text need not name a class: it may say yes or no
+                _sets.members(target)
+            else:
+                _sets.indices(target, capabilities.classes)
 
     def bind(self, clean: Answer, target: str | None, classes: Classes | None) -> BoundScore:
-        """Fix the target class or label; None takes the top one of the clean answer.
+        """Fix the target, a class or label or a set of them; None takes the top one of the clean answer.
 
         Raises:
-            UnknownName: no class has this label. UsageError: the clean answer is a text.
+            UnknownName: no class has this label. UsageError: the clean answer has nothing on top, is a text without
+                log-probabilities, or has numbers that this form cannot take.
         """
-        if isinstance(clean, Labels) and (target or clean.labels):
-            return BoundLabel(target or clean.labels[0].name)
-        if not isinstance(clean, Vector):
-            raise UsageError(f"the score 'soft' needs a number for each class or label; this oracle answered {clean}")
-        known = classes or Classes(tuple((str(i),) for i in range(len(clean.values))))
-        index = int(np.argmax(clean.values)) if target is None else known.find(target)
-        return BoundProbability(index, known.show(index), _unit(clean))
+        if isinstance(clean, Vector):
+            return bind_vector(clean, target, classes, self.form, softmax=self.softmax)
+        if isinstance(clean, Labels):
+            return bind_labels(clean, target, classes, self.form)
+        if isinstance(clean, Text):
+            return bind_tokens(clean, target, self.form)
+        raise UsageError(f"the score 'soft' needs numbers; this oracle answered {clean}")
 
 
-@dataclass(frozen=True)
-class BoundProbability:
-    """The number of the class at `index`, shown as `target`. unit: "probability" where such the numbers are."""
-
-    index: int
-    target: str
-    unit: str = "probability"
-
-    def __call__(self, answer: Answer) -> tuple[Decision, float]:
-        """Return whether the target is on top, and its number."""
-        if not isinstance(answer, Vector):
-            raise UsageError(f"the score 'soft' needs one number for each class; this oracle answered {answer}")
-        top = int(np.argmax(answer.values)) == self.index
-        return Decision.MET if top else Decision.NOT_MET, float(answer.values[self.index])
-
-
-def _unit(clean: Vector) -> str:
-    """Return what a number of an oracle's vectors is: a probability where they are distributions, else a score."""
-    total = float(clean.values.sum())
-    is_distribution = bool((clean.values >= -ROUNDING).all()) and abs(total - 1) <= ROUNDING
-    return "probability" if is_distribution else "score of the class"
-
-
-@dataclass(frozen=True)
-class BoundLabel:
-    """`Probability` of the label `target`, whatever its case."""
-
-    target: str
-    unit: str = "score of the label"
-
-    def __call__(self, answer: Answer) -> tuple[Decision, float]:
-        """Return whether the target is the first label, and its score."""
-        if not isinstance(answer, Labels):
-            raise UsageError(f"the score 'soft' was bound to a label; this oracle answered {answer}")
-        wanted = self.target.lower()
-        found = [label for label in answer.labels if label.name.lower() == wanted]
-        top = bool(answer.labels) and answer.labels[0].name.lower() == wanted
-        value = 0.0 if not found else 1.0 if found[0].score is None else found[0].score
-        return (Decision.MET if top else Decision.NOT_MET), value
-
-
-SCORE = Probability
+SCORE = Soft

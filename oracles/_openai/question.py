@@ -25,9 +25,6 @@ Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh",
 PATHS: Mapping[Api, str] = {"chat": "/chat/completions", "responses": "/responses"}
 MOST_ALTERNATIVES = 20  # to a token, that the vendor lists
 HOTTEST = 2.0  # of the vendor's temperatures
-OPEN_QUESTION = "What is the main subject of this image? Answer in one short sentence."
-CLASS_QUESTION = "Which of these does the image show?"
-CLASS_RULE = "Answer with one of the following, as it is written, and with nothing else:"
 OPEN_CAP, CLASS_CAP = 64, 16  # tokens of output; 16 is also the least that the responses API takes
 REASONING_CAP = 1024  # more, where a model reasons first: at low effort the vendor's models mostly need less
 DATA_URL = "data:image/png;base64,"
@@ -146,22 +143,6 @@ def _responses(question: Question) -> dict[str, Any]:
 
 def _given(**fields: object) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def prompt_for(prompt: str | None, classes: Sequence[str]) -> str:
-    """Return what is asked: `prompt` or a question of our own, and the list of classes where there are any.
-
-    Raises:
-        UsageError: the classes cannot be told apart.
-    """
-    if not classes:
-        return OPEN_QUESTION if prompt is None else prompt
-    names = [name.strip() for name in classes]
-    if len(names) < 2 or not all(name.isprintable() and name for name in names):
-        raise UsageError("classes must be at least two names, each on one line: classes=cat|dog")
-    if len({name.casefold() for name in names}) < len(names):
-        raise UsageError(f"classes must differ by more than case: {'|'.join(names)}")
-    return "\n".join((prompt or CLASS_QUESTION, CLASS_RULE, *(f"- {name}" for name in names)))
 
 
 def sampling(

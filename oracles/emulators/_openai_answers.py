@@ -8,12 +8,14 @@ the question was: it exercises the protocol, not the understanding of images.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bbquery.prompts import MASKED
 from oracles.emulators._openai_usage import pieces
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ BULLET = "- "
 IMPOSSIBLE = -9999.0  # the vendor's log-probability of what is none of the likeliest
 LEADS = ("The image most likely shows", "; it could also be", " or")
 """What leads to each class that a sentence mentions."""
+
+
+YES_OR_NO = re.compile(r"Does the image show this: (.+?)\? Answer Yes or No")
+"""How `bbquery.prompts.yes_no` asks; the emulator answers no other form of the question."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,22 @@ def listed(prompt: str) -> list[str]:
     lines = (line.strip() for line in prompt.splitlines())
     names = (line.removeprefix(BULLET).strip() for line in lines if line.startswith(BULLET))
     return list(dict.fromkeys(name for name in names if name))
+
+
+def asked_for_yes_or_no(prompt: str) -> str | None:
+    """Return the class that a prompt asks to confirm by yes or no; None where it asks for something else."""
+    found = YES_OR_NO.search(prompt)
+    return found[1].strip() if found else None
+
+
+def confirmation(name: str, classes: Classes, probabilities: Sequence[float]) -> tuple[list[str], list[float]]:
+    """Return "Yes" and "No" with the model's probability of each; of what it does not know, no."""
+    yes = sum(
+        probability
+        for aliases, probability in zip(classes.names, probabilities, strict=True)
+        if name.casefold() in (alias.casefold() for alias in aliases)
+    )
+    return ["Yes", "No"], [min(yes, 1.0), max(1.0 - yes, 0.0)]
 
 
 def shares(names: Sequence[str], classes: Classes, probabilities: Sequence[float]) -> list[float]:
@@ -100,6 +122,11 @@ def sentence(names: Sequence[str], probabilities: Sequence[float], first: int) -
         said += _certain(f"{lead} {_article(names[choice])}")
         said += _slot(names, probabilities, choice, order[:position])
     return [*said, *_certain(".")]
+
+
+def masked(names: Sequence[str], probabilities: Sequence[float], choice: int) -> list[Piece]:
+    """Fill the mask of the paper's prompt with the choice."""
+    return [*_certain(MASKED.removesuffix(" [MASK]")), *_slot(names, probabilities, choice, ()), *_certain(".")]
 
 
 def _slot(names: Sequence[str], probabilities: Sequence[float], choice: int, before: Sequence[int]) -> list[Piece]:

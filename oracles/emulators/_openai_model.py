@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING
 
 from bbquery import imaging
 from bbquery.errors import OracleError, UsageError
+from bbquery.prompts import MASKED
 from bbquery.types import Vector
-from oracles.emulators._openai_answers import chosen, listed, name_alone, sentence, shares
+from oracles.emulators._openai_answers import (
+    asked_for_yes_or_no,
+    chosen,
+    confirmation,
+    listed,
+    masked,
+    name_alone,
+    sentence,
+    shares,
+)
 from oracles.emulators._openai_reply import REASONING, REFUSAL, Outcome, used
 from oracles.emulators._openai_request import BATCH, Refused
 from oracles.emulators._openai_usage import pieces
@@ -84,12 +94,18 @@ class Model:
 
     def _phrased(self, asked: Asked, number: int, probabilities: Sequence[float]) -> list[Piece]:
         seed = (self._faults.seed, number) if asked.seed is None else (abs(asked.seed),)
+        confirmed = asked_for_yes_or_no(asked.messages[-1])
+        if confirmed is not None:
+            names, among = confirmation(confirmed, self._classes, probabilities)
+            return name_alone(names, among, chosen(among, asked.temperature, seed))
         names = listed(asked.messages[-1])
         if names:
             among = shares(names, self._classes, probabilities)
             return name_alone(names, among, chosen(among, asked.temperature, seed))
         names = [self._classes.show(index) for index in range(len(self._classes))]
-        return sentence(names, probabilities, chosen(probabilities, asked.temperature, seed))
+        choice = chosen(probabilities, asked.temperature, seed)
+        told = masked if MASKED in asked.messages[-1] else sentence
+        return told(names, probabilities, choice)
 
     def _ended(self, said: list[Piece], room: int, number: int) -> tuple[list[Piece], Ending]:
         """Return what is said of it in the end, in so many tokens, and how it ends."""

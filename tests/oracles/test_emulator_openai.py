@@ -27,6 +27,7 @@ from bbquery.errors import (
     Unreachable,
     UsageError,
 )
+from bbquery.prompts import yes_no
 from bbquery.types import NoAnswer, Reply, Text, Units, Vector
 from oracles._rates import seconds
 from oracles.emulators import _openai_answers as phrases
@@ -300,6 +301,31 @@ async def test_the_likeliest_of_the_listed_classes_is_named() -> None:
                 (reply,) = await oracle.answer([oracle.encode(red)])
             assert isinstance(reply, Reply)
             assert reply.answer == Text(expected)
+
+
+async def test_yes_or_no_comes_with_the_probability_of_the_class() -> None:
+    """Asked to confirm a class, it says the likelier word, with the log-probability that the model gives it."""
+    question = yes_no(["red"])
+    async with OpenAIEmulator(Fake()).running() as url, client(url) as vendor:
+        completion = await vendor.chat.completions.create(
+            **chat(question, temperature=0, logprobs=True, top_logprobs=2)
+        )
+
+    red = float(share_of_colours(image()).values[0])
+    logprobs = completion.choices[0].logprobs
+    assert logprobs is not None
+    assert logprobs.content is not None
+    said = {found.token: math.exp(found.logprob) for found in logprobs.content[0].top_logprobs}
+    assert completion.choices[0].message.content == ("Yes" if red > 0.5 else "No")
+    assert said == pytest.approx({"Yes": red, "No": 1 - red})
+
+
+async def test_what_the_model_does_not_know_is_denied() -> None:
+    """Asked to confirm a class that is none of the model's, it says no."""
+    async with OpenAIEmulator(Fake()).running() as url, client(url) as vendor:
+        completion = await vendor.chat.completions.create(**chat(yes_no(["zebra"]), temperature=0))
+
+    assert completion.choices[0].message.content == "No"
 
 
 async def test_soft_scores_come_from_one_answer() -> None:

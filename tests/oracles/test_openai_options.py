@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from bbquery import load
+from bbquery import load, prompts
 from bbquery.errors import MissingExtra, UnknownName, UsageError
-from oracles._openai.question import CLASS_RULE, OPEN_QUESTION
+from bbquery.prompts import CLASS_RULE, OPEN_QUESTION
 from tests.oracles.openai_helpers import VARIABLE, ask, connect, image, prepare
 
 if TYPE_CHECKING:
@@ -142,6 +142,23 @@ def test_classes_are_listed_under_the_question(classes: Any) -> None:
     text = parts(classes=classes, prompt="What is it?")[0]["text"]
 
     assert text == f"What is it?\n{CLASS_RULE}\n- cat\n- golden retriever"
+
+
+def test_a_prompt_can_be_named() -> None:
+    """A name after @ stands for one of bbquery's questions, about the classes that are given."""
+    text = parts(prompt="@yes-no", classes="tabby cat")[0]["text"]
+
+    assert text == prompts.yes_no(["tabby cat"])
+
+
+def test_a_list_to_choose_from_is_the_oracle_s_closed_set() -> None:
+    """So scores that read the answer know the classes; one class alone, or none, leaves the vocabulary open."""
+    chosen = connect(classes="cat| golden retriever").capabilities.classes
+
+    assert chosen is not None
+    assert chosen.names == (("cat",), ("golden retriever",))
+    assert connect().capabilities.classes is None
+    assert connect(prompt="@yes-no", classes="cat").capabilities.classes is None
 
 
 @pytest.mark.parametrize("classes", ["cat", "cat|", "cat|Cat", "cat|do\ng"])

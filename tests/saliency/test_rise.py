@@ -147,6 +147,14 @@ def test_a_constant_in_the_score_changes_nothing_once_centred(domain: Domain) ->
     np.testing.assert_allclose(raised.values, plain.values, atol=1e-10)
 
 
+@pytest.mark.parametrize("constant", [1 / 3, 0.0, -7.1])
+def test_a_score_that_never_moves_gives_a_map_of_zeros(constant: float) -> None:
+    """No rounding is drawn as evidence: where every answer scores the same, the centred map is exactly 0."""
+    found = replay(Rise(queries=50, cells=3, batch=7).plan(WHITE, UINT8, 0), answer(lambda _: constant))
+
+    assert not found.values.any()
+
+
 def test_evidence_for_is_positive_and_evidence_against_negative() -> None:
     """A score that likes the left half and dislikes the bottom gets a map that says so, with its sign and unit."""
     found = replay(Rise(queries=600, cells=3, fill=0.0).plan(WHITE, UINT8, 0), answer(brightness))

@@ -1,0 +1,1 @@
+"""Stress tests: one image attacked within a hard budget, and what it came to."""

@@ -1,0 +1,80 @@
+"""What an attack on one image came to."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from bbquery.types import Decision
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bbquery.attacking.votes import Votes
+    from bbquery.attacks import Attack, AttackResult
+    from bbquery.client import Tally
+    from bbquery.drift import DriftReport
+    from bbquery.errors import BbqueryError
+    from bbquery.ledger.records import BudgetState, UnknownAttempt
+    from bbquery.oracle import Capabilities
+    from bbquery.scoring.base import BoundScore, Score
+    from bbquery.types import Answer, Image
+
+Outcome: TypeAlias = Literal["adversarial", "unverified", "refuted", "not found", "not attacked"]
+
+
+@dataclass(frozen=True, eq=False)
+class Stress:
+    """What an attack came to, and all that is needed to repeat and audit it.
+
+    x: the clean pixels as they are sent. clean: the first answer to them, and its repeats as `votes`. score: what was
+    bound to the clean label. found: None where the clean image was not attacked, since its own label does not stand.
+    verification: of the image that was found, None where that was not asked again. stopped: why the attack ended early,
+    error: what ended it (a budget, the oracle, a person); None where nothing did.
+    """
+
+    run: str
+    photo: NDArray[np.uint8]
+    x: Image
+    clean: Answer
+    votes: Votes
+    oracle: Capabilities
+    attack: Attack
+    score: Score
+    bound: BoundScore
+    thresholds: tuple[float, ...]
+    seed: int
+    found: AttackResult | None
+    verification: Votes | None
+    stopped: str | None
+    error: BbqueryError | None
+    unread: Counter[str]
+    drift: DriftReport
+    queries: Tally
+    budget: BudgetState
+    unknown: tuple[UnknownAttempt, ...]
+    seconds: dict[str, float]
+
+    @property
+    def outcome(self) -> Outcome:
+        """Adversarial is what was found, asked again, and still is, by most answers; refuted: it no longer is."""
+        if self.found is None:
+            return "not attacked"
+        if self.found.best is None:
+            return "not found"
+        majority = Decision.UNDECIDED if self.verification is None else self.verification.majority
+        verdicts: dict[Decision, Outcome] = {Decision.NOT_MET: "adversarial", Decision.MET: "refuted"}
+        return verdicts.get(majority, "unverified")
+
+    @property
+    def rmse(self) -> float:
+        """The distance of a verified adversarial image, 0 to 1; infinite where there is none."""
+        return self.found.rmse if self.found is not None and self.outcome == "adversarial" else math.inf
+
+    @property
+    def successes(self) -> dict[float, bool]:
+        """Whether it is within each threshold."""
+        return {threshold: self.rmse <= threshold for threshold in self.thresholds}

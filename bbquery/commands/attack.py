@@ -1,0 +1,201 @@
+"""`bbquery attack`: a stress test of one image, after its worst case is shown and agreed to."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bbquery import load
+from bbquery.attacking import job as attacking
+from bbquery.commands.exit_codes import exit_code
+from bbquery.commands.explain import logged, seed
+from bbquery.commands.output import estimated, not_read
+from bbquery.commands.screen import Screen
+from bbquery.drift import DEFAULT_EVERY
+from bbquery.errors import UsageError
+from bbquery.ledger.records import Cap
+from bbquery.money import dollars, picodollars
+from bbquery.report import attack as report
+from bbquery.report import folder
+
+if TYPE_CHECKING:
+    from bbquery.attacking.stress import Stress
+
+AUTHORISED = """Looks for the smallest change of an image that changes what the oracle answers, to measure how robust a
+model is that you own or are authorised to test. Whether anything is found is the result, not an error: the exit code is
+0 either way."""
+YES = "yes"
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare it."""
+    attack = commands.add_parser(
+        "attack", help="stress-test a model of yours on a photo", description=AUTHORISED, allow_abbrev=False
+    )
+    attack.set_defaults(run=_attack)
+    attack.add_argument("image", metavar="IMAGE", help="a photo, or sample:NAME (sample:cat)")
+    attack.add_argument("--oracle", required=True, metavar="NAME[:key=value,…]", help="whom to ask")
+    attack.add_argument(
+        "--attack", default=attacking.DEFAULT_ATTACK, metavar="NAME[:key=value,…]", help="how (default: %(default)s)"
+    )
+    usual = ",".join(f"{rmse:g}".removeprefix("0") for rmse in attacking.DEFAULT_RMSE)
+    attack.add_argument(
+        "--rmse", default=usual, metavar="E[,E…]", help="distances at which success is reported (default: %(default)s)"
+    )
+    attack.add_argument(
+        "--target",
+        metavar="LABEL",
+        help="the image's true label, which must be lost (none: what the oracle says first)",
+    )
+    attack.add_argument(
+        "--score",
+        metavar="NAME[:key=value,…]",
+        help="how an answer becomes a number (default: hard, and label where labels are no nouns)",
+    )
+    _add_caps(attack)
+    attack.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
+    attack.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
+    attack.add_argument("--yes", action="store_true", help="agree to the worst case beforehand, as scripts must")
+    attack.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
+    attack.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: bbquery-out/IMAGE-ATTACK)")
+
+
+def _add_caps(attack: argparse.ArgumentParser) -> None:
+    caps = attack.add_argument_group("budget")
+    caps.add_argument("--max-queries", type=int, required=True, metavar="N", help="the most that is asked, of anything")
+    caps.add_argument("--max-tokens", type=int, metavar="N", help="a further cap, in tokens")
+    caps.add_argument("--max-usd", metavar="X", help="a further cap, in dollars")
+    caps.add_argument("--project", metavar="NAME", help="a budget, made before, that the run counts in too")
+    attack.add_argument(
+        "--drift-every",
+        type=int,
+        default=DEFAULT_EVERY,
+        metavar="N",
+        help="queries between checks that a remote model stays the same, 0 for none (default: %(default)s)",
+    )
+
+
+def _attack(chosen: argparse.Namespace) -> int:
+    if chosen.dry_run:
+        print(*asyncio.run(_estimated(chosen)), sep="\n")
+        return 0
+    if not chosen.yes:
+        _consent(chosen)
+    stem = Path(chosen.image.removeprefix("sample:")).stem or "image"
+    name = load.parse(chosen.attack)[0].replace(":", ".")
+    out = folder.prepare(chosen.out or Path("bbquery-out") / f"{stem}-{name}")
+    with logged(chosen.log):
+        stress = asyncio.run(_attacked(chosen))
+    written = report.write(stress, out, command=chosen.typed, source=chosen.image)
+    _say(stress)
+    print(*written, sep="\n")
+    return exit_code(stress.error)
+
+
+def _consent(chosen: argparse.Namespace) -> None:
+    """Show the worst case and let a person agree to it.
+
+    Raises:
+        UsageError: nobody is there to be asked, or they do not agree.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError("an attack is agreed to beforehand: type yes on a terminal, or give --yes in a script")
+    print(f"An attack on {chosen.oracle}, which you must own or be authorised to test. It sends at most:")
+    print(*asyncio.run(_estimated(chosen)), sep="\n")  # which ends with: nothing was asked
+    try:
+        said = input(f"Type {YES} to go on: ")
+    except EOFError:
+        said = ""
+    if said.strip().lower() != YES:
+        raise UsageError("not agreed to, so nothing was asked")
+
+
+async def _estimated(chosen: argparse.Namespace) -> list[str]:
+    async with attacking.prepared(
+        chosen.image,
+        chosen.oracle,
+        attack=chosen.attack,
+        rmse=_thresholds(chosen.rmse),
+        target=_target(chosen.target),
+        score=chosen.score,
+        cap=_cap(chosen),
+        drift_every=chosen.drift_every,
+        seed=chosen.seed,
+    ) as job:
+        found, source, cap = job.estimate(), job.oracle.capabilities.price.source, job.cap.picodollars
+    _, *lines, nothing_asked = estimated(found, source)
+    capped = [] if cap is None else [f"cap          never more than ${dollars(cap)}"]
+    return [f"queries      {found.queries:,} at most, retries among them", *lines, *capped, nothing_asked]
+
+
+async def _attacked(chosen: argparse.Namespace) -> Stress:
+    with Screen() as screen:
+        return await attacking.attack_async(
+            chosen.image,
+            chosen.oracle,
+            attack=chosen.attack,
+            rmse=_thresholds(chosen.rmse),
+            target=_target(chosen.target),
+            score=chosen.score,
+            max_queries=chosen.max_queries,
+            max_tokens=chosen.max_tokens,
+            max_usd=chosen.max_usd,
+            project=chosen.project,
+            drift_every=chosen.drift_every,
+            seed=chosen.seed,
+            watch=screen,
+        )
+
+
+def _thresholds(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"--rmse {text!r}: give numbers above 0 and up to 1, separated by commas") from None
+
+
+def _target(text: str | None) -> str | None:
+    return None if text is None or text.lower() == "none" else text
+
+
+def _cap(chosen: argparse.Namespace) -> Cap:
+    usd = None if chosen.max_usd is None else picodollars(chosen.max_usd)
+    return Cap(queries=chosen.max_queries, tokens=chosen.max_tokens, picodollars=usd)
+
+
+def _say(stress: Stress) -> None:
+    """Print what came of it, and on stderr what to be wary of."""
+    q = stress.queries
+    print(f"queries: {q.asked} asked, {q.sent} sent, {q.from_store} from the store, {q.unknown} unknown")
+    print(*_verdict(stress), sep="\n")
+    for warning in _warnings(stress):
+        print(f"bbquery: {warning}", file=sys.stderr)
+
+
+def _verdict(stress: Stress) -> list[str]:
+    label, found, again = stress.bound.target, stress.found, stress.verification
+    if found is None:
+        return [f"not attacked: the oracle does not say {label!r} of the clean image"]
+    if found.best is None:
+        return [f"not found: every image that was decided is still {label!r}"]
+    asked = "not asked again" if again is None else f"asked {again.asked} times again, {again.left} times"
+    lines = [f"{stress.outcome}: no longer {label!r} at RMSE {found.rmse:.4f}; {asked}"]
+    return [*lines, *(f"  RMSE {limit:g}: {'yes' if yes else 'no'}" for limit, yes in stress.successes.items())]
+
+
+def _warnings(stress: Stress) -> list[str]:
+    votes, error = stress.votes, stress.error
+    lines = [f"DRIFTED: {reason}: the result may rest on more than one model" for reason in stress.drift.reasons]
+    if votes.left:
+        total = votes.kept + votes.left
+        lines.append(f"UNSTABLE: of {total} answers to the clean image itself, {votes.left} lack its label")
+    if stress.found is not None and stress.found.undecided:
+        lines.append(f"UNDECIDED: {stress.found.undecided} queries gave no label that counts either way")
+    if stress.unread:
+        lines.append(f"NOT READ: {not_read(stress.unread)}: the score made nothing of that")
+    if error is not None:
+        lines.append(f"PARTIAL: {error}: the best so far was kept; the same command again asks only for the rest")
+    return lines

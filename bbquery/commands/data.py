@@ -1,0 +1,23 @@
+"""`bbquery data`: bring in the data that some scores need."""
+
+from __future__ import annotations
+
+import argparse
+
+from bbquery.wordnet.fetch import fetch
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare it."""
+    kinds = commands.add_parser("data", help="bring in the data that some scores need", allow_abbrev=False)
+    wordnet = kinds.add_subparsers(required=True, metavar="DATA").add_parser(
+        "wordnet", help="WordNet 3.0, which the score 'hard' needs: 36 MB, once", allow_abbrev=False
+    )
+    wordnet.set_defaults(run=_wordnet)
+
+
+def _wordnet(_: argparse.Namespace) -> int:
+    fetched = fetch()
+    came = "was there already" if fetched.origin is None else f"came from {fetched.origin}"
+    print(f"WordNet 3.0 is in {fetched.place}; it {came}")
+    return 0

@@ -1,0 +1,127 @@
+"""`bbquery probe`: what a few queries tell of an oracle, and how it is best explained."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bbquery.commands import probe_tables
+from bbquery.commands.exit_codes import exit_code
+from bbquery.commands.explain import logged, seed
+from bbquery.commands.output import estimated
+from bbquery.commands.screen import Screen
+from bbquery.commands.targets import targets
+from bbquery.drift import DEFAULT_EVERY, checks_for
+from bbquery.ledger.records import Cap
+from bbquery.money import picodollars
+from bbquery.probing import probe as probing
+from bbquery.probing.design import FEWEST
+from bbquery.report import folder
+from bbquery.report import probe as report
+
+if TYPE_CHECKING:
+    from bbquery.probing.probe import Probe
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare it."""
+    probe = commands.add_parser("probe", help="find out how an oracle is best explained", allow_abbrev=False)
+    probe.set_defaults(run=_probe)
+    probe.add_argument("image", metavar="IMAGE", help="a photo, or sample:NAME (sample:cat)")
+    probe.add_argument("--oracle", default="efficientnet", metavar="NAME[:key=value,…]", help="whom to ask")
+    probe.add_argument("--target", metavar="LABEL[,LABEL…]", help="as of 'bbquery explain' (default: the top class)")
+    probe.add_argument(
+        "--score",
+        action="append",
+        default=[],
+        metavar="NAME[:key=value,…]",
+        help="a score to compare; can be repeated (default: every one that suits, in each of its forms)",
+    )
+    caps = probe.add_argument_group("budget", description="Fewer queries are asked where these might pass a cap.")
+    fewest = f"at least {FEWEST} (default: %(default)s)"
+    caps.add_argument("--max-queries", type=int, default=probing.DEFAULT_QUERIES, metavar="N", help=fewest)
+    caps.add_argument("--max-tokens", type=int, metavar="N", help="a further cap, in tokens")
+    caps.add_argument("--max-usd", metavar="X", help="a further cap, in dollars")
+    caps.add_argument("--project", metavar="NAME", help="a budget, made before, that the run counts in too")
+    probe.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
+    probe.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
+    probe.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
+    probe.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: bbquery-out/IMAGE-probe)")
+
+
+def _probe(chosen: argparse.Namespace) -> int:
+    if chosen.dry_run:
+        print(*asyncio.run(_estimated(chosen)), sep="\n")
+        return 0
+    stem = Path(chosen.image.removeprefix("sample:")).stem or "image"
+    out = folder.prepare(chosen.out or Path("bbquery-out") / f"{stem}-probe")
+    with logged(chosen.log):
+        found = asyncio.run(_probed(chosen))
+    following = following_command(chosen, found)
+    written = report.write(found, out, command=chosen.typed, source=chosen.image, following=following)
+    print(*probe_tables.lines(found), "", "next:", f"  {shlex.join(following)}", "", *written, sep="\n")
+    _warn(found)
+    return exit_code(found.error) if found.partial else 0
+
+
+async def _estimated(chosen: argparse.Namespace) -> list[str]:
+    async with probing.prepared(
+        chosen.image,
+        chosen.oracle,
+        target=targets(chosen.target),
+        scores=chosen.score,
+        cap=_cap(chosen),
+        seed=chosen.seed,
+    ) as job:
+        return estimated(job.estimate(), job.oracle.capabilities.price.source)
+
+
+async def _probed(chosen: argparse.Namespace) -> Probe:
+    with Screen() as screen:
+        return await probing.probe_async(
+            chosen.image,
+            chosen.oracle,
+            target=targets(chosen.target),
+            scores=chosen.score,
+            max_queries=chosen.max_queries,
+            max_tokens=chosen.max_tokens,
+            max_usd=chosen.max_usd,
+            project=chosen.project,
+            seed=chosen.seed,
+            watch=screen,
+        )
+
+
+def _cap(chosen: argparse.Namespace) -> Cap:
+    usd = None if chosen.max_usd is None else picodollars(chosen.max_usd)
+    return Cap(queries=chosen.max_queries, tokens=chosen.max_tokens, picodollars=usd)
+
+
+def following_command(chosen: argparse.Namespace, found: Probe) -> list[str]:
+    """Return the command to run next, as arguments: same photo, oracle, target and seed, so that answers are shared."""
+    advice = found.advice
+    checks = checks_for(advice.queries, DEFAULT_EVERY) if found.oracle.remote else 0
+    given = {
+        "--oracle": chosen.oracle,
+        "--target": chosen.target,
+        "--score": advice.score,
+        "--method": advice.method,
+        "--max-queries": str(advice.queries + 1 + checks),
+        "--seed": str(chosen.seed),
+        "--project": chosen.project,
+    }
+    options = [part for option, value in given.items() if value is not None for part in (option, value)]
+    return ["bbquery", "explain", chosen.image, *options]
+
+
+def _warn(found: Probe) -> None:
+    said = [f"BEWARE: {warning}" for warning in found.advice.warnings]
+    if found.partial:
+        said.append(f"PARTIAL: {found.error}")
+        said.append("the figures rest on what was answered; the same command again asks only for the rest")
+        said += [f"  may have been billed: attempt {u.attempt} of {u.opened}: {u.reason}" for u in found.unknown]
+    print(*(f"bbquery: {line}" for line in said), sep="\n", end="\n" if said else "", file=sys.stderr)

@@ -1,0 +1,145 @@
+"""What `bbquery probe` prints: its figures, with their intervals and what they rest on."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from bbquery.commands.output import table
+from bbquery.money import dollars
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bbquery.probing.answers import AnswerFigures
+    from bbquery.probing.figures import ConditionFigures, ScoreFigures
+    from bbquery.probing.intervals import Estimate
+    from bbquery.probing.probe import Probe
+
+UNKNOWN = "–"
+
+
+def lines(found: Probe) -> list[str]:
+    """Return everything that a person should see of a probe; intervals are of 95 %."""
+    q = found.queries
+    return [
+        f"queries: {q.asked} asked, {q.sent} sent, {q.from_store} from the store, {q.unknown} unknown; {_cost(found)}",
+        "",
+        *_clean(found),
+        *(line for figures in found.chosen for line in ("", *_conditions(found.came, figures))),
+        "",
+        *_scores(found),
+        "",
+        "recommended:",
+        *(f"  {reason}" for reason in found.advice.reasons),
+        *(f"  {line}" for line in _further(found)),
+    ]
+
+
+def _cost(found: Probe) -> str:
+    each = found.cost_of_query
+    if each is None:
+        return "this run has paid for none"
+    return f"${dollars(each)} a query, ${dollars(found.budget.posted.picodollars)} in all"
+
+
+def _clean(found: Probe) -> list[str]:
+    """Return what is said of the photo itself, and how noisy each score is there."""
+    clean = found.clean
+    said = f"the photo itself: {clean.answered} of {clean.asked} answered"
+    kinds = ", ".join(f"{count} {kind}" for kind, count in clean.kinds.most_common())
+    flips = f"label flips {_rate(clean.flips)}" if clean.flips.known else "no label"
+    most = ", ".join(f"{label[:40]!r} {count}" for label, count in clean.labels.most_common(3))
+    return [f"{said}{f' ({kinds})' if kinds else ''}; {flips}: {most}"]
+
+
+def _conditions(came: Sequence[AnswerFigures], figures: ScoreFigures) -> list[str]:
+    heading = f"{figures.specification} of {figures.target!r} ({figures.about.unit}), by what was visible:"
+    header = ("images", "masks", "no answer", "criterion met", "mean", "sd of masks", "sd of noise", "reliability")
+    rows = [_condition(*pair) for pair in zip(came, figures.conditions, strict=True)]
+    return [heading, table(header, rows, words=1)]
+
+
+def _condition(came: AnswerFigures, figures: ConditionFigures) -> tuple[str, ...]:
+    return (
+        figures.condition.name,
+        str(figures.masks),
+        _rate(came.refused),
+        _rate(figures.met),
+        _interval(figures.mean),
+        _number(math.sqrt(figures.between)),
+        _number(math.sqrt(figures.within)),
+        _interval(figures.reliability),
+    )
+
+
+def _scores(found: Probe) -> list[str]:
+    header = (
+        "score",
+        "target",
+        "noise (sd)",
+        "5 % to 95 %",
+        "distinct",
+        "says nothing",
+        "unread",
+        "reliability",
+        "map",
+    )
+    rows = [_score(figures) for of_targets in found.scores.values() for figures in of_targets]
+    return [
+        "every score, of the same answers (noise: of the photo itself; map: what a map of 3 × 3 blocks explains):",
+        table(header, rows, words=2),
+    ]
+
+
+def _score(figures: ScoreFigures) -> tuple[str, ...]:
+    use = figures.use
+    return (
+        figures.specification,
+        figures.target[:30],
+        _interval(figures.noise),
+        f"{_number(use.quantiles[1])} to {_number(use.quantiles[-2])}",
+        f"{use.distinct} of {use.values}",
+        _rate(use.nothing) if not math.isnan(figures.about.no_information) else UNKNOWN,
+        _rate(use.unread),
+        _interval(figures.reliability),
+        UNKNOWN if math.isnan(figures.explained) else f"{figures.explained:.0%}",
+    )
+
+
+def _further(found: Probe) -> list[str]:
+    """Return what repeats are worth, what one image needs, and what the next run costs."""
+    advice = found.advice
+    worth = ", ".join(f"{r} {share:.0%}" for r, share in advice.worth.items() if r > 1)
+    said = [f"repeats are worth, as a share of as many new masks: {worth}"]
+    trusted = {None: "no number of answers", 1: "one answer"}.get(advice.trusted, f"the mean of {advice.trusted}")
+    votes = {None: "no vote of up to 99", 1: "one answer"}.get(advice.votes, f"a vote of {advice.votes}")
+    said.append(
+        f"to trust one image by itself: {trusted} for its score (reliability 0.8), {votes} for its decision (95 %)"
+    )
+    each = found.cost_of_query
+    if each:
+        said.append(f"the next run costs about ${dollars(round(each * advice.queries, -8))}")
+    return said
+
+
+def _rate(estimate: Estimate) -> str:
+    """Return a rate with its interval: "3 of 10 (11–60 %)"."""
+    if not estimate.known:
+        return UNKNOWN
+    return (
+        f"{round(estimate.value * estimate.n)} of {estimate.n} ({100 * estimate.low:.0f}–{100 * estimate.high:.0f} %)"
+    )
+
+
+def _interval(estimate: Estimate) -> str:
+    """Return a number with its interval: "0.52 (0.41 to 0.63)"."""
+    if not estimate.known:
+        return UNKNOWN
+    if math.isnan(estimate.low):
+        return _number(estimate.value)
+    return f"{_number(estimate.value)} ({_number(estimate.low)} to {_number(estimate.high)})"
+
+
+def _number(value: float) -> str:
+    return UNKNOWN if math.isnan(value) else f"{value:.3g}"

@@ -1,0 +1,121 @@
+"""`bbquery score`: what a score does to an answer, step by step. No oracle is asked, and nothing travels."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, get_args
+
+from bbquery import load
+from bbquery.commands import typed_answer
+from bbquery.commands.output import not_read
+from bbquery.commands.targets import targets
+from bbquery.errors import UnknownName, UsageError
+from bbquery.oracle import Capabilities
+from bbquery.scoring.base import score_rows
+from bbquery.types import AnswerKind, Classes, Decision, Labels, NoAnswer, Text, Vector
+
+if TYPE_CHECKING:
+    from bbquery.commands.typed_answer import Typed
+    from bbquery.scoring.base import About, BoundScore, Score
+    from bbquery.types import Answer
+
+DECISIONS = {Decision.MET: "met", Decision.NOT_MET: "not met", Decision.UNDECIDED: "undecided"}
+FIRST_NUMBERS = 5  # of a vector, to people
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare it."""
+    score = commands.add_parser(
+        "score",
+        help="show step by step what a score does to an answer",
+        epilog=typed_answer.RULE.replace("%", "%%"),
+        allow_abbrev=False,
+    )
+    score.set_defaults(run=_score)
+    score.add_argument("answer", metavar="ANSWER", help="what an oracle may have answered: see below")
+    score.add_argument("--target", metavar="LABEL[,LABEL…]", help="as in 'explain' (default: the answer's own)")
+    score.add_argument("--score", default="soft", metavar="NAME[:key=value,…]", help="default: %(default)s")
+    score.add_argument("--kind", choices=get_args(AnswerKind), help="what the answer is to be read as")
+    score.add_argument(
+        "--classes", metavar="NAME|NAME…", help="the closed set of classes that the oracle has, in order"
+    )
+    score.add_argument(
+        "--clean",
+        metavar="ANSWER",
+        help="the answer to the unperturbed image, to which scores are bound (default: ANSWER)",
+    )
+
+
+def _score(chosen: argparse.Namespace) -> int:
+    wanted, score = targets(chosen.target), load.score(chosen.score)
+    classes = None if chosen.classes is None else Classes(tuple((name.strip(),) for name in chosen.classes.split("|")))
+    typed = _readable(chosen.answer, chosen.kind, classes, score, wanted or [])
+    clean = typed if chosen.clean is None else typed_answer.readings(chosen.clean, typed.kind, typed.classes)[0]
+    print(f"answer    {_shown(typed)}")
+    print(f"score     {load.constructor(score)}")
+    if isinstance(typed.answer, NoAnswer):
+        print("value     none: no score is asked about what is no answer; the decision is undecided")
+        return 0
+    unnamed: list[str | None] = [None]
+    for target in wanted or unnamed:
+        print(*_told(score.bind(clean.answer, target, typed.classes), typed.answer), sep="\n")
+    return 0
+
+
+def _readable(
+    text: str, kind: AnswerKind | None, classes: Classes | None, score: Score, wanted: Sequence[str]
+) -> Typed:
+    """Return the likeliest reading that the score can take.
+
+    Raises:
+        UnknownName: a target is none. UsageError: there is no such reading; what speaks against the likeliest.
+    """
+    refused: UsageError | None = None
+    for typed in typed_answer.readings(text, kind, classes):
+        try:
+            score.check(Capabilities(name="ANSWER", answers=typed.kind, identity={}, classes=typed.classes), wanted)
+        except UnknownName:
+            raise
+        except UsageError as error:
+            refused = refused or error
+        else:
+            return typed
+    raise refused or UsageError(f"cannot read {text!r}")
+
+
+def _shown(typed: Typed) -> str:
+    return f"{typed.kind}: {_content(typed.answer)}"
+
+
+def _content(answer: Answer) -> str:
+    match answer:
+        case Vector(values):
+            more = ", …" if len(values) > FIRST_NUMBERS else ""
+            return f"{len(values)} numbers, {', '.join(f'{value:.6g}' for value in values[:FIRST_NUMBERS])}{more}"
+        case Labels(labels):
+            return ", ".join(label.name if label.score is None else f"{label.name} {label.score:g}" for label in labels)
+        case Text(text, tokens):
+            return f"{text!r}, {len(tokens)} tokens with log-probabilities" if tokens else repr(text)
+    return f"no answer ({answer.reason})"
+
+
+def _told(score: BoundScore, answer: Answer) -> list[str]:
+    """Return what a score does to an answer, and what comes of it."""
+    found, about = score_rows(score, [[answer]]), score.about
+    unread = score.unread([answer])
+    return [
+        "",
+        f"target    {score.target}",
+        *(f"  {number}. {step}" for number, step in enumerate(score.steps(answer), 1)),
+        f"value     {_value(float(found.value[0]), about)}",
+        f"decision  {DECISIONS[Decision(int(found.decision[0]))]} (met if: {about.criterion})",
+        *([f"not read  {not_read(unread)}"] if unread else []),
+    ]
+
+
+def _value(value: float, about: About) -> str:
+    said = "none: it cannot be read" if math.isnan(value) else f"{value:.6g}"
+    nothing = "" if math.isnan(about.no_information) else f", no information is {about.no_information:.4g}"
+    return f"{said} ({about.unit}: {about.direction} is nearer, {about.low:.4g} to {about.high:.4g}{nothing})"

@@ -1,0 +1,20 @@
+"""How targets are written on a command line."""
+
+from __future__ import annotations
+
+from bbquery import load
+from bbquery.errors import UsageError
+
+
+def targets(text: str | None) -> list[str] | None:
+    r"""Return the targets that commas separate; a comma within one is written `\,`. None: none was said.
+
+    Raises:
+        UsageError: a target is empty.
+    """
+    if text is None:
+        return None
+    found = [part.strip() for part in load.split(text)]
+    if not all(found):
+        raise UsageError(f"--target {text!r} names an empty label: separate labels by single commas")
+    return found

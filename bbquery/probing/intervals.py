@@ -1,0 +1,96 @@
+"""Numbers with the interval that holds the truth 95 times in 100, from small samples, without SciPy."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Z = 1.959963984540054  # the normal distribution's 97.5th percentile
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number, the ends of its 95 % interval, and from how many observations; NaN where they do not tell."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def known(self) -> bool:
+        """Whether the observations tell anything."""
+        return not math.isnan(self.value)
+
+
+def unknown(n: int = 0) -> Estimate:
+    """Return what n observations tell that tell nothing."""
+    return Estimate(math.nan, math.nan, math.nan, n)
+
+
+def rate(hits: int, n: int) -> Estimate:
+    """Return a share with Wilson's interval (Wilson 1927; Brown, Cai & DasGupta 2001 recommend it for small n)."""
+    if not n:
+        return unknown()
+    share, weight = hits / n, Z**2 / n
+    centre = (share + weight / 2) / (1 + weight)
+    half = Z * math.sqrt(share * (1 - share) / n + weight / (4 * n)) / (1 + weight)
+    low = 0.0 if hits == 0 else centre - half
+    return Estimate(share, low, 1.0 if hits == n else centre + half, n)
+
+
+def mean(values: NDArray[np.float64]) -> Estimate:
+    """Return the mean of values (n,), NaN left out, with Student's interval."""
+    known = values[~np.isnan(values)]
+    n = len(known)
+    if n < 2:
+        return Estimate(float(known[0]), math.nan, math.nan, 1) if n else unknown()
+    centre = float(known.mean())
+    half = _student(n - 1) * float(known.std(ddof=1)) / math.sqrt(n)
+    return Estimate(centre, centre - half, centre + half, n)
+
+
+def deviation(values: NDArray[np.float64]) -> Estimate:
+    """Return the standard deviation of values (n,), NaN left out; the interval is exact where they are normal."""
+    known = values[~np.isnan(values)]
+    n = len(known)
+    if n < 2:
+        return unknown(n)
+    sd = (
+        0.0 if np.ptp(known) == 0 else float(known.std(ddof=1))
+    )  # equal values have none, whatever their mean rounds to
+    free = n - 1
+    return Estimate(sd, sd * math.sqrt(free / _chi_square(free, Z)), sd * math.sqrt(free / _chi_square(free, -Z)), n)
+
+
+def _student(free: int) -> float:
+    """Return the 97.5th percentile of Student's t with so many degrees of freedom.
+
+    Exact for 1 and 2, then Abramowitz & Stegun 26.7.5, within 0.2 % of it.
+    """
+    if free == 1:
+        return 12.706204736432095
+    if free == 2:
+        return 4.302652729911275
+    terms = (
+        (Z**3 + Z) / 4,
+        (5 * Z**5 + 16 * Z**3 + 3 * Z) / 96,
+        (3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z) / 384,
+        (79 * Z**9 + 776 * Z**7 + 1482 * Z**5 - 1920 * Z**3 - 945 * Z) / 92160,
+    )
+    return Z + float(sum(term / free**power for power, term in enumerate(terms, start=1)))
+
+
+def _chi_square(free: int, z: float) -> float:
+    """Return the percentile of chi-square where the normal distribution has z.
+
+    Wilson & Hilferty (1931): within 10 % for 4 degrees of freedom, which five looks have, and 2 % for 9.
+    """
+    spread = 2 / (9 * free)
+    return float(free * max(1 - spread + z * math.sqrt(spread), 1e-3) ** 3)

@@ -1,0 +1,102 @@
+"""How an attack is drawn: the clean and the adversarial pixels, their difference, and distance against queries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bbquery.report.figure import FAINT, GAP, INK, LINE, MARGIN, SMALL, SPACE, TITLE, Page, wrapped
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bbquery.attacking.stress import Stress
+    from bbquery.types import Image
+
+PANEL = 2.6  # inches, the longer side of a picture
+CHART = 1.9
+SHOWN = 99.5  # per cent of the differences that amplifying must not cut off
+GREY = 127.5
+
+
+def amplified(clean: Image, changed: Image) -> tuple[NDArray[np.uint8], float]:
+    """Return the change on mid-grey, enlarged so that it can be seen, and the factor; both (H, W, 3) uint8."""
+    change = changed.astype(np.float64) - clean
+    most = max(float(np.percentile(np.abs(change), SHOWN)), 1.0)
+    factor = float(f"{GREY / most:.2g}")
+    return np.clip(np.rint(GREY + factor * change), 0, 255).astype(np.uint8), factor
+
+
+def difference(clean: Image, changed: Image) -> bytes:
+    """Return a PNG of the amplified change, with its factor below it."""
+    pixels, factor = amplified(clean, changed)
+    width, height = _sides(pixels)
+    told = wrapped(_told(factor), SMALL, max(width, PANEL))
+    page = Page(max(width, PANEL) + 2 * MARGIN, height + 2 * MARGIN + SPACE + len(told) * SMALL * LINE)
+    _picture(page, pixels, MARGIN, MARGIN)
+    page.text(MARGIN, MARGIN + height + SPACE, told, colour=FAINT)
+    return page.png()
+
+
+def overview(stress: Stress) -> bytes:
+    """Return a PNG of everything; `stress` has found an image."""
+    assert stress.found is not None  # noqa: S101 - the caller has looked
+    assert stress.found.best is not None  # noqa: S101 - likewise
+    change, factor = amplified(stress.x, stress.found.best)
+    width, height = _sides(change)
+    column = max(width, PANEL)
+    total = 3 * column + 2 * GAP
+    title = wrapped(f"“{stress.bound.target}”: {stress.outcome}, RMSE {stress.found.rmse:.4f}", TITLE, total)
+    below = MARGIN + len(title) * TITLE * LINE + SPACE
+    told = [wrapped(text, SMALL, column) for text in ("clean, as sent", "adversarial, as sent", _told(factor))]
+    chart = below + height + SPACE + max(map(len, told)) * SMALL * LINE + 2 * SPACE
+    page = Page(total + 2 * MARGIN, chart + CHART + 0.5 + MARGIN)
+    page.text(MARGIN, MARGIN, title, points=TITLE)
+    for place, pixels in enumerate((stress.x, stress.found.best, change)):
+        left = MARGIN + place * (column + GAP)
+        _picture(page, pixels, left, below)
+        page.text(left, below + height + SPACE, told[place], colour=FAINT)
+    _curve(page, stress, chart, total)
+    return page.png()
+
+
+def _told(factor: float) -> str:
+    return f"adversarial minus clean, times {factor:g}, on mid-grey"
+
+
+def _sides(pixels: Image) -> tuple[float, float]:
+    """Return width and height in inches."""
+    scale = PANEL / max(pixels.shape[:2])
+    return pixels.shape[1] * scale, pixels.shape[0] * scale
+
+
+def _picture(page: Page, pixels: Image, left: float, top: float) -> None:
+    axes = page.axes(left, top, *_sides(pixels))
+    axes.imshow(pixels, aspect="auto", interpolation="antialiased", origin="upper")
+
+
+def _curve(page: Page, stress: Stress, top: float, width: float) -> None:
+    """Draw the best distance against queries, with the thresholds."""
+    assert stress.found is not None  # noqa: S101 - as above
+    end = max(stress.found.queries, stress.found.trace[-1].queries)
+    queries = [*(point.queries for point in stress.found.trace), end]
+    distances = [*(point.rmse for point in stress.found.trace), stress.found.rmse]
+    axes = page.axes(MARGIN + 0.6, top, width - 1.0, CHART)
+    axes.set_axis_on()
+    axes.set_yscale("log")
+    axes.step(queries, distances, where="post", color=INK, linewidth=1.2)
+    for threshold in stress.thresholds:
+        axes.axhline(threshold, color=FAINT, linewidth=0.6, linestyle=":")
+        axes.annotate(
+            f"{threshold:g}",
+            (1.005, threshold),
+            xycoords=("axes fraction", "data"),
+            fontsize=SMALL,
+            color=FAINT,
+            va="center",
+        )
+    axes.set_xlim(0, end)
+    axes.tick_params(labelsize=SMALL)
+    axes.set_xlabel("queries", fontsize=SMALL)
+    axes.set_ylabel("best RMSE so far", fontsize=SMALL)

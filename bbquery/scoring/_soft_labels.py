@@ -1,0 +1,110 @@
+"""The soft score of answers that are a list of labels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bbquery.errors import UsageError
+from bbquery.scoring import _forms, _sets
+from bbquery.types import Answer, Classes, Label, Labels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bbquery.scoring._forms import Form, Shares
+    from bbquery.scoring.base import About, BoundScore
+
+
+def bind_labels(clean: Labels, target: str | None, classes: Classes | None, form: Form) -> BoundScore:
+    """Return the score of a target; None takes the first label.
+
+    Raises:
+        UnknownName: there is a closed set of classes, and none has this label. UsageError: the list is empty and no
+            target is named, or labels have scores that this form cannot take.
+    """
+    if target is None and not clean.labels:
+        raise UsageError("the unperturbed image has no label: name a target")
+    highest = max((_score(label) for label in clean.labels), default=1.0)
+    bounded = highest <= 1 and all(_score(label) >= 0 for label in clean.labels)
+    if not bounded and form in ("log_odds", "cross_entropy"):
+        raise UsageError(f"form={form} needs scores of 0 to 1; this oracle answered {highest:.6g}: take form=margin")
+    shown, names = _names(clean.labels[0].name if target is None else target, target is None, classes)
+    return BoundLabels("+".join(shown), frozenset(name.lower() for name in names), form=form, bounded=bounded)
+
+
+def _names(target: str, whole: bool, classes: Classes | None) -> tuple[list[str], list[str]]:
+    """Return how a target is shown, and all names by which a label may stand for it. whole: it is one label as is."""
+    if classes is None:
+        names = [target] if whole else list(_sets.members(target))
+        return names, names
+    indices = _sets.indices(target, classes)
+    keys = [classes.keys[index] for index in indices if classes.keys]
+    return [classes.show(index) for index in indices], [name for i in indices for name in classes.names[i]] + keys
+
+
+def _score(label: Label) -> float:
+    return 1.0 if label.score is None else label.score
+
+
+@dataclass(frozen=True)
+class BoundLabels:
+    """The soft score of the labels `names` (in lower case), shown as `target`. bounded: whether scores are 0 to 1."""
+
+    target: str
+    names: frozenset[str]
+    form: Form = "probability"
+    bounded: bool = True
+
+    @property
+    def about(self) -> About:
+        """What a value means; a list without the target says nothing of it."""
+        nothing = _forms.Shares.single(0.0, 1.0, 0.0, 0.0)
+        return _forms.about(self.form, "score of the label", bounded=self.bounded, nothing=nothing)
+
+    def __call__(self, answers: Sequence[Answer]) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
+        """Return whether the target is the first label, and its value.
+
+        Raises:
+            UsageError: an answer is no list of labels.
+        """
+        shares = self._shares(answers)
+        return shares.met.astype(np.int8), _forms.value(self.form, shares)  # the codes of MET and NOT_MET are 1 and 0
+
+    def unread(self, answers: Sequence[Answer]) -> Counter[str]:  # noqa: ARG002 - as every score
+        """Return nothing: a label that is not the target is another, whatever it means."""
+        return Counter()
+
+    def steps(self, answer: Answer) -> list[str]:
+        """Return what is listed of the target, and what the form makes of it."""
+        listed = answer.labels if isinstance(answer, Labels) else ()
+        found = [f"{label.name!r} at place {i + 1}" for i, label in enumerate(listed) if self._is_target(label)]
+        shares = self._shares([answer])
+        where = f"{', '.join(found)}: {shares.target[0]:.6g}" if found else "not listed: 0"
+        return [
+            f"the list has {len(listed)}; each score stands for itself, and a label without one counts 1",
+            f"the target {self.target!r} is {where}",
+            _forms.told(self.form, shares),
+        ]
+
+    def _is_target(self, label: Label) -> bool:
+        return label.name.lower() in self.names
+
+    def _shares(self, answers: Sequence[Answer]) -> Shares:
+        found = np.array([self._read(answer) for answer in answers], dtype=np.float64).reshape(-1, 3)
+        best, best_other, first = found.T
+        return _forms.Shares(best, 1 - best, best, best_other, first > 0)
+
+    def _read(self, answer: Answer) -> tuple[float, float, bool]:
+        """Return the best score of the target, the best of others, 0 for none, and whether the target is first."""
+        if not isinstance(answer, Labels):
+            raise UsageError(f"the score 'soft' was bound to a label; this oracle answered {answer}")
+        own = [label.name.lower() in self.names for label in answer.labels]
+        scores = [1.0 if label.score is None else label.score for label in answer.labels]
+        best = max((score for score, is_own in zip(scores, own, strict=True) if is_own), default=0.0)
+        best_other = max((score for score, is_own in zip(scores, own, strict=True) if not is_own), default=0.0)
+        return best, best_other, bool(own) and own[0]
