@@ -22,14 +22,17 @@ class Perturbed(Protocol):
 
 
 class Moments:
-    """Means and sample covariances of a score and a perturbation of `shape`, over the rows that were answered."""
+    """Means and sample covariances of a score and a perturbation of `shape`, over the rows that were answered.
+
+    Scores are summed as differences to the first: so a score that never moves has a covariance of exactly 0.
+    """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self._shape = shape
         size = math.prod(shape)
         self._rows_at_once = min(ROWS_AT_ONCE, max(1, VALUES_AT_ONCE // size))
         self._sum_z, self._sum_fz, self._sum_zz = np.zeros(size), np.zeros(size), np.zeros(size)
-        self._sum_f = 0.0
+        self._sum_f, self._first_f = 0.0, 0.0
         self.answered = 0
 
     def add(self, copies: Perturbed, scores: NDArray[np.float64]) -> None:
@@ -43,8 +46,11 @@ class Moments:
             self._add(block[: len(rows)], scores[rows])
 
     def _add(self, z: NDArray[np.float64], f: NDArray[np.float64]) -> None:
-        # einsum, not a matrix product: its order of summation, hence every bit, is the same on any number of threads
+        if not self.answered:
+            self._first_f = float(f[0])
+        f = f - self._first_f
         self._sum_z += z.sum(axis=0)
+        # einsum, not a matrix product: its order of summation, hence every bit, is the same on any number of threads
         self._sum_fz += np.einsum("i,ij->j", f, z)
         self._sum_zz += np.einsum("ij,ij->j", z, z)
         self._sum_f += float(f.sum())
@@ -53,7 +59,7 @@ class Moments:
     @property
     def mean_score(self) -> float:
         """The mean score; NaN without an answer."""
-        return self._sum_f / self.answered if self.answered else math.nan
+        return self._first_f + self._sum_f / self.answered if self.answered else math.nan
 
     def covariance(self) -> NDArray[np.float64]:
         """Return the sample covariance of score and perturbation (divisor n - 1), of the given shape.
@@ -64,7 +70,8 @@ class Moments:
 
     def product(self) -> NDArray[np.float64]:
         """Return the mean of score times perturbation, neither centred, of the given shape; 0 without an answer."""
-        return (self._sum_fz / max(self.answered, 1)).reshape(self._shape)
+        total = self._sum_fz + self._first_f * self._sum_z
+        return (total / max(self.answered, 1)).reshape(self._shape)
 
     def variance(self) -> NDArray[np.float64]:
         """Return the sample variance of the perturbation (divisor n - 1), of the given shape; 0 below two answers."""

@@ -86,6 +86,8 @@ def test_the_same_run_twice_sends_nothing_and_finds_the_same_bytes(ledger: Ledge
     assert (second.run, second.budget.id) == (first.run, first.budget.id)
     assert first.found is not None
     assert second.found is not None
+    assert first.found.best is not None
+    assert second.found.best is not None
     assert np.array_equal(second.found.best, first.found.best)
     assert second.found.trace == first.found.trace
     assert other.run != first.run
@@ -142,7 +144,8 @@ def test_an_image_that_only_once_was_another_is_refuted(ledger: Ledger) -> None:
     seen: set[bytes] = set()
 
     def fluke(image: np.ndarray) -> str:
-        first, _ = image.tobytes() not in seen, seen.add(image.tobytes())
+        first = image.tobytes() not in seen
+        seen.add(image.tobytes())
         return models.brighter_half(image) if first else "tabby cat"
 
     stress = attack(PHOTO, named(fluke), attack=FAST, max_queries=400, ledger=ledger)

@@ -59,3 +59,15 @@ def test_below_two_answers_there_is_nothing_to_vary(scores: list[float]) -> None
     moments.add(Fixed(np.ones((len(scores), 2))), np.array(scores))
 
     np.testing.assert_array_equal([moments.covariance(), moments.variance()], np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("constant", [1 / 3, -7.1, 0.0])
+def test_a_score_that_never_moves_has_no_covariance(constant: float) -> None:
+    """No rounding is taken for a gradient: where all scores are equal, the covariance is exactly 0."""
+    z = np.random.default_rng(0).normal(size=(50, 4))
+    moments = Moments((4,))
+
+    moments.add(Fixed(z), np.full(50, constant))
+
+    assert not moments.covariance().any()
+    assert moments.mean_score == constant
