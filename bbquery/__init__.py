@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING, Any
 from bbquery.version import __version__
 
 if TYPE_CHECKING:
+    from bbquery.attacking.job import attack, attack_async
+    from bbquery.attacking.stress import Stress
+    from bbquery.attacks import Attack
     from bbquery.client import Client
     from bbquery.errors import BbqueryError, BudgetExhausted, OracleError, UsageError
     from bbquery.explanation import Explanation, Watch, explain, explain_async
@@ -48,6 +51,9 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "bbquery.attacking.job": ("attack", "attack_async"),
+    "bbquery.attacking.stress": ("Stress",),
+    "bbquery.attacks": ("Attack",),
     "bbquery.client": ("Client",),
     "bbquery.errors": ("BbqueryError", "BudgetExhausted", "OracleError", "UsageError"),
     "bbquery.explanation": ("Explanation", "Watch", "explain", "explain_async"),
@@ -84,6 +90,7 @@ __all__ = [
     "UINT8",
     "Answer",
     "Ask",
+    "Attack",
     "BbqueryError",
     "BudgetExhausted",
     "Cap",
@@ -109,6 +116,7 @@ __all__ = [
     "SaliencyMap",
     "Scores",
     "Stopped",
+    "Stress",
     "Text",
     "Units",
     "UsageError",
@@ -116,6 +124,8 @@ __all__ = [
     "View",
     "Watch",
     "__version__",
+    "attack",
+    "attack_async",
     "drive",
     "explain",
     "explain_async",

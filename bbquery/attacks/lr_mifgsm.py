@@ -16,8 +16,9 @@ that are not centred, a random sign pattern. What is done here instead, each swi
 3. σ is calibrated at the clean image by at most 100 rows until 20 to 50 % of the copies change their label (`sigma`).
 4. The ball shrinks (`ball`): once anything asked is adversarial, the nearest of that is the radius, and each step goes
    from the clean image all the way along -g, along the best direction so far, and along their mean, to where the label
-   changes. There the next gradient is estimated: half of the copies change their label however small the noise, so σ
-   is a quarter of the radius. The boundary is nearly flat at that scale, so μ = 1 averages the estimates of all steps.
+   changes. There the next gradient is estimated: half of the copies change their label however small the noise. So σ is
+   at most a quarter of the radius, and halved where the boundary is so curved that nearly all copies do, or none. The
+   boundary is nearly flat at that scale, so μ = 1 averages the estimates of all steps.
 5. The ball is Euclidean (`norm`), as RMSE measures it; a sign step wastes a fifth of its length there.
 
 All rows that are asked count, and the nearest adversarial among them is the result, be it a probe.
@@ -55,7 +56,7 @@ CALIBRATION_ROUNDS, CALIBRATION_COPIES = 8, 12
 LOW, HIGH = 0.2, 0.5  # the share of copies that change their label: enough of either kind to tell a direction
 SIGMA_FROM, SIGMA_TO = 1.0, 256.0  # grey levels: below, rounding eats the noise; above, it hides the photo
 SIGMA_FACTOR = 1.4  # by which σ follows the share from step to step
-SIGMA_OF_RADIUS = 0.25  # σ at the boundary
+SIGMA_OF_RADIUS = 0.25  # the most noise at the boundary
 LEAST_COPIES = 8
 ENOUGH_COPIES = 50  # for a step to be worth its rays
 MOST_STEPS = 20
@@ -150,9 +151,11 @@ class LrMifgsm:
         """Return the noise for the next step: by the radius at the boundary, else after the share that changed."""
         if self.sigma is not None:
             return sigma
-        if self.ball == "shrinking" and record.best is not None:
-            return max(SIGMA_FROM, SIGMA_OF_RADIUS * GREY_LEVELS * record.rmse)
         share = changed(scores)
+        if self.ball == "shrinking" and record.best is not None:
+            balanced = LOW <= share <= 1 - LOW
+            most = SIGMA_OF_RADIUS * GREY_LEVELS * record.rmse
+            return max(min(sigma * SIGMA_FACTOR if balanced else sigma / 2, most), SIGMA_FROM)
         if share < LOW:
             return min(sigma * SIGMA_FACTOR, SIGMA_TO)
         return max(sigma / SIGMA_FACTOR, SIGMA_FROM) if share > HIGH else sigma
@@ -201,7 +204,7 @@ class _Walk:
         """Take one step within the ball (eq. 7 of Dong et al.)."""
         attack = self._attack
         alpha = attack.rmse / attack.turns if attack.alpha is None else attack.alpha
-        moved = self.at - self._x - GREY_LEVELS * alpha * self._direction()
+        moved = self.at - self._x + GREY_LEVELS * alpha * self._direction()
         change = clipped(moved, GREY_LEVELS * attack.rmse, attack.norm)
         self.at = self._x + change
         if attack.norm == "linf" and self._domain.dtype == "uint8":

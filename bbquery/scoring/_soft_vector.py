@@ -117,7 +117,7 @@ class BoundVector:
     def _arrays(self, answers: Sequence[Answer]) -> Iterator[NDArray[np.float64]]:
         """Give the answers' numbers, (n, k), so many at a time that they stay small."""
         for start in range(0, len(answers), TOGETHER):
-            values = np.array([self._values(answer) for answer in answers[start : start + TOGETHER]])
+            values = np.array([self._values(answer) for answer in answers[start : start + TOGETHER]], dtype=np.float64)
             if self.softmax:
                 values = np.exp(values - values.max(axis=1, keepdims=True))
                 values /= values.sum(axis=1, keepdims=True)

@@ -319,3 +319,11 @@ def test_nothing_in_vectors_and_lists_is_unread() -> None:
     """Every number and every label is what it is."""
     assert not Soft().bind(vector(0.5, 0.5), "0", None).unread([vector(0.5, 0.5)])
     assert not Soft().bind(labels(), "cat", None).unread([labels(("no such thing", 0.5))])
+
+
+def test_whole_numbers_are_read_as_numbers() -> None:
+    """An answer of integers, as a one-hot model gives, scores like the same answer in floating point."""
+    whole, floating = Vector(np.array([1, 0])), Vector(np.array([1.0, 0.0]))
+    bound = Soft().bind(floating, "0", None)
+
+    assert bound([whole])[1].tolist() == bound([floating])[1].tolist() == [1.0]
