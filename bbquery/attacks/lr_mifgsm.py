@@ -204,7 +204,7 @@ class _Walk:
         """Take one step within the ball (eq. 7 of Dong et al.)."""
         attack = self._attack
         alpha = attack.rmse / attack.turns if attack.alpha is None else attack.alpha
-        moved = self.at - self._x + GREY_LEVELS * alpha * self._direction()
+        moved = self.at - self._x - GREY_LEVELS * alpha * self._direction()
         change = clipped(moved, GREY_LEVELS * attack.rmse, attack.norm)
         self.at = self._x + change
         if attack.norm == "linf" and self._domain.dtype == "uint8":

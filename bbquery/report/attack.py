@@ -102,6 +102,14 @@ def record(stress: Stress, command: Sequence[str], source: str) -> bytes:
             "reasons": list(stress.drift.reasons),
             "served": list(stress.drift.served),
         },
+        **_spent(stress),
+    }
+    return (json.dumps(plain, indent=2, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
+
+
+def _spent(stress: Stress) -> dict[str, Any]:
+    """Return what was asked and paid, and how long it took."""
+    return {
         "queries": asdict(stress.queries),
         "budget": {
             "name": stress.budget.name,
@@ -117,7 +125,6 @@ def record(stress: Stress, command: Sequence[str], source: str) -> bytes:
         },
         "seconds": {stage: round(seconds, 3) for stage, seconds in stress.seconds.items()},
     }
-    return (json.dumps(plain, indent=2, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
 
 
 def _votes(votes: Votes) -> dict[str, Any]:

@@ -173,6 +173,20 @@ def test_what_was_not_decided_is_no_success() -> None:
     assert 0 < result.undecided == sum(map(model.adversarial, model.asked))
 
 
+def test_refusals_lead_nowhere() -> None:
+    """A model that refuses all that is brighter at the top is attacked as well as others: silence is no evidence."""
+    model = HalfSpace(0.03, seed=1)  # whose own direction is hardly refused
+
+    def brighter_at_the_top(image: np.ndarray) -> bool:
+        return bool(image[: SIDE // 2].mean() > image[SIDE // 2 :].mean() + 0.5)
+
+    model.refuses = brighter_at_the_top
+    result = run(LrMifgsm(queries=1500, cells=6), model)
+
+    assert result.undecided > 200
+    assert result.rmse < 1.3 * 0.03
+
+
 def test_a_label_that_never_changes_is_left_in_peace() -> None:
     """Without any change nothing is learnt and nothing found, and every step is still recorded."""
     result = run(LrMifgsm(queries=400, cells=6, steps=3), HalfSpace(9.0))
