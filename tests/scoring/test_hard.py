@@ -213,8 +213,11 @@ def test_an_unknown_target_is_refused_before_anything_is_sent() -> None:
 
 @pytest.mark.parametrize("target", ["n02123045", "tabby", "Cat", "281"])
 def test_targets_of_every_kind_are_accepted(target: str) -> None:
-    """A WordNet ID, a class, a noun beyond the classes, and a class's number."""
+    """A WordNet ID, a class, a noun beyond the classes, and a class's number; one that is none of these is not."""
     PathDistance().check(capabilities("probabilities", IMAGENET), [target])
+
+    with pytest.raises(UnknownName):
+        PathDistance().check(capabilities("probabilities", IMAGENET), [target, f"{target}qwx"])
 
 
 @pytest.mark.parametrize(
