@@ -1,14 +1,14 @@
 """The ledger's rules as SQL, each a function of a connection inside a transaction.
 
 Invariant: in every budget and unit, posted + held <= cap at every commit, unless an answer cost more than its hold.
-It holds because `reserve` is the only thing that raises the sum, and its UPDATE carries the condition.
+It holds because `reserve` is the only thing that raises the sum, and no other transaction can write between its
+reading a budget and its raising `held`.
 """
 
 from __future__ import annotations
 
 import datetime
-import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bbquery import store
 from bbquery.errors import BudgetExhausted, UnknownName, UsageError
@@ -22,12 +22,12 @@ from bbquery.ledger.records import (
     Settlement,
     UnknownAttempt,
 )
-from bbquery.many_rows import execute_rows
-from bbquery.types import Units, total
+from bbquery.many_rows import execute_rows, parts
+from bbquery.types import NOTHING, Units, total
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bbquery.ledger.records import Result
 
@@ -38,12 +38,10 @@ CHAIN = (
     "WITH RECURSIVE chain (id) AS (SELECT :budget UNION ALL"
     " SELECT budget.parent FROM budget JOIN chain ON budget.id = chain.id WHERE budget.parent IS NOT NULL) "
 )
-FITS = " AND ".join(f"(cap_{u} IS NULL OR posted_{u} + held_{u} + :{u} <= cap_{u})" for u in UNITS)
-LACKING = f"SELECT id FROM budget WHERE id IN chain AND NOT ({FITS})"
+STATE = ", ".join(["id", "name", *(f"{kind}_{unit}" for kind in ("cap", "posted", "held") for unit in UNITS)])
+STATES = f"{CHAIN} SELECT {STATE} FROM chain JOIN budget USING (id)"
 RAISES = ", ".join(f"held_{u} = held_{u} + :{u}" for u in UNITS)
-RAISE_HELD = (  # rows are counted only of what begins with UPDATE
-    f"UPDATE budget SET {RAISES} WHERE id IN ({CHAIN} SELECT id FROM chain) AND NOT EXISTS ({CHAIN} {LACKING})"
-)
+RAISE_HELD = f"{CHAIN} UPDATE budget SET {RAISES} WHERE id IN chain"
 MOVES = ", ".join(f"held_{u} = held_{u} - :hold_{u}, posted_{u} = posted_{u} + :cost_{u}" for u in UNITS)
 MOVE = f"{CHAIN} UPDATE budget SET {MOVES} WHERE id IN chain"
 OPEN = (
@@ -57,22 +55,10 @@ CLOSE = (  # what is free and perhaps billed was not billed
     " cost_queries = ended.queries, cost_tokens = ended.tokens, cost_picodollars = ended.picodollars"
     " FROM ended WHERE attempt.id = ended.id AND attempt.state = 'open'"
 )
-# The attempts of :ids, and each of their budgets with every budget above it.
-CLOSED = "closed AS (SELECT * FROM attempt WHERE id IN (SELECT value FROM json_each(:ids)))"
-ABOVE = (
-    "above (budget, id) AS (SELECT DISTINCT budget, budget FROM closed UNION ALL"
-    " SELECT above.budget, parent FROM above JOIN budget ON budget.id = above.id WHERE parent IS NOT NULL)"
-)
-MOVED = ", ".join(
-    f"sum(iif(state = 'unknown', 0, hold_{u})) AS hold_{u}, sum(iif(state = 'posted', cost_{u}, 0)) AS cost_{u}"
-    for u in UNITS
-)
-APPLIED = ", ".join(f"held_{u} = held_{u} - hold_{u}, posted_{u} = posted_{u} + cost_{u}" for u in UNITS)
-MOVE_ALL = (
-    f"WITH RECURSIVE {CLOSED}, {ABOVE}, moved AS"
-    f" (SELECT above.id AS id, {MOVED} FROM closed JOIN above USING (budget) GROUP BY above.id)"
-    f" UPDATE budget SET {APPLIED} FROM moved WHERE budget.id = moved.id"
-)
+# What closed attempts release and post, budget by budget: what is unknown stays held.
+RELEASED = ", ".join(f"sum(iif(state = 'unknown', 0, hold_{u}))" for u in UNITS)
+POSTED = ", ".join(f"sum(iif(state = 'posted', cost_{u}, 0))" for u in UNITS)
+CLOSED = f"SELECT budget, {RELEASED}, {POSTED} FROM attempt WHERE id IN ({{ids}}) GROUP BY budget"
 
 
 def now() -> str:
@@ -107,11 +93,14 @@ def find_budget(connection: sqlite3.Connection, name: str) -> int:
 
 def state(connection: sqlite3.Connection, budget: int) -> BudgetState:
     """Return a budget as it stands."""
-    fields = ", ".join(f"{kind}_{unit}" for kind in ("cap", "posted", "held") for unit in UNITS)
-    row = connection.execute(f"SELECT name, {fields} FROM budget WHERE id = ?", (budget,)).fetchone()
+    row = connection.execute(f"SELECT {STATE} FROM budget WHERE id = ?", (budget,)).fetchone()
     if row is None:
         raise UsageError(f"there is no budget with the id {budget} in this ledger")
-    name, *amounts = row
+    return _state(row)
+
+
+def _state(row: tuple[Any, ...]) -> BudgetState:
+    budget, name, *amounts = row
     cap = Cap(**dict(zip(UNITS, amounts[:3], strict=True)))
     return BudgetState(budget, name, cap, Units(*amounts[3:6]), Units(*amounts[6:9]))
 
@@ -168,25 +157,48 @@ def _hold(connection: sqlite3.Connection, requests: Sequence[Request]) -> list[B
     holds: dict[int, list[Units]] = {}
     for request in requests:
         holds.setdefault(request.budget, []).append(request.hold)
-    fits = {budget for budget, wanted in holds.items() if _hold_one(connection, budget, total(wanted)) is None}
-    return [None if r.budget in fits else _hold_one(connection, r.budget, r.hold) for r in requests]
+    rooms = _Rooms(connection, holds)
+    fits = {budget for budget, wanted in holds.items() if rooms.take(budget, total(wanted)) is None}
+    refused = [None if r.budget in fits else rooms.take(r.budget, r.hold) for r in requests]
+    for budget in holds:
+        granted = total(r.hold for r, no in zip(requests, refused, strict=True) if no is None and r.budget == budget)
+        if granted != NOTHING:
+            connection.execute(RAISE_HELD, {"budget": budget, **dict(zip(UNITS, granted.amounts, strict=True))})
+    return refused
 
 
-def _hold_one(connection: sqlite3.Connection, budget: int, hold: Units) -> BudgetExhausted | None:
-    amounts = {"budget": budget, **dict(zip(UNITS, hold.amounts, strict=True))}
-    if connection.execute(RAISE_HELD, amounts).rowcount:
+class _Rooms:
+    """What some budgets and those above them have left; counted here, for one step of the engine reads them all."""
+
+    def __init__(self, connection: sqlite3.Connection, budgets: Iterable[int]) -> None:
+        self._chains = {budget: _chain(connection, budget) for budget in budgets}
+        self._held: dict[int, Units] = {}  # since they were read
+
+    def take(self, budget: int, hold: Units) -> BudgetExhausted | None:
+        """Take a hold from a budget and all above it, or from none, and say which lacks what."""
+        for level in self._chains[budget]:
+            if refusal := _refusal(level, self._held.get(level.id, NOTHING), hold):
+                return refusal
+        for level in self._chains[budget]:
+            self._held[level.id] = self._held.get(level.id, NOTHING).plus(hold)
         return None
-    (lacking,) = connection.execute(f"{CHAIN} {LACKING}", amounts).fetchone()
-    return _refusal(state(connection, lacking), hold)
 
 
-def _refusal(budget: BudgetState, hold: Units) -> BudgetExhausted:
+def _chain(connection: sqlite3.Connection, budget: int) -> list[BudgetState]:
+    """Return a budget and every budget above it, nearest first."""
+    return [_state(row) for row in connection.execute(STATES, {"budget": budget}).fetchall()]
+
+
+def _refusal(budget: BudgetState, more: Units, hold: Units) -> BudgetExhausted | None:
+    """Say what a budget lacks for a hold, once `more` is held too."""
     for unit in UNITS:
         cap, needed = getattr(budget.cap, unit), getattr(hold, unit)
-        left = None if cap is None else cap - getattr(budget.posted, unit) - getattr(budget.held, unit)
-        if left is not None and left < needed:
+        if cap is None:
+            continue
+        left = cap - getattr(budget.posted, unit) - getattr(budget.held, unit) - getattr(more, unit)
+        if left < needed:
             return BudgetExhausted(budget.name, unit, remaining=max(left, 0), needed=needed, cap=cap)
-    raise AssertionError(f"budget {budget.name!r} was refused, yet lacks nothing")
+    return None
 
 
 def settle(connection: sqlite3.Connection, settlements: Sequence[Settlement]) -> None:
@@ -200,7 +212,10 @@ def settle(connection: sqlite3.Connection, settlements: Sequence[Settlement]) ->
     execute_rows(connection, CLOSE, rows)
     if connection.total_changes - before != len(rows):
         raise UsageError(f"attempts {', '.join(str(row[0]) for row in rows)} are not all open: each is settled once")
-    connection.execute(MOVE_ALL, {"ids": json.dumps([row[0] for row in rows])})
+    for part in parts([row[0] for row in rows]):
+        sums = connection.execute(CLOSED.format(ids=", ".join("?" * len(part))), part).fetchall()
+        for budget, *amounts in sums:
+            move(connection, budget, Units(*amounts[:3]), Units(*amounts[3:]))
     store.insert(connection, [(s.question, s.reply, s.attempt) for s in settlements if s.question and s.reply], closed)
 
 
