@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -285,13 +285,27 @@ class Scores:
         return np.equal(self.decision, Decision.UNDECIDED)
 
 
+class Visibility(NamedTuple):
+    """How often copies of which about this share was visible were asked, and left unanswered (refused, filtered).
+
+    visible: the middle of a range of shares, 0 (all hidden) to 1.
+    """
+
+    visible: float
+    asked: int
+    unanswered: int
+
+
 @dataclass(frozen=True, eq=False)
 class SaliencyMap:
     """What an algorithm found, in the coordinates of the pixels that were sent.
 
     values: float64 (H, W). signed: whether its negative side is evidence against the target; an unsigned map ranks
     evidence for and against alike. unit: what a value means. rows: how many rows the algorithm asked for;
-    answered: how many of them were answered.
+    answered: how many of them were answered. standard_error: float64 (H, W), in the unit of values, how far a value
+    may be off by chance and by what the algorithm's model of the score leaves out; None where it has no estimate of it.
+    interval: the half width of its 90 % interval in standard errors. visibility: refusals against what could be seen,
+    empty where nothing is hidden. notes: sentences that a person who reads the map must know, each with what to do.
     """
 
     values: NDArray[np.float64]
@@ -299,6 +313,10 @@ class SaliencyMap:
     unit: str
     rows: int
     answered: int
+    standard_error: NDArray[np.float64] | None = None
+    interval: float = 1.645  # of a normal distribution
+    visibility: tuple[Visibility, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def partial(self) -> bool:
