@@ -1,0 +1,75 @@
+"""What stands where something is hidden, or where a path begins: black, grey, white, the mean, a blur, noise.
+
+A filling is never neutral: grey is itself evidence to a network, a blur keeps colours. So methods and metrics name
+theirs, and a map should be judged with another filling than the one that made it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+import numpy as np
+
+from bbquery.errors import UnknownName
+from bbquery.perturb.checks import positive
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bbquery.types import Image
+
+Fill: TypeAlias = Literal["black", "grey", "white", "mean", "blur", "noise"]
+
+LEVELS: dict[str, float] = {"black": 0.0, "grey": 127.0, "white": 255.0}
+BLUR = 10.0  # pixels at a shorter side of 224, and in proportion: what is left are colours and rough shapes
+AT_SIDE = 224
+REACH = 4.0  # standard deviations after which a Gaussian is cut off
+
+
+def filling(name: Fill, x: Image, seed: int = 0) -> NDArray[np.float64]:
+    """Return what replaces x (H, W, 3), of its shape, in grey levels 0 to 255.
+
+    black, grey (127), white: one level. mean: the photo's mean colour. blur: the photo blurred by a Gaussian of 10
+    pixels for a shorter side of 224, in proportion for others. noise: each value uniform, drawn from the seed.
+
+    Raises:
+        UnknownName: no filling has this name.
+    """
+    if name not in get_args(Fill):
+        raise UnknownName("fill", name, get_args(Fill))
+    if name in LEVELS:
+        return np.full(x.shape, LEVELS[name])
+    if name == "mean":
+        return np.broadcast_to(x.mean(axis=(0, 1), dtype=np.float64), x.shape).copy()
+    if name == "noise":
+        return np.random.default_rng((seed, len(name))).uniform(0, 255, x.shape)
+    return blurred(x, BLUR * min(x.shape[:2]) / AT_SIDE)
+
+
+def blurred(x: Image, sigma: float) -> NDArray[np.float64]:
+    """Return x (H, W, 3) convolved with a Gaussian of this standard deviation in pixels, mirrored beyond its edges.
+
+    Raises:
+        UsageError: sigma not above 0.
+    """
+    positive("sigma", sigma)
+    weights = _gaussian(sigma)
+    down = _along_first_axis(np.asarray(x, dtype=np.float64), weights)
+    return _along_first_axis(down.swapaxes(0, 1), weights).swapaxes(0, 1)
+
+
+def _gaussian(sigma: float) -> NDArray[np.float64]:
+    reach = max(1, math.ceil(REACH * sigma))
+    weights: NDArray[np.float64] = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    weights /= weights.sum()
+    return weights
+
+
+def _along_first_axis(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    reach = len(weights) // 2
+    padded = np.pad(values, [(reach, reach), (0, 0), (0, 0)], mode="symmetric")
+    out = np.zeros_like(values)
+    for place, weight in enumerate(weights):  # sums of single values, the same to the bit on any number of threads
+        out += weight * padded[place : place + len(values)]
+    return out

@@ -1,0 +1,70 @@
+"""Fillings are what their names say."""
+
+from __future__ import annotations
+
+import math
+from typing import get_args
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from bbquery.errors import UnknownName, UsageError
+from bbquery.perturb.baselines import Fill, blurred, filling
+
+PHOTO = np.random.default_rng(0).integers(0, 256, (30, 41, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("sigma", [0.4, 2.0, 9.0])
+def test_a_blur_is_a_gaussian_mirrored_at_the_edges(sigma: float) -> None:
+    """It equals SciPy's filter with the same reach."""
+    expected = gaussian_filter(
+        PHOTO.astype(float), sigma, axes=(0, 1), mode="reflect", radius=max(1, math.ceil(4 * sigma))
+    )
+
+    np.testing.assert_allclose(blurred(PHOTO, sigma), expected, atol=1e-9)
+
+
+def test_a_photo_smaller_than_its_blur_is_blurred_all_the_same() -> None:
+    """A photo of a few pixels has a filling too, within its own range of levels."""
+    tiny = PHOTO[:2, :3]
+
+    out = blurred(tiny, 10.0)
+
+    assert tiny.min() <= out.min() <= out.max() <= tiny.max()
+
+
+@pytest.mark.parametrize(("name", "level"), [("black", 0), ("grey", 127), ("white", 255)])
+def test_a_level_is_everywhere(name: Fill, level: int) -> None:
+    """A named level fills the whole photo."""
+    assert np.unique(filling(name, PHOTO)).tolist() == [level]
+
+
+def test_the_mean_is_the_photos_colour() -> None:
+    """The mean filling is of one colour, that of the photo's pixels on average."""
+    np.testing.assert_allclose(filling("mean", PHOTO), np.broadcast_to(PHOTO.reshape(-1, 3).mean(axis=0), PHOTO.shape))
+
+
+def test_noise_is_decided_by_its_seed() -> None:
+    """The same seed gives the same noise to the bit, another seed another."""
+    first, again, other = (filling("noise", PHOTO, seed) for seed in (1, 1, 2))
+
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("name", get_args(Fill))
+def test_a_filling_has_the_photos_shape_and_grey_levels(name: Fill) -> None:
+    """Every filling can be mixed with the photo, and sent."""
+    out = filling(name, PHOTO)
+
+    assert out.shape == PHOTO.shape
+    assert 0 <= out.min() <= out.max() <= 255
+
+
+def test_bad_input_is_refused() -> None:
+    """An unknown name and a blur of nothing are usage errors."""
+    with pytest.raises(UnknownName):
+        filling("purple", PHOTO)  # type: ignore[arg-type]  # what a person may type
+    with pytest.raises(UsageError):
+        blurred(PHOTO, 0.0)
