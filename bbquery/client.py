@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from bbquery import codec
 from bbquery.clock import SystemClock
+from bbquery.collector import patient
 from bbquery.dispatch import Dispatcher, Halted, Query
 from bbquery.errors import BbqueryError, OracleError
 from bbquery.halt import Halt, Interrupted
@@ -207,9 +208,10 @@ class Client:
         index of the first repeat; those below it are left to whoever asked them.
         """
         asking = Asking(ask.images, ask.repeats, first_sample, self._window)
-        async with asyncio.TaskGroup() as group:
-            await self._feed(asking, group, others=self._feeders - 1)
-        await asking.finished()
+        with patient():
+            async with asyncio.TaskGroup() as group:
+                await self._feed(asking, group, others=self._feeders - 1)
+            await asking.finished()
         return asking.replies
 
     async def _feed(self, asking: Asking, group: asyncio.TaskGroup, others: int) -> None:

@@ -19,6 +19,8 @@ from bbquery.types import Answer, Label, Labels, NoAnswer, Text, Token, Vector
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
     from bbquery.types import Image
 
 _JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)  # made once: json.dumps makes one a call
@@ -48,7 +50,7 @@ def answer_key(oracle: str, image: bytes, sample: int) -> bytes:
 
 def pack(answer: Answer) -> bytes:
     """Return an answer as JSON; `unpack` returns it to the bit."""
-    text = _JSON.encode(_plain(answer))
+    text = _text(answer)
     return text.encode(errors="surrogatepass")  # models may answer half a surrogate pair; JSON is read the same way
 
 
@@ -94,17 +96,25 @@ def _alternative(plain: object) -> tuple[str, float]:
     raise ValueError(f"not a packed token: {plain!r:.80}")
 
 
-def _plain(answer: Answer) -> dict[str, Any]:
+def _text(answer: Answer) -> str:
+    # The encoder is set up anew for each object, but not for a string: so what may be a string alone is one.
     match answer:
         case Vector(values):
-            with np.errstate(over="ignore"):  # what does not fit becomes infinite, hence unequal
-                short = values.astype("<f4")
-            if np.array_equal(short.astype(np.float64), values):  # most models answer in float32: half the bytes
-                return {"f4": base64.b64encode(short.tobytes()).decode()}
-            return {"f8": base64.b64encode(values.astype("<f8").tobytes()).decode()}
+            kind, numbers = _numbers(values)
+            return f'{{"{kind}":"{base64.b64encode(numbers).decode()}"}}'
         case Labels(labels):
-            return {"labels": [[label.name, label.score] for label in labels]}
+            return _JSON.encode({"labels": [[label.name, label.score] for label in labels]})
         case Text(text, tokens):
-            return {"text": text, "tokens": [[t.text, t.logprob, t.alternatives] for t in tokens]}
+            said = _JSON.encode([[t.text, t.logprob, t.alternatives] for t in tokens]) if tokens else "[]"
+            return f'{{"text":{_JSON.encode(text)},"tokens":{said}}}'
         case NoAnswer(reason, kind):
-            return {"none": reason, "kind": kind}
+            return f'{{"none":{_JSON.encode(reason)},"kind":{_JSON.encode(kind)}}}'
+
+
+def _numbers(values: NDArray[np.float64]) -> tuple[str, bytes]:
+    """Return the form that loses nothing, and numbers in it."""
+    with np.errstate(over="ignore"):  # what does not fit becomes infinite, hence unequal
+        short = values.astype("<f4")
+    if np.array_equal(short.astype(np.float64), values):  # most models answer in float32: half the bytes
+        return "f4", short.tobytes()
+    return "f8", values.astype("<f8").tobytes()

@@ -18,7 +18,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bbquery.answers import checked
 from bbquery.deadlines import Deadlines
@@ -60,7 +60,7 @@ Ended = Callable[["Reply | None", "Exception | None"], None]
 """Called once, with a query's reply or with how it failed: OracleError, BudgetExhausted, StorageFailed or Halted."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Query:
     """One question on its way: what travels, what it may cost, and who is told of its end."""
 
@@ -131,7 +131,8 @@ class Dispatcher:
 
     async def _land(self) -> None:
         while self._requests:
-            await asyncio.wait(self._requests)
+            ended, _ = await asyncio.wait(self._requests)
+            self._requests -= ended  # what failed could not say so itself
 
     async def _dispatch(self) -> None:
         watch = asyncio.create_task(self._wake_when_halted())
@@ -193,13 +194,10 @@ class Dispatcher:
             self._begin(self._hold())
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        self._requests.add(asyncio.create_task(self._counted(work)))
+        self._requests.add(asyncio.create_task(work))
 
-    async def _counted(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        finally:
-            self._requests -= {asyncio.current_task()}
+    def _ended(self, work: asyncio.Task[Any] | None) -> None:
+        self._requests.discard(work)  # by itself: a callback of the task would take a turn of the loop
 
     async def _hold(self) -> None:
         """Reserve all batches that are starting, and send what was granted."""
@@ -213,6 +211,7 @@ class Dispatcher:
                 self.provider.end()
                 for query in batch:
                     query.ended(None, error)
+            self._ended(asyncio.current_task())
             return
         refused: list[tuple[Query, BudgetExhausted]] = []
         for batch in batches:
@@ -221,6 +220,7 @@ class Dispatcher:
             else:
                 self.provider.end()
         self._refuse(refused)
+        self._ended(asyncio.current_task())
 
     def _granted(
         self, results: Iterable[tuple[Query, Result]], refused: list[tuple[Query, BudgetExhausted]]
@@ -270,20 +270,26 @@ class Dispatcher:
         self._changed.set()
 
     async def _send(self, batch: list[Query]) -> None:
-        results = await self._telemetry.request(len(batch), self._outcome(batch))
+        request = cast("asyncio.Task[Any]", asyncio.current_task())
+        if self._telemetry.listening:
+            results = await self._telemetry.request(len(batch), self._outcome(batch, request))
+        else:
+            results = await self._outcome(batch, request)
+        failures = [result for result in results if isinstance(result, OracleError)]
+        if failures:
+            self._telemetry.failed(failures)
         for query, result in zip(batch, results, strict=True):
             self._halt_if_final(query, result)
-        self.provider.learn(results, self._oracle.rate_seen)
+        self.provider.learn(failures, self._oracle.rate_seen)
         self.provider.end()  # before settling: the next batch's hold shares this one's commit
         if not self._settling:  # what a loop's turn brings together is settled together
             self._begin(self._settle())
         self._settling.extend(zip(batch, results, strict=True))
+        self._ended(request)
 
-    async def _outcome(self, batch: list[Query]) -> list[Reply | OracleError]:
+    async def _outcome(self, batch: list[Query], request: asyncio.Task[Any]) -> list[Reply | OracleError]:
         name, timeout = self._capabilities.name, self._limits.timeout
         failure: OracleError
-        request = asyncio.current_task()
-        assert request is not None  # noqa: S101 - a request is a task
         self._sending.begin(request)
         try:
             replies = await self._oracle.answer([query.payload for query in batch])
@@ -320,6 +326,7 @@ class Dispatcher:
                 query.ended(None, result)
             else:
                 query.ended(result, None)
+        self._ended(asyncio.current_task())
 
     def _halt_if_final(self, query: Query, result: Reply | OracleError) -> None:
         """Stop at once, before another request can leave, where asking on is useless or unsafe."""

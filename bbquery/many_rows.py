@@ -7,6 +7,7 @@ keep the number of different statements small enough for the engine's cache of c
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,12 +22,23 @@ LARGEST = 256  # rows in a statement; with 16 columns still well below SQLite's 
 DIGITS = 4  # binary digits of a size that may differ from 0: up to 15 rows go at once, 45 as 44 and 1
 
 
-def execute_rows(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[Value, ...]]) -> None:
-    """Execute a statement on rows of equal width; `{rows}` in it stands for the terms of a VALUES clause."""
+def execute_rows(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[Value, ...]]) -> int:
+    """Execute a statement on rows of equal width; `{rows}` in it stands for the terms of a VALUES clause.
+
+    Return the id of the row that was inserted last, where it inserts; else, and where there are no rows, 0.
+    """
+    last = 0
     for part in parts(rows):
-        term = f"({', '.join('?' * len(part[0]))})"
-        values = tuple(itertools.chain.from_iterable(part))
-        connection.execute(statement.format(rows=", ".join([term] * len(part))), values)
+        written = with_rows(statement, len(part), len(part[0]))
+        last = connection.execute(written, tuple(itertools.chain.from_iterable(part))).lastrowid or 0
+    return last
+
+
+@functools.lru_cache(maxsize=512)
+def with_rows(statement: str, rows: int, columns: int) -> str:
+    """Return a statement with terms for so many rows; writing one takes longer than running it for a row."""
+    term = f"({', '.join('?' * columns)})"
+    return statement.format(rows=", ".join([term] * rows))
 
 
 def parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:

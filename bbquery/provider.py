@@ -7,15 +7,15 @@ import weakref
 from typing import TYPE_CHECKING
 
 from bbquery.concurrency import Concurrency
-from bbquery.errors import OracleError, RateLimited
+from bbquery.errors import RateLimited
 from bbquery.limiter import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bbquery.clock import Clock
+    from bbquery.errors import OracleError
     from bbquery.oracle import Capabilities, RateSeen
-    from bbquery.types import Reply
 
 # An event loop's locks are its own, so runs share what they share within a loop.
 _shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Provider]] = weakref.WeakKeyDictionary()
@@ -48,11 +48,10 @@ class Provider:
         for wake in self.waiting:
             wake()
 
-    def learn(self, results: Sequence[Reply | OracleError], seen: RateSeen | None) -> None:
-        """Take a lesson from how a request ended."""
+    def learn(self, failures: Sequence[OracleError], seen: RateSeen | None) -> None:
+        """Take a lesson from how a request ended: what failed of it, and what the oracle said of its limits."""
         if seen is not None:
             self.pace.learn(seen)
-        failures = [r for r in results if isinstance(r, OracleError)]
         if not failures:
             self._concurrency.answered()
             return

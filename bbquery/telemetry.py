@@ -51,6 +51,11 @@ class Requests:
         self._about = {"oracle": oracle, "provider": provider}
         self._otel = OpenTelemetry(self._about) if "opentelemetry" in sys.modules else None
 
+    @property
+    def listening(self) -> bool:
+        """Whether anybody wants to hear of every request, and not of failures alone."""
+        return self._otel is not None or LOGGER.isEnabledFor(logging.DEBUG)
+
     async def request(self, queries: int, outcome: Awaitable[list[Reply | OracleError]]) -> list[Reply | OracleError]:
         """Await how each query of a request ended, and tell of it."""
         began = time.perf_counter()
@@ -60,13 +65,14 @@ class Requests:
             with self._otel.span(queries):
                 results = await outcome
                 self._otel.count(results, time.perf_counter() - began)
-        if LOGGER.isEnabledFor(logging.DEBUG):
-            seconds = round(time.perf_counter() - began, 6)
-            note("request", logging.DEBUG, **self._about, queries=queries, seconds=seconds, **outcomes_of(results))
-        failed = [r for r in results if isinstance(r, OracleError)]
-        for error in {id(e): e for e in failed}.values() if failed else ():
-            note("failure", logging.WARNING, **self._about, outcome=error.outcome, reason=str(error))
+        seconds = round(time.perf_counter() - began, 6)
+        note("request", logging.DEBUG, **self._about, queries=queries, seconds=seconds, **outcomes_of(results))
         return results
+
+    def failed(self, errors: Sequence[OracleError]) -> None:
+        """Tell of what failed in a request; an error that all its queries share is told once."""
+        for error in {id(e): e for e in errors}.values():
+            note("failure", logging.WARNING, **self._about, outcome=error.outcome, reason=str(error))
 
 
 class OpenTelemetry:

@@ -50,6 +50,7 @@ class RemoteOracle:
     def __init__(self, endpoint: Endpoint, form: Form, capabilities: Capabilities, cost: Units, call: str) -> None:
         self.capabilities = capabilities
         self._endpoint, self._form, self._cost, self._call = endpoint, form, cost, call
+        self._quote = Quote(worst=cost, expected=cost)
         self._connections = Connections(endpoint, capabilities.limits.concurrency)
 
     def __repr__(self) -> str:
@@ -65,7 +66,7 @@ class RemoteOracle:
 
     def quote(self, payload: Any) -> Quote:  # noqa: ARG002 - every image costs the same
         """Return what one query costs."""
-        return Quote(worst=self._cost, expected=self._cost)
+        return self._quote
 
     @property
     def rate_seen(self) -> RateSeen | None:

@@ -21,8 +21,9 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from bbquery.deadlines import Deadlines
 from bbquery.errors import MissingExtra, OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected, Unreachable
 from oracles._date import server_time
 from oracles._rates import rate_seen
@@ -78,12 +79,15 @@ class Endpoint:
     clock: Callable[[], float] = field(default=time.time, repr=False)
     rate_seen: RateSeen | None = field(default=None, repr=False)
 
-    def session(self, connections: int) -> aiohttp.ClientSession:
-        """Open a session in the running loop, for at most `connections` attempts at once."""
+    def session(self, connections: int, total: float | None) -> aiohttp.ClientSession:
+        """Open a session in the running loop, for at most `connections` attempts at once.
+
+        total: seconds for a whole attempt; None where whoever attempts sees to that.
+        """
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=IDLE),
             # Connecting must time out before the whole attempt does: only then is it known that nothing was sent.
-            timeout=aiohttp.ClientTimeout(total=self.timeout, sock_connect=min(LONGEST_CONNECT, self.timeout / 2)),
+            timeout=aiohttp.ClientTimeout(total=total, sock_connect=min(LONGEST_CONNECT, self.timeout / 2)),
             cookie_jar=aiohttp.DummyCookieJar(),  # attempts are independent
             trust_env=False,
         )
@@ -116,10 +120,14 @@ class Endpoint:
             raise self.error(Unreachable, f"cannot connect to {self.url}: {error}{advice(str(error))}") from error
         # Below, `from None`: what a server sent may echo the key, so the message carries the cause with it hidden.
         except TimeoutError:
-            raise self.error(OutcomeUnknown, f"no answer from {self.url}{path} within {self.timeout:g} s") from None
+            raise self.late(path) from None
         except (aiohttp.ClientError, OSError) as error:
             cause = f"{type(error).__name__}: {error}"
             raise self.error(OutcomeUnknown, f"{self.url}{path} broke off ({cause})") from None
+
+    def late(self, path: str) -> OutcomeUnknown:
+        """Return the error of an attempt that took too long."""
+        return self.error(OutcomeUnknown, f"no answer from {self.url}{path} within {self.timeout:g} s")
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> OracleError:
         status, body = response.status, await self._body(response)
@@ -154,7 +162,7 @@ class Endpoint:
 
 
 class Connections:
-    """The connections to an endpoint, opened when they are first needed.
+    """The connections to an endpoint, opened when they are first needed. One timer keeps the time of all attempts.
 
     most: attempts at once.
     """
@@ -162,6 +170,7 @@ class Connections:
     def __init__(self, endpoint: Endpoint, most: int) -> None:
         self.endpoint = endpoint
         self._most = most
+        self._deadlines = Deadlines(endpoint.timeout)
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -171,11 +180,22 @@ class Connections:
         Raises:
             UsageError, OracleError: as `Endpoint.attempt`.
         """
-        return await self.endpoint.attempt(self._opened(), method, path, body, headers)
+        session, task = self._opened(), cast("asyncio.Task[Any]", asyncio.current_task())
+        deadlines, cancelled_before = self._deadlines, task.cancelling()
+        deadlines.begin(task)
+        try:
+            return await self.endpoint.attempt(session, method, path, body, headers)
+        except asyncio.CancelledError:
+            if not deadlines.end(task) or task.uncancel() > cancelled_before:  # somebody else gave it up
+                raise
+            raise self.endpoint.late(path) from None
+        finally:
+            deadlines.end(task)
 
     async def aclose(self) -> None:
         """Close the connections. A later attempt, in this loop or another, opens new ones."""
         session, self._session = self._session, None
+        self._deadlines.close()
         if session is not None:
             await session.close()
 
@@ -184,7 +204,8 @@ class Connections:
         # of the first, if it was not closed there, to the garbage collector.
         loop = asyncio.get_running_loop()
         if self._session is None or self._loop is not loop:
-            self._session, self._loop = self.endpoint.session(self._most), loop
+            self._session, self._loop = self.endpoint.session(self._most, total=None), loop
+            self._deadlines = Deadlines(self.endpoint.timeout)
         return self._session
 
 

@@ -189,7 +189,7 @@ async def _described(options: _Options) -> Oracle:
     """Ask the server what its model is, and return that model."""
     cost, price = options.priced(options.usd_per_query)
     endpoint = options.endpoint({})
-    async with endpoint.session(connections=1) as session:
+    async with endpoint.session(connections=1, total=endpoint.timeout) as session:
         body = await endpoint.attempt(session, "GET", MODEL_PATH)
     try:
         model = unpack_model(body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -479,6 +480,32 @@ async def test_answers_reach_the_plan_though_the_ledger_fails_while_they_are_in_
 
     assert values(rows) == expected(images)
     assert isinstance(client.halt.error, StorageFailed)
+
+
+async def test_a_client_closes_though_its_ledger_fails_in_an_unforeseen_way(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing waits for what is in flight, and for nothing that has failed by a mistake in the code."""
+    oracle = FakeOracle(gate=asyncio.Event())
+    assert oracle.gate is not None
+    told: list[str] = []
+
+    async def mistaken(_: object) -> None:
+        raise ZeroDivisionError("a mistake")
+
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(str(context["exception"])))
+    client = client_of(oracle, ledger)
+    asking = asyncio.create_task(client.ask(Ask(tiny_images(1))))
+    while oracle.requests < 1:
+        await asyncio.sleep(0)
+    monkeypatch.setattr(ledger, "settle", mistaken)
+    oracle.gate.set()
+    await client.aclose()
+    rows = await asking
+    gc.collect()  # what nobody awaits any more is told then
+
+    assert values(rows) == [None]
+    assert told == ["a mistake"]
 
 
 async def test_an_image_that_cannot_be_encoded_halts_unpaid(ledger: Ledger) -> None:

@@ -31,7 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.drift", "bbquery.store_files", "bbquery.batches"),
     ("bbquery.client",),
     ("bbquery.dispatch",),
-    ("bbquery.ledger", "bbquery.provider", "bbquery.deadlines"),
+    ("bbquery.ledger", "bbquery.provider", "bbquery.deadlines", "bbquery.collector"),
     ("bbquery.store", "bbquery.database", "bbquery.limiter", "bbquery.concurrency", "bbquery.retry", "bbquery.halt"),
     ("bbquery.answers", "bbquery.store_lines"),
     ("bbquery.attacks",),
@@ -70,7 +70,7 @@ OUTSIDE_WORLD = frozenset({"open", "print", "input", "eval", "exec", "__import__
 # What an oracle may know of bbquery. An emulator's bill is an independent second opinion, so it may not know prices.
 ORACLES_MAY_IMPORT = (
     "bbquery.oracle", "bbquery.batch_oracle", "bbquery.types", "bbquery.errors", "bbquery.imaging", "bbquery.money",
-    "bbquery.home", "bbquery.clock", "bbquery.prompts",
+    "bbquery.home", "bbquery.clock", "bbquery.prompts", "bbquery.deadlines",
 )  # fmt: skip
 EMULATORS_MAY_IMPORT = tuple(name for name in ORACLES_MAY_IMPORT if name != "bbquery.money")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,3 +35,15 @@ def test_few_statements_serve_all_numbers_of_rows() -> None:
 def test_no_part_holds_more_variables_than_sqlite_allows() -> None:
     """A thousand rows go in parts of at most 256."""
     assert max(len(part) for part in parts(range(1000))) == LARGEST
+
+
+@pytest.mark.parametrize(("rows", "last"), [(0, 0), (1, 1), (45, 45), (600, 600)])
+def test_the_last_inserted_row_is_told(rows: int, last: int) -> None:
+    """Who inserts learns the id of the last row, in however many parts they went."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE t (a INTEGER)")
+
+    told = execute_rows(connection, "INSERT INTO t (a) VALUES {rows}", [(7,)] * rows)
+
+    connection.close()
+    assert told == last

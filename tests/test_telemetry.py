@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -109,12 +110,25 @@ def test_open_telemetry_gets_spans_and_counters(monkeypatch: pytest.MonkeyPatch)
     }
     measuring.shutdown()
     tracing.shutdown()
+    assert requests.listening
     assert span.name == "bbquery.request"
     assert dict(span.attributes or {}) == {"oracle": "fake", "provider": "acme", "queries": 2}
     assert found["bbquery.queries", "posted"] == found["bbquery.queries", "unknown"] == 1
     assert found["bbquery.tokens", None] == 30
     assert found["bbquery.cost", None] == pytest.approx(0.004)
     assert found["bbquery.request.duration", None] == 1
+
+
+@pytest.mark.parametrize(("level", "listens"), [(logging.DEBUG, True), (logging.INFO, False)])
+def test_it_listens_to_every_request_where_the_log_tells_of_them(
+    level: int, listens: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without OpenTelemetry, only a log of level DEBUG has a record for each request, so others cost nothing."""
+    monkeypatch.delitem(sys.modules, "opentelemetry", raising=False)
+    with caplog.at_level(level, "bbquery"):
+        listening = Requests("fake", "acme").listening
+
+    assert listening is listens
 
 
 def test_without_open_telemetry_nothing_is_imported() -> None:

@@ -40,8 +40,7 @@ CHAIN = (
 )
 STATE = ", ".join(["id", "name", *(f"{kind}_{unit}" for kind in ("cap", "posted", "held") for unit in UNITS)])
 STATES = f"{CHAIN} SELECT {STATE} FROM chain JOIN budget USING (id)"
-RAISES = ", ".join(f"held_{u} = held_{u} + :{u}" for u in UNITS)
-RAISE_HELD = f"{CHAIN} UPDATE budget SET {RAISES} WHERE id IN chain"
+RAISE_HELD = f"UPDATE budget SET {', '.join(f'held_{u} = held_{u} + ?' for u in UNITS)} WHERE id = ?"
 MOVES = ", ".join(f"held_{u} = held_{u} - :hold_{u}, posted_{u} = posted_{u} + :cost_{u}" for u in UNITS)
 MOVE = f"{CHAIN} UPDATE budget SET {MOVES} WHERE id IN chain"
 OPEN = (
@@ -120,6 +119,8 @@ def reserve(connection: sqlite3.Connection, requests: Sequence[Request], owner: 
     granted = [request for request, refusal in zip(wanted, refused, strict=True) if refusal is None]
     attempts = iter(_insert(connection, granted, owner))
     decided = (Granted(next(attempts)) if refusal is None else refusal for refusal in refused)
+    if not results:
+        return list(decided)
     return [results[place] if place in results else next(decided) for place in range(len(requests))]
 
 
@@ -146,9 +147,8 @@ def _insert(connection: sqlite3.Connection, requests: Sequence[Request], owner: 
         (r.question.key, r.budget, owner, r.question.oracle, int(r.free), "open", *r.hold.amounts, opened)
         for r in requests
     ]
-    execute_rows(connection, OPEN, rows)
+    last = execute_rows(connection, OPEN, rows)
     # Ids are one above the largest, row by row, and this transaction is the only writer.
-    (last,) = connection.execute("SELECT last_insert_rowid()").fetchone()
     return range(last + 1 - len(requests), last + 1)
 
 
@@ -160,27 +160,28 @@ def _hold(connection: sqlite3.Connection, requests: Sequence[Request]) -> list[B
     rooms = _Rooms(connection, holds)
     fits = {budget for budget, wanted in holds.items() if rooms.take(budget, total(wanted)) is None}
     refused = [None if r.budget in fits else rooms.take(r.budget, r.hold) for r in requests]
-    for budget in holds:
-        granted = total(r.hold for r, no in zip(requests, refused, strict=True) if no is None and r.budget == budget)
-        if granted != NOTHING:
-            connection.execute(RAISE_HELD, {"budget": budget, **dict(zip(UNITS, granted.amounts, strict=True))})
+    for level, held in rooms.taken.items():
+        connection.execute(RAISE_HELD, (*held.amounts, level))
     return refused
 
 
 class _Rooms:
-    """What some budgets and those above them have left; counted here, for one step of the engine reads them all."""
+    """What some budgets and those above them have left; counted here, for one step of the engine reads them all.
+
+    taken: what was taken of each since it was read.
+    """
 
     def __init__(self, connection: sqlite3.Connection, budgets: Iterable[int]) -> None:
         self._chains = {budget: _chain(connection, budget) for budget in budgets}
-        self._held: dict[int, Units] = {}  # since they were read
+        self.taken: dict[int, Units] = {}
 
     def take(self, budget: int, hold: Units) -> BudgetExhausted | None:
         """Take a hold from a budget and all above it, or from none, and say which lacks what."""
         for level in self._chains[budget]:
-            if refusal := _refusal(level, self._held.get(level.id, NOTHING), hold):
+            if refusal := _refusal(level, self.taken.get(level.id, NOTHING), hold):
                 return refusal
         for level in self._chains[budget]:
-            self._held[level.id] = self._held.get(level.id, NOTHING).plus(hold)
+            self.taken[level.id] = self.taken.get(level.id, NOTHING).plus(hold)
         return None
 
 

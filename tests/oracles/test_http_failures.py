@@ -23,7 +23,8 @@ from bbquery.errors import (
     Unreachable,
 )
 from bbquery.oracle import RateSeen
-from oracles._transport import message, seconds_until, shortened
+from oracles._headers import Headers
+from oracles._transport import Connections, Endpoint, message, seconds_until, shortened
 from tests.oracles.http_helpers import MODEL, Handler, always, answering, photos, saying, serving
 
 if TYPE_CHECKING:
@@ -329,6 +330,49 @@ async def test_a_time_out_is_unknown() -> None:
 
     assert isinstance(error, OutcomeUnknown)
     assert "within 0.1 s" in str(error)
+
+
+async def test_a_time_out_cancels_nothing_but_the_attempt() -> None:
+    """Whoever made an attempt that took too long goes on: its task counts as never cancelled."""
+    await failure(hang, timeout=0.1)
+    task = asyncio.current_task()
+
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def test_an_attempt_that_is_given_up_is_no_time_out() -> None:
+    """Who cancels an attempt sees it cancelled, not an error of the server's."""
+    asked = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.Response:
+        asked.set()
+        return await hang(request)
+
+    async with answering(handler) as url:
+        attempt = asyncio.create_task(ask(url))
+        await asked.wait()
+        attempt.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await attempt
+
+
+async def test_an_attempt_that_is_given_up_when_its_time_is_over_is_given_up() -> None:
+    """A cancellation is not lost because the time ran out at the same moment."""
+
+    class Slow(Endpoint):
+        async def attempt(self, *_: Any, **__: Any) -> bytes:
+            try:
+                return await asyncio.Future[bytes]()
+            except asyncio.CancelledError:
+                given_up.cancel()
+                raise
+
+    connections = Connections(Slow("http://127.0.0.1:1", Headers({}), timeout=0.01, name="slow"), most=1)
+    given_up = asyncio.create_task(connections.attempt("POST", "/", b""))
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+    await connections.aclose()
 
 
 async def test_a_kept_connection_that_breaks_off_is_not_asked_twice() -> None:
