@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from bbquery.attacks import Attack
     from bbquery.client import Client
     from bbquery.errors import BbqueryError, BudgetExhausted, OracleError, UsageError
-    from bbquery.explanation import Explanation, Watch, explain, explain_async
+    from bbquery.explaining.records import Explanation
+    from bbquery.explaining.watch import Watch
+    from bbquery.explanation import explain, explain_async
     from bbquery.explanations import ImageResult, explain_many
     from bbquery.ledger.records import Cap
     from bbquery.ledger.sqlite import Ledger
@@ -56,7 +58,9 @@ _HOMES = {
     "bbquery.attacks": ("Attack",),
     "bbquery.client": ("Client",),
     "bbquery.errors": ("BbqueryError", "BudgetExhausted", "OracleError", "UsageError"),
-    "bbquery.explanation": ("Explanation", "Watch", "explain", "explain_async"),
+    "bbquery.explaining.records": ("Explanation",),
+    "bbquery.explaining.watch": ("Watch",),
+    "bbquery.explanation": ("explain", "explain_async"),
     "bbquery.explanations": ("ImageResult", "explain_many"),
     "bbquery.ledger.records": ("Cap",),
     "bbquery.ledger.sqlite": ("Ledger",),

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from bbquery.commands import attack, budget, data, explain, listing, probe, score, serve, store
+from bbquery.commands import attack, budget, compare, data, evaluate, explain, listing, probe, score, serve, store
 from bbquery.commands.exit_codes import exit_code
 from bbquery.errors import BbqueryError
 from bbquery.halt import Interrupted
@@ -37,6 +37,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"bbquery {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (explain, attack, probe, listing, score, serve, budget, store, data):
+    for command in (explain, compare, evaluate, attack, probe, listing, score, serve, budget, store, data):
         command.add(commands)
     return parser

@@ -6,6 +6,10 @@ without importing it, or `pkg.mod:attribute` for code of one's own. Values are r
 A comma within a value is written `\,`: `openai:model=gpt-4o-mini,prompt=A cat\, or a dog?`. A backslash stands for
 itself everywhere but before a comma, where two stand for one: `key=ends with a backslash\\,next=1`.
 
+An option that takes an estimator of gradients is given its name, and that one's options after a dot:
+`smoothgrad:estimator=lr,estimator.sigma=8,points=20`. An estimator's name alone stands for its vanilla gradient:
+`lr:sigma=8` is `vanilla:estimator=lr,estimator.sigma=8`. An option that takes a picture is given `image:PATH`.
+
 Where an option takes several values, or several scores, `|` separates them: `compose:of=hard|text,weights=.7|.3`.
 """
 
@@ -24,8 +28,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from bbquery import imaging
 from bbquery.errors import UnknownName, UsageError
-from bbquery.saliency.gradient import GradientMap
+from bbquery.estimators import GradientEstimator
+from bbquery.saliency._picture import Picture
 from bbquery.scoring.base import Score
 
 if TYPE_CHECKING:
@@ -39,12 +45,14 @@ BEFORE_COMMA = re.compile(r"(\\*),")
 PACKAGES = {
     "oracle": ("oracles",),
     "method": ("bbquery.saliency", "bbquery.estimators"),
+    "estimator": ("bbquery.estimators",),
     "attack": ("bbquery.attacks",),
     "score": ("bbquery.scoring",),
     "emulator": ("oracles.emulators",),
 }
 # Modules of those packages that others share, and that are not themselves to be chosen.
-SHARED = frozenset({"base", "gradient"})
+SHARED = frozenset({"base"})
+PICTURE = "image:"
 # What every emulator is served with, whatever its protocol.
 SERVED_WITH = frozenset({"oracle", "port", "host", "faults", "ready"})
 
@@ -82,18 +90,34 @@ async def oracle(specification: str) -> Oracle:
 def method(specification: str, *, queries: int | None = None) -> Method:
     """Make the saliency method named by a specification; `queries` is its number of rows unless the options say.
 
-    An estimator's name ("lr") stands for the map of its gradient.
+    An estimator's name ("lr") stands for the map of its gradient ("vanilla:estimator=lr"), its options for those after
+    a dot. A method without the option `queries` asks what its estimator asks, so they are the estimator's.
 
     Raises:
         UnknownName: no such method or option. UsageError: a bad option.
     """
     name, options = parse(specification)
+    if name in names("estimator"):
+        name, options = "vanilla", {"estimator": name} | {f"estimator.{key}": text for key, text in options.items()}
     made = _attribute("method", name, "METHOD")
-    if queries is not None and "queries" in _parameters(made):
-        options = {"queries": str(queries)} | options
-    built = _call(made, options, specification)
-    is_estimator = names("method").get(name, "").startswith("bbquery.estimators.")
-    return typing.cast("Method", GradientMap(estimator=built) if is_estimator else built)
+    takes_queries = _option_of_queries(made)
+    if takes_queries and "queries" in options:
+        options[takes_queries] = options.pop("queries")
+    if takes_queries and queries is not None:
+        options = {takes_queries: str(queries)} | options
+    return typing.cast("Method", _call(made, options, specification))
+
+
+def _option_of_queries(made: Callable[..., Any]) -> str | None:
+    """Return the option that says how many queries are asked, of a method or of its estimator."""
+    parameters = _parameters(made)
+    if "queries" in parameters:
+        return "queries"
+    try:
+        takes_estimator = _hint(made, parameters["estimator"]) is GradientEstimator
+    except (KeyError, UsageError):  # it has no such option, or one that takes another object
+        return None
+    return "estimator.queries" if takes_estimator else None
 
 
 def attack(specification: str, **defaults: float) -> Attack:
@@ -242,11 +266,36 @@ def _values(
 ) -> dict[str, Any]:
     """Read options as the parameters of what is made from them say."""
     values = {}
-    for key, text in options.items():
+    for key in dict.fromkeys(key.partition(".")[0] for key in options):
         if key not in parameters:
             raise UnknownName(f"option of {specification.partition(':')[0]!r}", key, parameters)
-        values[key] = _read(key, text, _hint(made, parameters[key]))
+        hint = _hint(made, parameters[key])
+        nested = {name.removeprefix(f"{key}."): text for name, text in options.items() if name.startswith(f"{key}.")}
+        if hint is GradientEstimator:
+            _refuse_second_count(key, nested, parameters)
+            values[key] = _estimator(made, key, options.get(key), nested)
+        elif nested:
+            raise UsageError(f"the option {key} has no options of its own, such as {key}.{next(iter(nested))}")
+        else:
+            values[key] = _read(key, options[key], hint)
     return values
+
+
+def _refuse_second_count(key: str, nested: Mapping[str, str], parameters: Mapping[str, inspect.Parameter]) -> None:
+    """Refuse to be told the queries of an estimator whose method decides them."""
+    if "queries" in nested and "queries" in parameters:
+        raise UsageError(f"{key}.queries follows from the method's own: give queries={nested['queries']} instead")
+
+
+def _estimator(made: Callable[..., Any], key: str, name: str | None, options: Mapping[str, str]) -> Any:
+    """Make the estimator of this name, or the one that is the default of what is made, with its options."""
+    if name is not None:
+        return _call(_attribute("estimator", name, "METHOD"), options, name)
+    fields = dataclasses.fields(made) if inspect.isclass(made) and dataclasses.is_dataclass(made) else ()
+    factory = next((field.default_factory for field in fields if field.name == key), dataclasses.MISSING)
+    if factory is dataclasses.MISSING:
+        raise UsageError(f"which {key} are the options {key}.{next(iter(options))} and so on for? Give {key}=NAME too")
+    return _call(factory, options, key)
 
 
 def _hint(made: Callable[..., Any], parameter: inspect.Parameter) -> Any:
@@ -269,9 +318,7 @@ def _read(key: str, text: str, hint: Any) -> Any:
     if origin is Literal:
         return _chosen(key, text, choices)
     if origin in (typing.Union, types.UnionType):
-        if text.lower() == "none" and type(None) in choices:
-            return None
-        return _read(key, text, next(choice for choice in choices if choice is not type(None)))
+        return _one_of(key, text, choices)
     if origin is tuple:
         return tuple(_read(key, part, choices[0]) for part in text.split("|"))
     if hint is Score:
@@ -279,6 +326,24 @@ def _read(key: str, text: str, hint: Any) -> Any:
     if dataclasses.is_dataclass(hint):
         raise _takes_an_object(key)
     return _plain(key, text, hint)
+
+
+def _one_of(key: str, text: str, choices: tuple[Any, ...]) -> Any:
+    """Read text as one of several types: None and pictures are told by how they are written."""
+    if text.lower() == "none" and type(None) in choices:
+        return None
+    if Picture in choices:
+        return _filling_or_picture(key, text, choices)
+    return _read(key, text, next(choice for choice in choices if choice is not type(None)))
+
+
+def _filling_or_picture(key: str, text: str, choices: tuple[Any, ...]) -> Any:
+    if text.startswith(PICTURE):
+        return Picture(imaging.load(text.removeprefix(PICTURE)))
+    fills = next(typing.get_args(choice) for choice in choices if typing.get_origin(choice) is Literal)
+    if text not in fills:
+        raise UnknownName(f"value of {key}", text, (*fills, f"{PICTURE}PATH"))
+    return text
 
 
 def _chosen(key: str, text: str, choices: tuple[Any, ...]) -> Any:

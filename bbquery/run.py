@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from bbquery.plan import Plan, Returned, Stopped, step
+from bbquery.recording import Recorded
 from bbquery.scoring.base import BoundScore, answered, score_rows
 
 if TYPE_CHECKING:
@@ -21,11 +22,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Driven(Generic[T]):
-    """A plan's result, why it was stopped early (None: it was not), and what its score could not read, how often."""
+    """A plan's result, why it was stopped early (None: it was not), and what its score could not read, how often.
+
+    asked: how many queries it asked, those that a stop left unanswered not counted. recorded: the scores it was sent.
+    """
 
     result: T
     stopped: str | None
     unread: Counter[str]
+    asked: int = 0
+    recorded: Recorded = field(default_factory=Recorded)
 
 
 async def drive(plan: Plan[T], client: Client, score: BoundScore, drift: DriftWatch | None = None) -> Driven[T]:
@@ -36,19 +42,23 @@ async def drive(plan: Plan[T], client: Client, score: BoundScore, drift: DriftWa
     """
     sent: Scores | Stopped | None = None
     unread: Counter[str] = Counter()
+    asked, recorded = 0, Recorded()
     while True:
         state = await client.off_loop(step, plan, sent)
         if isinstance(state, Returned):
-            return Driven(state.result, sent.reason if isinstance(sent, Stopped) else None, unread)
+            reason = sent.reason if isinstance(sent, Stopped) else None
+            return Driven(state.result, reason, unread, asked, recorded)
         rows = await client.ask(state.ask)
         answers = [[None if reply is None else reply.answer for reply in row] for row in rows]
         scores, not_read = await client.off_loop(_scored, score, answers)
         unread.update(not_read)
-        missing = any(reply is None for row in rows for reply in row)
+        recorded.add(scores)
+        lost = sum(reply is None for row in rows for reply in row)
+        asked += state.ask.queries - lost
         if drift is not None:
             drift.saw(reply for row in rows for reply in row)
             await drift.after(client)
-        sent = Stopped(client.halt.reason, scores) if missing else scores
+        sent = Stopped(client.halt.reason, scores) if lost else scores
 
 
 def _scored(score: BoundScore, rows: Sequence[Sequence[Answer | None]]) -> tuple[Scores, Counter[str]]:

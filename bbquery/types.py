@@ -46,6 +46,8 @@ class Domain:
         """Return the nearest pixels of this domain to `pixels`, any shape, in grey levels."""
         if self.dtype == "float64":
             return np.asarray(pixels, dtype=np.float64)
+        if pixels.dtype == np.uint8:  # NumPy rounds whole numbers by way of slow half-precision ones
+            return pixels
         nearest: Image = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
         return nearest
 

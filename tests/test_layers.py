@@ -23,12 +23,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.cli",),
     ("bbquery.commands",),
     ("bbquery.report",),
-    ("bbquery.attacking",),
-    ("bbquery.explanations", "bbquery.probing"),
+    ("bbquery.attacking", "bbquery.evaluating"),
+    ("bbquery.explanations", "bbquery.probing", "bbquery.comparing"),
     ("bbquery.explanation",),
+    ("bbquery.explaining",),
     ("bbquery.interop",),
     ("bbquery.run", "bbquery.load", "bbquery.estimate"),
-    ("bbquery.drift", "bbquery.store_files", "bbquery.batches"),
+    ("bbquery.drift", "bbquery.store_files", "bbquery.batches", "bbquery.recording"),
     ("bbquery.client",),
     ("bbquery.dispatch",),
     ("bbquery.ledger", "bbquery.provider", "bbquery.deadlines", "bbquery.collector"),
@@ -60,7 +61,7 @@ ALGORITHMS = (
     "bbquery.plan", "bbquery.perturb", "bbquery.estimators", "bbquery.saliency", "bbquery.metrics", "bbquery.attacks",
 )  # fmt: skip
 # Algorithms that leave their linear algebra or image processing to a library, an extra.
-ALGORITHMS_MAY_ALSO_IMPORT: dict[str, tuple[str, ...]] = {}
+ALGORITHMS_MAY_ALSO_IMPORT: dict[str, tuple[str, ...]] = {"bbquery.saliency._superpixels": ("skimage",)}
 ALGORITHMS_MAY_IMPORT = (
     *ALGORITHMS, "bbquery.types", "bbquery.errors", "numpy", "__future__", "abc", "collections", "dataclasses", "enum",
     "functools", "itertools", "math", "operator", "typing",

@@ -9,15 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbquery import load
-from bbquery.errors import UnknownName, UsageError
+from bbquery import imaging, load
+from bbquery.errors import BadImage, UnknownName, UsageError
+from bbquery.estimators import GradientEstimator  # noqa: TC001 - load reads annotations
 from bbquery.estimators.lr import LikelihoodRatio
-from bbquery.saliency.gradient import GradientMap
+from bbquery.estimators.spsa import SimultaneousPerturbation
+from bbquery.saliency.integrated import IntegratedGradients, Picture
 from bbquery.saliency.rise import Rise
+from bbquery.saliency.smoothgrad import SmoothGrad
+from bbquery.saliency.vanilla import GradientMap
+from bbquery.saliency.vargrad import VarGrad
 from bbquery.scoring.compose import Compose
 from bbquery.scoring.mention import Mention
 from bbquery.scoring.soft import Soft
@@ -75,7 +81,8 @@ def run_python(code: str) -> str:
     ("kind", "some"),
     [
         ("oracle", {"efficientnet", "function", "http"}),
-        ("method", {"lr", "rise"}),
+        ("method", {"integrated", "lr", "rise", "smoothgrad", "vanilla", "vargrad"}),
+        ("estimator", {"lr", "spsa"}),
         ("score", {"soft"}),
         ("attack", set()),
     ],
@@ -86,7 +93,7 @@ def test_names_are_the_modules_that_can_be_chosen(kind: str, some: set[str]) -> 
 
     assert set(found) >= some
     assert list(found) == sorted(found)
-    assert not any(name.startswith("_") or name in ("base", "gradient", "emulators") for name in found)
+    assert not any(name.startswith("_") or name in ("base", "emulators") for name in found)
     assert all(module.rpartition(".")[2] == name for name, module in found.items())
 
 
@@ -324,6 +331,156 @@ def test_a_method_is_made_from_its_specification(specification: str, made: objec
 def test_a_method_asks_as_many_queries_as_it_is_allowed(specification: str, made: object) -> None:
     """The run's queries are the method's unless its own options say otherwise, or it has no such option."""
     assert load.method(specification, queries=50) == made
+
+
+# --- estimators within methods ---
+
+
+@pytest.mark.parametrize(
+    ("specification", "made"),
+    [
+        ("vanilla", GradientMap()),
+        ("vanilla:estimator=spsa", GradientMap(estimator=SimultaneousPerturbation())),
+        ("vanilla:estimator=lr,estimator.sigma=8", GradientMap(estimator=LikelihoodRatio(sigma=8.0))),
+        ("vanilla:estimator.sigma=8", GradientMap(estimator=LikelihoodRatio(sigma=8.0))),
+        ("vanilla:queries=9,estimator=spsa", GradientMap(estimator=SimultaneousPerturbation(queries=9))),
+        ("vanilla:estimator=spsa,estimator.queries=9", GradientMap(estimator=SimultaneousPerturbation(queries=9))),
+        ("smoothgrad", SmoothGrad()),
+        (
+            "smoothgrad:estimator=lr,estimator.sigma=8,points=20",
+            SmoothGrad(estimator=LikelihoodRatio(sigma=8.0), points=20),
+        ),
+        ("vargrad:estimator.sigma=8,queries=70", VarGrad(estimator=LikelihoodRatio(sigma=8.0), queries=70)),
+        (
+            "integrated:estimator=spsa,steps=5,baseline=blur",
+            IntegratedGradients(estimator=SimultaneousPerturbation(), steps=5, baseline="blur"),
+        ),
+        (
+            "integrated:estimator=bbquery.estimators.spsa:SimultaneousPerturbation,estimator.sigma=2",
+            IntegratedGradients(estimator=SimultaneousPerturbation(sigma=2.0)),
+        ),
+        ("bbquery.saliency.smoothgrad:SmoothGrad:estimator.sigma=2", SmoothGrad(estimator=LikelihoodRatio(sigma=2.0))),
+    ],
+)
+def test_an_estimator_is_an_option_with_options_of_its_own(specification: str, made: object) -> None:
+    """Its name is the option's value, what comes after a dot is its own; without a name, that of the default."""
+    assert load.method(specification) == made
+
+
+@pytest.mark.parametrize("name", load.names("estimator"))
+def test_an_estimators_name_stands_for_its_vanilla_gradient(name: str) -> None:
+    """There is one rule: NAME:key=value is vanilla:estimator=NAME,estimator.key=value."""
+    short = load.method(f"{name}:sigma=3,queries=12")
+
+    assert short == load.method(f"vanilla:estimator={name},estimator.sigma=3,estimator.queries=12")
+    assert isinstance(short, GradientMap)
+    assert short.queries == 12
+
+
+@pytest.mark.parametrize(
+    ("specification", "made"),
+    [
+        ("vanilla", GradientMap(estimator=LikelihoodRatio(queries=50))),
+        ("vanilla:estimator=spsa", GradientMap(estimator=SimultaneousPerturbation(queries=50))),
+        ("vanilla:queries=20", GradientMap(estimator=LikelihoodRatio(queries=20))),
+        ("vanilla:estimator.queries=20", GradientMap(estimator=LikelihoodRatio(queries=20))),
+        ("lr:queries=20", GradientMap(estimator=LikelihoodRatio(queries=20))),
+        ("smoothgrad:estimator=spsa", SmoothGrad(queries=50, estimator=SimultaneousPerturbation())),
+        ("smoothgrad:queries=20", SmoothGrad(queries=20)),
+    ],
+)
+def test_queries_are_the_outermost_methods(specification: str, made: object) -> None:
+    """A method that splits its queries has them itself; one that passes them on gives them to its estimator."""
+    assert load.method(specification, queries=50) == made
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choosy:
+    """A method of one's own with an estimator and without a default for it."""
+
+    estimator: GradientEstimator
+
+
+@pytest.mark.parametrize(
+    ("specification", "said"),
+    [
+        ("smoothgrad:estimator=lrr", "unknown estimator 'lrr'; known: "),
+        ("smoothgrad:estimator=rise", "unknown estimator 'rise'; known: "),
+        ("smoothgrad:estimator=lr,estimator.sgima=1", "unknown option of 'lr' 'sgima'; known: queries, sigma"),
+        ("smoothgrad:estimator.sgima=1", "unknown option of 'estimator' 'sgima'; known: queries, sigma"),
+        ("smoothgrad:estimator=lr,estimator.sigma=x", "the option sigma=x must be a number"),
+        ("smoothgrad:estimatr.sigma=1", "unknown option of 'smoothgrad' 'estimatr'; known: queries, estimator, sigma"),
+        ("smoothgrad:points.most=1", "the option points has no options of its own, such as points.most"),
+        ("smoothgrad:estimator.queries=9", "estimator.queries follows from the method's own: give queries=9 instead"),
+        ("rise:estimator=lr", "unknown option of 'rise' 'estimator'"),
+        ("lr:sgima=1", "unknown option of 'lr' 'sgima'; known: queries, sigma"),
+        (f"{HERE}:Choosy", "needs the option estimator"),
+        (f"{HERE}:Choosy:estimator.sigma=1", r"which estimator are the options estimator.sigma .* Give estimator=NAME"),
+    ],
+)
+def test_a_bad_option_of_an_estimator_is_named(specification: str, said: str) -> None:
+    """The known estimators, or the options of the one that was chosen, are listed."""
+    with pytest.raises(UsageError, match=said):
+        load.method(specification)
+
+
+def test_a_method_of_ones_own_may_take_an_estimator() -> None:
+    """The annotation decides, not who wrote the method; its queries are the estimator's if it has none."""
+    made: object = load.method(f"{HERE}:Choosy:estimator=spsa", queries=8)
+
+    assert made == Choosy(estimator=SimultaneousPerturbation(queries=8))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worded:
+    """A method of one's own with an option of that name that takes no estimator."""
+
+    estimator: str = "mean"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Typed:
+    """A method of one's own whose option of that name is annotated for type checkers only."""
+
+    estimator: Decimal | None = None
+
+
+def test_an_option_that_is_called_so_is_not_always_an_estimator() -> None:
+    """Without the annotation it is an option like any other, and is given no queries."""
+    worded: object = load.method(f"{HERE}:Worded:estimator=median", queries=8)
+    typed: object = load.method(f"{HERE}:Typed", queries=8)
+
+    assert (worded, typed) == (Worded(estimator="median"), Typed())
+
+
+# --- pictures ---
+
+
+def test_a_baseline_may_be_a_picture_from_a_file(tmp_path: Path) -> None:
+    """`image:PATH` is read as photos are, and shown by a digest, not by its path or pixels."""
+    pixels = np.random.default_rng(1).integers(0, 256, (9, 12, 3)).astype(np.uint8)
+    path = tmp_path / "own.png"
+    path.write_bytes(imaging.png(pixels))
+
+    made = load.method(f"integrated:baseline=image:{path}")
+
+    assert made == IntegratedGradients(baseline=Picture(pixels))
+    assert f"baseline=Picture({Picture(pixels).digest})" in load.constructor(made)
+
+
+def test_what_is_no_picture_cannot_be_a_baseline(tmp_path: Path) -> None:
+    """A file that is not there, or not an image, is refused with its path."""
+    (tmp_path / "text.png").write_text("no pixels")
+
+    for name in ("text.png", "none.png"):
+        with pytest.raises(BadImage, match=f"cannot use image .*{name}"):
+            load.method(f"integrated:baseline=image:{tmp_path / name}")
+
+
+def test_an_unknown_baseline_lists_fillings_and_says_how_to_give_a_picture() -> None:
+    """Names and the form for a file stand in one line."""
+    with pytest.raises(UnknownName, match=r"unknown value of baseline 'gray'; known: black, grey, .*, image:PATH"):
+        load.method("integrated:baseline=gray")
 
 
 def test_a_score_is_made_from_its_specification() -> None:

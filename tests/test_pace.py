@@ -16,7 +16,6 @@ from bbquery.errors import OutcomeUnknown, RateLimited, UsageError
 from bbquery.limiter import MARGIN, Pace, window
 from bbquery.oracle import Capabilities, Limits, RateSeen
 from bbquery.provider import provider_of
-from bbquery.types import Reply, Text
 from tests.conftest import FakeClock, ManualClock
 
 if TYPE_CHECKING:
@@ -271,7 +270,7 @@ async def test_a_freed_slot_wakes_whoever_waits(clock: FakeClock) -> None:
 async def test_it_learns_from_how_requests_end(virtual: FakeClock) -> None:
     """A rate limit pauses the pace and cuts concurrency; it is counted."""
     provider = provider_of(capabilities("", concurrency=50, adaptive=True), virtual)
-    provider.learn([RateLimited("slow", retry_after=4.0), Reply(Text("x"))], None)
+    provider.learn([RateLimited("slow", retry_after=4.0)], None)
     provider.learn([OutcomeUnknown("lost")], RateSeen(requests_left=0, requests_reset=6.0))
     await provider.pace.turn(1, 0)
 

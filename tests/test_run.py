@@ -285,3 +285,24 @@ async def test_what_a_score_cannot_read_is_counted(ledger: Ledger) -> None:
         driven = await drive(plan(), client, Choosy())
 
     assert driven.unread == {"each": 8}
+
+
+async def test_what_a_search_was_sent_is_kept(ledger: Ledger) -> None:
+    """The scores of a run give its result again without an oracle, repeats included, and its queries are counted."""
+    case = CASES["noisy bisection"]
+
+    driven, _ = await run(case, case.oracle(), ledger, cap=1000)
+
+    assert replay(case.plan(), driven.recorded.answering()) == driven.result
+    assert driven.asked == case.queries
+    assert [len(driven.recorded[ask]) for ask in range(len(driven.recorded))] == [1] * 8
+
+
+async def test_what_a_stop_left_out_is_not_counted(ledger: Ledger) -> None:
+    """Of the ask that a cap cut short only the answered queries count, repeat by repeat."""
+    case = CASES["noisy bisection"]
+
+    driven, _ = await run(case, case.oracle(), ledger, cap=61)
+
+    assert driven.asked == 61
+    assert driven.recorded[len(driven.recorded) - 1].answers.tolist() == [1]

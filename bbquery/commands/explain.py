@@ -21,6 +21,7 @@ from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
 from bbquery.drift import DEFAULT_EVERY
 from bbquery.errors import BudgetExhausted, UsageError
+from bbquery.explaining.findings import findings
 from bbquery.ledger.records import Cap
 from bbquery.money import dollars, picodollars
 from bbquery.report import folder
@@ -37,11 +38,7 @@ either, for the scores that take such; a comma within a target is written \,"""
 SCORE = """how an answer becomes a number; see 'bbquery list scores' and 'bbquery score' (default: soft, the probability
 of a class or the score of a label; of a text mention)"""
 DEFAULT_OUT = "default: bbquery-out/IMAGE-METHOD; several images: bbquery-out/explain-RUN, a folder in it for each"
-
-NOT_MOVED = (
-    "every answer scored the same, so the map says nothing: hide more (--method rise:p=0.3), take a denser score "
-    "(--score), or ask 'bbquery probe' which would move"
-)
+PROGRESS = "also draw how each map came about, NAME-progress.png: after 32, 64, 128 … queries, without asking more"
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -66,6 +63,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     explain.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
     explain.add_argument("--batch", action="store_true", help="ask by the file: within a day, mostly at half price")
+    explain.add_argument("--progress", action="store_true", help=PROGRESS)
     explain.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
     explain.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
     explain.add_argument("--out", type=Path, metavar="DIR", help=f"where to write ({DEFAULT_OUT})")
@@ -125,7 +123,7 @@ def _explain_one(chosen: argparse.Namespace) -> int:
     out = folder.prepare(chosen.out or _default_folder(chosen.image, chosen.method))
     with logged(chosen.log):
         explanation = asyncio.run(_explained(chosen))
-    written = folder.write(explanation, out, command=chosen.typed, source=chosen.image)
+    written = folder.write(explanation, out, command=chosen.typed, source=chosen.image, progress=chosen.progress)
     _report(explanation, chosen.method, written)
     return exit_code(explanation.error) if explanation.partial else 0
 
@@ -199,9 +197,8 @@ def _report(explanation: Explanation, method: str, written: Sequence[Path]) -> N
         print(f"bbquery: DRIFTED: {reason}: the map may rest on more than one model", file=sys.stderr)
     if explanation.unread:
         print(f"bbquery: NOT READ: {not_read(explanation.unread)}: the score made nothing of that", file=sys.stderr)
-    for found in explanation.maps:
-        if found.constant:
-            print(f"bbquery: NOT MOVED: {found.target}: {NOT_MOVED}", file=sys.stderr)
+    for found in findings(explanation):
+        print(f"bbquery: {found.kind}: {found.target}: {found.text}", file=sys.stderr)
     if explanation.partial:
         print(f"bbquery: PARTIAL: {explanation.error}", *_advice(explanation, method), sep="\n", file=sys.stderr)
     for path in written:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.output import not_read, table
 from bbquery.commands.screen import Screen
+from bbquery.explaining.findings import findings
 from bbquery.explanation import run_name
 from bbquery.explanations import prepared_many
 from bbquery.ledger.sqlite import open_ledger
@@ -108,7 +109,7 @@ async def _explained(wish: Wish) -> tuple[Book, BudgetState]:
         out = chosen.out or Path("bbquery-out") / run_name(series.run, None)
         folder.prepare_many(out, [image.name for image in series.images])
         with open_ledger(None) as ledger, Screen() as screen:
-            book = Book(out, chosen.typed, screen)
+            book = Book(out, chosen.typed, screen, chosen.progress)
             async with contextlib.aclosing(series.explain(ledger, chosen.project, screen)) as results:
                 async for result in results:
                     book.take(result)
@@ -122,11 +123,15 @@ def _budget(ledger: Ledger, series: Series, project: str | None) -> BudgetState:
 
 @dataclass
 class Book:
-    """What is kept of images that are done: their lines, not their pixels. error: what the exit code tells."""
+    """What is kept of images that are done: their lines, not their pixels.
+
+    progress: whether strips of the maps on their way are drawn. error: what the exit code tells.
+    """
 
     out: Path
     command: Sequence[str]
     screen: Screen
+    progress: bool = False
     entries: list[index.Entry] = field(default_factory=list)
     error: BbqueryError | None = None
     _not_begun: list[str] = field(default_factory=list)
@@ -135,14 +140,15 @@ class Book:
     def take(self, result: ImageResult) -> None:
         """Write an image's files, say so, and keep its line."""
         explanation, source = result.explanation, str(result.source)
-        written: list[Path] = []
+        pictures: list[Path] = []
         if explanation is not None:
             place = folder.prepare(self.out / result.name)
-            written = folder.write(explanation, place, command=self.command, source=source)
+            folder.write(explanation, place, command=self.command, source=source, progress=self.progress)
+            pictures = folder.pictures(explanation, place)
             q = explanation.queries
             counted = f"{q.asked} asked, {q.sent} sent, {q.from_store} from the store, {q.unknown} unknown"
             self.screen.say(f"{result.name}: {result.status}; {counted}; {place}")
-        self.entries.append(index.entry(result, source, [path for path in written if path.suffix == ".png"]))
+        self.entries.append(index.entry(result, source, pictures))
         self._note(result)
 
     def _note(self, result: ImageResult) -> None:
@@ -153,6 +159,7 @@ class Book:
             self._said += [f"DRIFTED: {result.name}: {reason}: {warned}" for reason in explanation.drift.reasons]
             if explanation.unread:
                 self._said.append(f"NOT READ: {result.name}: {not_read(explanation.unread)}")
+            self._said += [f"{e.kind}: {result.name}: {e.target}: {e.text}" for e in findings(explanation)]
         if result.status == "complete":
             return
         if result.ended_run or self.error is None:

@@ -11,28 +11,38 @@ pass, only answers. Two departures from the paper, both free in queries:
    intended noise by the intended σ² would lose half of the gradient at 0 and at 255. Where a value never moved, nothing
    was learnt and its gradient is 0.
 
-On a float domain the noise is sent as drawn and σ² is known: eq. 2 as published, centred.
+On a float domain the noise is sent as drawn: eq. 2 as published, centred. It holds for any density with a known score
+function. On uint8, covariance(f, z) / variance(z) is used for all of them: unbiased for a linear score, and beyond that
+the slope of the line that fits the score best under this noise: for Gaussian noise without clipping, eq. 2 again.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
 
-import numpy as np
-
-from bbquery.estimators import Gradient
+from bbquery.errors import UnknownName, UsageError
+from bbquery.estimators._gathering import gather, gradient, whole_pairs
+from bbquery.perturb.added import AddedCopies
 from bbquery.perturb.checks import at_least_one, positive
-from bbquery.perturb.moments import Moments
-from bbquery.perturb.noise import GaussianCopies
-from bbquery.plan import Ask, Stopped
+from bbquery.perturb.densities import Density, known_density, score_function
+from bbquery.perturb.moments import Moments, ratio
+from bbquery.perturb.noise import mirrored, noise
+from bbquery.perturb.pairs import PairedMoments
 from bbquery.types import batches
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
     from numpy.typing import NDArray
 
+    from bbquery.estimators import Gradient
+    from bbquery.perturb.moments import Perturbed
     from bbquery.plan import Plan
     from bbquery.types import Domain, Image
+
+Control: TypeAlias = Literal["mean", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,40 +51,81 @@ class LikelihoodRatio:
 
     sigma: standard deviation of the noise, in grey levels (0 to 255). A small one finds the gradient, a large one that
     of a smoothed score; below about 1, rounding to uint8 eats the noise. batch: how many copies are asked at once.
+    density: of the noise, "gaussian", "laplace" or "logistic". control: what is taken from each score, the "mean" of
+    the other rows, or "none" as published, with which even a score that never moves has a gradient. antithetic: ask
+    each noise and its negative, half as many different ones; that wins only where curvature outweighs slope. A pair is
+    its own control, so it takes no other.
 
     Raises:
-        UsageError: queries or batch below 1, or sigma not above 0.
+        UsageError: queries or batch below 1, sigma not above 0, or pairs without control.
+        UnknownName: no such density or control.
     """
 
     adaptive: ClassVar[bool] = False
     queries: int = 1000
     sigma: float = 16.0
     batch: int = 256
+    density: Density = "gaussian"
+    control: Control = "mean"
+    antithetic: bool = False
 
     def __post_init__(self) -> None:
         at_least_one("queries", self.queries)
         positive("sigma", self.sigma)
         at_least_one("batch", self.batch)
+        known_density(self.density)
+        if self.control not in get_args(Control):
+            raise UnknownName("control", self.control, get_args(Control))
+        if self.antithetic and self.control == "none":
+            raise UsageError("antithetic pairs are their own control: leave control at its default, or antithetic out")
 
     def plan(self, x: Image, domain: Domain, seed: int) -> Plan[Gradient]:
         """Ask for noisy copies of x (H, W, 3); return d E[value] / dx, same shape, in score per grey level."""
-        moments = Moments(x.shape)
-        for step, rows in enumerate(batches(self.queries, self.batch)):
-            noisy = GaussianCopies(x, self.sigma, domain, rows=rows, key=(seed, step))
-            try:
-                scores = yield Ask(noisy)
-            except Stopped as stop:
-                moments.add(noisy, stop.scores.value)  # every paid answer counts
-                break
-            moments.add(noisy, scores.value)
-        return Gradient(self._slope(moments, domain), self.queries, moments.answered, moments.mean_score)
+        moments = PairedMoments(x.shape) if self.antithetic else Moments(x.shape)
+        copies = self._pairs(x, domain, seed) if self.antithetic else self._copies(x, domain, seed)
 
-    def _slope(self, moments: Moments, domain: Domain) -> NDArray[np.float64]:
-        covariance = moments.covariance()
+        def add(noisy: AddedCopies, scores: NDArray[np.float64]) -> None:
+            moments.add(self._weights(noisy, domain), scores)
+
+        yield from gather(copies, add)
+        return gradient(self._slope(moments, domain), self.queries, moments)
+
+    def _copies(self, x: Image, domain: Domain, seed: int) -> Iterator[AddedCopies]:
+        for step, rows in enumerate(batches(self.queries, self.batch)):
+            change = noise(x, self.density, self.sigma, domain, rows=rows, key=(seed, step))
+            yield AddedCopies(x, domain, change, rows=rows)
+
+    def _pairs(self, x: Image, domain: Domain, seed: int) -> Iterator[AddedCopies]:
+        for step, _, rows in whole_pairs(self.queries, self.batch):
+            change = mirrored(noise(x, self.density, self.sigma, domain, rows=rows, key=(seed, step)))
+            yield AddedCopies(x, domain, change, rows=rows)
+
+    def _weights(self, noisy: AddedCopies, domain: Domain) -> Perturbed:
+        """Return what scores are weighed by: σ² times the score function where that is exact, else the noise."""
+        if domain.dtype == "uint8" or self.density == "gaussian":
+            return noisy
+        return _Weights(noisy, self.density, self.sigma)
+
+    def _slope(self, moments: Moments | PairedMoments, domain: Domain) -> NDArray[np.float64]:
+        if isinstance(moments, PairedMoments):
+            return moments.weighted() / self.sigma**2 if domain.dtype == "float64" else moments.slope()
+        published = self.control == "none"
+        weighted = moments.product() if published else moments.covariance()
         if domain.dtype == "float64":
-            return covariance / self.sigma**2  # eq. 2, centred
-        variance = moments.variance()
-        return np.divide(covariance, variance, out=np.zeros_like(covariance), where=variance > 0)
+            return weighted / self.sigma**2  # eq. 2
+        spread = moments.squares() / max(moments.answered, 1) if published else moments.variance()
+        return ratio(weighted, spread)
+
+
+class _Weights:
+    """σ² times the score function of noise that was sent as drawn."""
+
+    def __init__(self, noisy: AddedCopies, density: Density, sigma: float) -> None:
+        self._noisy, self._density, self._sigma = noisy, density, sigma
+
+    def realised(self, row: int) -> NDArray[np.floating[Any]]:
+        """Return the weights of copy `row`."""
+        return score_function(self._density, self._sigma, self._noisy.realised(row)) * self._sigma**2
 
 
 METHOD = LikelihoodRatio

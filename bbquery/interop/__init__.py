@@ -1,1 +1,13 @@
-"""Bridges to libraries that explain models: they get a plain function, behind which budget, store and client work."""
+"""Bridges to libraries that explain models: they get a plain function, behind which budget, store and client work.
+
+from bbquery.interop import predict_fn
+
+with predict_fn("efficientnet", max_queries=1000) as predict:
+    LimeImageExplainer().explain_instance(predict.fit("photo.jpg"), predict)
+    print(predict.tally)
+"""
+
+from bbquery.interop.predict import Predict, Unanswered, predict_fn
+from bbquery.interop.session import Tally
+
+__all__ = ["Predict", "Tally", "Unanswered", "predict_fn"]

@@ -42,8 +42,8 @@ class SmoothCopies:
         at_least_one("cells", cells)
         self._dtype: type[np.float32 | np.float64] = np.float32 if domain.dtype == "uint8" else np.float64
         self._x: NDArray[np.floating[Any]] = domain.realise(x).astype(self._dtype)
-        self._down = _Enlarged(x.shape[0], cells, self._dtype)
-        self._across = _Enlarged(x.shape[1], cells, self._dtype)
+        self._down = Enlarged(x.shape[0], cells, self._dtype)
+        self._across = Enlarged(x.shape[1], cells, self._dtype)
         self._sigma = sigma
         self._domain, self._rows, self._key = domain, rows, key
 
@@ -66,7 +66,7 @@ class SmoothCopies:
         return change
 
 
-class _Enlarged:
+class Enlarged:
     """The first axis of an array, from cells to pixels: each pixel mixes the two cells whose centres are nearest.
 
     Beyond the outermost cell's centre that cell alone counts.

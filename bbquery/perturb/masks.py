@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from bbquery.perturb.rendering import sent
 from bbquery.perturb.rows import row_generator
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class MaskedCopies:
             pixels[..., channel] = mask
         pixels *= self._contrast
         pixels += self._fill  # fill + M (x - fill) is x M + fill (1 - M) in fewer passes
-        return self._domain.realise(pixels)
+        return sent(pixels, self._domain)
 
     def draw(self, row: int) -> tuple[NDArray[np.bool_], Shift]:
         """Return the grid (cells, cells) of copy `row`, True where visible, and its shift."""

@@ -14,6 +14,12 @@ VALUES_AT_ONCE = 1 << 22  # 32 MiB of float64: the most that summing ever holds 
 ROWS_AT_ONCE = 8  # beyond this the sums are small beside drawing the rows
 
 
+def ratio(values: NDArray[np.float64], spread: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values / spread, and 0 where the spread is 0: what never moved tells nothing."""
+    found: NDArray[np.float64] = np.divide(values, spread, out=np.zeros(np.shape(values)), where=spread > 0)
+    return found
+
+
 class Perturbed(Protocol):
     """Rows that know what was changed in them."""
 
@@ -25,14 +31,15 @@ class Moments:
     """Means and sample covariances of a score and a perturbation of `shape`, over the rows that were answered.
 
     Scores are summed as differences to the first: so a score that never moves has a covariance of exactly 0.
+    first: a score to take differences to in place of the first one added.
     """
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], first: float = math.nan) -> None:
         self._shape = shape
         size = math.prod(shape)
         self._rows_at_once = min(ROWS_AT_ONCE, max(1, VALUES_AT_ONCE // size))
         self._sum_z, self._sum_fz, self._sum_zz = np.zeros(size), np.zeros(size), np.zeros(size)
-        self._sum_f, self._first_f = 0.0, 0.0
+        self._sum_f, self._first_f = 0.0, first
         self.answered = 0
 
     def add(self, copies: Perturbed, scores: NDArray[np.float64]) -> None:
@@ -46,7 +53,7 @@ class Moments:
             self._add(block[: len(rows)], scores[rows])
 
     def _add(self, z: NDArray[np.float64], f: NDArray[np.float64]) -> None:
-        if not self.answered:
+        if math.isnan(self._first_f):
             self._first_f = float(f[0])
         f = f - self._first_f
         self._sum_z += z.sum(axis=0)
@@ -70,8 +77,18 @@ class Moments:
 
     def product(self) -> NDArray[np.float64]:
         """Return the mean of score times perturbation, neither centred, of the given shape; 0 without an answer."""
+        if not self.answered:
+            return np.zeros(self._shape)
         total = self._sum_fz + self._first_f * self._sum_z
-        return (total / max(self.answered, 1)).reshape(self._shape)
+        return (total / self.answered).reshape(self._shape)
+
+    def from_first(self) -> NDArray[np.float64]:
+        """Return the sum of score, as a difference to the first, times perturbation, of the given shape."""
+        return self._sum_fz.reshape(self._shape).copy()
+
+    def squares(self) -> NDArray[np.float64]:
+        """Return the sum of the squared perturbation, not centred, of the given shape."""
+        return self._sum_zz.reshape(self._shape).copy()
 
     def variance(self) -> NDArray[np.float64]:
         """Return the sample variance of the perturbation (divisor n - 1), of the given shape; 0 below two answers."""

@@ -14,6 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from bbquery.report.overlay import in_grey
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
@@ -34,7 +36,6 @@ FONT = "DejaVu Sans"  # matplotlib brings it along
 INK, FAINT = "#222222", "#666666"
 COLOURS = 257  # odd, so that 0 has a colour of its own: none
 STRONGEST = 0.85  # opacity of the last colour
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 SIDES = {True: ("against the target", "for the target"), False: ("weaker", "stronger, for or against")}
 
 
@@ -148,11 +149,11 @@ def draw(
     page = Page(layout.width + 2 * MARGIN, footer + depth + MARGIN)
     page.text(MARGIN, MARGIN, heading, points=TITLE)
     mixed = blend(photo, values, scale, signed=signed)
-    _panel(page, layout, index=0, top=panels, heading="photo", pixels=photo)
-    drawn = _panel(page, layout, index=1, top=panels, heading="map on the photo", pixels=mixed)
-    _hatch(drawn, np.isfinite(values))
+    panel(page, layout, index=0, top=panels, heading="photo", pixels=photo)
+    drawn = panel(page, layout, index=1, top=panels, heading="map on the photo", pixels=mixed)
+    hatch(drawn, np.isfinite(values))
     page.text(MARGIN, footer, left, colour=FAINT)
-    _key(page, MARGIN + layout.column + GAP, footer, layout.column, scale=scale, signed=signed, text=right + notes)
+    key(page, MARGIN + layout.column + GAP, footer, layout.column, scale=scale, signed=signed, text=right + notes)
     png = page.png()
     page.figure.clear()  # its parts refer to each other, and would keep their pixels until they are looked for
     return png
@@ -174,7 +175,7 @@ def ramp(*, signed: bool) -> NDArray[np.float64]:
 
 def blend(photo: NDArray[np.uint8], values: NDArray[np.float64], scale: Scale, *, signed: bool) -> NDArray[np.uint8]:
     """Return the photo in grey with the map's colours on it, faded where the map has no value; all (H, W), RGB."""
-    grey = np.repeat((photo @ np.array(LUMA))[:, :, None], 3, axis=2)
+    grey = in_grey(photo)
     known = np.isfinite(values)
     share = (np.where(known, values, scale.low) - scale.low) / (scale.high - scale.low)
     colours = ramp(signed=signed)[np.rint(np.clip(share, 0, 1) * (COLOURS - 1)).astype(int)]
@@ -184,7 +185,8 @@ def blend(photo: NDArray[np.uint8], values: NDArray[np.float64], scale: Scale, *
     return np.rint(np.where(known[:, :, None], mixed, faded)).astype(np.uint8)
 
 
-def _panel(page: Page, layout: Layout, *, index: int, top: float, heading: str, pixels: NDArray[np.uint8]) -> Axes:
+def panel(page: Page, layout: Layout, *, index: int, top: float, heading: str, pixels: NDArray[np.uint8]) -> Axes:
+    """Draw the first (0) or the second (1) picture below its heading; return its axes."""
     left, down = layout.corner(index)
     stretched = ", stretched" if layout.stretched else ""
     page.text(MARGIN + left, top + down, [heading + stretched], colour=FAINT)
@@ -193,7 +195,7 @@ def _panel(page: Page, layout: Layout, *, index: int, top: float, heading: str, 
     return axes
 
 
-def _hatch(axes: Axes, known: NDArray[np.bool_]) -> None:
+def hatch(axes: Axes, known: NDArray[np.bool_]) -> None:
     """Hatch what lies outside the box of known values: it was not shown to the model."""
     rows, columns = np.flatnonzero(known.any(axis=1)), np.flatnonzero(known.any(axis=0))
     height, width = known.shape
@@ -206,29 +208,34 @@ def _hatch(axes: Axes, known: NDArray[np.bool_]) -> None:
             axes.add_patch(Rectangle(corner, end - x, low - y, fill=False, hatch="////", edgecolor="#999999", lw=0))
 
 
-def _key(page: Page, left: float, top: float, width: float, *, scale: Scale, signed: bool, text: list[str]) -> None:
+def key(page: Page, left: float, top: float, width: float, *, scale: Scale, signed: bool, text: list[str]) -> None:
     """Draw the colour bar with its ends, what its sides mean, and below it the lines of `text`."""
     lines = top
     if scale.bar:
-        colours = ramp(signed=signed)
-        shown = colours[:, :3] * colours[:, 3:] + 0.75 * (1 - colours[:, 3:])  # as on a light grey photo
-        bar = page.axes(left, top, width, BAR)
-        bar.imshow(shown[None], aspect="auto", interpolation="nearest", origin="upper")
+        bar(page, left, top, width, signed=signed)
         against, favour = SIDES[signed]
-        _spread(page, left, top + BAR_AREA, width, _numbers(scale))
-        _spread(page, left, top + BAR_AREA + SMALL * LINE, width, (against, "", favour))
+        spread(page, left, top + BAR_AREA, width, numbers(scale))
+        spread(page, left, top + BAR_AREA + SMALL * LINE, width, (against, "", favour))
         lines = top + BAR_AREA + 2 * SMALL * LINE
     page.text(left + width / 2, lines, text, colour=FAINT, align="center")
 
 
-def _spread(page: Page, left: float, top: float, width: float, words: tuple[str, str, str]) -> None:
+def bar(page: Page, left: float, top: float, width: float, *, signed: bool) -> None:
+    """Draw the colours of a scale, from low to high."""
+    colours = ramp(signed=signed)
+    shown = colours[:, :3] * colours[:, 3:] + 0.75 * (1 - colours[:, 3:])  # as on a light grey photo
+    page.axes(left, top, width, BAR).imshow(shown[None], aspect="auto", interpolation="nearest", origin="upper")
+
+
+def spread(page: Page, left: float, top: float, width: float, words: tuple[str, str, str]) -> None:
     """Write words at the left end, in the middle and at the right end."""
     page.text(left, top, [words[0]])
     page.text(left + width / 2, top, [words[1]], align="center")
     page.text(left + width, top, [words[2]], align="right")
 
 
-def _numbers(scale: Scale) -> tuple[str, str, str]:
+def numbers(scale: Scale) -> tuple[str, str, str]:
+    """Return the values at the ends and in the middle of a scale."""
     middle = (scale.low + scale.high) / 2
     low, centre, high = (f"{value:.3g}".replace("-", "−") for value in (scale.low, middle, scale.high))
     return ("≤ " if scale.below else "") + low, centre, ("≥ " if scale.above else "") + high

@@ -10,15 +10,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.errors import MissingExtra
+from bbquery.explaining.progress import stages
 from bbquery.report.files import check_writable, write_bytes
+from bbquery.report.interval import interval_png
 from bbquery.report.overlay import overlay_png
+from bbquery.report.progress import progress_png
 from bbquery.report.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from bbquery.explanation import Explanation, TargetMap
+
+RESERVED = ("-error", "-interval", "-progress")
+"""How the names of a map's further files go on, so that no target's own name may end like this."""
+
+ENDINGS = ("-error.npy", "-interval.png", "-progress.png")
+"""Of files that not every run writes."""
 
 
 def prepare(folder: Path) -> Path:
@@ -46,33 +57,66 @@ def prepare_many(folder: Path, names: Sequence[str]) -> Path:
     return folder
 
 
-def write(explanation: Explanation, folder: Path, *, command: Sequence[str], source: str) -> list[Path]:
-    """Write the maps (`NAME.npy`, float64 in the photo's coordinates), pictures (`NAME.png`) and `run.json`.
+def write(
+    explanation: Explanation, folder: Path, *, command: Sequence[str], source: str, progress: bool = False
+) -> list[Path]:
+    """Write an explanation's files into a folder; return their paths, the record's last.
 
-    The record is written last, so that a folder with a record is whole. Return the paths, the record's last.
+    For each target NAME.npy, the map, float64 in the photo's coordinates, and NAME.png, its picture. Where the method
+    estimates it, NAME-error.npy, the map's standard error, and NAME-interval.png, where the 90 % interval excludes 0.
+    progress: also NAME-progress.png, the map after 32, 64, 128 … queries. Last `run.json`, so that a folder with a
+    record is whole. What an earlier run of the same name wrote and this one does not is removed.
 
     Raises:
         UsageError: the folder cannot be written. MissingExtra: no matplotlib.
     """
     files: dict[str, str] = {}
-    for name, m in zip(_names(explanation.maps), explanation.maps, strict=True):
-        write_bytes(folder / f"{name}.npy", _npy(m.values))
-        files[f"{name}.npy"] = (
-            f"map of {m.target!r}, float64, the photo's coordinates, NaN where the oracle saw nothing"
-        )
-        write_bytes(folder / f"{name}.png", _picture(explanation, m))
-        files[f"{name}.png"] = f"the photo and the map of {m.target!r} on it"
+    for name, m in zip(names_of(explanation.maps), explanation.maps, strict=True):
+        files |= _write_map(explanation, m, folder, name, progress=progress)
     write_bytes(folder / "run.json", record(explanation, command, source, files))
     return [folder / name for name in (*files, "run.json")]
 
 
-def _names(maps: Sequence[TargetMap]) -> list[str]:
-    """Return a file name for each map: its target in plain letters, numbered where two would be equal."""
+def _write_map(explanation: Explanation, m: TargetMap, folder: Path, name: str, *, progress: bool) -> dict[str, str]:
+    """Write one map's files; return what each is, by name."""
+    made = {f"{name}{ending}": made for ending, made in _made(explanation, m, progress=progress).items()}
+    for file, (data, _) in made.items():
+        write_bytes(folder / file, data)
+    for stale in (f"{name}{ending}" for ending in ENDINGS):
+        if stale not in made:
+            (folder / stale).unlink(missing_ok=True)
+    return {file: said for file, (_, said) in made.items()}
+
+
+def _made(explanation: Explanation, m: TargetMap, *, progress: bool) -> dict[str, tuple[bytes, str]]:
+    """Return the bytes of each file of a map and what it is, by the file's ending."""
+    about, known = f"of {m.target!r}", "float64, the photo's coordinates, NaN where the oracle saw nothing"
+    made = {
+        ".npy": (_npy(m.values), f"map {about}, {known}"),
+        ".png": (_picture(explanation, m), f"the photo and the map {about} on it"),
+    }
+    if m.standard_error is not None:
+        made["-error.npy"] = (_npy(m.standard_error), f"standard error of the map {about}, {known}")
+        drawn = _interval(explanation, m, m.standard_error)
+        made["-interval.png"] = (drawn, f"where the 90 % interval of the map {about} excludes 0")
+    if progress:
+        made["-progress.png"] = (_progress(explanation, m), f"the map {about} after 32, 64, 128 … queries")
+    return made
+
+
+def pictures(explanation: Explanation, folder: Path) -> list[Path]:
+    """Return where the picture of each map lies, in order."""
+    return [folder / f"{name}.png" for name in names_of(explanation.maps)]
+
+
+def names_of(maps: Sequence[TargetMap]) -> list[str]:
+    """Return a file name for each map: its target in plain letters, numbered where two files would be called alike."""
     names: list[str] = []
     for m in maps:
         plain = re.sub(r"[^a-z0-9]+", "-", m.target.lower()).strip("-")[:60] or "target"
         taken = sum(name == plain or name.rpartition("~")[0] == plain for name in names)
-        names.append(f"{plain}~{taken + 1}" if taken else plain)
+        number = taken + 1 if taken or plain.endswith(RESERVED) else 0
+        names.append(f"{plain}~{number}" if number else plain)
     return names
 
 
@@ -89,7 +133,22 @@ def _picture(explanation: Explanation, m: TargetMap) -> bytes:
         explanation.photo,
         m.values,
         signed=m.sent.signed,
-        title=f"Evidence for “{m.target}”" if m.sent.signed else f"What matters for “{m.target}”",
+        title=title_of(m),
         caption=f"{type(explanation.method).__name__} · {explanation.oracle.name} · {answered}{partial}",
         unit=m.sent.unit,
     )
+
+
+def title_of(m: TargetMap) -> str:
+    """Return what a map's picture is called."""
+    return f"Evidence for “{m.target}”" if m.sent.signed else f"What matters for “{m.target}”"
+
+
+def _interval(explanation: Explanation, m: TargetMap, error: NDArray[np.float64]) -> bytes:
+    title = f"{title_of(m)}: where its sign is known"
+    return interval_png(explanation.photo, m.values, m.sent.interval * error, title=title, unit=m.sent.unit)
+
+
+def _progress(explanation: Explanation, m: TargetMap) -> bytes:
+    title = f"{title_of(m)} as queries were answered"
+    return progress_png(explanation.photo, stages(explanation, m), title=title, unit=m.sent.unit)

@@ -22,6 +22,9 @@ LONGEST_SIDE = 1600
 LONGEST_THUMBNAIL = 240
 """Pixels: likewise of a thumbnail."""
 
+LUMA = (0.299, 0.587, 0.114)
+"""How bright red, green and blue are to the eye: ITU-R BT.601."""
+
 PERCENTILE = 99.5
 """Where the colours end, so that a few peaks do not hide the rest."""
 
@@ -67,7 +70,7 @@ def overlay_png(
         UsageError: photo or values have another shape or type.
     """
     figure = _figure()
-    small, means = _reduced(photo, values, LONGEST_SIDE)
+    small, means = reduced(photo, values, LONGEST_SIDE)
     colours = scale(values, signed=signed)
     png: bytes = figure.draw(small, means, scale=colours, signed=signed, title=title, caption=caption, unit=unit)
     return png
@@ -84,7 +87,7 @@ def thumbnail_jpeg(
     """
     figure = _figure()
     known = np.zeros(photo.shape[:2]) if values is None else values
-    shown, means = _reduced(photo, known, LONGEST_THUMBNAIL)
+    shown, means = reduced(photo, known, LONGEST_THUMBNAIL)
     if values is not None:
         shown = figure.blend(shown, means, scale(values, signed=signed), signed=signed)
     buffer = io.BytesIO()
@@ -100,16 +103,25 @@ def _figure() -> ModuleType:
     return figure
 
 
-def _reduced(
+def reduced(
     photo: NDArray[np.uint8], values: NDArray[np.float64], longest: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Return photo and map without a side longer than this, reduced by a whole factor."""
+    """Return photo and map without a side longer than this, reduced by a whole factor.
+
+    Raises:
+        UsageError: photo or values have another shape or type.
+    """
     if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
         raise UsageError(f"a photo is (height, width, 3) uint8, not {photo.shape} {photo.dtype}")
     if values.shape != photo.shape[:2]:
         raise UsageError(f"a map of shape {values.shape} does not lie on a photo of {photo.shape[:2]}")
     factor = -(-max(photo.shape) // longest)
     return np.asarray(PIL.Image.fromarray(photo).reduce(factor)), block_means(values, factor)
+
+
+def in_grey(photo: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return a photo (H, W, 3) without its colours, (H, W, 3) in grey levels."""
+    return np.repeat((photo @ np.array(LUMA))[:, :, None], 3, axis=2)
 
 
 def scale(values: NDArray[np.float64], *, signed: bool) -> Scale:

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from bbquery import codec, load
+from bbquery.explaining.findings import decided, findings
 from bbquery.money import dollars
 from bbquery.version import __version__
 
@@ -51,6 +52,7 @@ def record(explanation: Explanation, command: Sequence[str], source: str, files:
         "seed": explanation.seed,
         "clean_answer": [{"label": label, "value": value} for label, value in explanation.top()],
         "targets": [_target(m) for m in explanation.maps],
+        "warnings": [asdict(found) for found in findings(explanation) if found.kind != "NOTE"],
         "unread": _unread(explanation.unread),
         "budget": {
             "name": explanation.budget.name,
@@ -107,9 +109,13 @@ def _target(m: TargetMap) -> dict[str, Any]:
         "target": m.target,
         "unit": m.sent.unit,
         "signed": m.sent.signed,
+        "queries": m.asked,
         "rows": m.sent.rows,
         "answered": m.sent.answered,
         "stopped": m.stopped,
+        "interval": _interval(m),
+        "visibility": [each._asdict() for each in m.sent.visibility],
+        "notes": list(m.sent.notes),
         "value": {
             "unit": about.unit,
             "nearer": about.direction,
@@ -119,6 +125,13 @@ def _target(m: TargetMap) -> dict[str, Any]:
             "no_information": _number(about.no_information),
         },
     }
+
+
+def _interval(m: TargetMap) -> dict[str, float | None] | None:
+    """Return how the standard error becomes an interval, and of which share of the map it excludes 0."""
+    if m.standard_error is None:
+        return None
+    return {"level": 0.9, "standard_errors": m.sent.interval, "excludes_zero": _number(decided(m.sent))}
 
 
 def _unread(unread: Counter[str]) -> dict[str, Any]:

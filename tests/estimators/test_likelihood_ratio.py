@@ -258,4 +258,7 @@ def test_its_repr_is_its_constructor_call() -> None:
     """A printed estimator can be pasted back."""
     lr = LikelihoodRatio(queries=3, sigma=2.5)
 
-    assert repr(lr) == "LikelihoodRatio(queries=3, sigma=2.5, batch=256)"
+    assert repr(lr) == (
+        "LikelihoodRatio(queries=3, sigma=2.5, batch=256, density='gaussian', control='mean', antithetic=False)"
+    )
+    assert eval(repr(lr)) == lr

@@ -17,8 +17,8 @@ from hypothesis.extra.numpy import arrays
 import bbquery.report
 from bbquery.errors import MissingExtra, UsageError
 from bbquery.report import figure
-from bbquery.report.figure import LUMA, Layout, blend, ramp
-from bbquery.report.overlay import LONGEST_THUMBNAIL, block_means, overlay_png, scale, thumbnail_jpeg
+from bbquery.report.figure import Layout, blend, ramp
+from bbquery.report.overlay import LONGEST_THUMBNAIL, LUMA, block_means, overlay_png, scale, thumbnail_jpeg
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,7 +8,7 @@ import numpy as np
 from bbquery.estimators import Gradient
 from bbquery.estimators.lr import LikelihoodRatio
 from bbquery.plan import Ask, replay
-from bbquery.saliency.gradient import GradientMap
+from bbquery.saliency.vanilla import GradientMap
 from bbquery.types import UINT8, Scores
 
 if TYPE_CHECKING:
@@ -60,5 +60,5 @@ def test_it_asks_what_its_estimator_asks() -> None:
     vanilla = GradientMap(estimator=LikelihoodRatio(queries=7))
 
     assert vanilla.queries == 7
-    assert repr(vanilla) == "GradientMap(estimator=LikelihoodRatio(queries=7, sigma=16.0, batch=256))"
+    assert repr(vanilla) == f"GradientMap(estimator={LikelihoodRatio(queries=7)!r})"
     assert GradientMap() == GradientMap(estimator=LikelihoodRatio())

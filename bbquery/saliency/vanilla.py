@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bbquery.estimators import GradientEstimator  # noqa: TC001 - load reads annotations
 from bbquery.estimators.lr import LikelihoodRatio
 from bbquery.types import SaliencyMap
 
 if TYPE_CHECKING:
-    from bbquery.estimators import GradientEstimator
     from bbquery.plan import Plan
     from bbquery.types import Domain, Image
 
@@ -26,6 +26,8 @@ class GradientMap:
 
     Unsigned: a gradient's sign says whether the pixel should get brighter or darker, not whether it is evidence for or
     against the target. Noise has a magnitude too, so pixels that do not matter are above 0 as well.
+
+    estimator: what asks, with its own queries; its name alone, where a method is wanted, stands for this map of it.
     """
 
     estimator: GradientEstimator = field(default_factory=LikelihoodRatio)
@@ -50,3 +52,6 @@ class GradientMap:
             rows=gradient.rows,
             answered=gradient.answered,
         )
+
+
+METHOD = GradientMap

@@ -1,0 +1,205 @@
+"""`bbquery compare`: several methods on one image, in one run, on one sheet."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bbquery import explanation as explaining
+from bbquery.commands.exit_codes import exit_code
+from bbquery.commands.explain import seed
+from bbquery.commands.output import not_read, table
+from bbquery.commands.screen import Screen
+from bbquery.commands.targets import targets
+from bbquery.comparing.job import prepared
+from bbquery.comparing.methods import split_methods
+from bbquery.drift import DEFAULT_EVERY
+from bbquery.errors import UsageError
+from bbquery.explaining.findings import findings
+from bbquery.ledger.sqlite import open_ledger
+from bbquery.money import dollars, picodollars
+from bbquery.report import comparison as report
+from bbquery.report import folder
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from bbquery.client import Client
+    from bbquery.comparing.job import Contest
+    from bbquery.comparing.records import Compared, Comparison
+    from bbquery.oracle import Capabilities
+    from bbquery.types import Answer
+
+METHODS = r"""what to compare, 2 to 8: rise,lr:sigma=8,batch=64,occlusion; a comma within a value is written \,"""
+EVALUATE = "also measure each map by deletion and insertion: SRG, 113 queries more for each"
+DEFAULT_OUT = "default: bbquery-out/IMAGE-compare"
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare it."""
+    compare = commands.add_parser("compare", help="put the maps of several methods side by side", allow_abbrev=False)
+    compare.set_defaults(run=_compare)
+    compare.add_argument("image", metavar="IMAGE", help="a photo, or sample:NAME (sample:cat)")
+    compare.add_argument("--methods", required=True, metavar="NAME[:key=value,…],NAME…", help=METHODS)
+    compare.add_argument("--oracle", default="efficientnet", metavar="NAME[:key=value,…]", help="whom to ask")
+    compare.add_argument("--target", metavar="LABEL", help="what to explain, one (default: the top class)")
+    compare.add_argument("--score", metavar="NAME[:key=value,…]", help="how an answer becomes a number")
+    compare.add_argument("--evaluate", action="store_true", help=EVALUATE)
+    compare.add_argument(
+        "--max-queries",
+        type=int,
+        default=explaining.DEFAULT_QUERIES,
+        metavar="N",
+        help="the cap of each method, measuring its map not counted (default: %(default)s)",
+    )
+    compare.add_argument("--max-tokens", type=int, metavar="N", help="a cap of all together, in tokens")
+    compare.add_argument("--max-usd", metavar="X", help="a cap of all together, in dollars")
+    compare.add_argument("--project", metavar="NAME", help="a budget, made before, that the run counts in too")
+    compare.add_argument(
+        "--drift-every",
+        type=int,
+        default=DEFAULT_EVERY,
+        metavar="N",
+        help="queries between checks that a remote model stays the same, 0 for none (default: %(default)s)",
+    )
+    compare.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
+    compare.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
+    compare.add_argument("--out", type=Path, metavar="DIR", help=f"where to write ({DEFAULT_OUT})")
+
+
+class MethodScreen(Screen):
+    """Shows which method is at work; the rest as for one image after another."""
+
+    def measuring(self, client: Client, queries: int) -> None:
+        """Show how measuring goes on, and pass Ctrl-C to it."""
+        self.follow(client, queries)
+
+    def seen(self, clean: Answer, capabilities: Capabilities) -> None:
+        """Print what the model sees, once: all methods begin with the same answer."""
+        if self._part is None or self._part.place == 0:
+            super().seen(clean, capabilities)
+
+    def _which(self) -> str:
+        part = self._part
+        return "" if part is None else f"method {part.place + 1} of {part.count}, {part.name}: "
+
+
+def _compare(chosen: argparse.Namespace) -> int:
+    if chosen.dry_run:
+        print(asyncio.run(_estimated(chosen)))
+        return 0
+    out = chosen.out or Path("bbquery-out") / f"{Path(chosen.image.removeprefix('sample:')).stem or 'image'}-compare"
+    found = asyncio.run(_compared(chosen, out))
+    written = report.write(found, out, command=chosen.typed, source=chosen.image)
+    for line in _troubles(found):
+        print(f"bbquery: {line}", file=sys.stderr)
+    print(_table(found), "", *written, sep="\n")
+    return 0 if found.error is None else exit_code(found.error)
+
+
+def _prepared(chosen: argparse.Namespace) -> contextlib.AbstractAsyncContextManager[Contest]:
+    return prepared(
+        chosen.image,
+        chosen.oracle,
+        methods=split_methods(chosen.methods),
+        target=_target(chosen.target),
+        score=chosen.score,
+        max_queries=chosen.max_queries,
+        drift_every=chosen.drift_every,
+        seed=chosen.seed,
+        evaluate=chosen.evaluate,
+    )
+
+
+def _target(text: str | None) -> str | None:
+    named = targets(text) or []
+    if len(named) > 1:
+        raise UsageError(f"one target is compared, not {len(named)}: give each a command of its own")
+    return named[0] if named else None
+
+
+async def _compared(chosen: argparse.Namespace, out: Path) -> Comparison:
+    cap = None if chosen.max_usd is None else picodollars(chosen.max_usd)
+    async with _prepared(chosen) as contest:
+        folder.prepare_many(out, list(contest.names))
+        with open_ledger(None) as ledger, MethodScreen() as screen:
+            return await contest.compare(
+                ledger, screen, project=chosen.project, tokens=chosen.max_tokens, picodollars=cap
+            )
+
+
+async def _estimated(chosen: argparse.Namespace) -> str:
+    async with _prepared(chosen) as contest:
+        found, source = contest.estimates(), contest.jobs[0].oracle.capabilities.price.source
+    rows = [
+        (
+            method,
+            f"{each.queries:,}",
+            f"{each.expected.tokens:,}",
+            f"{each.worst.tokens:,}",
+            dollars(each.expected.picodollars),
+            dollars(each.worst.picodollars),
+        )
+        for method, each in zip(contest.methods, found, strict=True)
+    ]
+    header = ("method", "queries", "tokens", "at worst", "dollars", "at worst")
+    queries = sum(each.queries for each in found)
+    worst = sum(each.worst.picodollars for each in found)
+    return "\n".join((
+        table(header, rows, words=1),
+        "",
+        f"{queries:,} queries at most together, ${dollars(worst)} at worst; answers in the store and those that "
+        "methods share cost nothing",
+        f"prices       {source or 'none'}",
+        "nothing was asked",
+    ))  # fmt: skip
+
+
+def _table(found: Comparison) -> str:
+    """Return what became of each method, and how much its map agrees with the others, for people."""
+    numbers = [str(place + 1) for place in range(len(found.results))]
+    header = ("", "method", "status", "asked", "sent", "SRG", *numbers)
+    agreement = found.agreement().tolist()
+    rows = [
+        (number, each.method, each.status, *_counted(each), *map(_shown, correlations))
+        for number, each, correlations in zip(numbers, found.results, agreement, strict=True)
+    ]
+    return "\n".join((
+        table(header, rows, words=3),
+        "",
+        "below the numbers: the rank correlation of each two maps",
+        *([report.measured_by(found)] if found.metric else []),
+        f"{found.budget.posted.queries:,} queries of budget {found.budget.name!r} posted, "
+        f"{found.budget.held.queries:,} held",
+    ))  # fmt: skip
+
+
+def _counted(each: Compared) -> tuple[str, str, str]:
+    srg = "–" if each.curves is None else _shown(each.curves.srg)
+    if each.explanation is None:
+        return "–", "–", srg
+    return f"{each.explanation.queries.asked:,}", f"{each.explanation.queries.sent:,}", srg
+
+
+def _shown(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:z.2f}"
+
+
+def _troubles(found: Comparison) -> Iterator[str]:
+    """Give what a person must know of each method, a line each."""
+    for each in found.results:
+        if each.explanation is not None:
+            for reason in each.explanation.drift.reasons:
+                yield f"DRIFTED: {each.method}: {reason}: the map may rest on more than one model"
+            if each.explanation.unread:
+                yield f"NOT READ: {each.method}: {not_read(each.explanation.unread)}"
+            yield from (f"{e.kind}: {each.method}: {e.target}: {e.text}" for e in findings(each.explanation))
+        if each.status != "complete":
+            yield f"{each.status.upper()}: {each.method}: {each.error}"
+    if found.error is not None:
+        yield "the same command again asks only for the rest; larger caps let it ask for more"

@@ -1,0 +1,110 @@
+"""A saliency map from a file or a folder that `bbquery explain` wrote, with what its record says of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bbquery.errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bbquery.metrics.fills import AnyFill
+
+RECORD = "run.json"
+FILL = re.compile(r"(?:fill|baseline)='?([^',)]+)'?")  # in a constructor call, whatever stands before the word
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a map was made, as the record beside it says.
+
+    method: as a constructor call. oracle, fingerprint: whom it explains. pixels: the photo's digest.
+    """
+
+    target: str
+    method: str
+    oracle: str
+    fingerprint: str
+    pixels: str
+    partial: bool
+
+    @property
+    def fills(self) -> list[AnyFill]:
+        """What the method put where it hid pixels, or began its path; none where it hides nothing."""
+        return [_fill(text) for text in FILL.findall(self.method)]
+
+
+@dataclass(frozen=True, eq=False)
+class MapFile:
+    """A map (H, W) as it lies in a file, and how it was made; None where no record says so."""
+
+    path: Path
+    values: NDArray[np.float64]
+    made: Made | None
+
+
+def read(path: Path) -> MapFile:
+    """Read a map: a .npy file, or the folder of a run that made one map.
+
+    Raises:
+        UsageError: there is none, several, or it is no map.
+    """
+    folder = path if path.is_dir() else path.parent
+    made = _made(folder / RECORD)
+    if path.is_dir():
+        path = path / _only(made, path)
+    return MapFile(path, _array(path), made.get(path.name))
+
+
+def _only(made: dict[str, Made], folder: Path) -> str:
+    if not made:
+        raise UsageError(f"{folder} holds no run of 'bbquery explain': give its folder, or the .npy file of a map")
+    if len(made) > 1:
+        raise UsageError(f"{folder} holds several maps: give one, such as {str(folder / next(iter(made)))!r}")
+    return next(iter(made))
+
+
+def _array(path: Path) -> NDArray[np.float64]:
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UsageError(f"cannot read the map {path} ({getattr(error, 'strerror', None) or error})") from error
+    if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "iuf":
+        shape = getattr(values, "shape", "of several arrays")
+        raise UsageError(f"{path} is no saliency map: it must hold one array of numbers (height, width), not {shape}")
+    return values.astype(np.float64)
+
+
+def _made(record: Path) -> dict[str, Made]:
+    """Return what a record says of each map, by file name; nothing where there is no record."""
+    if not record.is_file():
+        return {}
+    try:
+        plain = json.loads(record.read_text(encoding="utf-8"))
+        names = [name for name in plain["files"] if name.endswith(".npy") and not name.endswith("-error.npy")]
+        return {name: _one(plain, target) for name, target in zip(names, plain["targets"], strict=True)}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"cannot read {record}: it is no record of 'bbquery explain' ({error})") from error
+
+
+def _one(plain: dict[str, Any], target: dict[str, Any]) -> Made:
+    return Made(
+        target=target["target"], method=plain["method"], oracle=plain["oracle"]["name"],
+        fingerprint=plain["oracle"]["fingerprint"], pixels=plain["image"]["pixels"],
+        partial=target["stopped"] is not None,
+    )  # fmt: skip
+
+
+def _fill(text: str) -> AnyFill:
+    """Return a fill as it was written: a grey level, or a name."""
+    try:
+        return float(text)
+    except ValueError:
+        return text  # type: ignore[return-value] # a name of some method's own is a fill too, only no known one

@@ -1,0 +1,169 @@
+"""Compare methods on one image, one after another, each within a budget of its own in the run's.
+
+What all of them ask, the unperturbed image first of all, is paid once: the store answers the second. A method that
+reaches its own cap, or cannot explain this image, leaves the others alone; whatever else ends it would end them too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from bbquery import imaging
+from bbquery.client import Client
+from bbquery.comparing.methods import checked, names_of
+from bbquery.comparing.records import Compared, Comparison
+from bbquery.errors import BbqueryError, BudgetExhausted, UsageError
+from bbquery.estimate import estimate
+from bbquery.explaining.setting import connection, setting
+from bbquery.explaining.watch import Part
+from bbquery.ledger.records import Cap
+from bbquery.metrics.deletion_insertion import DeletionInsertion
+from bbquery.run import drive
+from bbquery.scoring.base import nearer_is_higher
+
+if TYPE_CHECKING:
+    import os
+
+    from bbquery.estimate import Estimate
+    from bbquery.explaining.job import Job
+    from bbquery.explaining.records import Explanation, TargetMap
+    from bbquery.explaining.watch import Watch
+    from bbquery.ledger.sqlite import Ledger
+    from bbquery.metrics.deletion_insertion import Curves
+    from bbquery.oracle import Oracle
+    from bbquery.scoring.base import Score
+    from bbquery.types import Image
+
+
+@contextlib.asynccontextmanager
+async def prepared(
+    image: str | os.PathLike[str] | Image,
+    oracle: Oracle | str,
+    *,
+    methods: Sequence[str],
+    target: str | None,
+    max_queries: int,
+    drift_every: int,
+    seed: int,
+    score: Score | str | None = None,
+    evaluate: bool = False,
+) -> AsyncIterator[Contest]:
+    """Check everything that can be checked before a query; give what is ready to run, or to be estimated.
+
+    methods: specifications, 2 to 8. max_queries: the cap of each, measuring its map not counted. evaluate: whether
+    each map is measured by deletion and insertion. The other options are those of `bbquery.explain_async`.
+
+    Raises:
+        UsageError: bad input, in any method.
+    """
+    wanted = checked(list(methods))
+    photo = imaging.load(image)
+    metric = DeletionInsertion() if evaluate else None
+    async with connection(oracle) as connected:
+        jobs = []
+        for method in wanted:
+            async with setting(
+                connected, method=method, target=target, score=score, max_queries=max_queries, drift_every=drift_every,
+                seed=seed,
+            ) as chosen:  # fmt: skip
+                jobs.append(chosen.job(photo))
+        yield Contest(tuple(wanted), tuple(names_of(wanted)), tuple(jobs), Cap(queries=max_queries), metric)
+
+
+@dataclass(frozen=True, eq=False)
+class Contest:
+    """Methods on one image, checked and ready to run. each: the cap of a method, its measuring not counted."""
+
+    methods: tuple[str, ...]
+    names: tuple[str, ...]
+    jobs: tuple[Job, ...]
+    each: Cap
+    metric: DeletionInsertion | None
+
+    @property
+    def run(self) -> str:
+        """The hash of what this run is; a second run with the same resumes its budgets."""
+        what = [[name, job.identity()] for name, job in zip(self.names, self.jobs, strict=True)]
+        return blake3(json.dumps([what, repr(self.metric)]).encode()).hexdigest(length=8)
+
+    @property
+    def cap(self) -> int:
+        """How many queries all may send together."""
+        return len(self.jobs) * ((self.each.queries or 0) + self.measuring)
+
+    @property
+    def measuring(self) -> int:
+        """How many queries it takes to measure a map."""
+        return 0 if self.metric is None else self.metric.queries
+
+    def estimates(self) -> list[Estimate]:
+        """Return what each method would cost, its measuring included; nothing is sent."""
+        found = []
+        for job in self.jobs:
+            quote = job.oracle.quote(job.oracle.encode(job.x))
+            found.append(estimate(quote, job.queries + self.measuring, job.oracle.capabilities.limits))
+        return found
+
+    async def compare(
+        self, ledger: Ledger, watch: Watch, *, project: str | None = None, tokens: int | None = None,
+        picodollars: int | None = None,
+    ) -> Comparison:  # fmt: skip
+        """Ask, and return the maps of all. tokens, picodollars: further caps of the run."""
+        parent = None if project is None else ledger.find_budget(project)
+        name = f"compare-{self.run}" if project is None else f"{project}/compare-{self.run}"
+        budget = ledger.open_budget(name, Cap(queries=self.cap, tokens=tokens, picodollars=picodollars), parent)
+        results: list[Compared] = []
+        for place in range(len(self.jobs)):
+            stop = next((each.error for each in results if each.ended_run), None)
+            if stop is not None:
+                results.append(Compared(self.names[place], self.methods[place], None, None, stop, ended_run=True))
+                continue
+            watch.begins(Part(place, len(self.jobs), self.names[place], budget))
+            results.append(await self._one(place, ledger, (name, budget), watch))
+        job, state = self.jobs[0], ledger.budget(budget)
+        oracle = job.oracle.capabilities
+        return Comparison(self.run, job.photo, oracle, tuple(results), self.metric, job.seed, state)
+
+    async def _one(self, place: int, ledger: Ledger, run: tuple[str, int], watch: Watch) -> Compared:
+        """Explain by one method, and measure its map. run: name and id of the run's budget."""
+        began, name = time.perf_counter(), self.names[place]
+        own = f"{run[0]}/{name}"
+        explanation: Explanation | None = None
+        curves: Curves | None = None
+        error: BbqueryError | None
+        try:
+            budget = ledger.open_budget(own, self.each, run[1])
+            explanation = await self.jobs[place].ask(ledger, budget, watch, began)
+            error = explanation.error
+            if self.metric is not None and not _ends_run(error, own):
+                budget = ledger.open_budget(f"{own}-measured", Cap(queries=self.measuring), run[1])
+                curves, stopped = await self._measured(self.jobs[place], explanation.maps[0], (ledger, budget), watch)
+                error = error or stopped
+        except BbqueryError as found:
+            error = found
+        return Compared(name, self.methods[place], explanation, curves, error, ended_run=_ends_run(error, own))
+
+    async def _measured(
+        self, job: Job, found: TargetMap, place: tuple[Ledger, int], watch: Watch
+    ) -> tuple[Curves, BbqueryError | None]:
+        """Return the deletion and insertion curves of a map, and what ended them early."""
+        assert self.metric is not None  # noqa: S101 - the caller has looked
+        plan = self.metric.plan(job.x, job.oracle.capabilities.domain, found.sent.values, job.seed)
+        async with Client(job.oracle, *place, progress=watch.progressed) as client:
+            watch.measuring(client, self.metric.queries)
+            driven = await drive(plan, client, nearer_is_higher(found.score))
+            return driven.result, client.halt.error
+
+
+def _ends_run(error: BbqueryError | None, budget: str) -> bool:
+    """Whether what ended a method would end the next one too. budget: the method's own, as measuring's begins."""
+    if isinstance(error, BudgetExhausted):
+        return not error.budget.startswith(budget)
+    return error is not None and not isinstance(error, UsageError)

@@ -1,0 +1,52 @@
+r"""Which methods are compared: read from one line, and named after themselves.
+
+A list is `rise,lr:sigma=8,batch=64,occlusion`: a piece that looks like `key=value` belongs to the method before it.
+A comma within a value is written `\,`, as in any specification (see `bbquery.load`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from bbquery import load
+from bbquery.errors import UsageError
+
+BEGINS = re.compile(r"[\w.]+(:|$)")  # a name, up to its options; `key=value` does not begin one
+FEWEST, MOST = 2, 8
+
+
+def split_methods(text: str) -> list[str]:
+    """Return the specifications in a list of methods, in its order."""
+    found: list[str] = []
+    escaped = False
+    for piece in text.split(","):
+        if found and (escaped or not BEGINS.match(piece)):
+            found[-1] += f",{piece}"
+        else:
+            found.append(piece)
+        escaped = (len(piece) - len(piece.rstrip("\\"))) % 2 == 1
+    return found
+
+
+def checked(methods: list[str]) -> list[str]:
+    """Return the methods once there are enough to compare, and none twice.
+
+    Raises:
+        UsageError: they are too few or too many, or one is named twice.
+    """
+    if not FEWEST <= len(methods) <= MOST:
+        raise UsageError(f"{FEWEST} to {MOST} methods can be compared, not {len(methods)}: --methods rise,occlusion")
+    twice = next((method for method in methods if methods.count(method) > 1), None)
+    if twice is not None:
+        raise UsageError(f"the method {twice!r} is named twice: its two maps would be the same")
+    return methods
+
+
+def names_of(methods: list[str]) -> list[str]:
+    """Return a name for each method, for its budget and its folder: rise, and rise~2 for another form of it."""
+    names: list[str] = []
+    for method in methods:
+        stem = load.parse(method)[0].replace(":", ".")
+        taken = sum(name.partition("~")[0].casefold() == stem.casefold() for name in names)
+        names.append(f"{stem}~{taken + 1}" if taken else stem)
+    return names

@@ -1,0 +1,71 @@
+"""What all estimators do alike: ask sequence after sequence of copies, and add up what is answered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from bbquery.estimators import Gradient
+from bbquery.perturb.pairs import PairedMoments
+from bbquery.plan import Ask, Stopped
+from bbquery.types import batches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bbquery.perturb.added import AddedCopies
+    from bbquery.plan import Plan
+    from bbquery.types import Domain, Image, Images
+
+Copies = TypeVar("Copies", bound="Images")
+
+
+class Evidence(Protocol):
+    """Running sums over answered rows."""
+
+    @property
+    def answered(self) -> int:
+        """How many rows were answered."""
+
+    @property
+    def mean_score(self) -> float:
+        """Their mean score; NaN without an answer."""
+
+
+def gather(sequences: Iterable[Copies], add: Callable[[Copies, NDArray[np.float64]], None]) -> Plan[None]:
+    """Ask each sequence of copies and add it with its scores, NaN where unanswered; end when stopped."""
+    for copies in sequences:
+        try:
+            scores = yield Ask(copies)
+        except Stopped as stop:
+            add(copies, stop.scores.value)  # every paid answer counts
+            return
+        add(copies, scores.value)
+
+
+def whole_pairs(queries: int, batch: int) -> Iterator[tuple[int, int, int]]:
+    """Yield step, first pair and rows of batches that cut no pair in two: an odd `batch` is one row larger."""
+    size = batch + batch % 2
+    for step, rows in enumerate(batches(queries, size)):
+        yield step, step * size // 2, rows
+
+
+def gradient(values: NDArray[np.float64], queries: int, evidence: Evidence) -> Gradient:
+    """Return a gradient that rests on this evidence."""
+    return Gradient(values, queries, evidence.answered, evidence.mean_score)
+
+
+def paired_gradient(
+    copies: Iterable[AddedCopies], x: Image, domain: Domain, *, sigma: float, queries: int
+) -> Plan[Gradient]:
+    """Ask mirrored pairs and return the gradient at x (H, W, 3).
+
+    Values of a perturbation must be uncorrelated with each other. sigma: their standard deviation; a float domain
+    divides by its square, and uint8 by what was realised, value by value.
+    """
+    moments = PairedMoments(x.shape)
+    yield from gather(copies, moments.add)
+    exact = domain.dtype == "float64"
+    return gradient(moments.weighted() / sigma**2 if exact else moments.slope(), queries, moments)

@@ -1,0 +1,92 @@
+"""Evolution strategies: mirrored Gaussian noise, weighed by score or by rank.
+
+Salimans et al., "Evolution Strategies as a Scalable Alternative to Reinforcement Learning", 2.1 and 3.1.
+
+By score it is the likelihood ratio in pairs: the gradient of the score smoothed by the noise. By rank, the scores of a
+batch, a generation, are first replaced by their ranks, from -½ to ½, ties by their mean rank. That estimates not the
+gradient of the score but of its expected rank among the copies: the same whatever increasing function is applied to the
+score, and deaf to outliers. Its direction is the gradient's where the score is nearly linear over the noise; its size
+says nothing of the score.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, get_args
+
+import numpy as np
+
+from bbquery.errors import UnknownName
+from bbquery.estimators._gathering import gather, gradient, whole_pairs
+from bbquery.perturb.added import AddedCopies
+from bbquery.perturb.checks import at_least_one, positive
+from bbquery.perturb.noise import mirrored, noise
+from bbquery.perturb.pairs import PairedMoments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from bbquery.estimators import Gradient
+    from bbquery.plan import Plan
+    from bbquery.types import Domain, Image
+
+Fitness: TypeAlias = Literal["score", "rank"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvolutionStrategy:
+    """Estimate the gradient of a score at a photo from `queries` copies, in pairs of mirrored Gaussian noise.
+
+    sigma: standard deviation of the noise, in grey levels (0 to 255). fitness: "score", or "rank" within a batch: then
+    the gradient and its mean score are in ranks of -½ to ½. batch: how many copies are asked at once, rounded up to
+    whole pairs.
+
+    Raises:
+        UsageError: queries or batch below 1, or sigma not above 0.
+        UnknownName: no such fitness.
+    """
+
+    adaptive: ClassVar[bool] = False
+    queries: int = 1000
+    sigma: float = 16.0
+    fitness: Fitness = "score"
+    batch: int = 256
+
+    def __post_init__(self) -> None:
+        at_least_one("queries", self.queries)
+        positive("sigma", self.sigma)
+        at_least_one("batch", self.batch)
+        if self.fitness not in get_args(Fitness):
+            raise UnknownName("fitness", self.fitness, get_args(Fitness))
+
+    def plan(self, x: Image, domain: Domain, seed: int) -> Plan[Gradient]:
+        """Ask for pairs of copies of x (H, W, 3); return the gradient, same shape, in fitness per grey level."""
+        moments = PairedMoments(x.shape)
+
+        def add(copies: AddedCopies, scores: NDArray[np.float64]) -> None:
+            moments.add(copies, ranks(scores) if self.fitness == "rank" else scores)
+
+        yield from gather(self._copies(x, domain, seed), add)
+        exact = domain.dtype == "float64"
+        values = moments.weighted() / self.sigma**2 if exact else moments.slope()
+        return gradient(values, self.queries, moments)
+
+    def _copies(self, x: Image, domain: Domain, seed: int) -> Iterator[AddedCopies]:
+        for step, _, rows in whole_pairs(self.queries, self.batch):
+            change = noise(x, "gaussian", self.sigma, domain, rows=rows, key=(seed, step))
+            yield AddedCopies(x, domain, mirrored(change), rows=rows)
+
+
+def ranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the ranks (n,) of scores (n,), from -½ for the lowest to ½; equal ones share theirs, NaN stays NaN."""
+    shaped = np.full(len(scores), np.nan)
+    answered = ~np.isnan(scores)
+    _, place, count = np.unique(scores[answered], return_inverse=True, return_counts=True)
+    rank = np.cumsum(count) - (count + 1) / 2  # the mean of the places that equal scores take
+    shaped[answered] = (rank / max(count.sum() - 1, 1) - (0.5 if count.sum() > 1 else 0.0))[place]
+    return shaped
+
+
+METHOD = EvolutionStrategy

@@ -1,0 +1,63 @@
+"""SPSA: simultaneous perturbation with random signs (Spall, "Multivariate Stochastic Approximation", 1992).
+
+Every value is moved up or down by sigma at once, and then the other way: (f(x + z) - f(x - z)) / 2 zᵢ, averaged over
+pairs. For a score with third derivatives its bias falls with sigma². As zᵢ² is always sigma², a value's own slope adds
+nothing to its variance: for a linear score of slope a over m pairs, (|a|² - aᵢ²) / m is left of value i, where Gaussian
+noise leaves (|a|² + aᵢ²) / m.
+
+On uint8 choose a whole number for sigma, so that nothing is lost to rounding; where clipping keeps a value from moving
+as far, its realised moves are divided by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from bbquery.estimators._gathering import paired_gradient, whole_pairs
+from bbquery.perturb.added import AddedCopies, precision
+from bbquery.perturb.checks import at_least_one, positive
+from bbquery.perturb.directions import signs
+from bbquery.perturb.noise import mirrored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bbquery.estimators import Gradient
+    from bbquery.plan import Plan
+    from bbquery.types import Domain, Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimultaneousPerturbation:
+    """Estimate the gradient of a score at a photo from `queries` copies, in pairs of opposite random signs.
+
+    sigma: how far each value is moved, in grey levels (0 to 255). batch: how many copies are asked at once, rounded up
+    to whole pairs.
+
+    Raises:
+        UsageError: queries or batch below 1, or sigma not above 0.
+    """
+
+    adaptive: ClassVar[bool] = False
+    queries: int = 1000
+    sigma: float = 8.0
+    batch: int = 256
+
+    def __post_init__(self) -> None:
+        at_least_one("queries", self.queries)
+        positive("sigma", self.sigma)
+        at_least_one("batch", self.batch)
+
+    def plan(self, x: Image, domain: Domain, seed: int) -> Plan[Gradient]:
+        """Ask for pairs of copies of x (H, W, 3); return the gradient, same shape, in score per grey level."""
+        copies = self._copies(x, domain, seed)
+        return (yield from paired_gradient(copies, x, domain, sigma=self.sigma, queries=self.queries))
+
+    def _copies(self, x: Image, domain: Domain, seed: int) -> Iterator[AddedCopies]:
+        for step, _, rows in whole_pairs(self.queries, self.batch):
+            change = signs(x.shape, self.sigma, precision(domain), rows=rows, key=(seed, step))
+            yield AddedCopies(x, domain, mirrored(change), rows=rows)
+
+
+METHOD = SimultaneousPerturbation

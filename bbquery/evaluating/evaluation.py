@@ -1,0 +1,248 @@
+"""Judge a map: from a map, its photo and an oracle to figures, within a budget, through the same client as any run.
+
+All that is asked is known beforehand, so a second run asks nothing, and another target asks nothing either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from blake3 import blake3
+
+from bbquery import codec, imaging, load
+from bbquery.client import Client
+from bbquery.errors import UsageError
+from bbquery.estimate import estimate
+from bbquery.evaluating.metrics import CURVES, Choice, figures
+from bbquery.evaluating.sent import both_ways
+from bbquery.explaining.records import NothingToExplain
+from bbquery.explaining.setting import connection
+from bbquery.explaining.usual import score_for
+from bbquery.ledger.records import Cap
+from bbquery.ledger.sqlite import open_ledger
+from bbquery.metrics.boxes import inside
+from bbquery.money import picodollars
+from bbquery.plan import Ask, step
+from bbquery.probing.probe import Unwatched
+from bbquery.run import drive
+from bbquery.scoring.base import nearer_is_higher
+from bbquery.types import Labels, NoAnswer
+
+if TYPE_CHECKING:
+    import os
+    from decimal import Decimal
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bbquery.client import Tally
+    from bbquery.errors import BbqueryError
+    from bbquery.estimate import Estimate
+    from bbquery.evaluating.metrics import Figure, Question
+    from bbquery.ledger.records import BudgetState, UnknownAttempt
+    from bbquery.ledger.sqlite import Ledger
+    from bbquery.metrics.deletion_insertion import Curves
+    from bbquery.oracle import Capabilities, Oracle
+    from bbquery.plan import Plan
+    from bbquery.probing.probe import Watch
+    from bbquery.run import Driven
+    from bbquery.scoring.base import BoundScore, Score
+    from bbquery.types import Answer, Image
+
+DEFAULT_QUERIES = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a map is worth, and all that is needed to repeat and audit it.
+
+    figures: each with its fill and steps. curves: of deletion and insertion; None where they were not chosen. score:
+    what was scored; where lower values are nearer to the target, figures are of their negative. unread: what could not
+    be read in the answers. error: what ended the run early, None where nothing did. partial: whether figures rest on
+    fewer answers than planned. unknown: attempts that may have been billed without an answer.
+    """
+
+    run: str
+    photo: NDArray[np.uint8]
+    oracle: Capabilities
+    target: str
+    score: BoundScore
+    choice: Choice
+    seed: int
+    figures: tuple[Figure, ...]
+    curves: Curves | None
+    unread: Counter[str]
+    partial: bool
+    queries: Tally
+    budget: BudgetState
+    unknown: tuple[UnknownAttempt, ...]
+    error: BbqueryError | None
+
+
+async def evaluate_async(
+    values: NDArray[np.float64],
+    image: str | os.PathLike[str] | Image,
+    oracle: Oracle | str = "efficientnet",
+    *,
+    choice: Choice | None = None,
+    target: str | None = None,
+    score: Score | str | None = None,
+    max_queries: int = DEFAULT_QUERIES,
+    max_tokens: int | None = None,
+    max_usd: str | Decimal | None = None,
+    project: str | None = None,
+    seed: int = 0,
+    ledger: Ledger | None = None,
+    watch: Watch | None = None,
+) -> Evaluation:
+    """Ask an oracle how good a map of an image is, at most `max_queries` queries.
+
+    values: (H, W) in the photo's coordinates, NaN where the oracle saw nothing; or of the pixels that are sent. choice:
+    which metrics, and how. target: whose evidence the map shows; None takes the top class. image, oracle, score,
+    max_tokens, max_usd, project, ledger: as of `bbquery.explain_async`. seed: of ties, random parts and fills.
+
+    A run that is stopped early (budget, oracle, person) returns what it has; `error` and `partial` say so.
+
+    Raises:
+        UsageError: bad input, found before anything is sent.
+        OracleError, BudgetExhausted: not even the unperturbed image was answered.
+    """
+    cap = Cap(queries=max_queries, tokens=max_tokens, picodollars=None if max_usd is None else picodollars(max_usd))
+    async with prepared(values, image, oracle, choice=choice, target=target, score=score, cap=cap, seed=seed) as job:
+        with open_ledger(ledger) as opened:
+            return await job.run(opened, cap, project, watch or Unwatched())
+
+
+@contextlib.asynccontextmanager
+async def prepared(
+    values: NDArray[np.float64],
+    image: str | os.PathLike[str] | Image,
+    oracle: Oracle | str,
+    *,
+    choice: Choice | None,
+    target: str | None,
+    score: Score | str | None,
+    cap: Cap,
+    seed: int,
+) -> AsyncIterator[Job]:
+    """Check everything that can be checked before a query; give what is ready to run, or to be estimated."""
+    photo = imaging.load(image)
+    chosen = choice or Choice()
+    _check_cap(chosen, cap)
+    async with connection(oracle) as connected:
+        capabilities = connected.capabilities
+        scoring = score_for(capabilities, score)
+        scoring.check(capabilities, [] if target is None else [target])
+        x, placement = imaging.fit(photo, capabilities.view, capabilities.domain)
+        of_photo, of_sent = both_ways(values, placement)
+        job = Job(photo, x, of_photo, of_sent, connected, chosen, scoring, target, seed)
+        job.check()
+        yield job
+
+
+def _check_cap(choice: Choice, cap: Cap) -> None:
+    if cap.queries is not None and choice.queries > cap.queries:
+        raise UsageError(
+            f"{', '.join(choice.chosen)} ask {choice.queries} queries, but at most {cap.queries} are allowed: "
+            "raise --max-queries, lower --steps or --copies, or choose fewer --metrics"
+        )
+
+
+@dataclass(eq=False)
+class Job:
+    """An evaluation, checked and ready to run. x: the pixels that are sent unperturbed; sent: the map of them."""
+
+    photo: NDArray[np.uint8]
+    x: Image
+    values: NDArray[np.float64]
+    sent: NDArray[np.float64]
+    oracle: Oracle
+    choice: Choice
+    score: Score
+    target: str | None
+    seed: int
+
+    def check(self) -> None:
+        """See that every plan takes this photo and map, and that every box lies on the photo.
+
+        Raises:
+            UsageError: one does not.
+        """
+        for question in self.choice.questions().values():
+            step(self._plan(question), None)
+        if self.choice.boxes:
+            inside(self.choice.boxes, (self.photo.shape[0], self.photo.shape[1]))
+
+    def estimate(self) -> Estimate:
+        """Return what it would cost; nothing is sent."""
+        quote = self.oracle.quote(self.oracle.encode(self.x))
+        return estimate(quote, self.choice.queries, self.oracle.capabilities.limits)
+
+    def identity(self) -> str:
+        """Return the hash of what is asked, whatever the score and target; a second run of it resumes its budget."""
+        what = {
+            "evaluate": blake3(self.sent.tobytes()).hexdigest(),
+            "image": [codec.image_digest(self.photo).hex(), codec.image_digest(self.x).hex()],
+            "oracle": codec.fingerprint(self.oracle.capabilities.identity)[0],
+            "questions": [load.constructor(question) for question in self.choice.questions().values()],
+            "seed": self.seed,
+        }
+        return blake3(json.dumps(what).encode()).hexdigest(length=8)
+
+    async def run(self, ledger: Ledger, cap: Cap, project: str | None, watch: Watch) -> Evaluation:
+        """Ask, and return figures."""
+        parent = None if project is None else ledger.find_budget(project)
+        budget = ledger.open_budget(run_name(self.identity(), project), cap, parent)
+        async with Client(self.oracle, ledger, budget, progress=watch.progressed) as client:
+            watch.follow(client, self.choice.asked)
+            clean = await self._clean(client)
+            watch.seen(clean, self.oracle.capabilities)
+            bound = await client.off_loop(self.score.bind, clean, self.target, self.oracle.capabilities.classes)
+            questions = self.choice.questions()
+            driven = await asyncio.gather(*(self._driven(client, bound, each) for each in questions.values()))
+            return self._evaluation(client, ledger, bound, dict(zip(questions, driven, strict=True)))
+
+    async def _clean(self, client: Client) -> Answer:
+        ((reply,),) = await client.ask(Ask(self.x[None]))
+        if reply is None:
+            assert client.halt.error is not None  # noqa: S101 - nothing else leaves a row unanswered
+            raise client.halt.error
+        if isinstance(reply.answer, NoAnswer):
+            told = f"gave no answer to the unperturbed image: {reply.answer.reason}"
+            raise NothingToExplain(told, oracle=self.oracle.capabilities.name)
+        if reply.answer == Labels(()) and self.target is None:
+            told = "names nothing in the unperturbed image: say with --target whose evidence the map shows"
+            raise NothingToExplain(told, oracle=self.oracle.capabilities.name)
+        return reply.answer
+
+    def _plan(self, question: Question) -> Plan[Any]:
+        return question.plan(self.x, self.oracle.capabilities.domain, self.sent, self.seed)
+
+    async def _driven(self, client: Client, score: BoundScore, question: Question) -> Driven[Any]:
+        return await drive(self._plan(question), client, nearer_is_higher(score))
+
+    def _evaluation(
+        self, client: Client, ledger: Ledger, score: BoundScore, driven: dict[str, Driven[Any]]
+    ) -> Evaluation:
+        results = {name: each.result for name, each in driven.items()}
+        unread: Counter[str] = Counter()
+        for each in driven.values():
+            unread += each.unread
+        return Evaluation(
+            run=self.identity(), photo=self.photo, oracle=self.oracle.capabilities, target=score.target, score=score,
+            choice=self.choice, seed=self.seed, figures=tuple(figures(self.choice, results, self.values, self.seed)),
+            curves=results.get(CURVES), unread=unread, partial=any(each.stopped for each in driven.values()),
+            queries=client.tally, budget=ledger.budget(client.budget), unknown=tuple(ledger.unknowns(client.budget)),
+            error=client.halt.error,
+        )  # fmt: skip
+
+
+def run_name(run: str, project: str | None) -> str:
+    """Return the name of a run's budget."""
+    return f"evaluate-{run}" if project is None else f"{project}/evaluate-{run}"

@@ -1,0 +1,69 @@
+"""The lowest waves of the discrete cosine transform (DCT-II) of photos, as an orthonormal basis in each channel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bbquery.perturb.directions import cosines
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bbquery.perturb.added import AddedCopies, Floats
+    from bbquery.types import Image
+
+
+class Waves:
+    """The lowest `frequencies` waves along each side of photos of `size` (H, W).
+
+    shape: of coefficients: (frequencies down, frequencies across, 3), no more than pixels.
+    """
+
+    def __init__(self, size: tuple[int, int], frequencies: int, dtype: Floats) -> None:
+        self._down, self._across = (cosines(side)[:frequencies] for side in size)
+        self.shape = (len(self._down), len(self._across), 3)
+        self._dtype = dtype
+        self._in_type: tuple[NDArray[Any], NDArray[Any]] = self._down.astype(dtype), self._across.astype(dtype)
+
+    def synthesis(self, coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the waves' sum (H, W, 3), float64."""
+        return _sum(coefficients, self._down, self._across)
+
+    def render(self, coefficients: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
+        """Return the waves' sum (H, W, 3) in the precision of what is sent."""
+        return _sum(coefficients.astype(self._dtype, copy=False), *self._in_type)
+
+    def analysis(self, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """Return the coefficients of values (H, W, 3), in the precision of what is sent."""
+        (down, across), (height, width, _) = self._in_type, values.shape
+        rows = (down @ values.reshape(height, -1)).reshape(-1, width, 3)
+        return np.stack([rows[..., channel] @ across.T for channel in range(3)], axis=-1)
+
+
+def _sum(
+    coefficients: NDArray[np.floating[Any]], down: NDArray[np.floating[Any]], across: NDArray[np.floating[Any]]
+) -> NDArray[Any]:
+    rows = np.stack([coefficients[..., channel] @ across for channel in range(3)], axis=-1)
+    values: NDArray[Any] = down.T @ rows.reshape(len(down), -1)
+    return values.reshape(-1, across.shape[1], 3)
+
+
+class WaveCopies:
+    """Copies whose perturbation is told in coefficients of waves."""
+
+    def __init__(self, copies: AddedCopies, waves: Waves) -> None:
+        self._copies, self._waves = copies, waves
+
+    def __len__(self) -> int:
+        """How many copies."""
+        return len(self._copies)
+
+    def __getitem__(self, row: int, /) -> Image:
+        """Render copy `row`, exactly as it will be sent: (H, W, 3) of the domain's dtype."""
+        return self._copies[row]
+
+    def realised(self, row: int) -> NDArray[np.floating[Any]]:
+        """Return the coefficients of what was sent as copy `row` minus the original."""
+        return self._waves.analysis(self._copies.realised(row))

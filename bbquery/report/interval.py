@@ -1,0 +1,88 @@
+"""Where a map is sure of its sign, as a PNG: what its 90 % interval excludes, and how wide the interval is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bbquery.errors import MissingExtra, UsageError
+from bbquery.report.overlay import Scale, in_grey, reduced, scale
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LONGEST_PANEL = 800
+"""Pixels: a longer photo is reduced for a panel, to no less than half of this."""
+
+
+FOR, AGAINST = (178, 24, 43), (67, 147, 195)  # ColorBrewer's RdBu: the red is the darker of the two
+OPACITY, PALE = 0.65, 0.6  # of a sign's colour, and of the photo where there is none
+
+HOW_TO_READ = (
+    "Left: coloured where the sign of the value is known, since its 90 % interval excludes 0; plain grey where it "
+    "includes 0. Of pixels without any effect one in ten is coloured by chance, and neighbours together. Right: value "
+    "± this much is the interval."
+)
+
+
+def interval_png(
+    photo: NDArray[np.uint8], values: NDArray[np.float64], half: NDArray[np.float64], *, title: str, unit: str
+) -> bytes:
+    """Return a PNG of where a map's interval excludes 0 and, beside it, of the interval's half width.
+
+    photo: (H, W, 3) uint8. values, half: float64 (H, W), the map and the half width of its 90 % interval, in `unit`;
+    NaN where the model was not shown the photo. Red is for the target, blue against it; the two differ in lightness
+    too, so that they are told apart without red-green vision and in grey. Equal input gives equal bytes on one
+    installation.
+
+    Raises:
+        MissingExtra: matplotlib is not installed. UsageError: photo, values or half have another shape or type.
+    """
+    try:
+        from bbquery.report import tiles  # noqa: PLC0415 - matplotlib is optional
+    except ImportError as error:
+        raise MissingExtra("report", "drawing a map", "matplotlib") from error
+    if half.shape != values.shape:
+        raise UsageError(f"an interval of shape {half.shape} is not of a map of shape {values.shape}")
+    small, means = reduced(photo, values, LONGEST_PANEL)
+    halves = reduced(photo, half, LONGEST_PANEL)[1]
+    width = _from_zero(half)
+    sure = tiles.Tile(
+        "where the 90 % interval excludes 0", signs(small, means, halves), shares(values, half), np.isfinite(means)
+    )
+    wide = tiles.map_tile("half width of the interval", small, halves, width, signed=False, lines=(f"in {unit}",))
+    return tiles.sheet_png(tiles.Sheet.of([sure, wide], title=title, below=(HOW_TO_READ,)))
+
+
+def _from_zero(half: NDArray[np.float64]) -> Scale:
+    """Return a scale from 0 on, so that widths that hardly differ look alike."""
+    found = scale(half, signed=False)
+    high = max(found.high, 0.0) if found.bar else float(np.max(half, initial=0.0, where=np.isfinite(half)))
+    note = found.note.replace("the map is constant: every value is", "the same everywhere:")
+    return Scale(high=high or 1.0, above=found.above, note=note, bar=bool(np.isfinite(half).any()))
+
+
+def signs(photo: NDArray[np.uint8], values: NDArray[np.float64], half: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return the photo in grey, veiled, and coloured where a value lies further from 0 than `half`; all (H, W), RGB."""
+    grey = in_grey(photo)
+    pale = 255 - PALE * (255 - grey)
+    pixels = np.where(np.isfinite(values)[:, :, None], pale, 255 - 0.3 * (255 - grey))
+    for beyond, colour in ((values > half, FOR), (values < -half, AGAINST)):
+        tinted = (1 - OPACITY) * grey + OPACITY * np.array(colour)
+        pixels = np.where(beyond[:, :, None], tinted, pixels)
+    found: NDArray[np.uint8] = np.rint(pixels).astype(np.uint8)
+    return found
+
+
+def shares(values: NDArray[np.float64], half: NDArray[np.float64]) -> tuple[str, ...]:
+    """Return in words how much of a map is for the target, against it, and undecided."""
+    known = np.isfinite(values) & np.isfinite(half)
+    if not known.any():
+        return ("the map has no value anywhere",)
+    favour, against = (float((side[known] > half[known]).mean()) for side in (values, -values))
+    return (
+        f"red, for the target: {favour:.1%}",
+        f"blue, against the target: {against:.1%}",
+        f"grey, undecided: {max(1 - favour - against, 0):.1%}",
+    )

@@ -1,0 +1,55 @@
+"""A strip of one map as it came about, as a PNG: after 32, 64, 128 … queries and at the end."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from bbquery.errors import MissingExtra
+from bbquery.report.overlay import LONGEST_THUMBNAIL, reduced, scale
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bbquery.explaining.progress import Stage
+
+LONGEST_PANEL = 2 * LONGEST_THUMBNAIL
+"""Pixels: a longer photo is reduced for a panel, to no less than half of this."""
+
+HOW_TO_READ = (
+    "Each panel has colours of its own, since maps of few queries differ in size. The rank correlation is with the "
+    "last map: 1 means that all pixels are in the same order."
+)
+
+
+def progress_png(photo: NDArray[np.uint8], stages: Sequence[Stage], *, title: str, unit: str) -> bytes:
+    """Return a PNG of the stages of a map on its photo (H, W, 3) uint8, with their correlation to the last one.
+
+    Equal input gives equal bytes on one installation.
+
+    Raises:
+        MissingExtra: matplotlib is not installed. UsageError: photo or values have another shape or type.
+    """
+    try:
+        from bbquery.report import tiles  # noqa: PLC0415 - matplotlib is optional
+    except ImportError as error:
+        raise MissingExtra("report", "drawing a map", "matplotlib") from error
+    drawn = []
+    for place, stage in enumerate(stages):
+        small, means = reduced(photo, stage.values, LONGEST_PANEL)
+        colours = scale(stage.values, signed=stage.signed)
+        last = place == len(stages) - 1
+        lines = () if last else (correlated(stage.correlation),)
+        counted = "1 query" if stage.queries == 1 else f"{stage.queries:,} queries"
+        heading = counted + (", the end" if last and place else "")
+        drawn.append(tiles.map_tile(heading, small, means, colours, signed=stage.signed, lines=lines))
+    below = (f"Values: {unit}.", HOW_TO_READ)
+    return tiles.sheet_png(tiles.Sheet.of(drawn, title=title, below=below))
+
+
+def correlated(correlation: float) -> str:
+    """Return a rank correlation in words."""
+    return "rank correlation unknown" if math.isnan(correlation) else f"rank correlation {correlation:z.2f}"
