@@ -35,7 +35,7 @@ def batch_oracle(oracle: Oracle, method: Method) -> BatchOracle:
     if getattr(method, "adaptive", True):  # a method that does not say may adapt
         raise UsageError(
             f"{type(method).__name__} decides by answers what it asks next, and a batch takes all questions at once:"
-            f" leave out --batch, or choose a method that does not adapt, such as rise or lr"
+            f" leave out --batch, or choose a method that does not adapt, such as designed:refine=false or rise"
         )
     return oracle
 

@@ -37,6 +37,8 @@ TARGETS = r"""what to explain (default: the top class). cat,dog: two targets, wi
 either, for the scores that take such; a comma within a target is written \,"""
 SCORE = """how an answer becomes a number; see 'bbquery list scores' and 'bbquery score' (default: soft, the probability
 of a class or the score of a label; of a text mention)"""
+UNTIL = """stable: stop once the map is expected to correlate .95 with that of unlimited queries; the budget is the cap
+(for methods that can tell, such as designed; default: budget, ask all)"""
 DEFAULT_OUT = "default: bbquery-out/IMAGE-METHOD; several images: bbquery-out/explain-RUN, a folder in it for each"
 PROGRESS = "also draw how each map came about, NAME-progress.png: after 32, 64, 128 … queries, without asking more"
 
@@ -50,6 +52,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     explain.add_argument(
         "--method", default=explaining.DEFAULT_METHOD, metavar="NAME[:key=value,…]", help="how to explain"
     )
+    explain.add_argument("--until", choices=("budget", "stable"), help=UNTIL)
     explain.add_argument("--target", metavar="LABEL[,LABEL…]", help=TARGETS)
     explain.add_argument("--score", metavar="NAME[:key=value,…]", help=SCORE)
     _add_caps(explain)
@@ -88,6 +91,8 @@ def seed(text: str) -> int:
 
 
 def _explain(chosen: argparse.Namespace) -> int:
+    if chosen.until is not None:
+        chosen.method = load.with_option(chosen.method, "until", chosen.until)
     run, each = explanations.shared_caps(chosen.images, _cap(chosen, ""), _cap(chosen, "_per_image"))
     if len(chosen.images) > 1 and chosen.batch:
         raise UsageError(f"--batch takes one image, not {len(chosen.images)}: give each a command of its own")

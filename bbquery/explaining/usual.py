@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bbquery.oracle import Capabilities
     from bbquery.scoring.base import Score
 
-DEFAULT_METHOD = "rise"
+DEFAULT_METHOD = "designed"
 DEFAULT_QUERIES = 1000
 
 

@@ -1,0 +1,64 @@
+"""Effects of places on the score, from a process over which cells are visible, for cells too small to matter singly.
+
+The effect of a place is the mean score of patterns that show it minus that of patterns that hide it. The patterns are
+smooth, so it is the effect of the place with its surroundings. Means are taken over random patterns and their
+complements, and predicted by the process; the standard error linearises the link about the prediction.
+
+Of few patterns the means are noisy, mostly because other places are by chance shown a little more often where this one
+is. How often they really are is known from very many patterns, which cost no prediction, so that part is put right
+(a regression estimator: Cochran, "Sampling Techniques", 7.1); what noise is left counts as error.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bbquery.saliency._toggled_cells import Effects
+
+if TYPE_CHECKING:
+    from bbquery.saliency._mask_process import Floats, Link, Process
+
+
+class Patterns:
+    """Random patterns (m, cells) of +1 and -1, each followed by its complement; the first few of very many.
+
+    rows: the few that are predicted. weights: (few, cells), what the score of each counts in the effect of a cell.
+    """
+
+    def __init__(self, many: Floats, few: int) -> None:
+        self.rows: Floats = many[:few]
+        self._plain = _contrasts(self.rows)
+        self._linear = np.linalg.pinv(self.rows)
+        chance = _contrasts(many).T @ many - self._plain.T @ self.rows
+        self.weights: Floats = self._plain + (chance @ self._linear).T
+
+    def noise(self, scores: Floats) -> Floats:
+        """Return the variance, (cells,), that is left of the means' own noise."""
+        rest = scores - scores.mean() - self.rows @ (self._linear @ scores)
+        variance: Floats = np.einsum("ij,i->j", self._plain**2, rest**2)
+        return variance
+
+
+def _contrasts(rows: Floats) -> Floats:
+    """Return what each pattern counts in a cell's difference of means, (m, cells)."""
+    shown, hidden = rows > 0, rows < 0
+    contrasts: Floats = shown / shown.sum(axis=0) - hidden / hidden.sum(axis=0)
+    return contrasts
+
+
+def shown_minus_hidden(process: Process, link: Link, patterns: Patterns) -> Effects:
+    """Return the effects of all cells."""
+    geometry = process.geometry
+    covariance = process.covariance(patterns.rows @ geometry.seen.T)
+    among = process.covariance(patterns.rows @ geometry.kernel @ patterns.rows.T)
+    known = np.linalg.solve(process.matrix, covariance.T)
+    unknown = np.maximum(np.diag(among) - np.einsum("ij,ji->i", covariance, known), 0)
+    narrow = 1 / np.sqrt(1 + link.narrowing * process.variance * unknown)
+    scores = link.back((process.mean + covariance @ process.weights) * narrow)
+    weights = patterns.weights * (link.slope(scores) * narrow)[:, None]
+    prior = np.einsum("ij,ij->j", weights, among @ weights)
+    explained = np.einsum("ij,ij->j", covariance.T @ weights, known @ weights)
+    variance = process.variance * np.maximum(prior - explained, 0) + patterns.noise(scores)
+    return Effects(np.einsum("ij,i->j", patterns.weights, scores), np.sqrt(variance))

@@ -1,0 +1,79 @@
+"""Main effects of cells on the score, from a process over which cells are visible, on the scale of the score.
+
+The effect of a cell is the mean score with it visible minus that with it hidden, the other cells being visible or not
+at random with equal chances: the Banzhaf value of the game that the score is. The mean is taken over random rows; the
+standard error linearises the link about the prediction, so it knows of what interactions may hide.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from bbquery.saliency._mask_process import Floats, Link, Process
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """Main effects on the score and their standard errors, both (cells,)."""
+
+    mean: Floats
+    error: Floats
+
+
+class _Side(NamedTuple):
+    """All rows with a cell set to `sign`: how that changes them, covariances with the data, scores, and weights."""
+
+    sign: float
+    change: Floats
+    covariance: Floats
+    scores: Floats
+    weights: Floats
+
+
+class ToggledCells:
+    """Random rows (m, cells) of +1 and -1, in which each cell is set to visible and to hidden in turn."""
+
+    def __init__(self, process: Process, link: Link, rows: Floats) -> None:
+        self._process, self._link, self._rows = process, link, rows
+        self._geometry = process.geometry
+        self._smooth = rows @ self._geometry.kernel
+        self._to_data = rows @ self._geometry.seen.T
+        self._among = self._smooth @ rows.T
+        covariance = process.covariance(self._to_data)
+        known = np.einsum("ij,ji->i", covariance, np.linalg.solve(process.matrix, covariance.T))
+        unknown = np.maximum(process.covariance(np.diag(self._among)) - known, 0)
+        self._narrow = 1 / np.sqrt(1 + link.narrowing * process.variance * unknown)
+
+    def effects(self) -> Effects:
+        """Return the effects of all cells."""
+        cells = [self._effect(cell) for cell in range(self._rows.shape[1])]
+        means, prior = (np.array([cell[part] for cell in cells]) for part in (0, 2))
+        with_data = np.stack([cell[1] for cell in cells], axis=1)
+        known = np.einsum("ij,ij->j", with_data, np.linalg.solve(self._process.matrix, with_data))
+        return Effects(means, np.sqrt(self._process.variance * np.maximum(prior - known, 0)))
+
+    def _effect(self, cell: int) -> tuple[float, Floats, float]:
+        """Return the mean of a cell's effect, its covariance with the data over v, and its prior variance over v."""
+        sides = (self._side(cell, 1.0), self._side(cell, -1.0))
+        mean = sum(side.sign * float(side.scores.mean()) for side in sides)
+        with_data = sum((side.weights @ side.covariance for side in sides), np.zeros(self._to_data.shape[1]))
+        prior = sum(a.weights @ self._between(cell, a, b) @ b.weights for a, b in itertools.product(sides, sides))
+        return mean, with_data, float(prior)
+
+    def _side(self, cell: int, sign: float) -> _Side:
+        process, change = self._process, sign - self._rows[:, cell]
+        covariance = process.covariance(self._to_data + change[:, None] * self._geometry.seen[:, cell])
+        scores = self._link.back((process.mean + covariance @ process.weights) * self._narrow)
+        weights = sign * self._link.slope(scores) * self._narrow / len(scores)
+        return _Side(sign, change, covariance, scores, weights)
+
+    def _between(self, cell: int, a: _Side, b: _Side) -> Floats:
+        """Return the covariances over v of the rows of two sides."""
+        of_cell, own = self._smooth[:, cell], self._geometry.kernel[cell, cell]
+        t = self._among + a.change[:, None] * of_cell + of_cell[:, None] * b.change
+        return self._process.covariance(t + own * a.change[:, None] * b.change)

@@ -1,0 +1,266 @@
+"""Designed masks: effects of a photo's cells by regression on a two-level design, with intervals. The default method.
+
+Published methods average thousands of random masks. This one asks few that are made to tell cells apart, and fits one
+Bayesian regression to all answers.
+
+1. *Design.* Each row hides about half of the cells, and its foldover the others (`perturb.designs`). Up to 64 cells are
+   shown by orthogonal columns; a finer grid by smooth patterns, for a photo with every second small cell hidden looks
+   like nothing.
+2. *Regression.* A Gaussian process over rows, of main effects and interactions, on the scale on which effects add up:
+   for probabilities that is the logit (`_mask_regression`). Link and prior are chosen by evidence.
+3. *Map.* A cell's value is the mean score with it visible minus with it hidden, the others being visible or not at
+   random: its Banzhaf value. On a fine grid no single cell matters, so the means are over smooth patterns that show and
+   hide it: the value is that of a place with its surroundings. The standard error counts what aliased interactions may
+   hide; 1.9 of them are a 90 % interval, calibrated on complete games of real models.
+4. *Refinement*, if wanted, on a fine grid: the second half of the queries goes where the effect is large or in doubt,
+   for rows split the cells by what is known so far, with smooth noise of the size of the doubt.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, get_args
+
+import numpy as np
+
+from bbquery.errors import UnknownName, UsageError
+from bbquery.perturb.baselines import Fill, filling
+from bbquery.perturb.cells import CellCopies, GridCells, LabelledCells
+from bbquery.perturb.checks import at_least_one
+from bbquery.perturb.designs import folded, orthogonal, smoothed, split
+from bbquery.perturb.visibility import VisibilityCount
+from bbquery.plan import Ask, Stopped
+from bbquery.saliency._mask_process import Data
+from bbquery.saliency._mask_regression import Regression, regress
+from bbquery.saliency._shown_patterns import Patterns
+from bbquery.saliency._superpixels import superpixels
+from bbquery.types import SaliencyMap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from bbquery.perturb.cells import Cells
+    from bbquery.plan import Plan
+    from bbquery.types import Domain, Image, Scores
+
+Shape = Literal["smooth", "grid", "superpixels"]
+Until = Literal["budget", "stable"]
+
+MOST_CELLS = 32  # along a side
+MOST_SHOWN_SINGLY = 64  # cells; more are shown in smooth patterns
+REACH = 1.5  # of those patterns, in sides of a cell
+MANY_PATTERNS, FEW_PATTERNS = 8192, 2048  # over which effects of small cells are taken, and those that are predicted
+EFFECT_REACH = 1.0  # of those
+SHOWN = (0.3, 0.7)  # share of the cells that a smooth pattern shows
+REFINED_FROM = 0.5  # of the queries on
+INTERVAL = 1.9  # standard errors; see docs/designed.md for the games it was calibrated on
+AGREEMENT = 0.95  # correlation with the map of unlimited queries that counts as stable
+FIRST = 32  # rows after which stability is first looked at
+PSEUDO_REPEATS = 3.0  # how much the noise of all rows says about that of one
+
+UNITS = {False: "score gained by revealing a cell", True: "score gained by revealing a place and its surroundings"}
+DOUBTFUL = (
+    "no cell's 90 % interval excludes 0, so the map may be chance: ask more queries, use fewer cells "
+    "(--method designed:cells=7), or ask 'bbquery probe' what would move the score"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Designed:
+    """Explain a score by the effects of a photo's cells, from at most `queries` designed masks.
+
+    cells: of a grid along each side, or the square root of the number of superpixels. shape: "smooth" (visibility
+    changes linearly between the centres of cells), "grid" (at once), "superpixels" (regions of similar colour; needs an
+    extra). fill: what stands where cells are hidden. repeat: how often each mask is asked, for answers that vary;
+    masks are so many fewer. refine: whether the second half of the masks depends on the answers to the first, where
+    cells are more than 64. until: "budget" asks all queries, "stable" stops once the map is expected to correlate .95
+    with that of unlimited queries. batch: how many masks are asked at once.
+
+    Raises:
+        UsageError: queries, cells, repeat or batch below 1, cells above 32, or fewer queries than repeats.
+        UnknownName: an unknown shape, fill or until. MissingExtra: superpixels without scikit-image.
+    """
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "shape": get_args(Shape), "fill": get_args(Fill), "until": get_args(Until),
+    }  # fmt: skip
+    queries: int = 1000
+    cells: int = 14
+    shape: Shape = "smooth"
+    fill: Fill = "mean"
+    repeat: int = 1
+    refine: bool = False
+    until: Until = "budget"
+    batch: int = 128
+
+    def __post_init__(self) -> None:
+        for name in ("queries", "cells", "repeat", "batch"):
+            at_least_one(name, getattr(self, name))
+        if self.cells > MOST_CELLS:
+            raise UsageError(f"cells={self.cells} along a side are too many to tell apart: give {MOST_CELLS} or fewer")
+        for name, known in self.CHOICES.items():
+            if getattr(self, name) not in known:
+                raise UnknownName(f"value of {name}", getattr(self, name), known)
+        if self.queries < self.repeat:
+            raise UsageError(f"{self.queries} queries do not ask a single mask {self.repeat} times: give more")
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether what it asks depends on answers."""
+        return self.until == "stable" or (self.refine and self.cells**2 > MOST_SHOWN_SINGLY)
+
+    def plan(self, x: Image, domain: Domain, seed: int) -> Plan[SaliencyMap]:
+        """Ask for x (H, W, 3) with half of its cells hidden; return the map of their effects, in score."""
+        cells, hidden = self._cells(x), filling(self.fill, x, seed)
+        design, asked, total = _Design(cells, self.refine, seed), _Asked(cells, seed), 0
+        for start, size in self._steps():
+            rows = design.rows(start, size, asked, late=start >= REFINED_FROM * self._rows)
+            total += size
+            try:
+                scores = yield Ask(CellCopies(x, hidden, cells, rows, domain), self.repeat)
+            except Stopped as stop:
+                asked.add(rows, stop.scores, stopped=True)  # every paid answer counts
+                return self._map(asked, self._rows)
+            asked.add(rows, scores)
+            if self.until == "stable" and asked.stable:
+                break
+        return self._map(asked, total)
+
+    @property
+    def _rows(self) -> int:
+        return self.queries // self.repeat
+
+    def _steps(self) -> Iterator[tuple[int, int]]:
+        """Give start and size of each step: of at most `batch` rows, and where it may stop early of ever more."""
+        start = 0
+        while start < self._rows:
+            size = self.batch + self.batch % 2
+            if self.until == "stable":
+                size = min(size, max(FIRST, start // 2))
+            size = min(size, self._rows - start)
+            yield start, size
+            start += size
+
+    def _cells(self, x: Image) -> Cells:
+        if self.shape == "superpixels":
+            return LabelledCells(superpixels(x, self.cells**2))
+        return GridCells((x.shape[0], x.shape[1]), self.cells, smooth=self.shape == "smooth")
+
+    def _map(self, asked: _Asked, rows: int) -> SaliencyMap:
+        effects, spread = asked.regression().effects, asked.cells.spread
+        doubtful = bool(
+            asked.answered and effects.error.any() and (np.abs(effects.mean) <= INTERVAL * effects.error).all()
+        )
+        return SaliencyMap(
+            spread(effects.mean).astype(np.float64),
+            signed=True,
+            unit=UNITS[asked.fine],
+            rows=rows,
+            answered=asked.answered,
+            standard_error=spread(effects.error).astype(np.float64),
+            interval=INTERVAL,
+            visibility=asked.visibility.ranges(),
+            notes=(DOUBTFUL,) if doubtful else (),
+        )
+
+
+class _Step(NamedTuple):
+    rows: NDArray[np.int8]
+    values: NDArray[np.float64]
+    spreads: NDArray[np.float64]
+    answers: NDArray[np.int64]
+
+
+class _Asked:
+    """What was asked, and what is known from it."""
+
+    def __init__(self, cells: Cells, seed: int) -> None:
+        self.cells, self._seed = cells, seed
+        self.fine = cells.count > MOST_SHOWN_SINGLY
+        self._patterns = _patterns(cells, seed) if self.fine else None
+        self._steps: list[_Step] = []
+        self._known: Regression | None = None
+        self.visibility = VisibilityCount()
+
+    def add(self, rows: NDArray[np.int8], scores: Scores, *, stopped: bool = False) -> None:
+        """Add rows with their scores; of a step that was stopped, what was never asked says nothing of refusals."""
+        answered = ~np.isnan(scores.value)
+        seen = answered if stopped else np.ones_like(answered)
+        self.visibility.add((rows[seen] > 0).mean(axis=1), scores.answers[seen])
+        self._steps.append(
+            _Step(rows[answered], scores.value[answered], scores.spread[answered], scores.answers[answered])
+        )
+        self._known = None
+
+    @property
+    def answered(self) -> int:
+        """How many rows were answered."""
+        return sum(len(step.values) for step in self._steps)
+
+    def regression(self) -> Regression:
+        """Return the effects of the cells, from all answers so far."""
+        if self._known is None:
+            rows = [step.rows for step in self._steps] or [np.empty((0, self.cells.count), dtype=np.int8)]
+            values = np.concatenate([np.empty(0), *(step.values for step in self._steps)])
+            noise = np.concatenate([np.empty(0), *(_noise(step) for step in self._steps)])
+            data = Data(np.concatenate(rows).astype(np.float64), values, noise, self.cells.centres)
+            self._known = regress(data, self._seed, self._patterns)
+        return self._known
+
+    @property
+    def stable(self) -> bool:
+        """Whether the map is expected to correlate with that of unlimited queries as well as a stable one does."""
+        effects = self.regression().effects
+        known, doubt = float(effects.mean.var()), float((effects.error**2).mean())
+        return known > 0 and math.sqrt(known / (known + doubt)) >= AGREEMENT
+
+
+def _noise(step: _Step) -> NDArray[np.float64]:
+    """Return the relative variance of each row's mean: of its repeats and, since they are few, of those of all rows."""
+    freedom = np.maximum(step.answers - 1.0, 0.0)
+    squares = np.where(freedom > 0, np.nan_to_num(step.spreads) ** 2, 0.0)
+    pooled = float((freedom * squares).sum() / max(freedom.sum(), 1.0)) or 1.0
+    of_one = (PSEUDO_REPEATS * pooled + freedom * squares) / (PSEUDO_REPEATS + freedom)
+    noise: NDArray[np.float64] = of_one / np.maximum(step.answers, 1)
+    return noise
+
+
+def _patterns(cells: Cells, seed: int) -> Patterns:
+    """Return the smooth patterns over which the effects of small cells are taken."""
+    rng = np.random.default_rng((seed, cells.count, MANY_PATTERNS))
+    rows = orthogonal(cells.count, MANY_PATTERNS // 2, rng)
+    return Patterns(_smooth(rows, cells, EFFECT_REACH, rng).astype(np.float64), FEW_PATTERNS)
+
+
+def _smooth(rows: NDArray[np.int8], cells: Cells, reach: float, rng: np.random.Generator) -> NDArray[np.int8]:
+    """Return smooth patterns (2 n, cells), in pairs of complements, from rows (n, cells)."""
+    patterns = smoothed(rows.astype(np.float64), cells.centres, reach)
+    return folded(split(patterns, rng.uniform(*SHOWN, len(rows))))
+
+
+class _Design:
+    """Which cells are visible in which row."""
+
+    def __init__(self, cells: Cells, refine: bool, seed: int) -> None:
+        self._cells, self._seed = cells, seed
+        self._fine = cells.count > MOST_SHOWN_SINGLY
+        self._refined = refine and self._fine
+
+    def rows(self, start: int, size: int, asked: _Asked, *, late: bool) -> NDArray[np.int8]:
+        """Return `size` rows, in pairs of a row and its complement."""
+        rng = np.random.default_rng((self._seed, start))
+        rows = orthogonal(self._cells.count, -(-size // 2), rng)
+        if not self._fine:
+            return folded(rows)[:size]
+        if not (late and self._refined):
+            return _smooth(rows, self._cells, REACH, rng)[:size]
+        effects = asked.regression().effects
+        noise = smoothed(rows.astype(np.float64), self._cells.centres, REACH)
+        drawn = effects.mean + np.sqrt(effects.error**2 + effects.mean.var()) * noise
+        return folded(split(drawn, rng.uniform(*SHOWN, len(rows))))[:size]
+
+
+METHOD = Designed

@@ -1,0 +1,174 @@
+"""The regression behind designed masks, against independent linear algebra."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+
+from bbquery.saliency._mask_process import IDENTITY, LOGIT, Data, Geometry, Link, Process, Settings
+from bbquery.saliency._mask_regression import regress
+from bbquery.saliency._shown_patterns import Patterns, shown_minus_hidden
+from bbquery.saliency._toggled_cells import ToggledCells
+
+CELLS, ROWS = 5, 14
+RNG = np.random.default_rng(0)
+DATA = Data(
+    RNG.choice([-1.0, 1.0], (ROWS, CELLS)),
+    RNG.uniform(0.1, 0.9, ROWS),
+    RNG.uniform(0.5, 1.5, ROWS),
+    np.stack([np.arange(CELLS), np.zeros(CELLS)], axis=1),
+)
+SETTINGS = Settings(length=0.8, order=1.5, share=0.3, noise=0.05)
+
+
+def process(link: Link = IDENTITY, settings: Settings = SETTINGS) -> Process:
+    """Return the process of the data above."""
+    return Process(Geometry(DATA, settings.length), link.to(DATA.scores), link.slope(DATA.scores), settings)
+
+
+def kernel(a: np.ndarray, b: np.ndarray, settings: Settings = SETTINGS) -> np.ndarray:
+    """Return the covariance of rows a and b as the module's docstring states it, pair by pair."""
+    place = DATA.centres[:, 0]
+    smooth = np.exp(-((place[:, None] - place) ** 2) / (2 * settings.length**2)) if settings.length else np.eye(CELLS)
+    scale = np.mean([s @ smooth @ s for s in DATA.rows])
+    c, q = settings.order, settings.share
+    t = np.array([[x @ smooth @ y / scale for y in b] for x in a])
+    return np.asarray((1 - q) * t + q * (np.exp(c * t) - 1 - c * t) / (np.exp(c) - 1 - c))
+
+
+def covariance(settings: Settings = SETTINGS) -> np.ndarray:
+    """Return that of the data, with its noise, which has a mean of the setting."""
+    return kernel(DATA.rows, DATA.rows, settings) + np.diag(settings.noise * DATA.noise / DATA.noise.mean())
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, Settings(), Settings(length=1.8, order=5.0, share=0.9, noise=1.0)])
+def test_the_covariance_is_as_stated(settings: Settings) -> None:
+    """Main effects, interactions and noise of each row, pair by pair."""
+    np.testing.assert_allclose(process(settings=settings).matrix, covariance(settings), atol=1e-12)
+
+
+def test_evidence_is_that_of_all_contrasts() -> None:
+    """Up to a constant it is the density of the scores' contrasts, which know no mean, at the likeliest variance."""
+    contrasts = np.linalg.svd(np.ones((1, ROWS)))[2][1:]
+    others = [Settings(), SETTINGS, SETTINGS._replace(share=0.75), SETTINGS._replace(length=1.8)]
+
+    def density(settings: Settings) -> float:
+        matrix, seen = contrasts @ covariance(settings) @ contrasts.T, contrasts @ DATA.scores
+        variance = seen @ np.linalg.solve(matrix, seen) / (ROWS - 1)
+        return float(multivariate_normal.logpdf(seen, cov=variance * matrix))
+
+    found = np.array([process(settings=settings).evidence - density(settings) for settings in others])
+
+    np.testing.assert_allclose(found, found[0], atol=1e-9)
+
+
+def test_an_effect_is_the_mean_over_the_other_cells() -> None:
+    """It equals the prediction with the cell visible minus hidden, row by row, and its error is that of this sum."""
+    fitted, rows = process(), np.random.default_rng(1).choice([-1.0, 1.0], (9, CELLS))
+
+    found = ToggledCells(fitted, IDENTITY, rows).effects()
+
+    inverse = np.linalg.inv(covariance())
+    for cell in range(CELLS):
+        shown, hidden = rows.copy(), rows.copy()
+        shown[:, cell], hidden[:, cell] = 1, -1
+        both, weights = np.concatenate([shown, hidden]), np.repeat([1 / 9, -1 / 9], 9)
+        with_data = weights @ kernel(both, DATA.rows)
+        assert found.mean[cell] == pytest.approx(with_data @ inverse @ (DATA.scores - fitted.mean), abs=1e-9)
+        variance = weights @ kernel(both, both) @ weights - with_data @ inverse @ with_data
+        assert found.error[cell] == pytest.approx(np.sqrt(fitted.variance * variance), rel=1e-6)
+
+
+def test_an_effect_over_patterns_is_a_difference_of_means() -> None:
+    """Of predictions for patterns that show a cell and for those that hide it, and its error is that of this sum."""
+    half = np.random.default_rng(4).choice([-1.0, 1.0], (6, CELLS))
+    fitted, rows = process(), np.stack([half, -half], axis=1).reshape(12, CELLS)
+
+    found = shown_minus_hidden(fitted, IDENTITY, Patterns(rows, 12))
+
+    inverse = np.linalg.inv(covariance())
+    with_data, among = kernel(rows, DATA.rows), kernel(rows, rows)
+    predicted = fitted.mean + with_data @ inverse @ (DATA.scores - fitted.mean)
+    spread = fitted.variance * (among - with_data @ inverse @ with_data.T)
+    beyond_lines = (
+        predicted - predicted.mean() - rows @ np.linalg.lstsq(rows, predicted - predicted.mean(), rcond=None)[0]
+    )
+    for cell, shown in enumerate(rows.T > 0):
+        weights = shown / shown.sum() - ~shown / (~shown).sum()
+        assert found.mean[cell] == pytest.approx(predicted[shown].mean() - predicted[~shown].mean(), abs=1e-9)
+        variance = weights @ spread @ weights + weights**2 @ beyond_lines**2
+        assert found.error[cell] == pytest.approx(np.sqrt(variance), rel=1e-6)
+
+
+def test_chance_between_places_is_put_right() -> None:
+    """What adds up has the effect that very many patterns give it, though a few are predicted, and no noise is left."""
+    half = np.random.default_rng(5).choice([-1.0, 1.0], (500, CELLS))
+    half[:, 1] = np.where(np.random.default_rng(6).random(500) < 0.8, half[:, 0], half[:, 1])  # neighbours
+    many = np.stack([half, -half], axis=1).reshape(1000, CELLS)
+    slopes = np.arange(1.0, CELLS + 1)
+
+    patterns = Patterns(many, 60)
+
+    scores = many @ slopes
+    expected = [scores[shown].mean() - scores[~shown].mean() for shown in many.T > 0]
+    np.testing.assert_allclose(patterns.weights.T @ scores[:60], expected, atol=1e-9)
+    np.testing.assert_allclose(patterns.noise(scores[:60]), 0, atol=1e-18)
+
+
+def test_a_probabilitys_effect_is_of_the_mean_probability() -> None:
+    """Under the logit an effect is that of the mean over the process, as a million draws of it say."""
+    fitted, rows = process(LOGIT), np.random.default_rng(1).choice([-1.0, 1.0], (1, CELLS))
+
+    found = ToggledCells(fitted, LOGIT, rows).effects()
+
+    shown, hidden = rows.copy(), rows.copy()
+    shown[0, 2], hidden[0, 2] = 1, -1
+    both = np.concatenate([shown, hidden, rows])
+    matrix = np.linalg.inv(fitted.matrix)
+    mean = fitted.mean + kernel(both, DATA.rows) @ matrix @ (LOGIT.to(DATA.scores) - fitted.mean)
+    spread = kernel(both, both) - kernel(both, DATA.rows) @ matrix @ kernel(DATA.rows, both)
+    deviations = np.sqrt(fitted.variance * spread[2, 2])  # of the row itself, taken for both
+    draws = np.random.default_rng(2).normal(size=1_000_000)
+    expected = [np.mean(1 / (1 + np.exp(-(m + deviations * draws)))) for m in mean[:2]]
+    assert found.mean[2] == pytest.approx(expected[0] - expected[1], abs=0.01)
+
+
+@pytest.mark.parametrize("scores", [np.array([0.0, 0.2, 0.5, 1.0]), np.array([1e-6, 0.999999])])
+def test_the_logit_goes_there_and_back(scores: np.ndarray) -> None:
+    """Within the edge that keeps it finite."""
+    np.testing.assert_allclose(LOGIT.back(LOGIT.to(scores)), scores, atol=1.01e-4)
+
+
+def test_slopes_are_those_of_the_link() -> None:
+    """By central differences."""
+    latent, step = np.linspace(-4, 4, 9), 1e-5
+
+    found = LOGIT.slope(LOGIT.back(latent))
+
+    np.testing.assert_allclose(found, (LOGIT.back(latent + step) - LOGIT.back(latent - step)) / (2 * step), rtol=1e-6)
+
+
+def test_the_link_is_chosen_by_what_the_scores_are() -> None:
+    """Effects that add up on the logit choose it, ones that add up in the score do not, and labels never do."""
+    rows = np.random.default_rng(3).choice([-1.0, 1.0], (128, CELLS))
+    sums = rows @ np.array([2.0, -1.5, 1.0, 0.5, 0.2])
+
+    def chosen(scores: np.ndarray) -> str:
+        return regress(Data(rows, scores, np.ones(128), DATA.centres), 0).link
+
+    assert chosen(1 / (1 + np.exp(-sums))) == "logit"
+    assert chosen(0.5 + sums / 12) == "identity"
+    assert chosen((sums > 0).astype(float)) == "identity"
+    assert chosen(sums) == "identity"
+    assert chosen(np.full(128, 0.5)) == "none"
+
+
+def test_thinning_keeps_pairs_together() -> None:
+    """A row and its complement stay or go together."""
+    data = Data(np.arange(20.0)[:, None], np.arange(20.0), np.ones(20), np.zeros((1, 2)))
+
+    thinned = data.thinned(8)
+
+    assert thinned.scores.tolist() == [0, 1, 6, 7, 12, 13, 18, 19]
+    assert data.thinned(20).scores.tolist() == list(range(20))
