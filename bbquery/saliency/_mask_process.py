@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-EDGE = 1e-4  # the logit of 0 is taken as that of this
+EDGE = 1e-3  # the logit of 0 is taken as that of this
 PROBIT = np.pi / 8  # E sigmoid(N(m, v)) ≈ sigmoid(m / sqrt(1 + π v / 8)) (MacKay, "The Evidence Framework", 1992)
 SMALLEST = 1e-300  # a variance whose logarithm exists
 
@@ -79,12 +79,13 @@ def _logit(scores: Floats) -> Floats:
 
 
 def _sigmoid(latent: Floats) -> Floats:
-    scores: Floats = 0.5 + 0.5 * np.tanh(latent / 2)
+    scores: Floats = (0.5 + 0.5 * np.tanh(latent / 2) - EDGE) / (1 - 2 * EDGE)
     return scores
 
 
 def _sigmoid_slope(scores: Floats) -> Floats:
-    return scores * (1 - scores)
+    inner = EDGE + (1 - 2 * EDGE) * scores
+    return inner * (1 - inner) / (1 - 2 * EDGE)
 
 
 IDENTITY = Link(np.array, np.array, np.ones_like, 0.0)

@@ -26,11 +26,11 @@ CHOICES: dict[str, tuple[float, ...]] = {
     "order": (0.5, 1.5, 3.0, 5.0),
 }
 NOISES = (1e-3, 1e-2, 0.05, 0.2, 0.5, 1.0, 2.0)  # of scores that come in steps; a probability has none to speak of
-ODDS_FOR_SMOOTHNESS = 6.0  # nats: neighbours that share an effect must be that much likelier than ones that do not
+ODDS_FOR_SMOOTHNESS = 10.0  # nats: neighbours that share an effect must be that much likelier than ones that do not
 ROUNDS = 2  # of choosing each number in turn
 MOST_ROWS_TO_CHOOSE_BY = 256  # effects rest on all rows
 AVERAGED = 4  # settings
-RANDOM_ROWS = 128  # over which the other cells are visible or not
+RANDOM_ROWS = 256  # over which the other cells are visible or not
 FEWEST_ROWS = 4
 MOST_AT_THE_ENDS = 0.1  # of the scores may be exactly 0 or 1; with more they are labels, and a logit makes no sense
 

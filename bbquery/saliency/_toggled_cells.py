@@ -2,7 +2,8 @@
 
 The effect of a cell is the mean score with it visible minus that with it hidden, the other cells being visible or not
 at random with equal chances: the Banzhaf value of the game that the score is. The mean is taken over random rows; the
-standard error linearises the link about the prediction, so it knows of what interactions may hide.
+standard error linearises the link about the prediction, so it knows of what interactions may hide; that random rows
+are not all rows counts as error, too.
 """
 
 from __future__ import annotations
@@ -35,6 +36,15 @@ class _Side(NamedTuple):
     weights: Floats
 
 
+class _Effect(NamedTuple):
+    """A cell's mean effect, its covariance with the data and prior variance over v, and the noise of random rows."""
+
+    mean: float
+    with_data: Floats
+    prior: float
+    noise: float
+
+
 class ToggledCells:
     """Random rows (m, cells) of +1 and -1, in which each cell is set to visible and to hidden in turn."""
 
@@ -52,18 +62,18 @@ class ToggledCells:
     def effects(self) -> Effects:
         """Return the effects of all cells."""
         cells = [self._effect(cell) for cell in range(self._rows.shape[1])]
-        means, prior = (np.array([cell[part] for cell in cells]) for part in (0, 2))
-        with_data = np.stack([cell[1] for cell in cells], axis=1)
+        with_data = np.stack([cell.with_data for cell in cells], axis=1)
         known = np.einsum("ij,ij->j", with_data, np.linalg.solve(self._process.matrix, with_data))
-        return Effects(means, np.sqrt(self._process.variance * np.maximum(prior - known, 0)))
+        unknown = np.maximum(np.array([cell.prior for cell in cells]) - known, 0)
+        noise = np.array([cell.noise for cell in cells])
+        return Effects(np.array([cell.mean for cell in cells]), np.sqrt(self._process.variance * unknown + noise))
 
-    def _effect(self, cell: int) -> tuple[float, Floats, float]:
-        """Return the mean of a cell's effect, its covariance with the data over v, and its prior variance over v."""
-        sides = (self._side(cell, 1.0), self._side(cell, -1.0))
-        mean = sum(side.sign * float(side.scores.mean()) for side in sides)
-        with_data = sum((side.weights @ side.covariance for side in sides), np.zeros(self._to_data.shape[1]))
+    def _effect(self, cell: int) -> _Effect:
+        shown, hidden = sides = (self._side(cell, 1.0), self._side(cell, -1.0))
+        differences = shown.scores - hidden.scores
+        with_data = shown.weights @ shown.covariance + hidden.weights @ hidden.covariance
         prior = sum(a.weights @ self._between(cell, a, b) @ b.weights for a, b in itertools.product(sides, sides))
-        return mean, with_data, float(prior)
+        return _Effect(float(differences.mean()), with_data, float(prior), float(differences.var()) / len(differences))
 
     def _side(self, cell: int, sign: float) -> _Side:
         process, change = self._process, sign - self._rows[:, cell]
