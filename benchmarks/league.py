@@ -1,0 +1,84 @@
+"""The league: our maps beside other people's, at equal queries: `python benchmarks/league.py run --tier quick`.
+
+Everything runs in this process and asks no server. What was measured is kept row by row in `--data`, and so is every
+answer of the network, by the bytes of the image that was asked: a killed run goes on, a method that changed asks only
+what is new, and a method whose masks at 256 queries begin its masks at 1,000 pays for them once.
+
+    python benchmarks/league.py run --tier quick [--parts games,photos] [--methods rise,designed] [--threads 2]
+    python benchmarks/league.py run --tier full --forget designed     # measure a method anew
+    python benchmarks/league.py report                                # docs/league.md, docs/reproduction.md, CSV, PNG
+
+Parts, all by default:
+
+games     complete games of real models, where the truth is exact
+photos    deletion and insertion on EfficientNet-Lite0, beside SHAP, LIME and gradients by backpropagation
+labels    what is left when an API gives one label, or a list of labels, in place of probabilities
+montages  the Bayesian optimisation paper's question: is the evidence in the right cell, at 200 queries?
+cosines   the likelihood-ratio paper's tables 4 and 5: estimated beside backpropagated gradients
+digits    GEEX's question: the area over the perturbation curve, on a small network
+
+`--shared` is a folder with `games` (shapiq's precomputed games) and `images` (photos, of which a fixed list is drawn).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import time
+import warnings
+from pathlib import Path
+
+from league_parts.rows import Results
+from league_parts.setting import TIERS, Setting
+
+ROOT = Path(__file__).resolve().parents[1]
+PARTS = {
+    "games": "play",
+    "photos": "photos",
+    "labels": "labels",
+    "montages": "montages",
+    "cosines": "cosines",
+    "digits": "digits",
+}
+
+
+def main() -> None:
+    """Run or report."""
+    chosen = _arguments()
+    results = Results(chosen.data / "rows.jsonl")
+    if chosen.action == "report":
+        importlib.import_module("league_parts.report").write(results, chosen.docs)
+        results.write_csv(chosen.data / "league.csv")
+        return
+    results.forget(name for name in chosen.forget.split(",") if name)
+    methods = tuple(part.strip().lower() for part in chosen.methods.split(",") if part.strip())
+    setting = Setting(TIERS[chosen.tier], results, chosen.shared, chosen.data, methods, chosen.threads)
+    for part in chosen.parts:
+        began = time.monotonic()
+        with warnings.catch_warnings(action="ignore"):  # those of the libraries beside us
+            importlib.import_module(f"league_parts.{PARTS[part]}").run(setting)
+        print(f"{part}: {time.monotonic() - began:.0f} s", flush=True)
+    results.write_csv(chosen.data / "league.csv")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=("run", "report"))
+    parser.add_argument("--tier", choices=sorted(TIERS), default="quick")
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--methods", default="", help="parts of methods' names, separated by commas")
+    parser.add_argument("--forget", default="", help="methods whose rows are dropped first, separated by commas")
+    parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
+    parser.add_argument("--data", type=Path, default=ROOT / "runs" / "league")
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    chosen = parser.parse_args()
+    chosen.parts = chosen.parts.split(",")
+    if unknown := set(chosen.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    return chosen
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Parts of `benchmarks/league.py`: what is measured, against whom, and how it is told."""

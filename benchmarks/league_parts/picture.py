@@ -1,0 +1,84 @@
+"""SRG by queries, of games and of photos, in one picture."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from . import photos, play
+from .rows import table
+from .statistics import mean
+from .words import budgets
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .rows import Results, Table
+
+PANELS = {
+    "ViT-B/32, 4 × 4 cells": (play.PART, "vit_b32_grid16"),
+    "ResNet-18, 14 superpixels": (play.PART, "resnet18_superpixel14"),
+    "EfficientNet-Lite0, photos": (photos.PART, ""),
+}
+COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255",
+)  # fmt: skip  # told apart by colour-blind people too (Okabe and Ito)
+MANY = 2  # budgets, so that there is a line to draw
+
+
+def drawn(results: Results) -> bytes:
+    """Return the picture as PNG: a line a method that was measured at several budgets.
+
+    No intervals: those of means are as wide as photos differ and say nothing about methods, which the tables' paired
+    differences do.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    tables = [
+        table([row for row in results.of(part) if row.subject.startswith(prefix)], "SRG")
+        for part, prefix in PANELS.values()
+    ]
+    colours = _colours(tables)
+    figure = Figure(figsize=(15, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, len(PANELS))
+    for axis, title, measured in zip(axes, PANELS, tables, strict=True):
+        _panel(axis, title, measured, colours)
+    handles, names = _legend(axes)
+    figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _colours(tables: list[Table]) -> dict[str, str]:
+    names = sorted({name for measured in tables for name in _lines(measured)}, key=lambda n: (n != "designed", n))
+    return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
+
+
+def _lines(measured: Table) -> list[str]:
+    counts = [name for name, budget in measured if budget]
+    return sorted({name for name in counts if counts.count(name) >= MANY})
+
+
+def _panel(axis: Any, title: str, measured: Table, colours: dict[str, str]) -> None:
+    for name in _lines(measured):
+        asked = [budget for budget in budgets(measured) if (name, budget) in measured]
+        found = [mean(measured[name, budget]) for budget in asked]
+        axis.plot(asked, [f.mean for f in found], "o-", color=colours[name], label=name, markersize=3)
+    for place, name in enumerate(sorted(name for name, budget in measured if budget == 0)):
+        level = mean(measured[name, 0]).mean
+        axis.axhline(
+            level, color="grey", linewidth=0.8, linestyle=("--", ":", "-.", (0, (1, 4)), (0, (6, 2)))[place % 5]
+        )
+        axis.text(0.01, level, name, transform=axis.get_yaxis_transform(), fontsize=6, color="grey", va="bottom")
+    if measured:
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(budgets(measured), [str(b) for b in budgets(measured)])
+    axis.set(title=title, xlabel="queries", ylabel="SRG (insertion − deletion)")
+
+
+def _legend(axes: np.ndarray[Any, Any]) -> tuple[list[Any], list[str]]:
+    found = {name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
+    return list(found.values()), list(found)

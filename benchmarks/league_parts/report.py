@@ -1,0 +1,116 @@
+"""What the rows say: docs/league.md, docs/reproduction.md and docs/images/league.png, every figure from a row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import labels, montages, photos, play, reproduction
+from .picture import drawn
+from .rows import table
+from .words import against, by_budget
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .rows import Results
+
+OURS = "designed"
+FALLBACK = "RISE, centred"
+MODELS = {"vit_b32_grid16": "ViT-B/32 on 4 × 4 cells", "resnet18_superpixel14": "ResNet-18 on 14 superpixels"}
+
+OPENING = """# The league: maps at equal queries
+
+Written by `python benchmarks/league.py report` from the rows that `python benchmarks/league.py run` measured.
+
+How to read it: **n** is how many photos (or games) a mean is over; brackets hold its 95 % interval, bootstrapped over
+them. Methods differ less than photos do, so judge by the tables of *paired* differences; what is bold there is unlikely
+to be chance, one comparison at a time. A budget is the number of images a method asked for, the unperturbed one not
+counted. Every method ran with its defaults but for the fill, once a photo, with a seed of that photo's own.
+
+![SRG by queries](images/league.png)
+"""
+
+GAMES = """## Complete games
+
+For {n} real games every one of the 2^k masked answers is known (the shapiq project's precomputed games), so a map can
+be held against the exact main effects, and its deletion and insertion curves are exact as well. RISE's masks are
+drawn cell by cell here. KernelSHAP, Partition and LIME are their own libraries; Partition needs a grid, and stops
+asking when all its rectangles are cells, as occlusion does after each cell. SRG is insertion minus deletion. A map's
+correlation with the exact effects is Pearson's.
+"""
+
+PHOTOS = """## Photos under EfficientNet-Lite0
+
+The probability of the class that comes first is explained. Our methods and SHAP hide with grey 127, LIME with each
+superpixel's mean colour; maps are judged with neither: deletion to black, insertion from a blur (σ = 10 pixels), 56
+steps. White-box methods, by backpropagation, ask nothing and see everything; a random order is the floor. Means are
+comparable only between methods with the same n.
+"""
+
+LABELS = """## Poorer answers
+
+The same measure for maps made from what an API may say instead of probabilities: 1 while its first label is the target,
+or a list of ten labels, each weighted by its score and its WordNet similarity to the target.
+"""
+
+MONTAGES = """## Montages
+
+Four photos in a square, explained for the class of one: r_sal is the share of the map's positive side in that photo's
+cell (chance: 0.25), pointing whether its highest pixel lies there.
+"""
+
+
+def write(results: Results, docs: Path) -> None:
+    """Write both pages and the picture into the folder of the documentation."""
+    (docs / "images").mkdir(parents=True, exist_ok=True)
+    (docs / "league.md").write_text(league(results), encoding="utf-8")
+    (docs / "reproduction.md").write_text(reproduction.page(results), encoding="utf-8")
+    (docs / "images" / "league.png").write_bytes(drawn(results))
+
+
+def league(results: Results) -> str:
+    """Return the league as Markdown; parts of which nothing was measured are left out."""
+    sections = [OPENING, _games(results), _photos(results), _labels(results), _montages(results)]
+    return "\n".join(section for section in sections if section)
+
+
+def _games(results: Results) -> str:
+    rows = results.of(play.PART)
+    if not rows:
+        return ""
+    told = [GAMES.format(n=len({row.subject for row in rows}))]
+    for prefix, name in MODELS.items():
+        of_model = [row for row in rows if row.subject.startswith(prefix)]
+        correlations, srg = table(of_model, "correlation"), table(of_model, "SRG")
+        told += [f"### {name}: correlation with the exact main effects\n", by_budget(correlations)]
+        told += [f"### {name}: SRG\n", by_budget(srg), against(srg, _reference(srg))]
+    return "\n".join(told)
+
+
+def _photos(results: Results) -> str:
+    srg = table(results.of(photos.PART), "SRG")
+    if not srg:
+        return ""
+    return "\n".join([PHOTOS, "### SRG\n", by_budget(srg), against(srg, _reference(srg))])
+
+
+def _labels(results: Results) -> str:
+    srg = table(results.of(labels.PART), "SRG")
+    if not srg:
+        return ""
+    first = f"{_reference({(name.split(';')[0], b): v for (name, b), v in srg.items()})}; first label"
+    return "\n".join([LABELS, by_budget(srg), against(srg, first)])
+
+
+def _montages(results: Results) -> str:
+    rows = results.of(montages.PART)
+    if not rows:
+        return ""
+    ratio = table(rows, "r_sal")
+    told = [MONTAGES, "### r_sal\n", by_budget(ratio), against(ratio, _reference(ratio))]
+    return "\n".join([*told, "### Pointing\n", by_budget(table(rows, "pointing"))])
+
+
+def _reference(measured: dict[tuple[str, int], dict[str, float]]) -> str:
+    """Return whom all others are held against: our default, or the centred RISE where that was not measured."""
+    return OURS if any(name == OURS for name, _ in measured) else FALLBACK

@@ -1,0 +1,143 @@
+"""What every part is given: the tier, where things lie, what is done already, and which methods are wanted."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bbquery import load
+from bbquery.errors import BbqueryError
+
+from .rows import Results, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bbquery.saliency import Method
+
+
+@dataclass(frozen=True)
+class Tier:
+    """How much is measured.
+
+    game_seeds, photos, montages, label_photos, cosine_photos, digits: how many of each. few: of the photos, those on
+    which every method is measured, the others being left to those that are compared at every budget. budgets: queries
+    a map on photos; long_budgets: further ones of RISE alone. long_rise: of the RISE beside poorer answers.
+    exhaustive: queries of exhaustive occlusion. copies: of likelihood ratios beside backpropagation.
+    """
+
+    game_seeds: int
+    photos: int
+    few: int
+    budgets: tuple[int, ...]
+    long_budgets: tuple[int, ...]
+    label_photos: int
+    long_rise: int
+    montages: int
+    exhaustive: int
+    cosine_photos: int
+    copies: tuple[int, ...]
+    digits: int
+
+
+GAME_BUDGETS = (32, 64, 128, 256, 512, 1024)
+TIERS = {
+    "quick": Tier(
+        game_seeds=1,
+        photos=20,
+        few=2,
+        budgets=(64, 256, 1000),
+        long_budgets=(8000,),
+        label_photos=5,
+        long_rise=8000,
+        montages=6,
+        exhaustive=784,
+        cosine_photos=2,
+        copies=(10, 100, 1000),
+        digits=15,
+    ),
+    "full": Tier(
+        game_seeds=3,
+        photos=100,
+        few=100,
+        budgets=(64, 128, 256, 512, 1000, 2000),
+        long_budgets=(8000,),
+        label_photos=40,
+        long_rise=8000,
+        montages=30,
+        exhaustive=3136,
+        cosine_photos=10,
+        copies=(10, 100, 1000, 10_000),
+        digits=200,
+    ),
+    "smoke": Tier(
+        game_seeds=1,
+        photos=2,
+        few=1,
+        budgets=(64, 128),
+        long_budgets=(),
+        label_photos=1,
+        long_rise=256,
+        montages=1,
+        exhaustive=256,
+        cosine_photos=1,
+        copies=(10, 100),
+        digits=3,
+    ),
+}
+
+
+def seed_of(subject: str, seed: int) -> int:
+    """Return a seed of this subject's own: equal masks on all of them would be equally lucky on all of them."""
+    return zlib.crc32(f"{subject} {seed}".encode())
+
+
+@dataclass(eq=False)
+class Setting:
+    """A run of the league.
+
+    shared: the folder with `games` and `images`. data: where answers are kept. methods: parts of the names of the
+    methods that are wanted, in small letters; none: all. threads: networks side by side.
+    """
+
+    tier: Tier
+    results: Results
+    shared: Path
+    data: Path
+    methods: tuple[str, ...] = ()
+    threads: int = 1
+    _told: set[str] = field(default_factory=set)
+
+    def wants(self, method: str) -> bool:
+        """Whether a method is to be measured."""
+        return not self.methods or any(part in method.lower() for part in self.methods)
+
+    def missing(self, part: str, subject: str, method: str, budget: int, seed: int = 0) -> bool:
+        """Whether this is wanted and not measured yet."""
+        return self.wants(method) and not self.results.has(part, subject, method, budget, seed)
+
+    def keep(
+        self, part: str, subject: str, method: str, budget: int, measures: Mapping[str, float], *, seed: int = 0
+    ) -> None:
+        """Write down what was measured."""
+        self.results.add(Row(part, subject, method, budget, seed, measures))
+
+    def note(self, text: str) -> None:
+        """Say something once."""
+        if text not in self._told:
+            print(text, flush=True)
+        self._told.add(text)
+
+    def made(self, specification: str, queries: int) -> Method | None:
+        """Return one of our methods at a budget; None, with a note, where it does not exist or cannot be so."""
+        try:
+            method = load.method(specification, queries=queries)
+        except BbqueryError as error:
+            self.note(f"left out: {specification}: {error}")
+            return None
+        if method.queries > queries:
+            self.note(f"left out: {specification} at {queries}: it asks {method.queries}")
+            return None
+        return method

@@ -1,0 +1,82 @@
+"""Tables of measured rows as Markdown."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from .statistics import Estimate, difference, mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .rows import Table
+
+NONE = "–"
+
+
+def markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a table, all columns but the first to the right."""
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, rule, *lines)) + "\n"
+
+
+def methods(table: Table) -> list[str]:
+    """Return the methods of a table, the best at its own largest budget first."""
+    largest = {name: max(budget for other, budget in table if other == name) for name, _ in table}
+    return sorted(largest, key=lambda name: (-mean(table[name, largest[name]]).mean, name))
+
+
+def budgets(table: Table) -> list[int]:
+    """Return the budgets of a table but 0, ascending."""
+    return sorted({budget for _, budget in table if budget})
+
+
+def by_budget(table: Table, digits: int = 3) -> str:
+    """Return means with intervals: a line a method, a column a budget; what asks nothing has its mean first."""
+    shown = budgets(table)
+    lines = []
+    for name in methods(table):
+        cells = [_cell(mean(table[name, b]), digits) if (name, b) in table else NONE for b in (0, *shown)]
+        lines.append([name, _subjects(table, name), *cells])
+    if all(line[2] == NONE for line in lines):
+        return markdown(("method", "n", *map(str, shown)), [[*line[:2], *line[3:]] for line in lines])
+    return markdown(("method", "n", "no queries", *map(str, shown)), lines)
+
+
+def against(table: Table, reference: str, digits: int = 3) -> str:
+    """Return the paired differences reference - other at equal budgets; nothing where the reference is missing.
+
+    What asks nothing (white-box gradients, a random order) stands beside the reference at each of its budgets.
+    """
+    shown = [b for b in budgets(table) if (reference, b) in table]
+    lines = []
+    for name in methods(table):
+        cells = [_difference(table, reference, name, budget, digits) for budget in shown]
+        if name != reference and any(cell != NONE for cell in cells):
+            lines.append([name, *cells])
+    return markdown((f"{reference} minus …", *map(str, shown)), lines) if lines else ""
+
+
+def _difference(table: Table, reference: str, name: str, budget: int, digits: int) -> str:
+    other = table.get((name, budget)) or table.get((name, 0))
+    if other is None:
+        return NONE
+    found = difference(table[reference, budget], other)
+    return f"{_cell(found, digits, signed=True)}, n={found.n}" if found.n else NONE
+
+
+def _cell(found: Estimate, digits: int, *, signed: bool = False) -> str:
+    if not found.n:
+        return NONE
+    if not signed:
+        return found.told(digits)
+    if math.isnan(found.low):
+        return f"{found.mean:+.{digits}f}"
+    told = f"{found.mean:+.{digits}f} [{found.low:+.{digits}f}, {found.high:+.{digits}f}]"
+    return f"**{told}**" if found.low > 0 or found.high < 0 else told
+
+
+def _subjects(table: Table, name: str) -> str:
+    counts = {len(subjects) for (method, _), subjects in table.items() if method == name}
+    return str(min(counts)) if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
