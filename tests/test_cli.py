@@ -77,11 +77,12 @@ def test_the_record_repeats_the_run(photo: str, tmp_path: Path) -> None:
 
 
 def test_two_targets_give_two_maps(photo: str, tmp_path: Path) -> None:
-    """Two labels, two maps, one set of queries."""
+    """Two labels, two maps with errors and pictures each, one set of queries."""
     explain(photo, tmp_path / "out", "--target", "left, right")
 
     record = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert set(record["files"]) == {"left.npy", "left.png", "right.npy", "right.png"}
+    kinds = (".npy", ".png", "-error.npy", "-interval.png")
+    assert set(record["files"]) == {f"{target}{kind}" for target in ("left", "right") for kind in kinds}
     assert record["queries"]["sent"] == 30
 
 
@@ -89,7 +90,7 @@ def test_targets_that_look_alike_get_files_of_their_own(photo: str, tmp_path: Pa
     """Two labels that differ only in signs do not overwrite each other."""
     oracle = "function:call=tests.models.sides,classes=a+|a-,version=1"
 
-    explain(photo, tmp_path / "out", "--target", "0,1", oracle=oracle)
+    explain(photo, tmp_path / "out", "--target", "0,1", "--method", "rise", oracle=oracle)
 
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.npy", "a.png", "a~2.npy", "a~2.png", "run.json"}
 
@@ -102,7 +103,7 @@ def test_without_out_the_folder_is_named_after_photo_and_method(
 
     main(["explain", photo, "--oracle", SIDES, "--max-queries", "5"])
 
-    assert (tmp_path / "bbquery-out" / "photo-rise" / "run.json").is_file()
+    assert (tmp_path / "bbquery-out" / "photo-designed" / "run.json").is_file()
 
 
 def test_the_ledger_lives_in_bbquery_home(photo: str, tmp_path: Path, home: Path) -> None:

@@ -42,7 +42,7 @@ def shifted(answer: Vector, by: float) -> Reply:
 
 
 def explain(oracle: Remote, ledger: Ledger, **options: object) -> bbquery.Explanation:
-    chosen = {"target": "bright", "max_queries": 130, "drift_every": 40, "ledger": ledger} | options
+    chosen = {"target": "bright", "max_queries": 130, "drift_every": 40, "method": "rise", "ledger": ledger} | options
     return bbquery.explain(PHOTO, oracle, **chosen)
 
 

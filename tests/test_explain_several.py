@@ -90,7 +90,8 @@ def test_each_image_has_a_folder_and_all_have_a_page(
     assert code == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {*NAMES, "index.html"}
     for name in NAMES:
-        assert {path.name for path in (tmp_path / "out" / name).iterdir()} == {"left.npy", "left.png", "run.json"}
+        maps = {f"left{kind}" for kind in (".npy", ".png", "-error.npy", "-interval.png")}
+        assert {path.name for path in (tmp_path / "out" / name).iterdir()} == {*maps, "run.json"}
         assert record(tmp_path / "out" / name)["image"]["source"].endswith(f"{name}.png")
         assert f"{name}: complete; 20 asked, 20 sent, 0 from the store, 0 unknown" in said.out
     assert "image 2 of 3, dog: watched sees:" in said.out

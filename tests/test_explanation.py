@@ -28,7 +28,7 @@ def sides_oracle(**options: object) -> Oracle:
 
 def test_a_map_points_where_the_model_looks(ledger: Ledger) -> None:
     """For a model that compares the halves of a photo, evidence for the left lies left, against it right."""
-    explanation = bbquery.explain(PHOTO, sides_oracle(), target="left", max_queries=400, ledger=ledger)
+    explanation = bbquery.explain(PHOTO, sides_oracle(), target="left", method="rise", max_queries=400, ledger=ledger)
 
     (m,) = explanation.maps
     assert m.values.shape == PHOTO.shape[:2]
@@ -127,7 +127,7 @@ def test_refusals_to_answer_count_as_no_evidence(ledger: Ledger) -> None:
     def shy(image: np.ndarray) -> list[float] | None:
         return None if image.mean() < 170 else models.sides(image)
 
-    explanation = bbquery.explain(PHOTO, function.connect(shy), max_queries=60, ledger=ledger)
+    explanation = bbquery.explain(PHOTO, function.connect(shy), method="rise", max_queries=60, ledger=ledger)
 
     (m,) = explanation.maps
     assert 0 < m.sent.answered < m.sent.rows == 59
@@ -196,7 +196,7 @@ def test_a_text_is_explained_by_whether_it_mentions_the_target(ledger: Ledger) -
     photo = PHOTO.copy()
     photo[:, 30:] -= 20
     explanation = bbquery.explain(
-        photo, function.connect(says, answers="text"), target="left", max_queries=500, ledger=ledger
+        photo, function.connect(says, answers="text"), target="left", method="rise", max_queries=500, ledger=ledger
     )
 
     values = explanation.maps[0].values
@@ -211,7 +211,7 @@ def test_a_list_of_labels_is_explained_by_the_labels_score(ledger: Ledger) -> No
         return [("Left", left)] if left > right else [("right", right)]
 
     explanation = bbquery.explain(
-        PHOTO, function.connect(labels, answers="labels"), target="left", max_queries=500, ledger=ledger
+        PHOTO, function.connect(labels, answers="labels"), target="left", method="rise", max_queries=500, ledger=ledger
     )
 
     values = explanation.maps[0].values

@@ -127,7 +127,7 @@ def test_the_noise_of_another_target_s_score_is_not_taken(ledger: Ledger) -> Non
     """How much one image asked again varies is measured of the first target alone."""
     explanation = bbquery.explain(
         PHOTO, function.connect(lambda x: [x.mean(), x.std()], answers="scores"), target=["0", "1"], max_queries=40,
-        ledger=ledger,
+        method="rise", ledger=ledger,
     )  # fmt: skip
     noisy = bbquery.Explanation(**(vars(explanation) | {"drift": type(explanation.drift)((), 1e9, (), ())}))
 

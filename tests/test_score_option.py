@@ -37,7 +37,7 @@ def oracle() -> Oracle:
 
 
 def explained(ledger: Ledger, score: Any = None, **options: Any) -> bbquery.Explanation:
-    return bbquery.explain(PHOTO, oracle(), score=score, ledger=ledger, max_queries=60, **options)
+    return bbquery.explain(PHOTO, oracle(), score=score, ledger=ledger, max_queries=60, **{"method": "rise"} | options)
 
 
 def values(explanation: bbquery.Explanation) -> np.ndarray:

@@ -34,7 +34,18 @@ def test_a_log_tells_a_run_line_by_line(tmp_path: Path) -> None:
     Pillow.fromarray(np.full((24, 24, 3), 99, np.uint8)).save(photo)
     before = (LOGGER.level, list(LOGGER.handlers))
     oracle = "function:call=tests.models.sides,version=1"
-    command = ["explain", str(photo), "--oracle", oracle, "--max-queries", "6", "--out", str(tmp_path / "out")]
+    command = [
+        "explain",
+        str(photo),
+        "--oracle",
+        oracle,
+        "--max-queries",
+        "6",
+        "--method",
+        "rise",
+        "--out",
+        str(tmp_path / "out"),
+    ]
 
     main([*command, "--log", str(tmp_path / "run.log")])
 

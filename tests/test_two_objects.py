@@ -36,7 +36,9 @@ def test_two_targets_in_one_photo_have_two_maps_from_one_set_of_queries(montage:
     code = main(["explain", montage, "--target", f"{CAT},{CUP}", "--max-queries", "600", "--out", str(out)])
 
     record = json.loads((out / "run.json").read_text())
-    maps = [np.load(out / file) for file in record["files"] if file.endswith(".npy")]
+    maps = [
+        np.load(out / file) for file in record["files"] if file.endswith(".npy") and not file.endswith("-error.npy")
+    ]
     (cat_on_cat, cat_on_cup), (cup_on_cat, cup_on_cup) = [
         (np.nanmean(m[: HALF[1]]), np.nanmean(m[HALF[1] :])) for m in maps
     ]
