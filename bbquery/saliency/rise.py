@@ -24,6 +24,7 @@ import numpy as np
 from bbquery.errors import UnknownName
 from bbquery.perturb.checks import at_least_one, grey_level, proper_share
 from bbquery.perturb.masks import MaskedCopies, Upsampling
+from bbquery.perturb.visibility import VisibilityCount
 from bbquery.plan import Ask, Stopped
 from bbquery.types import SaliencyMap, batches
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.plan import Plan
-    from bbquery.types import Domain, Image
+    from bbquery.types import Domain, Image, Scores
 
 Form = Literal["centred", "published"]
 
@@ -110,26 +111,39 @@ class Rise:
     def plan(self, x: Image, domain: Domain, seed: int) -> Plan[SaliencyMap]:
         """Ask for x (H, W, 3) behind masks; return the map, in score (see `UNITS`)."""
         upsampling = Upsampling((x.shape[0], x.shape[1]), self.cells)
-        evidence = MaskEvidence(upsampling)
+        evidence, visibility = MaskEvidence(upsampling), VisibilityCount()
         for step, rows in enumerate(batches(self.queries, self.batch)):
             masked = MaskedCopies(x, upsampling, domain, p=self.p, fill=self.fill, rows=rows, key=(seed, step))
             try:
                 scores = yield Ask(masked)
             except Stopped as stop:
-                _add(evidence, masked, stop.scores.value)  # every paid answer counts
+                answered = np.flatnonzero(~np.isnan(stop.scores.value))
+                _add(evidence, visibility, masked, stop.scores, answered)  # every paid answer counts
                 break
-            _add(evidence, masked, scores.value)
-        return self._map(evidence)
+            _add(evidence, visibility, masked, scores, np.arange(rows))
+        return self._map(evidence, visibility)
 
-    def _map(self, evidence: MaskEvidence) -> SaliencyMap:
+    def _map(self, evidence: MaskEvidence, visibility: VisibilityCount) -> SaliencyMap:
         signed = self.form == "centred"
         values = evidence.centred(self.p) if signed else evidence.published(self.p)
-        return SaliencyMap(values, signed=signed, unit=UNITS[self.form], rows=self.queries, answered=evidence.answered)
+        return SaliencyMap(
+            values,
+            signed=signed,
+            unit=UNITS[self.form],
+            rows=self.queries,
+            answered=evidence.answered,
+            visibility=visibility.ranges(),
+        )
 
 
-def _add(evidence: MaskEvidence, masked: MaskedCopies, scores: NDArray[np.float64]) -> None:
-    answered = np.flatnonzero(~np.isnan(scores))
-    evidence.add(*masked.drawn(answered.tolist()), scores[answered])
+def _add(
+    evidence: MaskEvidence, visibility: VisibilityCount, masked: MaskedCopies, scores: Scores, rows: NDArray[np.int64]
+) -> None:
+    """Add what was answered of these rows, and count what was not against the share of the grid that was visible."""
+    grids, shifts = masked.drawn(rows.tolist())
+    visibility.add(grids.mean(axis=(1, 2)), scores.answers[rows])
+    answered = ~np.isnan(scores.value[rows])
+    evidence.add(grids[answered], shifts[answered], scores.value[rows][answered])
 
 
 METHOD = Rise

@@ -237,3 +237,30 @@ def test_values_that_cannot_work_are_refused_before_anything_is_asked(name: str,
 def test_its_repr_is_its_constructor_call() -> None:
     """A printed map can be pasted back."""
     assert repr(Rise(queries=5)) == ("Rise(queries=5, form='centred', cells=7, p=0.5, fill=127.0, batch=256)")
+
+
+def test_refusals_are_told_against_what_was_visible() -> None:
+    """A model that refuses what it sees too much of is seen to: every refusal counts, in the range of its mask."""
+
+    def shy(ask: Ask) -> Scores:
+        values = np.array([ask.images[row].mean() for row in range(len(ask.images))])
+        return Scores(np.ones(len(values), dtype=np.int8), np.where(values > 140, np.nan, values))
+
+    found = replay(Rise(queries=300, cells=4, fill=0.0).plan(np.full((20, 20, 3), 255.0), FLOAT, 0), shy)
+
+    assert sum(part.asked for part in found.visibility) == 300
+    assert sum(part.unanswered for part in found.visibility) == 300 - found.answered
+    dark, bright = found.visibility[0], found.visibility[-1]
+    assert dark.unanswered == 0
+    assert bright.unanswered == bright.asked
+
+
+@pytest.mark.parametrize("after", [0, 3, 10])
+def test_what_was_never_asked_is_no_refusal(after: int) -> None:
+    """Stopped, it counts what was answered."""
+    plan = Rise(queries=20, batch=7).plan(np.full((20, 20, 3), 255.0), FLOAT, 0)
+
+    found = replay(plan, answer(brightness), stop_after=after)
+
+    assert sum(part.asked for part in found.visibility) == found.answered == after
+    assert not any(part.unanswered for part in found.visibility)
