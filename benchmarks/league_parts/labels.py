@@ -36,7 +36,7 @@ PART = "labels"
 Kind: TypeAlias = Literal["probability", "first label", "label list"]
 KINDS: tuple[Kind, ...] = ("probability", "first label", "label list")
 QUERIES = 1000
-METHODS = {"designed": "designed:fill=grey", "RISE, centred": "rise"}
+METHODS = {"designed": "designed", "RISE, centred": "rise"}
 PUBLISHED = "RISE, published"
 
 

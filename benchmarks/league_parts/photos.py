@@ -1,7 +1,8 @@
 """The part "photos": deletion and insertion of maps of EfficientNet-Lite0, at equal queries.
 
-What is explained is the probability of the class that comes first. Our methods and SHAP hide with grey (127), LIME with
-each superpixel's mean; maps are judged with neither: deletion to black, insertion from a blur, 56 steps.
+What is explained is the probability of the class that comes first. Methods hide with grey (127), LIME with each
+superpixel's mean, and `designed` with the photo's mean, its default, and once with grey; maps are judged with none of
+these: deletion to black, insertion from a blur, 56 steps.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ OURS = {
     RISE: Ours("rise:form=published", everywhere=True),
     "RISE, centred": Ours("rise", everywhere=True),
     "designed": Ours("designed", everywhere=True),
+    "designed, hiding with grey": Ours("designed:fill=grey", everywhere=True),
     "LR, vanilla": Ours("lr"),
     "LR, blockwise": Ours("blr"),
     "LR, SmoothGrad": Ours("smoothgrad:estimator=lr"),
