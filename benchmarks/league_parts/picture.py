@@ -21,8 +21,8 @@ PANELS = {
     "EfficientNet-Lite0, photos": (photos.PART, ""),
 }
 COLOURS = (
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255",
-)  # fmt: skip  # told apart by colour-blind people too (Okabe and Ito)
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255", "#999933", "#AAAAAA",
+)  # fmt: skip  # told apart by colour-blind people too (Okabe and Ito; Tol)
 MANY = 2  # budgets, so that there is a line to draw
 
 
@@ -66,7 +66,8 @@ def _panel(axis: Any, title: str, measured: Table, colours: dict[str, str]) -> N
     for name in _lines(measured):
         asked = [budget for budget in budgets(measured) if (name, budget) in measured]
         found = [mean(measured[name, budget]) for budget in asked]
-        axis.plot(asked, [f.mean for f in found], "o-", color=colours[name], label=name, markersize=3)
+        width = 2.5 if name == "designed" else 1.2
+        axis.plot(asked, [f.mean for f in found], "o-", color=colours[name], label=name, markersize=3, linewidth=width)
     for place, name in enumerate(sorted(name for name, budget in measured if budget == 0)):
         level = mean(measured[name, 0]).mean
         axis.axhline(
