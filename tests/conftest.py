@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
-import pytest
-from hypothesis import settings
+# Before NumPy is imported: on small matrices a second thread costs more than it brings, here and in child processes.
+for library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
-from bbquery.ledger.sqlite import Ledger
+import pytest  # noqa: E402 - after the number of threads, as the next two
+from hypothesis import settings  # noqa: E402
+
+from bbquery.ledger.sqlite import Ledger  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
