@@ -74,7 +74,9 @@ def test_half_a_level_is_no_clipping(excess: float) -> None:
     """What rounding alone does to a value beyond the range is not worth a warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        sent(np.full((1, 4, 4, 3), 255.0 + excess))
+        pixels = sent(np.full((1, 4, 4, 3), 255.0 + excess))
+
+    assert (np.asarray(pixels) == 255).all()
 
 
 @pytest.mark.parametrize(
