@@ -26,10 +26,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from bbquery import codec
 from bbquery.clock import SystemClock
 from bbquery.collector import patient
-from bbquery.dispatch import Dispatcher, Halted, Query
+from bbquery.dispatch import Dispatcher
 from bbquery.errors import BbqueryError, OracleError
 from bbquery.halt import Halt, Interrupted
 from bbquery.retry import RetryPolicy
+from bbquery.settler import Halted, Query
 from bbquery.store import Question
 from bbquery.types import Units
 
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SECONDS_ON_A_THREAD = 0.004  # of rows prepared together: long against the way to the thread, short against a request
-MOST_ROWS_ON_A_THREAD = 32
+MOST_ROWS_ON_A_THREAD = 64
 DEAR = 4  # rows, or fewer, that fill that time: worth another thread
 SHARE_OF_WINDOW = 8  # the part of the window that must be free before rows go to a thread together
 DEFAULT_RETRY = RetryPolicy()
@@ -148,7 +149,7 @@ class Client:
         self._threads = ThreadPoolExecutor(self._feeders, thread_name_prefix="bbquery-render")
         self._asked = self._from_store = self._shared = 0
         limits = oracle.capabilities.limits
-        self._window = limits.largest_batch * 2 * (limits.concurrency + 1)  # half of them being held or settled
+        self._window = limits.largest_batch * 3 * (limits.concurrency + 1)  # in flight, held ahead, held or settled
 
     async def __aenter__(self) -> Self:
         return self

@@ -5,10 +5,13 @@ Theory of operation.
 1. One task, the dispatcher, decides what is sent next. A batch goes out when it is as large as the oracle takes, or
    when nothing more is being prepared; a slot must be free and the pace must allow it, both of which are shared with
    every other run that asks the same provider.
-2. Order of an attempt: pace, reserve (committed), send, settle (committed), deliver. Pace comes before the hold, so
-   that a killed process leaves holds only for what it may really have sent.
-3. A refusal for want of budget is final only when nothing of ours is in flight: a hold in flight may yet be released.
-4. Whoever waits for an answer may go away; an attempt in flight is settled and stored all the same. A request
+2. Order of an attempt: pace, slot, reserve (committed), send, settle (committed), deliver. Pace and slot come before
+   the hold, so that a killed process leaves holds only for what it may really have sent.
+3. Where a query costs no money and nothing paces it, as many batches as there are slots are held ahead of them. Then
+   one request follows another without a commit between, and commits are fewer and larger. A killed process strands so
+   many queries of its cap more, and not a cent. What is held and unsent when the run halts is voided.
+4. A refusal for want of budget is final only when nothing of ours is in flight: a hold in flight may yet be released.
+5. Whoever waits for an answer may go away; an attempt in flight is settled and stored all the same. A request
    is cancelled only while the oracle has it, by `abandon`, and goes on to settle an unknown outcome.
 """
 
@@ -26,7 +29,6 @@ from bbquery.errors import (
     BbqueryError,
     BudgetExhausted,
     CostAboveHold,
-    MalformedAnswer,
     OracleError,
     OutcomeUnknown,
     Rejected,
@@ -34,10 +36,10 @@ from bbquery.errors import (
     UsageError,
 )
 from bbquery.ledger.owners import batch_of
-from bbquery.ledger.records import Answered, Busy, Granted, Request, Settlement
+from bbquery.ledger.records import Answered, Busy, Granted, Request
 from bbquery.provider import provider_of
+from bbquery.settler import Halted, Query, Settler
 from bbquery.telemetry import Requests
-from bbquery.types import Units
 
 if TYPE_CHECKING:
     from bbquery.clock import Clock
@@ -45,30 +47,18 @@ if TYPE_CHECKING:
     from bbquery.ledger.records import Result
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
-    from bbquery.store import Question
     from bbquery.types import Reply
 
 SECONDS_BETWEEN_LOOKS = 0.05  # at an attempt that another process has in flight
 IN_A_BATCH = "batch {} holds a question of this run: collect it first, with the command that submitted it (--batch)"
 
 
-class Halted(Exception):
-    """Not sent, because the run may send no more."""
-
-
-Ended = Callable[["Reply | None", "Exception | None"], None]
-"""Called once, with a query's reply or with how it failed: OracleError, BudgetExhausted, StorageFailed or Halted."""
-
-
 @dataclass(eq=False, slots=True)
-class Query:
-    """One question on its way: what travels, what it may cost, and who is told of its end."""
+class Batch:
+    """What travels in one request. has_slot: it has had its turn and its slot before its hold."""
 
-    question: Question
-    payload: Any
-    hold: Units
-    ended: Ended
-    attempt: int = 0
+    queries: list[Query]
+    has_slot: bool
 
 
 class Dispatcher:
@@ -87,12 +77,15 @@ class Dispatcher:
         self._preparing = 0
         self._open = 0
         self._short_of_budget = False
-        self._starting: list[list[Query]] = []
-        self._settling: list[tuple[Query, Reply | OracleError]] = []
+        self._starting: list[Batch] = []
+        self._ready: deque[Batch] = deque()
+        self._unsent = 0  # batches that are being held or ready
+        self._settler = Settler(ledger, halt, self._settled)
         self._requests: set[asyncio.Task[Any]] = set()
         self._sending = Deadlines(self._limits.timeout)
         self._followers: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
+        self._wake = self._changed.set
         self._task: asyncio.Task[None] | None = None
         self.sent = self.stored_by_others = 0
 
@@ -105,7 +98,7 @@ class Dispatcher:
         """Queue one attempt; `query.ended` is told how it ended."""
         if self._task is None:
             self._task = asyncio.create_task(self._dispatch(), name="bbquery-dispatcher")
-            self.provider.waiting.add(self._changed.set)
+            self.provider.waiting.append(self._wake)
         self._waiting.append(query)
         self._changed.set()
 
@@ -122,7 +115,8 @@ class Dispatcher:
             await self._land()
             raise
         finally:
-            self.provider.waiting.discard(self._changed.set)
+            if self._wake in self.provider.waiting:
+                self.provider.waiting.remove(self._wake)
             self._sending.close()
             tasks = [task for task in (self._task, *self._followers) if task is not None]
             for task in tasks:
@@ -130,40 +124,75 @@ class Dispatcher:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _land(self) -> None:
+        self._void_what_is_ready()
         while self._requests:
             ended, _ = await asyncio.wait(self._requests)
             self._requests -= ended  # what failed could not say so itself
+            self._void_what_is_ready()
+        await self._settler.finished()
 
     async def _dispatch(self) -> None:
         watch = asyncio.create_task(self._wake_when_halted())
         try:
             while True:
-                self._start_what_may()
-                await self._until(lambda: bool(self._halt) or self._batch_is_ready())
-                batch = [] if self._halt else self._take()
-                if batch and not self.provider.pace.is_free:
-                    await self._halt_or(self.provider.pace.turn(len(batch), sum(q.hold.tokens for q in batch)))
+                await self._until(lambda: bool(self._halt) or self._may_go() or self._can_hold())
                 if self._halt:
-                    self._give_up(batch)
-                elif batch:
-                    self._start(batch)
+                    self._give_up()
+                elif self.provider.pace.is_free:
+                    self._start_what_may()
+                else:
+                    await self._start_in_turn()
         finally:
             watch.cancel()
 
     def _start_what_may(self) -> None:
         """Start all that nothing holds up, at once: most queries of a fast run go this way."""
-        if self._halt or not self.provider.pace.is_free:
-            return
-        while self._batch_is_ready():
-            self._start(self._take())
+        self._send_what_may()
+        while self._can_hold():
+            self._hold_soon(self._taken(has_slot=not self._may_hold_ahead()))
 
-    def _batch_is_ready(self) -> bool:
-        if not self._waiting or self._short_of_budget or not self.provider.has_a_slot:
+    async def _start_in_turn(self) -> None:
+        """Start the next batch when its turn has come; one that was held before goes first."""
+        batch = self._ready.popleft() if self._may_go() else self._taken(has_slot=False)
+        held = batch.queries[0].attempt != 0
+        await self._halt_or(self.provider.pace.turn(len(batch.queries), sum(q.hold.tokens for q in batch.queries)))
+        if held:
+            self._ready.appendleft(batch)
+        elif self._halt:
+            self._waiting.extendleft(reversed(batch.queries))
+        if self._halt:
+            return
+        if held:
+            self._send_next()
+            return
+        batch.has_slot = True
+        self.provider.start()
+        self._hold_soon(batch)
+
+    def _send_what_may(self) -> None:
+        while self._may_go() and (self._ready[0].has_slot or self.provider.pace.is_free):
+            self._send_next()
+
+    def _may_go(self) -> bool:
+        return bool(self._ready) and (self._ready[0].has_slot or self.provider.has_a_slot)
+
+    def _can_hold(self) -> bool:
+        if not self._waiting or self._short_of_budget or not self._has_room():
             return False
         return len(self._waiting) >= self._limits.largest_batch or self._preparing == 0
 
+    def _has_room(self) -> bool:
+        """Whether one more batch may be held: there is a slot for it, or it is held ahead, then as many together."""
+        if not self._may_hold_ahead():
+            return self.provider.has_a_slot
+        slots = self.provider.slots
+        return self._unsent < slots and (self._unsent <= slots // 2 or bool(self._starting))
+
+    def _may_hold_ahead(self) -> bool:
+        return self._waiting[0].hold.picodollars == 0 and self.provider.pace.is_free
+
     async def _until(self, ready: Callable[[], bool]) -> None:
-        while not ready() or (self._halt and not self._waiting):
+        while not ready() or (self._halt and not self._waiting and not self._ready):
             self._changed.clear()
             await self._changed.wait()
 
@@ -179,19 +208,35 @@ class Dispatcher:
             for wait in waits:
                 wait.cancel()
 
-    def _give_up(self, batch: list[Query]) -> None:
-        for query in (*batch, *self._waiting):
-            query.ended(None, Halted())
-        self._waiting.clear()
+    def _give_up(self) -> None:
+        while self._waiting:
+            self._waiting.popleft().ended(None, Halted())
+        self._void_what_is_ready()
 
-    def _take(self) -> list[Query]:
-        return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._limits.largest_batch))]
+    def _void_what_is_ready(self) -> None:
+        """Give up what was held and never sent."""
+        while self._ready:
+            batch = self._ready.popleft()
+            self._drop(batch)
+            self._settler.add([(query, Halted()) for query in batch.queries])
 
-    def _start(self, batch: list[Query]) -> None:
-        self.provider.start()
+    def _taken(self, *, has_slot: bool) -> Batch:
+        if has_slot:
+            self.provider.start()
+        queries = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._limits.largest_batch))]
+        return Batch(queries, has_slot)
+
+    def _hold_soon(self, batch: Batch) -> None:
+        self._unsent += 1
         self._starting.append(batch)
         if len(self._starting) == 1:  # what a loop's turn brings together is held together
             self._begin(self._hold())
+
+    def _drop(self, batch: Batch) -> None:
+        """Forget a batch of which nothing will be sent."""
+        self._unsent -= 1
+        if batch.has_slot:
+            self.provider.end()
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         self._requests.add(asyncio.create_task(work))
@@ -201,25 +246,34 @@ class Dispatcher:
 
     async def _hold(self) -> None:
         """Reserve all batches that are starting, and send what was granted."""
+        self._settler.settle_now()  # in the same commit
         batches, self._starting = self._starting, []
         free = self._capabilities.price.free
-        requests = [Request(query.question, self._budget, query.hold, free) for batch in batches for query in batch]
+        queries = [query for batch in batches for query in batch.queries]
         try:
-            results = iter(await self._ledger.reserve(requests))
+            results = iter(
+                await self._ledger.reserve([Request(q.question, self._budget, q.hold, free) for q in queries])
+            )
         except StorageFailed as error:
             for batch in batches:
-                self.provider.end()
-                for query in batch:
-                    query.ended(None, error)
+                self._drop(batch)
+            for query in queries:
+                query.ended(None, error)
             self._ended(asyncio.current_task())
             return
         refused: list[tuple[Query, BudgetExhausted]] = []
         for batch in batches:
-            if granted := self._granted(zip(batch, results, strict=False), refused):
-                self._begin(self._send(granted))
+            batch.queries = self._granted(zip(batch.queries, results, strict=False), refused)
+            if not batch.queries:
+                self._drop(batch)
+            elif batch.has_slot:  # before those that wait for the slot it has
+                self._ready.appendleft(batch)
             else:
-                self.provider.end()
+                self._ready.append(batch)
         self._refuse(refused)
+        if not self._halt:
+            self._send_what_may()
+        self._changed.set()
         self._ended(asyncio.current_task())
 
     def _granted(
@@ -242,7 +296,6 @@ class Dispatcher:
                 case BudgetExhausted():
                     refused.append((query, result))
         self._open += len(granted)
-        self.sent += len(granted)
         return granted
 
     def _refuse(self, refused: Sequence[tuple[Query, BudgetExhausted]]) -> None:
@@ -269,8 +322,31 @@ class Dispatcher:
         self._waiting.append(query)
         self._changed.set()
 
-    async def _send(self, batch: list[Query]) -> None:
+    def _send_next(self) -> None:
+        batch = self._next()
+        if not batch.has_slot:
+            self.provider.start()
+        self._begin(self._send(batch))
+
+    def _next(self) -> Batch:
+        batch = self._ready.popleft()
+        self._unsent -= 1
+        self.sent += len(batch.queries)
+        return batch
+
+    async def _send(self, batch: Batch) -> None:
+        """Send a batch, and in its slot, as long as nobody else wants it, those that are held ahead."""
         request = cast("asyncio.Task[Any]", asyncio.current_task())
+        await self._ask(batch.queries, request)
+        while self._ready and not self._halt and self.provider.pace.is_free and self.provider.goes_on():
+            following = self._next()
+            if self._unsent <= self.provider.slots // 2:
+                self._changed.set()
+            await self._ask(following.queries, request)
+        self.provider.end()
+        self._ended(request)
+
+    async def _ask(self, batch: list[Query], request: asyncio.Task[Any]) -> None:
         if self._telemetry.listening:
             results = await self._telemetry.request(len(batch), self._outcome(batch, request))
         else:
@@ -281,11 +357,7 @@ class Dispatcher:
         for query, result in zip(batch, results, strict=True):
             self._halt_if_final(query, result)
         self.provider.learn(failures, self._oracle.rate_seen)
-        self.provider.end()  # before settling: the next batch's hold shares this one's commit
-        if not self._settling:  # what a loop's turn brings together is settled together
-            self._begin(self._settle())
-        self._settling.extend(zip(batch, results, strict=True))
-        self._ended(request)
+        self._settler.add(zip(batch, results, strict=True), soon=not self._ready)
 
     async def _outcome(self, batch: list[Query], request: asyncio.Task[Any]) -> list[Reply | OracleError]:
         name, timeout = self._capabilities.name, self._limits.timeout
@@ -311,22 +383,10 @@ class Dispatcher:
             self._sending.end(request)
         return [failure] * len(batch)
 
-    async def _settle(self) -> None:
-        """Settle all that is settling, and tell those who wait."""
-        pairs, self._settling = self._settling, []
-        try:
-            await self._ledger.settle([_settlement(query, result) for query, result in pairs])
-        except StorageFailed as error:
-            self._halt.set(error)  # what was answered still reaches the plan
-        self._open -= len(pairs)
+    def _settled(self, attempts: int) -> None:
+        self._open -= attempts
         self._short_of_budget = False
         self._changed.set()
-        for query, result in pairs:
-            if isinstance(result, OracleError):
-                query.ended(None, result)
-            else:
-                query.ended(result, None)
-        self._ended(asyncio.current_task())
 
     def _halt_if_final(self, query: Query, result: Reply | OracleError) -> None:
         """Stop at once, before another request can leave, where asking on is useless or unsafe."""
@@ -336,12 +396,3 @@ class Dispatcher:
         elif result.cost is not None and not result.cost.within(query.hold):
             told = f"a query cost {result.cost}, above its worst case of {query.hold}: no cap is safe, please report it"
             self._halt.set(CostAboveHold(told, oracle=self._capabilities.name))
-
-
-def _settlement(query: Query, result: Reply | OracleError) -> Settlement:
-    if not isinstance(result, OracleError):
-        return Settlement(query.attempt, "posted", result.cost or query.hold, question=query.question, reply=result)
-    cost = Units()
-    if result.outcome == "posted":
-        cost = (result.cost if isinstance(result, MalformedAnswer) else None) or query.hold
-    return Settlement(query.attempt, result.outcome, cost, reason=f"{type(result).__name__}: {result}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections import deque
 from typing import TYPE_CHECKING
 
 from bbquery.concurrency import Concurrency
@@ -22,7 +23,7 @@ _shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Provider
 
 
 class Provider:
-    """One oracle's limits. Those who wait for a slot leave a callback in `waiting`. rate_limits counts refusals."""
+    """One oracle's limits. Who may want a slot leaves a callback in `waiting`. rate_limits counts refusals."""
 
     def __init__(self, capabilities: Capabilities, clock: Clock) -> None:
         limits = capabilities.limits
@@ -30,12 +31,24 @@ class Provider:
         self._concurrency = Concurrency(limits.concurrency, adaptive=limits.adaptive, clock=clock)
         self.in_flight = 0
         self.rate_limits = 0
-        self.waiting: set[Callable[[], None]] = set()
+        self.waiting: deque[Callable[[], None]] = deque()
 
     @property
     def has_a_slot(self) -> bool:
         """Whether one more request may be in flight."""
         return self.in_flight < self._concurrency.limit
+
+    @property
+    def slots(self) -> int:
+        """How many requests may be in flight."""
+        return self._concurrency.limit
+
+    def goes_on(self) -> bool:
+        """Keep a slot for another request, unless others want it or there are fewer slots than there were."""
+        if len(self.waiting) > 1 or self.in_flight > self._concurrency.limit:
+            return False
+        self._concurrency.started(self.in_flight)
+        return True
 
     def start(self) -> None:
         """Take a slot."""
@@ -43,10 +56,11 @@ class Provider:
         self._concurrency.started(self.in_flight)
 
     def end(self) -> None:
-        """Give the slot back."""
+        """Give the slot back. Who is told first takes it, so each is told first in turn."""
         self.in_flight -= 1
         for wake in self.waiting:
             wake()
+        self.waiting.rotate(-1)
 
     def learn(self, failures: Sequence[OracleError], seen: RateSeen | None) -> None:
         """Take a lesson from how a request ended: what failed of it, and what the oracle said of its limits."""

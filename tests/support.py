@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bbquery.client import Client
 from bbquery.errors import OracleError
+from bbquery.ledger.records import Cap
 from bbquery.oracle import ONE_QUERY, Capabilities, Limits, Price, Quote, RateSeen
 from bbquery.store import Question
 from bbquery.types import Answer, Classes, Image, Reply, Units, Vector
+from tests.conftest import FakeClock
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from bbquery.clock import Clock
+    from bbquery.ledger.sqlite import Ledger
 
 CLASSES = Classes((("bright",), ("dark",)))
 
@@ -126,3 +132,13 @@ def guard_caps(path: Path) -> None:
             " BEGIN SELECT RAISE(ABORT, 'posted + held > cap'); END"
         )
     connection.close()
+
+
+def client_of(oracle: FakeOracle, ledger: Ledger, *, cap: int = 1000, clock: Clock | None = None) -> Client:
+    """A client with a budget of its own; time passes only when it sleeps."""
+    return Client(oracle, ledger, ledger.open_budget("run", Cap(queries=cap)), clock=clock or FakeClock())
+
+
+def failing_first(error: OracleError) -> Callable[[int], OracleError | None]:
+    """A script by which the first request fails."""
+    return lambda number: error if number == 0 else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,15 +33,10 @@ from bbquery.plan import Ask
 from bbquery.retry import RetryPolicy
 from bbquery.types import Image, NoAnswer, Reply, Text, Units, Vector
 from tests.conftest import FakeClock, ManualClock
-from tests.support import FakeOracle, brightness, guard_caps, tiny_images
+from tests.support import FakeOracle, brightness, client_of, failing_first, guard_caps, tiny_images
 
 if TYPE_CHECKING:
-    from bbquery.clock import Clock
     from bbquery.types import Answer
-
-
-def client_of(oracle: FakeOracle, ledger: Ledger, *, cap: int = 1000, clock: Clock | None = None) -> Client:
-    return Client(oracle, ledger, ledger.open_budget("run", Cap(queries=cap)), clock=clock or FakeClock())
 
 
 def values(rows: list[list[Reply | None]]) -> list[float | None]:
@@ -51,10 +46,6 @@ def values(rows: list[list[Reply | None]]) -> list[float | None]:
 
 def expected(images: np.ndarray) -> list[float]:
     return [float(brightness(image).values[0]) for image in images]
-
-
-def failing_first(error: OracleError) -> Callable[[int], OracleError | None]:
-    return lambda number: error if number == 0 else None
 
 
 async def test_answers_come_back_in_order(ledger: Ledger) -> None:
@@ -242,7 +233,8 @@ async def test_a_refusal_in_flight_does_not_end_the_run(ledger: Ledger) -> None:
 async def test_a_rate_limit_is_obeyed_and_costs_nothing(ledger: Ledger) -> None:
     """429 with Retry-After: nothing is held, and no query at all starts before the time it named."""
     clock = ManualClock()
-    oracle = FakeOracle(script=failing_first(RateLimited("slow down", retry_after=7.5)), largest_batch=1, concurrency=1)
+    script, paid = failing_first(RateLimited("slow down", retry_after=7.5)), Units(queries=1, picodollars=5)
+    oracle = FakeOracle(script=script, largest_batch=1, concurrency=1, hold=paid)
     async with client_of(oracle, ledger, clock=clock) as client:
         asking = asyncio.create_task(client.ask(Ask(tiny_images(4))))
         while len(clock.sleepers) < 2:  # the query that was told to wait, and the pace for all others
@@ -257,7 +249,7 @@ async def test_a_rate_limit_is_obeyed_and_costs_nothing(ledger: Ledger) -> None:
         state = ledger.budget(client.budget)
 
     assert (held, started_early) == (Units(), 1)
-    assert (state.posted, state.held) == (Units(queries=4), Units())
+    assert (state.posted, state.held) == (Units(queries=4, picodollars=20), Units())
 
 
 async def test_a_retry_is_charged_as_a_new_attempt(ledger: Ledger) -> None:
@@ -552,7 +544,7 @@ async def test_each_image_is_rendered_and_encoded_once_off_the_loop(ledger: Ledg
 
 
 async def test_rows_in_work_are_bounded(ledger: Ledger) -> None:
-    """However many rows are asked, no more are rendered than fit twice into the requests in flight and one to come."""
+    """However many rows are asked, no more are rendered than fit thrice into the requests in flight and one to come."""
     rendered = 0
 
     class Images:
@@ -575,7 +567,7 @@ async def test_rows_in_work_are_bounded(ledger: Ledger) -> None:
         oracle.gate.set()
         await asking
 
-    assert in_work <= 2 * 2 * (3 + 1)
+    assert in_work <= 3 * 2 * (3 + 1)
 
 
 async def test_two_clients_on_one_budget_never_pass_it_together(ledger: Ledger) -> None:

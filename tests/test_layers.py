@@ -32,6 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.drift", "bbquery.store_files", "bbquery.batches", "bbquery.recording"),
     ("bbquery.client",),
     ("bbquery.dispatch",),
+    ("bbquery.settler",),
     ("bbquery.ledger", "bbquery.provider", "bbquery.deadlines", "bbquery.collector"),
     ("bbquery.store", "bbquery.database", "bbquery.limiter", "bbquery.concurrency", "bbquery.retry", "bbquery.halt"),
     ("bbquery.answers", "bbquery.store_lines"),

@@ -259,7 +259,7 @@ async def test_a_freed_slot_wakes_whoever_waits(clock: FakeClock) -> None:
     """Runs that share a provider hear of each other's freed slots."""
     provider = provider_of(capabilities("acme", concurrency=1), clock)
     woken: list[int] = []
-    provider.waiting.add(lambda: woken.append(1))
+    provider.waiting.append(lambda: woken.append(1))
     provider.start()
     full = provider.has_a_slot
     provider.end()

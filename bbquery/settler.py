@@ -1,0 +1,103 @@
+"""How queries end: attempts with an outcome are settled, many in one commit, and those who wait are told.
+
+A settlement alone is worth a commit where the run has nothing else to send, for it may wait for this very answer.
+Where more is held and ready, it waits for the next hold and shares its commit, but never long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from bbquery.errors import MalformedAnswer, OracleError, StorageFailed
+from bbquery.ledger.records import Settlement
+from bbquery.types import Units
+
+if TYPE_CHECKING:
+    from bbquery.halt import Halt
+    from bbquery.ledger.sqlite import Ledger
+    from bbquery.store import Question
+    from bbquery.types import Reply
+
+LONGEST_WAIT = 0.01  # seconds for which an outcome waits for others: little to whoever waits for it, and many requests
+
+
+class Halted(Exception):
+    """Not sent, because the run may send no more."""
+
+
+Ended = Callable[["Reply | None", "Exception | None"], None]
+"""Called once, with a query's reply or with how it failed: OracleError, BudgetExhausted, StorageFailed or Halted."""
+
+
+@dataclass(eq=False, slots=True)
+class Query:
+    """One question on its way: what travels, what it may cost, and who is told of its end."""
+
+    question: Question
+    payload: Any
+    hold: Units
+    ended: Ended
+    attempt: int = 0
+
+
+class Settler:
+    """Settles outcomes. settled: told after each commit how many attempts it closed."""
+
+    def __init__(self, ledger: Ledger, halt: Halt, settled: Callable[[int], None]) -> None:
+        self._ledger, self._halt, self._settled = ledger, halt, settled
+        self._outcomes: list[tuple[Query, Reply | OracleError | Halted]] = []
+        self._begins: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._begun = False
+
+    def add(self, outcomes: Iterable[tuple[Query, Reply | OracleError | Halted]], *, soon: bool = True) -> None:
+        """Settle these; soon: in the next commit, not later with others."""
+        self._outcomes.extend(outcomes)
+        if soon:
+            self.settle_now()
+        elif self._begins is None:
+            self._begins = asyncio.get_running_loop().call_later(LONGEST_WAIT, self.settle_now)
+
+    def settle_now(self) -> None:
+        """Settle what waits for others."""
+        if self._begins is not None:
+            self._begins.cancel()
+            self._begins = None
+        if self._outcomes and not self._begun:  # what a loop's turn brings together is settled together
+            self._begun = True
+            self._tasks.add(asyncio.create_task(self._settle()))
+
+    async def finished(self) -> None:
+        """Wait until all is settled."""
+        self.settle_now()
+        while self._tasks:
+            ended, _ = await asyncio.wait(self._tasks)
+            self._tasks -= ended  # what failed could not say so itself
+
+    async def _settle(self) -> None:
+        outcomes, self._outcomes, self._begun = self._outcomes, [], False
+        try:
+            await self._ledger.settle([_settlement(query, outcome) for query, outcome in outcomes])
+        except StorageFailed as error:
+            self._halt.set(error)  # what was answered still reaches the plan
+        self._settled(len(outcomes))
+        for query, outcome in outcomes:
+            if isinstance(outcome, Exception):
+                query.ended(None, outcome)
+            else:
+                query.ended(outcome, None)
+        self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+
+def _settlement(query: Query, outcome: Reply | OracleError | Halted) -> Settlement:
+    if isinstance(outcome, Halted):
+        return Settlement(query.attempt, "voided", reason="the run was halted before it was sent")
+    if not isinstance(outcome, OracleError):
+        return Settlement(query.attempt, "posted", outcome.cost or query.hold, question=query.question, reply=outcome)
+    cost = Units()
+    if outcome.outcome == "posted":
+        cost = (outcome.cost if isinstance(outcome, MalformedAnswer) else None) or query.hold
+    return Settlement(query.attempt, outcome.outcome, cost, reason=f"{type(outcome).__name__}: {outcome}")

@@ -1,0 +1,158 @@
+"""Queries held before there is a slot for them: where that costs nothing, and what becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from bbquery.errors import RateLimited
+from bbquery.halt import Interrupted
+from bbquery.plan import Ask
+from bbquery.types import Units
+from tests.conftest import ManualClock
+from tests.support import FakeOracle, brightness, client_of, failing_first, tiny_images
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bbquery.client import Client
+    from bbquery.errors import OracleError
+    from bbquery.ledger.sqlite import Ledger
+    from bbquery.types import Answer, Image, Reply
+
+SLOTS = 3
+PAID = Units(queries=1, picodollars=1)
+
+
+async def held_at_the_gate(oracle: FakeOracle, ledger: Ledger) -> tuple[int, int]:
+    """Return how many queries are held when every slot waits for an answer, and after a halt and the end."""
+    assert oracle.gate is not None
+    async with client_of(oracle, ledger) as client:
+        asking = asyncio.create_task(client.ask(Ask(tiny_images(40))))
+        while oracle.requests < SLOTS:
+            await asyncio.sleep(0)
+        for _ in range(20):
+            await asyncio.to_thread(lambda: None)
+        held = ledger.budget(client.budget).held.queries
+        client.halt.set(Interrupted("enough"))
+        oracle.gate.set()
+        await asking
+    return held, ledger.budget(client.budget).held.queries
+
+
+async def test_what_costs_money_is_held_only_when_it_is_sent(ledger: Ledger) -> None:
+    """Where a query costs money, a kill leaves holds for what is in flight and for nothing else."""
+    oracle = FakeOracle(largest_batch=1, concurrency=SLOTS, gate=asyncio.Event(), hold=PAID)
+
+    assert await held_at_the_gate(oracle, ledger) == (SLOTS, 0)
+
+
+async def test_what_costs_nothing_is_held_ahead_and_released_unsent(ledger: Ledger) -> None:
+    """Without money at stake as many again as there are slots are held; a halt sends none of them and voids them."""
+    oracle = FakeOracle(largest_batch=1, concurrency=SLOTS, gate=asyncio.Event())
+
+    assert await held_at_the_gate(oracle, ledger) == (2 * SLOTS, 0)
+
+    states = "SELECT state, count(*) FROM attempt GROUP BY state ORDER BY state"
+    assert ledger.read(lambda c: c.execute(states).fetchall()) == [("posted", SLOTS), ("voided", SLOTS)]
+    assert oracle.requests == oracle.billed == SLOTS
+
+
+async def test_only_what_leaves_counts_as_sent(ledger: Ledger) -> None:
+    """The tally and the bill agree, though more was held than sent when the run halted."""
+    oracle = FakeOracle(largest_batch=1, concurrency=SLOTS, gate=asyncio.Event())
+    assert oracle.gate is not None
+    async with client_of(oracle, ledger) as client:
+        asking = asyncio.create_task(client.ask(Ask(tiny_images(40))))
+        while oracle.requests < SLOTS:
+            await asyncio.sleep(0)
+        client.halt.set(Interrupted("enough"))
+        oracle.gate.set()
+        await asking
+
+        assert client.tally.sent == client.sent == SLOTS
+
+
+async def test_a_client_that_is_closed_sends_nothing_that_it_held(ledger: Ledger) -> None:
+    """Closing while requests are in flight waits for these alone, and leaves no hold."""
+    oracle = FakeOracle(largest_batch=1, concurrency=SLOTS, gate=asyncio.Event())
+    assert oracle.gate is not None
+    client = client_of(oracle, ledger)
+    asking = asyncio.create_task(client.ask(Ask(tiny_images(40))))
+    while oracle.requests < SLOTS:
+        await asyncio.sleep(0)
+    closing_down = asyncio.create_task(client.aclose())
+    await asyncio.sleep(0)
+    oracle.gate.set()
+    await closing_down
+    await asking
+
+    assert oracle.billed == ledger.budget(client.budget).posted.queries == SLOTS
+    assert ledger.budget(client.budget).held == Units()
+
+
+async def test_nothing_held_ahead_leaves_while_the_oracle_asked_to_wait(ledger: Ledger) -> None:
+    """A pause holds for what was held before it, too; afterwards all of it is answered."""
+    clock = ManualClock()
+    script = failing_first(RateLimited("slow down", retry_after=7.5))
+    oracle = FakeOracle(script=script, largest_batch=1, concurrency=1)
+    async with client_of(oracle, ledger, clock=clock) as client:
+        asking = asyncio.create_task(client.ask(Ask(tiny_images(4))))
+        while len(clock.sleepers) < 2:  # the query that was told to wait, and the pace for all others
+            await asyncio.sleep(0)
+        clock.advance(7.4)
+        for _ in range(20):
+            await asyncio.to_thread(lambda: None)
+        started_early = oracle.requests
+        clock.advance(0.2)
+        rows = await asking
+
+    assert started_early == 1
+    assert all(reply is not None for (reply,) in rows)
+
+
+async def test_an_answer_that_ends_the_run_is_the_last(ledger: Ledger) -> None:
+    """Nothing held ahead takes the slot of a request whose answer halted the run."""
+    client: Client
+
+    def reply(image: Image) -> Answer:
+        if oracle.requests == 10:
+            client.halt.set(Interrupted("enough"))
+        return brightness(image)
+
+    oracle = FakeOracle(largest_batch=1, concurrency=1, reply=reply)
+    async with client_of(oracle, ledger) as client:
+        await client.ask(Ask(tiny_images(40)))
+
+    assert oracle.requests == 10
+
+
+class Slow(FakeOracle):
+    """An oracle that takes longer than a commit, so that what is held ahead never runs out."""
+
+    async def answer(self, payloads: Sequence[Image]) -> Sequence[Reply | OracleError]:
+        for _ in range(40):
+            await asyncio.to_thread(lambda: None)
+        return await super().answer(payloads)
+
+
+async def test_a_run_with_much_held_leaves_slots_to_another(ledger: Ledger) -> None:
+    """Of two runs at one provider, the one that begins later and asks little need not wait for the other's end."""
+    answered: list[str] = []
+
+    def oracle(who: str) -> FakeOracle:
+        def reply(image: Image) -> Answer:
+            answered.append(who)
+            return brightness(image)
+
+        return Slow(largest_batch=1, concurrency=SLOTS, provider="shared", version=who, reply=reply)
+
+    async with client_of(oracle("long"), ledger) as long, client_of(oracle("short"), ledger) as short:
+        much = asyncio.create_task(long.ask(Ask(tiny_images(100))))
+        while len(answered) < SLOTS:
+            await asyncio.sleep(0)
+        await short.ask(Ask(tiny_images(5, seed=1)))
+        before = len(answered)
+        await much
+
+    assert before < 50
