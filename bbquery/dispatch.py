@@ -11,8 +11,7 @@ Theory of operation.
    one request follows another without a commit between, and commits are fewer and larger. A killed process strands so
    many queries of its cap more, and not a cent. What is held and unsent when the run halts is voided.
 4. A refusal for want of budget is final only when nothing of ours is in flight: a hold in flight may yet be released.
-5. Whoever waits for an answer may go away; an attempt in flight is settled and stored all the same. A request
-   is cancelled only while the oracle has it, by `abandon`, and goes on to settle an unknown outcome.
+5. Whoever waits for an answer may go away; an attempt in flight is settled and stored all the same.
 """
 
 from __future__ import annotations
@@ -23,15 +22,11 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from bbquery.answers import checked
-from bbquery.deadlines import Deadlines
+from bbquery.asker import Asker
 from bbquery.errors import (
     BbqueryError,
     BudgetExhausted,
-    CostAboveHold,
     OracleError,
-    OutcomeUnknown,
-    Rejected,
     StorageFailed,
     UsageError,
 )
@@ -39,7 +34,6 @@ from bbquery.ledger.owners import batch_of
 from bbquery.ledger.records import Answered, Busy, Granted, Request
 from bbquery.provider import provider_of
 from bbquery.settler import Halted, Query, Settler
-from bbquery.telemetry import Requests
 
 if TYPE_CHECKING:
     from bbquery.clock import Clock
@@ -47,7 +41,6 @@ if TYPE_CHECKING:
     from bbquery.ledger.records import Result
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
-    from bbquery.types import Reply
 
 SECONDS_BETWEEN_LOOKS = 0.05  # at an attempt that another process has in flight
 IN_A_BATCH = "batch {} holds a question of this run: collect it first, with the command that submitted it (--batch)"
@@ -72,7 +65,6 @@ class Dispatcher:
         self._capabilities = oracle.capabilities
         self._limits = self._capabilities.limits
         self.provider = provider_of(self._capabilities, clock)
-        self._telemetry = Requests(self._capabilities.name, self._capabilities.provider)
         self._waiting: deque[Query] = deque()
         self._preparing = 0
         self._open = 0
@@ -82,7 +74,7 @@ class Dispatcher:
         self._unsent = 0  # batches that are being held or ready
         self._settler = Settler(ledger, halt, self._settled)
         self._requests: set[asyncio.Task[Any]] = set()
-        self._sending = Deadlines(self._limits.timeout)
+        self._asker = Asker(oracle, halt)
         self._followers: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._wake = self._changed.set
@@ -104,7 +96,7 @@ class Dispatcher:
 
     def abandon(self) -> None:
         """Wait no longer for what is in flight: its outcome becomes unknown."""
-        self._sending.cancel(but=asyncio.current_task())  # who calls from inside an oracle is about to return
+        self._asker.abandon()
 
     async def aclose(self) -> None:
         """Wait for what is in flight, then stop. Cancelling this abandons what is in flight."""
@@ -117,7 +109,7 @@ class Dispatcher:
         finally:
             if self._wake in self.provider.waiting:
                 self.provider.waiting.remove(self._wake)
-            self._sending.close()
+            self._asker.close()
             tasks = [task for task in (self._task, *self._followers) if task is not None]
             for task in tasks:
                 task.cancel()
@@ -346,53 +338,13 @@ class Dispatcher:
         self.provider.end()
         self._ended(request)
 
-    async def _ask(self, batch: list[Query], request: asyncio.Task[Any]) -> None:
-        if self._telemetry.listening:
-            results = await self._telemetry.request(len(batch), self._outcome(batch, request))
-        else:
-            results = await self._outcome(batch, request)
+    async def _ask(self, queries: list[Query], request: asyncio.Task[Any]) -> None:
+        results = await self._asker.ask(queries, request)
         failures = [result for result in results if isinstance(result, OracleError)]
-        if failures:
-            self._telemetry.failed(failures)
-        for query, result in zip(batch, results, strict=True):
-            self._halt_if_final(query, result)
         self.provider.learn(failures, self._oracle.rate_seen)
-        self._settler.add(zip(batch, results, strict=True), soon=not self._ready)
-
-    async def _outcome(self, batch: list[Query], request: asyncio.Task[Any]) -> list[Reply | OracleError]:
-        name, timeout = self._capabilities.name, self._limits.timeout
-        failure: OracleError
-        self._sending.begin(request)
-        try:
-            replies = await self._oracle.answer([query.payload for query in batch])
-            return checked(replies, len(batch), self._capabilities)
-        except asyncio.CancelledError:
-            request.uncancel()  # too late, or abandoned: its outcome must still be settled
-            late = self._sending.end(request)
-            told = f"no answer within {timeout:g} seconds" if late else "abandoned in flight"
-            failure = OutcomeUnknown(told, oracle=name)
-        except OracleError as error:
-            failure = error
-        except UsageError as error:  # found by the oracle before it sent anything: a key that is not set
-            self._halt.set(error)
-            failure = Rejected(str(error), oracle=name)
-        except Exception as error:  # noqa: BLE001 - whatever an adapter raises, the attempt must be settled
-            failure = OracleError(f"failed unexpectedly: {type(error).__name__}: {error}", oracle=name)
-            failure.__cause__ = error
-        finally:
-            self._sending.end(request)
-        return [failure] * len(batch)
+        self._settler.add(zip(queries, results, strict=True), soon=not self._ready)
 
     def _settled(self, attempts: int) -> None:
         self._open -= attempts
         self._short_of_budget = False
         self._changed.set()
-
-    def _halt_if_final(self, query: Query, result: Reply | OracleError) -> None:
-        """Stop at once, before another request can leave, where asking on is useless or unsafe."""
-        if isinstance(result, OracleError):
-            if not result.retryable:
-                self._halt.set(result)
-        elif result.cost is not None and not result.cost.within(query.hold):
-            told = f"a query cost {result.cost}, above its worst case of {query.hold}: no cap is safe, please report it"
-            self._halt.set(CostAboveHold(told, oracle=self._capabilities.name))

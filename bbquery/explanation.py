@@ -18,7 +18,6 @@ from bbquery.explaining.usual import DEFAULT_METHOD, DEFAULT_QUERIES, score_for
 from bbquery.explaining.watch import Part, Watch
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import open_ledger
-from bbquery.money import picodollars
 
 if TYPE_CHECKING:
     import os
@@ -108,8 +107,7 @@ async def explain_async(
         image, oracle, method=method, target=target, score=score, max_queries=max_queries, drift_every=drift_every,
         seed=seed,
     ) as job:  # fmt: skip
-        dollars = None if max_usd is None else picodollars(max_usd)
-        cap = Cap(queries=max_queries, tokens=max_tokens, picodollars=dollars)
+        cap = Cap.stated(max_queries, max_tokens, max_usd)
         chosen = job.by_the_file() if batch else job
         with open_ledger(ledger) as opened:
             return await chosen.run(opened, cap, project, watch or Watch(), began)

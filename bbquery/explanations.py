@@ -42,7 +42,6 @@ from bbquery.explanation import (
 from bbquery.ledger.records import Cap
 from bbquery.ledger.shares import share
 from bbquery.ledger.sqlite import open_ledger
-from bbquery.money import picodollars
 
 if TYPE_CHECKING:
     import os
@@ -115,8 +114,8 @@ async def explain_many(
     """
     run, each = shared_caps(
         sources := list(images),
-        Cap(queries=max_queries, tokens=max_tokens, picodollars=_picodollars(max_usd)),
-        Cap(queries=max_queries_per_image, tokens=max_tokens_per_image, picodollars=_picodollars(max_usd_per_image)),
+        Cap.stated(max_queries, max_tokens, max_usd),
+        Cap.stated(max_queries_per_image, max_tokens_per_image, max_usd_per_image),
     )
     async with prepared_many(
         sources, oracle, method=method, target=target, score=score, run=run, each=each, drift_every=drift_every,
@@ -127,10 +126,6 @@ async def explain_many(
                 async for result in results:
                     yield result
                     del result  # or two explanations are held while the next is made
-
-
-def _picodollars(usd: str | Decimal | None) -> int | None:
-    return None if usd is None else picodollars(usd)
 
 
 def shared_caps(images: Sequence[Source], run: Cap, each: Cap) -> tuple[Cap, Cap]:

@@ -36,7 +36,7 @@ from bbquery.scoring.base import Score
 
 if TYPE_CHECKING:
     from bbquery.attacks import Attack
-    from bbquery.oracle import Oracle
+    from bbquery.oracle import Capabilities, Oracle
     from bbquery.saliency import Method
 
 T = TypeVar("T")
@@ -140,6 +140,17 @@ def score(specification: str) -> Score:
     """
     name, options = parse(specification)
     return typing.cast("Score", _call(_attribute("score", name, "SCORE"), options, specification))
+
+
+def score_for(capabilities: Capabilities, wanted: Score | str | None = None) -> Score:
+    """Return the score that is wanted, an object or a specification; None: the usual one of such answers.
+
+    Raises:
+        UnknownName: no such score or option. UsageError: a bad option.
+    """
+    if wanted is None:
+        return score("mention" if capabilities.answers == "text" else "soft")
+    return score(wanted) if isinstance(wanted, str) else wanted
 
 
 def configured(made: Callable[..., T], text: str, name: str) -> T:

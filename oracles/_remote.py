@@ -100,5 +100,5 @@ class RemoteOracle:
         return Reply(answer, cost=self._cost, served=self._form.served(item))
 
     async def aclose(self) -> None:
-        """Close the connections. A later attempt, in this loop or another, opens new ones."""
+        """Close this loop's connections; those of others are closed as they end. A later attempt opens new ones."""
         await self._connections.aclose()

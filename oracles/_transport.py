@@ -21,11 +21,12 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from bbquery.deadlines import Deadlines
 from bbquery.errors import MissingExtra, OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected, Unreachable
 from oracles._date import server_time
+from oracles._loops import OnePerLoop
 from oracles._rates import rate_seen
 from oracles._tls import advice
 from oracles._wire.fields import WireError, loads
@@ -161,6 +162,17 @@ class Endpoint:
         return self.headers.hide(said)
 
 
+class _Opened(NamedTuple):
+    """The connections of one event loop, and the timer of its attempts."""
+
+    session: aiohttp.ClientSession
+    deadlines: Deadlines
+
+    async def aclose(self) -> None:
+        self.deadlines.close()
+        await self.session.close()
+
+
 class Connections:
     """The connections to an endpoint, opened when they are first needed. One timer keeps the time of all attempts.
 
@@ -170,9 +182,7 @@ class Connections:
     def __init__(self, endpoint: Endpoint, most: int) -> None:
         self.endpoint = endpoint
         self._most = most
-        self._deadlines = Deadlines(endpoint.timeout)
-        self._session: aiohttp.ClientSession | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._opened: OnePerLoop[_Opened] = OnePerLoop(_Opened.aclose)
 
     async def attempt(self, method: str, path: str, body: bytes, headers: Mapping[str, str] = JSON_HEADERS) -> bytes:
         """Send one request and return the body of its answer.
@@ -180,8 +190,9 @@ class Connections:
         Raises:
             UsageError, OracleError: as `Endpoint.attempt`.
         """
-        session, task = self._opened(), cast("asyncio.Task[Any]", asyncio.current_task())
-        deadlines, cancelled_before = self._deadlines, task.cancelling()
+        session, deadlines = await self._opened.here(self._open)
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        cancelled_before = task.cancelling()
         deadlines.begin(task)
         try:
             return await self.endpoint.attempt(session, method, path, body, headers)
@@ -193,20 +204,11 @@ class Connections:
             deadlines.end(task)
 
     async def aclose(self) -> None:
-        """Close the connections. A later attempt, in this loop or another, opens new ones."""
-        session, self._session = self._session, None
-        self._deadlines.close()
-        if session is not None:
-            await session.close()
+        """Close this loop's connections; those of others are closed as they end. A later attempt opens new ones."""
+        await self._opened.aclose()
 
-    def _opened(self) -> aiohttp.ClientSession:
-        # A session belongs to the loop it was made in; a second asyncio.run brings another loop, and leaves the session
-        # of the first, if it was not closed there, to the garbage collector.
-        loop = asyncio.get_running_loop()
-        if self._session is None or self._loop is not loop:
-            self._session, self._loop = self.endpoint.session(self._most, total=None), loop
-            self._deadlines = Deadlines(self.endpoint.timeout)
-        return self._session
+    def _open(self) -> _Opened:
+        return _Opened(self.endpoint.session(self._most, total=None), Deadlines(self.endpoint.timeout))
 
 
 def _payload(body: bytes | None) -> aiohttp.Payload | io.BytesIO | None:

@@ -360,5 +360,5 @@ class OpenAIOracle:
         return f"{said.served or 'unnamed'}, tier {said.tier}" if other else said.served
 
     async def aclose(self) -> None:
-        """Close the connections. A later attempt, in this loop or another, opens new ones."""
+        """Close this loop's connections; those of others are closed as they end. A later attempt opens new ones."""
         await self._endpoint.aclose()

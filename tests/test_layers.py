@@ -32,6 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.drift", "bbquery.store_files", "bbquery.batches", "bbquery.recording"),
     ("bbquery.client",),
     ("bbquery.dispatch",),
+    ("bbquery.asker",),
     ("bbquery.settler",),
     ("bbquery.ledger", "bbquery.provider", "bbquery.deadlines", "bbquery.collector"),
     ("bbquery.store", "bbquery.database", "bbquery.limiter", "bbquery.concurrency", "bbquery.retry", "bbquery.halt"),
@@ -61,8 +62,14 @@ UPWARD_FOR_TYPES = {
 ALGORITHMS = (
     "bbquery.plan", "bbquery.perturb", "bbquery.estimators", "bbquery.saliency", "bbquery.metrics", "bbquery.attacks",
 )  # fmt: skip
-# Algorithms that leave their linear algebra or image processing to a library, an extra.
-ALGORITHMS_MAY_ALSO_IMPORT: dict[str, tuple[str, ...]] = {"bbquery.saliency._superpixels": ("skimage",)}
+# Algorithms that leave their linear algebra or image processing to a library, an extra, or must know of threads.
+ALGORITHMS_MAY_ALSO_IMPORT: dict[str, tuple[str, ...]] = {
+    "bbquery.saliency._superpixels": ("skimage",),
+    # Each thread has arrays of its own to write over; what they hold never passes from one row to another.
+    "bbquery.perturb.rendering": ("threading",),
+    # The number of threads that add up belongs to the process: it is set, under a lock, so that sums are repeatable.
+    "bbquery.saliency._gaussian_process": ("sklearn", "threadpoolctl", "threading", "contextlib"),
+}
 ALGORITHMS_MAY_IMPORT = (
     *ALGORITHMS, "bbquery.types", "bbquery.errors", "numpy", "__future__", "abc", "collections", "dataclasses", "enum",
     "functools", "itertools", "math", "operator", "typing",

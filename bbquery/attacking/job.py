@@ -35,9 +35,9 @@ from bbquery.client import Client, Tally
 from bbquery.drift import DEFAULT_EVERY, checks_for
 from bbquery.errors import BudgetExhausted, UsageError
 from bbquery.estimate import estimate
+from bbquery.ledger.projects import name_within, open_within
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import open_ledger
-from bbquery.money import picodollars
 from bbquery.probing.probe import Unwatched
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ async def attack_async(
         OracleError, BudgetExhausted: not even the clean image was answered.
     """
     began = time.perf_counter()
-    cap = Cap(queries=max_queries, tokens=max_tokens, picodollars=None if max_usd is None else picodollars(max_usd))
+    cap = Cap.stated(max_queries, max_tokens, max_usd)
     async with prepared(
         image, oracle, attack=attack, rmse=rmse, target=target, score=score, cap=cap, drift_every=drift_every, seed=seed
     ) as job:
@@ -274,16 +274,10 @@ class Job:
 
     def _budgets(self, ledger: Ledger, project: str | None) -> tuple[int, int, int]:
         """Make or resume the budgets of the run, and within it of the search and of the verification."""
-        parent = None if project is None else ledger.find_budget(project)
-        name = run_name(self.identity(), project)
-        whole = ledger.open_budget(name, self.cap, parent)
+        run = f"attack-{self.identity()}"
+        whole, name = open_within(ledger, project, run, self.cap), name_within(project, run)
         own = ledger.open_budget(f"{name}/search", self.search_cap(), whole)
         return whole, own, ledger.open_budget(f"{name}/verification", Cap(), whole)
-
-
-def run_name(run: str, project: str | None) -> str:
-    """Return the name of a run's budget."""
-    return f"attack-{run}" if project is None else f"{project}/attack-{run}"
 
 
 def _pass_on(client: Client, verifier: Client) -> None:

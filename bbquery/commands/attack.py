@@ -6,18 +6,17 @@ import argparse
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bbquery import load
 from bbquery.attacking import job as attacking
+from bbquery.commands import options
 from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.explain import logged, seed
-from bbquery.commands.output import estimated, not_read
+from bbquery.commands.output import counted, estimated, not_read
 from bbquery.commands.screen import Screen
-from bbquery.drift import DEFAULT_EVERY
 from bbquery.errors import UsageError
-from bbquery.ledger.records import Cap
-from bbquery.money import dollars, picodollars
+from bbquery.money import dollars
 from bbquery.report import attack as report
 from bbquery.report import folder
 
@@ -66,16 +65,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _add_caps(attack: argparse.ArgumentParser) -> None:
     caps = attack.add_argument_group("budget")
     caps.add_argument("--max-queries", type=int, required=True, metavar="N", help="the most that is asked, of anything")
-    caps.add_argument("--max-tokens", type=int, metavar="N", help="a further cap, in tokens")
-    caps.add_argument("--max-usd", metavar="X", help="a further cap, in dollars")
-    caps.add_argument("--project", metavar="NAME", help="a budget, made before, that the run counts in too")
-    attack.add_argument(
-        "--drift-every",
-        type=int,
-        default=DEFAULT_EVERY,
-        metavar="N",
-        help="queries between checks that a remote model stays the same, 0 for none (default: %(default)s)",
-    )
+    options.add_further_caps(caps)
+    options.add_project(caps)
+    options.add_drift(attack)
 
 
 def _attack(chosen: argparse.Namespace) -> int:
@@ -84,9 +76,7 @@ def _attack(chosen: argparse.Namespace) -> int:
         return 0
     if not chosen.yes:
         _consent(chosen)
-    stem = Path(chosen.image.removeprefix("sample:")).stem or "image"
-    name = load.parse(chosen.attack)[0].replace(":", ".")
-    out = folder.prepare(chosen.out or Path("bbquery-out") / f"{stem}-{name}")
+    out = folder.prepare(chosen.out or options.default_folder(chosen.image, load.parse(chosen.attack)[0]))
     with logged(chosen.log):
         stress = asyncio.run(_attacked(chosen))
     written = report.write(stress, out, command=chosen.typed, source=chosen.image)
@@ -114,17 +104,7 @@ def _consent(chosen: argparse.Namespace) -> None:
 
 
 async def _estimated(chosen: argparse.Namespace) -> list[str]:
-    async with attacking.prepared(
-        chosen.image,
-        chosen.oracle,
-        attack=chosen.attack,
-        rmse=_thresholds(chosen.rmse),
-        target=_target(chosen.target),
-        score=chosen.score,
-        cap=_cap(chosen),
-        drift_every=chosen.drift_every,
-        seed=chosen.seed,
-    ) as job:
+    async with attacking.prepared(**_wish(chosen), cap=options.cap(chosen)) as job:
         found, source, cap = job.estimate(), job.oracle.capabilities.price.source, job.cap.picodollars
     _, *lines, nothing_asked = estimated(found, source)
     capped = [] if cap is None else [f"cap          never more than ${dollars(cap)}"]
@@ -134,20 +114,27 @@ async def _estimated(chosen: argparse.Namespace) -> list[str]:
 async def _attacked(chosen: argparse.Namespace) -> Stress:
     with Screen() as screen:
         return await attacking.attack_async(
-            chosen.image,
-            chosen.oracle,
-            attack=chosen.attack,
-            rmse=_thresholds(chosen.rmse),
-            target=_target(chosen.target),
-            score=chosen.score,
+            **_wish(chosen),
             max_queries=chosen.max_queries,
             max_tokens=chosen.max_tokens,
             max_usd=chosen.max_usd,
             project=chosen.project,
-            drift_every=chosen.drift_every,
-            seed=chosen.seed,
             watch=screen,
         )
+
+
+def _wish(chosen: argparse.Namespace) -> dict[str, Any]:
+    """Return what decides the questions, as arguments."""
+    return {
+        "image": chosen.image,
+        "oracle": chosen.oracle,
+        "attack": chosen.attack,
+        "rmse": _thresholds(chosen.rmse),
+        "target": _target(chosen.target),
+        "score": chosen.score,
+        "drift_every": chosen.drift_every,
+        "seed": chosen.seed,
+    }
 
 
 def _thresholds(text: str) -> list[float]:
@@ -161,15 +148,9 @@ def _target(text: str | None) -> str | None:
     return None if text is None or text.lower() == "none" else text
 
 
-def _cap(chosen: argparse.Namespace) -> Cap:
-    usd = None if chosen.max_usd is None else picodollars(chosen.max_usd)
-    return Cap(queries=chosen.max_queries, tokens=chosen.max_tokens, picodollars=usd)
-
-
 def _say(stress: Stress) -> None:
     """Print what came of it, and on stderr what to be wary of."""
-    q = stress.queries
-    print(f"queries: {q.asked} asked, {q.sent} sent, {q.from_store} from the store, {q.unknown} unknown")
+    print(f"queries: {counted(stress.queries)}")
     print(*_verdict(stress), sep="\n")
     for warning in _warnings(stress):
         print(f"bbquery: {warning}", file=sys.stderr)

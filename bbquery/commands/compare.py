@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery import explanation as explaining
+from bbquery.commands import options
 from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.explain import seed
 from bbquery.commands.output import not_read, table
@@ -17,7 +18,6 @@ from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
 from bbquery.comparing.job import prepared
 from bbquery.comparing.methods import split_methods
-from bbquery.drift import DEFAULT_EVERY
 from bbquery.errors import UsageError
 from bbquery.explaining.findings import findings
 from bbquery.ledger.sqlite import open_ledger
@@ -57,16 +57,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="N",
         help="the cap of each method, measuring its map not counted (default: %(default)s)",
     )
-    compare.add_argument("--max-tokens", type=int, metavar="N", help="a cap of all together, in tokens")
-    compare.add_argument("--max-usd", metavar="X", help="a cap of all together, in dollars")
-    compare.add_argument("--project", metavar="NAME", help="a budget, made before, that the run counts in too")
-    compare.add_argument(
-        "--drift-every",
-        type=int,
-        default=DEFAULT_EVERY,
-        metavar="N",
-        help="queries between checks that a remote model stays the same, 0 for none (default: %(default)s)",
-    )
+    options.add_further_caps(compare, "a cap of all together")
+    options.add_project(compare)
+    options.add_drift(compare)
     compare.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
     compare.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
     compare.add_argument("--out", type=Path, metavar="DIR", help=f"where to write ({DEFAULT_OUT})")
@@ -93,7 +86,7 @@ def _compare(chosen: argparse.Namespace) -> int:
     if chosen.dry_run:
         print(asyncio.run(_estimated(chosen)))
         return 0
-    out = chosen.out or Path("bbquery-out") / f"{Path(chosen.image.removeprefix('sample:')).stem or 'image'}-compare"
+    out = chosen.out or options.default_folder(chosen.image, "compare")
     found = asyncio.run(_compared(chosen, out))
     written = report.write(found, out, command=chosen.typed, source=chosen.image)
     for line in _troubles(found):

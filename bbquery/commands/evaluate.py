@@ -7,42 +7,37 @@ import asyncio
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from bbquery import codec
-from bbquery.commands import map_file
+from bbquery import codec, load
+from bbquery.commands import evaluate_metrics, map_file, options
 from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.explain import logged, seed
-from bbquery.commands.output import estimated, not_read, table
+from bbquery.commands.output import counted, estimated, not_read, table
 from bbquery.commands.screen import Screen
 from bbquery.errors import UsageError
 from bbquery.evaluating import evaluation as evaluating
-from bbquery.evaluating.metrics import METRICS, Choice, same_fill
-from bbquery.ledger.records import Cap
+from bbquery.evaluating.metrics import same_fill
 from bbquery.ledger.sqlite import open_ledger
-from bbquery.metrics.boxes import Box
-from bbquery.money import picodollars
-from bbquery.perturb.baselines import Fill
 from bbquery.report import evaluation as report
 from bbquery.report import folder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
 
     from bbquery.commands.map_file import MapFile
     from bbquery.evaluating.evaluation import Evaluation, Job
     from bbquery.evaluating.metrics import Figure
-    from bbquery.metrics.fills import AnyFill
+    from bbquery.perturb.baselines import AnyFill
 
-ABOUT_METRICS = "Metrics: " + "; ".join(f"{name}, {what}" for name, what in METRICS.items()) + "."
 TARGET = "whose evidence the map shows (default: as its run.json says, or the top class)"
-FILLS = f"{', '.join(get_args(Fill))}, or a grey level from 0 to 255"
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare it."""
     evaluate = commands.add_parser(
-        "evaluate", help="measure how good a saliency map is", description=ABOUT_METRICS, allow_abbrev=False
+        "evaluate", help="measure how good a saliency map is", description=evaluate_metrics.ABOUT, allow_abbrev=False
     )
     evaluate.set_defaults(run=_evaluate)
     evaluate.add_argument("map", type=Path, metavar="MAP", help="a map's .npy file, or the folder of its run")
@@ -50,13 +45,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     evaluate.add_argument("--oracle", default="efficientnet", metavar="NAME[:key=value,…]", help="whom to ask")
     evaluate.add_argument("--target", metavar="LABEL", help=TARGET)
     evaluate.add_argument("--score", metavar="NAME[:key=value,…]", help="as of 'bbquery explain'")
-    _add_metrics(evaluate)
+    evaluate_metrics.add(evaluate)
     caps = evaluate.add_argument_group("budget")
     each = "the run's budget (default: %(default)s)"
     caps.add_argument("--max-queries", type=int, default=evaluating.DEFAULT_QUERIES, metavar="N", help=each)
-    caps.add_argument("--max-tokens", type=int, metavar="N", help="a further cap, in tokens")
-    caps.add_argument("--max-usd", metavar="X", help="a further cap, in dollars")
-    caps.add_argument("--project", metavar="NAME", help="a budget, made before, that the run counts in too")
+    options.add_further_caps(caps)
+    options.add_project(caps)
     evaluate.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
     evaluate.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
     evaluate.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
@@ -64,44 +58,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     evaluate.add_argument("--out", type=Path, metavar="DIR", help=where)
 
 
-def _add_metrics(evaluate: argparse.ArgumentParser) -> None:
-    usual = Choice()
-    how = evaluate.add_argument_group("metrics")
-    how.add_argument("--metrics", metavar="NAME[,NAME…]", help="which (default: all; those of boxes need a --box)")
-    boxed = "a box of what the map should find, in pixels of the photo from the top left; can be repeated"
-    how.add_argument("--box", action="append", type=_box, default=[], metavar="X,Y,WIDTH,HEIGHT", help=boxed)
-    shares = "equal shares in which the curves take pixels (default: %(default)s)"
-    how.add_argument("--steps", type=int, default=usual.steps, metavar="N", help=shares)
-    copies = "copies with a part hidden, of each of the two fidelities (default: %(default)s)"
-    how.add_argument("--copies", type=int, default=usual.copies, metavar="N", help=copies)
-    hides = f"what hides pixels: {FILLS} (default: %(default)s)"
-    how.add_argument("--fill", type=_fill, default=usual.fill, metavar="FILL", help=hides)
-    begins = "what insertion begins with, likewise (default: %(default)s)"
-    how.add_argument("--insertion-fill", type=_fill, default=usual.insertion_fill, metavar="FILL", help=begins)
-
-
-def _box(text: str) -> Box:
-    try:
-        return Box(*(int(part) for part in text.split(",")))
-    except (ValueError, TypeError):
-        raise argparse.ArgumentTypeError(f"{text!r} is not four whole numbers X,Y,WIDTH,HEIGHT") from None
-
-
-def _fill(text: str) -> AnyFill:
-    """Read a fill; what is no number is a name, which `Choice` knows or refuses."""
-    try:
-        return float(text)
-    except ValueError:
-        return text  # type: ignore[return-value] # checked where all fills are
-
-
 def _evaluate(chosen: argparse.Namespace) -> int:
-    found = map_file.read(chosen.map)
+    found = map_file.read(chosen.map, or_gradient=chosen.metrics == "gradient_cosine")
     if chosen.dry_run:
         print(*asyncio.run(_estimated(chosen, found)), sep="\n")
         return 0
-    stem = Path(chosen.image.removeprefix("sample:")).stem or "image"
-    out = folder.prepare(chosen.out or Path("bbquery-out") / f"{stem}-evaluation")
+    out = folder.prepare(chosen.out or options.default_folder(chosen.image, "evaluation"))
     with logged(chosen.log):
         evaluation = asyncio.run(_evaluated(chosen, found))
     told = warnings(found, evaluation)
@@ -117,38 +79,35 @@ def _prepared(chosen: argparse.Namespace, found: MapFile) -> AbstractAsyncContex
     target = chosen.target
     if target is None and found.made is not None:
         target = found.made.target
-    names = () if chosen.metrics is None else tuple(name.strip() for name in chosen.metrics.split(","))
-    choice = Choice(
-        names=names, steps=chosen.steps, copies=chosen.copies, fill=chosen.fill,
-        insertion_fill=chosen.insertion_fill, boxes=tuple(chosen.box),
-    )  # fmt: skip
+    choice = evaluate_metrics.choice(chosen, found)
     return evaluating.prepared(
-        found.values, chosen.image, chosen.oracle, choice=choice, target=target, score=chosen.score, cap=_cap(chosen),
-        seed=chosen.seed,
+        found.values, chosen.image, chosen.oracle, choice=choice, target=target, score=chosen.score,
+        cap=options.cap(chosen), seed=chosen.seed,
     )  # fmt: skip
-
-
-def _cap(chosen: argparse.Namespace) -> Cap:
-    usd = None if chosen.max_usd is None else picodollars(chosen.max_usd)
-    return Cap(queries=chosen.max_queries, tokens=chosen.max_tokens, picodollars=usd)
 
 
 async def _estimated(chosen: argparse.Namespace, found: MapFile) -> list[str]:
     async with _prepared(chosen, found) as job:
-        _check_photo(found, job)
+        _check(found, job)
         return estimated(job.estimate(), job.oracle.capabilities.price.source)
 
 
 async def _evaluated(chosen: argparse.Namespace, found: MapFile) -> Evaluation:
     async with _prepared(chosen, found) as job:
-        _check_photo(found, job)
+        _check(found, job)
         with open_ledger(None) as ledger, Screen() as screen:
-            return await job.run(ledger, _cap(chosen), chosen.project, screen)
+            return await job.run(ledger, options.cap(chosen), chosen.project, screen)
 
 
-def _check_photo(found: MapFile, job: Job) -> None:
-    if found.made is not None and found.made.pixels != codec.image_digest(job.photo).hex():
+def _check(found: MapFile, job: Job) -> None:
+    """See that the map is of this photo and, where it is made again, of this score."""
+    if found.made is None:
+        return
+    if found.made.pixels != codec.image_digest(job.photo).hex():
         raise UsageError(f"{found.path} is the map of another photo, as its {map_file.RECORD} says: give that photo")
+    if job.choice.made is not None and found.made.score != load.constructor(job.score):
+        told = f"{found.path} is the map of the score {found.made.score}, not of {load.constructor(job.score)}"
+        raise UsageError(f"{told}, so that explaining again would compare scores: give its --score")
 
 
 def warnings(found: MapFile, evaluation: Evaluation) -> list[str]:
@@ -164,9 +123,7 @@ def warnings(found: MapFile, evaluation: Evaluation) -> list[str]:
 
 def _of_making(made: map_file.Made, evaluation: Evaluation) -> list[str]:
     told = []
-    choice = evaluation.choice
-    used = {choice.fill, choice.insertion_fill} if evaluation.curves is not None else {choice.fill}
-    if shared := [f"{fill}" for fill in used if any(same_fill(fill, other) for other in made.fills)]:
+    if shared := [f"{fill}" for fill in _fills(evaluation) if any(same_fill(fill, other) for other in made.fills)]:
         told.append(
             f"the map was made with the fill that judges it ({', '.join(sorted(shared))}), which flatters it: "
             "give another --fill or --insertion-fill"
@@ -175,15 +132,25 @@ def _of_making(made: map_file.Made, evaluation: Evaluation) -> list[str]:
         told.append(f"the map explains another oracle ({made.oracle}, or another version of it): give that --oracle")
     if made.partial:
         told.append("the map is partial: complete its run first, by the same 'bbquery explain' again")
+    again = evaluation.choice.made
+    if again is not None and (method := load.constructor(again.method)) != made.method:
+        told.append(f"the map was made by {made.method}, but what explains again is {method}: leave out --method")
     return told
+
+
+def _fills(evaluation: Evaluation) -> set[AnyFill]:
+    """Return what hid pixels to get the figures."""
+    choice = evaluation.choice
+    if evaluation.curves is not None:
+        return {choice.fill, choice.insertion_fill}
+    return {choice.fill} if any(figure.fill for figure in evaluation.figures) else set()
 
 
 def _print(evaluation: Evaluation, told: list[str]) -> None:
     q = evaluation.queries
     print(f"target: {evaluation.target} ({evaluation.score.about.unit})")
-    header = ("metric", "better", "fill", "value", "steps", "queries", "unanswered")
-    print(table(header, [_row(figure) for figure in evaluation.figures], words=3))
-    print(f"queries: {q.asked} asked, {q.sent} sent, {q.from_store} from the store, {q.unknown} unknown")
+    print(*_figures(evaluation.figures), sep="\n")
+    print(f"queries: {counted(q)}")
     said = [f"BEWARE: {warning}" for warning in told]
     if evaluation.unread:
         said.append(f"NOT READ: {not_read(evaluation.unread)}: the score made nothing of that")
@@ -195,11 +162,18 @@ def _print(evaluation: Evaluation, told: list[str]) -> None:
         print(f"bbquery: {line}", file=sys.stderr)
 
 
+def _figures(figures: Sequence[Figure]) -> list[str]:
+    """Return a table of figures, with what else they rest on where there is such."""
+    header = ("metric", "better", "fill", "value", "steps", "queries", "unanswered")
+    lines = table(header, [_row(figure) for figure in figures], words=3).splitlines()
+    return lines[:1] + [f"{line}  {figure.used}".rstrip() for line, figure in zip(lines[1:], figures, strict=True)]
+
+
 def _row(figure: Figure) -> tuple[str, ...]:
     value = "unknown" if math.isnan(figure.value) else f"{figure.value:.4g}"
     if not figure.queries:
         return figure.metric, figure.better, "-", value, "-", "-", "-"
     return (
-        figure.metric, figure.better, figure.fill, value, str(figure.steps), str(figure.queries),
+        figure.metric, figure.better, figure.fill or "-", value, str(figure.steps), str(figure.queries),
         str(figure.unanswered),
     )  # fmt: skip

@@ -9,25 +9,24 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bbquery import explanation as explaining
 from bbquery import explanations, load, telemetry
-from bbquery.commands import explain_batch, explain_several
+from bbquery.commands import explain_batch, explain_several, options
 from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.explain_several import Wish
-from bbquery.commands.output import estimated, not_read
+from bbquery.commands.output import counted, estimated, not_read
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
-from bbquery.drift import DEFAULT_EVERY
 from bbquery.errors import BudgetExhausted, UsageError
 from bbquery.explaining.findings import findings
-from bbquery.ledger.records import Cap
-from bbquery.money import dollars, picodollars
+from bbquery.money import dollars
 from bbquery.report import folder
 
 if TYPE_CHECKING:
     from bbquery.explanation import Explanation
+    from bbquery.ledger.records import Cap
 
 RULE = """Several images are one run, and each has a budget of its own within it. If only the run's cap is given, the
 images share it evenly, rounded down; if only the cap per image, the run may spend that for each; if both, both hold. An
@@ -56,14 +55,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     explain.add_argument("--target", metavar="LABEL[,LABEL…]", help=TARGETS)
     explain.add_argument("--score", metavar="NAME[:key=value,…]", help=SCORE)
     _add_caps(explain)
-    explain.add_argument("--project", metavar="NAME", help="a budget, made before, that the run counts in too")
-    explain.add_argument(
-        "--drift-every",
-        type=int,
-        default=DEFAULT_EVERY,
-        metavar="N",
-        help="queries between checks that a remote model stays the same, 0 for none (default: %(default)s)",
-    )
+    options.add_project(explain)
+    options.add_drift(explain)
     explain.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
     explain.add_argument("--batch", action="store_true", help="ask by the file: within a day, mostly at half price")
     explain.add_argument("--progress", action="store_true", help=PROGRESS)
@@ -76,8 +69,7 @@ def _add_caps(explain: argparse.ArgumentParser) -> None:
     caps = explain.add_argument_group("budget", description=RULE)
     each = f"the run's budget (default: {explaining.DEFAULT_QUERIES} for each image)"
     caps.add_argument("--max-queries", type=int, metavar="N", help=each)
-    caps.add_argument("--max-tokens", type=int, metavar="N", help="a further cap of the run, in tokens")
-    caps.add_argument("--max-usd", metavar="X", help="a further cap of the run, in dollars")
+    options.add_further_caps(caps, "a further cap of the run")
     caps.add_argument("--max-queries-per-image", type=int, metavar="N", help="a cap of each image within the run")
     caps.add_argument("--max-tokens-per-image", type=int, metavar="N", help="likewise, in tokens")
     caps.add_argument("--max-usd-per-image", metavar="X", help="likewise, in dollars")
@@ -93,18 +85,12 @@ def seed(text: str) -> int:
 def _explain(chosen: argparse.Namespace) -> int:
     if chosen.until is not None:
         chosen.method = load.with_option(chosen.method, "until", chosen.until)
-    run, each = explanations.shared_caps(chosen.images, _cap(chosen, ""), _cap(chosen, "_per_image"))
+    run, each = explanations.shared_caps(chosen.images, options.cap(chosen), options.cap(chosen, "_per_image"))
     if len(chosen.images) > 1 and chosen.batch:
         raise UsageError(f"--batch takes one image, not {len(chosen.images)}: give each a command of its own")
     if len(chosen.images) > 1:
         return _explain_several(Wish(chosen, targets(chosen.target), (run, each)))
     return _explain_one(_of_one_image(chosen, each))
-
-
-def _cap(chosen: argparse.Namespace, kind: str) -> Cap:
-    """Return what was said of the run ("") or of each image ("_per_image")."""
-    queries, tokens, usd = (getattr(chosen, f"max_{unit}{kind}") for unit in ("queries", "tokens", "usd"))
-    return Cap(queries=queries, tokens=tokens, picodollars=None if usd is None else picodollars(usd))
 
 
 def _of_one_image(chosen: argparse.Namespace, cap: Cap) -> argparse.Namespace:
@@ -125,7 +111,7 @@ def _explain_one(chosen: argparse.Namespace) -> int:
     if chosen.dry_run:
         print(*asyncio.run(_estimated(chosen)), sep="\n")
         return 0
-    out = folder.prepare(chosen.out or _default_folder(chosen.image, chosen.method))
+    out = folder.prepare(chosen.out or options.default_folder(chosen.image, load.parse(chosen.method)[0]))
     with logged(chosen.log):
         explanation = asyncio.run(_explained(chosen))
     written = folder.write(explanation, out, command=chosen.typed, source=chosen.image, progress=chosen.progress)
@@ -154,50 +140,42 @@ def logged(path: Path | None) -> Iterator[None]:
         handler.close()
 
 
-def _default_folder(image: str, method: str) -> Path:
-    stem = Path(image.removeprefix("sample:")).stem or "image"
-    return Path("bbquery-out") / f"{stem}-{load.parse(method)[0].replace(':', '.')}"
-
-
 async def _explained(chosen: argparse.Namespace) -> Explanation:
     with Screen() as screen:
         return await explaining.explain_async(
-            chosen.image,
-            chosen.oracle,
-            method=chosen.method,
-            target=targets(chosen.target),
-            score=chosen.score,
-            max_queries=chosen.max_queries,
+            **_wish(chosen),
             max_tokens=chosen.max_tokens,
             max_usd=chosen.max_usd,
             project=chosen.project,
-            drift_every=chosen.drift_every,
-            seed=chosen.seed,
             batch=chosen.batch,
             watch=screen,
         )
 
 
 async def _estimated(chosen: argparse.Namespace) -> list[str]:
-    async with explaining.prepared(
-        chosen.image,
-        chosen.oracle,
-        method=chosen.method,
-        target=targets(chosen.target),
-        score=chosen.score,
-        max_queries=chosen.max_queries,
-        drift_every=chosen.drift_every,
-        seed=chosen.seed,
-    ) as job:
+    async with explaining.prepared(**_wish(chosen)) as job:
         if chosen.batch:
             return explain_batch.estimate(job.by_the_file())
         found, source = job.estimate(), job.oracle.capabilities.price.source
     return estimated(found, source)
 
 
+def _wish(chosen: argparse.Namespace) -> dict[str, Any]:
+    """Return what decides the questions, as arguments."""
+    return {
+        "image": chosen.image,
+        "oracle": chosen.oracle,
+        "method": chosen.method,
+        "target": targets(chosen.target),
+        "score": chosen.score,
+        "max_queries": chosen.max_queries,
+        "drift_every": chosen.drift_every,
+        "seed": chosen.seed,
+    }
+
+
 def _report(explanation: Explanation, method: str, written: Sequence[Path]) -> None:
-    q = explanation.queries
-    print(f"queries: {q.asked} asked, {q.sent} sent, {q.from_store} from the store, {q.unknown} unknown")
+    print(f"queries: {counted(explanation.queries)}")
     for reason in explanation.drift.reasons:
         print(f"bbquery: DRIFTED: {reason}: the map may rest on more than one model", file=sys.stderr)
     if explanation.unread:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery.commands.exit_codes import exit_code
-from bbquery.commands.output import not_read, table
+from bbquery.commands.output import counted, not_read, table
 from bbquery.commands.screen import Screen
 from bbquery.explaining.findings import findings
 from bbquery.explanation import run_name
@@ -145,9 +145,7 @@ class Book:
             place = folder.prepare(self.out / result.name)
             folder.write(explanation, place, command=self.command, source=source, progress=self.progress)
             pictures = folder.pictures(explanation, place)
-            q = explanation.queries
-            counted = f"{q.asked} asked, {q.sent} sent, {q.from_store} from the store, {q.unknown} unknown"
-            self.screen.say(f"{result.name}: {result.status}; {counted}; {place}")
+            self.screen.say(f"{result.name}: {result.status}; {counted(explanation.queries)}; {place}")
         self.entries.append(index.entry(result, source, pictures))
         self._note(result)
 

@@ -15,7 +15,7 @@ from bbquery.errors import UsageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bbquery.metrics.fills import AnyFill
+    from bbquery.perturb.baselines import AnyFill
 
 RECORD = "run.json"
 FILL = re.compile(r"(?:fill|baseline)='?([^',)]+)'?")  # in a constructor call, whatever stands before the word
@@ -25,7 +25,8 @@ FILL = re.compile(r"(?:fill|baseline)='?([^',)]+)'?")  # in a constructor call, 
 class Made:
     """How a map was made, as the record beside it says.
 
-    method: as a constructor call. oracle, fingerprint: whom it explains. pixels: the photo's digest.
+    method, score: as constructor calls. oracle, fingerprint: whom it explains. pixels: the photo's digest. seed: of the
+    method. signed, unit: of the map's values.
     """
 
     target: str
@@ -34,6 +35,10 @@ class Made:
     fingerprint: str
     pixels: str
     partial: bool
+    score: str = ""
+    seed: int = 0
+    signed: bool = True
+    unit: str = ""
 
     @property
     def fills(self) -> list[AnyFill]:
@@ -43,15 +48,15 @@ class Made:
 
 @dataclass(frozen=True, eq=False)
 class MapFile:
-    """A map (H, W) as it lies in a file, and how it was made; None where no record says so."""
+    """A map (H, W), or a gradient (H, W, 3), from a file, and how it was made; None where no record says so."""
 
     path: Path
     values: NDArray[np.float64]
     made: Made | None
 
 
-def read(path: Path) -> MapFile:
-    """Read a map: a .npy file, or the folder of a run that made one map.
+def read(path: Path, *, or_gradient: bool = False) -> MapFile:
+    """Read a map: a .npy file, or the folder of a run that made one map. or_gradient: also take (H, W, 3).
 
     Raises:
         UsageError: there is none, several, or it is no map.
@@ -60,7 +65,7 @@ def read(path: Path) -> MapFile:
     made = _made(folder / RECORD)
     if path.is_dir():
         path = path / _only(made, path)
-    return MapFile(path, _array(path), made.get(path.name))
+    return MapFile(path, _array(path, 3 if or_gradient else 2), made.get(path.name))
 
 
 def _only(made: dict[str, Made], folder: Path) -> str:
@@ -71,12 +76,12 @@ def _only(made: dict[str, Made], folder: Path) -> str:
     return next(iter(made))
 
 
-def _array(path: Path) -> NDArray[np.float64]:
+def _array(path: Path, most_axes: int) -> NDArray[np.float64]:
     try:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UsageError(f"cannot read the map {path} ({getattr(error, 'strerror', None) or error})") from error
-    if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "iuf":
+    if not isinstance(values, np.ndarray) or not 2 <= values.ndim <= most_axes or values.dtype.kind not in "iuf":
         shape = getattr(values, "shape", "of several arrays")
         raise UsageError(f"{path} is no saliency map: it must hold one array of numbers (height, width), not {shape}")
     return values.astype(np.float64)
@@ -98,7 +103,8 @@ def _one(plain: dict[str, Any], target: dict[str, Any]) -> Made:
     return Made(
         target=target["target"], method=plain["method"], oracle=plain["oracle"]["name"],
         fingerprint=plain["oracle"]["fingerprint"], pixels=plain["image"]["pixels"],
-        partial=target["stopped"] is not None,
+        partial=target["stopped"] is not None, score=plain["score"], seed=plain["seed"], signed=target["signed"],
+        unit=target["unit"],
     )  # fmt: skip
 
 

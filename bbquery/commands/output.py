@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bbquery import money
 
 if TYPE_CHECKING:
+    from bbquery.client import Tally
     from bbquery.estimate import Estimate
     from bbquery.report.files import Write
     from bbquery.types import Units
@@ -56,6 +57,11 @@ def in_words(units: Units) -> str:
     if units.picodollars:
         said.append(f"${money.dollars(units.picodollars)}")
     return ", ".join(said) or "nothing"
+
+
+def counted(tally: Tally) -> str:
+    """Return what became of a run's queries."""
+    return f"{tally.asked} asked, {tally.sent} sent, {tally.from_store} from the store, {tally.unknown} unknown"
 
 
 def not_read(unread: Counter[str]) -> str:

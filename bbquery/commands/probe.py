@@ -9,15 +9,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bbquery.commands import probe_tables
+from bbquery.commands import options, probe_tables
 from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.explain import logged, seed
 from bbquery.commands.output import estimated
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
 from bbquery.drift import DEFAULT_EVERY, checks_for
-from bbquery.ledger.records import Cap
-from bbquery.money import picodollars
 from bbquery.probing import probe as probing
 from bbquery.probing.design import FEWEST
 from bbquery.report import folder
@@ -44,9 +42,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     caps = probe.add_argument_group("budget", description="Fewer queries are asked where these might pass a cap.")
     fewest = f"at least {FEWEST} (default: %(default)s)"
     caps.add_argument("--max-queries", type=int, default=probing.DEFAULT_QUERIES, metavar="N", help=fewest)
-    caps.add_argument("--max-tokens", type=int, metavar="N", help="a further cap, in tokens")
-    caps.add_argument("--max-usd", metavar="X", help="a further cap, in dollars")
-    caps.add_argument("--project", metavar="NAME", help="a budget, made before, that the run counts in too")
+    options.add_further_caps(caps)
+    options.add_project(caps)
     probe.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
     probe.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
     probe.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
@@ -57,8 +54,7 @@ def _probe(chosen: argparse.Namespace) -> int:
     if chosen.dry_run:
         print(*asyncio.run(_estimated(chosen)), sep="\n")
         return 0
-    stem = Path(chosen.image.removeprefix("sample:")).stem or "image"
-    out = folder.prepare(chosen.out or Path("bbquery-out") / f"{stem}-probe")
+    out = folder.prepare(chosen.out or options.default_folder(chosen.image, "probe"))
     with logged(chosen.log):
         found = asyncio.run(_probed(chosen))
     following = following_command(chosen, found)
@@ -74,7 +70,7 @@ async def _estimated(chosen: argparse.Namespace) -> list[str]:
         chosen.oracle,
         target=targets(chosen.target),
         scores=chosen.score,
-        cap=_cap(chosen),
+        cap=options.cap(chosen),
         seed=chosen.seed,
     ) as job:
         return estimated(job.estimate(), job.oracle.capabilities.price.source)
@@ -94,11 +90,6 @@ async def _probed(chosen: argparse.Namespace) -> Probe:
             seed=chosen.seed,
             watch=screen,
         )
-
-
-def _cap(chosen: argparse.Namespace) -> Cap:
-    usd = None if chosen.max_usd is None else picodollars(chosen.max_usd)
-    return Cap(queries=chosen.max_queries, tokens=chosen.max_tokens, picodollars=usd)
 
 
 def following_command(chosen: argparse.Namespace, found: Probe) -> list[str]:

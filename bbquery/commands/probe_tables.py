@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from bbquery.commands.output import table
+from bbquery.commands.output import counted, table
 from bbquery.money import dollars
 
 if TYPE_CHECKING:
@@ -21,9 +21,8 @@ UNKNOWN = "–"
 
 def lines(found: Probe) -> list[str]:
     """Return everything that a person should see of a probe; intervals are of 95 %."""
-    q = found.queries
     return [
-        f"queries: {q.asked} asked, {q.sent} sent, {q.from_store} from the store, {q.unknown} unknown; {_cost(found)}",
+        f"queries: {counted(found.queries)}; {_cost(found)}",
         "",
         *_clean(found),
         *(line for figures in found.chosen for line in ("", *_conditions(found.came, figures))),

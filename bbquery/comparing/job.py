@@ -23,6 +23,7 @@ from bbquery.errors import BbqueryError, BudgetExhausted, UsageError
 from bbquery.estimate import estimate
 from bbquery.explaining.setting import connection, setting
 from bbquery.explaining.watch import Part
+from bbquery.ledger.projects import name_within, open_within
 from bbquery.ledger.records import Cap
 from bbquery.metrics.deletion_insertion import DeletionInsertion
 from bbquery.run import drive
@@ -116,9 +117,9 @@ class Contest:
         picodollars: int | None = None,
     ) -> Comparison:  # fmt: skip
         """Ask, and return the maps of all. tokens, picodollars: further caps of the run."""
-        parent = None if project is None else ledger.find_budget(project)
-        name = f"compare-{self.run}" if project is None else f"{project}/compare-{self.run}"
-        budget = ledger.open_budget(name, Cap(queries=self.cap, tokens=tokens, picodollars=picodollars), parent)
+        cap = Cap(queries=self.cap, tokens=tokens, picodollars=picodollars)
+        own = f"compare-{self.run}"
+        budget, name = open_within(ledger, project, own, cap), name_within(project, own)
         results: list[Compared] = []
         for place in range(len(self.jobs)):
             stop = next((each.error for each in results if each.ended_run), None)

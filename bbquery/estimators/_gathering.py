@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from bbquery.estimators import Gradient
+from bbquery.perturb.added import AddedCopies
+from bbquery.perturb.noise import mirrored
 from bbquery.perturb.pairs import PairedMoments
 from bbquery.plan import Ask, Stopped
 from bbquery.types import batches
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bbquery.perturb.added import AddedCopies
+    from bbquery.perturb.added import Change
     from bbquery.plan import Plan
     from bbquery.types import Domain, Image, Images
 
@@ -45,11 +47,25 @@ def gather(sequences: Iterable[Copies], add: Callable[[Copies, NDArray[np.float6
         add(copies, scores.value)
 
 
-def whole_pairs(queries: int, batch: int) -> Iterator[tuple[int, int, int]]:
-    """Yield step, first pair and rows of batches that cut no pair in two: an odd `batch` is one row larger."""
+class Pairs(NamedTuple):
+    """The rows of a batch: which batch it is, how many pairs are asked before it, and how many rows it has."""
+
+    step: int
+    first: int
+    rows: int
+
+
+def mirrored_batches(
+    x: Image, domain: Domain, changes: Callable[[Pairs], Change], *, queries: int, batch: int
+) -> Iterator[AddedCopies]:
+    """Yield copies of x in mirrored pairs, batch after batch; no pair is cut in two: an odd `batch` is one row larger.
+
+    changes: of a batch, from a pair's place in it to what is added to the first of the pair, and taken from the second.
+    """
     size = batch + batch % 2
     for step, rows in enumerate(batches(queries, size)):
-        yield step, step * size // 2, rows
+        change = changes(Pairs(step, step * size // 2, rows))
+        yield AddedCopies(x, domain, mirrored(change), rows=rows)
 
 
 def gradient(values: NDArray[np.float64], queries: int, evidence: Evidence) -> Gradient:

@@ -14,23 +14,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bbquery.estimators._bases import Bases
-from bbquery.estimators._gathering import gather, gradient, whole_pairs
-from bbquery.perturb.added import AddedCopies, precision
+from bbquery.estimators._gathering import Pairs, gather, gradient, mirrored_batches
+from bbquery.perturb.added import precision
 from bbquery.perturb.checks import at_least_one, positive
 from bbquery.perturb.directions import OrthonormalDirections
-from bbquery.perturb.noise import mirrored
 from bbquery.perturb.waves import WaveCopies, Waves
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import numpy as np
-    from numpy.typing import NDArray
-
     from bbquery.estimators import Gradient
+    from bbquery.perturb.added import Change
     from bbquery.plan import Plan
     from bbquery.types import Domain, Image
 
@@ -64,18 +59,15 @@ class LowFrequencyCosines:
         waves = Waves((x.shape[0], x.shape[1]), self.frequencies, precision(domain))
         variance = self.sigma**2 * x.size / math.prod(waves.shape)  # of a coefficient
         bases = Bases(waves.shape, self.queries, variance if domain.dtype == "float64" else None)
-        yield from gather(self._copies(x, waves, domain, seed), bases.add)
-        return gradient(waves.synthesis(bases.gradient()), self.queries, bases)
-
-    def _copies(self, x: Image, waves: Waves, domain: Domain, seed: int) -> Iterator[WaveCopies]:
         directions = OrthonormalDirections(waves.shape, seed)
         length = self.sigma * math.sqrt(x.size)
-        for _, first, rows in whole_pairs(self.queries, self.batch):
 
-            def change(row: int, first: int = first) -> NDArray[np.floating[Any]]:
-                return waves.render(directions(first + row) * length)
+        def moved(pairs: Pairs) -> Change:
+            return lambda row: waves.render(directions(pairs.first + row) * length)
 
-            yield WaveCopies(AddedCopies(x, domain, mirrored(change), rows=rows), waves)
+        copies = mirrored_batches(x, domain, moved, queries=self.queries, batch=self.batch)
+        yield from gather((WaveCopies(batch, waves) for batch in copies), bases.add)
+        return gradient(waves.synthesis(bases.gradient()), self.queries, bases)
 
 
 METHOD = LowFrequencyCosines

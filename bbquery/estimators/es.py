@@ -17,18 +17,16 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, get_args
 import numpy as np
 
 from bbquery.errors import UnknownName
-from bbquery.estimators._gathering import gather, gradient, whole_pairs
-from bbquery.perturb.added import AddedCopies
+from bbquery.estimators._gathering import Pairs, gather, gradient, mirrored_batches
 from bbquery.perturb.checks import at_least_one, positive
-from bbquery.perturb.noise import mirrored, noise
+from bbquery.perturb.noise import noise
 from bbquery.perturb.pairs import PairedMoments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from bbquery.estimators import Gradient
+    from bbquery.perturb.added import AddedCopies, Change
     from bbquery.plan import Plan
     from bbquery.types import Domain, Image
 
@@ -65,18 +63,17 @@ class EvolutionStrategy:
         """Ask for pairs of copies of x (H, W, 3); return the gradient, same shape, in fitness per grey level."""
         moments = PairedMoments(x.shape)
 
+        def noisy(pairs: Pairs) -> Change:
+            return noise(x, "gaussian", self.sigma, domain, rows=pairs.rows, key=(seed, pairs.step))
+
         def add(copies: AddedCopies, scores: NDArray[np.float64]) -> None:
             moments.add(copies, ranks(scores) if self.fitness == "rank" else scores)
 
-        yield from gather(self._copies(x, domain, seed), add)
+        copies = mirrored_batches(x, domain, noisy, queries=self.queries, batch=self.batch)
+        yield from gather(copies, add)
         exact = domain.dtype == "float64"
         values = moments.weighted() / self.sigma**2 if exact else moments.slope()
         return gradient(values, self.queries, moments)
-
-    def _copies(self, x: Image, domain: Domain, seed: int) -> Iterator[AddedCopies]:
-        for step, _, rows in whole_pairs(self.queries, self.batch):
-            change = noise(x, "gaussian", self.sigma, domain, rows=rows, key=(seed, step))
-            yield AddedCopies(x, domain, mirrored(change), rows=rows)
 
 
 def ranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
 import numpy as np
 
 from bbquery.errors import UnknownName
-from bbquery.estimators._gathering import gather, gradient, whole_pairs
+from bbquery.estimators._gathering import Pairs, gather, gradient, mirrored_batches
 from bbquery.perturb.added import AddedCopies, precision
 from bbquery.perturb.checks import at_least_one, positive
 from bbquery.perturb.differences import ForwardDifferences
 from bbquery.perturb.directions import coordinates, on_sphere
 from bbquery.perturb.moments import ratio
-from bbquery.perturb.noise import mirrored, noise
+from bbquery.perturb.noise import noise
 from bbquery.perturb.pairs import PairedMoments
 from bbquery.types import batches
 
@@ -102,9 +102,10 @@ class FiniteDifferences:
             yield AddedCopies(x, domain, ahead if first else _photo_first(ahead, x, domain), rows=rows)
 
     def _pairs(self, x: Image, domain: Domain, seed: int) -> Iterator[AddedCopies]:
-        for step, first, rows in whole_pairs(self.queries, self.batch):
-            change = self._change(x, domain, rows=rows, first=first, key=(seed, step))
-            yield AddedCopies(x, domain, mirrored(change), rows=rows)
+        def ahead(pairs: Pairs) -> Change:
+            return self._change(x, domain, rows=pairs.rows, first=pairs.first, key=(seed, pairs.step))
+
+        return mirrored_batches(x, domain, ahead, queries=self.queries, batch=self.batch)
 
     def _change(self, x: Image, domain: Domain, *, rows: int, first: int, key: tuple[int, int]) -> Change:
         if self.directions == "gaussian":

@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
 
 from bbquery.errors import UnknownName, UsageError
-from bbquery.estimators._gathering import gather, gradient, whole_pairs
+from bbquery.estimators._gathering import Pairs, gather, gradient, mirrored_batches
 from bbquery.perturb.added import AddedCopies
 from bbquery.perturb.checks import at_least_one, positive
 from bbquery.perturb.densities import Density, known_density, score_function
 from bbquery.perturb.moments import Moments, ratio
-from bbquery.perturb.noise import mirrored, noise
+from bbquery.perturb.noise import noise
 from bbquery.perturb.pairs import PairedMoments
 from bbquery.types import batches
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.estimators import Gradient
+    from bbquery.perturb.added import Change
     from bbquery.perturb.moments import Perturbed
     from bbquery.plan import Plan
     from bbquery.types import Domain, Image
@@ -96,9 +97,10 @@ class LikelihoodRatio:
             yield AddedCopies(x, domain, change, rows=rows)
 
     def _pairs(self, x: Image, domain: Domain, seed: int) -> Iterator[AddedCopies]:
-        for step, _, rows in whole_pairs(self.queries, self.batch):
-            change = mirrored(noise(x, self.density, self.sigma, domain, rows=rows, key=(seed, step)))
-            yield AddedCopies(x, domain, change, rows=rows)
+        def noisy(pairs: Pairs) -> Change:
+            return noise(x, self.density, self.sigma, domain, rows=pairs.rows, key=(seed, pairs.step))
+
+        return mirrored_batches(x, domain, noisy, queries=self.queries, batch=self.batch)
 
     def _weights(self, noisy: AddedCopies, domain: Domain) -> Perturbed:
         """Return what scores are weighed by: σ² times the score function where that is exact, else the noise."""

@@ -22,17 +22,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bbquery.estimators._gathering import gather, gradient, whole_pairs
-from bbquery.perturb.added import AddedCopies
+from bbquery.estimators._gathering import Pairs, gather, gradient, mirrored_batches
 from bbquery.perturb.checks import at_least_one, positive
-from bbquery.perturb.noise import mirrored
 from bbquery.perturb.pairs import PairedMoments
 from bbquery.perturb.shared import GreyCopies, GreyNoise, at_most_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bbquery.estimators import Gradient
+    from bbquery.perturb.added import Change
     from bbquery.plan import Plan
     from bbquery.types import Domain, Image
 
@@ -66,16 +63,16 @@ class NaturalEvolution:
         size = (x.shape[0], x.shape[1])
         noise = GreyNoise(size, self.sigma, self.resize, domain)
         moments = PairedMoments(size)
-        yield from gather(self._copies(x, noise, domain, seed), moments.add)
+
+        def masks(pairs: Pairs) -> Change:
+            return noise.change(rows=pairs.rows, key=(seed, pairs.step))
+
+        copies = mirrored_batches(x, domain, masks, queries=self.queries, batch=self.batch)
+        yield from gather(map(GreyCopies, copies), moments.add)
         exact = domain.dtype == "float64"
         summed = (moments.weighted() / self.sigma**2 if exact else moments.slope()) / noise.correlations()
         values = np.repeat(summed[..., None] / x.shape[-1], x.shape[-1], axis=-1)
         return gradient(values, self.queries, moments)
-
-    def _copies(self, x: Image, noise: GreyNoise, domain: Domain, seed: int) -> Iterator[GreyCopies]:
-        for step, _, rows in whole_pairs(self.queries, self.batch):
-            change = mirrored(noise.change(rows=rows, key=(seed, step)))
-            yield GreyCopies(AddedCopies(x, domain, change, rows=rows))
 
 
 METHOD = NaturalEvolution

@@ -14,22 +14,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bbquery.estimators._bases import Bases
-from bbquery.estimators._gathering import gather, gradient, whole_pairs
-from bbquery.perturb.added import AddedCopies, precision
+from bbquery.estimators._gathering import Pairs, gather, gradient, mirrored_batches
+from bbquery.perturb.added import precision
 from bbquery.perturb.checks import at_least_one, positive
 from bbquery.perturb.directions import OrthonormalDirections
-from bbquery.perturb.noise import mirrored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import numpy as np
-    from numpy.typing import NDArray
-
     from bbquery.estimators import Gradient
+    from bbquery.perturb.added import Change
     from bbquery.plan import Plan
     from bbquery.types import Domain, Image
 
@@ -59,18 +54,15 @@ class OrthogonalDirections:
     def plan(self, x: Image, domain: Domain, seed: int) -> Plan[Gradient]:
         """Ask for pairs of copies of x (H, W, 3); return the gradient, same shape, in score per grey level."""
         bases = Bases(x.shape, self.queries, self.sigma**2 if domain.dtype == "float64" else None)
-        yield from gather(self._copies(x, domain, seed), bases.add)
-        return gradient(bases.gradient(), self.queries, bases)
-
-    def _copies(self, x: Image, domain: Domain, seed: int) -> Iterator[AddedCopies]:
         directions, dtype = OrthonormalDirections(x.shape, seed), precision(domain)
         length = self.sigma * math.sqrt(directions.size)
-        for _, first, rows in whole_pairs(self.queries, self.batch):
 
-            def change(row: int, first: int = first) -> NDArray[np.floating[Any]]:
-                return (directions(first + row) * length).astype(dtype, copy=False)
+        def moved(pairs: Pairs) -> Change:
+            return lambda row: (directions(pairs.first + row) * length).astype(dtype, copy=False)
 
-            yield AddedCopies(x, domain, mirrored(change), rows=rows)
+        copies = mirrored_batches(x, domain, moved, queries=self.queries, batch=self.batch)
+        yield from gather(copies, bases.add)
+        return gradient(bases.gradient(), self.queries, bases)
 
 
 METHOD = OrthogonalDirections

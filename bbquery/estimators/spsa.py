@@ -14,16 +14,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from bbquery.estimators._gathering import paired_gradient, whole_pairs
-from bbquery.perturb.added import AddedCopies, precision
+from bbquery.estimators._gathering import Pairs, mirrored_batches, paired_gradient
+from bbquery.perturb.added import precision
 from bbquery.perturb.checks import at_least_one, positive
 from bbquery.perturb.directions import signs
-from bbquery.perturb.noise import mirrored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bbquery.estimators import Gradient
+    from bbquery.perturb.added import Change
     from bbquery.plan import Plan
     from bbquery.types import Domain, Image
 
@@ -51,13 +49,12 @@ class SimultaneousPerturbation:
 
     def plan(self, x: Image, domain: Domain, seed: int) -> Plan[Gradient]:
         """Ask for pairs of copies of x (H, W, 3); return the gradient, same shape, in score per grey level."""
-        copies = self._copies(x, domain, seed)
-        return (yield from paired_gradient(copies, x, domain, sigma=self.sigma, queries=self.queries))
 
-    def _copies(self, x: Image, domain: Domain, seed: int) -> Iterator[AddedCopies]:
-        for step, _, rows in whole_pairs(self.queries, self.batch):
-            change = signs(x.shape, self.sigma, precision(domain), rows=rows, key=(seed, step))
-            yield AddedCopies(x, domain, mirrored(change), rows=rows)
+        def moved(pairs: Pairs) -> Change:
+            return signs(x.shape, self.sigma, precision(domain), rows=pairs.rows, key=(seed, pairs.step))
+
+        copies = mirrored_batches(x, domain, moved, queries=self.queries, batch=self.batch)
+        return (yield from paired_gradient(copies, x, domain, sigma=self.sigma, queries=self.queries))
 
 
 METHOD = SimultaneousPerturbation

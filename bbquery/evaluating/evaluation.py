@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -19,15 +20,18 @@ from bbquery import codec, imaging, load
 from bbquery.client import Client
 from bbquery.errors import UsageError
 from bbquery.estimate import estimate
-from bbquery.evaluating.metrics import CURVES, Choice, figures
-from bbquery.evaluating.sent import both_ways
+from bbquery.evaluating.figures import Angle, Repeated, figures
+from bbquery.evaluating.metrics import Choice
+from bbquery.evaluating.montage import InMontage
+from bbquery.evaluating.names import CURVES, GRADIENT, REPEATS
+from bbquery.evaluating.sent import both_ways, gradient_as_sent
 from bbquery.explaining.records import NothingToExplain
 from bbquery.explaining.setting import connection
 from bbquery.explaining.usual import score_for
+from bbquery.ledger.projects import open_within
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.metrics.boxes import inside
-from bbquery.money import picodollars
 from bbquery.plan import Ask, step
 from bbquery.probing.probe import Unwatched
 from bbquery.run import drive
@@ -44,7 +48,11 @@ if TYPE_CHECKING:
     from bbquery.client import Tally
     from bbquery.errors import BbqueryError
     from bbquery.estimate import Estimate
-    from bbquery.evaluating.metrics import Figure, Question
+    from bbquery.estimators import Gradient
+    from bbquery.evaluating.figures import Figure
+    from bbquery.evaluating.metrics import Question
+    from bbquery.evaluating.reference import Reference
+    from bbquery.imaging import Placement
     from bbquery.ledger.records import BudgetState, UnknownAttempt
     from bbquery.ledger.sqlite import Ledger
     from bbquery.metrics.deletion_insertion import Curves
@@ -56,6 +64,11 @@ if TYPE_CHECKING:
     from bbquery.types import Answer, Image
 
 DEFAULT_QUERIES = 1000
+LOWERED = {
+    "srg": "--steps", "aopc": "--steps", "infidelity": "--copies", "mu_fidelity": "--copies",
+    "repeatability": "--repeats", "max_sensitivity": "--noisy-copies",
+}  # fmt: skip
+"""The option that decides how much a metric asks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +116,9 @@ async def evaluate_async(
 ) -> Evaluation:
     """Ask an oracle how good a map of an image is, at most `max_queries` queries.
 
-    values: (H, W) in the photo's coordinates, NaN where the oracle saw nothing; or of the pixels that are sent. choice:
-    which metrics, and how. target: whose evidence the map shows; None takes the top class. image, oracle, score,
+    values: (H, W) in the photo's coordinates, NaN where the oracle saw nothing; or of the pixels that are sent; for
+    gradient_cosine alone also a gradient (h, w, 3) of those. choice: which metrics, and how; those that explain again
+    need `Choice.made`. target: whose evidence the map shows; None takes the top class. image, oracle, score,
     max_tokens, max_usd, project, ledger: as of `bbquery.explain_async`. seed: of ties, random parts and fills.
 
     A run that is stopped early (budget, oracle, person) returns what it has; `error` and `partial` say so.
@@ -113,7 +127,7 @@ async def evaluate_async(
         UsageError: bad input, found before anything is sent.
         OracleError, BudgetExhausted: not even the unperturbed image was answered.
     """
-    cap = Cap(queries=max_queries, tokens=max_tokens, picodollars=None if max_usd is None else picodollars(max_usd))
+    cap = Cap.stated(max_queries, max_tokens, max_usd)
     async with prepared(values, image, oracle, choice=choice, target=target, score=score, cap=cap, seed=seed) as job:
         with open_ledger(ledger) as opened:
             return await job.run(opened, cap, project, watch or Unwatched())
@@ -140,26 +154,42 @@ async def prepared(
         scoring = score_for(capabilities, score)
         scoring.check(capabilities, [] if target is None else [target])
         x, placement = imaging.fit(photo, capabilities.view, capabilities.domain)
-        of_photo, of_sent = both_ways(values, placement)
-        job = Job(photo, x, of_photo, of_sent, connected, chosen, scoring, target, seed)
+        of_photo, of_sent = _both_ways(values, placement, chosen)
+        job = Job(photo, x, placement, of_photo, of_sent, connected, chosen, scoring, target, seed)
         job.check()
         yield job
 
 
 def _check_cap(choice: Choice, cap: Cap) -> None:
     if cap.queries is not None and choice.queries > cap.queries:
+        options = dict.fromkeys(LOWERED[name] for name in choice.chosen if name in LOWERED)
+        lower = f", lower {' or '.join(options)}" if options else ""
         raise UsageError(
             f"{', '.join(choice.chosen)} ask {choice.queries} queries, but at most {cap.queries} are allowed: "
-            "raise --max-queries, lower --steps or --copies, or choose fewer --metrics"
+            f"raise --max-queries{lower}, or choose fewer --metrics"
         )
+
+
+def _both_ways(
+    values: NDArray[np.float64], placement: Placement, choice: Choice
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return a map in the photo's coordinates and in those that are sent; a gradient only has the latter."""
+    if values.ndim == 3 and choice.chosen == ("gradient_cosine",):
+        gradient = gradient_as_sent(values, placement)
+        return gradient, gradient
+    return both_ways(values, placement)
 
 
 @dataclass(eq=False)
 class Job:
-    """An evaluation, checked and ready to run. x: the pixels that are sent unperturbed; sent: the map of them."""
+    """An evaluation, checked and ready to run. x: the pixels that are sent unperturbed; sent: the map of them.
+
+    placement: where they lie on the photo.
+    """
 
     photo: NDArray[np.uint8]
     x: Image
+    placement: Placement
     values: NDArray[np.float64]
     sent: NDArray[np.float64]
     oracle: Oracle
@@ -169,7 +199,7 @@ class Job:
     seed: int
 
     def check(self) -> None:
-        """See that every plan takes this photo and map, and that every box lies on the photo.
+        """See that every plan takes this photo and map, every box lies on the photo, and a gradient is of the map.
 
         Raises:
             UsageError: one does not.
@@ -178,6 +208,19 @@ class Job:
             step(self._plan(question), None)
         if self.choice.boxes:
             inside(self.choice.boxes, (self.photo.shape[0], self.photo.shape[1]))
+        if self._reference is not None:
+            self._check_gradient(self._reference)
+
+    @property
+    def _reference(self) -> Reference | None:
+        """What an estimated gradient is held against; None where that was not chosen."""
+        return self.choice.gradient if "gradient_cosine" in self.choice.chosen else None
+
+    def _check_gradient(self, reference: Reference) -> None:
+        if GRADIENT in self.choice.questions():
+            reference.fitting([self.x.shape])
+        else:
+            reference.among((self.sent, self.values))
 
     def estimate(self) -> Estimate:
         """Return what it would cost; nothing is sent."""
@@ -197,8 +240,7 @@ class Job:
 
     async def run(self, ledger: Ledger, cap: Cap, project: str | None, watch: Watch) -> Evaluation:
         """Ask, and return figures."""
-        parent = None if project is None else ledger.find_budget(project)
-        budget = ledger.open_budget(run_name(self.identity(), project), cap, parent)
+        budget = open_within(ledger, project, f"evaluate-{self.identity()}", cap)
         async with Client(self.oracle, ledger, budget, progress=watch.progressed) as client:
             watch.follow(client, self.choice.asked)
             clean = await self._clean(client)
@@ -222,6 +264,8 @@ class Job:
         return reply.answer
 
     def _plan(self, question: Question) -> Plan[Any]:
+        if isinstance(question, InMontage):
+            return question.plan_of(self.photo, self.x, self.oracle.capabilities)
         return question.plan(self.x, self.oracle.capabilities.domain, self.sent, self.seed)
 
     async def _driven(self, client: Client, score: BoundScore, question: Question) -> Driven[Any]:
@@ -230,7 +274,7 @@ class Job:
     def _evaluation(
         self, client: Client, ledger: Ledger, score: BoundScore, driven: dict[str, Driven[Any]]
     ) -> Evaluation:
-        results = {name: each.result for name, each in driven.items()}
+        results = self._results(driven)
         unread: Counter[str] = Counter()
         for each in driven.values():
             unread += each.unread
@@ -242,7 +286,16 @@ class Job:
             error=client.halt.error,
         )  # fmt: skip
 
+    def _results(self, driven: dict[str, Driven[Any]]) -> dict[str, Any]:
+        """Return what each question brought, and what becomes of it beside the map or a reference."""
+        results = {name: each.result for name, each in driven.items()}
+        if REPEATS in results:
+            results[REPEATS] = Repeated.of(self.values, results[REPEATS], self.placement.to_photo)
+        if self._reference is not None:
+            results[GRADIENT] = self._angle(self._reference, results.get(GRADIENT))
+        return results
 
-def run_name(run: str, project: str | None) -> str:
-    """Return the name of a run's budget."""
-    return f"evaluate-{run}" if project is None else f"{project}/evaluate-{run}"
+    def _angle(self, reference: Reference, again: Gradient | None) -> Angle:
+        estimate = reference.among((self.sent, self.values)) if again is None else again.values
+        unanswered = 0 if again is None else again.rows - again.answered
+        return Angle(reference.source, reference.cosine(estimate), 1 / math.sqrt(reference.values.size), unanswered)

@@ -42,6 +42,19 @@ def both_ways(values: NDArray[np.float64], placement: Placement) -> tuple[NDArra
     return (floats if of_photo else placement.to_photo(floats)), sent
 
 
+def gradient_as_sent(values: NDArray[np.float64], placement: Placement) -> NDArray[np.float64]:
+    """Return a gradient (h, w, 3) of the pixels that are sent, as float64.
+
+    Raises:
+        UsageError: it has another shape, or is not finite.
+    """
+    if values.shape != (*placement.size, 3):
+        raise UsageError(f"the map has shape {values.shape}, but a gradient of what is sent {(*placement.size, 3)}")
+    if not np.isfinite(values).all():
+        raise UsageError("the map has NaN or infinite values: a gradient is known in every pixel that is sent")
+    return np.asarray(values, dtype=np.float64)
+
+
 def to_sent(values: NDArray[np.float64], placement: Placement) -> NDArray[np.float64]:
     """Bring a map (H, W) in the photo's coordinates to the pixels that are sent, (h, w).
 

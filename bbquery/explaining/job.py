@@ -21,6 +21,7 @@ from bbquery.errors import UsageError
 from bbquery.estimate import Estimate, estimate
 from bbquery.explaining.records import Explanation, NothingToExplain, TargetMap
 from bbquery.explaining.usual import score_for
+from bbquery.ledger.projects import name_within, open_within
 from bbquery.plan import Ask
 from bbquery.run import drive
 from bbquery.scoring.base import nearer_is_higher
@@ -171,10 +172,9 @@ class Job:
 
 def run_name(run: str, project: str | None) -> str:
     """Return the name of a run's budget."""
-    return f"explain-{run}" if project is None else f"{project}/explain-{run}"
+    return name_within(project, f"explain-{run}")
 
 
 def open_run(ledger: Ledger, run: str, cap: Cap, project: str | None) -> int:
     """Make or resume the budget of a run, inside its project's where it has one; return its id."""
-    parent = None if project is None else ledger.find_budget(project)
-    return ledger.open_budget(run_name(run, project), cap, parent)
+    return open_within(ledger, project, f"explain-{run}", cap)

@@ -2,26 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from bbquery.load import score_for
 
-from bbquery import load
-from bbquery.scoring.mention import Mention
-from bbquery.scoring.soft import Soft
-
-if TYPE_CHECKING:
-    from bbquery.oracle import Capabilities
-    from bbquery.scoring.base import Score
+__all__ = ["DEFAULT_METHOD", "DEFAULT_QUERIES", "score_for"]
 
 DEFAULT_METHOD = "designed"
 DEFAULT_QUERIES = 1000
-
-
-def score_for(capabilities: Capabilities, wanted: Score | str | None = None) -> Score:
-    """Return the score that is wanted; None: the usual one of an oracle's kind of answer.
-
-    Raises:
-        UnknownName: no score or option has this name. UsageError: a bad option.
-    """
-    if wanted is not None:
-        return load.score(wanted) if isinstance(wanted, str) else wanted
-    return Mention() if capabilities.answers == "text" else Soft()

@@ -11,8 +11,6 @@ import numpy as np
 from bbquery import load
 from bbquery.errors import UsageError
 from bbquery.scoring.base import answered, nearer_is_higher, score_rows
-from bbquery.scoring.mention import Mention
-from bbquery.scoring.soft import Soft
 from bbquery.types import Vector
 
 if TYPE_CHECKING:
@@ -64,7 +62,7 @@ class Scored:
         Raises:
             UnknownName: no score or class has this name. UsageError: they do not suit the oracle's answers.
         """
-        self._score = load.score(score) if isinstance(score, str) else score or _usual(capabilities)
+        self._score = load.score_for(capabilities, score)
         self._score.check(capabilities, targets)
         self._classes, self._targets = capabilities.classes, targets
         self._bound: list[BoundScore] = []
@@ -95,7 +93,3 @@ class Scored:
         self.bind(there[0])
         rows = [[answer] for answer in answers]
         return np.stack([score_rows(score, rows).value for score in self._bound], axis=1)
-
-
-def _usual(capabilities: Capabilities) -> Score:
-    return Mention() if capabilities.answers == "text" else Soft()

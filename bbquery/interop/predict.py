@@ -16,7 +16,6 @@ from bbquery.interop.columns import AllNumbers, Columns, Scored
 from bbquery.interop.pixels import Pixels, Sizes
 from bbquery.interop.session import Session, Tally
 from bbquery.ledger.records import Cap
-from bbquery.money import picodollars
 from bbquery.types import Answer, NoAnswer
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def predict_fn(
     """
     if unanswered not in ("error", "nan"):
         raise UnknownName("way with what is unanswered", unanswered, ("error", "nan"))
-    cap = Cap(queries=max_queries, tokens=max_tokens, picodollars=None if max_usd is None else picodollars(max_usd))
+    cap = Cap.stated(max_queries, max_tokens, max_usd)
     wanted = [targets] if isinstance(targets, str) else list(targets or ())
     session = Session(oracle, cap, ledger, name, project)
     try:

@@ -24,6 +24,7 @@ from bbquery import load
 from bbquery.client import Client
 from bbquery.halt import Interrupted
 from bbquery.interop.loop import LoopThread
+from bbquery.ledger.projects import open_within
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import in_unit
 from bbquery.plan import Ask
@@ -80,7 +81,8 @@ class Session:
             opened.callback(self._loop.close)
             self.oracle = self._connected(oracle, opened)
             self._ledger = opened.enter_context(open_ledger(ledger))
-            self._budget = _open_budget(self._ledger, cap, name, project)
+            own = f"predict-{uuid.uuid4().hex[:16] if name is None else name}"
+            self._budget = open_within(self._ledger, project, own, cap)
             self._client = self._loop.run(self._begun())
             opened.callback(self._end)
             self._opened = opened.pop_all()
@@ -152,9 +154,3 @@ class Session:
     async def _abandoned(self) -> None:
         self._client.abandon()
         await self._client.aclose()
-
-
-def _open_budget(ledger: Ledger, cap: Cap, name: str | None, project: str | None) -> int:
-    parent = None if project is None else ledger.find_budget(project)
-    own = f"predict-{uuid.uuid4().hex[:16] if name is None else name}"
-    return ledger.open_budget(own if project is None else f"{project}/{own}", cap, parent)

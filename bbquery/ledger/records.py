@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from bbquery.errors import UsageError
-from bbquery.money import in_unit
+from bbquery.money import in_unit, picodollars
 from bbquery.types import NOTHING, Units
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+    from typing import Self
+
     from bbquery.errors import BudgetExhausted, Outcome
     from bbquery.store import Question
     from bbquery.types import Reply
@@ -29,6 +32,15 @@ class Cap:
             if value is not None and value < 1:
                 least = "give more" if unit == "picodollars" else "give at least 1"
                 raise UsageError(f"a budget of {in_unit(value, unit)} allows nothing: {least}")
+
+    @classmethod
+    def stated(cls, queries: int | None, tokens: int | None, usd: str | Decimal | None) -> Self:
+        """Return the caps as people state them: money in dollars.
+
+        Raises:
+            UsageError: one allows nothing, or is no amount.
+        """
+        return cls(queries=queries, tokens=tokens, picodollars=None if usd is None else picodollars(usd))
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,42 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from bbquery.errors import UsageError
+from bbquery.perturb.baselines import filled
 from bbquery.perturb.rows import row_generator
+from bbquery.plan import Ask, Stopped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bbquery.perturb.baselines import AnyFill
     from bbquery.perturb.rows import Key
-    from bbquery.types import Image
+    from bbquery.plan import Plan
+    from bbquery.types import Domain, Image
 
 Draw: TypeAlias = "Callable[[np.random.Generator], NDArray[np.bool_]]"
 """Draws what is hidden: (H, W), True where it is."""
+
+Losses: TypeAlias = "tuple[NDArray[np.float64], NDArray[np.float64]]"
+"""What a map foretells that each copy loses, and what the score really lost: (n,) each."""
+
+
+def losses(
+    values: NDArray[np.float64], x: Image, domain: Domain, seed: int, *, draw: Draw, fill: AnyFill, copies: int
+) -> Plan[Losses]:
+    """Ask for x (H, W, 3) and so many copies with a drawn part behind `fill`; return the losses of those answered.
+
+    values: the map, evidence (H, W) or a gradient (H, W, 3).
+
+    Raises:
+        UsageError: `values` does not fit x or is not finite.
+    """
+    evidence = checked_evidence(values, x)
+    hidden = HiddenCopies(domain.realise(x), domain.realise(filled(fill, x, seed)), draw, copies=copies, key=(seed, 0))
+    try:
+        scores = yield Ask(hidden)
+    except Stopped as stop:
+        scores = stop.scores  # every paid answer counts
+    return hidden.losses(evidence, scores.value)
 
 
 class HiddenCopies:
@@ -57,9 +83,7 @@ class HiddenCopies:
         change = np.subtract(self._x, self[row], dtype=np.float64)
         return float(np.einsum("ijk,ijk->", change, values))
 
-    def losses(
-        self, values: NDArray[np.float64], scores: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def losses(self, values: NDArray[np.float64], scores: NDArray[np.float64]) -> Losses:
         """Return what the map foretells and what the score (rows,) really lost, for each copy that was answered.
 
         Both are empty where the photo itself was not answered: there is nothing to lose from.

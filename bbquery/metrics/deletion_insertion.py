@@ -19,7 +19,7 @@ import numpy as np
 
 from bbquery.errors import UsageError
 from bbquery.metrics._maps import checked, ranks
-from bbquery.metrics.fills import AnyFill, checked_fill, filled
+from bbquery.perturb.baselines import AnyFill, filled, known_fill
 from bbquery.perturb.checks import at_least_one
 from bbquery.plan import Ask, Stopped
 
@@ -92,8 +92,8 @@ class DeletionInsertion:
 
     def __post_init__(self) -> None:
         at_least_one("steps", self.steps)
-        checked_fill("deletion_fill", self.deletion_fill)
-        checked_fill("insertion_fill", self.insertion_fill)
+        known_fill(self.deletion_fill, "deletion_fill")
+        known_fill(self.insertion_fill, "insertion_fill")
 
     @property
     def queries(self) -> int:
@@ -113,8 +113,8 @@ class DeletionInsertion:
             domain.realise(x),
             ranks(checked(values, x.shape[:2]), seed),
             fills=(
-                filled(self.deletion_fill, x, domain, seed),
-                filled(self.insertion_fill, x, domain, seed),
+                domain.realise(filled(self.deletion_fill, x, seed)),
+                domain.realise(filled(self.insertion_fill, x, seed)),
             ),
             steps=self.steps,
         )

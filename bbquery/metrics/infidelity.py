@@ -21,10 +21,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 import numpy as np
 
 from bbquery.errors import UnknownName
-from bbquery.metrics._hidden import HiddenCopies, checked_evidence
-from bbquery.metrics.fills import AnyFill, checked_fill, filled
+from bbquery.metrics._hidden import losses
+from bbquery.perturb.baselines import AnyFill, known_fill
 from bbquery.perturb.checks import at_least_one, proper_share
-from bbquery.plan import Ask, Stopped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,7 +72,7 @@ class Infidelity:
     def __post_init__(self) -> None:
         at_least_one("copies", self.copies)
         proper_share("side", self.side)
-        checked_fill("fill", self.fill)
+        known_fill(self.fill)
         if self.scale not in get_args(Scaling):
             raise UnknownName("scale of infidelity", self.scale, get_args(Scaling))
 
@@ -88,16 +87,8 @@ class Infidelity:
         Raises:
             UsageError: `values` does not fit x or is not finite.
         """
-        evidence = checked_evidence(values, x)
         draw = Squares((x.shape[0], x.shape[1]), self.side)
-        copies = HiddenCopies(
-            domain.realise(x), filled(self.fill, x, domain, seed), draw, copies=self.copies, key=(seed, 0)
-        )
-        try:
-            scores = yield Ask(copies)
-        except Stopped as stop:
-            scores = stop.scores  # every paid answer counts
-        foretold, lost = copies.losses(evidence, scores.value)
+        foretold, lost = yield from losses(values, x, domain, seed, draw=draw, fill=self.fill, copies=self.copies)
         return self._compared(foretold, lost)
 
     def _compared(self, foretold: NDArray[np.float64], lost: NDArray[np.float64]) -> Infidelities:

@@ -36,7 +36,8 @@ class Sensitivity:
     """How far a map moves with the photo, as a share of its length.
 
     largest, mean: over the copies; NaN where the map of the photo itself is zero. radius: of the noise, in grey levels.
-    copies: how many. partial: whether some map rests on fewer answers than planned, which moves maps too.
+    copies: how many. partial: whether some map rests on fewer answers than planned, which moves maps too. unanswered:
+    how many rows of all maps had no answer.
     """
 
     largest: float
@@ -44,6 +45,7 @@ class Sensitivity:
     radius: float
     copies: int
     partial: bool
+    unanswered: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +84,8 @@ class MaxSensitivity:
     def _compared(self, maps: Sequence[SaliencyMap]) -> Sensitivity:
         whole = _length(maps[0].values)
         moved = [_length(m.values - maps[0].values) / whole if whole > 0 else math.nan for m in maps[1:]]
-        partial = any(m.partial for m in maps)
-        return Sensitivity(max(moved), float(np.mean(moved)), self.radius, self.copies, partial)
+        partial, unanswered = any(m.partial for m in maps), sum(m.rows - m.answered for m in maps)
+        return Sensitivity(max(moved), float(np.mean(moved)), self.radius, self.copies, partial, unanswered)
 
 
 def _length(values: NDArray[Any]) -> float:

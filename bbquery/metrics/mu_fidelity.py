@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 import numpy as np
 
 from bbquery.errors import UnknownName, UsageError
-from bbquery.metrics._hidden import HiddenCopies, checked_evidence
-from bbquery.metrics.fills import AnyFill, checked_fill, filled
+from bbquery.metrics._hidden import losses
 from bbquery.metrics.gradient_cosine import gradient_cosine
 from bbquery.metrics.repeatability import repeatability
+from bbquery.perturb.baselines import AnyFill, known_fill
 from bbquery.perturb.checks import at_least_one, proper_share
-from bbquery.plan import Ask, Stopped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,7 +67,7 @@ class MuFidelity:
         at_least_one("copies", self.copies)
         at_least_one("cells", self.cells)
         proper_share("share", self.share)
-        checked_fill("fill", self.fill)
+        known_fill(self.fill)
         if self.correlation not in get_args(Correlation):
             raise UnknownName("correlation", self.correlation, get_args(Correlation))
 
@@ -83,16 +82,8 @@ class MuFidelity:
         Raises:
             UsageError: `values` does not fit x or is not finite, or there are more cells than pixels on a side.
         """
-        evidence = checked_evidence(values, x)
         draw = Cells((x.shape[0], x.shape[1]), self.cells, self.share)
-        copies = HiddenCopies(
-            domain.realise(x), filled(self.fill, x, domain, seed), draw, copies=self.copies, key=(seed, 0)
-        )
-        try:
-            scores = yield Ask(copies)
-        except Stopped as stop:
-            scores = stop.scores  # every paid answer counts
-        foretold, lost = copies.losses(evidence, scores.value)
+        foretold, lost = yield from losses(values, x, domain, seed, draw=draw, fill=self.fill, copies=self.copies)
         return Faithfulness(self._correlated(foretold, lost), self.fill, self.copies, len(lost))
 
     def _correlated(self, foretold: NDArray[np.float64], lost: NDArray[np.float64]) -> float:

@@ -1,21 +1,90 @@
 """Repeatability: do two seeds rank the pixels alike? Spearman's rank correlation of their maps.
 
-1 is the same order, 0 is what unrelated maps get. It judges the method and its budget, not the model, and asks nothing
-beyond the two maps. A map that is wrong the same way each time repeats perfectly.
+1 is the same order, 0 is what unrelated maps get. It judges the method and its budget, not the model. Of two maps that
+are there already it asks nothing; `Repeatability` asks for the maps of other seeds, and `agreement` compares all pairs.
+A map that is wrong the same way each time repeats perfectly.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bbquery.errors import UsageError
 from bbquery.metrics._maps import checked
+from bbquery.perturb.checks import at_least_one
+from bbquery.plan import together
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
+
+    from bbquery.plan import Plan
+    from bbquery.saliency import Method
+    from bbquery.types import Domain, Image, SaliencyMap
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeatability:
+    """Explain a photo again by the same method, with other seeds.
+
+    repeats: how many further maps are made, at least 1.
+
+    Raises:
+        UsageError: repeats below 1.
+    """
+
+    repeats: int = 3
+
+    def __post_init__(self) -> None:
+        at_least_one("repeats", self.repeats)
+
+    def queries(self, method: Method) -> int:
+        """Return how many rows are asked with a method: a whole map each time."""
+        return self.repeats * method.queries
+
+    def seeds(self, seed: int) -> range:
+        """Return the seeds of the further maps: those that follow the seed of the first."""
+        return range(seed + 1, seed + 1 + self.repeats)
+
+    def plan(self, x: Image, domain: Domain, method: Method, seed: int) -> Plan[list[SaliencyMap]]:
+        """Ask all that `method` asks of x (H, W, 3) with each of `seeds`, in lock-step; return the maps in that order.
+
+        seed: of the map that these are to be compared with.
+        """
+        maps = yield from together([method.plan(x, domain, other) for other in self.seeds(seed)])
+        return maps
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How alike several maps rank the pixels.
+
+    mean: of the rank correlations of all pairs of maps, -1 to 1; NaN where a map is constant. spread: their standard
+    deviation (n - 1); NaN where there is but one pair. pairs: how many.
+    """
+
+    mean: float
+    spread: float
+    pairs: int
+
+
+def agreement(maps: Sequence[NDArray[np.float64]]) -> Agreement:
+    """Compare each two of several maps (H, W) of one photo.
+
+    Raises:
+        UsageError: there are fewer than two maps, or two cannot be compared (see `repeatability`).
+    """
+    found = [repeatability(one, other) for one, other in itertools.combinations(maps, 2)]
+    if not found:
+        raise UsageError(f"{len(maps)} maps have no pair to compare: give at least two")
+    spread = float(np.std(found, ddof=1)) if len(found) > 1 else math.nan
+    return Agreement(float(np.mean(found)), spread, len(found))
 
 
 def repeatability(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:

@@ -2,9 +2,6 @@
 
 What an oracle sees is not x + z: on uint8 it is rounded to grey levels and clipped to 0 to 255. An estimator that
 divides by the change it *meant* to make is biased wherever that matters, so copies report what was realised.
-
-Drawing a change again costs more than all else that is done with it. So rows that were rendered are remembered as they
-were sent, until a fixed number of bytes is full; beyond it they are drawn again. What a row is never depends on that.
 """
 
 from __future__ import annotations
@@ -14,14 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from bbquery.perturb.rendering import sent
+from bbquery.perturb.remembered import Remembered
+from bbquery.perturb.rendering import scratch, sent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.types import Domain, Image
-
-REMEMBERED = 1 << 26  # 64 MiB: a batch of 256 copies of 224 × 224 uint8 pixels and some more
 
 Floats: TypeAlias = "type[np.float32 | np.float64]"
 
@@ -45,8 +41,7 @@ class AddedCopies:
         self._dtype = precision(domain)
         self._x: NDArray[np.floating[Any]] = domain.realise(x).astype(self._dtype)
         self._domain, self._change, self._rows = domain, change, rows
-        self._sent: dict[int, Image] = {}
-        self._most = REMEMBERED // (x.size * np.dtype(domain.dtype).itemsize)
+        self._sent: Remembered[Image] = Remembered(x.size * np.dtype(domain.dtype).itemsize)
 
     def __len__(self) -> int:
         """How many copies."""
@@ -60,23 +55,18 @@ class AddedCopies:
         """
         if not 0 <= row < self._rows:
             raise IndexError(f"row {row} of {self._rows}")
-        known = self._sent.get(row)
-        image = self._render(row) if known is None else known.copy()
-        if known is None and len(self._sent) < self._most:
-            self._sent[row] = image.copy()  # who asked may write on theirs
-        return image
+        return self._sent(row, self._render).copy()  # who asked may write on theirs
 
     def _render(self, row: int) -> Image:
         change = self._change(row)
         if change.shape == self._x.shape:
             return sent(np.add(change, self._x, out=change), self._domain)
-        pixels = self._x.copy()
+        pixels = scratch("pixels", self._x.shape, self._dtype)
         for channel in range(pixels.shape[-1]):  # faster than broadcasting over so short an axis
-            pixels[..., channel] += change[..., 0]
+            np.add(self._x[..., channel], change[..., 0], out=pixels[..., channel])
         return sent(pixels, self._domain)
 
     def realised(self, row: int) -> NDArray[np.floating[Any]]:
         """Return what was sent as copy `row` minus x: (H, W, 3), float32 for uint8 pixels (exact), else float64."""
-        sent = self._sent.get(row)
-        change: NDArray[np.floating[Any]] = np.subtract(self[row] if sent is None else sent, self._x, dtype=self._dtype)
+        change: NDArray[np.floating[Any]] = np.subtract(self._sent(row, self._render), self._x, dtype=self._dtype)
         return change

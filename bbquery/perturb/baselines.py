@@ -7,12 +7,12 @@ theirs, and a map should be judged with another filling than the one that made i
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast, get_args
 
 import numpy as np
 
 from bbquery.errors import UnknownName
-from bbquery.perturb.checks import positive
+from bbquery.perturb.checks import grey_level, positive
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,11 +20,37 @@ if TYPE_CHECKING:
     from bbquery.types import Image
 
 Fill: TypeAlias = Literal["black", "grey", "white", "mean", "blur", "noise"]
+AnyFill: TypeAlias = Fill | float
+"""A named filling (see `filling`), or a grey level from 0 to 255 that stands everywhere."""
 
 LEVELS: dict[str, float] = {"black": 0.0, "grey": 127.0, "white": 255.0}
 BLUR = 10.0  # pixels at a shorter side of 224, and in proportion: what is left are colours and rough shapes
 AT_SIDE = 224
 REACH = 4.0  # standard deviations after which a Gaussian is cut off
+
+
+def known_fill(fill: str | float, option: str = "fill") -> None:
+    """Check that `fill` is the name of a filling or a grey level, 0 to 255, perhaps written as text.
+
+    option: what a person calls it.
+
+    Raises:
+        UnknownName: it is neither a known name nor a number. UsageError: a number that is no grey level.
+    """
+    if fill in get_args(Fill):
+        return
+    try:
+        level = float(fill)
+    except ValueError:
+        raise UnknownName(option, str(fill), (*get_args(Fill), "a grey level, 0 to 255")) from None
+    grey_level(option, level)
+
+
+def filled(fill: str | float, x: Image, seed: int) -> NDArray[np.float64]:
+    """Return what stands where x (H, W, 3) is hidden, of its shape: a filling by name, or a grey level everywhere."""
+    if fill in get_args(Fill):
+        return filling(cast("Fill", fill), x, seed)
+    return np.full(x.shape, float(fill))
 
 
 def filling(name: Fill, x: Image, seed: int = 0) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from bbquery.perturb.added import precision
 from bbquery.perturb.densities import draw, score_function
+from bbquery.perturb.remembered import Remembered
 from bbquery.perturb.rendering import sent
 from bbquery.perturb.rows import row_generator
 
@@ -41,6 +42,9 @@ class BlockCopies:
         self._x: NDArray[np.floating[Any]] = self._sent_as.astype(self._dtype)
         self._domain, self._density, self._sigma, self._block = domain, density, sigma, block
         self._rows, self._key = rows, key
+        self._known: Remembered[tuple[Place, Image]] = Remembered(
+            math.prod(block) * 3 * np.dtype(domain.dtype).itemsize
+        )
 
     def __len__(self) -> int:
         """How many copies."""
@@ -64,6 +68,9 @@ class BlockCopies:
         return place, score_function(self._density, self._sigma, change)
 
     def _inside(self, row: int) -> tuple[Place, Image]:
+        return self._known(row, self._drawn)
+
+    def _drawn(self, row: int) -> tuple[Place, Image]:
         rng = row_generator(self._key, row, self._rows)
         down, across = (_cut(rng, n, side) for n, side in zip(self._x.shape, self._block, strict=False))
         x = self._x[down, across]

@@ -13,6 +13,7 @@ import numpy as np
 
 from bbquery.errors import UsageError
 from bbquery.perturb.checks import at_least_one
+from bbquery.perturb.rendering import blended
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -135,8 +136,4 @@ class CellCopies:
     def __getitem__(self, row: int, /) -> Image:
         """Render copy `row`, exactly as it will be sent: (H, W, 3) of the domain's dtype."""
         mask = self._cells.spread((self._visible[row] > 0).astype(self._dtype))
-        pixels = np.empty(self._contrast.shape, dtype=self._dtype)
-        for channel in range(pixels.shape[-1]):  # faster than broadcasting over so short an axis
-            np.multiply(self._contrast[..., channel], mask, out=pixels[..., channel])
-        pixels += self._filling
-        return self._domain.realise(pixels)
+        return blended(mask, self._contrast, self._filling, self._domain)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bbquery.perturb.checks import at_least_one
+from bbquery.perturb.rendering import sent
 from bbquery.perturb.rows import row_generator
 
 if TYPE_CHECKING:
@@ -55,10 +56,10 @@ class SmoothCopies:
         """Render copy `row`, exactly as it will be sent: (H, W, 3) of the domain's dtype."""
         rng = row_generator(self._key, row, self._rows)
         grid = rng.standard_normal((self._across.cells, self._down.cells, 3), dtype=self._dtype)
-        noise = self._down(self._across(grid).swapaxes(0, 1))
+        noise = self._down(np.ascontiguousarray(self._across(grid).swapaxes(0, 1)))
         noise *= self._sigma
         noise += self._x
-        return self._domain.realise(noise)
+        return sent(noise, self._domain)
 
     def realised(self, row: int) -> NDArray[np.floating[Any]]:
         """Return what was sent as copy `row` minus x: (H, W, 3), float32 for uint8 pixels (exact), else float64."""

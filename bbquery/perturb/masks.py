@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from bbquery.perturb.rendering import sent
+from bbquery.perturb.rendering import blended, scratch
 from bbquery.perturb.rows import row_generator
 
 if TYPE_CHECKING:
@@ -59,9 +59,15 @@ class Upsampling:
 
     def mask(self, grid: NDArray[Any], shift: Shift) -> NDArray[np.float64]:
         """Return the mask (H, W), 0 to 1, of a grid (cells, cells) cut at `shift`."""
+        return self._mask(grid, shift, np.empty(self.size))
+
+    def mask_to_read(self, grid: NDArray[Any], shift: Shift) -> NDArray[np.float64]:
+        """Return the same in an array that this thread's next one is written to."""
+        return self._mask(grid, shift, scratch("mask", self.size, np.float64))
+
+    def _mask(self, grid: NDArray[Any], shift: Shift, out: NDArray[np.float64]) -> NDArray[np.float64]:
         (down, right), (height, width) = shift, self.size
-        mask: NDArray[np.float64] = self.rows[down : down + height] @ grid @ self.columns[right : right + width].T
-        return mask
+        return np.matmul(self.rows[down : down + height] @ grid, self.columns[right : right + width].T, out=out)
 
     def superpose(self, grids: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sum (H, W) of the masks of all grids: `grids[down, right]` is the one cut at that shift.
@@ -95,13 +101,9 @@ class MaskedCopies:
 
     def __getitem__(self, row: int, /) -> Image:
         """Render copy `row`, exactly as it will be sent: (H, W, 3) of the domain's dtype."""
-        mask = self._upsampling.mask(*self.draw(row))
-        pixels = np.empty(self._contrast.shape, dtype=self._dtype)
-        for channel in range(pixels.shape[-1]):  # faster than broadcasting over so short an axis
-            pixels[..., channel] = mask
-        pixels *= self._contrast
-        pixels += self._fill  # fill + M (x - fill) is x M + fill (1 - M) in fewer passes
-        return sent(pixels, self._domain)
+        mask = self._upsampling.mask_to_read(*self.draw(row))
+        # fill + M (x - fill) is x M + fill (1 - M) in fewer passes
+        return blended(mask, self._contrast, self._fill, self._domain)
 
     def draw(self, row: int) -> tuple[NDArray[np.bool_], Shift]:
         """Return the grid (cells, cells) of copy `row`, True where visible, and its shift."""

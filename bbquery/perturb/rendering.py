@@ -1,8 +1,13 @@
-"""From computed pixels to what is sent, without copies of whole photos on the way."""
+"""From computed pixels to what is sent, without copies of whole photos on the way.
+
+A photo of floats that is made anew for every row costs more than all that is computed on it: allocators give memory of
+that size back to the system at once, and the system hands it out again page by page. So each thread keeps a few.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -12,10 +17,39 @@ if TYPE_CHECKING:
     from bbquery.types import Domain, Image
 
 
+Float = TypeVar("Float", bound=np.floating[Any])
+
+_of_thread = threading.local()
+
+
+def scratch(use: str, shape: tuple[int, ...], dtype: type[Float]) -> NDArray[Float]:
+    """Return an array to write over, with anything in it: this thread's own, until it asks again for the same use."""
+    kept: dict[str, NDArray[Float]] = _of_thread.__dict__
+    found = kept.get(use)
+    if found is None or found.shape != shape or found.dtype != dtype:
+        found = kept[use] = np.empty(shape, dtype)
+    return found
+
+
+def blended(
+    mask: NDArray[np.floating[Any]], contrast: NDArray[np.floating[Any]], filling: Any, domain: Domain
+) -> Image:
+    """Return filling + mask × contrast as it is sent: what is visible of a photo, and a filling behind the rest.
+
+    mask: (H, W), 0 to 1. contrast: the photo minus the filling, (H, W, 3). filling: of that shape, or one grey level.
+    """
+    pixels = scratch("pixels", contrast.shape, contrast.dtype.type)
+    for channel in range(pixels.shape[-1]):  # faster than broadcasting over so short an axis
+        pixels[..., channel] = mask
+    pixels *= contrast
+    pixels += filling
+    return sent(pixels, domain)
+
+
 def sent(pixels: NDArray[np.floating[Any]], domain: Domain) -> Image:
-    """Return `domain.realise(pixels)`, to the bit, of an array that nobody needs any more: it is written over."""
+    """Return `domain.realise(pixels)`, to the bit and in an array of its own. What `pixels` held is written over."""
     if domain.dtype != "uint8":
-        return domain.realise(pixels)
+        return domain.realise(pixels.copy())
     np.rint(pixels, out=pixels)
     np.clip(pixels, 0, 255, out=pixels)
     image: Image = pixels.astype(np.uint8)

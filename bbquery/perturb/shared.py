@@ -50,7 +50,9 @@ class GreyNoise:
             shape = (self._across.cells, self._down.cells, 1)
             noise: NDArray[np.floating[Any]] = row_generator(key, row, rows).standard_normal(shape, dtype=self._dtype)
             noise *= self._sigma
-            return self._down(self._across(noise).swapaxes(0, 1)) if self._enlarge else noise.swapaxes(0, 1)
+            if not self._enlarge:
+                return noise.swapaxes(0, 1)
+            return self._down(np.ascontiguousarray(self._across(noise).swapaxes(0, 1)))
 
         return drawn
 

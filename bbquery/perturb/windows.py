@@ -7,13 +7,9 @@ questions on a small photo too. A window of no size hides nothing: it is the pho
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
-
-from bbquery.errors import UnknownName
-from bbquery.perturb.baselines import Fill, filling
-from bbquery.perturb.checks import grey_level
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,25 +74,3 @@ def squares(centres: NDArray[np.float64], sides: NDArray[np.float64]) -> NDArray
     """Return the square windows (n, 4) around centres (n, 2), down and across, with these sides (n,), all in pixels."""
     half = sides[:, None] / 2
     return np.hstack([centres - half, centres + half])
-
-
-def known_fill(fill: str | float) -> None:
-    """Check that `fill` is the name of a filling or a grey level, 0 to 255, perhaps written as text.
-
-    Raises:
-        UnknownName: it is neither a known name nor a number. UsageError: a number that is no grey level.
-    """
-    if fill in get_args(Fill):
-        return
-    try:
-        level = float(fill)
-    except ValueError:
-        raise UnknownName("fill", str(fill), (*get_args(Fill), "a grey level, 0 to 255")) from None
-    grey_level("fill", level)
-
-
-def filled(fill: str | float, x: Image, seed: int) -> NDArray[np.float64]:
-    """Return what stands where x (H, W, 3) is hidden, of its shape: a filling by name, or a grey level everywhere."""
-    if fill in get_args(Fill):
-        return filling(cast("Fill", fill), x, seed)
-    return np.full(x.shape, float(fill))

@@ -19,9 +19,10 @@ from bbquery.client import Client
 from bbquery.errors import UsageError
 from bbquery.estimate import estimate
 from bbquery.explanation import NothingToExplain
+from bbquery.ledger.projects import open_within
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import open_ledger
-from bbquery.money import in_unit, picodollars
+from bbquery.money import in_unit
 from bbquery.probing import candidates
 from bbquery.probing.advice import advise
 from bbquery.probing.answers import Answers, of_clean, of_conditions
@@ -145,7 +146,7 @@ async def probe_async(
         UsageError: bad input, no score suits, or the caps are too small; found before anything is sent.
         OracleError, BudgetExhausted: not even the unperturbed image was answered.
     """
-    cap = Cap(queries=max_queries, tokens=max_tokens, picodollars=None if max_usd is None else picodollars(max_usd))
+    cap = Cap.stated(max_queries, max_tokens, max_usd)
     async with prepared(image, oracle, target=target, scores=scores, cap=cap, seed=seed) as job:
         with open_ledger(ledger) as opened:
             return await job.run(opened, cap, project, watch or Unwatched())
@@ -226,8 +227,7 @@ class Job:
 
     async def run(self, ledger: Ledger, cap: Cap, project: str | None, watch: Watch) -> Probe:
         """Ask, and work out the figures."""
-        parent = None if project is None else ledger.find_budget(project)
-        budget = ledger.open_budget(run_name(self.identity(), project), cap, parent)
+        budget = open_within(ledger, project, f"probe-{self.identity()}", cap)
         domain = self.oracle.capabilities.domain
         async with Client(self.oracle, ledger, budget, progress=watch.progressed) as client:
             watch.follow(client, self.design.queries)
@@ -272,11 +272,6 @@ class Job:
             queries=client.tally, budget=ledger.budget(client.budget), unknown=tuple(ledger.unknowns(client.budget)),
             error=client.halt.error,
         )  # fmt: skip
-
-
-def run_name(run: str, project: str | None) -> str:
-    """Return the name of a run's budget."""
-    return f"probe-{run}" if project is None else f"{project}/probe-{run}"
 
 
 async def _answers(client: Client, ask: Ask) -> list[Row]:

@@ -1,120 +1,133 @@
-"""A Gaussian process over windows, conditioned on one answer after another, and the map that it implies.
+"""A Gaussian process over windows, its linear algebra left to scikit-learn, of which this is the only importer.
 
-A state is a window (u, v, s): its centre, down and across, and its side, in units of which the photo's shorter side has
-`AT_SIDE`. How far the score drops behind a window is a Gaussian process over states, of mean 0 (hiding a window changes
-nothing until it is seen to) and covariance σ² k(r / ℓ), with the Matérn kernel of ν = 5/2:
+A state is a window (u, v, s): its centre, down and across, and its side. How far the score drops behind a window is a
+Gaussian process over states, of mean 0 (hiding a window changes nothing until it is seen to) and covariance
+σ² k(r / ℓ), with the Matérn kernel of ν = 5/2 (Mokuwe et al., eq. 1). An average of states may be asked for as well, as
+a pixel of the map is one: its covariances are averages of the kernel's.
 
-    k(a) = (1 + √5 a + 5 a² / 3) exp(-√5 a)                        (Mokuwe et al., eq. 1, in closed form)
-
-Conditioning is the Cholesky factorisation of K + noise I = L Lᵀ, a row at a time. Let V be L⁻¹ times the covariances
-between what was observed and all targets. Observation i at target t adds row i of V, from the rows before it alone:
-
-    Vᵢ = (k(t, ·) - Σⱼ Vⱼ(t) Vⱼ) / dᵢ,   dᵢ² = variance(t) + noise
-    variance(·) -= Vᵢ²,   mean(·) += bᵢ Vᵢ,   bᵢ = (yᵢ - mean(t)) / dᵢ
-
-1. The variance does not depend on the answers: a window can be counted as observed before its answer is there. So
-   batches are chosen ahead of their answers, and a window that is refused is not asked for again: b = 0, as expected.
-2. The b are independent and of variance σ²: their mean square is the maximum-likelihood estimate of σ², and with it the
-   likelihood is known too.
-3. Sums run in a fixed order, without a threaded product: the same bits on any number of threads, so that a run that is
-   asked again chooses the same windows.
-4. A score that never moves has y = 0, hence b = 0 and a mean of exactly 0.
-
-A target may also be an average of states, as a pixel of the map is: its covariances are averages of the kernel's.
+1. The covariances between all that is ever asked of a process are worked out once. A regression after each answer then
+   only looks them up.
+2. σ² multiplies every covariance and the noise, so it changes no mean, and a deviation in proportion. It is estimated
+   by maximum likelihood (`Posterior.squares` over the answers) and multiplied in by the caller.
+3. The deviation does not depend on the answers.
+4. One thread: libraries of linear algebra round differently on two. So a run that is asked again asks for the same
+   windows and is served from the store, on any number of threads. The number of threads belongs to the whole process;
+   plans of several photos may be worked on side by side, so they take turns at it.
+5. A score that never moves has values of 0, and with them a mean of exactly 0.
 """
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import TYPE_CHECKING
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import Kernel, Matern
+from threadpoolctl import ThreadpoolController
+
+from bbquery.saliency._window_states import PAPERS_LENGTH_SCALE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-AT_SIDE = 224.0  # the photos of the paper, in whose pixels its windows and length scale are given
-
-PAPERS_LENGTH_SCALE = 12.0  # Mokuwe et al., section IV-A
 LENGTH_SCALES = tuple(PAPERS_LENGTH_SCALE * 2 ** (step / 2) for step in range(-2, 8))  # 6 to 136
 ENOUGH = 500  # observations to judge a length scale by: its cost grows with their cube
 NO_AVERAGES = np.empty((0, 1, 3))
 
-
-def matern(squares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the Matérn kernel of ν = 5/2 at these squared distances, in length scales: 1 at 0."""
-    a = np.sqrt(5 * squares)
-    kernel: NDArray[np.float64] = (1 + a + a * a / 3) * np.exp(-a)
-    return kernel
+_TURN = threading.Lock()
 
 
 class GaussianProcess:
-    """The posterior of a function at states (n, 3) that may be observed, and of its averages over groups of states.
+    """A function of states (n, 3) that may be observed, and its averages over groups of states: n + m targets.
 
     averages: (m, g, 3), all groups congruent: equal but for where they are. length_scale: in the unit of the states.
-    noise: the variance of an answer by chance, as a share of σ². most: how many observations there may be.
-    mean, variance: (n + m,), of the states and then of the averages; the variance in units of σ².
+    noise: the variance of an answer by chance, as a share of σ².
     """
 
     def __init__(
-        self,
-        states: NDArray[np.float64],
-        averages: NDArray[np.float64],
-        *,
-        length_scale: float,
-        noise: float,
-        most: int,
+        self, states: NDArray[np.float64], averages: NDArray[np.float64], *, length_scale: float, noise: float
     ) -> None:
-        self._states, self._averages, self._noise = states / length_scale, averages / length_scale, noise
-        group = self._averages[:1]
-        of_average = matern(_squares(group[:, :, None] - group[:, None])).mean(axis=(1, 2))
-        self.variance = np.concatenate([np.ones(len(states)), np.repeat(of_average, len(averages))])
-        self.mean = np.zeros(len(self.variance))
-        self._v = np.empty((most, len(self.mean)))
-        self._at: list[int] = []
-        self._d: list[float] = []
-        self._sum_bb, self._sum_log_d, self._learnt = 0.0, 0.0, 0
+        matern = Matern(length_scale, nu=2.5)
+        group = averages[0] if len(averages) else states[:1]
+        of_averages = sum(matern(states, averages[:, i]) for i in range(len(group))) / len(group)
+        self.targets, self._noise = len(states) + len(averages), noise
+        self._known = KnownCovariances(
+            np.hstack([matern(states), of_averages]),
+            np.concatenate([np.ones(len(states)), np.full(len(averages), matern(group).mean())]),
+        )
 
-    def observe(self, state: int) -> int:
-        """Count a state as observed, the mean staying what it is; return the observation's number."""
-        i, d = len(self._at), math.sqrt(max(self.variance[state], 0.0) + self._noise)
-        known = np.einsum("j,jt->t", self._v[:i, state], self._v[:i])
-        self._v[i] = (self._covariance(state) - known) / d
-        self.variance -= self._v[i] ** 2
-        self._at.append(state)
-        self._d.append(d)
-        return i
+    def given(self, states: list[int], values: list[float]) -> Posterior:
+        """Return what is known once these states (one or more, by number) are observed to have these values."""
+        return Posterior(self._known, self._noise, states, values)
 
-    def learn(self, observation: int, value: float) -> None:
-        """Take in the answer to an observation. Answers come in the order of the observations; some never come."""
-        b = self._surprise(observation, value, self.mean)
-        self.mean += b * self._v[observation]
-        self._sum_bb += b * b
-        self._sum_log_d += math.log(self._d[observation])
-        self._learnt += 1
 
-    def supposing(self, observation: int, value: float, mean: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what a mean (n + m,) that rests on the observations before would be if this were the answer."""
-        supposed: NDArray[np.float64] = mean + self._surprise(observation, value, mean) * self._v[observation]
-        return supposed
+class Posterior:
+    """What is known of a process from some of its states."""
 
-    def _surprise(self, observation: int, value: float, mean: NDArray[np.float64]) -> float:
-        return (value - float(mean[self._at[observation]])) / self._d[observation]
+    def __init__(self, known: KnownCovariances, noise: float, states: list[int], values: list[float]) -> None:
+        self._regressor = GaussianProcessRegressor(known, alpha=noise, optimizer=None)
+        with _one_thread():
+            self._regressor.fit(np.array(states)[:, None], np.array(values))
+
+    def mean(self, targets: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return what is expected of these targets, by number: (n,)."""
+        with _one_thread():
+            mean: NDArray[np.float64] = self._regressor.predict(targets[:, None])
+        return mean
+
+    def deviation(self, targets: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the standard deviation of these targets, by number, in units of σ: (n,)."""
+        with _one_thread():
+            deviation: NDArray[np.float64] = self._regressor.predict(targets[:, None], return_std=True)[1]
+        return deviation
 
     @property
-    def scale(self) -> float:
-        """σ², by maximum likelihood of the answers so far; 0 without an answer."""
-        return self._sum_bb / max(self._learnt, 1)
+    def squares(self) -> float:
+        """The values' yᵀ (K + noise)⁻¹ y: over their number it is the σ² that makes them likeliest; 0 if all are 0."""
+        return float((self._regressor.y_train_ * self._regressor.alpha_).sum())
 
     @property
     def log_likelihood(self) -> float:
-        """Of the answers so far, at their own σ², up to a constant; 0 where they have no variance to be explained."""
-        return -0.5 * self._learnt * math.log(self.scale) - self._sum_log_d if self.scale else 0.0
+        """Of the values at their own σ², up to a constant; 0 where they have no variance to be explained."""
+        n, squares = len(self._regressor.y_train_), self.squares
+        if not squares:
+            return 0.0
+        at_one = float(self._regressor.log_marginal_likelihood_value_)  # -½ squares - ½ log |K + noise|, as σ² is 1
+        return at_one + 0.5 * squares - 0.5 * n * math.log(squares / n)
 
-    def _covariance(self, state: int) -> NDArray[np.float64]:
-        own = matern(_squares(self._states - self._states[state]))
-        averages: NDArray[np.float64] = matern(_squares(self._averages - self._states[state])).mean(axis=1)
-        return np.concatenate([own, averages])
+
+class KnownCovariances(Kernel):  # type: ignore[misc] # scikit-learn has no types
+    """A kernel of scikit-learn's over numbers (n, 1) of targets, whose covariances are looked up.
+
+    between: (states, targets), covariances; the states are the first of the targets. variances: (targets,).
+    """
+
+    def __init__(self, between: NDArray[np.float64], variances: NDArray[np.float64]) -> None:
+        self.between, self.variances = between, variances
+
+    def __call__(self, X: NDArray[np.int64], Y: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+        """Return the covariances (n, m) of targets X (n, 1) with states Y (m, 1), by default X themselves."""
+        states, targets = (X if Y is None else Y)[:, 0], X[:, 0]
+        if len(targets) == self.between.shape[1] and (np.diff(targets) == 1).all():
+            return self.between[states].T  # all of them in order: nothing needs to be picked
+        return self.between[np.ix_(states, targets)].T
+
+    def diag(self, X: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the variances (n,) of targets X (n, 1)."""
+        return self.variances[X[:, 0]]
+
+    def is_stationary(self) -> bool:
+        """Say that numbers do not tell how far targets are apart."""
+        return False
+
+    def __sklearn_clone__(self) -> KnownCovariances:
+        """Return itself: there is nothing to be fitted, and a copy for each regression would take its time."""
+        return self
 
 
 def likeliest_length_scale(states: NDArray[np.float64], values: NDArray[np.float64], noise: float) -> float:
@@ -125,14 +138,18 @@ def likeliest_length_scale(states: NDArray[np.float64], values: NDArray[np.float
     states, values = states[:ENOUGH], values[:ENOUGH]
 
     def likelihood(length_scale: float) -> float:
-        process = GaussianProcess(states, NO_AVERAGES, length_scale=length_scale, noise=noise, most=len(states))
-        for row, value in enumerate(values.tolist()):
-            process.learn(process.observe(row), value)
-        return process.log_likelihood
+        process = GaussianProcess(states, NO_AVERAGES, length_scale=length_scale, noise=noise)
+        return process.given(list(range(len(states))), values.tolist()).log_likelihood
 
     return max(LENGTH_SCALES, key=likelihood)
 
 
-def _squares(differences: NDArray[np.float64]) -> NDArray[np.float64]:
-    squares: NDArray[np.float64] = np.einsum("...i,...i->...", differences, differences)
-    return squares
+@functools.cache
+def _controller() -> Any:
+    return ThreadpoolController()  # looks through all loaded libraries: once, as the ones that matter are loaded now
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    with _TURN, _controller().limit(limits=1, user_api="blas"):
+        yield

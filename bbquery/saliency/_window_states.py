@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.errors import UsageError
+from bbquery.errors import MissingExtra, UsageError
+from bbquery.perturb.baselines import known_fill
 from bbquery.perturb.checks import at_least_one, positive
 from bbquery.perturb.masks import interpolation
-from bbquery.perturb.windows import known_fill, squares
-from bbquery.saliency._gaussian_process import AT_SIDE, GaussianProcess, likeliest_length_scale
+from bbquery.perturb.windows import squares
 from bbquery.types import SaliencyMap
 
 if TYPE_CHECKING:
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
     from bbquery.saliency._windows import WindowScores
 
+AT_SIDE = 224.0  # the photos of the paper, in whose pixels its windows and length scale are given: the unit of states
 SIDES = (50.0, 64.0, 78.0, 92.0, 107.0, 121.0, 135.0, 150.0)  # Mokuwe et al., section V
 FILL = 128.0  # likewise
-MOST_QUERIES = 2000  # time grows with the cube of the observations: some ten seconds at this
+PAPERS_LENGTH_SCALE = 12.0  # likewise, section IV-A
+MOST_QUERIES = 2000  # a regression is cubic in them, and a search makes one for each
+LEAST_NOISE = 1e-8  # above what rounding leaves of the difference between windows that are nearly the same
 MAP_PLACES = 56 * 56  # of the map: on a square photo a third of the paper's length scale apart
 UNIT = "expected score lost by hiding a window around the pixel"
 
@@ -35,14 +38,14 @@ def check(
     """Check the options that methods over window states share.
 
     Raises:
-        UsageError: queries below 1 or above `MOST_QUERIES`, no windows, repeated or not above 0, or length scale or
-            noise not above 0, or fill not a grey level. UnknownName: no filling has this name.
+        UsageError: queries below 1 or above `MOST_QUERIES`, no windows, repeated or not above 0, length scale not above
+            0, noise below `LEAST_NOISE`, or fill not a grey level. UnknownName: no filling has this name.
     """
     at_least_one("queries", queries)
     if queries > MOST_QUERIES:
         raise UsageError(
-            f"a Gaussian process takes at most {MOST_QUERIES} queries here, not {queries}, as its time grows with "
-            "their cube: take 'rise' or 'occlusion' for more"
+            f"a Gaussian process takes at most {MOST_QUERIES} queries here, not {queries}, as its time grows much "
+            "faster than they do: take 'rise' or 'occlusion' for more"
         )
     if not windows or len(set(windows)) < len(windows):
         raise UsageError(f"windows must be one or more different sides, not {windows!r}")
@@ -51,7 +54,21 @@ def check(
     if length_scale is not None:
         positive("length_scale", length_scale)
     positive("noise", noise)
+    if noise < LEAST_NOISE:
+        raise UsageError(f"noise must be at least {LEAST_NOISE:g}, below which rounding decides, not {noise!r}")
     known_fill(fill)
+
+
+def needs_library() -> None:
+    """Check, before anything is asked, that a map can be made of the answers.
+
+    Raises:
+        MissingExtra: scikit-learn is not installed.
+    """
+    try:
+        import bbquery.saliency._gaussian_process  # noqa: F401, PLC0415 - an extra
+    except ImportError as error:
+        raise MissingExtra("bayes", "a Gaussian process over windows", "scikit-learn") from error
 
 
 def rectangles(states: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
@@ -115,16 +132,16 @@ def _expected(
     noise: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Return the mean drop of each target (m, sides, 3), and its standard error where there is an answer: (m,)."""
+    from bbquery.saliency._gaussian_process import GaussianProcess, likeliest_length_scale  # noqa: PLC0415 - an extra
+
     windows, drops = scores.drops()
     if not len(drops):
         return np.zeros(len(targets)), None
     states = _states(windows, size)
     scale = length_scale or likeliest_length_scale(states, drops, noise)
-    process = GaussianProcess(states, targets, length_scale=scale, noise=noise, most=len(drops))
-    for row, drop in enumerate(drops.tolist()):
-        process.learn(process.observe(row), drop)
-    variance = process.scale * np.maximum(process.variance[len(drops) :], 0.0)
-    return process.mean[len(drops) :], np.sqrt(variance)
+    process = GaussianProcess(states, targets, length_scale=scale, noise=noise)
+    known, pixels = process.given(list(range(len(drops))), drops.tolist()), np.arange(len(drops), process.targets)
+    return known.mean(pixels), math.sqrt(known.squares / len(drops)) * known.deviation(pixels)
 
 
 def _enlarged(values: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:

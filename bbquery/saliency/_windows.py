@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bbquery.perturb.baselines import filled
 from bbquery.perturb.visibility import VisibilityCount
-from bbquery.perturb.windows import HiddenWindows, filled, hidden_shares
+from bbquery.perturb.windows import HiddenWindows, hidden_shares
 from bbquery.plan import Ask, Stopped
 
 if TYPE_CHECKING:

@@ -28,8 +28,17 @@ import numpy as np
 from bbquery.errors import UnknownName
 from bbquery.perturb.checks import at_least_one
 from bbquery.perturb.windows import NOTHING_HIDDEN
-from bbquery.saliency._gaussian_process import NO_AVERAGES, PAPERS_LENGTH_SCALE, GaussianProcess
-from bbquery.saliency._window_states import FILL, SIDES, at_each, check, implied, places, rectangles
+from bbquery.saliency._window_states import (
+    FILL,
+    PAPERS_LENGTH_SCALE,
+    SIDES,
+    at_each,
+    check,
+    implied,
+    needs_library,
+    places,
+    rectangles,
+)
 from bbquery.saliency._windows import WindowScores
 from bbquery.types import batches
 
@@ -37,11 +46,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.plan import Plan
+    from bbquery.saliency._gaussian_process import GaussianProcess, Posterior
     from bbquery.types import Domain, Image, SaliencyMap
 
 Acquisition = Literal["ei", "variance"]
 
 CANDIDATE_PLACES = 256  # 16 × 16 on a square photo: their distance, 14, is about the paper's length scale
+AT_ONCE = 64  # candidates whose deviations are worked out together
 
 
 class Search:
@@ -49,43 +60,73 @@ class Search:
 
     def __init__(self, process: GaussianProcess, candidates: NDArray[np.float64], acquisition: Acquisition) -> None:
         self._process, self._candidates, self._acquisition = process, candidates, acquisition
+        self._all = np.arange(len(candidates))
         self._open = np.ones(len(candidates), dtype=np.bool_)
-        self._asked: list[int] = []  # the observations of the last batch
+        self._most_unsure = np.ones(len(candidates))  # deviations are these or less, as they only ever fall
+        self._asked: list[int] = []
+        self._drops: list[float] = []  # of all asked but the last batch
+        self._answered = 0
         self._best = 0.0  # hiding nothing loses nothing: what does not pass that is no improvement
 
     def at_random(self, count: int, seed: int) -> NDArray[np.float64]:
         """Take `count` different candidates at random; return them (count, 3)."""
         drawn = np.random.default_rng(seed).permutation(len(self._candidates))[:count]
-        self._asked = [self._take(int(candidate)) for candidate in drawn]
+        for candidate in drawn.tolist():
+            self._take(candidate)
         return self._candidates[drawn]
 
     def next(self, count: int) -> NDArray[np.float64]:
         """Take the `count` candidates, one after another, that tell the most; return them (count, 3)."""
-        mean, chosen = self._process.mean, []
-        self._asked = []
-        for _ in range(count):
-            value = np.where(self._open, self._value(mean), -np.inf)
-            chosen.append(int(value.argmax()))  # the first of equals
-            self._asked.append(self._take(chosen[-1]))
-            mean = self._process.supposing(self._asked[-1], 0.0, mean)
-        return self._candidates[chosen]
+        known = self._process.given(self._asked, self._drops)
+        scale = known.squares / max(self._answered, 1)
+        for supposed in range(count):
+            if supposed:
+                known = self._process.given(self._asked, self._drops + [0.0] * supposed)
+            self._take(self._most_telling(known, scale))
+        return self._candidates[self._asked[-count:]]
 
     def learn(self, drops: NDArray[np.float64]) -> None:
-        """Take in what the last batch's windows lost, (count,); NaN is no answer, and changes nothing."""
-        for observation, drop in zip(self._asked, drops.tolist(), strict=True):
-            if not math.isnan(drop):
-                self._process.learn(observation, drop)
-                self._best = max(self._best, drop)
+        """Take in what the last batch's windows lost, (count,); NaN is no answer, taken to be what was expected."""
+        before, answered = len(self._drops), np.flatnonzero(~np.isnan(drops))
+        self._drops += self._filled(drops, before).tolist()
+        self._answered += len(answered)
+        self._best = max([self._best, *drops[answered].tolist()])
 
-    def _take(self, candidate: int) -> int:
+    def _filled(self, drops: NDArray[np.float64], before: int) -> NDArray[np.float64]:
+        """Return a batch's drops (count,) with what is expected, by all answers so far, in place of each NaN."""
+        asked, refused = np.array(self._asked[before:]), np.isnan(drops)
+        states = self._asked[:before] + asked[~refused].tolist()
+        if not refused.any() or not states:
+            return np.nan_to_num(drops, nan=0.0)
+        filled = drops.copy()
+        known = self._process.given(states, self._drops + drops[~refused].tolist())
+        filled[refused] = known.mean(asked[refused])
+        return filled
+
+    def _take(self, candidate: int) -> None:
         self._open[candidate] = False
-        return self._process.observe(candidate)
+        self._asked.append(candidate)
 
-    def _value(self, mean: NDArray[np.float64]) -> NDArray[np.float64]:
-        variance: NDArray[np.float64] = np.maximum(self._process.variance, 0.0)
-        if self._acquisition == "variance" or not self._process.scale:  # without a drop there is nothing to improve on
-            return variance
-        return expected_improvement(mean, np.sqrt(self._process.scale * variance), self._best)
+    def _most_telling(self, known: Posterior, scale: float) -> int:
+        """Return the open candidate that tells the most; the first of equals.
+
+        A deviation takes far more time than a mean. So each candidate is first taken to be as unsure as it last was,
+        which is no less than it is, and what then seems to tell the most is looked at again, until the best of all is
+        one that was.
+        """
+        hunts = self._acquisition == "ei" and scale > 0  # without a drop there is nothing to improve on
+        mean = known.mean(self._all) if hunts else None
+        stale = np.ones(len(self._all), dtype=np.bool_)
+        while stale[(told := self._told(mean, scale)).argmax()]:
+            again = np.argsort(np.where(stale, -told, np.inf), kind="stable")[:AT_ONCE]
+            self._most_unsure[again], stale[again] = known.deviation(again), False
+        return int(told.argmax())
+
+    def _told(self, mean: NDArray[np.float64] | None, scale: float) -> NDArray[np.float64]:
+        if mean is None:
+            return np.where(self._open, self._most_unsure, -np.inf)
+        improvement = expected_improvement(mean, math.sqrt(scale) * self._most_unsure, self._best)
+        return np.where(self._open, improvement, -np.inf)
 
 
 def expected_improvement(mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float) -> NDArray[np.float64]:
@@ -109,13 +150,15 @@ class Bayes:
     windows: the sides to choose from, for a photo whose shorter side is 224, and in proportion for others.
     length_scale: over which distance drops are alike, in the same unit, for centres and sides; None for the paper's 12
     in the search, and in the map for that which makes the answers likeliest. noise: the variance of an answer by
-    chance, as a share of the variance of drops. fill: what hides: black, grey, white, mean, blur, noise, or a grey
-    level (0 to 255). initial: how many random windows are asked first, with the photo itself. batch: how many windows
-    are asked at once after them; an oracle that answers several at once is kept busy by more.
+    chance, as a share of the variance of drops, at least 1e-8. fill: what hides: black, grey, white, mean, blur, noise,
+    or a grey level (0 to 255). initial: how many random windows are asked first, with the photo itself. batch: how many
+    windows are asked at once after them; an oracle that answers several at once is kept busy by more. It needs an
+    extra, `bayes`.
 
     Raises:
         UsageError: queries below 1 or above 2,000, initial or batch below 1, windows none, repeated or not above 0,
-            length_scale or noise not above 0, or fill not a grey level. UnknownName: no such acquisition or filling.
+            length_scale not above 0, noise below 1e-8, or fill not a grey level. UnknownName: no such acquisition or
+            filling.
     """
 
     queries: int = 200
@@ -140,7 +183,12 @@ class Bayes:
         return self.acquisition != "variance"
 
     def plan(self, x: Image, domain: Domain, seed: int) -> Plan[SaliencyMap]:
-        """Ask for x (H, W, 3) and for x behind windows; return the map, in score lost."""
+        """Ask for x (H, W, 3) and for x behind windows; return the map, in score lost.
+
+        Raises:
+            MissingExtra: scikit-learn is not installed.
+        """
+        needs_library()
         size = (x.shape[0], x.shape[1])
         scores = WindowScores(x, domain, self.fill, seed)
         yield from self._ask(scores, size, seed)
@@ -171,10 +219,12 @@ class Bayes:
 
     def _search(self, size: tuple[int, int]) -> Search:
         """Return a search over at least twice as many candidates as are asked for."""
+        from bbquery.saliency._gaussian_process import NO_AVERAGES, GaussianProcess  # noqa: PLC0415 - an extra
+
         shape = places(max(CANDIDATE_PLACES, math.ceil(2 * self.queries / len(self.windows))), size)
         candidates = at_each(shape, size, self.windows).reshape(-1, 3)
         scale = self.length_scale or PAPERS_LENGTH_SCALE
-        process = GaussianProcess(candidates, NO_AVERAGES, length_scale=scale, noise=self.noise, most=self.queries)
+        process = GaussianProcess(candidates, NO_AVERAGES, length_scale=scale, noise=self.noise)
         return Search(process, candidates, self.acquisition)
 
 

@@ -21,7 +21,8 @@ from bbquery.perturb.added import precision
 from bbquery.perturb.baselines import AT_SIDE, blurred
 from bbquery.perturb.checks import at_least_one, positive
 from bbquery.perturb.pairs import PairedMoments
-from bbquery.perturb.rendering import sent
+from bbquery.perturb.remembered import Remembered
+from bbquery.perturb.rendering import blended
 from bbquery.perturb.smooth_binary import SmoothBinaryMasks
 from bbquery.plan import Ask, Stopped
 from bbquery.types import SaliencyMap, batches
@@ -58,8 +59,10 @@ class HalfSharpCopies:
         self._dtype = precision(domain)
         self._hidden: NDArray[Any] = hidden.astype(self._dtype)
         self._contrast: NDArray[Any] = (shown - hidden).astype(self._dtype)
-        self._masks, self._domain, self._start = masks, domain, start
-        self._rows, self._key = rows, key
+        self._domain, self._start = domain, start
+        self._rows = rows
+        self._draw = lambda pair: masks.draw(key, pair, rows)
+        self._known: Remembered[NDArray[np.bool_]] = Remembered(self._contrast[..., 0].size)
 
     def __len__(self) -> int:
         """How many copies."""
@@ -67,13 +70,8 @@ class HalfSharpCopies:
 
     def __getitem__(self, row: int, /) -> Image:
         """Render copy `row`, exactly as it will be sent: (H, W, 3) of the domain's dtype."""
-        share = self._visible(row) * self._dtype(path(self._start, row // 2))
-        pixels = np.empty_like(self._contrast)
-        for channel in range(pixels.shape[-1]):  # faster than broadcasting over so short an axis
-            pixels[..., channel] = share
-        pixels *= self._contrast
-        pixels += self._hidden
-        return sent(pixels, self._domain)
+        share: NDArray[Any] = self._visible(row) * self._dtype(path(self._start, row // 2))
+        return blended(share, self._contrast, self._hidden, self._domain)
 
     def realised(self, row: int) -> NDArray[np.float32]:
         """Return the mask's sign (H, W): 1 where copy `row` shows the photo, -1 where its blur."""
@@ -82,7 +80,7 @@ class HalfSharpCopies:
     def _visible(self, row: int) -> NDArray[np.bool_]:
         if not 0 <= row < self._rows:
             raise IndexError(f"row {row} of {self._rows}")
-        mask = self._masks.draw(self._key, row // 2, self._rows)
+        mask = self._known(row // 2, self._draw)
         return ~mask if row % 2 else mask
 
 

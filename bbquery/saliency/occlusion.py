@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from bbquery.errors import UsageError
+from bbquery.perturb.baselines import known_fill
 from bbquery.perturb.checks import at_least_one, positive
-from bbquery.perturb.windows import NOTHING_HIDDEN, covered, known_fill
+from bbquery.perturb.windows import NOTHING_HIDDEN, covered
 from bbquery.saliency._windows import WindowScores
 from bbquery.types import SaliencyMap
 

@@ -16,8 +16,7 @@ import numpy as np
 from bbquery.perturb.checks import at_least_one
 from bbquery.perturb.rows import row_generator
 from bbquery.perturb.windows import NOTHING_HIDDEN
-from bbquery.saliency._gaussian_process import AT_SIDE
-from bbquery.saliency._window_states import FILL, SIDES, check, implied, rectangles
+from bbquery.saliency._window_states import AT_SIDE, FILL, SIDES, check, implied, needs_library, rectangles
 from bbquery.saliency._windows import WindowScores
 
 if TYPE_CHECKING:
@@ -34,12 +33,12 @@ class RandomWindows:
     queries: how many rows to ask, the photo itself among them; at most 2,000. windows: the sides to draw from, for a
     photo whose shorter side is 224, and in proportion for others. length_scale: over which distance drops are alike, in
     the same unit, for centres and sides; None for that which makes the answers likeliest. noise: the variance of an
-    answer by chance, as a share of the variance of drops. fill: what hides: black, grey, white, mean, blur, noise, or a
-    grey level (0 to 255). batch: how many rows are asked at once.
+    answer by chance, as a share of the variance of drops, at least 1e-8. fill: what hides: black, grey, white, mean,
+    blur, noise, or a grey level (0 to 255). batch: how many rows are asked at once. It needs an extra, `bayes`.
 
     Raises:
         UsageError: queries below 1 or above 2,000, batch below 1, windows none, repeated or not above 0, length_scale
-            or noise not above 0, or fill not a grey level. UnknownName: no filling has this name.
+            not above 0, noise below 1e-8, or fill not a grey level. UnknownName: no filling has this name.
     """
 
     adaptive: ClassVar[bool] = False
@@ -55,7 +54,12 @@ class RandomWindows:
         at_least_one("batch", self.batch)
 
     def plan(self, x: Image, domain: Domain, seed: int) -> Plan[SaliencyMap]:
-        """Ask for x (H, W, 3) and for x behind windows; return the map, in score lost."""
+        """Ask for x (H, W, 3) and for x behind windows; return the map, in score lost.
+
+        Raises:
+            MissingExtra: scikit-learn is not installed.
+        """
+        needs_library()
         size = (x.shape[0], x.shape[1])
         rows = np.vstack([NOTHING_HIDDEN, rectangles(self._drawn(size, seed), size)])
         scores = WindowScores(x, domain, self.fill, seed)

@@ -8,27 +8,25 @@ the part that `estimator.sigma` leaves to `sigma` is sampled at a few points onl
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.estimators import GradientEstimator  # noqa: TC001 - load reads annotations
-from bbquery.estimators.lr import LikelihoodRatio
-from bbquery.perturb.checks import at_least_one, positive
-from bbquery.perturb.noise import GaussianCopies
-from bbquery.saliency._points import Spread, advice, check_split, gradients, shares
+from bbquery.estimators import GradientEstimator  # noqa: F401 - load reads inherited annotations here
+from bbquery.saliency._noisy_points import NoisyPoints
 from bbquery.types import SaliencyMap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.plan import Plan
+    from bbquery.saliency._points import Spread
     from bbquery.types import Domain, Image
 
 
 @dataclass(frozen=True, kw_only=True)
-class SmoothGrad:
+class SmoothGrad(NoisyPoints):
     """How strongly the score reacts to each pixel around the photo, by gradients estimated at noisy copies of it.
 
     Unsigned, like the vanilla gradient: max over channels of the mean gradient's magnitude.
@@ -42,45 +40,26 @@ class SmoothGrad:
         UsageError: queries, points or rows below 1, sigma not above 0, or an estimator without the option queries.
     """
 
-    queries: int = 1000
-    estimator: GradientEstimator = field(default_factory=LikelihoodRatio)
-    sigma: float = 38.0
-    points: int = 50
-    rows: int = 20
-
-    def __post_init__(self) -> None:
-        check_split(self.queries, self.rows, self.estimator)
-        positive("sigma", self.sigma)
-        at_least_one("points", self.points)
-
-    @property
-    def adaptive(self) -> bool:
-        """Whether what it asks depends on answers."""
-        return self.estimator.adaptive
-
     def plan(self, x: Image, domain: Domain, seed: int) -> Plan[SaliencyMap]:
         """Ask around noisy copies of x (H, W, 3); return the map, in score per grey level."""
-        rows = shares(self.queries, self.points, self.rows)
-        points = GaussianCopies(x, self.sigma, domain, rows=len(rows), key=(seed, 0))
-        found = Spread(x.shape)
-        answered = yield from gradients(self.estimator, points, rows, domain=domain, seed=seed, take=found.add)
-        values, error = _strongest(found)
+        found = yield from self.found(x, domain, seed)
+        values, error = _strongest(found.spread)
         return SaliencyMap(
             values,
             signed=False,
             unit="score per grey level",
             rows=self.queries,
-            answered=answered,
+            answered=found.answered,
             standard_error=error,
-            notes=advice(rows, domain),
+            notes=found.notes,
         )
 
 
-def _strongest(found: Spread) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+def _strongest(spread: Spread) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Return the largest magnitude over the channels (H, W), and the standard error of the channel that has it."""
-    channel = np.abs(found.mean).argmax(axis=-1)[..., None]
-    values = np.take_along_axis(np.abs(found.mean), channel, axis=-1)[..., 0]
-    error = found.standard_error()
+    channel = np.abs(spread.mean).argmax(axis=-1)[..., None]
+    values = np.take_along_axis(np.abs(spread.mean), channel, axis=-1)[..., 0]
+    error = spread.standard_error()
     return values, None if error is None else np.take_along_axis(error, channel, axis=-1)[..., 0]
 
 

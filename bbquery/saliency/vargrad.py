@@ -10,14 +10,11 @@ point, the same in every pixel. So few points with many rows tell more than many
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bbquery.estimators import GradientEstimator  # noqa: TC001 - load reads annotations
-from bbquery.estimators.lr import LikelihoodRatio
-from bbquery.perturb.checks import at_least_one, positive
-from bbquery.perturb.noise import GaussianCopies
-from bbquery.saliency._points import Spread, advice, check_split, gradients, shares
+from bbquery.estimators import GradientEstimator  # noqa: F401 - load reads inherited annotations here
+from bbquery.saliency._noisy_points import NoisyPoints
 from bbquery.types import SaliencyMap
 
 if TYPE_CHECKING:
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VarGrad:
+class VarGrad(NoisyPoints):
     """How much the score's reaction to each pixel varies around the photo, by gradients estimated at noisy copies.
 
     Unsigned: max over channels of the variance.
@@ -40,35 +37,16 @@ class VarGrad:
         UsageError: queries, points or rows below 1, sigma not above 0, or an estimator without the option queries.
     """
 
-    queries: int = 1000
-    estimator: GradientEstimator = field(default_factory=LikelihoodRatio)
-    sigma: float = 38.0
-    points: int = 50
-    rows: int = 20
-
-    def __post_init__(self) -> None:
-        check_split(self.queries, self.rows, self.estimator)
-        positive("sigma", self.sigma)
-        at_least_one("points", self.points)
-
-    @property
-    def adaptive(self) -> bool:
-        """Whether what it asks depends on answers."""
-        return self.estimator.adaptive
-
     def plan(self, x: Image, domain: Domain, seed: int) -> Plan[SaliencyMap]:
         """Ask around noisy copies of x (H, W, 3); return the map, in squared score per grey level."""
-        rows = shares(self.queries, self.points, self.rows)
-        points = GaussianCopies(x, self.sigma, domain, rows=len(rows), key=(seed, 0))
-        found = Spread(x.shape)
-        answered = yield from gradients(self.estimator, points, rows, domain=domain, seed=seed, take=found.add)
+        found = yield from self.found(x, domain, seed)
         return SaliencyMap(
-            found.variance().max(axis=-1),
+            found.spread.variance().max(axis=-1),
             signed=False,
             unit="(score per grey level)²",
             rows=self.queries,
-            answered=answered,
-            notes=advice(rows, domain),
+            answered=found.answered,
+            notes=found.notes,
         )
 
 

@@ -47,7 +47,7 @@ TIERS = {
     "quick": Tier(
         game_seeds=1,
         photos=20,
-        few=2,
+        few=6,
         budgets=(64, 256, 1000),
         long_budgets=(8000,),
         label_photos=10,

@@ -15,6 +15,7 @@ from oracles._google_vision.account import Account
 from oracles._google_vision.connection import Connection, NoConnection
 from oracles._google_vision.endpoint import LARGEST_BATCH
 from oracles._google_vision.vendor import GoogleAPICallError, vision_v1
+from oracles._loops import OnePerLoop
 from oracles._tls import advice
 
 if TYPE_CHECKING:
@@ -44,8 +45,7 @@ class GoogleVision:
         self.capabilities = capabilities
         self._endpoint, self._question, self._cost = endpoint, question, cost
         self._account = Account()
-        self._connection: Connection | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._connections: OnePerLoop[Connection] = OnePerLoop(Connection.aclose)
         self._feature = vision_v1.Feature.pb(
             vision_v1.Feature(
                 type_=getattr(vision_v1.Feature.Type, question.feature),
@@ -112,10 +112,8 @@ class GoogleVision:
         return self._read(response, len(payloads))
 
     async def aclose(self) -> None:
-        """Close the channel. A later attempt, in this loop or another, opens a new one."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.aclose()
+        """Close this loop's channel; those of others are closed as they end. A later attempt opens a new one."""
+        await self._connections.aclose()
 
     async def _connected(self, seconds: float) -> Connection:
         """Return a connection over which requests can be sent now."""
@@ -129,13 +127,8 @@ class GoogleVision:
         return connection
 
     async def _opened(self) -> Connection:
-        # A channel belongs to the loop it was made in; a second asyncio.run brings another loop, and leaves the channel
-        # of the first, if it was not closed there, to the garbage collector.
         credentials = None if self._endpoint.local else await self._account.credentials()
-        loop = asyncio.get_running_loop()
-        if self._connection is None or self._loop is not loop:
-            self._connection, self._loop = Connection(self._endpoint, credentials), loop
-        return self._connection
+        return await self._connections.here(lambda: Connection(self._endpoint, credentials))
 
     def _read(self, response: Any, asked: int) -> list[Reply | OracleError]:
         if response is None:

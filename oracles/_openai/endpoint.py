@@ -21,6 +21,7 @@ import openai
 
 from bbquery.errors import OracleError, OutcomeUnknown, Rejected, Unreachable, UsageError
 from bbquery.types import NoAnswer
+from oracles._loops import OnePerLoop
 from oracles._openai import failure
 from oracles._openai.reply import is_policy
 from oracles._openai.words import shortened
@@ -61,8 +62,9 @@ class Endpoint:
     model: str
     clock: Callable[[], float] = field(default=time.time, repr=False)
     rate_seen: RateSeen | None = field(default=None, repr=False)
-    _client: openai.AsyncOpenAI | None = field(default=None, repr=False)
-    _loop: asyncio.AbstractEventLoop | None = field(default=None, repr=False)
+    _clients: OnePerLoop[openai.AsyncOpenAI] = field(
+        default_factory=lambda: OnePerLoop(openai.AsyncOpenAI.close), init=False, repr=False
+    )
 
     async def post(self, path: str, body: bytes) -> bytes | NoAnswer:
         """Send one request and return the body of a success; or that the vendor will not answer it.
@@ -71,7 +73,7 @@ class Endpoint:
             UsageError: the key is unset, or SSL_CERT_FILE names what cannot be read; nothing was sent. Unreachable,
                 RateLimited, QuotaExceeded, Rejected, OutcomeUnknown: as `oracles._openai.failure` says.
         """
-        client = self._client_here()
+        client = await self._clients.here(self._new_client)
         failed: OracleError | NoAnswer
         try:
             response = await self._sent(client, path, body)
@@ -92,7 +94,8 @@ class Endpoint:
         Raises:
             UsageError: the key is unset; nothing was sent. OracleError: as `oracles._openai.failure` says.
         """
-        client, seconds = self._client_here(), self.timeout if within is None else within
+        client = await self._clients.here(self._new_client)
+        seconds = self.timeout if within is None else within
         try:
             async with asyncio.timeout(seconds):
                 return await ask(client, self._headers())
@@ -106,7 +109,7 @@ class Endpoint:
         Raises:
             UsageError: the key is unset; nothing was sent. OracleError: as `oracles._openai.failure` says.
         """
-        client = self._client_here()
+        client = await self._clients.here(self._new_client)
         try:
             async with opened(client, self._headers()) as response:
                 async for piece in response.iter_bytes():
@@ -168,13 +171,6 @@ class Endpoint:
             return OutcomeUnknown(f"no answer from {self.url}{path} within {seconds:g} s", oracle=self.name)
         return OutcomeUnknown(self.hide(f"{self.url}{path} broke off ({failure.reason(error)})"), oracle=self.name)
 
-    def _client_here(self) -> openai.AsyncOpenAI:
-        """Return the client of the running loop; connections belong to the loop that they were opened in."""
-        loop = asyncio.get_running_loop()
-        if self._client is None or self._loop is not loop:
-            self._client, self._loop = self._new_client(), loop
-        return self._client
-
     def _new_client(self) -> openai.AsyncOpenAI:
         connect = min(LONGEST_CONNECT, self.timeout / 2)  # before the attempt ends: then nothing was sent
         return openai.AsyncOpenAI(
@@ -193,10 +189,8 @@ class Endpoint:
         )
 
     async def aclose(self) -> None:
-        """Close the connections. A later attempt, in this loop or another, opens new ones."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        """Close this loop's connections; those of others are closed as they end. A later attempt opens new ones."""
+        await self._clients.aclose()
 
 
 async def _pieces(body: bytes) -> AsyncIterator[bytes]:

@@ -7,17 +7,26 @@ import numpy as np
 import pytest
 
 from bbquery.errors import UnknownName, UsageError
+from bbquery.estimators.lr import LikelihoodRatio
+from bbquery.evaluating.making import Making
 from bbquery.evaluating.metrics import METRICS, Choice, figures, same_fill
+from bbquery.evaluating.montage import Photo
+from bbquery.evaluating.names import ONLY_WHEN_NAMED
+from bbquery.evaluating.reference import Reference
 from bbquery.metrics.boxes import Box
 from bbquery.metrics.deletion_insertion import Curves
+from bbquery.saliency.rise import Rise
+from bbquery.saliency.vanilla import GradientMap
 
 BOXES = (Box(0, 0, 2, 2),)
+PHOTOS = tuple(Photo(f"{k}", np.full((8, 8, 3), k, dtype=np.uint8)) for k in range(3))
+MADE = Making(GradientMap(estimator=LikelihoodRatio(queries=10)))
 
 
 def test_all_that_can_be_had_is_the_default() -> None:
     """Without a box there are no metrics of boxes; with one there are all."""
     assert Choice().chosen == ("srg", "aopc", "infidelity", "mu_fidelity")
-    assert Choice(boxes=BOXES).chosen == tuple(METRICS)
+    assert Choice(boxes=BOXES).chosen == tuple(METRICS)[:6]
 
 
 @pytest.mark.parametrize(
@@ -27,6 +36,54 @@ def test_all_that_can_be_had_is_the_default() -> None:
 def test_metrics_of_the_same_curves_share_their_queries(names: tuple[str, ...], queries: int) -> None:
     """Every plan asks the whole photo, which is sent once."""
     assert Choice(names=names, boxes=BOXES).queries == queries
+
+
+@pytest.mark.parametrize("name", ONLY_WHEN_NAMED)
+def test_what_is_dear_is_only_taken_by_name(name: str) -> None:
+    """Even where all that a metric needs is there, it is not among the usual ones."""
+    given: dict[str, Any] = {"made": MADE, "montage": PHOTOS, "gradient": Reference(np.eye(2)), "boxes": BOXES}
+
+    assert name not in Choice(**given).chosen
+    assert Choice(**given, names=(name,)).chosen == (name,)
+
+
+@pytest.mark.parametrize(
+    ("names", "queries"),
+    [(("repeatability",), 41), (("max_sensitivity",), 31), (("grid_pointing",), 11), (("gradient_cosine",), 11),
+     (("srg", "repeatability", "grid_pointing"), 113 + 50)],
+)  # fmt: skip
+def test_whole_maps_are_counted(names: tuple[str, ...], queries: int) -> None:
+    """Explaining again costs as many queries as the map did, each time."""
+    choice = Choice(
+        names=names, made=MADE, montage=PHOTOS, gradient=Reference(np.eye(2)), repeats=4, noisy_copies=2
+    )  # fmt: skip
+
+    assert choice.queries == queries
+
+
+def test_a_gradient_that_lies_in_a_file_asks_nothing() -> None:
+    """Only where an estimator made the map can its gradient be asked for."""
+    gradient = Reference(np.eye(2))
+
+    assert Choice(names=("gradient_cosine",), gradient=gradient).queries == 1
+    assert Choice(names=("gradient_cosine",), gradient=gradient, made=Making(Rise(queries=10))).queries == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("repeatability", "--method"), ("max_sensitivity", "--method"), ("grid_pointing", "--montage"),
+     ("gradient_cosine", "--gradient")],
+)  # fmt: skip
+def test_what_a_metric_needs_is_asked_for(name: str, told: str) -> None:
+    """The refusal names the option."""
+    with pytest.raises(UsageError, match=f"{name}.*{told}"):
+        Choice(names=(name,))
+
+
+def test_a_montage_is_not_explained_without_a_method() -> None:
+    """The other photos alone do not say how."""
+    with pytest.raises(UsageError, match="--method"):
+        Choice(names=("grid_pointing",), montage=PHOTOS)
 
 
 @pytest.mark.parametrize("name", ["r_sal", "pointing"])
@@ -46,7 +103,7 @@ def test_unknown_names_are_refused(bad: dict[str, Any], told: str) -> None:
         Choice(**bad)
 
 
-@pytest.mark.parametrize("bad", [{"steps": 0}, {"copies": 0}, {"fill": 256.0}])
+@pytest.mark.parametrize("bad", [{"steps": 0}, {"copies": 0}, {"fill": 256.0}, {"repeats": 0}, {"radius": 0.0}])
 def test_bad_numbers_are_refused(bad: dict[str, Any]) -> None:
     """A number out of its range is found before anything is asked."""
     with pytest.raises(UsageError, match=next(iter(bad))):

@@ -12,6 +12,7 @@ import traceback
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import openai
 import pytest
 from aiohttp import web
 
@@ -215,7 +216,8 @@ async def test_a_refused_connection_after_the_file_is_void(tmp_path: Path) -> No
 
     async def upload(request: web.Request) -> web.Response:
         await request.read()
-        oracle._endpoint._client.base_url = "http://127.0.0.1:9/v1"  # as if the server had gone
+        client = await oracle._endpoint._clients.here(openai.AsyncOpenAI)
+        client.base_url = "http://127.0.0.1:9/v1"  # as if the server had gone
         return web.json_response(FILE)
 
     async with vendor({"POST /files": upload}) as (oracle, _):

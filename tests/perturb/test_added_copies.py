@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from bbquery.perturb import added
+from bbquery.perturb import remembered
 from bbquery.perturb.added import AddedCopies, precision
 from bbquery.perturb.noise import mirrored, noise
 from bbquery.types import FLOAT, UINT8
@@ -28,7 +28,7 @@ def copies(domain: Domain = UINT8, *, rows: int = 8, sigma: float = 60.0) -> Add
 @pytest.mark.parametrize("most", [0, 2, 100])
 def test_what_is_remembered_changes_no_bit(monkeypatch: pytest.MonkeyPatch, domain: Domain, most: int) -> None:
     """Whether none, some or all rows are remembered, rows and what was realised in them are the same."""
-    monkeypatch.setattr(added, "REMEMBERED", most * PHOTO.size * np.dtype(domain.dtype).itemsize)
+    monkeypatch.setattr(remembered, "BYTES", most * PHOTO.size * np.dtype(domain.dtype).itemsize)
     noisy, fresh = copies(domain), copies(domain)
 
     for row in (0, 3, 7, 3, 0):
@@ -56,12 +56,12 @@ def test_a_row_is_drawn_once_while_there_is_room() -> None:
 
 def test_memory_is_bounded_whatever_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """No more than the stated bytes are remembered, however many rows are rendered."""
-    monkeypatch.setattr(added, "REMEMBERED", 1000)
+    monkeypatch.setattr(remembered, "BYTES", 1000)
     noisy = copies(rows=50)
     for row in range(50):
         noisy[row]
 
-    assert 0 < sum(image.nbytes for image in noisy._sent.values()) <= 1000
+    assert 0 < sum(image.nbytes for image in noisy._sent._known.values()) <= 1000
 
 
 def test_one_value_a_pixel_is_added_to_all_its_channels() -> None:

@@ -10,7 +10,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from bbquery.errors import UnknownName, UsageError
-from bbquery.perturb.baselines import Fill, blurred, filling
+from bbquery.perturb.baselines import Fill, blurred, filled, filling, known_fill
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (30, 41, 3), dtype=np.uint8)
 
@@ -68,3 +68,19 @@ def test_bad_input_is_refused() -> None:
         filling("purple", PHOTO)  # type: ignore[arg-type]  # what a person may type
     with pytest.raises(UsageError):
         blurred(PHOTO, 0.0)
+
+
+@pytest.mark.parametrize("fill", ["blur", "noise", 0, 255.0, "128", "12.5"])
+def test_a_fill_is_a_name_or_a_grey_level(fill: str | float) -> None:
+    """Names of fillings are known, and grey levels as numbers or, from the command line, as text."""
+    known_fill(fill)
+
+    expected = filling(fill, PHOTO, 5) if fill in ("blur", "noise") else np.full(PHOTO.shape, float(fill))  # type: ignore[arg-type] # a name is known to be one of two
+    assert np.array_equal(filled(fill, PHOTO, 5), expected)
+
+
+@pytest.mark.parametrize(("fill", "kind"), [("pink", UnknownName), ("256", UsageError), (-1.0, UsageError)])
+def test_another_fill_is_refused(fill: str | float, kind: type[Exception]) -> None:
+    """What is neither a filling's name nor a grey level is the caller's mistake."""
+    with pytest.raises(kind, match="fill"):
+        known_fill(fill)

@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bbquery.errors import UnknownName, UsageError
 from bbquery.perturb.baselines import filling
-from bbquery.perturb.windows import NOTHING_HIDDEN, HiddenWindows, filled, hidden_shares, known_fill, squares
+from bbquery.perturb.windows import NOTHING_HIDDEN, HiddenWindows, hidden_shares, squares
 from bbquery.types import FLOAT, UINT8
 
 HEIGHT, WIDTH = SIZE = (6, 9)
@@ -79,19 +78,3 @@ def test_there_are_no_other_rows(row: int) -> None:
 def test_squares_lie_around_their_centres() -> None:
     """A side of 4 around (5, 7) reaches from 3 to 7 down and from 5 to 9 across."""
     assert squares(np.array([[5.0, 7.0]]), np.array([4.0])).tolist() == [[3, 5, 7, 9]]
-
-
-@pytest.mark.parametrize("fill", ["blur", "noise", 0, 255.0, "128", "12.5"])
-def test_a_fill_is_a_name_or_a_grey_level(fill: str | float) -> None:
-    """Names of fillings are known, and grey levels as numbers or, from the command line, as text."""
-    known_fill(fill)
-
-    expected = filling(fill, PHOTO, 5) if fill in ("blur", "noise") else np.full(PHOTO.shape, float(fill))  # type: ignore[arg-type] # a name is known to be one of two
-    assert np.array_equal(filled(fill, PHOTO, 5), expected)
-
-
-@pytest.mark.parametrize(("fill", "kind"), [("pink", UnknownName), ("256", UsageError), (-1.0, UsageError)])
-def test_another_fill_is_refused(fill: str | float, kind: type[Exception]) -> None:
-    """What is neither a filling's name nor a grey level is the caller's mistake."""
-    with pytest.raises(kind, match="fill"):
-        known_fill(fill)

@@ -1,31 +1,41 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from scipy.special import gamma, kv
 from scipy.stats import multivariate_normal
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
+from bbquery.saliency import _gaussian_process
 from bbquery.saliency._gaussian_process import (
     LENGTH_SCALES,
     NO_AVERAGES,
     GaussianProcess,
+    KnownCovariances,
+    _controller,
     likeliest_length_scale,
-    matern,
 )
+from tests.saliency.matern import covariance, scale_of, solved
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bbquery.saliency._gaussian_process import Posterior
+
     Array = NDArray[np.float64]
 
+ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(11)
 STATES = RNG.uniform(0, 224, (30, 3))
 VALUES = RNG.normal(size=30)
@@ -33,103 +43,89 @@ AVERAGES = RNG.uniform(0, 224, (7, 1, 3)) + np.array([[0.0, 0, 0], [0, 0, 20], [
 SCALE, NOISE = 40.0, 1e-2
 
 
-def kernel(a: Array, b: Array, length_scale: float = SCALE) -> Array:
-    """Return the Matérn covariance as another library has it: (n, 3), (m, 3) to (n, m)."""
-    found: Array = Matern(length_scale=length_scale, nu=2.5)(a, b)
-    return found
+def process(averages: Array = AVERAGES) -> GaussianProcess:
+    return GaussianProcess(STATES, averages, length_scale=SCALE, noise=NOISE)
 
 
-def conditioned(count: int = 30, averages: Array = AVERAGES) -> GaussianProcess:
-    process = GaussianProcess(STATES, averages, length_scale=SCALE, noise=NOISE, most=30)
-    for row in range(count):
-        process.learn(process.observe(row), VALUES[row])
-    return process
+def conditioned(count: int = 30) -> Posterior:
+    return process().given(list(range(count)), VALUES[:count].tolist())
 
 
 def test_the_kernel_is_the_papers() -> None:
     """With ν = 5/2 it is 2^(1 - ν) / Γ(ν) (√(2ν) r)^ν K_ν(√(2ν) r), the Bessel form of eq. 1, and 1 at 0."""
     r, nu = np.linspace(0.01, 6, 50), 2.5
-    bessel = 2 ** (1 - nu) / gamma(nu) * (math.sqrt(2 * nu) * r) ** nu * kv(nu, math.sqrt(2 * nu) * r)
+    at = np.stack([np.concatenate([[0.0], r]) * SCALE, np.zeros(51), np.zeros(51)], axis=1)
 
-    np.testing.assert_allclose(matern(r**2), bessel, rtol=1e-10)
-    assert matern(np.zeros(1)) == 1.0
+    known = GaussianProcess(at, NO_AVERAGES, length_scale=SCALE, noise=NOISE)._known
+
+    bessel = 2 ** (1 - nu) / gamma(nu) * (math.sqrt(2 * nu) * r) ** nu * kv(nu, math.sqrt(2 * nu) * r)
+    np.testing.assert_allclose(known.between[0, 1:], bessel, rtol=1e-10)
+    assert known.between[0, 0] == 1.0
 
 
 @pytest.mark.parametrize("count", [1, 2, 12, 30])
-def test_conditioning_a_row_at_a_time_solves_the_normal_equations(count: int) -> None:
-    """Mean and variance, of states and of averages of states, are those of one solve with K + noise I."""
-    process = conditioned(count)
+def test_what_is_known_solves_the_normal_equations(count: int) -> None:
+    """Mean and deviation, of states and of averages of states, are those of one solve with K + noise I."""
+    known, targets = conditioned(count), np.arange(37)
 
-    seen = STATES[:count]
-    across = np.vstack([kernel(STATES, seen), [kernel(group, seen).mean(axis=0) for group in AVERAGES]])
-    prior = np.concatenate([np.ones(30), [kernel(group, group).mean() for group in AVERAGES]])
-    inverse = np.linalg.inv(kernel(seen, seen) + NOISE * np.eye(count))
-    np.testing.assert_allclose(process.mean, across @ inverse @ VALUES[:count], atol=1e-9)
-    np.testing.assert_allclose(process.variance, prior - np.einsum("ti,ij,tj->t", across, inverse, across), atol=1e-9)
+    mean, deviation = known.mean(targets), known.deviation(targets)
+
+    at = (STATES[:count], VALUES[:count])
+    of_states = solved(STATES[:, None], *at, length_scale=SCALE, noise=NOISE)
+    of_averages = solved(AVERAGES, *at, length_scale=SCALE, noise=NOISE)
+    np.testing.assert_allclose(mean, np.concatenate([of_states[0], of_averages[0]]), atol=1e-9)
+    np.testing.assert_allclose(deviation**2, np.concatenate([of_states[1], of_averages[1]]), atol=1e-9)
 
 
-def test_it_predicts_as_scikit_learn_does() -> None:
-    """GaussianProcessRegressor with the same kernel, σ² and noise has the same mean and standard deviation."""
-    process = conditioned(20, NO_AVERAGES)
-    theirs = GaussianProcessRegressor(
-        ConstantKernel(process.scale) * Matern(length_scale=SCALE, nu=2.5), alpha=NOISE * process.scale, optimizer=None
-    ).fit(STATES[:20], VALUES[:20])
+@given(targets=st.lists(st.integers(0, 36), min_size=1, max_size=50))
+@example(targets=list(range(36, -1, -1)))
+@settings(max_examples=20)
+def test_any_targets_can_be_asked_for(targets: list[int]) -> None:
+    """What is said of some targets, in any order and repeated, is what is said of them among all."""
+    known, some = conditioned(12), np.array(targets)
 
-    mean, deviation = theirs.predict(STATES, return_std=True)
+    mean, deviation = known.mean(some), known.deviation(some)
 
-    np.testing.assert_allclose(process.mean, mean, atol=1e-9)
-    np.testing.assert_allclose(np.sqrt(process.scale * process.variance), deviation, atol=1e-6)
+    np.testing.assert_allclose(mean, known.mean(np.arange(37))[some], atol=1e-12)
+    np.testing.assert_allclose(deviation, known.deviation(np.arange(37))[some], atol=1e-12)
 
 
 def test_the_scale_and_the_likelihood_are_those_of_the_joint_density() -> None:
     """σ² is yᵀ K⁻¹ y / n, where their density is largest; the likelihood is its logarithm, less a constant."""
-    process = conditioned()
+    known = conditioned()
 
-    covariance = kernel(STATES, STATES) + NOISE * np.eye(30)
-    assert process.scale == pytest.approx(VALUES @ np.linalg.solve(covariance, VALUES) / 30)
-    log_density = multivariate_normal(np.zeros(30), process.scale * covariance).logpdf(VALUES)
-    assert process.log_likelihood == pytest.approx(log_density + 15 * (math.log(2 * math.pi) + 1))
-
-
-@given(unanswered=st.sets(st.integers(0, 11)))
-@settings(deadline=None, max_examples=30)
-def test_what_is_never_answered_is_as_expected(unanswered: set[int]) -> None:
-    """An observation without an answer leaves the mean as if its answer had been what was expected of it."""
-    process = GaussianProcess(STATES, NO_AVERAGES, length_scale=SCALE, noise=NOISE, most=12)
-    expected = GaussianProcess(STATES, NO_AVERAGES, length_scale=SCALE, noise=NOISE, most=12)
-    for row in range(12):
-        process.observe(row)
-        expected.observe(row)
-
-    for row in range(12):
-        expected.learn(row, expected.mean[row] if row in unanswered else VALUES[row])
-        if row not in unanswered:
-            process.learn(row, VALUES[row])
-
-    np.testing.assert_allclose(process.mean, expected.mean, atol=1e-12)
-    assert np.array_equal(process.variance, expected.variance)
-
-
-def test_supposing_is_learning_without_a_trace() -> None:
-    """What the mean would be is what it is once the answer is taken in; until then nothing has changed."""
-    process = conditioned(5)
-    before, observation = process.mean.copy(), process.observe(5)
-
-    supposed = process.supposing(observation, VALUES[5], process.mean)
-
-    assert np.array_equal(process.mean, before)
-    process.learn(observation, VALUES[5])
-    assert np.array_equal(process.mean, supposed)
+    scale = scale_of(STATES, VALUES, length_scale=SCALE, noise=NOISE)
+    assert known.squares / 30 == pytest.approx(scale)
+    gram = covariance(STATES, STATES, SCALE) + NOISE * np.eye(30)
+    log_density = multivariate_normal(np.zeros(30), scale * gram).logpdf(VALUES)
+    assert known.log_likelihood == pytest.approx(log_density + 15)
 
 
 def test_zeros_stay_zeros() -> None:
     """Where nothing ever happened nothing is expected, exactly, and there is nothing to be likely."""
-    process = GaussianProcess(STATES, AVERAGES, length_scale=SCALE, noise=NOISE, most=30)
-    for row in range(30):
-        process.learn(process.observe(row), 0.0)
+    known = process().given(list(range(30)), [0.0] * 30)
 
-    assert not process.mean.any()
-    assert (process.scale, process.log_likelihood) == (0.0, 0.0)
+    assert not known.mean(np.arange(37)).any()
+    assert (known.squares, known.log_likelihood) == (0.0, 0.0)
+
+
+@given(
+    noise=st.floats(1e-8, 10),
+    length_scale=st.floats(1e-3, 1e9),
+    twins=st.integers(0, 20),
+)
+@settings(max_examples=40)
+def test_whatever_the_options_the_library_does_not_complain(noise: float, length_scale: float, twins: int) -> None:
+    """Down to the least noise, and for states that are the same, no variance is negative: no warning, no failure."""
+    states = np.vstack([STATES, STATES[:twins]])
+    known = GaussianProcess(states, AVERAGES, length_scale=length_scale, noise=noise).given(
+        list(range(len(states))), np.resize(VALUES, len(states)).tolist()
+    )
+
+    deviation = known.deviation(np.arange(len(states) + 7))
+
+    assert (deviation >= 0).all()
+    assert np.isfinite(deviation).all()
 
 
 @pytest.mark.parametrize("truth", [LENGTH_SCALES[2], LENGTH_SCALES[5]])
@@ -139,7 +135,7 @@ def test_the_likeliest_length_scale_is_near_the_true_one(truth: float) -> None:
     steps = []
     for _ in range(10):
         states = rng.uniform(0, 100, (60, 3)) * np.array([1, 1, 0.3])
-        root = np.linalg.cholesky(kernel(states, states, truth) + 1e-3 * np.eye(60))
+        root = np.linalg.cholesky(covariance(states, states, truth) + 1e-3 * np.eye(60))
         found = likeliest_length_scale(states, root @ rng.normal(size=60), 1e-3)
         steps.append(abs(round(2 * math.log2(found / truth))))
 
@@ -147,12 +143,145 @@ def test_the_likeliest_length_scale_is_near_the_true_one(truth: float) -> None:
 
 
 def test_the_length_scale_is_the_likeliest_of_those_looked_at() -> None:
-    """It is where scikit-learn's likelihood, at the best σ² of each, is largest."""
-    kernel_at = {scale: kernel(STATES, STATES, scale) + NOISE * np.eye(30) for scale in LENGTH_SCALES}
+    """It is where the density of the values, at the best σ² of each, is largest."""
     smooth = np.sin(cdist(STATES, np.zeros((1, 3)))[:, 0] / 40)
 
     def profile(scale: float) -> float:
-        best = smooth @ np.linalg.solve(kernel_at[scale], smooth) / 30
-        return float(multivariate_normal(np.zeros(30), best * kernel_at[scale]).logpdf(smooth))
+        gram = covariance(STATES, STATES, scale) + NOISE * np.eye(30)
+        best = scale_of(STATES, smooth, length_scale=scale, noise=NOISE)
+        return float(multivariate_normal(np.zeros(30), best * gram).logpdf(smooth))
 
     assert likeliest_length_scale(STATES, smooth, NOISE) == max(LENGTH_SCALES, key=profile)
+
+
+def test_values_that_never_move_have_the_smallest_length_scale() -> None:
+    """Where all length scales are as likely, the map is as fine as it can be."""
+    assert likeliest_length_scale(STATES, np.zeros(30), NOISE) == LENGTH_SCALES[0]
+
+
+def test_a_regression_does_not_copy_what_is_known() -> None:
+    """All regressions of a process look up one table; scikit-learn is told so, and that numbers say no distance."""
+    known = process()._known
+
+    assert known.__sklearn_clone__() is known
+    assert conditioned()._regressor.kernel_.between.shape == (30, 37)
+    assert KnownCovariances.is_stationary(known) is False
+
+
+class Watched:
+    """Limits nothing, and notes whether anybody came in before the one before was out."""
+
+    def __init__(self) -> None:
+        self.busy, self.crowded = 0, False
+
+    @contextmanager
+    def limit(self, limits: int, user_api: str) -> Iterator[None]:
+        self.busy += 1
+        self.crowded |= self.busy > 1
+        yield
+        self.busy -= 1
+
+
+def test_threads_that_work_side_by_side_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No regression starts, setting the process's threads, before another has set them back; all say the same."""
+    watched = Watched()
+    monkeypatch.setattr(_gaussian_process, "_controller", lambda: watched)
+    states = np.random.default_rng(3).uniform(0, 224, (500, 3))
+    shared = GaussianProcess(states, NO_AVERAGES, length_scale=SCALE, noise=NOISE)
+
+    def work(_: int) -> bytes:
+        return shared.given(list(range(300)), states[:300, 0].tolist()).deviation(np.arange(500)).tobytes()
+
+    with ThreadPoolExecutor(4) as threads:
+        found = set(threads.map(work, range(8)))
+
+    assert len(found) == 1
+    assert not watched.crowded
+
+
+def test_the_threads_of_the_process_are_given_back() -> None:
+    """After a regression the linear algebra may use as many threads as before."""
+    before = [library["num_threads"] for library in _controller().info()]
+
+    conditioned().deviation(np.arange(37))
+
+    assert [library["num_threads"] for library in _controller().info()] == before
+
+
+REPEATED = """
+import hashlib, numpy as np
+from bbquery import load
+from bbquery.plan import replay
+from bbquery.types import UINT8, Scores
+photo = np.random.default_rng(5).integers(0, 256, (48, 48, 3), dtype=np.uint8)
+asked = hashlib.sha256()
+def answer(ask):
+    copies = [ask.images[row] for row in range(len(ask.images))]
+    for copy in copies:
+        asked.update(copy.tobytes())
+    return Scores(np.zeros(len(copies), np.int8), np.array([float(copy[10:30, 5:20].mean()) for copy in copies]))
+for specification in ("bayes:initial=220,batch=4", "random_windows:length_scale=none"):
+    found = replay(load.method(specification, queries=240).plan(photo, UINT8, 1), answer)
+    asked.update(found.values.tobytes() + found.standard_error.tobytes())
+print(asked.hexdigest())
+"""
+
+
+def test_a_run_is_the_same_to_the_bit_on_any_number_of_threads() -> None:
+    """What is asked, the map and its error do not depend on how many threads the linear algebra may use."""
+    found = set()
+    for threads in ("1", "2"):
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+        done = subprocess.run(
+            [sys.executable, "-c", REPEATED],
+            cwd=ROOT,
+            env=dict.fromkeys(names, threads),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found.add(done.stdout)
+
+    assert len(found) == 1
+
+
+WITHOUT = """
+import sys
+sys.modules["sklearn"] = None
+import numpy as np
+from bbquery import load
+from bbquery.errors import MissingExtra
+from bbquery.plan import step
+from bbquery.types import UINT8
+for name in ("bayes", "random_windows"):
+    try:
+        step(load.method(name, queries=9).plan(np.zeros((8, 8, 3), np.uint8), UINT8, 0), None)
+    except MissingExtra as error:
+        print(name, error.extra, error)
+"""
+LAZY = """
+import sys
+import bbquery.cli
+from bbquery import load
+from bbquery.saliency import bayes, random_windows
+load.method("bayes"), load.method("random_windows")
+print(sorted({"sklearn", "scipy", "threadpoolctl"} & set(sys.modules)))
+"""
+
+
+def printed(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_without_the_library_nothing_is_asked_and_the_extra_is_named() -> None:
+    """Both methods fail before their first query, and say what to install."""
+    first, second = printed(WITHOUT).splitlines()
+
+    assert first.startswith("bayes bayes a Gaussian process over windows needs the package 'scikit-learn'")
+    assert second.startswith("random_windows bayes ")
+    assert "bbquery[bayes]" in first
+
+
+def test_the_library_waits_until_a_map_is_asked_for() -> None:
+    """Neither the command line nor choosing a method imports scikit-learn."""
+    assert printed(LAZY) == "[]\n"

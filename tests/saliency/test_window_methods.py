@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
-from sklearn.gaussian_process.kernels import Matern
 
 from bbquery import load
 from bbquery.errors import UnknownName, UsageError
 from bbquery.plan import Ask, replay
-from bbquery.saliency._gaussian_process import likeliest_length_scale
-from bbquery.saliency.bayes import Acquisition, Bayes, expected_improvement
+from bbquery.saliency._gaussian_process import NO_AVERAGES, GaussianProcess, likeliest_length_scale
+from bbquery.saliency.bayes import Acquisition, Bayes, Search, expected_improvement
 from bbquery.saliency.random_windows import RandomWindows
 from bbquery.types import FLOAT, UINT8, Scores
+from tests.saliency.matern import scale_of, solved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,27 +76,14 @@ class Oracle:
         return drops
 
 
-def covariance(a: Array, b: Array, length_scale: float) -> Array:
-    """Return the Matérn covariance as another library has it: (n, 3), (m, 3) to (n, m)."""
-    found: Array = Matern(length_scale=length_scale, nu=2.5)(a, b)
-    return found
-
-
-def solved(at: Array, states: Array, drops: Array, length_scale: float) -> tuple[Array, Array]:
+def expected(at: Array, states: Array, drops: Array, length_scale: float) -> tuple[Array, Array]:
     """Return mean, and variance in units of σ², of averages (m, g, 3) of states, from the normal equations."""
-    inverse = np.linalg.inv(covariance(states, states, length_scale) + NOISE * np.eye(len(states)))
-    flat = covariance(at.reshape(-1, 3), states, length_scale)
-    across = flat.reshape(*at.shape[:2], -1).mean(axis=1)
-    prior = covariance(at[0], at[0], length_scale).mean()
-    mean: Array = across @ inverse @ drops
-    variance: Array = np.maximum(prior - np.einsum("ti,tj,ij->t", across, across, inverse, optimize=True), 0)
-    return mean, variance
+    return solved(at, states, drops, length_scale=length_scale, noise=NOISE)
 
 
 def variance_of(drops: Array, states: Array, length_scale: float) -> float:
     """Return σ² by maximum likelihood."""
-    known = covariance(states, states, length_scale) + NOISE * np.eye(len(states))
-    return float(drops @ np.linalg.solve(known, drops)) / len(drops)
+    return scale_of(states, drops, length_scale=length_scale, noise=NOISE)
 
 
 def of_pixels(sides: tuple[float, ...] = SIDES) -> Array:
@@ -123,7 +110,7 @@ def test_the_map_is_the_posterior_mean_around_each_pixel_averaged_over_the_sides
     found = replay(method.plan(WHITE, FLOAT, 0), oracle)
 
     states = np.array(oracle.states[1:])
-    mean, variance = solved(of_pixels(sides), states, oracle.drops, 30.0)
+    mean, variance = expected(of_pixels(sides), states, oracle.drops, 30.0)
     error = np.sqrt(variance_of(oracle.drops, states, 30.0) * variance)
     assert (found.rows, found.answered, found.signed, found.notes) == (40, 40, True, ())
     assert found.standard_error is not None
@@ -153,7 +140,7 @@ def test_stopped_anywhere_it_returns_the_map_of_exactly_the_answered_rows(
     assert bool(found.notes) == (bool(kept) and not own)
     assert (found.standard_error is None) == (not kept)
     if kept:
-        mean, _ = solved(of_pixels(), np.array(oracle.states)[kept], oracle.drops, 30.0)
+        mean, _ = expected(of_pixels(), np.array(oracle.states)[kept], oracle.drops, 30.0)
         np.testing.assert_allclose(found.values, mean.reshape(SIZE), atol=1e-6)
     else:
         assert not found.values.any()
@@ -167,7 +154,7 @@ def test_a_length_scale_can_be_left_to_the_answers(kind: type[RandomWindows | Ba
     found = replay(kind(queries=40, windows=SIDES, length_scale=None, fill="black").plan(WHITE, FLOAT, 0), oracle)
 
     states = np.array(oracle.states[1:])
-    mean, _ = solved(of_pixels(), states, oracle.drops, likeliest_length_scale(states, oracle.drops, NOISE))
+    mean, _ = expected(of_pixels(), states, oracle.drops, likeliest_length_scale(states, oracle.drops, NOISE))
     np.testing.assert_allclose(found.values, mean.reshape(SIZE), atol=1e-6)
 
 
@@ -254,12 +241,29 @@ def test_each_window_is_the_one_that_tells_most(acquisition: Any, batch: int) ->
     for row in range(4, 21):
         settled = 4 + (row - 4) // batch * batch
         supposed = np.concatenate([drops[:settled], np.zeros(row - settled)])
-        mean, variance = solved(candidates, states[:row], supposed, 12.0)
+        mean, variance = expected(candidates, states[:row], supposed, 12.0)
         error = np.sqrt(variance_of(drops[:settled], states[:settled], 12.0) * variance)
         best = max(0.0, float(drops[:settled].max()))
         told: Array = variance if acquisition == "variance" else improvement(mean, error, best)
         told[chosen[:row]] = 0.0
         assert told[chosen[row]] == pytest.approx(told.max(), rel=1e-4)
+
+
+def test_what_is_refused_counts_as_expected() -> None:
+    """It takes the mean of the normal equations over all answers so far, its own batch's among them; at first, 0."""
+    candidates = np.random.default_rng(4).uniform(0, 60, (40, 3))
+    search = Search(GaussianProcess(candidates, NO_AVERAGES, length_scale=30.0, noise=NOISE), candidates, "ei")
+
+    for drops in ([math.nan, math.nan], [0.3, math.nan, -0.2, 0.1], [math.nan, 0.5]):
+        search.at_random(len(drops), len(drops))
+        search.learn(np.array(drops))
+
+    asked, found = candidates[search._asked], np.array(search._drops)
+    of_second, _ = expected(asked[3:4, None], asked[[0, 1, 2, 4, 5]], found[[0, 1, 2, 4, 5]], 30.0)
+    of_third, _ = expected(asked[6:7, None], asked[[0, 1, 2, 3, 4, 5, 7]], found[[0, 1, 2, 3, 4, 5, 7]], 30.0)
+    assert found[:2].tolist() == [0.0, 0.0]
+    np.testing.assert_allclose(found[[3, 6]], [of_second[0], of_third[0]], atol=1e-9)
+    assert (search._answered, search._best) == (4, 0.5)
 
 
 def improvement(mean: Array, error: Array, best: float) -> Array:
@@ -342,6 +346,7 @@ def test_batches_are_of_the_size_asked_for(batch: int, sizes: list[int]) -> None
         ({"windows": (50.0, -1.0)}, UsageError, "each of windows"),
         ({"length_scale": 0.0}, UsageError, "length_scale"),
         ({"noise": 0.0}, UsageError, "noise"),
+        ({"noise": 0.9e-8}, UsageError, "noise must be at least 1e-08"),
         ({"fill": "pink"}, UnknownName, "pink"),
     ],
     ids=str,

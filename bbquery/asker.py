@@ -1,0 +1,84 @@
+"""One request to an oracle, and honestly how it ended, whatever an adapter does.
+
+A request is cancelled only while the oracle has it, when its time is over or by `abandon`, and goes on to be settled:
+its outcome is unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from bbquery.answers import checked
+from bbquery.deadlines import Deadlines
+from bbquery.errors import CostAboveHold, OracleError, OutcomeUnknown, Rejected, UsageError
+from bbquery.telemetry import Requests
+
+if TYPE_CHECKING:
+    from bbquery.halt import Halt
+    from bbquery.oracle import Oracle
+    from bbquery.settler import Query
+    from bbquery.types import Reply
+
+
+class Asker:
+    """Asks an oracle, each request within the oracle's time; what forbids asking on sets the halt."""
+
+    def __init__(self, oracle: Oracle, halt: Halt) -> None:
+        self._oracle, self._halt, self._capabilities = oracle, halt, oracle.capabilities
+        self._telemetry = Requests(self._capabilities.name, self._capabilities.provider)
+        self._asking = Deadlines(self._capabilities.limits.timeout)
+
+    def abandon(self) -> None:
+        """Wait no longer for what is in flight: its outcome becomes unknown."""
+        self._asking.cancel(but=asyncio.current_task())  # who calls from inside an oracle is about to return
+
+    def close(self) -> None:
+        """Stop the timer."""
+        self._asking.close()
+
+    async def ask(self, queries: list[Query], request: asyncio.Task[Any]) -> list[Reply | OracleError]:
+        """Make one attempt at these queries, in the task `request`; return how each ended."""
+        if self._telemetry.listening:
+            results = await self._telemetry.request(len(queries), self._outcome(queries, request))
+        else:
+            results = await self._outcome(queries, request)
+        failures = [result for result in results if isinstance(result, OracleError)]
+        if failures:
+            self._telemetry.failed(failures)
+        for query, result in zip(queries, results, strict=True):
+            self._halt_if_final(query, result)
+        return results
+
+    async def _outcome(self, queries: list[Query], request: asyncio.Task[Any]) -> list[Reply | OracleError]:
+        name, timeout = self._capabilities.name, self._capabilities.limits.timeout
+        failure: OracleError
+        self._asking.begin(request)
+        try:
+            replies = await self._oracle.answer([query.payload for query in queries])
+            return checked(replies, len(queries), self._capabilities)
+        except asyncio.CancelledError:
+            request.uncancel()  # too late, or abandoned: its outcome must still be settled
+            late = self._asking.end(request)
+            told = f"no answer within {timeout:g} seconds" if late else "abandoned in flight"
+            failure = OutcomeUnknown(told, oracle=name)
+        except OracleError as error:
+            failure = error
+        except UsageError as error:  # found by the oracle before it sent anything: a key that is not set
+            self._halt.set(error)
+            failure = Rejected(str(error), oracle=name)
+        except Exception as error:  # noqa: BLE001 - whatever an adapter raises, the attempt must be settled
+            failure = OracleError(f"failed unexpectedly: {type(error).__name__}: {error}", oracle=name)
+            failure.__cause__ = error
+        finally:
+            self._asking.end(request)
+        return [failure] * len(queries)
+
+    def _halt_if_final(self, query: Query, result: Reply | OracleError) -> None:
+        """Stop at once, before another request can leave, where asking on is useless or unsafe."""
+        if isinstance(result, OracleError):
+            if not result.retryable:
+                self._halt.set(result)
+        elif result.cost is not None and not result.cost.within(query.hold):
+            told = f"a query cost {result.cost}, above its worst case of {query.hold}: no cap is safe, please report it"
+            self._halt.set(CostAboveHold(told, oracle=self._capabilities.name))

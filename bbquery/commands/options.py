@@ -1,0 +1,53 @@
+"""What several commands are typed with: caps, a project, drift checks; and where they write if nobody says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bbquery.drift import DEFAULT_EVERY
+from bbquery.ledger.records import Cap
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_further_caps(command: argparse._ActionsContainer, what: str = "a further cap") -> None:
+    """Declare the caps beside that of queries."""
+    command.add_argument("--max-tokens", type=int, metavar="N", help=f"{what}, in tokens")
+    command.add_argument("--max-usd", metavar="X", help=f"{what}, in dollars")
+
+
+def add_project(command: argparse._ActionsContainer) -> None:
+    """Declare the budget that a run counts in too."""
+    command.add_argument("--project", metavar="NAME", help="a budget, made before, that the run counts in too")
+
+
+def add_drift(command: argparse._ActionsContainer) -> None:
+    """Declare how often drift is looked for."""
+    command.add_argument(
+        "--drift-every",
+        type=int,
+        default=DEFAULT_EVERY,
+        metavar="N",
+        help="queries between checks that a remote model stays the same, 0 for none (default: %(default)s)",
+    )
+
+
+def cap(chosen: argparse.Namespace, kind: str = "") -> Cap:
+    """Return the caps that were typed. kind: how their names end, "" for those of a run.
+
+    Raises:
+        UsageError: one that cannot be used.
+    """
+    queries, tokens, usd = (getattr(chosen, f"max_{unit}{kind}") for unit in ("queries", "tokens", "usd"))
+    return Cap.stated(queries, tokens, usd)
+
+
+def default_folder(image: str, what: str) -> Path:
+    """Return where a command writes that was not told: a folder named after the image and what was made of it.
+
+    what: may be the name of code of one's own, `pkg.mod:attr`.
+    """
+    stem = Path(image.removeprefix("sample:")).stem or "image"
+    return Path("bbquery-out") / f"{stem}-{what.replace(':', '.')}"

@@ -1,0 +1,24 @@
+"""Budgets of runs, inside the budget of a project where there is one: they are named after it, and count in it too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bbquery.ledger.records import Cap
+    from bbquery.ledger.sqlite import Ledger
+
+
+def name_within(project: str | None, own: str) -> str:
+    """Return the name of a run's budget: its own, after that of its project where it has one."""
+    return own if project is None else f"{project}/{own}"
+
+
+def open_within(ledger: Ledger, project: str | None, own: str, cap: Cap) -> int:
+    """Make or resume the budget of a run; return its id.
+
+    Raises:
+        UsageError: there is no such project, or the budget exists elsewhere.
+    """
+    parent = None if project is None else ledger.find_budget(project)
+    return ledger.open_budget(name_within(project, own), cap, parent)
