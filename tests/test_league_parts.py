@@ -340,3 +340,15 @@ def test_estimated_gradients_stand_beside_the_paper_s(tmp_path: Path) -> None:
 
     assert "| paper | – | 2.6 | 7.8 |" in page
     assert "| LR, 4 grey levels | 1 | 0.10 | 10.00 |" in page
+
+
+def test_methods_are_held_against_one_at_its_own_budget() -> None:
+    """The difference is paired over the photos that both have; the ratio is of the means over these."""
+    table = {
+        ("designed", 64): {"a": 0.75, "b": 0.25, "c": 9.0},
+        ("RISE", 8000): {"a": 0.25, "b": 0.25},
+    }
+
+    told = part("words").against_one(table, ("RISE", 8000)).splitlines()
+
+    assert told[2:] == ["| designed | 64 | +0.250 | 2 | 2.00 |"]

@@ -29,7 +29,7 @@ QUERIES = 200
 CONFIDENT = 0.7
 CELLS = 4
 METHODS = {
-    "Bayesian optimisation": "bayes",
+    "Bayesian optimisation": "bayes:batch=1",
     "Bayesian optimisation, batch 8": "bayes:batch=8",
     "Bayesian optimisation, by variance": "bayes:acquisition=variance,batch=32",
     "random windows": "random_windows",

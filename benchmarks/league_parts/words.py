@@ -58,6 +58,21 @@ def against(table: Table, reference: str, digits: int = 3) -> str:
     return markdown((f"{reference} minus …", *map(str, shown)), lines) if lines else ""
 
 
+def against_one(table: Table, other: tuple[str, int], digits: int = 3) -> str:
+    """Return the paired differences of every method at every budget to one method at one budget, with their ratios."""
+    if other not in table:
+        return ""
+    lines = []
+    for name in methods(table):
+        for budget in [b for b in budgets(table) if (name, b) in table and (name, b) != other]:
+            mine, theirs = table[name, budget], table[other]
+            both = mine.keys() & theirs.keys()
+            ratio = mean({s: mine[s] for s in both}).mean / mean({s: theirs[s] for s in both}).mean
+            found = difference(mine, theirs)
+            lines.append([name, str(budget), _cell(found, digits, signed=True), str(found.n), f"{ratio:.2f}"])
+    return markdown((f"… minus {other[0]} at {other[1]}", "queries", "difference", "n", "ratio of means"), lines)
+
+
 def _difference(table: Table, reference: str, name: str, budget: int, digits: int) -> str:
     other = table.get((name, budget)) or table.get((name, 0))
     if other is None:
