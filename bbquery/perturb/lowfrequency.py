@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bbquery.perturb.checks import at_least_one
-from bbquery.perturb.rendering import sent
+from bbquery.perturb.rendering import scratch, sent
 from bbquery.perturb.rows import row_generator
 
 if TYPE_CHECKING:
@@ -86,8 +86,9 @@ class Enlarged:
     def __call__(self, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
         """Enlarge (cells, n, 3) to (pixels, n, 3)."""
         enlarged: NDArray[np.floating[Any]] = values[self._lower]
+        upper = scratch("upper", enlarged.shape, values.dtype.type)
+        np.take(values, self._upper, axis=0, out=upper, mode="clip")  # other modes fill another array first
         enlarged *= self._of_lower
-        upper = values[self._upper]
         upper *= self._of_upper
         enlarged += upper
         return enlarged

@@ -86,4 +86,7 @@ class GreyCopies:
     def realised(self, row: int) -> NDArray[np.floating[Any]]:
         """Return the mean (H, W) over the channels of what was sent as copy `row` minus the original."""
         change = self._copies.realised(row)
-        return np.asarray((change[..., 0] + change[..., 1] + change[..., 2]) / 3)
+        mean: NDArray[np.floating[Any]] = change[..., 0] + change[..., 1]
+        mean += change[..., 2]
+        mean /= 3
+        return mean

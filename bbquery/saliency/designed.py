@@ -18,6 +18,7 @@ Bayesian regression to all answers.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, get_args
@@ -180,10 +181,14 @@ class _Asked:
     def __init__(self, cells: Cells, seed: int) -> None:
         self.cells, self._seed = cells, seed
         self.fine = cells.count > MOST_SHOWN_SINGLY
-        self._patterns = _patterns(cells, seed) if self.fine else None
         self._steps: list[_Step] = []
         self._known: Regression | None = None
         self.visibility = VisibilityCount()
+
+    @functools.cached_property
+    def _patterns(self) -> Patterns | None:
+        """Over which effects are taken: drawn when the first ones are."""
+        return _patterns(self.cells, self._seed) if self.fine else None
 
     def add(self, rows: NDArray[np.int8], scores: Scores, *, stopped: bool = False) -> None:
         """Add rows with their scores; of a step that was stopped, what was never asked says nothing of refusals."""
