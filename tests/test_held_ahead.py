@@ -48,13 +48,16 @@ async def test_what_costs_money_is_held_only_when_it_is_sent(ledger: Ledger) -> 
 
 
 async def test_what_costs_nothing_is_held_ahead_and_released_unsent(ledger: Ledger) -> None:
-    """Without money at stake as many again as there are slots are held; a halt sends none of them and voids them."""
+    """Without money at stake up to as many again as there are slots are held; a halt sends none and voids them."""
     oracle = FakeOracle(largest_batch=1, concurrency=SLOTS, gate=asyncio.Event())
 
-    assert await held_at_the_gate(oracle, ledger) == (2 * SLOTS, 0)
+    held, left = await held_at_the_gate(oracle, ledger)
+
+    assert SLOTS < held <= 2 * SLOTS
+    assert left == 0
 
     states = "SELECT state, count(*) FROM attempt GROUP BY state ORDER BY state"
-    assert ledger.read(lambda c: c.execute(states).fetchall()) == [("posted", SLOTS), ("voided", SLOTS)]
+    assert ledger.read(lambda c: c.execute(states).fetchall()) == [("posted", SLOTS), ("voided", held - SLOTS)]
     assert oracle.requests == oracle.billed == SLOTS
 
 
