@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from bbquery.answers import checked
 from bbquery.deadlines import Deadlines
-from bbquery.errors import CostAboveHold, OracleError, OutcomeUnknown, Rejected, UsageError
+from bbquery.errors import OracleError, OutcomeUnknown, Rejected, UsageError
+from bbquery.ledger.outcomes import above_hold
 from bbquery.telemetry import Requests
 
 if TYPE_CHECKING:
@@ -79,6 +80,5 @@ class Asker:
         if isinstance(result, OracleError):
             if not result.retryable:
                 self._halt.set(result)
-        elif result.cost is not None and not result.cost.within(query.hold):
-            told = f"a query cost {result.cost}, above its worst case of {query.hold}: no cap is safe, please report it"
-            self._halt.set(CostAboveHold(told, oracle=self._capabilities.name))
+        elif (above := above_hold(query, result, self._capabilities.name)) is not None:
+            self._halt.set(above)

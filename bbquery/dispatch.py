@@ -7,9 +7,9 @@ Theory of operation.
    every other run that asks the same provider.
 2. Order of an attempt: pace, slot, reserve (committed), send, settle (committed), deliver. Pace and slot come before
    the hold, so that a killed process leaves holds only for what it may really have sent.
-3. Where a query costs no money and nothing paces it, as many batches as there are slots are held ahead of them. Then
-   one request follows another without a commit between, and commits are fewer and larger. A killed process strands so
-   many queries of its cap more, and not a cent. What is held and unsent when the run halts is voided.
+3. Where a query costs no money and nothing paces it, up to as many batches as there are slots are held ahead of them.
+   Then one request follows another without a commit between, and commits are fewer and larger. A killed process
+   strands up to so many batches of its cap more, and not a cent. What is held and unsent when the run halts is voided.
 4. A refusal for want of budget is final only when nothing of ours is in flight: a hold in flight may yet be released.
 5. Whoever waits for an answer may go away; an attempt in flight is settled and stored all the same.
 """
@@ -17,6 +17,7 @@ Theory of operation.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
@@ -145,21 +146,24 @@ class Dispatcher:
 
     async def _start_in_turn(self) -> None:
         """Start the next batch when its turn has come; one that was held before goes first."""
-        batch = self._ready.popleft() if self._may_go() else self._taken(has_slot=False)
-        held = batch.queries[0].attempt != 0
-        await self._halt_or(self.provider.pace.turn(len(batch.queries), sum(q.hold.tokens for q in batch.queries)))
-        if held:
-            self._ready.appendleft(batch)
-        elif self._halt:
-            self._waiting.extendleft(reversed(batch.queries))
-        if self._halt:
+        if self._may_go():
+            batch = self._ready[0]  # it stays there meanwhile, for whoever gives it up
+            await self._turn(batch)
+            if not self._halt and self._ready and self._ready[0] is batch:
+                self._send_next()
             return
-        if held:
-            self._send_next()
+        batch = self._taken(has_slot=False)
+        await self._turn(batch)
+        if self._halt:
+            self._waiting.extendleft(reversed(batch.queries))
             return
         batch.has_slot = True
         self.provider.start()
         self._hold_soon(batch)
+
+    async def _turn(self, batch: Batch) -> None:
+        tokens = sum(query.hold.tokens for query in batch.queries)
+        await self._halt_or(self.provider.pace.turn(len(batch.queries), tokens))
 
     def _send_what_may(self) -> None:
         while self._may_go() and (self._ready[0].has_slot or self.provider.pace.is_free):
@@ -181,7 +185,8 @@ class Dispatcher:
         return self._unsent < slots and (self._unsent <= slots // 2 or bool(self._starting))
 
     def _may_hold_ahead(self) -> bool:
-        return self._waiting[0].hold.picodollars == 0 and self.provider.pace.is_free
+        following = itertools.islice(self._waiting, self._limits.largest_batch)
+        return self.provider.pace.is_free and not any(query.hold.picodollars for query in following)
 
     async def _until(self, ready: Callable[[], bool]) -> None:
         while not ready() or (self._halt and not self._waiting and not self._ready):

@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from bbquery.errors import MalformedAnswer, OracleError, StorageFailed
+from bbquery.errors import StorageFailed
+from bbquery.ledger.outcomes import settlement
 from bbquery.ledger.records import Settlement
-from bbquery.types import Units
 
 if TYPE_CHECKING:
+    from bbquery.errors import OracleError
     from bbquery.halt import Halt
     from bbquery.ledger.sqlite import Ledger
     from bbquery.store import Question
-    from bbquery.types import Reply
+    from bbquery.types import Reply, Units
 
 LONGEST_WAIT = 0.01  # seconds for which an outcome waits for others: little to whoever waits for it, and many requests
 
@@ -95,9 +96,4 @@ class Settler:
 def _settlement(query: Query, outcome: Reply | OracleError | Halted) -> Settlement:
     if isinstance(outcome, Halted):
         return Settlement(query.attempt, "voided", reason="the run was halted before it was sent")
-    if not isinstance(outcome, OracleError):
-        return Settlement(query.attempt, "posted", outcome.cost or query.hold, question=query.question, reply=outcome)
-    cost = Units()
-    if outcome.outcome == "posted":
-        cost = (outcome.cost if isinstance(outcome, MalformedAnswer) else None) or query.hold
-    return Settlement(query.attempt, outcome.outcome, cost, reason=f"{type(outcome).__name__}: {outcome}")
+    return settlement(query, outcome)

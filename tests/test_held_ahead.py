@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bbquery.errors import RateLimited
 from bbquery.halt import Interrupted
+from bbquery.oracle import Quote
 from bbquery.plan import Ask
 from bbquery.types import Units
 from tests.conftest import ManualClock
@@ -112,6 +115,54 @@ async def test_nothing_held_ahead_leaves_while_the_oracle_asked_to_wait(ledger: 
 
     assert started_early == 1
     assert all(reply is not None for (reply,) in rows)
+
+
+async def test_a_client_closed_during_a_pause_leaves_no_hold(ledger: Ledger) -> None:
+    """What was held ahead and waits for its turn is released when nobody waits for its answer any more."""
+    clock = ManualClock()
+    script = failing_first(RateLimited("slow down", retry_after=7.5))
+    oracle = FakeOracle(script=script, largest_batch=1, concurrency=1, gate=asyncio.Event())
+    assert oracle.gate is not None
+    client = client_of(oracle, ledger, clock=clock)
+    asking = asyncio.create_task(client.ask(Ask(tiny_images(2))))
+    while ledger.budget(client.budget).held.queries < 2:  # one in flight, one ahead
+        await asyncio.to_thread(lambda: None)
+    oracle.gate.set()
+    while len(clock.sleepers) < 2:  # the query that was told to wait, and the pace for the one that is held
+        await asyncio.sleep(0)
+    while ledger.budget(client.budget).held.queries > 1:
+        await asyncio.to_thread(lambda: None)
+
+    await client.aclose()
+    await asking
+
+    assert ledger.budget(client.budget).held == Units()
+
+
+async def test_a_batch_in_which_one_query_costs_money_is_not_held_ahead(ledger: Ledger) -> None:
+    """One query that is paid for is enough: the whole batch waits for its slot."""
+
+    class Mixed(FakeOracle):
+        def quote(self, payload: Image) -> Quote:
+            hold = PAID if payload.mean() > 128 else Units(queries=1)
+            return Quote(worst=hold, expected=hold)
+
+    images = np.zeros((12, 4, 4, 3), dtype=np.uint8)
+    images[:, 0, 0, 0] = np.arange(12)
+    images[1::2] += 200  # so that every batch begins with one that costs nothing
+    oracle = Mixed(largest_batch=2, concurrency=1, gate=asyncio.Event())
+    assert oracle.gate is not None
+    async with client_of(oracle, ledger) as client:
+        asking = asyncio.create_task(client.ask(Ask(images)))
+        while oracle.requests < 1:
+            await asyncio.sleep(0)
+        for _ in range(20):
+            await asyncio.to_thread(lambda: None)
+        held = ledger.budget(client.budget).held
+        oracle.gate.set()
+        await asking
+
+    assert held.queries == 2
 
 
 async def test_an_answer_that_ends_the_run_is_the_last(ledger: Ledger) -> None:

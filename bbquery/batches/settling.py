@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bbquery.answers import checked
-from bbquery.errors import CostAboveHold, MalformedAnswer, OracleError
+from bbquery.errors import CostAboveHold, OracleError
 from bbquery.ledger import batches, statements
-from bbquery.ledger.records import Settlement
-from bbquery.types import Reply, Units
+from bbquery.ledger.outcomes import above_hold, settlement
+from bbquery.types import Reply
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
 
-    from bbquery.ledger.batches import Batch, Line
+    from bbquery.ledger.batches import Batch
     from bbquery.oracle import Capabilities
 
 Result = Reply | OracleError
@@ -42,27 +42,10 @@ def settle(
     ended = {attempt: _checked(by_attempt[attempt], capabilities) for attempt in lines}
     if ended:
         statements.settle(connection, [settlement(lines[attempt], result) for attempt, result in ended.items()])
-    above = (_above(lines[attempt], result, capabilities) for attempt, result in ended.items())
+    above = (above_hold(lines[attempt], result, capabilities.name) for attempt, result in ended.items())
     failures = tuple(result for result in ended.values() if isinstance(result, OracleError))
     return Settled(len(ended) - len(failures), failures, next((error for error in above if error is not None), None))
 
 
-def settlement(line: Line, result: Result) -> Settlement:
-    """Return how a line's attempt ended."""
-    if not isinstance(result, OracleError):
-        return Settlement(line.attempt, "posted", result.cost or line.hold, question=line.question, reply=result)
-    cost = Units()
-    if result.outcome == "posted":
-        cost = (result.cost if isinstance(result, MalformedAnswer) else None) or line.hold
-    return Settlement(line.attempt, result.outcome, cost, reason=f"{type(result).__name__}: {result}")
-
-
 def _checked(result: Result, capabilities: Capabilities) -> Result:
     return checked([result], 1, capabilities)[0]
-
-
-def _above(line: Line, result: Result, capabilities: Capabilities) -> CostAboveHold | None:
-    if isinstance(result, OracleError) or result.cost is None or result.cost.within(line.hold):
-        return None
-    told = f"a query cost {result.cost}, above its worst case of {line.hold}: no cap is safe, please report it"
-    return CostAboveHold(told, oracle=capabilities.name)

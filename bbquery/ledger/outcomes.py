@@ -1,0 +1,46 @@
+"""What an attempt's outcome means in the ledger: how it is settled, and when a bill shows that no cap is safe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from bbquery.errors import CostAboveHold, MalformedAnswer, OracleError
+from bbquery.ledger.records import Settlement
+from bbquery.types import Reply, Units
+
+if TYPE_CHECKING:
+    from bbquery.store import Question
+
+
+class Held(Protocol):
+    """An attempt with its hold. question: under which its answer is kept."""
+
+    @property
+    def attempt(self) -> int:
+        """Its id."""
+
+    @property
+    def hold(self) -> Units:
+        """The most it may cost."""
+
+    @property
+    def question(self) -> Question:
+        """What it asks."""
+
+
+def settlement(held: Held, result: Reply | OracleError) -> Settlement:
+    """Return how an attempt ended. What was billed without a cost that is known counts as its worst case."""
+    if not isinstance(result, OracleError):
+        return Settlement(held.attempt, "posted", result.cost or held.hold, question=held.question, reply=result)
+    cost = Units()
+    if result.outcome == "posted":
+        cost = (result.cost if isinstance(result, MalformedAnswer) else None) or held.hold
+    return Settlement(held.attempt, result.outcome, cost, reason=f"{type(result).__name__}: {result}")
+
+
+def above_hold(held: Held, result: Reply | OracleError, oracle: str) -> CostAboveHold | None:
+    """Return the error of an answer that cost more than was held for it; None where it did not."""
+    if isinstance(result, OracleError) or result.cost is None or result.cost.within(held.hold):
+        return None
+    told = f"a query cost {result.cost}, above its worst case of {held.hold}: no cap is safe, please report it"
+    return CostAboveHold(told, oracle=oracle)
