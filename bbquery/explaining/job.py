@@ -20,7 +20,7 @@ from bbquery.drift import FIRST_CHECKS, DriftReport, DriftWatch, checks_for
 from bbquery.errors import UsageError
 from bbquery.estimate import Estimate, estimate
 from bbquery.explaining.records import Explanation, NothingToExplain, TargetMap
-from bbquery.explaining.usual import score_for
+from bbquery.explaining.usual import score_for, shareable
 from bbquery.ledger.projects import name_within, open_within
 from bbquery.plan import Ask
 from bbquery.run import drive
@@ -116,9 +116,10 @@ class Job:
         Raises:
             UsageError: the oracle takes no batches, its price for them is unknown, or the method adapts to answers.
         """
-        oracle = choosing.batch_oracle(self.oracle, self.method)
+        method = shareable(self.method)
+        oracle = choosing.batch_oracle(self.oracle, method)
         oracle.batch_quote(oracle.encode(self.x))  # before anything is asked
-        return replace(self, batch=oracle)
+        return replace(self, batch=oracle, method=method)
 
     def wanted(self) -> Iterator[Wanted]:
         """Give what is asked by the file: all but the unperturbed image, which is asked before."""

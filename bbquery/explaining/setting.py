@@ -11,7 +11,7 @@ from bbquery import imaging, load
 from bbquery.drift import checks_for
 from bbquery.errors import UsageError
 from bbquery.explaining.job import Job
-from bbquery.explaining.usual import score_for
+from bbquery.explaining.usual import score_for, shareable
 from bbquery.ledger.records import Cap
 
 if TYPE_CHECKING:
@@ -57,8 +57,10 @@ async def setting(
         raise UsageError(f"drift checks every {drift_every} queries make no sense: give 0 for none, or more")
     async with connection(oracle) as connected:
         every = drift_every if connected.capabilities.remote else 0
-        chosen = _method(method, max_queries, every, images)
         targets = [target] if isinstance(target, str) else list(target or [])
+        chosen = _method(method, max_queries, every, images)
+        if len(targets) > 1:
+            chosen = shareable(chosen)
         scoring = score_for(connected.capabilities, score)
         scoring.check(connected.capabilities, targets)
         yield Setting(connected, chosen, scoring, targets, every, seed)

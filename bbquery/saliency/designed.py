@@ -12,15 +12,16 @@ Bayesian regression to all answers.
    random: its Banzhaf value. On a fine grid no single cell matters, so the means are over smooth patterns that show and
    hide it: the value is that of a place with its surroundings. The standard error counts what aliased interactions may
    hide; 1.9 of them are a 90 % interval, calibrated on complete games of real models.
-4. *Refinement*, if wanted, on a fine grid: the second half of the queries goes where the effect is large or in doubt,
-   for rows split the cells by what is known so far, with smooth noise of the size of the doubt.
+4. *Refinement*, on a fine grid: the second half of the queries goes where the decision falls. Its rows split the cells
+   by the map at half time, with smooth noise added, so each shows roughly what matters most, or hides it: such photos
+   tell most about which of the places that matter can stand for one another.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -40,6 +41,7 @@ from bbquery.types import SaliencyMap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Self
 
     from numpy.typing import NDArray
 
@@ -54,9 +56,10 @@ MOST_CELLS = 32  # along a side
 MOST_SHOWN_SINGLY = 64  # cells; more are shown in smooth patterns
 REACH = 1.5  # of those patterns, in sides of a cell
 MANY_PATTERNS, FEW_PATTERNS = 8192, 2048  # over which effects of small cells are taken, and those that are predicted
-EFFECT_REACH = 1.0  # of those
+EFFECT_REACH = 0.7  # of those
 SHOWN = (0.3, 0.7)  # share of the cells that a smooth pattern shows
 REFINED_FROM = 0.5  # of the queries on
+REFINED_NOISE = 1.5  # standard deviations of the effects; with less, all refined rows are nearly the same
 INTERVAL = 1.9  # standard errors; see docs/designed.md for the games it was calibrated on
 AGREEMENT = 0.95  # correlation with the map of unlimited queries that counts as stable
 FIRST = 32  # rows after which stability is first looked at
@@ -77,8 +80,9 @@ class Designed:
     changes linearly between the centres of cells), "grid" (at once), "superpixels" (regions of similar colour; needs an
     extra). fill: what stands where cells are hidden. repeat: how often each mask is asked, for answers that vary;
     masks are so many fewer. refine: whether the second half of the masks depends on the answers to the first, where
-    cells are more than 64. until: "budget" asks all queries, "stable" stops once the map is expected to correlate .95
-    with that of unlimited queries. batch: how many masks are asked at once.
+    cells are more than 64; None leaves it to whoever needs one set of questions for several (`shareable`), and else
+    refines. until: "budget" asks all queries, "stable" stops once the map is expected to correlate .95 with that of
+    unlimited queries. batch: how many masks are asked at once.
 
     Raises:
         UsageError: queries, cells, repeat or batch below 1, cells above 32, or fewer queries than repeats.
@@ -93,7 +97,7 @@ class Designed:
     shape: Shape = "smooth"
     fill: Fill = "mean"
     repeat: int = 1
-    refine: bool = False
+    refine: bool | None = None
     until: Until = "budget"
     batch: int = 128
 
@@ -111,14 +115,19 @@ class Designed:
     @property
     def adaptive(self) -> bool:
         """Whether what it asks depends on answers."""
-        return self.until == "stable" or (self.refine and self.cells**2 > MOST_SHOWN_SINGLY)
+        return self.until == "stable" or self._refines(self.cells**2)
+
+    def shareable(self) -> Self:
+        """Return the method whose questions depend on no answer, where that was left open: it can share them."""
+        return replace(self, refine=False) if self.refine is None else self
 
     def plan(self, x: Image, domain: Domain, seed: int) -> Plan[SaliencyMap]:
         """Ask for x (H, W, 3) with half of its cells hidden; return the map of their effects, in score."""
         cells, hidden = self._cells(x), filling(self.fill, x, seed)
-        design, asked, total = _Design(cells, self.refine, seed), _Asked(cells, seed), 0
-        for start, size in self._steps():
-            rows = design.rows(start, size, asked, late=start >= REFINED_FROM * self._rows)
+        half = self._half(cells.count)
+        design, asked, total = _Design(cells, half, seed), _Asked(cells, seed), 0
+        for start, size in self._steps(half):
+            rows = design.rows(start, size, asked)
             total += size
             try:
                 scores = yield Ask(CellCopies(x, hidden, cells, rows, domain), self.repeat)
@@ -134,14 +143,21 @@ class Designed:
     def _rows(self) -> int:
         return self.queries // self.repeat
 
-    def _steps(self) -> Iterator[tuple[int, int]]:
+    def _refines(self, cells: int) -> bool:
+        return self.refine is not False and cells > MOST_SHOWN_SINGLY
+
+    def _half(self, cells: int) -> int:
+        """How many rows are asked before others depend on their answers: all, without refinement."""
+        return 2 * math.ceil(REFINED_FROM * self._rows / 2) if self._refines(cells) else self._rows
+
+    def _steps(self, half: int) -> Iterator[tuple[int, int]]:
         """Give start and size of each step: of at most `batch` rows, and where it may stop early of ever more."""
         start = 0
         while start < self._rows:
             size = self.batch + self.batch % 2
             if self.until == "stable":
                 size = min(size, max(FIRST, start // 2))
-            size = min(size, self._rows - start)
+            size = min(size, (half if start < half else self._rows) - start)
             yield start, size
             start += size
 
@@ -234,37 +250,32 @@ def _noise(step: _Step) -> NDArray[np.float64]:
 
 
 def _patterns(cells: Cells, seed: int) -> Patterns:
-    """Return the smooth patterns over which the effects of small cells are taken."""
+    """Return the smooth patterns over which the effects of small cells are taken: places apart are independent."""
     rng = np.random.default_rng((seed, cells.count, MANY_PATTERNS))
-    rows = orthogonal(cells.count, MANY_PATTERNS // 2, rng)
-    return Patterns(_smooth(rows, cells, EFFECT_REACH, rng).astype(np.float64), FEW_PATTERNS)
-
-
-def _smooth(rows: NDArray[np.int8], cells: Cells, reach: float, rng: np.random.Generator) -> NDArray[np.int8]:
-    """Return smooth patterns (2 n, cells), in pairs of complements, from rows (n, cells)."""
-    patterns = smoothed(rows.astype(np.float64), cells.centres, reach)
-    return folded(split(patterns, rng.uniform(*SHOWN, len(rows))))
+    rows = orthogonal(cells.count, MANY_PATTERNS // 2, rng).astype(np.float64)
+    shown = np.where(smoothed(rows, cells.centres, EFFECT_REACH) > 0, 1, -1).astype(np.int8)
+    return Patterns(folded(shown).astype(np.float64), FEW_PATTERNS)
 
 
 class _Design:
-    """Which cells are visible in which row."""
+    """Which cells are visible in which row. half: the first row that depends on answers, where cells are small."""
 
-    def __init__(self, cells: Cells, refine: bool, seed: int) -> None:
-        self._cells, self._seed = cells, seed
+    def __init__(self, cells: Cells, half: int, seed: int) -> None:
+        self._cells, self._half, self._seed = cells, half, seed
         self._fine = cells.count > MOST_SHOWN_SINGLY
-        self._refined = refine and self._fine
+        self._at_half_time: NDArray[np.float64] | None = None
 
-    def rows(self, start: int, size: int, asked: _Asked, *, late: bool) -> NDArray[np.int8]:
+    def rows(self, start: int, size: int, asked: _Asked) -> NDArray[np.int8]:
         """Return `size` rows, in pairs of a row and its complement."""
         rng = np.random.default_rng((self._seed, start))
         rows = orthogonal(self._cells.count, -(-size // 2), rng)
         if not self._fine:
             return folded(rows)[:size]
-        if not (late and self._refined):
-            return _smooth(rows, self._cells, REACH, rng)[:size]
-        effects = asked.regression().effects
-        noise = smoothed(rows.astype(np.float64), self._cells.centres, REACH)
-        drawn = effects.mean + np.sqrt(effects.error**2 + effects.mean.var()) * noise
+        drawn = smoothed(rows.astype(np.float64), self._cells.centres, REACH)
+        if start >= self._half:
+            if self._at_half_time is None:
+                self._at_half_time = asked.regression().effects.mean
+            drawn = self._at_half_time + REFINED_NOISE * (self._at_half_time.std() or 1.0) * drawn
         return folded(split(drawn, rng.uniform(*SHOWN, len(rows))))[:size]
 
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bbquery.errors import MissingExtra, UnknownName, UsageError
-from bbquery.perturb.designs import smoothed, split
+from bbquery.perturb.designs import smoothed
 from bbquery.plan import Ask, replay
 from bbquery.saliency import _superpixels
-from bbquery.saliency.designed import Designed
+from bbquery.saliency.designed import EFFECT_REACH, Designed
 from bbquery.types import UINT8, Scores
 from tests.saliency.known_games import all_rows, exact_effects, play
 
@@ -118,7 +118,7 @@ def test_on_a_fine_grid_the_value_is_that_of_a_place_with_its_surroundings() -> 
     found = play(score, (10, 10), Designed(queries=400, fill="black"))
 
     rng = np.random.default_rng(9)
-    patterns = split(smoothed(rng.choice([-1.0, 1.0], (20_000, 100)), centres, 1.0), rng.uniform(0.3, 0.7, 20_000)) > 0
+    patterns = smoothed(rng.choice([-1.0, 1.0], (20_000, 100)), centres, EFFECT_REACH) > 0
     values = score(patterns)
     exact = np.array([values[shown].mean() - values[~shown].mean() for shown in patterns.T])
     assert found.standard_error is not None
@@ -166,8 +166,11 @@ def test_evidence_lies_where_the_score_looks(shape: str) -> None:
     assert found.values[:, :30].min() > 0
 
 
-@pytest.mark.parametrize(("cells", "refine", "adaptive"), [(8, True, False), (9, True, True), (9, False, False)])
-def test_it_says_whether_it_adapts(cells: int, refine: bool, adaptive: bool) -> None:
+@pytest.mark.parametrize(
+    ("cells", "refine", "adaptive"),
+    [(8, True, False), (8, None, False), (9, True, True), (9, None, True), (9, False, False)],
+)
+def test_it_says_whether_it_adapts(cells: int, refine: bool | None, adaptive: bool) -> None:
     """Up to 64 cells, or without refinement, no question depends on an answer."""
     method = Designed(queries=40, cells=cells, refine=refine, batch=8)
 
@@ -188,6 +191,30 @@ def _questions(method: Designed, sign: float) -> list[bytes]:
 
     replay(method.plan(PHOTO, UINT8, 3), answer)
     return found
+
+
+@pytest.mark.parametrize(("queries", "repeat", "half"), [(64, 1, 32), (65, 1, 34), (400, 1, 200), (90, 3, 16)])
+def test_the_first_half_of_the_questions_depends_on_no_answer(queries: int, repeat: int, half: int) -> None:
+    """Refinement begins with whole pairs at half time, wherever steps would have ended."""
+    method = Designed(queries=queries, repeat=repeat, batch=48)
+
+    one, other = (_questions(method, sign) for sign in (1.0, -1.0))
+
+    assert one[:half] == other[:half]
+    assert not set(one[half:]) & set(other[half:])
+
+
+def test_what_was_left_open_gives_way_to_sharing() -> None:
+    """Without a word on refinement a method can be had whose questions several targets share; a word is kept."""
+    assert Designed(queries=50).shareable() == Designed(queries=50, refine=False)
+    assert Designed(queries=50, refine=True).shareable() == Designed(queries=50, refine=True)
+
+
+def test_places_apart_have_effects_of_their_own() -> None:
+    """A place that the score does not look at has an effect of 0, however large those elsewhere are."""
+    found = replay(Designed(queries=400, fill="black").plan(np.full((56, 70, 3), 255, np.uint8), UINT8, 3), left_half)
+
+    assert abs(found.values[:, 50:].mean()) < 0.02 * found.values[:, :30].mean()
 
 
 def test_refinement_asks_where_the_effect_is() -> None:
