@@ -32,15 +32,16 @@ def _checked(reply: Reply | OracleError, capabilities: Capabilities) -> Reply | 
 
 
 def _fault(answer: object, capabilities: Capabilities) -> str | None:
-    match capabilities.answers, answer:
-        case (("probabilities" | "scores"), Vector(values)):
+    kind = capabilities.answers
+    match answer:
+        case Text() if kind == "text":
+            return None
+        case Vector(values) if kind in ("probabilities", "scores"):
             return _vector_fault(values, capabilities)
-        case "labels", Labels(labels):
+        case Labels(labels) if kind == "labels":
             bad = [label for label in labels if label.score is not None and not np.isfinite(label.score)]
             return f"the score of label {bad[0].name!r} is {bad[0].score}" if bad else None
-        case "text", Text():
-            return None
-    return f"promised {capabilities.answers}, answered {type(answer).__name__}"
+    return f"promised {kind}, answered {type(answer).__name__}"
 
 
 def _vector_fault(values: np.ndarray, capabilities: Capabilities) -> str | None:

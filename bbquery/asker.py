@@ -39,7 +39,10 @@ class Asker:
         self._asking.close()
 
     async def ask(self, queries: list[Query], request: asyncio.Task[Any]) -> list[Reply | OracleError]:
-        """Make one attempt at these queries, in the task `request`; return how each ended."""
+        """Make one attempt at these queries, in the task `request`; return how each ended.
+
+        What makes asking on useless or unsafe has set the halt by then.
+        """
         if self._telemetry.listening:
             results = await self._telemetry.request(len(queries), self._outcome(queries, request))
         else:
@@ -48,7 +51,11 @@ class Asker:
         if failures:
             self._telemetry.failed(failures)
         for query, result in zip(queries, results, strict=True):
-            self._halt_if_final(query, result)
+            if isinstance(result, OracleError):
+                if not result.retryable:
+                    self._halt.set(result)
+            elif (above := above_hold(query, result, self._capabilities.name)) is not None:
+                self._halt.set(above)
         return results
 
     async def _outcome(self, queries: list[Query], request: asyncio.Task[Any]) -> list[Reply | OracleError]:
@@ -74,11 +81,3 @@ class Asker:
         finally:
             self._asking.end(request)
         return [failure] * len(queries)
-
-    def _halt_if_final(self, query: Query, result: Reply | OracleError) -> None:
-        """Stop at once, before another request can leave, where asking on is useless or unsafe."""
-        if isinstance(result, OracleError):
-            if not result.retryable:
-                self._halt.set(result)
-        elif (above := above_hold(query, result, self._capabilities.name)) is not None:
-            self._halt.set(above)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from bbquery import codec
 from bbquery.clock import SystemClock
 from bbquery.collector import patient
-from bbquery.dispatch import Dispatcher
+from bbquery.dispatch import AHEAD, Dispatcher
 from bbquery.errors import BbqueryError, OracleError
 from bbquery.halt import Halt, Interrupted
 from bbquery.retry import RetryPolicy
@@ -149,7 +149,7 @@ class Client:
         self._threads = ThreadPoolExecutor(self._feeders, thread_name_prefix="bbquery-render")
         self._asked = self._from_store = self._shared = 0
         limits = oracle.capabilities.limits
-        self._window = limits.largest_batch * 3 * (limits.concurrency + 1)  # in flight, held ahead, held or settled
+        self._window = limits.largest_batch * (2 + AHEAD) * (limits.concurrency + 1)  # in flight, held ahead, settled
 
     async def __aenter__(self) -> Self:
         return self

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,7 +98,7 @@ def _alternative(plain: object) -> tuple[str, float]:
 
 
 def _text(answer: Answer) -> str:
-    # The encoder is set up anew for each object, but not for a string: so what may be a string alone is one.
+    # The encoder is set up anew for each object, and a string needs none of it.
     match answer:
         case Vector(values):
             kind, numbers = _numbers(values)
@@ -106,9 +107,9 @@ def _text(answer: Answer) -> str:
             return _JSON.encode({"labels": [[label.name, label.score] for label in labels]})
         case Text(text, tokens):
             said = _JSON.encode([[t.text, t.logprob, t.alternatives] for t in tokens]) if tokens else "[]"
-            return f'{{"text":{_JSON.encode(text)},"tokens":{said}}}'
+            return f'{{"text":{encode_basestring(text)},"tokens":{said}}}'
         case NoAnswer(reason, kind):
-            return f'{{"none":{_JSON.encode(reason)},"kind":{_JSON.encode(kind)}}}'
+            return f'{{"none":{encode_basestring(reason)},"kind":"{kind}"}}'
 
 
 def _numbers(values: NDArray[np.float64]) -> tuple[str, bytes]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-YOUNGEST = 20_000  # objects: those of 195 rows in work, the window of 64 requests at once, and some more
+YOUNGEST = 20_000  # objects: those of 260 rows in work, the window of 64 requests at once, and some more
 
 
 class _Patience:

@@ -7,7 +7,7 @@ Theory of operation.
    every other run that asks the same provider.
 2. Order of an attempt: pace, slot, reserve (committed), send, settle (committed), deliver. Pace and slot come before
    the hold, so that a killed process leaves holds only for what it may really have sent.
-3. Where a query costs no money and nothing paces it, up to as many batches as there are slots are held ahead of them.
+3. Where a query costs no money and nothing paces it, up to twice as many batches as there are slots are held ahead.
    Then one request follows another without a commit between, and commits are fewer and larger. A killed process
    strands up to so many batches of its cap more, and not a cent. What is held and unsent when the run halts is voided.
 4. A refusal for want of budget is final only when nothing of ours is in flight: a hold in flight may yet be released.
@@ -42,14 +42,16 @@ if TYPE_CHECKING:
     from bbquery.ledger.records import Result
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
+    from bbquery.types import Reply
 
+AHEAD = 2  # batches held ahead for each slot: those that leave while the next are being held, and as many again
 SECONDS_BETWEEN_LOOKS = 0.05  # at an attempt that another process has in flight
 IN_A_BATCH = "batch {} holds a question of this run: collect it first, with the command that submitted it (--batch)"
 
 
 @dataclass(eq=False, slots=True)
 class Batch:
-    """What travels in one request. has_slot: it has had its turn and its slot before its hold."""
+    """What travels in one request. has_slot: it has had its turn and its slot before its hold; else it is free."""
 
     queries: list[Query]
     has_slot: bool
@@ -141,8 +143,11 @@ class Dispatcher:
     def _start_what_may(self) -> None:
         """Start all that nothing holds up, at once: most queries of a fast run go this way."""
         self._send_what_may()
-        while self._can_hold():
-            self._hold_soon(self._taken(has_slot=not self._may_hold_ahead()))
+        while self._is_whole():
+            ahead = self._may_hold_ahead()
+            if not self._has_room(ahead=ahead):
+                return
+            self._hold_soon(self._taken(has_slot=not ahead))
 
     async def _start_in_turn(self) -> None:
         """Start the next batch when its turn has come; one that was held before goes first."""
@@ -173,20 +178,26 @@ class Dispatcher:
         return bool(self._ready) and (self._ready[0].has_slot or self.provider.has_a_slot)
 
     def _can_hold(self) -> bool:
-        if not self._waiting or self._short_of_budget or not self._has_room():
-            return False
-        return len(self._waiting) >= self._limits.largest_batch or self._preparing == 0
+        return self._is_whole() and self._has_room(ahead=self._may_hold_ahead())
 
-    def _has_room(self) -> bool:
-        """Whether one more batch may be held: there is a slot for it, or it is held ahead, then as many together."""
-        if not self._may_hold_ahead():
+    def _is_whole(self) -> bool:
+        """Whether a batch may be taken: nothing more comes that would make it larger."""
+        if not self._waiting or self._short_of_budget:
+            return False
+        return self._preparing == 0 or len(self._waiting) >= self._limits.largest_batch
+
+    def _has_room(self, *, ahead: bool) -> bool:
+        """Whether one more batch may be held: there is a slot for it, or it is held ahead, then many together."""
+        if not ahead:
             return self.provider.has_a_slot
-        slots = self.provider.slots
-        return self._unsent < slots and (self._unsent <= slots // 2 or bool(self._starting))
+        most = AHEAD * self.provider.slots
+        return self._unsent < most and (self._unsent <= most // 2 or bool(self._starting))
 
     def _may_hold_ahead(self) -> bool:
+        if not self.provider.pace.is_free:
+            return False
         following = itertools.islice(self._waiting, self._limits.largest_batch)
-        return self.provider.pace.is_free and not any(query.hold.picodollars for query in following)
+        return not any(query.hold.picodollars for query in following)
 
     async def _until(self, ready: Callable[[], bool]) -> None:
         while not ready() or (self._halt and not self._waiting and not self._ready):
@@ -334,20 +345,20 @@ class Dispatcher:
     async def _send(self, batch: Batch) -> None:
         """Send a batch, and in its slot, as long as nobody else wants it, those that are held ahead."""
         request = cast("asyncio.Task[Any]", asyncio.current_task())
-        await self._ask(batch.queries, request)
+        self._learn(batch, await self._asker.ask(batch.queries, request))
         while self._ready and not self._halt and self.provider.pace.is_free and self.provider.goes_on():
             following = self._next()
-            if self._unsent <= self.provider.slots // 2:
+            if self._unsent <= AHEAD * self.provider.slots // 2:
                 self._changed.set()
-            await self._ask(following.queries, request)
+            self._learn(following, await self._asker.ask(following.queries, request))
         self.provider.end()
         self._ended(request)
 
-    async def _ask(self, queries: list[Query], request: asyncio.Task[Any]) -> None:
-        results = await self._asker.ask(queries, request)
+    def _learn(self, batch: Batch, results: list[Reply | OracleError]) -> None:
+        """Take a lesson from how a request ended, and settle its queries: what was paid for at once."""
         failures = [result for result in results if isinstance(result, OracleError)]
         self.provider.learn(failures, self._oracle.rate_seen)
-        self._settler.add(zip(queries, results, strict=True), soon=not self._ready)
+        self._settler.add(zip(batch.queries, results, strict=True), soon=batch.has_slot or not self._unsent)
 
     def _settled(self, attempts: int) -> None:
         self._open -= attempts

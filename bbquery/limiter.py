@@ -35,7 +35,7 @@ class Pace:
 
     def __init__(self, images_per_minute: float | None, tokens_per_minute: float | None, clock: Clock) -> None:
         self._clock = clock
-        self._paused_until = clock.now()
+        self._paused_until = -math.inf
         self._turn = asyncio.Lock()
         self._images: Throttler | None = None
         self._recent: deque[float] = deque()  # when the images of the current window started
@@ -47,7 +47,9 @@ class Pace:
     @property
     def is_free(self) -> bool:
         """Whether nothing limits it now, so that nobody need take a turn."""
-        return self._images is None and self._tokens.is_free and self._paused_until <= self._clock.now()
+        if self._images is not None or not self._tokens.is_free:
+            return False
+        return self._paused_until == -math.inf or self._left <= 0  # most are never told to wait: then no clock is read
 
     async def turn(self, images: int, tokens: int) -> None:
         """Wait until a request of so many images and tokens may start."""

@@ -1,7 +1,7 @@
 """How queries end: attempts with an outcome are settled, many in one commit, and those who wait are told.
 
 A settlement alone is worth a commit where the run has nothing else to send, for it may wait for this very answer.
-Where more is held and ready, it waits for the next hold and shares its commit, but never long.
+Where more is held that costs nothing, it waits for the next hold and shares its commit, but never long.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bbquery.store import Question
     from bbquery.types import Reply, Units
 
-LONGEST_WAIT = 0.01  # seconds for which an outcome waits for others: little to whoever waits for it, and many requests
+LONGEST_WAIT = 0.02  # seconds for which an outcome waits for others: little to whoever waits for it, and many requests
 
 
 class Halted(Exception):

@@ -5,10 +5,11 @@ It shares the ledger's file, so that an answer and its cost are recorded in one 
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 from bbquery.codec import pack, unpack
-from bbquery.many_rows import execute_rows
+from bbquery.many_rows import blob, execute_rows
 from bbquery.types import Reply, Units
 
 if TYPE_CHECKING:
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
 
 INSERT = (
-    "INSERT INTO answer (key, oracle, image, sample, answer, served, attempt, created) VALUES {rows}"
+    "INSERT INTO answer (oracle, served, created, key, image, sample, answer, attempt) VALUES {rows}"
     " ON CONFLICT (key) DO NOTHING"
 )
+INSERT_ROW = "(?1, ?2, ?3, ?, ?, ?, ?, ?)"
 
 
 class Question(NamedTuple):
@@ -34,8 +36,8 @@ class Question(NamedTuple):
 def find(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Reply]:
     """Return the replies that are stored under any of these keys."""
     marks = ", ".join("?" * len(keys))
-    rows = connection.execute(f"SELECT key, answer, served FROM answer WHERE key IN ({marks})", tuple(keys))
-    return {key: reply(answer, served) for key, answer, served in rows}
+    found = connection.execute(f"SELECT key, answer, served FROM answer WHERE key IN ({marks})", tuple(map(blob, keys)))
+    return {key: reply(answer, served) for key, answer, served in found}
 
 
 def reply(answer: bytes, served: str | None) -> Reply:
@@ -45,11 +47,12 @@ def reply(answer: bytes, served: str | None) -> Reply:
 
 def insert(connection: sqlite3.Connection, answered: Sequence[tuple[Question, Reply, int]], now: str) -> None:
     """Keep replies to questions, with the attempts that brought them. The first one stays, should two be paid for."""
-    rows = [
-        (q.key, q.oracle, q.image, q.sample, pack(brought.answer), brought.served, attempt, now)
-        for q, brought, attempt in answered
-    ]
-    execute_rows(connection, INSERT, rows)
+    for shared, alike in itertools.groupby(answered, lambda each: (each[0].oracle, each[1].served)):
+        rows = [
+            (blob(question.key), blob(question.image), question.sample, blob(pack(brought.answer)), attempt)
+            for question, brought, attempt in alike
+        ]
+        execute_rows(connection, INSERT, INSERT_ROW, rows, (*shared, now))
 
 
 def remember_oracle(connection: sqlite3.Connection, fingerprint: str, identity: str) -> None:

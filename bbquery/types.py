@@ -146,7 +146,12 @@ NOTHING = Units()
 
 def total(amounts: Iterable[Units]) -> Units:
     """Return the sum; of none, nothing."""
-    return Units(*map(sum, zip(*(a.amounts for a in amounts), strict=True)))
+    queries = tokens = picodollars = 0
+    for amount in amounts:
+        queries += amount.queries
+        tokens += amount.tokens
+        picodollars += amount.picodollars
+    return Units(queries, tokens, picodollars)
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,12 +57,14 @@ class Headers:
         both._keys = self._keys | other._keys  # which say where their variables were named
         return both
 
-    def sent(self) -> dict[str, str]:
+    def sent(self) -> Mapping[str, str]:
         """Return the headers as they are sent.
 
         Raises:
             UsageError: a variable is unset or empty, or holds what no header can carry.
         """
+        if not self._keys:
+            return self.templates
         return {name: _SECRET.sub(self._read, value) for name, value in self.templates.items()}
 
     def hide(self, text: str) -> str:

@@ -26,7 +26,7 @@ def rate_seen(headers: Mapping[str, str]) -> RateSeen | None:
 
     headers: their names in any case, if the mapping does not mind it.
     """
-    said = [headers.get(name) for name in NAMES]
+    said = [*map(headers.get, NAMES)]
     if said == SILENCE:
         return None
     requests, tokens, requests_left, tokens_left = map(_count, said[:4])

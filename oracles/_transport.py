@@ -110,13 +110,13 @@ class Endpoint:
         data = _payload(body)
         sent = {**headers, **self.headers.sent()}
         try:
-            async with session.request(
-                method, self.url + path, data=data, headers=sent, allow_redirects=False
-            ) as response:
-                self.rate_seen = rate_seen(response.headers) or self.rate_seen
-                if not 200 <= response.status < 300:
+            response = await session.request(method, self.url + path, data=data, headers=sent, allow_redirects=False)
+            self.rate_seen = rate_seen(response.headers) or self.rate_seen
+            if not 200 <= response.status < 300:
+                async with response:
                     raise await self._refusal(response)
-                return self.headers.hide_in_answer(await response.read())
+            # Reading it all, or failing to, gives the connection back: what a context does beyond that is for nothing.
+            return self.headers.hide_in_answer(await response.read())
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise self.error(Unreachable, f"cannot connect to {self.url}: {error}{advice(str(error))}") from error
         # Below, `from None`: what a server sent may echo the key, so the message carries the cause with it hidden.

@@ -17,7 +17,7 @@ def test_every_row_arrives_once_and_in_order(rows: list[tuple[bytes, int | None]
     connection = sqlite3.connect(":memory:")
     connection.execute("CREATE TABLE t (a BLOB, b INTEGER)")
 
-    execute_rows(connection, "INSERT INTO t (a, b) VALUES {rows}", rows)
+    execute_rows(connection, "INSERT INTO t (a, b) VALUES {rows}", "(?, ?)", rows)
 
     found = connection.execute("SELECT a, b FROM t ORDER BY rowid").fetchall()
     connection.close()
@@ -43,7 +43,21 @@ def test_the_last_inserted_row_is_told(rows: int, last: int) -> None:
     connection = sqlite3.connect(":memory:")
     connection.execute("CREATE TABLE t (a INTEGER)")
 
-    told = execute_rows(connection, "INSERT INTO t (a) VALUES {rows}", [(7,)] * rows)
+    told = execute_rows(connection, "INSERT INTO t (a) VALUES {rows}", "(?)", [(7,)] * rows)
 
     connection.close()
     assert told == last
+
+
+def test_what_rows_share_is_bound_once() -> None:
+    """A shared value stands in every row, of every part."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE t (a INTEGER, b TEXT, c INTEGER)")
+
+    execute_rows(
+        connection, "INSERT INTO t (a, b, c) VALUES {rows}", "(?2, ?1, ?)", [(n,) for n in range(45)], ("x", 7)
+    )
+
+    found = connection.execute("SELECT a, b, c FROM t ORDER BY rowid").fetchall()
+    connection.close()
+    assert found == [(7, "x", n) for n in range(45)]

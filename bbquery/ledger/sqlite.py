@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -109,7 +110,7 @@ class Ledger:
 
     def _reserve(self, connection: sqlite3.Connection, parts: Sequence[Sequence[Request]]) -> list[list[Result]]:
         results = iter(statements.reserve(connection, [r for part in parts for r in part], self._me.name))
-        return [[next(results) for _ in part] for part in parts]
+        return [list(itertools.islice(results, len(part))) for part in parts]
 
     def _settle(self, connection: sqlite3.Connection, parts: Sequence[Sequence[Settlement]]) -> list[None]:
         statements.settle(connection, [s for part in parts for s in part])

@@ -8,6 +8,8 @@ reading a budget and its raising `held`.
 from __future__ import annotations
 
 import datetime
+import itertools
+import operator
 from typing import TYPE_CHECKING, Any
 
 from bbquery import store
@@ -22,7 +24,7 @@ from bbquery.ledger.records import (
     Settlement,
     UnknownAttempt,
 )
-from bbquery.many_rows import execute_rows, parts
+from bbquery.many_rows import blob, execute_rows, parts
 from bbquery.types import NOTHING, Units, total
 
 if TYPE_CHECKING:
@@ -45,15 +47,17 @@ MOVES = ", ".join(f"held_{u} = held_{u} - :hold_{u}, posted_{u} = posted_{u} + :
 MOVE = f"{CHAIN} UPDATE budget SET {MOVES} WHERE id IN chain"
 OPEN = (
     "INSERT INTO attempt"
-    " (key, budget, owner, oracle, free, state, hold_queries, hold_tokens, hold_picodollars, opened) VALUES {rows}"
+    " (budget, owner, oracle, free, state, opened, key, hold_queries, hold_tokens, hold_picodollars) VALUES {rows}"
 )
+OPEN_ROW = "(?1, ?2, ?3, ?4, 'open', ?5, ?, ?, ?, ?)"
 CLOSE = (  # what is free and perhaps billed was not billed
-    "WITH ended (id, state, reason, closed, queries, tokens, picodollars) AS (VALUES {rows})"
+    "WITH ended (state, reason, closed, id, queries, tokens, picodollars) AS (VALUES {rows})"
     " UPDATE attempt SET state = iif(free AND ended.state = 'unknown', 'voided', ended.state),"
     " reason = ended.reason, closed = ended.closed,"
     " cost_queries = ended.queries, cost_tokens = ended.tokens, cost_picodollars = ended.picodollars"
     " FROM ended WHERE attempt.id = ended.id AND attempt.state = 'open'"
 )
+CLOSE_ROW = "(?1, ?2, ?3, ?, ?, ?, ?)"
 # What closed attempts release and post, budget by budget: what is unknown stays held.
 RELEASED = ", ".join(f"sum(iif(state = 'unknown', 0, hold_{u}))" for u in UNITS)
 POSTED = ", ".join(f"sum(iif(state = 'posted', cost_{u}, 0))" for u in UNITS)
@@ -107,21 +111,24 @@ def _state(row: tuple[Any, ...]) -> BudgetState:
 def reserve(connection: sqlite3.Connection, requests: Sequence[Request], owner: str) -> list[Result]:
     """Hold each request's worst case in its budget and every one above, or say why not; in the order given."""
     known = _known(connection, [request.question.key for request in requests])
-    results: dict[int, Result] = {}
-    for place, request in enumerate(requests):
-        key = request.question.key
-        if key in known:
-            results[place] = known[key]
-        else:
-            known[key] = Busy(owner)
-    wanted = [request for place, request in enumerate(requests) if place not in results] if results else requests
-    refused = _hold(connection, wanted)
-    granted = [request for request, refusal in zip(wanted, refused, strict=True) if refusal is None]
-    attempts = iter(_insert(connection, granted, owner))
-    decided = (Granted(next(attempts)) if refusal is None else refusal for refusal in refused)
-    if not results:
-        return list(decided)
-    return [results[place] if place in results else next(decided) for place in range(len(requests))]
+    before, wanted, busy = [], [], Busy(owner)
+    for request in requests:
+        before.append(known.get(request.question.key))
+        if before[-1] is None:
+            wanted.append(request)
+            known[request.question.key] = busy
+    decided = iter(_decided(connection, wanted, owner))
+    return [next(decided) if result is None else result for result in before]
+
+
+def _decided(
+    connection: sqlite3.Connection, requests: Sequence[Request], owner: str
+) -> list[Granted | BudgetExhausted]:
+    """Hold and open the attempts that there is room for; return the outcome of each in the order given."""
+    refused = _hold(connection, requests)
+    granted = [request for request, refusal in zip(requests, refused, strict=True) if refusal is None]
+    attempts = map(Granted, _insert(connection, granted, owner))
+    return [next(attempts) if refusal is None else refusal for refusal in refused]
 
 
 def _known(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Result]:
@@ -130,7 +137,7 @@ def _known(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes,
     rows = connection.execute(
         f"SELECT key, answer, served, NULL FROM answer WHERE key IN ({marks}) UNION ALL"
         f" SELECT key, NULL, NULL, owner FROM attempt WHERE state = 'open' AND key IN ({marks})",
-        tuple(keys),
+        tuple(map(blob, keys)),
     ).fetchall()
     return {
         key: Answered(store.reply(answer, served)) if owner is None else Busy(owner)
@@ -140,14 +147,10 @@ def _known(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes,
 
 def _insert(connection: sqlite3.Connection, requests: Sequence[Request], owner: str) -> range:
     """Open attempts and return their ids."""
-    if not requests:
-        return range(0)
-    opened = now()
-    rows = [
-        (r.question.key, r.budget, owner, r.question.oracle, int(r.free), "open", *r.hold.amounts, opened)
-        for r in requests
-    ]
-    last = execute_rows(connection, OPEN, rows)
+    opened, last = now(), 0
+    for (budget, oracle, free), alike in itertools.groupby(requests, lambda r: (r.budget, r.question.oracle, r.free)):
+        rows = [(blob(r.question.key), r.hold.queries, r.hold.tokens, r.hold.picodollars) for r in alike]
+        last = execute_rows(connection, OPEN, OPEN_ROW, rows, (budget, owner, oracle, int(free), opened))
     # Ids are one above the largest, row by row, and this transaction is the only writer.
     return range(last + 1 - len(requests), last + 1)
 
@@ -209,11 +212,13 @@ def settle(connection: sqlite3.Connection, settlements: Sequence[Settlement]) ->
         UsageError: one of them is not open; then none is closed.
     """
     closed, before = now(), connection.total_changes
-    rows = [(s.attempt, s.outcome, s.reason, closed, *s.cost.amounts) for s in settlements]
-    execute_rows(connection, CLOSE, rows)
-    if connection.total_changes - before != len(rows):
-        raise UsageError(f"attempts {', '.join(str(row[0]) for row in rows)} are not all open: each is settled once")
-    for part in parts([row[0] for row in rows]):
+    for shared, alike in itertools.groupby(settlements, operator.attrgetter("outcome", "reason")):
+        rows = [(s.attempt, s.cost.queries, s.cost.tokens, s.cost.picodollars) for s in alike]
+        execute_rows(connection, CLOSE, CLOSE_ROW, rows, (*shared, closed))
+    attempts = [s.attempt for s in settlements]
+    if connection.total_changes - before != len(attempts):
+        raise UsageError(f"attempts {', '.join(map(str, attempts))} are not all open: each is settled once")
+    for part in parts(attempts):
         sums = connection.execute(CLOSED.format(ids=", ".join("?" * len(part))), part).fetchall()
         for budget, *amounts in sums:
             move(connection, budget, Units(*amounts[:3]), Units(*amounts[3:]))
