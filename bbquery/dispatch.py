@@ -130,15 +130,23 @@ class Dispatcher:
         watch = asyncio.create_task(self._wake_when_halted())
         try:
             while True:
-                await self._until(lambda: bool(self._halt) or self._may_go() or self._can_hold())
-                if self._halt:
-                    self._give_up()
-                elif self.provider.pace.is_free:
-                    self._start_what_may()
-                else:
-                    await self._start_in_turn()
+                try:
+                    await self._start()
+                except Exception as error:  # noqa: BLE001 - whatever it is, nobody must wait for ever
+                    told = f"could not be asked: {type(error).__name__}: {error}"
+                    self._halt.set(OracleError(told, oracle=self._capabilities.name))
         finally:
             watch.cancel()
+
+    async def _start(self) -> None:
+        """Wait until something may start, and start it; once the run is halted, give up what waits."""
+        await self._until(lambda: bool(self._halt) or self._may_go() or self._can_hold())
+        if self._halt:
+            self._give_up()
+        elif self.provider.pace.is_free:
+            self._start_what_may()
+        else:
+            await self._start_in_turn()
 
     def _start_what_may(self) -> None:
         """Start all that nothing holds up, at once: most queries of a fast run go this way."""
@@ -158,13 +166,17 @@ class Dispatcher:
                 self._send_next()
             return
         batch = self._taken(has_slot=False)
-        await self._turn(batch)
-        if self._halt:
-            self._waiting.extendleft(reversed(batch.queries))
-            return
-        batch.has_slot = True
-        self.provider.start()
-        self._hold_soon(batch)
+        may_go = False
+        try:
+            await self._turn(batch)
+            may_go = not self._halt
+        finally:
+            if not may_go:
+                self._waiting.extendleft(reversed(batch.queries))
+        if may_go:
+            batch.has_slot = True
+            self.provider.start()
+            self._hold_soon(batch)
 
     async def _turn(self, batch: Batch) -> None:
         tokens = sum(query.hold.tokens for query in batch.queries)
@@ -209,12 +221,14 @@ class Dispatcher:
         self._changed.set()
 
     async def _halt_or(self, turn: Any) -> None:
-        waits = {asyncio.ensure_future(turn), asyncio.ensure_future(self._halt.wait())}
+        waits = [asyncio.ensure_future(turn), asyncio.ensure_future(self._halt.wait())]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()
+        if not self._halt:
+            waits[0].result()  # raises what the turn raised
 
     def _give_up(self) -> None:
         while self._waiting:

@@ -1,12 +1,13 @@
 """The league: our maps beside other people's, at equal queries: `python benchmarks/league.py run --tier quick`.
 
-Everything runs in this process and asks no server. What was measured is kept row by row in `--data`, and so is every
-answer of the network, by the bytes of the image that was asked: a killed run goes on, a method that changed asks only
-what is new, and a method whose masks at 256 queries begin its masks at 1,000 pays for them once.
+Everything runs in this process and asks no server. What was measured is kept row by row in `--rows`, a file of the
+repository, so that a run goes on where any earlier one ended, on whatever machine. Every answer of the network is kept
+in `--data`, by the bytes of the image that was asked: a method that changed asks only what is new, and a method whose
+masks at 256 queries begin its masks at 1,000 pays for them once.
 
     python benchmarks/league.py run --tier quick [--parts games,photos] [--methods rise,designed] [--threads 2]
     python benchmarks/league.py run --tier full --forget designed     # measure a method anew
-    python benchmarks/league.py report                                # docs/league.md, docs/reproduction.md, CSV, PNG
+    python benchmarks/league.py report                                # docs/league.md, docs/reproduction.md, PNG, CSV
 
 Parts, all by default:
 
@@ -46,7 +47,7 @@ PARTS = {
 def main() -> None:
     """Run or report."""
     chosen = _arguments()
-    results = Results(chosen.data / "rows.jsonl")
+    results = Results(chosen.rows)
     if chosen.action == "report":
         importlib.import_module("league_parts.report").write(results, chosen.docs)
         results.write_csv(chosen.data / "league.csv")
@@ -70,6 +71,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--methods", default="", help="parts of methods' names, separated by commas")
     parser.add_argument("--forget", default="", help="methods whose rows are dropped first, separated by commas")
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
+    parser.add_argument("--rows", type=Path, default=ROOT / "benchmarks" / "league.jsonl")
     parser.add_argument("--data", type=Path, default=ROOT / "runs" / "league")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)

@@ -360,6 +360,24 @@ async def test_an_adapters_bug_is_settled_as_unknown(ledger: Ledger) -> None:
     assert state.held.queries == 1
 
 
+async def test_a_fault_of_the_dispatcher_halts_and_nobody_waits_for_ever(ledger: Ledger) -> None:
+    """Where pacing itself breaks, everyone is told why, and nothing leaves unpaced."""
+
+    class Broken(FakeClock):
+        async def sleep(self, seconds: float) -> None:
+            raise ValueError("the clock is broken")
+
+    oracle = FakeOracle(largest_batch=1, limits={"requests_per_minute": 60.0})
+
+    async with client_of(oracle, ledger, clock=Broken()) as client:
+        rows = await client.ask(Ask(tiny_images(5)))
+
+        assert "could not be asked: ValueError: the clock is broken" in client.halt.reason
+    answered = sum(reply is not None for (reply,) in rows)
+    assert answered == oracle.billed == ledger.budget(client.budget).posted.queries <= 1
+    assert ledger.budget(client.budget).held == Units()
+
+
 async def test_a_timeout_keeps_its_hold(ledger: Ledger) -> None:
     """A query that times out may have been billed, so it stays held."""
     oracle = FakeOracle(gate=asyncio.Event(), timeout=0.001)

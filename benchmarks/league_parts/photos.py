@@ -50,7 +50,8 @@ OURS = {
     RISE: Ours("rise:form=published", everywhere=True),
     "RISE, centred": Ours("rise", everywhere=True),
     "designed": Ours("designed", everywhere=True),
-    "designed, hiding with grey": Ours("designed:fill=grey", everywhere=True),
+    "designed, hiding with grey": Ours("designed:fill=grey"),
+    "designed, not refined": Ours("designed:refine=false", everywhere=True),
     "LR, vanilla": Ours("lr"),
     "LR, blockwise": Ours("blr"),
     "LR, SmoothGrad": Ours("smoothgrad:estimator=lr"),
@@ -84,7 +85,7 @@ def entries(setting: Setting, place: int) -> list[tuple[str, int]]:
     tier = setting.tier
     found = [(name, 0) for name in (CONTROL, *WHITE)]
     for name in LIBRARIES:
-        found += [(name, budget) for budget in tier.budgets]
+        found += [(name, budget) for budget in tier.library_budgets]
     for name, ours in OURS.items():
         budgets = tier.budgets if ours.everywhere else tier.budgets[-1:] if place < tier.few else ()
         found += sorted({(name, min(budget, ours.largest)) for budget in budgets})
