@@ -7,6 +7,9 @@ complements, and predicted by the process; the standard error linearises the lin
 Of few patterns the means are noisy, mostly because other places are by chance shown a little more often where this one
 is. How often they really are is known from very many patterns, which cost no prediction, so that part is put right
 (a regression estimator: Cochran, "Sampling Techniques", 7.1); what noise is left counts as error.
+
+The process takes small cells for more independent than a photo's are, and so expects errors nearly twice as large as
+they turn out. They are told as they turn out: by a factor that was measured on photos (docs/designed.md).
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from bbquery.saliency._toggled_cells import Effects
 
 if TYPE_CHECKING:
     from bbquery.saliency._mask_process import Floats, Link, Process
+
+FOUND_OF_EXPECTED = 0.6  # of errors; still on the careful side
 
 
 class Patterns:
@@ -60,5 +65,5 @@ def shown_minus_hidden(process: Process, link: Link, patterns: Patterns) -> Effe
     weights = patterns.weights * (link.slope(scores) * narrow)[:, None]
     prior = np.einsum("ij,ij->j", weights, among @ weights)
     explained = np.einsum("ij,ij->j", covariance.T @ weights, known @ weights)
-    variance = process.variance * np.maximum(prior - explained, 0) + patterns.noise(scores)
+    variance = FOUND_OF_EXPECTED**2 * process.variance * np.maximum(prior - explained, 0) + patterns.noise(scores)
     return Effects(np.einsum("ij,i->j", patterns.weights, scores), np.sqrt(variance))
