@@ -47,8 +47,8 @@ The probability of the class that comes first is explained. Methods hide with gr
 colour, `designed` with the photo's mean colour, its default, and once with grey; maps are judged with none of these:
 deletion to black, insertion from a blur (σ = 10 pixels), 56 steps. White-box methods, by backpropagation, ask nothing
 and see everything; a random order is the floor. Means are comparable only between methods with the same n. The defaults
-of `designed` (grid, smoothness of its patterns, fill) were chosen on up to 16 photos of the same collection, some of
-which are among these.
+of `designed` were chosen on photos of the same collection: refinement and the reach of patterns on 36 that are not
+among these, grid and fill on up to 16, some of which are.
 """
 
 LABELS = """## Poorer answers
