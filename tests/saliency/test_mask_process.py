@@ -8,7 +8,7 @@ from scipy.stats import multivariate_normal
 
 from bbquery.saliency._mask_process import IDENTITY, LOGIT, Data, Geometry, Link, Process, Settings
 from bbquery.saliency._mask_regression import regress
-from bbquery.saliency._shown_patterns import Patterns, shown_minus_hidden
+from bbquery.saliency._shown_patterns import FOUND_OF_EXPECTED, Patterns, shown_minus_hidden
 from bbquery.saliency._toggled_cells import ToggledCells
 
 CELLS, ROWS = 5, 14
@@ -82,7 +82,7 @@ def test_an_effect_is_the_mean_over_the_other_cells() -> None:
 
 
 def test_an_effect_over_patterns_is_a_difference_of_means() -> None:
-    """Of predictions for patterns that show a cell and for those that hide it, and its error is that of this sum."""
+    """Of predictions for patterns that show a cell and that hide it; its error is the found share of this sum's."""
     half = np.random.default_rng(4).choice([-1.0, 1.0], (6, CELLS))
     fitted, rows = process(), np.stack([half, -half], axis=1).reshape(12, CELLS)
 
@@ -98,7 +98,7 @@ def test_an_effect_over_patterns_is_a_difference_of_means() -> None:
     for cell, shown in enumerate(rows.T > 0):
         weights = shown / shown.sum() - ~shown / (~shown).sum()
         assert found.mean[cell] == pytest.approx(predicted[shown].mean() - predicted[~shown].mean(), abs=1e-9)
-        variance = weights @ spread @ weights + weights**2 @ beyond_lines**2
+        variance = FOUND_OF_EXPECTED**2 * weights @ spread @ weights + weights**2 @ beyond_lines**2
         assert found.error[cell] == pytest.approx(np.sqrt(variance), rel=1e-6)
 
 
