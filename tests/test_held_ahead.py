@@ -6,7 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
+from bbquery import settler
 from bbquery.errors import RateLimited
 from bbquery.halt import Interrupted
 from bbquery.oracle import Quote
@@ -163,6 +165,19 @@ async def test_a_batch_in_which_one_query_costs_money_is_not_held_ahead(ledger: 
         await asking
 
     assert held.queries == 2
+
+
+@pytest.mark.parametrize("hold", [PAID, Units(queries=1)])
+async def test_no_outcome_waits_for_others_where_nothing_follows(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, hold: Units
+) -> None:
+    """The last answer is settled at once, however long an outcome may wait for company."""
+    monkeypatch.setattr(settler, "LONGEST_WAIT", 3600.0)
+
+    async with asyncio.timeout(30), client_of(FakeOracle(largest_batch=1, hold=hold), ledger) as client:
+        await client.ask(Ask(tiny_images(1)))
+
+        assert ledger.budget(client.budget).posted.queries == 1
 
 
 async def test_an_answer_that_ends_the_run_is_the_last(ledger: Ledger) -> None:

@@ -85,7 +85,7 @@ def entries(setting: Setting, place: int) -> list[tuple[str, int]]:
     tier = setting.tier
     found = [(name, 0) for name in (CONTROL, *WHITE)]
     for name in LIBRARIES:
-        found += [(name, budget) for budget in tier.library_budgets]
+        found += [(name, budget) for budget in tier.peer_budgets]
     for name, ours in OURS.items():
         budgets = tier.budgets if ours.everywhere else tier.budgets[-1:] if place < tier.few else ()
         found += sorted({(name, min(budget, ours.largest)) for budget in budgets})

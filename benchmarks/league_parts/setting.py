@@ -24,7 +24,7 @@ class Tier:
 
     game_seeds, photos, montages, label_photos, cosine_photos, digits: how many of each. few: of the photos, those on
     which every method is measured, the others being left to those that are compared at every budget. budgets: queries
-    a map on photos, library_budgets: those of other people's libraries; long_budgets: further ones of RISE alone.
+    a map on photos, peer_budgets: those of other people's libraries; long_budgets: further ones of RISE alone.
     long_rise: of the RISE beside poorer answers.
     exhaustive: queries of exhaustive occlusion. copies: of likelihood ratios beside backpropagation.
     """
@@ -33,7 +33,7 @@ class Tier:
     photos: int
     few: int
     budgets: tuple[int, ...]
-    library_budgets: tuple[int, ...]
+    peer_budgets: tuple[int, ...]
     long_budgets: tuple[int, ...]
     label_photos: int
     long_rise: int
@@ -51,7 +51,7 @@ TIERS = {
         photos=20,
         few=3,
         budgets=(64, 256, 1000),
-        library_budgets=(64, 256),
+        peer_budgets=(64, 256),
         long_budgets=(8000,),
         label_photos=6,
         long_rise=8000,
@@ -66,7 +66,7 @@ TIERS = {
         photos=100,
         few=100,
         budgets=(64, 128, 256, 512, 1000, 2000),
-        library_budgets=(64, 128, 256, 512, 1000, 2000),
+        peer_budgets=(64, 128, 256, 512, 1000, 2000),
         long_budgets=(8000,),
         label_photos=40,
         long_rise=8000,
@@ -81,7 +81,7 @@ TIERS = {
         photos=2,
         few=1,
         budgets=(64, 128),
-        library_budgets=(64,),
+        peer_budgets=(64,),
         long_budgets=(),
         label_photos=1,
         long_rise=256,

@@ -68,6 +68,16 @@ def test_a_run_by_the_file_is_told_as_it_goes(
     assert record(tmp_path)["cost"]["usd"] == "0.032"  # 30 at half of $0.002, and one at once
 
 
+@pytest.mark.parametrize(("method", "code"), [("designed", 0), ("designed:refine=true", 2)])
+def test_the_default_method_goes_by_the_file_unless_refinement_was_asked_for(
+    photo: str, tmp_path: Path, method: str, code: int
+) -> None:
+    """It leaves refinement out where a file takes all questions at once; a word on it is kept, and refused."""
+    more = ("--method", method, "--max-queries", str(QUERIES), "--batch", "--dry-run")
+
+    assert main(command(photo, tmp_path, *more)) == code
+
+
 def test_a_dry_run_by_the_file_shows_its_price_and_size(
     photo: str, tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
