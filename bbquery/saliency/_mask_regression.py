@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.saliency._mask_process import EDGE, IDENTITY, LOGIT, Geometry, Process, Settings
-from bbquery.saliency._shown_patterns import shown_minus_hidden
+from bbquery.saliency._shown_patterns import expected_effects, shown_minus_hidden
 from bbquery.saliency._toggled_cells import Effects, ToggledCells
 
 if TYPE_CHECKING:
@@ -49,16 +49,45 @@ def regress(data: Data, seed: int, patterns: Patterns | None = None) -> Regressi
     patterns: over which the effect of showing a cell is taken, with what they show around it; None for the effect of
     each cell alone.
     """
-    cells = data.rows.shape[1]
-    if len(data.scores) < FEWEST_ROWS or np.ptp(data.scores) == 0:
+    if not _moved(data):
+        cells = data.rows.shape[1]
         return Regression(Effects(np.zeros(cells), np.zeros(cells)), "none")
+    likely = _likely(data)
+    link = LINKS[likely.link]
+    found = [_effects(process, link, patterns, seed) for process in likely.processes]
+    return Regression(_averaged(found, likely.shares), likely.link)
+
+
+def expected(data: Data, patterns: Patterns) -> Floats:
+    """Return the effects (cells,) that `regress` finds, without their errors."""
+    if not _moved(data):
+        return np.zeros(data.rows.shape[1])
+    likely = _likely(data)
+    link = LINKS[likely.link]
+    found = np.stack([expected_effects(process, link, patterns) for process in likely.processes])
+    return _mean(found, likely.shares)
+
+
+def _moved(data: Data) -> bool:
+    return len(data.scores) >= FEWEST_ROWS and bool(np.ptp(data.scores) > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Likely:
+    """The likeliest processes under the chosen link. shares: (processes,), what the effects of each count."""
+
+    link: str
+    processes: list[Process]
+    shares: Floats
+
+
+def _likely(data: Data) -> _Likely:
     few = data.thinned(MOST_ROWS_TO_CHOOSE_BY)
     chosen = max((_tried(few, name) for name in _links(few)), key=lambda tried: tried.best)
     likely = sorted(chosen.odds, key=chosen.odds.__getitem__, reverse=True)[:AVERAGED]
     shares = np.exp([chosen.odds[settings] - chosen.odds[likely[0]] for settings in likely])
-    link, fitted = LINKS[chosen.link], _Fits(data, LINKS[chosen.link])
-    found = [_effects(fitted(settings), link, patterns, seed) for settings in likely]
-    return Regression(_averaged(found, shares / shares.sum()), chosen.link)
+    fitted = _Fits(data, LINKS[chosen.link])
+    return _Likely(chosen.link, [fitted(settings) for settings in likely], shares / shares.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,5 +152,10 @@ def _effects(process: Process, link: Link, patterns: Patterns | None, seed: int)
 def _averaged(found: list[Effects], shares: Floats) -> Effects:
     """Return the mean over settings; that they differ adds to its error."""
     means, errors = (np.stack([getattr(effects, part) for effects in found]) for part in ("mean", "error"))
-    mean = np.einsum("i,ij->j", shares, means)
+    mean = _mean(means, shares)
     return Effects(mean, np.sqrt(np.einsum("i,ij->j", shares, errors**2 + (means - mean) ** 2)))
+
+
+def _mean(found: Floats, shares: Floats) -> Floats:
+    mean: Floats = np.einsum("i,ij->j", shares, found)
+    return mean

@@ -14,7 +14,7 @@ they turn out. They are told as they turn out: by a factor that was measured on 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -55,15 +55,44 @@ def _contrasts(rows: Floats) -> Floats:
 
 def shown_minus_hidden(process: Process, link: Link, patterns: Patterns) -> Effects:
     """Return the effects of all cells."""
+    predicted = _predicted(process, link, patterns)
+    among = process.covariance(patterns.rows @ process.geometry.kernel @ patterns.rows.T)
+    weights = patterns.weights * (link.slope(predicted.scores) * predicted.narrow)[:, None]
+    prior = np.einsum("ij,ij->j", weights, among @ weights)
+    explained = np.einsum("ij,ij->j", predicted.covariance.T @ weights, predicted.known @ weights)
+    variance = FOUND_OF_EXPECTED**2 * process.variance * np.maximum(prior - explained, 0)
+    error = np.sqrt(variance + patterns.noise(predicted.scores))
+    return Effects(_means(patterns, predicted), error)
+
+
+def expected_effects(process: Process, link: Link, patterns: Patterns) -> Floats:
+    """Return the effects of all cells, (cells,), without their errors, which take nine tenths of the time."""
+    return _means(patterns, _predicted(process, link, patterns))
+
+
+class _Predicted(NamedTuple):
+    """Of all patterns: covariances (few, n) with the data, those over the data's own (n, few), and scores (few,).
+
+    narrow: (few,), by how much what is not known draws the latent score towards the middle.
+    """
+
+    covariance: Floats
+    known: Floats
+    narrow: Floats
+    scores: Floats
+
+
+def _predicted(process: Process, link: Link, patterns: Patterns) -> _Predicted:
     geometry = process.geometry
     covariance = process.covariance(patterns.rows @ geometry.seen.T)
-    among = process.covariance(patterns.rows @ geometry.kernel @ patterns.rows.T)
-    known = np.linalg.solve(process.matrix, covariance.T)
-    unknown = np.maximum(np.diag(among) - np.einsum("ij,ji->i", covariance, known), 0)
+    known = np.asarray(np.linalg.solve(process.matrix, covariance.T), dtype=np.float64)
+    prior = process.covariance(np.einsum("ij,ij->i", patterns.rows @ geometry.kernel, patterns.rows))
+    unknown = np.maximum(prior - np.einsum("ij,ji->i", covariance, known), 0)
     narrow = 1 / np.sqrt(1 + link.narrowing * process.variance * unknown)
     scores = link.back((process.mean + covariance @ process.weights) * narrow)
-    weights = patterns.weights * (link.slope(scores) * narrow)[:, None]
-    prior = np.einsum("ij,ij->j", weights, among @ weights)
-    explained = np.einsum("ij,ij->j", covariance.T @ weights, known @ weights)
-    variance = FOUND_OF_EXPECTED**2 * process.variance * np.maximum(prior - explained, 0) + patterns.noise(scores)
-    return Effects(np.einsum("ij,i->j", patterns.weights, scores), np.sqrt(variance))
+    return _Predicted(covariance, known, narrow, scores)
+
+
+def _means(patterns: Patterns, predicted: _Predicted) -> Floats:
+    means: Floats = np.einsum("ij,i->j", patterns.weights, predicted.scores)
+    return means

@@ -34,7 +34,7 @@ from bbquery.perturb.designs import folded, orthogonal, smoothed, split
 from bbquery.perturb.visibility import VisibilityCount
 from bbquery.plan import Ask, Stopped
 from bbquery.saliency._mask_process import Data
-from bbquery.saliency._mask_regression import Regression, regress
+from bbquery.saliency._mask_regression import Regression, expected, regress
 from bbquery.saliency._shown_patterns import Patterns
 from bbquery.saliency._superpixels import superpixels
 from bbquery.types import SaliencyMap
@@ -224,12 +224,20 @@ class _Asked:
     def regression(self) -> Regression:
         """Return the effects of the cells, from all answers so far."""
         if self._known is None:
-            rows = [step.rows for step in self._steps] or [np.empty((0, self.cells.count), dtype=np.int8)]
-            values = np.concatenate([np.empty(0), *(step.values for step in self._steps)])
-            noise = np.concatenate([np.empty(0), *(_noise(step) for step in self._steps)])
-            data = Data(np.concatenate(rows).astype(np.float64), values, noise, self.cells.centres)
-            self._known = regress(data, self._seed, self._patterns)
+            self._known = regress(self._data(), self._seed, self._patterns)
         return self._known
+
+    def expected(self) -> NDArray[np.float64]:
+        """Return the effects (cells,), from all answers so far; those of small cells without taking their errors."""
+        if self._known is not None or self._patterns is None:
+            return self.regression().effects.mean
+        return expected(self._data(), self._patterns)
+
+    def _data(self) -> Data:
+        rows = [step.rows for step in self._steps] or [np.empty((0, self.cells.count), dtype=np.int8)]
+        values = np.concatenate([np.empty(0), *(step.values for step in self._steps)])
+        noise = np.concatenate([np.empty(0), *(_noise(step) for step in self._steps)])
+        return Data(np.concatenate(rows).astype(np.float64), values, noise, self.cells.centres)
 
     @property
     def stable(self) -> bool:
@@ -274,7 +282,7 @@ class _Design:
         drawn = smoothed(rows.astype(np.float64), self._cells.centres, REACH)
         if start >= self._half:
             if self._at_half_time is None:
-                self._at_half_time = asked.regression().effects.mean
+                self._at_half_time = asked.expected()
             drawn = self._at_half_time + REFINED_NOISE * (self._at_half_time.std() or 1.0) * drawn
         return folded(split(drawn, rng.uniform(*SHOWN, len(rows))))[:size]
 

@@ -26,7 +26,7 @@ from .superpixels import LIBRARIES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .setting import Setting
+    from .setting import Setting, Tier
 
 PART = "photos"
 METRIC = DeletionInsertion(steps=56, deletion_fill="black", insertion_fill="blur")
@@ -36,14 +36,24 @@ RISE = "RISE, published"
 
 @dataclass(frozen=True)
 class Ours:
-    """One of our methods. everywhere: on all photos at all budgets, or on the first few at the largest alone.
+    """One of our methods. everywhere: at every budget on all photos, and not only at a few on few.
 
-    largest: the most queries it is given, where more would take minutes.
+    largest: the most queries it is given, where more would take minutes. photos: the most photos it is measured on.
     """
 
     specification: str
     everywhere: bool = False
     largest: int = 1_000_000
+    photos: int = 1_000_000
+
+    def budgets(self, tier: Tier, place: int) -> list[int]:
+        """Return its budgets on the photo number `place`."""
+        if place >= self.photos:
+            return []
+        given = tier.budgets if self.everywhere else tier.other_budgets
+        if place < tier.few:
+            given = (*given, tier.budgets[-1])
+        return sorted({min(budget, self.largest) for budget in given})
 
 
 OURS = {
@@ -51,7 +61,7 @@ OURS = {
     "RISE, centred": Ours("rise", everywhere=True),
     "designed": Ours("designed", everywhere=True),
     "designed, hiding with grey": Ours("designed:fill=grey"),
-    "designed, not refined": Ours("designed:refine=false", everywhere=True),
+    "designed, not refined": Ours("designed:refine=false", everywhere=True, photos=20),
     "LR, vanilla": Ours("lr"),
     "LR, blockwise": Ours("blr"),
     "LR, SmoothGrad": Ours("smoothgrad:estimator=lr"),
@@ -87,8 +97,7 @@ def entries(setting: Setting, place: int) -> list[tuple[str, int]]:
     for name in LIBRARIES:
         found += [(name, budget) for budget in tier.peer_budgets]
     for name, ours in OURS.items():
-        budgets = tier.budgets if ours.everywhere else tier.budgets[-1:] if place < tier.few else ()
-        found += sorted({(name, min(budget, ours.largest)) for budget in budgets})
+        found += [(name, budget) for budget in ours.budgets(tier, place)]
     found += [(RISE, budget) for budget in tier.long_budgets]
     return found
 

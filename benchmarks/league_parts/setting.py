@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 class Tier:
     """How much is measured.
 
-    game_seeds, photos, montages, label_photos, cosine_photos, digits: how many of each. few: of the photos, those on
-    which every method is measured, the others being left to those that are compared at every budget. budgets: queries
-    a map on photos, peer_budgets: those of other people's libraries; long_budgets: further ones of RISE alone.
-    long_rise: of the RISE beside poorer answers.
+    game_seeds, photos, montages, label_photos, cosine_photos, digits: how many of each. budgets: queries a map on
+    photos, of the methods that are compared at every budget; peer_budgets: of other people's libraries; other_budgets:
+    of every other method; long_budgets: further ones of RISE alone. few: of the photos, those on which every other
+    method is also given the largest budget. long_rise: queries of the RISE beside poorer answers.
     exhaustive: queries of exhaustive occlusion. copies: of likelihood ratios beside backpropagation.
     """
 
@@ -34,6 +34,7 @@ class Tier:
     few: int
     budgets: tuple[int, ...]
     peer_budgets: tuple[int, ...]
+    other_budgets: tuple[int, ...]
     long_budgets: tuple[int, ...]
     label_photos: int
     long_rise: int
@@ -52,6 +53,7 @@ TIERS = {
         few=3,
         budgets=(64, 256, 1000),
         peer_budgets=(64, 256),
+        other_budgets=(),
         long_budgets=(8000,),
         label_photos=6,
         long_rise=8000,
@@ -64,9 +66,10 @@ TIERS = {
     "full": Tier(
         game_seeds=3,
         photos=100,
-        few=100,
-        budgets=(64, 128, 256, 512, 1000, 2000),
-        peer_budgets=(64, 128, 256, 512, 1000, 2000),
+        few=10,
+        budgets=(64, 256, 1000, 2000),
+        peer_budgets=(64, 256, 1000),
+        other_budgets=(256,),
         long_budgets=(8000,),
         label_photos=40,
         long_rise=8000,
@@ -82,6 +85,7 @@ TIERS = {
         few=1,
         budgets=(64, 128),
         peer_budgets=(64,),
+        other_budgets=(),
         long_budgets=(),
         label_photos=1,
         long_rise=256,

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from bbquery.saliency._mask_process import IDENTITY, LOGIT, Data, Geometry, Link, Process, Settings
-from bbquery.saliency._mask_regression import regress
+from bbquery.saliency._mask_regression import expected, regress
 from bbquery.saliency._shown_patterns import FOUND_OF_EXPECTED, Patterns, shown_minus_hidden
 from bbquery.saliency._toggled_cells import ToggledCells
 
@@ -102,6 +102,16 @@ def test_an_effect_over_patterns_is_a_difference_of_means() -> None:
         assert found.error[cell] == pytest.approx(np.sqrt(variance), rel=1e-6)
 
 
+@pytest.mark.parametrize("scores", [DATA.scores, DATA.scores * 10, np.full(ROWS, 0.5)])
+def test_effects_are_the_same_without_their_errors(scores: np.ndarray) -> None:
+    """The map at half time is the one that would be shown, whatever the link, and where the score never moved."""
+    half = np.random.default_rng(4).choice([-1.0, 1.0], (6, CELLS))
+    patterns = Patterns(np.stack([half, -half], axis=1).reshape(12, CELLS), 12)
+    data = Data(DATA.rows, scores, DATA.noise, DATA.centres)
+
+    np.testing.assert_array_equal(expected(data, patterns), regress(data, 0, patterns).effects.mean)
+
+
 def test_chance_between_places_is_put_right() -> None:
     """What adds up has the effect that very many patterns give it, though a few are predicted, and no noise is left."""
     half = np.random.default_rng(5).choice([-1.0, 1.0], (500, CELLS))
@@ -112,8 +122,8 @@ def test_chance_between_places_is_put_right() -> None:
     patterns = Patterns(many, 60)
 
     scores = many @ slopes
-    expected = [scores[shown].mean() - scores[~shown].mean() for shown in many.T > 0]
-    np.testing.assert_allclose(patterns.weights.T @ scores[:60], expected, atol=1e-9)
+    means = [scores[shown].mean() - scores[~shown].mean() for shown in many.T > 0]
+    np.testing.assert_allclose(patterns.weights.T @ scores[:60], means, atol=1e-9)
     np.testing.assert_allclose(patterns.noise(scores[:60]), 0, atol=1e-18)
 
 
@@ -131,8 +141,8 @@ def test_a_probabilitys_effect_is_of_the_mean_probability() -> None:
     spread = kernel(both, both) - kernel(both, DATA.rows) @ matrix @ kernel(DATA.rows, both)
     deviations = np.sqrt(fitted.variance * spread[2, 2])  # of the row itself, taken for both
     draws = np.random.default_rng(2).normal(size=1_000_000)
-    expected = [np.mean(LOGIT.back(m + deviations * draws)) for m in mean[:2]]
-    assert found.mean[2] == pytest.approx(expected[0] - expected[1], abs=0.01)
+    means = [np.mean(LOGIT.back(m + deviations * draws)) for m in mean[:2]]
+    assert found.mean[2] == pytest.approx(means[0] - means[1], abs=0.01)
 
 
 @pytest.mark.parametrize("scores", [np.array([0.0, 0.2, 0.5, 1.0]), np.array([1e-6, 0.999999])])
