@@ -62,13 +62,14 @@ class Data:
 class Link:
     """A scale on which effects add up.
 
-    to: from scores to latent ones. back: the inverse. slope: of `back`, by the score. narrowing: by how much a latent
-    variance draws the mean score towards the middle.
+    to: from scores to latent ones. back: the inverse. slope, bend: the first and second derivative of `back`, by the
+    score. narrowing: by how much a latent variance draws the mean score towards the middle.
     """
 
     to: Callable[[Floats], Floats]
     back: Callable[[Floats], Floats]
     slope: Callable[[Floats], Floats]
+    bend: Callable[[Floats], Floats]
     narrowing: float
 
 
@@ -88,8 +89,13 @@ def _sigmoid_slope(scores: Floats) -> Floats:
     return inner * (1 - inner) / (1 - 2 * EDGE)
 
 
-IDENTITY = Link(np.array, np.array, np.ones_like, 0.0)
-LOGIT = Link(_logit, _sigmoid, _sigmoid_slope, PROBIT)
+def _sigmoid_bend(scores: Floats) -> Floats:
+    inner = EDGE + (1 - 2 * EDGE) * scores
+    return inner * (1 - inner) * (1 - 2 * inner) / (1 - 2 * EDGE)
+
+
+IDENTITY = Link(np.array, np.array, np.ones_like, np.zeros_like, 0.0)
+LOGIT = Link(_logit, _sigmoid, _sigmoid_slope, _sigmoid_bend, PROBIT)
 
 
 class Geometry:
@@ -137,6 +143,18 @@ class Process:
         interactions = (np.exp(order * t) - 1 - order * t) / (np.exp(order) - 1 - order)
         covariance: Floats = (1 - share) * t + share * interactions
         return covariance
+
+    def slope(self, t: Floats) -> Floats:
+        """Return the first derivative of the covariance at these t."""
+        share, order = self.settings.share, self.settings.order
+        slope: Floats = (1 - share) + share * order * (np.exp(order * t) - 1) / (np.exp(order) - 1 - order)
+        return slope
+
+    def bend(self, t: Floats) -> Floats:
+        """Return the second derivative of the covariance at these t."""
+        share, order = self.settings.share, self.settings.order
+        bend: Floats = share * order**2 * np.exp(order * t) / (np.exp(order) - 1 - order)
+        return bend
 
 
 def _smoothness(centres: Floats, length: float) -> Floats:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.saliency._mask_process import EDGE, IDENTITY, LOGIT, Geometry, Process, Settings
-from bbquery.saliency._shown_patterns import expected_effects, shown_minus_hidden
+from bbquery.saliency._revealed_places import gains
 from bbquery.saliency._toggled_cells import Effects, ToggledCells
 
 if TYPE_CHECKING:
     from bbquery.saliency._mask_process import Data, Floats, Link
-    from bbquery.saliency._shown_patterns import Patterns
+    from bbquery.saliency._revealed_places import Places
 
 LINKS = {"identity": IDENTITY, "logit": LOGIT}
 CHOICES: dict[str, tuple[float, ...]] = {
@@ -43,51 +43,21 @@ class Regression:
     link: str
 
 
-def regress(data: Data, seed: int, patterns: Patterns | None = None) -> Regression:
+def regress(data: Data, seed: int, places: Places | None = None) -> Regression:
     """Return the effects of the cells on the score, with standard errors; zeros where the score never moved.
 
-    patterns: over which the effect of showing a cell is taken, with what they show around it; None for the effect of
-    each cell alone.
+    places: where the effect of revealing a cell with its surroundings is taken; None for the effect of each cell alone.
     """
-    if not _moved(data):
+    if len(data.scores) < FEWEST_ROWS or np.ptp(data.scores) == 0:
         cells = data.rows.shape[1]
         return Regression(Effects(np.zeros(cells), np.zeros(cells)), "none")
-    likely = _likely(data)
-    link = LINKS[likely.link]
-    found = [_effects(process, link, patterns, seed) for process in likely.processes]
-    return Regression(_averaged(found, likely.shares), likely.link)
-
-
-def expected(data: Data, patterns: Patterns) -> Floats:
-    """Return the effects (cells,) that `regress` finds, without their errors."""
-    if not _moved(data):
-        return np.zeros(data.rows.shape[1])
-    likely = _likely(data)
-    link = LINKS[likely.link]
-    found = np.stack([expected_effects(process, link, patterns) for process in likely.processes])
-    return _mean(found, likely.shares)
-
-
-def _moved(data: Data) -> bool:
-    return len(data.scores) >= FEWEST_ROWS and bool(np.ptp(data.scores) > 0)
-
-
-@dataclass(frozen=True, eq=False)
-class _Likely:
-    """The likeliest processes under the chosen link. shares: (processes,), what the effects of each count."""
-
-    link: str
-    processes: list[Process]
-    shares: Floats
-
-
-def _likely(data: Data) -> _Likely:
     few = data.thinned(MOST_ROWS_TO_CHOOSE_BY)
     chosen = max((_tried(few, name) for name in _links(few)), key=lambda tried: tried.best)
     likely = sorted(chosen.odds, key=chosen.odds.__getitem__, reverse=True)[:AVERAGED]
     shares = np.exp([chosen.odds[settings] - chosen.odds[likely[0]] for settings in likely])
-    fitted = _Fits(data, LINKS[chosen.link])
-    return _Likely(chosen.link, [fitted(settings) for settings in likely], shares / shares.sum())
+    link, fitted = LINKS[chosen.link], _Fits(data, LINKS[chosen.link])
+    found = [_effects(fitted(settings), link, places, seed) for settings in likely]
+    return Regression(_averaged(found, shares / shares.sum()), chosen.link)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,9 +111,9 @@ def _tried(data: Data, name: str) -> _Tried:
     return _Tried(name, odds)
 
 
-def _effects(process: Process, link: Link, patterns: Patterns | None, seed: int) -> Effects:
-    if patterns is not None:
-        return shown_minus_hidden(process, link, patterns)
+def _effects(process: Process, link: Link, places: Places | None, seed: int) -> Effects:
+    if places is not None:
+        return gains(process, link, places)
     cells = len(process.geometry.kernel)
     half = np.random.default_rng((seed, cells)).choice([-1.0, 1.0], (RANDOM_ROWS // 2, cells))
     return ToggledCells(process, link, np.concatenate([half, -half])).effects()
@@ -152,10 +122,5 @@ def _effects(process: Process, link: Link, patterns: Patterns | None, seed: int)
 def _averaged(found: list[Effects], shares: Floats) -> Effects:
     """Return the mean over settings; that they differ adds to its error."""
     means, errors = (np.stack([getattr(effects, part) for effects in found]) for part in ("mean", "error"))
-    mean = _mean(means, shares)
+    mean = np.einsum("i,ij->j", shares, means)
     return Effects(mean, np.sqrt(np.einsum("i,ij->j", shares, errors**2 + (means - mean) ** 2)))
-
-
-def _mean(found: Floats, shares: Floats) -> Floats:
-    mean: Floats = np.einsum("i,ij->j", shares, found)
-    return mean

@@ -9,9 +9,10 @@ Bayesian regression to all answers.
 2. *Regression.* A Gaussian process over rows, of main effects and interactions, on the scale on which effects add up:
    for probabilities that is the logit (`_mask_regression`). Link and prior are chosen by evidence.
 3. *Map.* A cell's value is the mean score with it visible minus with it hidden, the others being visible or not at
-   random: its Banzhaf value. On a fine grid no single cell matters, so the means are over smooth patterns that show and
-   hide it: the value is that of a place with its surroundings. The standard error counts what aliased interactions may
-   hide; 1.9 of them are a 90 % interval, calibrated on complete games of real models.
+   random: its Banzhaf value. On a fine grid no single cell matters: there the value is what the score gains as a place
+   is revealed with its surroundings, averaged over how much of the photo is visible (`_revealed_places`). The standard
+   error counts what aliased interactions may hide; 1.9 of them are a 90 % interval, calibrated on complete games of
+   real models.
 4. *Refinement*, on a fine grid: the second half of the queries goes where the decision falls. Its rows split the cells
    by the map at half time, with smooth noise added, so each shows roughly what matters most, or hides it: such photos
    tell most about which of the places that matter can stand for one another.
@@ -34,8 +35,8 @@ from bbquery.perturb.designs import folded, orthogonal, smoothed, split
 from bbquery.perturb.visibility import VisibilityCount
 from bbquery.plan import Ask, Stopped
 from bbquery.saliency._mask_process import Data
-from bbquery.saliency._mask_regression import Regression, expected, regress
-from bbquery.saliency._shown_patterns import Patterns
+from bbquery.saliency._mask_regression import Regression, regress
+from bbquery.saliency._revealed_places import Places
 from bbquery.saliency._superpixels import superpixels
 from bbquery.types import SaliencyMap
 
@@ -55,9 +56,11 @@ Until = Literal["budget", "stable"]
 MOST_CELLS = 32  # along a side
 MOST_SHOWN_SINGLY = 64  # cells; more are shown in smooth patterns
 REACH = 1.5  # of those patterns, in sides of a cell
-MANY_PATTERNS, FEW_PATTERNS = 8192, 2048  # over which effects of small cells are taken, and those that are predicted
-EFFECT_REACH = 0.7  # of those
 SHOWN = (0.3, 0.7)  # share of the cells that a smooth pattern shows
+SURROUNDINGS = 0.7  # that are revealed with a small cell: their reach, in sides of a cell
+PATTERNS = 1024  # over which effects of small cells are taken
+PATTERN_REACH = 1.0  # of those
+PATTERN_SHOWN = (0.05, 0.95)
 REFINED_FROM = 0.5  # of the queries on
 REFINED_NOISE = 1.5  # standard deviations of the effects; with less, all refined rows are nearly the same
 INTERVAL = 1.9  # standard errors; see docs/designed.md for the games it was calibrated on
@@ -202,9 +205,9 @@ class _Asked:
         self.visibility = VisibilityCount()
 
     @functools.cached_property
-    def _patterns(self) -> Patterns | None:
-        """Over which effects are taken: drawn when the first ones are."""
-        return _patterns(self.cells, self._seed) if self.fine else None
+    def _places(self) -> Places | None:
+        """Where effects are taken: drawn when the first ones are."""
+        return _places(self.cells, self._seed) if self.fine else None
 
     def add(self, rows: NDArray[np.int8], scores: Scores, *, stopped: bool = False) -> None:
         """Add rows with their scores; of a step that was stopped, what was never asked says nothing of refusals."""
@@ -224,20 +227,12 @@ class _Asked:
     def regression(self) -> Regression:
         """Return the effects of the cells, from all answers so far."""
         if self._known is None:
-            self._known = regress(self._data(), self._seed, self._patterns)
+            rows = [step.rows for step in self._steps] or [np.empty((0, self.cells.count), dtype=np.int8)]
+            values = np.concatenate([np.empty(0), *(step.values for step in self._steps)])
+            noise = np.concatenate([np.empty(0), *(_noise(step) for step in self._steps)])
+            data = Data(np.concatenate(rows).astype(np.float64), values, noise, self.cells.centres)
+            self._known = regress(data, self._seed, self._places)
         return self._known
-
-    def expected(self) -> NDArray[np.float64]:
-        """Return the effects (cells,), from all answers so far; those of small cells without taking their errors."""
-        if self._known is not None or self._patterns is None:
-            return self.regression().effects.mean
-        return expected(self._data(), self._patterns)
-
-    def _data(self) -> Data:
-        rows = [step.rows for step in self._steps] or [np.empty((0, self.cells.count), dtype=np.int8)]
-        values = np.concatenate([np.empty(0), *(step.values for step in self._steps)])
-        noise = np.concatenate([np.empty(0), *(_noise(step) for step in self._steps)])
-        return Data(np.concatenate(rows).astype(np.float64), values, noise, self.cells.centres)
 
     @property
     def stable(self) -> bool:
@@ -257,12 +252,13 @@ def _noise(step: _Step) -> NDArray[np.float64]:
     return noise
 
 
-def _patterns(cells: Cells, seed: int) -> Patterns:
-    """Return the smooth patterns over which the effects of small cells are taken: places apart are independent."""
-    rng = np.random.default_rng((seed, cells.count, MANY_PATTERNS))
-    rows = orthogonal(cells.count, MANY_PATTERNS // 2, rng).astype(np.float64)
-    shown = np.where(smoothed(rows, cells.centres, EFFECT_REACH) > 0, 1, -1).astype(np.int8)
-    return Patterns(folded(shown).astype(np.float64), FEW_PATTERNS)
+def _places(cells: Cells, seed: int) -> Places:
+    """Return where the effects of small cells are taken, and over which patterns."""
+    rng = np.random.default_rng((seed, cells.count, PATTERNS))
+    rows = orthogonal(cells.count, PATTERNS // 2, rng).astype(np.float64)
+    patterns = folded(split(smoothed(rows, cells.centres, PATTERN_REACH), rng.uniform(*PATTERN_SHOWN, len(rows))))
+    squares = ((cells.centres[:, None] - cells.centres[None]) ** 2).sum(axis=-1)
+    return Places(patterns.astype(np.float64), np.exp(-squares / (2 * SURROUNDINGS**2)))
 
 
 class _Design:
@@ -282,7 +278,7 @@ class _Design:
         drawn = smoothed(rows.astype(np.float64), self._cells.centres, REACH)
         if start >= self._half:
             if self._at_half_time is None:
-                self._at_half_time = asked.expected()
+                self._at_half_time = asked.regression().effects.mean
             drawn = self._at_half_time + REFINED_NOISE * (self._at_half_time.std() or 1.0) * drawn
         return folded(split(drawn, rng.uniform(*SHOWN, len(rows))))[:size]
 

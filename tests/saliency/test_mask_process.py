@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
 from bbquery.saliency._mask_process import IDENTITY, LOGIT, Data, Geometry, Link, Process, Settings
-from bbquery.saliency._mask_regression import expected, regress
-from bbquery.saliency._shown_patterns import FOUND_OF_EXPECTED, Patterns, shown_minus_hidden
+from bbquery.saliency._mask_regression import regress
+from bbquery.saliency._revealed_places import FOUND_OF_EXPECTED, Places, gains
 from bbquery.saliency._toggled_cells import ToggledCells
 
 CELLS, ROWS = 5, 14
@@ -81,50 +83,53 @@ def test_an_effect_is_the_mean_over_the_other_cells() -> None:
         assert found.error[cell] == pytest.approx(np.sqrt(variance + differences.var() / 9), rel=1e-6)
 
 
-def test_an_effect_over_patterns_is_a_difference_of_means() -> None:
-    """Of predictions for patterns that show a cell and that hide it; its error is the found share of this sum's."""
-    half = np.random.default_rng(4).choice([-1.0, 1.0], (6, CELLS))
-    fitted, rows = process(), np.stack([half, -half], axis=1).reshape(12, CELLS)
-
-    found = shown_minus_hidden(fitted, IDENTITY, Patterns(rows, 12))
-
-    inverse = np.linalg.inv(covariance())
-    with_data, among = kernel(rows, DATA.rows), kernel(rows, rows)
-    predicted = fitted.mean + with_data @ inverse @ (DATA.scores - fitted.mean)
-    spread = fitted.variance * (among - with_data @ inverse @ with_data.T)
-    beyond_lines = (
-        predicted - predicted.mean() - rows @ np.linalg.lstsq(rows, predicted - predicted.mean(), rcond=None)[0]
-    )
-    for cell, shown in enumerate(rows.T > 0):
-        weights = shown / shown.sum() - ~shown / (~shown).sum()
-        assert found.mean[cell] == pytest.approx(predicted[shown].mean() - predicted[~shown].mean(), abs=1e-9)
-        variance = FOUND_OF_EXPECTED**2 * weights @ spread @ weights + weights**2 @ beyond_lines**2
-        assert found.error[cell] == pytest.approx(np.sqrt(variance), rel=1e-6)
+LINEAR_LOGIT = dataclasses.replace(LOGIT, narrowing=0.0)  # the process's mean alone, which differences can follow
+HALF = np.random.default_rng(4).choice([-1.0, 1.0], (6, CELLS))
+PLACES = Places(
+    np.stack([HALF, -HALF], axis=1).reshape(12, CELLS),
+    np.eye(CELLS) + 0.4 * np.eye(CELLS, k=1) + 0.3 * np.eye(CELLS, k=-1),
+)
 
 
-@pytest.mark.parametrize("scores", [DATA.scores, DATA.scores * 10, np.full(ROWS, 0.5)])
-def test_effects_are_the_same_without_their_errors(scores: np.ndarray) -> None:
-    """The map at half time is the one that would be shown, whatever the link, and where the score never moved."""
-    half = np.random.default_rng(4).choice([-1.0, 1.0], (6, CELLS))
-    patterns = Patterns(np.stack([half, -half], axis=1).reshape(12, CELLS), 12)
-    data = Data(DATA.rows, scores, DATA.noise, DATA.centres)
+@pytest.mark.parametrize("link", [IDENTITY, LINEAR_LOGIT])
+def test_the_effect_of_a_place_is_the_slope_of_the_score(link: Link) -> None:
+    """As it is revealed with its surroundings, by differences.
 
-    np.testing.assert_array_equal(expected(data, patterns), regress(data, 0, patterns).effects.mean)
+    Its error is, to first order, the found share of this sum's, and what differs from pair to pair of patterns.
+    """
+    fitted, step = process(link), 1e-3
+
+    found = gains(fitted, link, PLACES)
+
+    inverse = np.linalg.inv(fitted.matrix)
+    for place in range(CELLS):
+        change = step * PLACES.surroundings[:, place]  # of +1 and -1: twice that much visibility
+        both = np.concatenate([PLACES.patterns + change, PLACES.patterns - change])
+        with_data = kernel(both, DATA.rows)
+        scores = link.back(fitted.mean + with_data @ inverse @ (fitted.latent - fitted.mean))
+        gained = np.subtract(*np.split(scores, 2)) / step
+        assert found.mean[place] == pytest.approx(gained.mean(), rel=1e-5)
+        weights = np.repeat([1, -1], 12) / (12 * step) * link.slope(scores)
+        unknown = weights @ (kernel(both, both) - with_data @ inverse @ with_data.T) @ weights
+        pairs = gained.reshape(6, 2).mean(axis=1)
+        expected = FOUND_OF_EXPECTED**2 * fitted.variance * unknown + pairs.var() / 6
+        assert found.error[place] == pytest.approx(np.sqrt(expected), rel=1e-4)
 
 
-def test_chance_between_places_is_put_right() -> None:
-    """What adds up has the effect that very many patterns give it, though a few are predicted, and no noise is left."""
-    half = np.random.default_rng(5).choice([-1.0, 1.0], (500, CELLS))
-    half[:, 1] = np.where(np.random.default_rng(6).random(500) < 0.8, half[:, 0], half[:, 1])  # neighbours
-    many = np.stack([half, -half], axis=1).reshape(1000, CELLS)
-    slopes = np.arange(1.0, CELLS + 1)
+def test_the_effect_of_a_place_is_of_the_mean_probability() -> None:
+    """Under the logit it is that of the mean over the process, as differences of a hundred thousand draws of it say."""
+    fitted, step = process(LOGIT), 0.1
 
-    patterns = Patterns(many, 60)
+    found = gains(fitted, LOGIT, PLACES)
 
-    scores = many @ slopes
-    means = [scores[shown].mean() - scores[~shown].mean() for shown in many.T > 0]
-    np.testing.assert_allclose(patterns.weights.T @ scores[:60], means, atol=1e-9)
-    np.testing.assert_allclose(patterns.noise(scores[:60]), 0, atol=1e-18)
+    change = step * PLACES.surroundings[:, 2]
+    both = np.concatenate([PLACES.patterns + change, PLACES.patterns - change])
+    known = kernel(both, DATA.rows) @ np.linalg.inv(fitted.matrix)
+    mean = fitted.mean + known @ (fitted.latent - fitted.mean)
+    spread = fitted.variance * (kernel(both, both) - known @ kernel(DATA.rows, both))
+    draws = np.random.default_rng(2).multivariate_normal(mean, spread, 100_000, method="eigh")
+    gained = np.subtract(*np.split(LOGIT.back(draws).mean(axis=0), 2)) / step
+    assert found.mean[2] == pytest.approx(gained.mean(), rel=0.05)
 
 
 def test_a_probabilitys_effect_is_of_the_mean_probability() -> None:
@@ -152,12 +157,13 @@ def test_the_logit_goes_there_and_back(scores: np.ndarray) -> None:
 
 
 def test_slopes_are_those_of_the_link() -> None:
-    """By central differences."""
+    """And bends are those of the slopes, by central differences."""
     latent, step = np.linspace(-4, 4, 9), 1e-5
+    below, at, above = (LOGIT.back(latent + change) for change in (-step, 0, step))
 
-    found = LOGIT.slope(LOGIT.back(latent))
-
-    np.testing.assert_allclose(found, (LOGIT.back(latent + step) - LOGIT.back(latent - step)) / (2 * step), rtol=1e-6)
+    np.testing.assert_allclose(LOGIT.slope(at), (above - below) / (2 * step), rtol=1e-6)
+    bends = (LOGIT.slope(above) - LOGIT.slope(below)) / (2 * step)
+    np.testing.assert_allclose(LOGIT.bend(at), bends, rtol=1e-6, atol=1e-9)
 
 
 def test_the_link_is_chosen_by_what_the_scores_are() -> None:
