@@ -239,13 +239,13 @@ def test_a_difference_is_bold_only_when_zero_is_outside() -> None:
 
 
 def test_methods_are_listed_from_the_best() -> None:
-    """A table begins with the method that is best at its own largest budget, and says over how many subjects."""
+    """A table begins with the method that is best at its own largest budget, and says where subjects are fewer."""
     table = {("a", 64): {"x": 0.9}, ("a", 128): {"x": 0.1, "y": 0.3}, ("b", 128): {"x": 0.5}}
 
     lines = words.by_budget(table, digits=1).splitlines()
 
     assert lines[0] == "| method | n | 64 | 128 |"
-    assert lines[2:] == ["| b | 1 | – | 0.5 |", "| a | 1 to 2 | 0.9 | 0.2 |"]
+    assert lines[2:] == ["| b | 1 | – | 0.5 |", "| a | 2 | 0.9, n=1 | 0.2 |"]
 
 
 class Counted:

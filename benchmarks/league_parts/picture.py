@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from . import photos, play
 from .rows import table
 from .statistics import mean
-from .words import budgets
+from .words import budgets, subjects
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +64,8 @@ def _lines(measured: Table) -> list[str]:
 
 def _panel(axis: Any, title: str, measured: Table, colours: dict[str, str]) -> None:
     for name in _lines(measured):
-        asked = [budget for budget in budgets(measured) if (name, budget) in measured]
+        most = subjects(measured, name)  # a point over fewer of them would be of other photos
+        asked = [budget for budget in budgets(measured) if len(measured.get((name, budget), {})) == most]
         found = [mean(measured[name, budget]) for budget in asked]
         width = 2.5 if name == "designed" else 1.2
         axis.plot(asked, [f.mean for f in found], "o-", color=colours[name], label=name, markersize=3, linewidth=width)

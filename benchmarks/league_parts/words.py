@@ -32,13 +32,23 @@ def budgets(table: Table) -> list[int]:
     return sorted({budget for _, budget in table if budget})
 
 
+def subjects(table: Table, name: str) -> int:
+    """Return over how many subjects a method was measured, at the budget at which there are most."""
+    return max(len(found) for (method, _), found in table.items() if method == name)
+
+
 def by_budget(table: Table, digits: int = 3) -> str:
-    """Return means with intervals: a line a method, a column a budget; what asks nothing has its mean first."""
+    """Return means with intervals: a line a method, a column a budget; what asks nothing has its mean first.
+
+    A mean over fewer subjects than the method's others says so.
+    """
     shown = budgets(table)
     lines = []
     for name in methods(table):
-        cells = [_cell(mean(table[name, b]), digits) if (name, b) in table else NONE for b in (0, *shown)]
-        lines.append([name, _subjects(table, name), *cells])
+        most = subjects(table, name)
+        found = [mean(table.get((name, budget), {})) for budget in (0, *shown)]
+        cells = [_cell(one, digits) + (f", n={one.n}" if 0 < one.n < most else "") for one in found]
+        lines.append([name, str(most), *cells])
     if all(line[2] == NONE for line in lines):
         return markdown(("method", "n", *map(str, shown)), [[*line[:2], *line[3:]] for line in lines])
     return markdown(("method", "n", "no queries", *map(str, shown)), lines)
@@ -90,8 +100,3 @@ def _cell(found: Estimate, digits: int, *, signed: bool = False) -> str:
         return f"{found.mean:+.{digits}f}"
     told = f"{found.mean:+.{digits}f} [{found.low:+.{digits}f}, {found.high:+.{digits}f}]"
     return f"**{told}**" if found.low > 0 or found.high < 0 else told
-
-
-def _subjects(table: Table, name: str) -> str:
-    counts = {len(subjects) for (method, _), subjects in table.items() if method == name}
-    return str(min(counts)) if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
