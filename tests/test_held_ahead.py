@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from bbquery.client import Client
     from bbquery.errors import OracleError
+    from bbquery.ledger.records import Request, Result
     from bbquery.ledger.sqlite import Ledger
     from bbquery.types import Answer, Image, Reply
 
@@ -178,6 +179,35 @@ async def test_no_outcome_waits_for_others_where_nothing_follows(
         await client.ask(Ask(tiny_images(1)))
 
         assert ledger.budget(client.budget).posted.queries == 1
+
+
+async def test_a_paid_answer_does_not_wait_for_another_hold(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was paid for is settled as soon as it is answered, though the next query is still being reserved."""
+    monkeypatch.setattr(settler, "LONGEST_WAIT", 3600.0)
+    oracle = FakeOracle(largest_batch=1, concurrency=2, gate=asyncio.Event(), hold=PAID)
+    reserving, may_reserve, reserve = asyncio.Event(), asyncio.Event(), ledger.reserve
+
+    async def slow_reserve(requests: Sequence[Request]) -> list[Result]:
+        reserving.set()
+        await may_reserve.wait()
+        return await reserve(requests)
+
+    assert oracle.gate is not None
+    async with asyncio.timeout(30), client_of(oracle, ledger) as client:
+        first = asyncio.create_task(client.ask(Ask(tiny_images(1))))
+        while oracle.requests < 1:
+            await asyncio.sleep(0)
+        monkeypatch.setattr(ledger, "reserve", slow_reserve)
+        second = asyncio.create_task(client.ask(Ask(tiny_images(1, seed=1))))
+        await reserving.wait()
+        oracle.gate.set()
+        answered, _ = await asyncio.wait([first], timeout=10)
+        posted = ledger.budget(client.budget).posted.queries
+        may_reserve.set()
+        await second
+
+    assert answered
+    assert posted == 1
 
 
 async def test_an_answer_that_ends_the_run_is_the_last(ledger: Ledger) -> None:
