@@ -3,10 +3,11 @@
 Everything runs in this process and asks no server. What was measured is kept row by row in `--rows`, a file of the
 repository, so that a run goes on where any earlier one ended, on whatever machine. Every answer of the network is kept
 in `--data`, by the bytes of the image that was asked: a method that changed asks only what is new, and a method whose
-masks at 256 queries begin its masks at 1,000 pays for them once.
+masks at 256 queries begin its masks at 1,000 pays for them once. Runs side by side need photos and a `--data` each.
 
     python benchmarks/league.py run --tier quick [--parts games,photos] [--methods rise,designed] [--threads 2]
     python benchmarks/league.py run --tier full --forget designed     # measure a method anew
+    python benchmarks/league.py run --tier full --parts photos --photos 50:100 --data runs/league-2     # side by side
     python benchmarks/league.py report                                # docs/league.md, docs/reproduction.md, PNG, CSV
 
 Parts, all by default:
@@ -54,7 +55,9 @@ def main() -> None:
         return
     results.forget(name for name in chosen.forget.split(",") if name)
     methods = tuple(part.strip().lower() for part in chosen.methods.split(",") if part.strip())
-    setting = Setting(TIERS[chosen.tier], results, chosen.shared, chosen.data, methods, chosen.threads)
+    setting = Setting(
+        TIERS[chosen.tier], results, chosen.shared, chosen.data, methods, chosen.threads, places=range(*chosen.photos)
+    )
     for part in chosen.parts:
         began = time.monotonic()
         with warnings.catch_warnings(action="ignore"):  # those of the libraries beside us
@@ -69,6 +72,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tier", choices=sorted(TIERS), default="quick")
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--methods", default="", help="parts of methods' names, separated by commas")
+    parser.add_argument(
+        "--photos", type=_from_to, default=(0, 1_000_000), metavar="FROM:TO", help="of the part photos, those before TO"
+    )
     parser.add_argument("--forget", default="", help="methods whose rows are dropped first, separated by commas")
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     parser.add_argument("--rows", type=Path, default=ROOT / "benchmarks" / "league.jsonl")
@@ -80,6 +86,11 @@ def _arguments() -> argparse.Namespace:
     if unknown := set(chosen.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     return chosen
+
+
+def _from_to(text: str) -> tuple[int, int]:
+    first, _, end = text.partition(":")
+    return int(first), int(end)
 
 
 if __name__ == "__main__":

@@ -288,6 +288,27 @@ def test_more_photos_begin_with_those_of_fewer(tmp_path: Path) -> None:
     assert sorted(chosen(tmp_path, 99)) == sorted(tmp_path.glob("*.jpg"))
 
 
+def test_runs_side_by_side_share_the_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each measures its own part of them, and together all."""
+    photos, setting = part("photos"), part("setting")
+    images = tmp_path / "images"
+    images.mkdir()
+    for number in range(setting.TIERS["smoke"].photos):
+        (images / f"{number}.jpg").touch()
+    measured: list[set[str]] = []
+    monkeypatch.setattr(photos, "Model", lambda _: SimpleNamespace(sent=lambda photo: photo))
+    monkeypatch.setattr(photos, "Subject", lambda _, name, *__: SimpleNamespace(name=name, save=lambda: None))
+    monkeypatch.setattr(photos, "_measure", lambda _, subject, *__: measured[-1].add(subject.name))
+
+    for places in (range(1), range(1, 100)):
+        measured.append(set())
+        results = rows.Results(tmp_path / "rows.jsonl")
+        photos.run(setting.Setting(setting.TIERS["smoke"], results, tmp_path, tmp_path, places=places))
+
+    assert [len(names) for names in measured] == [1, 1]
+    assert set.union(*measured) == {"0", "1"}
+
+
 def test_half_a_photo_has_means_of_four_pixels() -> None:
     """A montage's cell shows all of a photo."""
     x = np.arange(4 * 4 * 3, dtype=np.uint8).reshape(4, 4, 3)

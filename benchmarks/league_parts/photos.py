@@ -80,10 +80,11 @@ def run(setting: Setting) -> None:
     """Measure what is missing, photo by photo."""
     model = Model(setting.threads)
     for place, photo in enumerate(chosen(setting.shared / "images", setting.tier.photos)):
-        if not any(setting.missing(PART, photo.stem, *entry) for entry in entries(setting, place)):
+        wanted = entries(setting, place) if place in setting.places else []
+        if not any(setting.missing(PART, photo.stem, *entry) for entry in wanted):
             continue
         subject = Subject(model, photo.stem, model.sent(photo), setting.data / "answers")
-        for name, budget in entries(setting, place):
+        for name, budget in wanted:
             if setting.missing(PART, photo.stem, name, budget):
                 _measure(setting, subject, name, budget)
                 subject.save()

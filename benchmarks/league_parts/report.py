@@ -47,8 +47,9 @@ The probability of the class that comes first is explained. Methods hide with gr
 colour, `designed` with the photo's mean colour, its default, and once with grey; maps are judged with none of these:
 deletion to black, insertion from a blur (σ = 10 pixels), 56 steps. White-box methods, by backpropagation, ask nothing
 and see everything; a random order is the floor. Means are comparable only between methods with the same n. The defaults
-of `designed` were chosen on photos of the same collection: refinement and the reach of patterns on 36 that are not
-among these, grid and fill on up to 16, some of which are.
+of `designed` were chosen on photos of the same collection: refinement, and over what an effect is taken, on 36 that are
+not among these, grid and fill on up to 16, some of which are. The tier `full` was measured in pieces, and RISE at 8,000
+queries takes most of its time: what stands beside fewer photos has not been asked about the others yet.
 """
 
 LABELS = """## Poorer answers

@@ -63,6 +63,7 @@ class Results:
 
     def write_csv(self, path: Path) -> None:
         """Write every measure of every row on a line of its own."""
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file)
             table.writerow(("part", "subject", "method", "budget", "seed", "measure", "value"))

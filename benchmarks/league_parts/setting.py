@@ -108,7 +108,8 @@ class Setting:
     """A run of the league.
 
     shared: the folder with `games` and `images`. data: where answers are kept. methods: parts of the names of the
-    methods that are wanted, in small letters; none: all. threads: networks side by side.
+    methods that are wanted, in small letters; none: all. threads: networks side by side. places: which of the photos,
+    by number, where several runs share them out.
     """
 
     tier: Tier
@@ -117,6 +118,7 @@ class Setting:
     data: Path
     methods: tuple[str, ...] = ()
     threads: int = 1
+    places: range = range(1_000_000)
     _told: set[str] = field(default_factory=set)
 
     def wants(self, method: str) -> bool:
