@@ -36,7 +36,7 @@ def drawn(results: Results) -> bytes:
     from matplotlib.figure import Figure
 
     tables = [
-        table([row for row in results.of(part) if row.subject.startswith(prefix)], "SRG")
+        _widely(table([row for row in results.of(part) if row.subject.startswith(prefix)], "SRG"))
         for part, prefix in PANELS.values()
     ]
     colours = _colours(tables)
@@ -55,6 +55,12 @@ def drawn(results: Results) -> bytes:
 def _colours(tables: list[Table]) -> dict[str, str]:
     names = sorted({name for measured in tables for name in _lines(measured)}, key=lambda n: (n != "designed", n))
     return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
+
+
+def _widely(measured: Table) -> Table:
+    """Leave out what was measured on fewer than half of the subjects: others' means are of other photos."""
+    most = max(map(len, measured.values()), default=0)
+    return {entry: found for entry, found in measured.items() if 2 * len(found) >= most}
 
 
 def _lines(measured: Table) -> list[str]:
