@@ -68,11 +68,17 @@ def smoothed(values: Floats, centres: Floats, reach: float) -> Floats:
 
     centres: (cells, 2), in sides of a cell, as reach is. Independent values of variance 1 keep it in every cell.
     """
-    squares = ((centres[:, None] - centres[None]) ** 2).sum(axis=-1)
-    weights = np.exp(-squares / (2 * reach**2))
+    weights = closeness(centres, reach)
     weights /= np.sqrt((weights**2).sum(axis=0))
     joined: Floats = np.einsum("ij,jk->ik", values, weights)
     return joined
+
+
+def closeness(centres: Floats, reach: float) -> Floats:
+    """Return (cells, cells): a Gaussian of standard deviation `reach` of the distance between centres (cells, 2)."""
+    squares = ((centres[:, None] - centres[None]) ** 2).sum(axis=-1)
+    close: Floats = np.exp(-squares / (2 * reach**2))
+    return close
 
 
 def split(values: Floats, shares: Floats) -> NDArray[np.int8]:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from bbquery.perturb.designs import closeness
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -106,7 +108,7 @@ class Geometry:
 
     def __init__(self, data: Data, length: float) -> None:
         self.data, self.length = data, length
-        kernel = _smoothness(data.centres, length)
+        kernel = closeness(data.centres, length) if length else np.eye(len(data.centres))
         seen = data.rows @ kernel
         scale = float(np.einsum("ij,ij->i", seen, data.rows).mean())
         self.kernel: Floats = kernel / scale
@@ -155,11 +157,3 @@ class Process:
         share, order = self.settings.share, self.settings.order
         bend: Floats = share * order**2 * np.exp(order * t) / (np.exp(order) - 1 - order)
         return bend
-
-
-def _smoothness(centres: Floats, length: float) -> Floats:
-    if length == 0:
-        return np.eye(len(centres))
-    squares = ((centres[:, None] - centres[None]) ** 2).sum(axis=-1)
-    smoothness: Floats = np.exp(-squares / (2 * length**2))
-    return smoothness

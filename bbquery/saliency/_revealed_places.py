@@ -89,11 +89,11 @@ def _unknown(process: Process, slopes: _Slopes, patterns: Floats, changes: Float
     among, to_data = patterns @ geometry.kernel @ patterns.T, slopes.to_data
     weights = slopes.of_score / len(patterns)
     rest = slopes.bend[:, None] * slopes.along / len(patterns)
-    weighted = weights[:, None] * slopes.towards
+    weighted, with_others = weights[:, None] * slopes.towards, weights @ process.slope(among)
     prior = (
         np.einsum("ij,ij->j", weighted, process.bend(among) @ weighted)
-        + (weights @ process.slope(among) @ weights) * np.einsum("ij,ij->j", geometry.kernel @ changes, changes)
-        + 2 * np.einsum("i,ij->j", weights @ process.slope(among), slopes.towards * rest)
+        + (with_others @ weights) * np.einsum("ij,ij->j", geometry.kernel @ changes, changes)
+        + 2 * np.einsum("i,ij->j", with_others, slopes.towards * rest)
         + np.einsum("ij,ij->j", rest, process.covariance(among) @ rest)
     )
     with_data = (process.slope(to_data).T @ weights)[:, None] * (geometry.seen @ changes)

@@ -31,7 +31,7 @@ from bbquery.errors import UnknownName, UsageError
 from bbquery.perturb.baselines import Fill, filling
 from bbquery.perturb.cells import CellCopies, GridCells, LabelledCells
 from bbquery.perturb.checks import at_least_one
-from bbquery.perturb.designs import folded, orthogonal, smoothed, split
+from bbquery.perturb.designs import closeness, folded, orthogonal, smoothed, split
 from bbquery.perturb.visibility import VisibilityCount
 from bbquery.plan import Ask, Stopped
 from bbquery.saliency._mask_process import Data
@@ -257,8 +257,7 @@ def _places(cells: Cells, seed: int) -> Places:
     rng = np.random.default_rng((seed, cells.count, PATTERNS))
     rows = orthogonal(cells.count, PATTERNS // 2, rng).astype(np.float64)
     patterns = folded(split(smoothed(rows, cells.centres, PATTERN_REACH), rng.uniform(*PATTERN_SHOWN, len(rows))))
-    squares = ((cells.centres[:, None] - cells.centres[None]) ** 2).sum(axis=-1)
-    return Places(patterns.astype(np.float64), np.exp(-squares / (2 * SURROUNDINGS**2)))
+    return Places(patterns.astype(np.float64), closeness(cells.centres, SURROUNDINGS))
 
 
 class _Design:
