@@ -56,7 +56,13 @@ class Pairs(NamedTuple):
 
 
 def mirrored_batches(
-    x: Image, domain: Domain, changes: Callable[[Pairs], Change], *, queries: int, batch: int
+    x: Image,
+    domain: Domain,
+    changes: Callable[[Pairs], Change],
+    *,
+    queries: int,
+    batch: int,
+    copies: type[AddedCopies] = AddedCopies,
 ) -> Iterator[AddedCopies]:
     """Yield copies of x in mirrored pairs, batch after batch; no pair is cut in two: an odd `batch` is one row larger.
 
@@ -65,7 +71,7 @@ def mirrored_batches(
     size = batch + batch % 2
     for step, rows in enumerate(batches(queries, size)):
         change = changes(Pairs(step, step * size // 2, rows))
-        yield AddedCopies(x, domain, mirrored(change), rows=rows)
+        yield copies(x, domain, mirrored(change), rows=rows)
 
 
 def gradient(values: NDArray[np.float64], queries: int, evidence: Evidence) -> Gradient:

@@ -67,8 +67,8 @@ class NaturalEvolution:
         def masks(pairs: Pairs) -> Change:
             return noise.change(rows=pairs.rows, key=(seed, pairs.step))
 
-        copies = mirrored_batches(x, domain, masks, queries=self.queries, batch=self.batch)
-        yield from gather(map(GreyCopies, copies), moments.add)
+        batches = mirrored_batches(x, domain, masks, queries=self.queries, batch=self.batch, copies=GreyCopies)
+        yield from gather(batches, moments.add)
         exact = domain.dtype == "float64"
         summed = (moments.weighted() / self.sigma**2 if exact else moments.slope()) / noise.correlations()
         values = np.repeat(summed[..., None] / x.shape[-1], x.shape[-1], axis=-1)

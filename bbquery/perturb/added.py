@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 Floats: TypeAlias = "type[np.float32 | np.float64]"
 
 Change: TypeAlias = "Callable[[int], NDArray[np.floating[Any]]]"
-"""From a row to what is added there: (H, W, 3), or (H, W, 1) for all channels alike. The array is written over."""
+"""From a row to what is added there, (H, W, 3), or (H, W) to all channels alike. The array may be written over, and is
+the row's until the same thread asks for another."""
 
 
 def precision(domain: Domain) -> Floats:
@@ -59,14 +60,13 @@ class AddedCopies:
 
     def _render(self, row: int) -> Image:
         change = self._change(row)
-        if change.shape == self._x.shape:
-            return sent(np.add(change, self._x, out=change), self._domain)
-        pixels = scratch("pixels", self._x.shape, self._dtype)
-        for channel in range(pixels.shape[-1]):  # faster than broadcasting over so short an axis
-            np.add(self._x[..., channel], change[..., 0], out=pixels[..., channel])
-        return sent(pixels, self._domain)
+        return sent(np.add(change, self._x, out=change), self._domain)
 
     def realised(self, row: int) -> NDArray[np.floating[Any]]:
-        """Return what was sent as copy `row` minus x: (H, W, 3), float32 for uint8 pixels (exact), else float64."""
-        change: NDArray[np.floating[Any]] = np.subtract(self._sent(row, self._render), self._x, dtype=self._dtype)
+        """Return what was sent as copy `row` minus x: (H, W, 3), float32 for uint8 pixels (exact), else float64.
+
+        This thread's next one is written to the same array.
+        """
+        change: NDArray[np.floating[Any]] = scratch("realised", self._x.shape, self._dtype)
+        np.subtract(self._sent(row, self._render), self._x, out=change)
         return change

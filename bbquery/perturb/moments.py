@@ -24,7 +24,7 @@ class Perturbed(Protocol):
     """Rows that know what was changed in them."""
 
     def realised(self, row: int) -> NDArray[np.floating[Any]]:
-        """Return what was sent as `row` minus the original."""
+        """Return what was sent as `row` minus the original; it is the row's until the same thread asks for another."""
 
 
 class Moments:

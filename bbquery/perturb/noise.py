@@ -11,6 +11,7 @@ import numpy as np
 
 from bbquery.perturb.added import AddedCopies, precision
 from bbquery.perturb.densities import draw
+from bbquery.perturb.rendering import scratch
 from bbquery.perturb.rows import row_generator
 
 if TYPE_CHECKING:
@@ -33,11 +34,20 @@ def noise(x: Image, density: Density, sigma: float, domain: Domain, *, rows: int
 
 
 def mirrored(change: Change) -> Change:
-    """Return the change whose rows 2i and 2i + 1 are row i of `change` and its negative."""
+    """Return the change whose rows 2i and 2i + 1 are row i of `change` and its negative.
+
+    Rows are rendered one after the other, so the last pair is kept, in one assignment that any thread may read.
+    """
+    last: tuple[int, NDArray[np.floating[Any]]] | None = None
 
     def signed(row: int) -> NDArray[np.floating[Any]]:
-        drawn = change(row // 2)
-        return np.negative(drawn, out=drawn) if row % 2 else drawn
+        nonlocal last
+        kept = last
+        if kept is None or kept[0] != row // 2:
+            kept = last = (row // 2, change(row // 2))
+        given: NDArray[np.floating[Any]] = scratch("mirrored", kept[1].shape, kept[1].dtype.type)
+        np.multiply(kept[1], -1 if row % 2 else 1, out=given)
+        return given
 
     return signed
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.perturb.moments import Moments, ratio
+from bbquery.perturb.rendering import scratch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,8 +47,10 @@ class PairedMoments:
             self._alone.add(copies, np.where(whole, np.nan, scores))
 
     def _add_pair(self, copies: Perturbed, row: int, f: float, g: float) -> None:
-        change = np.subtract(copies.realised(row), copies.realised(row + 1), dtype=np.float64)
-        self._sum_fz += (f - g) / 2 * change
+        change = scratch("change", self._shape, np.float64)
+        change[...] = copies.realised(row)
+        change -= copies.realised(row + 1)
+        self._sum_fz += np.multiply(change, (f - g) / 2, out=scratch("weighted change", self._shape, np.float64))
         np.square(change, out=change)
         change /= 2
         self._sum_zz += change

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bbquery.errors import UsageError
-from bbquery.perturb.added import precision
+from bbquery.perturb.added import AddedCopies, precision
 from bbquery.perturb.lowfrequency import Enlarged
+from bbquery.perturb.rendering import scratch, sent
 from bbquery.perturb.rows import row_generator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bbquery.perturb.added import AddedCopies, Change
+    from bbquery.perturb.added import Change
     from bbquery.perturb.rows import Key
     from bbquery.types import Domain, Image
 
@@ -44,15 +45,15 @@ class GreyNoise:
         self._size = size
 
     def change(self, *, rows: int, key: Key) -> Change:
-        """Return the change of each of `rows`, (H, W, 1)."""
+        """Return the change of each of `rows`, (H, W)."""
 
         def drawn(row: int) -> NDArray[np.floating[Any]]:
             shape = (self._across.cells, self._down.cells, 1)
             noise: NDArray[np.floating[Any]] = row_generator(key, row, rows).standard_normal(shape, dtype=self._dtype)
             noise *= self._sigma
             if not self._enlarge:
-                return noise.swapaxes(0, 1)
-            return self._down(np.ascontiguousarray(self._across(noise).swapaxes(0, 1)))
+                return noise.swapaxes(0, 1)[..., 0]
+            return self._down(np.ascontiguousarray(self._across(noise).swapaxes(0, 1)))[..., 0]
 
         return drawn
 
@@ -69,24 +70,36 @@ def _summed(axis: Enlarged) -> NDArray[np.float64]:
     return summed
 
 
-class GreyCopies:
-    """Copies whose perturbation is told as its mean over the channels."""
+class GreyCopies(AddedCopies):
+    """`rows` copies of x whose channels change alike.
 
-    def __init__(self, copies: AddedCopies) -> None:
-        self._copies = copies
+    x: (H, W, 3) in grey levels, taken as `domain` would send it. change: what is added to a row, (H, W). A perturbation
+    is told as its mean over the channels.
 
-    def __len__(self) -> int:
-        """How many copies."""
-        return len(self._copies)
+    Each channel is computed by itself: broadcasting over an axis of three values is slow.
+    """
+
+    def __init__(self, x: Image, domain: Domain, change: Change, *, rows: int) -> None:
+        super().__init__(x, domain, change, rows=rows)
+        self._x = np.ascontiguousarray(np.moveaxis(self._x, -1, 0))
 
     def __getitem__(self, row: int, /) -> Image:
-        """Render copy `row`, exactly as it will be sent: (H, W, 3) of the domain's dtype."""
-        return self._copies[row]
+        """Render copy `row`, exactly as it will be sent: (H, W, 3) of the domain's dtype.
+
+        Raises:
+            IndexError: there is no such row; rows are not counted from the end.
+        """
+        image: Image = np.stack(list(super().__getitem__(row)), axis=-1)
+        return image
+
+    def _render(self, row: int) -> Image:
+        channels = scratch("channels", self._x.shape, self._dtype)
+        return sent(np.add(self._x, self._change(row), out=channels), self._domain)
 
     def realised(self, row: int) -> NDArray[np.floating[Any]]:
         """Return the mean (H, W) over the channels of what was sent as copy `row` minus the original."""
-        change = self._copies.realised(row)
-        mean: NDArray[np.floating[Any]] = change[..., 0] + change[..., 1]
-        mean += change[..., 2]
+        change = super().realised(row)
+        mean: NDArray[np.floating[Any]] = change[0] + change[1]
+        mean += change[2]
         mean /= 3
         return mean

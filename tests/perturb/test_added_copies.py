@@ -9,6 +9,7 @@ import pytest
 from bbquery.perturb import remembered
 from bbquery.perturb.added import AddedCopies, precision
 from bbquery.perturb.noise import mirrored, noise
+from bbquery.perturb.shared import GreyCopies
 from bbquery.types import FLOAT, UINT8
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ def test_memory_is_bounded_whatever_the_rows(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_one_value_a_pixel_is_added_to_all_its_channels() -> None:
-    """A change of (H, W, 1) moves the three channels alike."""
-    few = AddedCopies(PHOTO, FLOAT, lambda row: np.full((6, 7, 1), row, dtype=np.float64), rows=3)
+    """A change of (H, W) moves the three channels of grey copies alike."""
+    few = GreyCopies(PHOTO, FLOAT, lambda row: np.full((6, 7), row, dtype=np.float64), rows=3)
 
     np.testing.assert_array_equal(few[2], PHOTO + 2.0)
 
@@ -82,10 +83,42 @@ def test_threads_render_the_same_rows_as_a_loop(domain: Domain) -> None:
     np.testing.assert_array_equal(got, [*expected[::-1], *expected])
 
 
+@pytest.mark.parametrize("domain", DOMAINS, ids=lambda d: d.dtype)
+def test_threads_render_the_same_mirrored_pairs_as_a_loop(domain: Domain) -> None:
+    """The pair that is kept is never another row's, whichever thread asks for which row."""
+
+    def pairs() -> AddedCopies:
+        change = mirrored(noise(PHOTO, "gaussian", 16.0, domain, rows=64, key=(1, 0)))
+        return AddedCopies(PHOTO, domain, change, rows=64)
+
+    one, other = pairs(), pairs()
+    order = np.random.default_rng(0).permutation(64).tolist()
+
+    with ThreadPoolExecutor(8) as pool:
+        got = list(pool.map(one.__getitem__, order))
+
+    np.testing.assert_array_equal(got, [other[row] for row in order])
+
+
+def test_a_pair_whose_rows_follow_each_other_is_drawn_once() -> None:
+    """The second of a pair takes what was drawn for the first."""
+    drawn: list[int] = []
+
+    def noted(row: int) -> NDArray[Any]:
+        drawn.append(row)
+        return np.ones(PHOTO.shape)
+
+    change = mirrored(noted)
+    for row in range(6):
+        change(row)
+
+    assert drawn == [0, 1, 2]
+
+
 def test_mirrored_rows_are_each_others_negative() -> None:
     """Rows 2i and 2i + 1 are the photo plus and minus the same; the next pair is another."""
     change = mirrored(noise(PHOTO, "laplace", 5.0, FLOAT, rows=6, key=(1, 0)))
-    rows = [change(row) for row in range(6)]
+    rows = [change(row).copy() for row in range(6)]
 
     np.testing.assert_array_equal(rows[1::2], np.negative(rows[0::2]))
     assert np.abs(rows[0] - rows[2]).min() > 0

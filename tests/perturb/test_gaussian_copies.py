@@ -52,10 +52,12 @@ def test_rows_are_independent_of_each_other() -> None:
     """Two rows, two steps and two seeds all have uncorrelated noise."""
     x = np.full((40, 40, 3), 128.0)
     rows = [
-        GaussianCopies(x, 4.0, FLOAT, rows=2, key=key).realised(r) for key in [(1, 0), (1, 1), (2, 0)] for r in (0, 1)
+        GaussianCopies(x, 4.0, FLOAT, rows=2, key=key).realised(r).ravel().copy()
+        for key in [(1, 0), (1, 1), (2, 0)]
+        for r in (0, 1)
     ]
 
-    correlation = np.corrcoef(np.stack([z.ravel() for z in rows])) - np.eye(len(rows))
+    correlation = np.corrcoef(np.stack(rows)) - np.eye(len(rows))
 
     assert np.abs(correlation).max() < 5 / np.sqrt(x.size)
 

@@ -1,4 +1,4 @@
-"""Arrays that are written over and over: nobody may be handed one."""
+"""Arrays that are written over and over: no image may be one."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from bbquery.perturb.added import AddedCopies, precision
+from bbquery.perturb.added import precision
 from bbquery.perturb.cells import CellCopies, GridCells
 from bbquery.perturb.masks import MaskedCopies, Upsampling
 from bbquery.perturb.rendering import scratch
+from bbquery.perturb.shared import GreyCopies
 from bbquery.perturb.smooth_binary import SmoothBinaryMasks
 from bbquery.saliency.bgeex import HalfSharpCopies
 from bbquery.types import FLOAT, UINT8
@@ -43,9 +44,9 @@ def half_sharp(domain: Domain) -> Images:
 
 def grey_noise(domain: Domain) -> Images:
     def change(row: int) -> np.ndarray[Any, Any]:
-        return np.full((*SIZE, 1), float(row), dtype=precision(domain))
+        return np.full(SIZE, float(row), dtype=precision(domain))
 
-    return AddedCopies(PHOTO, domain, change, rows=8)
+    return GreyCopies(PHOTO, domain, change, rows=8)
 
 
 @pytest.mark.parametrize("domain", [UINT8, FLOAT], ids=lambda d: d.dtype)

@@ -55,7 +55,7 @@ def test_shared_noise_has_its_deviation_in_every_pixel(domain: Domain, resize: f
     change = noise.change(rows=rows, key=(1, 0))
     drawn = np.stack([change(row) for row in range(rows)])
 
-    assert drawn.shape == (rows, 9, 12, 1)
+    assert drawn.shape == (rows, 9, 12)
     np.testing.assert_allclose(drawn.std(axis=0) / 4.0, 1.0, atol=5 / np.sqrt(2 * rows))
     flat = drawn.reshape(rows, -1) / 4.0
     summed = (flat.T @ flat / rows).sum(axis=1).reshape(9, 12)
@@ -66,7 +66,7 @@ def test_shared_noise_has_its_deviation_in_every_pixel(domain: Domain, resize: f
 def test_shared_copies_tell_the_mean_over_the_channels() -> None:
     """Where one channel is clipped and another is not, the realised perturbation is their mean."""
     x = np.array([[[0, 100, 255]]], dtype=np.uint8)
-    copies = GreyCopies(AddedCopies(x, UINT8, lambda _: np.full((1, 1, 1), 30, dtype=np.float32), rows=1))
+    copies = GreyCopies(x, UINT8, lambda _: np.full((1, 1), 30, dtype=np.float32), rows=1)
 
     assert copies.realised(0)[0, 0] == pytest.approx(20.0)
     assert copies[0].tolist() == [[[30, 130, 255]]]
