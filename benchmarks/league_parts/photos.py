@@ -51,9 +51,12 @@ class Ours:
         if place >= self.photos:
             return []
         given = tier.budgets if self.everywhere else tier.other_budgets
-        if place < tier.few:
-            given = (*given, tier.budgets[-1])
-        return sorted({min(budget, self.largest) for budget in given})
+        return sorted({min(budget, self.largest) for budget in (*given, *_of_few(tier, place))})
+
+
+def _of_few(tier: Tier, place: int) -> tuple[int, ...]:
+    """Return the budget that every method is given on few photos, where this is one of them."""
+    return (tier.few_budget,) if place < tier.few else ()
 
 
 OURS = {
@@ -61,7 +64,7 @@ OURS = {
     "RISE, centred": Ours("rise", everywhere=True),
     "designed": Ours("designed", everywhere=True),
     "designed, hiding with grey": Ours("designed:fill=grey"),
-    "designed, not refined": Ours("designed:refine=false", everywhere=True, photos=20),
+    "designed, not refined": Ours("designed:refine=false", photos=20),
     "LR, vanilla": Ours("lr"),
     "LR, blockwise": Ours("blr"),
     "LR, SmoothGrad": Ours("smoothgrad:estimator=lr"),
@@ -96,11 +99,10 @@ def entries(setting: Setting, place: int) -> list[tuple[str, int]]:
     tier = setting.tier
     found = [(name, 0) for name in (CONTROL, *WHITE)]
     for name in LIBRARIES:
-        found += [(name, budget) for budget in tier.peer_budgets]
+        found += [(name, budget) for budget in (*tier.peer_budgets, *_of_few(tier, place))]
     for name, ours in OURS.items():
         found += [(name, budget) for budget in ours.budgets(tier, place)]
-    found += [(RISE, budget) for budget in tier.long_budgets]
-    return found
+    return found + [(RISE, budget) for budget in tier.long_budgets if place < tier.long_photos]
 
 
 def _measure(setting: Setting, subject: Subject, name: str, budget: int) -> None:

@@ -48,8 +48,8 @@ colour, `designed` with the photo's mean colour, its default, and once with grey
 deletion to black, insertion from a blur (σ = 10 pixels), 56 steps. White-box methods, by backpropagation, ask nothing
 and see everything; a random order is the floor. Means are comparable only between methods with the same n. The defaults
 of `designed` were chosen on photos of the same collection: refinement, and over what an effect is taken, on 36 that are
-not among these, grid and fill on up to 16, some of which are. The tier `full` was measured in pieces, and RISE at 8,000
-queries takes most of its time: what stands beside fewer photos has not been asked about the others yet.
+not among these, grid and fill on up to 16, some of which are. RISE and `designed` are compared at 64, 256 and 1,000
+queries, libraries at 64 and 256, every method at 256; with more, most methods were asked about a few photos only.
 """
 
 LABELS = """## Poorer answers
@@ -107,7 +107,9 @@ def _labels(results: Results) -> str:
     if not srg:
         return ""
     first = f"{_reference({(name.split(';')[0], b): v for (name, b), v in srg.items()})}; first label"
-    return "\n".join([LABELS, by_budget(srg), against(srg, first)])
+    long = (f"{labels.PUBLISHED}; probability", LONG)
+    beside = against_one(srg, long) if long in srg else ""
+    return "\n".join([LABELS, by_budget(srg), against(srg, first), beside])
 
 
 def _montages(results: Results) -> str:

@@ -96,7 +96,8 @@ def page(results: Results) -> str:
 def _deletion(results: Results) -> str:
     rows = results.of(photos.PART)
     deletion, insertion = table(rows, "deletion"), table(rows, "insertion")
-    queries = max((budget for name, budget in deletion if name == "LR, vanilla"), default=0)
+    asked = {budget: len(values) for (name, budget), values in deletion.items() if name == "LR, vanilla"}
+    queries = max(asked, key=lambda budget: asked[budget], default=0)
     entries = [(name, queries) if (name, queries) in deletion else (name, 0) for name in (*PAPER_1, *OURS_BESIDE)]
     entries = [entry for entry in entries if entry in deletion]
     photographed = set.intersection(*(set(deletion[entry]) for entry in entries)) if entries else set()

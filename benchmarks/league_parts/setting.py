@@ -24,18 +24,20 @@ class Tier:
 
     game_seeds, photos, montages, label_photos, cosine_photos, digits: how many of each. budgets: queries a map on
     photos, of the methods that are compared at every budget; peer_budgets: of other people's libraries; other_budgets:
-    of every other method; long_budgets: further ones of RISE alone. few: of the photos, those on which every other
-    method is also given the largest budget. long_rise: queries of the RISE beside poorer answers.
-    exhaustive: queries of exhaustive occlusion. copies: of likelihood ratios beside backpropagation.
+    of every other method; long_budgets: further ones of RISE alone, on the first long_photos. few: of the photos, those
+    on which every method is given few_budget. long_rise: queries of the RISE beside poorer answers. exhaustive: queries
+    of exhaustive occlusion. copies: of likelihood ratios beside backpropagation.
     """
 
     game_seeds: int
     photos: int
     few: int
+    few_budget: int
     budgets: tuple[int, ...]
     peer_budgets: tuple[int, ...]
     other_budgets: tuple[int, ...]
     long_budgets: tuple[int, ...]
+    long_photos: int
     label_photos: int
     long_rise: int
     montages: int
@@ -50,43 +52,49 @@ TIERS = {
     "quick": Tier(
         game_seeds=1,
         photos=20,
-        few=3,
-        budgets=(64, 256, 1000),
+        few=0,
+        few_budget=1000,
+        budgets=(64, 256),
         peer_budgets=(64, 256),
         other_budgets=(),
         long_budgets=(8000,),
-        label_photos=6,
+        long_photos=3,
+        label_photos=2,
         long_rise=8000,
-        montages=6,
+        montages=2,
         exhaustive=784,
         cosine_photos=1,
         copies=(10, 100, 1000),
-        digits=15,
+        digits=5,
     ),
     "full": Tier(
         game_seeds=3,
         photos=100,
-        few=10,
-        budgets=(64, 256, 1000, 2000),
-        peer_budgets=(64, 256, 1000),
+        few=3,
+        few_budget=1000,
+        budgets=(64, 256, 1000),
+        peer_budgets=(64, 256),
         other_budgets=(256,),
-        long_budgets=(8000,),
+        long_budgets=(2000, 8000),
+        long_photos=100,
         label_photos=40,
         long_rise=8000,
-        montages=30,
-        exhaustive=3136,
-        cosine_photos=10,
-        copies=(10, 100, 1000, 10_000),
-        digits=200,
+        montages=16,
+        exhaustive=784,
+        cosine_photos=4,
+        copies=(10, 100, 1000),
+        digits=15,
     ),
     "smoke": Tier(
         game_seeds=1,
         photos=2,
         few=1,
+        few_budget=128,
         budgets=(64, 128),
         peer_budgets=(64,),
         other_budgets=(),
         long_budgets=(),
+        long_photos=0,
         label_photos=1,
         long_rise=256,
         montages=1,
