@@ -10,6 +10,8 @@ masks at 256 queries begin its masks at 1,000 pays for them once. Runs side by s
     python benchmarks/league.py run --tier full --parts photos --photos 50:100 --data runs/league-2     # side by side
     python benchmarks/league.py report                                # docs/league.md, docs/reproduction.md, PNG, CSV
 
+With no row and no answer there yet, `quick` takes half an hour on two cores that need 17 ms a query; `full` a night.
+
 Parts, all by default:
 
 games     complete games of real models, where the truth is exact

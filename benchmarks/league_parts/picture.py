@@ -24,6 +24,7 @@ COLOURS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255", "#999933", "#AAAAAA",
 )  # fmt: skip  # told apart by colour-blind people too (Okabe and Ito; Tol)
 MANY = 2  # budgets, so that there is a line to draw
+CLOSE = 0.01  # of two levels, so that their names would overlap
 
 
 def drawn(results: Results) -> bytes:
@@ -75,16 +76,20 @@ def _panel(axis: Any, title: str, measured: Table, colours: dict[str, str]) -> N
         found = [mean(measured[name, budget]) for budget in asked]
         width = 2.5 if name == "designed" else 1.2
         axis.plot(asked, [f.mean for f in found], "o-", color=colours[name], label=name, markersize=3, linewidth=width)
-    for place, name in enumerate(sorted(name for name, budget in measured if budget == 0)):
-        level = mean(measured[name, 0]).mean
-        axis.axhline(
-            level, color="grey", linewidth=0.8, linestyle=("--", ":", "-.", (0, (1, 4)), (0, (6, 2)))[place % 5]
-        )
-        axis.text(0.01, level, name, transform=axis.get_yaxis_transform(), fontsize=6, color="grey", va="bottom")
+    _levels(axis, {name: mean(values).mean for (name, budget), values in measured.items() if budget == 0})
     if measured:
         axis.set_xscale("log", base=2)
         axis.set_xticks(budgets(measured), [str(b) for b in budgets(measured)])
     axis.set(title=title, xlabel="queries", ylabel="SRG (insertion − deletion)")
+
+
+def _levels(axis: Any, levels: dict[str, float]) -> None:
+    """Draw what asks nothing as a level with its name above, or below where another level is close above."""
+    for place, (name, level) in enumerate(sorted(levels.items())):
+        style = ("--", ":", "-.", (0, (1, 4)), (0, (6, 2)))[place % 5]
+        side = "top" if any(level < other < level + CLOSE for other in levels.values()) else "bottom"
+        axis.axhline(level, color="grey", linewidth=0.8, linestyle=style)
+        axis.text(0.01, level, name, transform=axis.get_yaxis_transform(), fontsize=6, color="grey", va=side)
 
 
 def _legend(axes: np.ndarray[Any, Any]) -> tuple[list[Any], list[str]]:
