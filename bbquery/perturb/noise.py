@@ -36,7 +36,8 @@ def noise(x: Image, density: Density, sigma: float, domain: Domain, *, rows: int
 def mirrored(change: Change) -> Change:
     """Return the change whose rows 2i and 2i + 1 are row i of `change` and its negative.
 
-    Rows are rendered one after the other, so the last pair is kept, in one assignment that any thread may read.
+    change: gives every row an array of its own. Rows are rendered one after the other, so the last pair is kept, in one
+    assignment that any thread may read.
     """
     last: tuple[int, NDArray[np.floating[Any]]] | None = None
 
