@@ -19,6 +19,7 @@ from bbquery.errors import BudgetExhausted, OutcomeUnknown, Rejected, UsageError
 from bbquery.explaining.watch import Watch
 from bbquery.ledger.records import Cap
 from bbquery.oracle import Price
+from bbquery.plan import Ask
 from bbquery.report import comparison as report
 from oracles import function
 from tests import models
@@ -228,7 +229,7 @@ async def test_a_method_that_cannot_explain_the_image_fails_alone(ledger: Ledger
 
 
 class Fussy:
-    """A method that finds out late that it cannot."""
+    """A method that finds out from answers that it cannot."""
 
     adaptive = False
 
@@ -236,7 +237,22 @@ class Fussy:
         self.queries = queries
 
     def plan(self, x: Image, domain: object, seed: int) -> Any:
+        yield Ask(x[None])
         raise UsageError("too few pixels")
+
+
+async def test_a_method_that_does_not_take_the_image_is_found_before_any_is_asked(ledger: Ledger) -> None:
+    """A grid that the budget does not pay for is bad input: no method's queries are spent."""
+    calls: list[int] = []
+
+    def counted(image: Image) -> list[float]:
+        calls.append(1)
+        return models.sides(image)
+
+    with pytest.raises(UsageError, match="a stride of 1 on"):
+        await compared(contest_oracle(counted), ledger, "rise", "occlusion:stride=1")
+
+    assert calls == []
 
 
 async def test_a_failing_oracle_ends_them_all(ledger: Ledger) -> None:

@@ -172,6 +172,17 @@ def test_an_unknown_label_is_found_before_anything_is_asked(ledger: Ledger) -> N
     assert not calls
 
 
+def test_a_method_that_does_not_take_this_photo_is_found_before_anything_is_asked(ledger: Ledger) -> None:
+    """What only the photo's size decides costs nothing either: not even the photo itself was asked."""
+    calls: list[int] = []
+    oracle = function.connect(lambda _: calls.append(1), classes="left|right")
+
+    with pytest.raises(UsageError, match="whole photo of 40 × 60 pixels"):
+        bbquery.explain(PHOTO, oracle, method="occlusion:window=60", max_queries=60, ledger=ledger)
+
+    assert not calls
+
+
 def test_a_text_needs_a_target_to_look_for(ledger: Ledger) -> None:
     """Free text has no top class; without a target nothing is asked."""
     calls: list[int] = []

@@ -164,6 +164,20 @@ async def test_a_damaged_image_is_found_before_the_first_is_asked(ledger: Ledger
     assert calls == []
 
 
+async def test_an_image_that_the_method_does_not_take_is_found_before_the_first_is_asked(ledger: Ledger) -> None:
+    """The last of the images is too large for the grid of this stride: no query was sent for the others."""
+    calls: list[int] = []
+    large = np.zeros((64, 64, 3), dtype=np.uint8)
+
+    with pytest.raises(UsageError, match="64 × 64 pixels"):
+        await results_of(
+            [*PHOTOS, large], ledger, oracle_of(lambda _: calls.append(1)), method="occlusion:stride=8,queries=20",
+            max_queries_per_image=50,
+        )  # fmt: skip
+
+    assert calls == []
+
+
 async def test_an_image_that_changes_meanwhile_has_failed(ledger: Ledger, tmp_path: Path) -> None:
     """What is explained is what was checked: a file that was replaced or removed since is not asked about."""
     paths = [tmp_path / f"{n}.png" for n in range(4)]

@@ -22,7 +22,7 @@ from bbquery.estimate import Estimate, estimate
 from bbquery.explaining.records import Explanation, NothingToExplain, TargetMap
 from bbquery.explaining.usual import score_for, shareable
 from bbquery.ledger.projects import name_within, open_within
-from bbquery.plan import Ask
+from bbquery.plan import Ask, step
 from bbquery.run import drive
 from bbquery.scoring.base import nearer_is_higher
 from bbquery.types import Labels, NoAnswer
@@ -39,9 +39,10 @@ if TYPE_CHECKING:
     from bbquery.ledger.records import Cap
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
+    from bbquery.plan import Plan
     from bbquery.saliency import Method
     from bbquery.scoring.base import BoundScore, Score
-    from bbquery.types import Image, Reply
+    from bbquery.types import Image, Reply, SaliencyMap
 
 
 @dataclass(eq=False)
@@ -58,6 +59,14 @@ class Job:
     every: int
     seed: int
     batch: BatchOracle | None = None
+
+    def check(self) -> None:
+        """See that the method takes a photo of this size.
+
+        Raises:
+            UsageError: it does not. MissingExtra: it needs one.
+        """
+        step(self._plan(), None)
 
     @property
     def queries(self) -> int:
@@ -123,8 +132,10 @@ class Job:
 
     def wanted(self) -> Iterator[Wanted]:
         """Give what is asked by the file: all but the unperturbed image, which is asked before."""
-        plan = self.method.plan(self.x, self.oracle.capabilities.domain, self.seed)
-        return choosing.wanted(plan, self.x, (FIRST_CHECKS, 1) if self.every else (0, 0))
+        return choosing.wanted(self._plan(), self.x, (FIRST_CHECKS, 1) if self.every else (0, 0))
+
+    def _plan(self) -> Plan[SaliencyMap]:
+        return self.method.plan(self.x, self.oracle.capabilities.domain, self.seed)
 
     async def _prefetched(self, client: Client, oracle: BatchOracle, watch: Watch) -> Prefetched:
         """Answer the plan's questions into the store; from then on the client only reads it."""
@@ -160,8 +171,7 @@ class Job:
         return tuple(maps), await drift.end(client)
 
     async def _map(self, client: Client, score: BoundScore, drift: DriftWatch) -> TargetMap:
-        plan = self.method.plan(self.x, self.oracle.capabilities.domain, self.seed)
-        driven = await drive(plan, client, nearer_is_higher(score), drift)
+        driven = await drive(self._plan(), client, nearer_is_higher(score), drift)
         found, to_photo = driven.result, self.placement.to_photo
         # the interpolated error is never below that of the interpolated value, by the triangle inequality
         error = None if found.standard_error is None else to_photo(found.standard_error)

@@ -35,9 +35,11 @@ class Setting:
     seed: int
 
     def job(self, photo: NDArray[np.uint8]) -> Job:
-        """Return the explanation of a photo (H, W, 3), ready to run."""
+        """Return the explanation of a photo (H, W, 3), checked and ready to run."""
         x, placement = imaging.fit(photo, self.oracle.capabilities.view, self.oracle.capabilities.domain)
-        return Job(photo, x, placement, self.oracle, self.method, self.score, self.targets, self.every, self.seed)
+        job = Job(photo, x, placement, self.oracle, self.method, self.score, self.targets, self.every, self.seed)
+        job.check()
+        return job
 
 
 @contextlib.asynccontextmanager

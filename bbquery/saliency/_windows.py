@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bbquery.errors import UsageError
 from bbquery.perturb.baselines import filled
 from bbquery.perturb.visibility import VisibilityCount
 from bbquery.perturb.windows import HiddenWindows, hidden_shares
@@ -22,6 +23,19 @@ NO_REFERENCE = (
     "The photo itself was not answered, so drops are measured from the mean of the answered copies and add up to zero: "
     "read the map as a ranking, or ask again for a map whose zero means no evidence."
 )
+
+
+def refuse_blind(windows: NDArray[np.float64], size: tuple[int, int]) -> None:
+    """Check that windows (n, 4) on photos of this height and width leave something to be seen.
+
+    Raises:
+        UsageError: each of them hides the whole photo.
+    """
+    if len(windows) and (hidden_shares(windows, size) == 1).all():
+        raise UsageError(
+            f"every window would hide the whole photo of {size[0]} × {size[1]} pixels, and all answers would be to the "
+            "same image: take smaller windows, or more of them"
+        )
 
 
 class WindowScores:

@@ -39,7 +39,7 @@ from bbquery.saliency._window_states import (
     places,
     rectangles,
 )
-from bbquery.saliency._windows import WindowScores
+from bbquery.saliency._windows import WindowScores, refuse_blind
 from bbquery.types import batches
 
 if TYPE_CHECKING:
@@ -187,6 +187,7 @@ class Bayes:
 
         Raises:
             MissingExtra: scikit-learn is not installed.
+            UsageError: every window hides the whole photo.
         """
         needs_library()
         size = (x.shape[0], x.shape[1])
@@ -223,6 +224,7 @@ class Bayes:
 
         shape = places(max(CANDIDATE_PLACES, math.ceil(2 * self.queries / len(self.windows))), size)
         candidates = at_each(shape, size, self.windows).reshape(-1, 3)
+        refuse_blind(rectangles(candidates, size), size)
         scale = self.length_scale or PAPERS_LENGTH_SCALE
         process = GaussianProcess(candidates, NO_AVERAGES, length_scale=scale, noise=self.noise)
         return Search(process, candidates, self.acquisition)

@@ -22,7 +22,7 @@ from bbquery.errors import UsageError
 from bbquery.perturb.baselines import known_fill
 from bbquery.perturb.checks import at_least_one, positive
 from bbquery.perturb.windows import NOTHING_HIDDEN, covered
-from bbquery.saliency._windows import WindowScores
+from bbquery.saliency._windows import WindowScores, refuse_blind
 from bbquery.types import SaliencyMap
 
 if TYPE_CHECKING:
@@ -71,10 +71,11 @@ class Occlusion:
         """Ask for x (H, W, 3) and for x behind windows; return the map, in score (see `UNIT`).
 
         Raises:
-            UsageError: the grid of this stride takes more than `queries` on a photo of this size.
+            UsageError: on a photo of this size the grid takes more than `queries`, or every window hides all of it.
         """
         size = (x.shape[0], x.shape[1])
         windows = self._windows(size)
+        refuse_blind(windows, size)
         shuffled = windows[np.random.default_rng(seed).permutation(len(windows))]
         rows = np.vstack([NOTHING_HIDDEN, shuffled])
         scores = WindowScores(x, domain, self.fill, seed)

@@ -17,7 +17,7 @@ from bbquery.perturb.checks import at_least_one
 from bbquery.perturb.rows import row_generator
 from bbquery.perturb.windows import NOTHING_HIDDEN
 from bbquery.saliency._window_states import AT_SIDE, FILL, SIDES, check, implied, needs_library, rectangles
-from bbquery.saliency._windows import WindowScores
+from bbquery.saliency._windows import WindowScores, refuse_blind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,10 +58,13 @@ class RandomWindows:
 
         Raises:
             MissingExtra: scikit-learn is not installed.
+            UsageError: every window hides the whole photo.
         """
         needs_library()
         size = (x.shape[0], x.shape[1])
-        rows = np.vstack([NOTHING_HIDDEN, rectangles(self._drawn(size, seed), size)])
+        windows = rectangles(self._drawn(size, seed), size)
+        refuse_blind(windows, size)
+        rows = np.vstack([NOTHING_HIDDEN, windows])
         scores = WindowScores(x, domain, self.fill, seed)
         for start in range(0, self.queries, self.batch):
             if (yield from scores.ask(rows[start : start + self.batch])) is None:

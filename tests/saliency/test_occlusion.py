@@ -71,7 +71,7 @@ def test_larger_windows_find_the_mean_of_the_sums_over_them(side: int) -> None:
     stop_after=st.integers(0, 30),
     batch=st.integers(1, 31),
     refused=st.sets(st.integers(0, 28)),
-    side=st.none() | st.floats(0.5, 12),
+    side=st.none() | st.floats(0.5, 9.5),
 )
 @settings(deadline=None, max_examples=60)
 def test_stopped_anywhere_it_returns_the_map_of_exactly_the_answered_rows(
@@ -213,6 +213,21 @@ def test_a_grid_that_does_not_fit_is_refused_before_it_is_paid_for() -> None:
     """The message says how many queries it would take; nothing was asked."""
     with pytest.raises(UsageError, match=r"70 windows.*71 queries: allow queries=71"):
         next(occlusion(window=1, stride=1, queries=70).plan(WHITE, UINT8, 0))
+
+
+@pytest.mark.parametrize("options", [{"window": 10}, {"window": 10, "stride": 2}, {"queries": 2}], ids=str)
+def test_windows_that_hide_everything_are_refused_before_they_are_paid_for(options: dict[str, Any]) -> None:
+    """All answers would be to one image; nothing was asked."""
+    with pytest.raises(UsageError, match="whole photo of 7 × 10 pixels"):
+        next(occlusion(**options).plan(WHITE, UINT8, 0))
+
+
+def test_windows_that_leave_a_column_are_asked() -> None:
+    """One pixel less on the longer side is a question."""
+    found = replay(occlusion(window=9, stride=1).plan(WHITE, FLOAT, 0), answer(additive))
+
+    assert (found.rows, found.answered) == (3, 3)
+    assert found.values.any()
 
 
 def test_refusals_are_counted_by_what_could_be_seen() -> None:

@@ -359,6 +359,17 @@ def test_bad_options_are_refused(
         kind(**options)
 
 
+@methods
+def test_windows_that_hide_everything_are_refused_before_they_are_paid_for(kind: type[RandomWindows | Bayes]) -> None:
+    """Twice the photo's side hides it from wherever the middle is; a pixel less does not, from a corner."""
+    with pytest.raises(UsageError, match="whole photo of 8 × 8 pixels"):
+        next(kind(windows=(448.0, 450.0), fill="black").plan(WHITE, UINT8, 0))
+
+    oracle = Oracle()
+    replay(kind(windows=(450.0, 400.0), fill="black", queries=200).plan(WHITE, UINT8, 0), oracle)
+    assert len(oracle.values) == 200
+
+
 @pytest.mark.parametrize(
     ("options", "kind"), [({"acquisition": "ucb"}, UnknownName), ({"initial": 0}, UsageError)], ids=str
 )
