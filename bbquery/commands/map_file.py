@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bbquery.errors import UsageError
+from bbquery.evaluating import npy_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,13 +78,12 @@ def _only(made: dict[str, Made], folder: Path) -> str:
 
 
 def _array(path: Path, most_axes: int) -> NDArray[np.float64]:
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UsageError(f"cannot read the map {path} ({getattr(error, 'strerror', None) or error})") from error
-    if not isinstance(values, np.ndarray) or not 2 <= values.ndim <= most_axes or values.dtype.kind not in "iuf":
-        shape = getattr(values, "shape", "of several arrays")
-        raise UsageError(f"{path} is no saliency map: it must hold one array of numbers (height, width), not {shape}")
+    values = npy_file.read(path, "map")
+    if not 2 <= values.ndim <= most_axes or values.dtype.kind not in "iuf":
+        raise UsageError(
+            f"{path} is no saliency map: it must hold numbers of shape (height, width), not {values.dtype} of shape "
+            f"{values.shape}"
+        )
     return values.astype(np.float64)
 
 

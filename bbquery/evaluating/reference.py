@@ -9,6 +9,7 @@ import numpy as np
 from blake3 import blake3
 
 from bbquery.errors import UsageError
+from bbquery.evaluating import npy_file
 from bbquery.metrics.gradient_cosine import gradient_cosine
 
 if TYPE_CHECKING:
@@ -84,10 +85,4 @@ def read(path: Path) -> Reference:
     Raises:
         UsageError: it cannot be read, or is no gradient.
     """
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UsageError(f"cannot read the gradient {path} ({getattr(error, 'strerror', None) or error})") from error
-    if not isinstance(values, np.ndarray):
-        raise UsageError(f"{path} holds several arrays: give a .npy file of one gradient")
-    return Reference(values, str(path))
+    return Reference(npy_file.read(path, "gradient"), str(path))

@@ -82,7 +82,7 @@ def test_files_that_hold_no_array_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.npy").write_text("no array")
     np.savez(tmp_path / "several.npz", a=TRUE)
 
-    for name, told in (("nobody.npy", "No such"), ("text.npy", "cannot read"), ("several.npz", "several arrays")):
+    for name, told in (("nobody.npy", "No such"), ("text.npy", "cannot read"), ("several.npz", "of one array")):
         with pytest.raises(UsageError, match=told):
             read(tmp_path / name)
 
