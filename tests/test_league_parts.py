@@ -246,6 +246,8 @@ def test_methods_are_listed_from_the_best() -> None:
 
     assert lines[0] == "| method | n | 64 | 128 |"
     assert lines[2:] == ["| b | 1 | – | 0.5 |", "| a | 2 | 0.9, n=1 | 0.2 |"]
+    lowest_first = words.by_budget(table, digits=1, lowest=True).splitlines()
+    assert lowest_first[2:] == lines[:1:-1]
 
 
 class Counted:
@@ -332,6 +334,8 @@ def test_the_pages_say_what_was_measured_and_nothing_else(tmp_path: Path) -> Non
     page = (tmp_path / "league.md").read_text(encoding="utf-8")
     assert "| RISE, centred | 5 | 0.250 [0.250, 0.250] |" in page
     assert "| RISE, published | **+0.125 [+0.125, +0.125]**, n=5 |" in page
+    assert page.index("### Deletion") < page.index("| RISE, published | 5 | 0.100 [0.100, 0.100] |")
+    assert page.index("### Insertion") < page.index("| RISE, published | 5 | 0.350 [0.350, 0.350] |")
     assert "## Montages" not in page
     assert "| 64 | 0.100 [0.100, 0.100] | 0.350" in (tmp_path / "reproduction.md").read_text(encoding="utf-8")
     assert (tmp_path / "images" / "league.png").read_bytes().startswith(b"\x89PNG")

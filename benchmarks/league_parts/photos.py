@@ -36,7 +36,7 @@ RISE = "RISE, published"
 
 @dataclass(frozen=True)
 class Ours:
-    """One of our methods. everywhere: at every budget on all photos, and not only at a few on few.
+    """One of our methods. everywhere: at every budget on all photos, and not the largest on few only.
 
     largest: the most queries it is given, where more would take minutes. photos: the most photos it is measured on.
     """
@@ -71,9 +71,9 @@ OURS = {
     "LR, VarGrad": Ours("vargrad:estimator=lr"),
     "LR, integrated": Ours("integrated:estimator=lr,baseline=grey"),
     "NES, integrated (iGEEX)": Ours("integrated:estimator=nes,baseline=grey"),
-    "bGEEX": Ours("bgeex"),
+    "bGEEX": Ours("bgeex", everywhere=True),
     "DCT, integrated": Ours("integrated:estimator=dct,baseline=grey"),
-    "occlusion": Ours("occlusion"),
+    "occlusion": Ours("occlusion", everywhere=True),
     "random windows": Ours("random_windows", largest=256),
     "Bayesian optimisation": Ours("bayes", largest=256),
 }
@@ -99,7 +99,7 @@ def entries(setting: Setting, place: int) -> list[tuple[str, int]]:
     tier = setting.tier
     found = [(name, 0) for name in (CONTROL, *WHITE)]
     for name in LIBRARIES:
-        found += [(name, budget) for budget in (*tier.peer_budgets, *_of_few(tier, place))]
+        found += [(name, budget) for budget in sorted({*tier.budgets, *_of_few(tier, place)})]
     for name, ours in OURS.items():
         found += [(name, budget) for budget in ours.budgets(tier, place)]
     return found + [(RISE, budget) for budget in tier.long_budgets if place < tier.long_photos]

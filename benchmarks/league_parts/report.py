@@ -48,8 +48,12 @@ colour, `designed` with the photo's mean colour, its default, and once with grey
 deletion to black, insertion from a blur (σ = 10 pixels), 56 steps. White-box methods, by backpropagation, ask nothing
 and see everything; a random order is the floor. Means are comparable only between methods with the same n. The defaults
 of `designed` were chosen on photos of the same collection: refinement, and over what an effect is taken, on 36 that are
-not among these, grid and fill on up to 16, some of which are. RISE and `designed` are compared at 64, 256 and 1,000
-queries, libraries at 64 and 256, every method at 256; with more, most methods were asked about a few photos only.
+not among these, grid and fill on up to 16, some of which are. RISE, `designed`, bGEEX, occlusion and libraries are
+compared at 64, 256 and 1,000 queries, every other method at 64 and 256; with more, those were asked about a few photos
+only, and random windows and Bayesian optimisation not at all, since their time grows much faster than queries do.
+
+SRG is insertion minus deletion, and the two need not agree. bGEEX hides behind a blur (σ = 5) and multiplies its map by
+what that blur takes away, which is nearly what insertion gives back here: its SRG comes from insertion alone.
 """
 
 LABELS = """## Poorer answers
@@ -99,7 +103,10 @@ def _photos(results: Results) -> str:
     few = {entry: values for entry, values in srg.items() if entry[0] in (OURS, GREY, "Partition/Owen", FALLBACK)}
     long = (photos.RISE, LONG)
     beside = against_one(few | {long: srg[long]}, long) if long in srg else ""
-    return "\n".join([PHOTOS, "### SRG\n", by_budget(srg), against(srg, _reference(srg)), beside])
+    told = [PHOTOS, "### SRG\n", by_budget(srg), against(srg, _reference(srg)), beside]
+    told += ["### Deletion: lower is better\n", by_budget(table(results.of(photos.PART), "deletion"), lowest=True)]
+    told += ["### Insertion: higher is better\n", by_budget(table(results.of(photos.PART), "insertion"))]
+    return "\n".join(told)
 
 
 def _labels(results: Results) -> str:

@@ -23,10 +23,10 @@ class Tier:
     """How much is measured.
 
     game_seeds, photos, montages, label_photos, cosine_photos, digits: how many of each. budgets: queries a map on
-    photos, of the methods that are compared at every budget; peer_budgets: of other people's libraries; other_budgets:
-    of every other method; long_budgets: further ones of RISE alone, on the first long_photos. few: of the photos, those
-    on which every method is given few_budget. long_rise: queries of the RISE beside poorer answers. exhaustive: queries
-    of exhaustive occlusion. copies: of likelihood ratios beside backpropagation.
+    photos, of other people's libraries and of our methods that come near them; other_budgets: of every other method;
+    long_budgets: further ones of RISE alone, on the first long_photos. few: of the photos, those on which every method
+    is given few_budget. long_rise: queries of the RISE beside poorer answers. exhaustive: queries of exhaustive
+    occlusion. copies: of likelihood ratios beside backpropagation.
     """
 
     game_seeds: int
@@ -34,7 +34,6 @@ class Tier:
     few: int
     few_budget: int
     budgets: tuple[int, ...]
-    peer_budgets: tuple[int, ...]
     other_budgets: tuple[int, ...]
     long_budgets: tuple[int, ...]
     long_photos: int
@@ -55,7 +54,6 @@ TIERS = {
         few=0,
         few_budget=1000,
         budgets=(64, 256),
-        peer_budgets=(64, 256),
         other_budgets=(),
         long_budgets=(8000,),
         long_photos=2,
@@ -73,8 +71,7 @@ TIERS = {
         few=3,
         few_budget=1000,
         budgets=(64, 256, 1000),
-        peer_budgets=(64, 256),
-        other_budgets=(256,),
+        other_budgets=(64, 256),
         long_budgets=(2000, 8000),
         long_photos=100,
         label_photos=40,
@@ -91,7 +88,6 @@ TIERS = {
         few=1,
         few_budget=128,
         budgets=(64, 128),
-        peer_budgets=(64,),
         other_budgets=(),
         long_budgets=(),
         long_photos=0,

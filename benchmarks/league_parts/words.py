@@ -21,10 +21,11 @@ def markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, rule, *lines)) + "\n"
 
 
-def methods(table: Table) -> list[str]:
-    """Return the methods of a table, the best at its own largest budget first."""
+def methods(table: Table, *, lowest: bool = False) -> list[str]:
+    """Return the methods of a table, the best at its own largest budget first: the highest, or the lowest."""
     largest = {name: max(budget for other, budget in table if other == name) for name, _ in table}
-    return sorted(largest, key=lambda name: (-mean(table[name, largest[name]]).mean, name))
+    sign = 1 if lowest else -1
+    return sorted(largest, key=lambda name: (sign * mean(table[name, largest[name]]).mean, name))
 
 
 def budgets(table: Table) -> list[int]:
@@ -37,14 +38,14 @@ def subjects(table: Table, name: str) -> int:
     return max(len(found) for (method, _), found in table.items() if method == name)
 
 
-def by_budget(table: Table, digits: int = 3) -> str:
+def by_budget(table: Table, digits: int = 3, *, lowest: bool = False) -> str:
     """Return means with intervals: a line a method, a column a budget; what asks nothing has its mean first.
 
-    A mean over fewer subjects than the method's others says so.
+    A mean over fewer subjects than the method's others says so. lowest: whether that is best, and comes first.
     """
     shown = budgets(table)
     lines = []
-    for name in methods(table):
+    for name in methods(table, lowest=lowest):
         most = subjects(table, name)
         found = [mean(table.get((name, budget), {})) for budget in (0, *shown)]
         cells = [_cell(one, digits) + (f", n={one.n}" if 0 < one.n < most else "") for one in found]
