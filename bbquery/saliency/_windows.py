@@ -29,12 +29,12 @@ def refuse_blind(windows: NDArray[np.float64], size: tuple[int, int]) -> None:
     """Check that windows (n, 4) on photos of this height and width leave something to be seen.
 
     Raises:
-        UsageError: each of them hides the whole photo.
+        UsageError: there are several, and each hides the whole photo.
     """
-    if len(windows) and (hidden_shares(windows, size) == 1).all():
+    if len(windows) > 1 and (hidden_shares(windows, size) == 1).all():
         raise UsageError(
             f"every window would hide the whole photo of {size[0]} × {size[1]} pixels, and all answers would be to the "
-            "same image: take smaller windows, or more of them"
+            "same image: take smaller windows"
         )
 
 
