@@ -23,6 +23,7 @@ PANELS = {
 COLOURS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255", "#999933", "#AAAAAA",
 )  # fmt: skip  # told apart by colour-blind people too (Okabe and Ito; Tol)
+ROUNDS = (("o", "-"), ("s", "--"), ("^", ":"))  # marker and line: where colours come again, these are others
 MANY = 2  # budgets, so that there is a line to draw
 CLOSE = 0.01  # of two levels, so that their names would overlap
 
@@ -40,12 +41,12 @@ def drawn(results: Results) -> bytes:
         _widely(table([row for row in results.of(part) if row.subject.startswith(prefix)], "SRG"))
         for part, prefix in PANELS.values()
     ]
-    colours = _colours(tables)
+    looks = _looks(tables)
     figure = Figure(figsize=(15, 5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(PANELS))
     for axis, title, measured in zip(axes, PANELS, tables, strict=True):
-        _panel(axis, title, measured, colours)
+        _panel(axis, title, measured, looks)
     handles, names = _legend(axes)
     figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
     buffer = io.BytesIO()
@@ -53,9 +54,11 @@ def drawn(results: Results) -> bytes:
     return buffer.getvalue()
 
 
-def _colours(tables: list[Table]) -> dict[str, str]:
+def _looks(tables: list[Table]) -> dict[str, dict[str, str]]:
+    """Return colour, marker and line of each method: no two of them have all alike."""
     names = sorted({name for measured in tables for name in _lines(measured)}, key=lambda n: (n != "designed", n))
-    return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
+    looks = [{"color": colour, "marker": marker, "linestyle": line} for marker, line in ROUNDS for colour in COLOURS]
+    return dict(zip(names, looks, strict=False))
 
 
 def _widely(measured: Table) -> Table:
@@ -69,13 +72,13 @@ def _lines(measured: Table) -> list[str]:
     return sorted({name for name in counts if counts.count(name) >= MANY})
 
 
-def _panel(axis: Any, title: str, measured: Table, colours: dict[str, str]) -> None:
+def _panel(axis: Any, title: str, measured: Table, looks: dict[str, dict[str, str]]) -> None:
     for name in _lines(measured):
         most = subjects(measured, name)  # a point over fewer of them would be of other photos
         asked = [budget for budget in budgets(measured) if len(measured.get((name, budget), {})) == most]
         found = [mean(measured[name, budget]) for budget in asked]
         width = 2.5 if name == "designed" else 1.2
-        axis.plot(asked, [f.mean for f in found], "o-", color=colours[name], label=name, markersize=3, linewidth=width)
+        axis.plot(asked, [f.mean for f in found], label=name, markersize=4, linewidth=width, **looks[name])
     _levels(axis, {name: mean(values).mean for (name, budget), values in measured.items() if budget == 0})
     if measured:
         axis.set_xscale("log", base=2)

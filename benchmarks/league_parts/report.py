@@ -53,7 +53,7 @@ compared at 64, 256 and 1,000 queries, every other method at 64 and 256; with mo
 only, and random windows and Bayesian optimisation not at all, since their time grows much faster than queries do.
 
 SRG is insertion minus deletion, and the two need not agree. bGEEX hides behind a blur (σ = 5) and multiplies its map by
-what that blur takes away, which is nearly what insertion gives back here: its SRG comes from insertion alone.
+what that blur takes away, which is nearly what insertion gives back here; with more queries only its insertion gains.
 """
 
 LABELS = """## Poorer answers
