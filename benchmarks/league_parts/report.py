@@ -49,8 +49,8 @@ deletion to black, insertion from a blur (σ = 10 pixels), 56 steps. White-box m
 and see everything; a random order is the floor. Means are comparable only between methods with the same n. The defaults
 of `designed` were chosen on photos of the same collection: refinement, and over what an effect is taken, on 36 that are
 not among these, grid and fill on up to 16, some of which are. RISE, `designed`, bGEEX, occlusion and libraries are
-compared at 64, 256 and 1,000 queries, every other method at 64 and 256; with more, those were asked about a few photos
-only, and random windows and Bayesian optimisation not at all, since their time grows much faster than queries do.
+compared at 64, 256 and 1,000 queries, every other method at 64 and 256; with more, most of those were asked about a few
+photos only, random windows and Bayesian optimisation not at all, since their time grows much faster than queries do.
 
 SRG is insertion minus deletion, and the two need not agree. bGEEX hides behind a blur (σ = 5) and multiplies its map by
 what that blur takes away, which is nearly what insertion gives back here; with more queries only its insertion gains.
