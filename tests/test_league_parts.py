@@ -355,6 +355,22 @@ def test_papers_are_compared_on_the_same_photos(tmp_path: Path) -> None:
     assert "| LR, vanilla | 15.4 | 58.7 | 30.0 | 40.0 | 1 |" in page
 
 
+def test_papers_are_compared_where_most_photos_have_all_methods(tmp_path: Path) -> None:
+    """A budget at which only one method was given all photos has fewer in common than a smaller one."""
+    results = rows.Results(tmp_path / "rows.jsonl")
+    measures = {"deletion": 0.25, "insertion": 0.5, "AOPC": 0.5}
+    for subject in "abcdef":
+        for budget in (1000, 256, 64):
+            results.add(row(subject=subject, method="LR, vanilla", budget=budget, measures=measures))
+            if budget != 1000 or subject == "a":
+                results.add(row(subject=subject, method="LR, blockwise", budget=budget, measures=measures))
+
+    page = part("reproduction").page(results)
+
+    assert "256 queries in all" in page
+    assert "| 25.0 [25.0, 25.0] | 50.0 [50.0, 50.0] | 6 |" in page
+
+
 def test_estimated_gradients_stand_beside_the_paper_s(tmp_path: Path) -> None:
     """Cosines are shown in % by copies, the paper's number of the same copies above them."""
     results = rows.Results(tmp_path / "rows.jsonl")

@@ -96,11 +96,9 @@ def page(results: Results) -> str:
 def _deletion(results: Results) -> str:
     rows = results.of(photos.PART)
     deletion, insertion = table(rows, "deletion"), table(rows, "insertion")
-    asked = {budget: len(values) for (name, budget), values in deletion.items() if name == "LR, vanilla"}
-    queries = max(asked, key=lambda budget: asked[budget], default=0)
-    entries = [(name, queries) if (name, queries) in deletion else (name, 0) for name in (*PAPER_1, *OURS_BESIDE)]
-    entries = [entry for entry in entries if entry in deletion]
-    photographed = set.intersection(*(set(deletion[entry]) for entry in entries)) if entries else set()
+    asked = [budget for name, budget in deletion if name == "LR, vanilla"]
+    queries = max(asked, key=lambda budget: (len(_shared(deletion, budget)), budget), default=0)
+    entries, photographed = _entries(deletion, queries), _shared(deletion, queries)
     if not queries or not photographed:
         return ""
     lines = []
@@ -110,6 +108,18 @@ def _deletion(results: Results) -> str:
         lines.append([entry[0], *paper, *here, str(len(photographed))])
     header = ("map", "deletion, paper", "insertion, paper", "deletion, here", "insertion, here", "n")
     return TABLE_1.format(queries=f"{queries:,}") + "\n" + markdown(header, lines)
+
+
+def _entries(measured: Table, queries: int) -> list[tuple[str, int]]:
+    """Return what stands beside the paper's table: at so many queries, or without any."""
+    found = [(name, queries) if (name, queries) in measured else (name, 0) for name in (*PAPER_1, *OURS_BESIDE)]
+    return [entry for entry in found if entry in measured]
+
+
+def _shared(measured: Table, queries: int) -> set[str]:
+    """Return the photos on which all of that was measured."""
+    each = [set(measured[entry]) for entry in _entries(measured, queries)]
+    return set.intersection(*each) if each else set()
 
 
 def _copies(results: Results) -> str:
