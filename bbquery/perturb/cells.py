@@ -51,7 +51,7 @@ class GridCells:
     def __init__(self, size: tuple[int, int], cells: int, *, smooth: bool = True) -> None:
         at_least_one("cells", cells)
         self.shape = (min(cells, size[0]), min(cells, size[1]))
-        self._down, self._across = (_weights(n, pixels, smooth) for n, pixels in zip(self.shape, size, strict=True))
+        self._down, self._across = (mixing(n, side, smooth=smooth) for n, side in zip(self.shape, size, strict=True))
 
     @property
     def count(self) -> int:
@@ -69,7 +69,7 @@ class GridCells:
         return spread
 
 
-def _weights(cells: int, pixels: int, smooth: bool) -> NDArray[np.float32]:
+def mixing(cells: int, pixels: int, *, smooth: bool = True) -> NDArray[np.float32]:
     """Return (pixels, cells), rows of which sum to 1: the cell a pixel lies in, or the two nearest centres."""
     weights = np.zeros((pixels, cells), dtype=np.float32)
     every = np.arange(pixels)

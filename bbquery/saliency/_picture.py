@@ -40,8 +40,13 @@ class Picture:
 
     def at(self, height: int, width: int) -> NDArray[np.float64]:
         """Return it resized to (height, width, 3): each pixel is the mean of the area that it covers."""
-        down = _averaged(self._pixels, height)
-        return _averaged(down.swapaxes(0, 1), width).swapaxes(0, 1)
+        return averaged(self._pixels, height, width)
+
+
+def averaged(pixels: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
+    """Return pixels (H, W, n) resized to (height, width, n): each is the mean of the area that it covers."""
+    down = _averaged(pixels, height)
+    return _averaged(down.swapaxes(0, 1), width).swapaxes(0, 1)
 
 
 def _digest(pixels: NDArray[np.float64]) -> str:

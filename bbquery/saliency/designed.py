@@ -10,9 +10,9 @@ Bayesian regression to all answers.
    for probabilities that is the logit (`_mask_regression`). Link and prior are chosen by evidence.
 3. *Map.* A cell's value is the mean score with it visible minus with it hidden, the others being visible or not at
    random: its Banzhaf value. On a fine grid no single cell matters: there the value is what the score gains as a place
-   is revealed with its surroundings, averaged over how much of the photo is visible (`_revealed_places`). The standard
-   error counts what aliased interactions may hide; 1.9 of them are a 90 % interval, calibrated on complete games of
-   real models.
+   is revealed with its surroundings, averaged over how much of the photo is visible (`_revealed_places`), and shared
+   out among the pixels of the place by their detail (`_detail`). The standard error counts what aliased interactions
+   may hide; 1.9 of them are a 90 % interval, calibrated on complete games of real models.
 4. *Refinement*, on a fine grid: the second half of the queries goes where the decision falls. Its rows split the cells
    by the map at half time, with smooth noise added, so each shows roughly what matters most, or hides it: such photos
    tell most about which of the places that matter can stand for one another.
@@ -34,6 +34,7 @@ from bbquery.perturb.checks import at_least_one
 from bbquery.perturb.designs import closeness, folded, orthogonal, smoothed, split
 from bbquery.perturb.visibility import VisibilityCount
 from bbquery.plan import Ask, Stopped
+from bbquery.saliency._detail import relative_detail
 from bbquery.saliency._mask_process import Data
 from bbquery.saliency._mask_regression import Regression, regress
 from bbquery.saliency._revealed_places import Places
@@ -68,7 +69,8 @@ AGREEMENT = 0.95  # correlation with the map of unlimited queries that counts as
 FIRST = 32  # rows after which stability is first looked at
 PSEUDO_REPEATS = 3.0  # how much the noise of all rows says about that of one
 
-UNITS = {False: "score gained by revealing a cell", True: "score gained by revealing a place and its surroundings"}
+UNIT, UNIT_FINE = "score gained by revealing a cell", "score gained by revealing a place and its surroundings"
+SHARED_OUT = ", shared out by detail"
 DOUBTFUL = (
     "no cell's 90 % interval excludes 0, so the map may be chance: ask more queries, use fewer cells "
     "(--method designed:cells=7), or ask 'bbquery probe' what would move the score"
@@ -84,8 +86,9 @@ class Designed:
     extra). fill: what stands where cells are hidden. repeat: how often each mask is asked, for answers that vary;
     masks are so many fewer. refine: whether the second half of the masks depends on the answers to the first, where
     cells are more than 64; None leaves it to whoever needs one set of questions for several (`shareable`), and else
-    refines. until: "budget" asks all queries, "stable" stops once the map is expected to correlate .95 with that of
-    unlimited queries. batch: how many masks are asked at once.
+    refines. detail: whether the effect of a place is shared out among its pixels by how far they stand out from their
+    blur, where cells are more than 64. until: "budget" asks all queries, "stable" stops once the map is expected to
+    correlate .95 with that of unlimited queries. batch: how many masks are asked at once.
 
     Raises:
         UsageError: queries, cells, repeat or batch below 1, cells above 32, or fewer queries than repeats.
@@ -101,6 +104,7 @@ class Designed:
     fill: Fill = "mean"
     repeat: int = 1
     refine: bool | None = None
+    detail: bool = True
     until: Until = "budget"
     batch: int = 128
 
@@ -136,11 +140,11 @@ class Designed:
                 scores = yield Ask(CellCopies(x, hidden, cells, rows, domain), self.repeat)
             except Stopped as stop:
                 asked.add(rows, stop.scores, stopped=True)  # every paid answer counts
-                return self._map(asked, self._rows)
+                return self._map(asked, self._rows, x)
             asked.add(rows, scores)
             if self.until == "stable" and asked.stable:
                 break
-        return self._map(asked, total)
+        return self._map(asked, total, x)
 
     @property
     def _rows(self) -> int:
@@ -169,18 +173,20 @@ class Designed:
             return LabelledCells(superpixels(x, self.cells**2))
         return GridCells((x.shape[0], x.shape[1]), self.cells, smooth=self.shape == "smooth")
 
-    def _map(self, asked: _Asked, rows: int) -> SaliencyMap:
+    def _map(self, asked: _Asked, rows: int, x: Image) -> SaliencyMap:
         effects, spread = asked.regression().effects, asked.cells.spread
+        shared_out = self.detail and asked.fine
+        detail = relative_detail(x) if shared_out else np.ones(x.shape[:2])
         doubtful = bool(
             asked.answered and effects.error.any() and (np.abs(effects.mean) <= INTERVAL * effects.error).all()
         )
         return SaliencyMap(
-            spread(effects.mean).astype(np.float64),
+            spread(effects.mean) * detail,
             signed=True,
-            unit=UNITS[asked.fine],
+            unit=(UNIT_FINE if asked.fine else UNIT) + SHARED_OUT * shared_out,
             rows=rows,
             answered=asked.answered,
-            standard_error=spread(effects.error).astype(np.float64),
+            standard_error=spread(effects.error) * detail,
             interval=INTERVAL,
             visibility=asked.visibility.ranges(),
             notes=(DOUBTFUL,) if doubtful else (),

@@ -36,7 +36,7 @@ RISE = "RISE, published"
 
 @dataclass(frozen=True)
 class Ours:
-    """One of our methods. everywhere: at every budget on all photos, and not the largest on few only.
+    """One of our methods. everywhere: at every budget, and not only at those that every method is given.
 
     largest: the most queries it is given, where more would take minutes. photos: the most photos it is measured on.
     """
@@ -51,18 +51,14 @@ class Ours:
         if place >= self.photos:
             return []
         given = tier.budgets if self.everywhere else tier.other_budgets
-        return sorted({min(budget, self.largest) for budget in (*given, *_of_few(tier, place))})
-
-
-def _of_few(tier: Tier, place: int) -> tuple[int, ...]:
-    """Return the budget that every method is given on few photos, where this is one of them."""
-    return (tier.few_budget,) if place < tier.few else ()
+        return sorted({min(budget, self.largest) for budget in given})
 
 
 OURS = {
     RISE: Ours("rise:form=published", everywhere=True),
     "RISE, centred": Ours("rise", everywhere=True),
     "designed": Ours("designed", everywhere=True),
+    "designed, without detail": Ours("designed:detail=false"),
     "designed, hiding with grey": Ours("designed:fill=grey"),
     "designed, not refined": Ours("designed:refine=false", photos=20),
     "LR, vanilla": Ours("lr"),
@@ -99,7 +95,7 @@ def entries(setting: Setting, place: int) -> list[tuple[str, int]]:
     tier = setting.tier
     found = [(name, 0) for name in (CONTROL, *WHITE)]
     for name in LIBRARIES:
-        found += [(name, budget) for budget in sorted({*tier.budgets, *_of_few(tier, place)})]
+        found += [(name, budget) for budget in tier.budgets]
     for name, ours in OURS.items():
         found += [(name, budget) for budget in ours.budgets(tier, place)]
     return found + [(RISE, budget) for budget in tier.long_budgets if place < tier.long_photos]

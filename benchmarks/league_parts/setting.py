@@ -24,15 +24,12 @@ class Tier:
 
     game_seeds, photos, montages, label_photos, cosine_photos, digits: how many of each. budgets: queries a map on
     photos, of other people's libraries and of our methods that come near them; other_budgets: of every other method;
-    long_budgets: further ones of RISE alone, on the first long_photos. few: of the photos, those on which every method
-    is given few_budget. long_rise: queries of the RISE beside poorer answers. exhaustive: queries of exhaustive
-    occlusion. copies: of likelihood ratios beside backpropagation.
+    long_budgets: further ones of RISE alone, on the first long_photos. long_rise: queries of the RISE beside poorer
+    answers. exhaustive: queries of exhaustive occlusion. copies: of likelihood ratios beside backpropagation.
     """
 
     game_seeds: int
     photos: int
-    few: int
-    few_budget: int
     budgets: tuple[int, ...]
     other_budgets: tuple[int, ...]
     long_budgets: tuple[int, ...]
@@ -51,8 +48,6 @@ TIERS = {
     "quick": Tier(
         game_seeds=1,
         photos=20,
-        few=0,
-        few_budget=1000,
         budgets=(64, 256),
         other_budgets=(),
         long_budgets=(8000,),
@@ -68,10 +63,8 @@ TIERS = {
     "full": Tier(
         game_seeds=3,
         photos=100,
-        few=3,
-        few_budget=1000,
         budgets=(64, 256, 1000),
-        other_budgets=(64, 256),
+        other_budgets=(64, 256, 1000),
         long_budgets=(2000, 8000),
         long_photos=100,
         label_photos=40,
@@ -85,10 +78,8 @@ TIERS = {
     "smoke": Tier(
         game_seeds=1,
         photos=2,
-        few=1,
-        few_budget=128,
         budgets=(64, 128),
-        other_budgets=(),
+        other_budgets=(64,),
         long_budgets=(),
         long_photos=0,
         label_photos=1,

@@ -14,6 +14,7 @@ from bbquery.errors import MissingExtra, UnknownName, UsageError
 from bbquery.perturb.designs import smoothed, split
 from bbquery.plan import Ask, replay
 from bbquery.saliency import _superpixels
+from bbquery.saliency._detail import relative_detail
 from bbquery.saliency.designed import PATTERN_REACH, PATTERN_SHOWN, SURROUNDINGS, Designed
 from bbquery.types import UINT8, Scores
 from tests.saliency.known_games import all_rows, exact_effects, play
@@ -128,6 +129,29 @@ def test_on_a_fine_grid_the_value_is_that_of_a_place_with_its_surroundings() -> 
     assert np.corrcoef(found.values.ravel(), exact)[0, 1] > 0.97
     inside = np.abs(found.values.ravel() - exact) <= found.interval * found.standard_error.ravel()
     assert 0.75 <= inside.mean() <= 1
+
+
+def test_effects_of_small_cells_are_shared_out_by_detail() -> None:
+    """Values and errors are those without detail times the photo's: what is known of the sign stays the same."""
+    plain, shared = (replay(Designed(queries=40, detail=d).plan(PHOTO, UINT8, 0), left_half) for d in (False, True))
+
+    assert plain.standard_error is not None
+    assert shared.standard_error is not None
+    np.testing.assert_allclose(shared.values, plain.values * relative_detail(PHOTO))
+    np.testing.assert_allclose(shared.standard_error, plain.standard_error * relative_detail(PHOTO))
+    assert shared.unit == f"{plain.unit}, shared out by detail"
+
+
+def test_effects_of_large_cells_are_told_as_they_are() -> None:
+    """Up to 64 cells a value is an exact quantity of the game, and no pixel of a cell differs from another."""
+    found = [
+        replay(Designed(queries=40, cells=8, shape="grid", detail=d).plan(PHOTO, UINT8, 0), left_half)
+        for d in (False, True)
+    ]
+
+    np.testing.assert_array_equal(found[0].values, found[1].values)
+    assert len(np.unique(found[1].values)) <= 64
+    assert found[0].unit == found[1].unit
 
 
 def test_it_stops_once_the_map_is_stable() -> None:
