@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from bbquery.saliency._detail import relative_detail
 
@@ -40,6 +41,14 @@ def test_how_rough_a_place_is_does_not_count() -> None:
     assert found[:, :56].mean() == pytest.approx(1, abs=0.02)
     assert found[:, 168:].mean() == pytest.approx(1, abs=0.02)
     assert found[:, 168:].std() > 10 * found[:, :56].std()
+
+
+def test_it_is_the_distance_from_the_blur_over_that_of_the_surroundings() -> None:
+    """With a Gaussian by another library: 5 pixels, twice the mean and half a grey level more, and 11 pixels."""
+    distance = np.abs(NOISE - gaussian_filter(NOISE.astype(float), (5, 5, 0))).mean(axis=-1)
+    raised = distance + 2 * distance.mean() + 0.5
+
+    np.testing.assert_allclose(relative_detail(NOISE), raised / gaussian_filter(raised, 11), rtol=1e-3)
 
 
 def test_a_larger_copy_of_a_photo_has_the_same_detail() -> None:
