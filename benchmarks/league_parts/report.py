@@ -47,13 +47,14 @@ The probability of the class that comes first is explained. Methods hide with gr
 colour, `designed` with the photo's mean colour, its default, and once with grey; maps are judged with none of these:
 deletion to black, insertion from a blur (σ = 10 pixels), 56 steps. White-box methods, by backpropagation, ask nothing
 and see everything; a random order is the floor. Means are comparable only between methods with the same n. The defaults
-of `designed` were chosen on photos of the same collection: refinement, and over what an effect is taken, on 36 that are
-not among these, grid and fill on up to 16, some of which are. RISE, `designed`, bGEEX, occlusion and libraries are
-compared at 64, 256 and 1,000 queries, every other method at 64 and 256; with more, most of those were asked about a few
-photos only, random windows and Bayesian optimisation not at all, since their time grows much faster than queries do.
+of `designed` were chosen on photos of the same collection: refinement, over what an effect is taken, and detail, on 36
+that are not among these, grid and fill on up to 16, some of which are. All are compared at 64, 256 and 1,000 queries,
+but for random windows and Bayesian optimisation, whose time grows much faster than queries do, and `designed` hiding
+with grey.
 
-SRG is insertion minus deletion, and the two need not agree. bGEEX hides behind a blur (σ = 5) and multiplies its map by
-what that blur takes away, which is nearly what insertion gives back here; with more queries only its insertion gains.
+SRG is insertion minus deletion, and the two need not agree. `designed` shares the effect of a place out by how far its
+pixels are from their blur, bGEEX multiplies its map by that: insertion gains much by it, deletion loses. `designed`
+without detail has the lowest deletion of all that only ask.
 """
 
 LABELS = """## Poorer answers
