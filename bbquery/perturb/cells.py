@@ -14,6 +14,7 @@ import numpy as np
 from bbquery.errors import UsageError
 from bbquery.perturb.checks import at_least_one
 from bbquery.perturb.rendering import blended
+from bbquery.perturb.resizing import bilinear
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,7 +52,7 @@ class GridCells:
     def __init__(self, size: tuple[int, int], cells: int, *, smooth: bool = True) -> None:
         at_least_one("cells", cells)
         self.shape = (min(cells, size[0]), min(cells, size[1]))
-        self._down, self._across = (mixing(n, side, smooth=smooth) for n, side in zip(self.shape, size, strict=True))
+        self._down, self._across = (_weights(n, pixels, smooth) for n, pixels in zip(self.shape, size, strict=True))
 
     @property
     def count(self) -> int:
@@ -69,17 +70,13 @@ class GridCells:
         return spread
 
 
-def mixing(cells: int, pixels: int, *, smooth: bool = True) -> NDArray[np.float32]:
+def _weights(cells: int, pixels: int, smooth: bool) -> NDArray[np.float32]:
     """Return (pixels, cells), rows of which sum to 1: the cell a pixel lies in, or the two nearest centres."""
-    weights = np.zeros((pixels, cells), dtype=np.float32)
+    if smooth:
+        return bilinear(cells, pixels)
     every = np.arange(pixels)
-    if not smooth:
-        weights[every, every * cells // pixels] = 1
-        return weights
-    place = np.clip((every + 0.5) * cells / pixels - 0.5, 0, cells - 1)
-    lower = np.floor(place).astype(int)
-    weights[every, lower] += 1 - (place - lower)
-    weights[every, np.minimum(lower + 1, cells - 1)] += place - lower
+    weights = np.zeros((pixels, cells), dtype=np.float32)
+    weights[every, every * cells // pixels] = 1
     return weights
 
 

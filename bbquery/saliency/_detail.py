@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.perturb.baselines import AT_SIDE, blurred
-from bbquery.perturb.cells import mixing
-from bbquery.saliency._picture import averaged
+from bbquery.perturb.resizing import averaged, enlarged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,18 +34,13 @@ def relative_detail(x: Image) -> NDArray[np.float64]:
     """
     height, width = x.shape[:2]
     scale = min(1.0, AT_SIDE / min(height, width))
-    size = round(scale * height), round(scale * width)
-    channels = [
-        averaged(x[..., i : i + 1].astype(np.float64), *size) for i in range(x.shape[-1])
-    ]  # one by one: they may be large
-    detail = _beside_surroundings(np.concatenate(channels, axis=-1))
-    down, across = mixing(size[0], height), mixing(size[1], width)
-    return np.asarray(down @ detail @ across.T)
+    small = averaged(x, round(scale * height), round(scale * width))
+    return enlarged(_beside_surroundings(small), height, width)[..., 0]
 
 
 def _beside_surroundings(x: NDArray[np.float64]) -> NDArray[np.float64]:
     share = min(x.shape[:2]) / AT_SIDE
-    detail = np.abs(x - blurred(x, max(1.0, FINE * share))).mean(axis=-1)
+    detail = np.abs(x - blurred(x, max(1.0, FINE * share))).mean(axis=-1, keepdims=True)
     detail += EVEN * detail.mean() + ROUNDING
-    around = blurred(detail[..., None], max(1.0, AROUND * share))[..., 0]
+    around = blurred(detail, max(1.0, AROUND * share))
     return np.asarray(detail / around)

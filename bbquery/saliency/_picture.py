@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bbquery.errors import UsageError
+from bbquery.perturb.resizing import averaged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,12 +44,6 @@ class Picture:
         return averaged(self._pixels, height, width)
 
 
-def averaged(pixels: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
-    """Return pixels (H, W, n) resized to (height, width, n): each is the mean of the area that it covers."""
-    down = _averaged(pixels, height)
-    return _averaged(down.swapaxes(0, 1), width).swapaxes(0, 1)
-
-
 def _digest(pixels: NDArray[np.float64]) -> str:
     """Return 128 bits of size and pixels as hex digits.
 
@@ -59,14 +54,3 @@ def _digest(pixels: NDArray[np.float64]) -> str:
         [np.array(pixels.shape, np.uint32), np.ascontiguousarray(pixels, "<f8").view(np.uint32).ravel()]
     )
     return "".join(f"{word:08x}" for word in np.random.SeedSequence(words).generate_state(4))
-
-
-def _averaged(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Return the first axis at another size, by the differences of its running sum at the edges of the new pixels."""
-    old = len(values)
-    running = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])
-    edge = np.arange(size + 1) * old / size
-    below = np.minimum(np.floor(edge).astype(int), old - 1)
-    at_edge = running[below] + (edge - below)[:, None, None] * values[below]
-    averaged: NDArray[np.float64] = np.diff(at_edge, axis=0) * size / old
-    return averaged

@@ -25,6 +25,18 @@ def test_a_blur_is_a_gaussian_mirrored_at_the_edges(sigma: float) -> None:
     np.testing.assert_allclose(blurred(PHOTO, sigma), expected, atol=1e-9)
 
 
+@pytest.mark.parametrize(("size", "sigma"), [((200, 311), 20.0), ((230, 400), 33.3), ((151, 90), 57.0)])
+def test_a_large_blur_is_nearly_the_gaussian(size: tuple[int, int], sigma: float) -> None:
+    """It is within a twentieth of a grey level of SciPy's filter, on a photo with edges, a slope and noise."""
+    down, across = np.indices(size)
+    levels = 120.0 * (across > size[1] / 3) + 100 * down / size[0] + np.random.default_rng(1).uniform(0, 35, size)
+    photo = np.stack([levels, levels[::-1], levels[:, ::-1]], axis=-1).astype(np.uint8)
+
+    expected = gaussian_filter(photo.astype(float), sigma, axes=(0, 1), mode="reflect", truncate=5)
+
+    np.testing.assert_allclose(blurred(photo, sigma), expected, atol=0.05)
+
+
 def test_a_photo_smaller_than_its_blur_is_blurred_all_the_same() -> None:
     """A photo of a few pixels has a filling too, within its own range of levels."""
     tiny = PHOTO[:2, :3]
