@@ -38,13 +38,14 @@ RISE = "RISE, published"
 class Ours:
     """One of our methods. everywhere: at every budget, and not only at those that every method is given.
 
-    largest: the most queries it is given, where more would take minutes or teach nothing. photos: the most photos it is
-    measured on.
+    largest: the most queries it is given, where more would take minutes or teach nothing. long: the same of a tier's
+    long budgets. photos: the most photos it is measured on.
     """
 
     specification: str
     everywhere: bool = False
     largest: int = 1_000_000
+    long: int = 0
     photos: int = 1_000_000
 
     def budgets(self, tier: Tier, place: int) -> list[int]:
@@ -52,14 +53,15 @@ class Ours:
         if place >= self.photos:
             return []
         given = tier.budgets if self.everywhere else tier.other_budgets
-        return sorted({min(budget, self.largest) for budget in given})
+        long = [budget for budget in tier.long_budgets if budget <= self.long and place < tier.long_photos]
+        return sorted({*(min(budget, self.largest) for budget in given), *long})
 
 
 OURS = {
-    RISE: Ours("rise:form=published", everywhere=True),
-    "RISE, centred": Ours("rise", everywhere=True),
-    "designed": Ours("designed", everywhere=True),
-    "designed, without detail": Ours("designed:detail=false"),
+    RISE: Ours("rise:form=published", everywhere=True, long=8000),
+    "RISE, centred": Ours("rise", everywhere=True, long=2000),
+    "designed": Ours("designed", everywhere=True, long=2000),
+    "designed, without detail": Ours("designed:detail=false", long=2000),
     "designed, hiding with grey": Ours("designed:fill=grey", largest=256),
     "designed, not refined": Ours("designed:refine=false", photos=20),
     "LR, vanilla": Ours("lr"),
@@ -99,7 +101,7 @@ def entries(setting: Setting, place: int) -> list[tuple[str, int]]:
         found += [(name, budget) for budget in tier.budgets]
     for name, ours in OURS.items():
         found += [(name, budget) for budget in ours.budgets(tier, place)]
-    return found + [(RISE, budget) for budget in tier.long_budgets if place < tier.long_photos]
+    return found
 
 
 def _measure(setting: Setting, subject: Subject, name: str, budget: int) -> None:

@@ -49,8 +49,8 @@ deletion to black, insertion from a blur (σ = 10 pixels), 56 steps. White-box m
 and see everything; a random order is the floor. Means are comparable only between methods with the same n. The defaults
 of `designed` were chosen on photos of the same collection: refinement, over what an effect is taken, and detail, on 36
 that are not among these, grid and fill on up to 16, some of which are. All are compared at 64, 256 and 1,000 queries,
-but for random windows and Bayesian optimisation, whose time grows much faster than queries do, and `designed` hiding
-with grey.
+RISE and `designed` at 2,000 as well; but random windows and Bayesian optimisation, whose time grows much faster than
+queries do, and `designed` hiding with grey at 64 and 256 alone.
 
 SRG is insertion minus deletion, and the two need not agree. `designed` shares the effect of a place out by how far its
 pixels are from their blur, bGEEX multiplies its map by that: insertion gains much by it, deletion loses. `designed`

@@ -24,7 +24,7 @@ class Tier:
 
     game_seeds, photos, montages, label_photos, cosine_photos, digits: how many of each. budgets: queries a map on
     photos, of other people's libraries and of our methods that come near them; other_budgets: of every other method;
-    long_budgets: further ones of RISE alone, on the first long_photos. long_rise: queries of the RISE beside poorer
+    long_budgets: further ones of a few methods, on the first long_photos. long_rise: queries of the RISE beside poorer
     answers. exhaustive: queries of exhaustive occlusion. copies: of likelihood ratios beside backpropagation.
     """
 
