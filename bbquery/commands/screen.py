@@ -142,8 +142,11 @@ class Screen(explaining.Watch):
                 loop.call_soon_threadsafe(self._prefetch.abandon)
             return
         self._interrupted = True  # also for an image that is not begun yet
+        loop.call_soon_threadsafe(self._stop)  # a signal may come amid a write to the terminal, which allows no other
+
+    def _stop(self) -> None:
         print("\nstopping: waiting for what is in flight (Ctrl-C again abandons it)", file=sys.stderr)
-        loop.call_soon_threadsafe(self._client.halt.set, Interrupted(BY_CTRL_C))
+        self._client.halt.set(Interrupted(BY_CTRL_C))
 
 
 def _lines(clean: Answer, capabilities: Capabilities) -> list[str]:

@@ -156,6 +156,20 @@ async def test_ctrl_c_leaves_the_batch_and_the_same_again_collects_it(photo: str
     assert record(tmp_path)["queries"] == {"asked": 31, "sent": 0, "from_store": 31, "unknown": 0}
 
 
+async def test_ctrl_c_writes_nothing_while_a_line_may_be_half_written(capsys: pytest.CaptureFixture[str]) -> None:
+    """A signal comes at any moment, also amid a write that allows no other: it is spoken of when the loop turns."""
+    client = mock.Mock()
+    with Screen() as screen:
+        screen._client = client
+        screen._interrupt()
+        at_once = capsys.readouterr().err
+        await asyncio.sleep(0)
+
+    assert at_once == ""
+    assert "stopping" in capsys.readouterr().err
+    client.halt.set.assert_called_once()
+
+
 async def test_a_second_ctrl_c_waits_for_no_submission() -> None:
     """It reaches the batches as well as what is in flight."""
     client, waiting = mock.Mock(), mock.Mock()
