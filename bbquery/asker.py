@@ -2,6 +2,9 @@
 
 A request is cancelled only while the oracle has it, when its time is over or by `abandon`, and goes on to be settled:
 its outcome is unknown.
+
+What cannot be read is paid for. Now and then that befalls any server, and its queries are asked again; many requests
+one after another that brought nothing else mean that asking on would pay for nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bbquery.answers import checked
 from bbquery.deadlines import Deadlines
-from bbquery.errors import OracleError, OutcomeUnknown, Rejected, UsageError
+from bbquery.errors import MalformedAnswer, OracleError, OutcomeUnknown, Rejected, UsageError
 from bbquery.ledger.outcomes import above_hold
 from bbquery.telemetry import Requests
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from bbquery.settler import Query
     from bbquery.types import Reply
 
+MOST_UNREADABLE = 20  # requests one after another: where every second one is unreadable, one run in a million meets it
+
 
 class Asker:
     """Asks an oracle, each request within the oracle's time; what forbids asking on sets the halt."""
@@ -29,6 +34,7 @@ class Asker:
         self._oracle, self._halt, self._capabilities = oracle, halt, oracle.capabilities
         self._telemetry = Requests(self._capabilities.name, self._capabilities.provider)
         self._asking = Deadlines(self._capabilities.limits.timeout)
+        self._unreadable = 0  # requests that brought nothing else, since the last answer that could be read
 
     def abandon(self) -> None:
         """Wait no longer for what is in flight: its outcome becomes unknown."""
@@ -56,7 +62,19 @@ class Asker:
                     self._halt.set(result)
             elif (above := above_hold(query, result, self._capabilities.name)) is not None:
                 self._halt.set(above)
+        self._count_unreadable(results)
         return results
+
+    def _count_unreadable(self, results: list[Reply | OracleError]) -> None:
+        if not all(isinstance(result, OracleError) for result in results):
+            self._unreadable = 0
+        elif isinstance(last := results[-1], MalformedAnswer):
+            self._unreadable += 1
+            if self._unreadable == MOST_UNREADABLE:
+                told = (
+                    f"{MOST_UNREADABLE} requests one after another were paid for and brought nothing that can be read"
+                )
+                self._halt.set(OracleError(f"{told}, the last: {last}", oracle=self._capabilities.name))
 
     async def _outcome(self, queries: list[Query], request: asyncio.Task[Any]) -> list[Reply | OracleError]:
         name, timeout = self._capabilities.name, self._capabilities.limits.timeout

@@ -10,6 +10,9 @@ Theory of operation.
 2. Equal questions in flight share one attempt. A retry is a new attempt with its own hold, so retries lie outside
    the budget; nothing else does.
 3. The first cause that forbids sending sets the halt. What is in flight is awaited, what is stored is still served.
+4. A query whose answers cannot be read ends as `NoAnswer`, which is not stored, and the run goes on. But where nothing
+   was read before, more likely nothing ever can be: then that halts the run. In this process nothing is asked again
+   for that reason, since the same function would say the same.
 """
 
 from __future__ import annotations
@@ -20,19 +23,19 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from bbquery import codec
 from bbquery.clock import SystemClock
 from bbquery.collector import patient
 from bbquery.dispatch import AHEAD, Dispatcher
-from bbquery.errors import BbqueryError, OracleError
+from bbquery.errors import BbqueryError, MalformedAnswer, OracleError
 from bbquery.halt import Halt, Interrupted
 from bbquery.retry import RetryPolicy
 from bbquery.settler import Halted, Query
 from bbquery.store import Question
-from bbquery.types import Units
+from bbquery.types import NoAnswer, Reply, Units
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
     from bbquery.plan import Ask
-    from bbquery.types import Image, Images, Reply
+    from bbquery.types import Image, Images
 
 T = TypeVar("T")
 SECONDS_ON_A_THREAD = 0.004  # of rows prepared together: long against the way to the thread, short against a request
@@ -57,12 +60,16 @@ class Tally:
     """Queries so far. asked: by plans. sent: attempts that left, each retry again. from_store: answered without one.
 
     unknown: attempts of this budget, in this run or an earlier one, that may have been billed without an answer.
+    unreadable: answers of this budget that were paid for and could not be read. paid_again: of these, those whose
+    question was paid for once more.
     """
 
     asked: int
     sent: int
     from_store: int
     unknown: int
+    unreadable: int = 0
+    paid_again: int = 0
 
 
 class Prepared(NamedTuple):
@@ -139,7 +146,9 @@ class Client:
         self.oracle, self.ledger, self.budget = oracle, ledger, budget
         self.halt = Halt()
         self._clock = clock or SystemClock()
-        self._retry, self._progress = retry, progress
+        self._retry = retry if oracle.capabilities.remote else replace(retry, unreadable=1)
+        self._progress = progress
+        self._read = False  # whether any answer was
         self._fingerprint, identity = codec.fingerprint(oracle.capabilities.identity)
         ledger.remember_oracle(self._fingerprint, identity)
         self._dispatcher = Dispatcher(oracle, ledger, budget, self.halt, self._clock)
@@ -196,7 +205,8 @@ class Client:
     def tally(self) -> Tally:
         """Queries so far."""
         from_store = self._from_store + self._shared + self._dispatcher.stored_by_others
-        return Tally(self._asked, self._dispatcher.sent, from_store, len(self.ledger.unknowns(self.budget)))
+        unknown, unreadable = len(self.ledger.unknowns(self.budget)), self.ledger.unreadable(self.budget)
+        return Tally(self._asked, self._dispatcher.sent, from_store, unknown, unreadable.answers, unreadable.paid_again)
 
     async def off_loop(self, work: Callable[..., T], *arguments: object) -> T:
         """Run work that takes time on a worker thread."""
@@ -265,6 +275,7 @@ class Client:
         stored, question = prepared.stored[place], prepared.questions[place]
         if stored is not None:
             self._from_store += 1
+            self._read = True
         if stored is not None or self.halt:
             asking.land(row, place, stored)
             self._progress()
@@ -315,8 +326,11 @@ class Client:
 
     def _end(self, question: Question, reply: Reply | None, error: Exception | None) -> None:
         """Tell everyone who shares a flight how it ended; what ends one for good halts the run."""
-        if isinstance(error, BbqueryError):
+        if isinstance(error, MalformedAnswer) and self._read:
+            reply = Reply(NoAnswer(str(error), "unreadable"))
+        elif isinstance(error, BbqueryError):
             self.halt.set(error)
+        self._read = self._read or reply is not None
         passengers = self._flights.pop(question.key, [])
         self._shared += max(len(passengers) - 1, 0) if reply is not None else 0
         for asking, row, place in passengers:

@@ -21,6 +21,7 @@ import numpy as np
 from bbquery.plan import Ask
 from bbquery.scoring.base import score_rows
 from bbquery.telemetry import note
+from bbquery.types import NoAnswer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -100,7 +101,7 @@ class DriftWatch:
     async def _check(self, client: Client, times: int) -> None:
         self._checked_at = client.sent
         (replies,) = await client.ask(Ask(self._clean[None], repeat=times), first_sample=len(self._checks))
-        answered = [reply for reply in replies if reply is not None]
+        answered = [reply for reply in replies if reply is not None and not _is_unreadable(reply)]
         self._checked_at = client.sent
         values = await client.off_loop(self._values, answered)
         self._checks += [Check(self._checked_at, value) for value in values]
@@ -124,6 +125,11 @@ class DriftWatch:
         if len(self._served) > 1:
             reasons.append(f"more than one model version answered: {', '.join(self._served)}")
         return DriftReport(tuple(self._checks), noise, tuple(self._served), tuple(reasons))
+
+
+def _is_unreadable(reply: Reply) -> bool:
+    """Whether nobody knows what the model said: that is no change of the model."""
+    return isinstance(reply.answer, NoAnswer) and reply.answer.kind == "unreadable"
 
 
 def _differs(value: float, first: NDArray[np.float64], noise: float) -> bool:

@@ -13,7 +13,7 @@ BbqueryError
 |   |   |-- Rejected                refused for good: a bad key, a bad request
 |   |   `-- QuotaExceeded           the account's quota, credit or spend limit: waiting does not help
 |   |-- OutcomeUnknown          perhaps billed: its hold stays; asked again as a new attempt
-|   |-- MalformedAnswer         answered, so billed, but not what was promised
+|   |-- MalformedAnswer         answered, so billed, but cannot be read; asked again as a new attempt, which is paid too
 |   `-- CostAboveHold           billed more than its worst case: bbquery's estimate of cost is wrong
 |-- BudgetExhausted         the next query would pass a cap; .budget, .unit, .remaining, .needed   (exit code 4)
 `-- StorageFailed           the ledger's file or disk failed; nothing is sent unseen         (exit code 1)
@@ -143,6 +143,7 @@ class MalformedAnswer(OracleError):
     """Answered, so billed, but not what the oracle promised. cost: what it says it cost, None where it does not."""
 
     outcome = "posted"
+    retryable = True
 
     def __init__(self, message: str, *, oracle: str = "oracle", cost: Units | None = None) -> None:
         self.cost = cost

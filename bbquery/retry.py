@@ -1,8 +1,8 @@
 """When to ask again, carried out by tenacity.
 
-What was provably not billed costs nothing to ask again; an unknown outcome may be billed each time, and each try
-holds its own worst case. An oracle that says how long to wait is obeyed; otherwise the wait grows exponentially with
-jitter.
+What was provably not billed costs nothing to ask again; an unknown outcome may be billed each time, and an answer that
+cannot be read is. Each try holds its own worst case. An oracle that says how long to wait is obeyed; otherwise the wait
+grows exponentially with jitter.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tenacity
 
-from bbquery.errors import OracleError, RateLimited
+from bbquery.errors import MalformedAnswer, OracleError, RateLimited
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,6 +29,7 @@ class RetryPolicy:
     rate_limited: int = 30
     not_billed: int = 6
     unknown: int = 6
+    unreadable: int = 3
     first_wait: float = 0.5
     longest_wait: float = 30.0
 
@@ -55,6 +56,8 @@ class _Rule:
         error = _error(state)
         if isinstance(error, RateLimited):
             kind, allowed = "rate_limited", self._policy.rate_limited
+        elif isinstance(error, MalformedAnswer):
+            kind, allowed = "unreadable", self._policy.unreadable
         elif isinstance(error, OracleError) and error.outcome == "voided":
             kind, allowed = "not_billed", self._policy.not_billed
         else:

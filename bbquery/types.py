@@ -104,11 +104,12 @@ class Text:
 class NoAnswer:
     """The oracle answered, and was paid, but not the question.
 
-    kind: it "refused", its answer was "filtered", it was cut off ("truncated"), or there was nothing in it ("empty").
+    kind: it "refused", its answer was "filtered", it was cut off ("truncated"), there was nothing in it ("empty"), or
+    it stayed "unreadable" however often it was asked; that alone is never stored, so a later run asks again.
     """
 
     reason: str
-    kind: Literal["refused", "filtered", "truncated", "empty"] = "refused"
+    kind: Literal["refused", "filtered", "truncated", "empty", "unreadable"] = "refused"
 
 
 Answer: TypeAlias = Vector | Labels | Text | NoAnswer

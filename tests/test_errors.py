@@ -71,14 +71,14 @@ def test_catching_the_root_catches_an_interruption_too() -> None:
         (Rejected, "voided", False),
         (QuotaExceeded, "voided", False),
         (OutcomeUnknown, "unknown", True),
-        (MalformedAnswer, "posted", False),
+        (MalformedAnswer, "posted", True),
         (CostAboveHold, "posted", False),
     ],
 )
 def test_an_oracles_error_says_what_becomes_of_its_hold(
     kind: type[OracleError], outcome: Outcome, retryable: bool
 ) -> None:
-    """Only what was provably not billed is released; what was answered is paid and not asked again."""
+    """Only what was provably not billed is released; what was answered is paid."""
     error = kind("it failed", oracle="vendor")
 
     assert (error.outcome, error.retryable) == (outcome, retryable)

@@ -47,14 +47,14 @@ async def waits_of(failing: Failing, policy: RetryPolicy, seed: int = 0) -> list
         (Unreachable("no route"), 6),
         (OutcomeUnknown("lost"), 6),
         (Rejected("bad key"), 1),
-        (MalformedAnswer("not JSON"), 1),
+        (MalformedAnswer("not JSON"), 3),
         (OracleError("a bug"), 1),
         (BudgetExhausted("b", "queries", remaining=0, needed=1, cap=1), 1),
         (ZeroDivisionError(), 1),
     ],
 )
 async def test_tries_depend_on_how_they_end(error: Exception, tries: int) -> None:
-    """By default a rate limit gets 30 tries, what was not billed 6, a doubtful outcome 6, all else 1."""
+    """By default a rate limit gets 30 tries, what was not billed and a doubtful outcome 6, junk 3, all else 1."""
     failing = Failing(error)
 
     await waits_of(failing, RetryPolicy())

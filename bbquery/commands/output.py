@@ -61,7 +61,14 @@ def in_words(units: Units) -> str:
 
 def counted(tally: Tally) -> str:
     """Return what became of a run's queries."""
-    return f"{tally.asked} asked, {tally.sent} sent, {tally.from_store} from the store, {tally.unknown} unknown"
+    said = f"{tally.asked} asked, {tally.sent} sent, {tally.from_store} from the store, {tally.unknown} unknown"
+    if not tally.unreadable:
+        return said
+    left = tally.unreadable - tally.paid_again
+    unreadable = (
+        f"{tally.unreadable} paid answers could not be read: {tally.paid_again} of their queries were paid again"
+    )
+    return f"{said}; {unreadable}, {left} have no answer (a rerun asks them again)"
 
 
 def not_read(unread: Counter[str]) -> str:

@@ -184,7 +184,8 @@ class Predict:
         first = answers[gaps[0]]
         told = first.reason if isinstance(first, NoAnswer) else f"the score cannot read {first!s:.160}"
         raise Unanswered(
-            f"{len(gaps)} of {len(answers)} images have no number, row {gaps[0]} because: {told}. They are paid and "
-            "kept. Hide less of the photo, or take unanswered='nan' where the library can do with NaN",
+            f"{len(gaps)} of {len(answers)} images have no number, row {gaps[0]} because: {told}. They are paid, "
+            "and what the model said is kept. Hide less of the photo, or take unanswered='nan' where the library can "
+            "do with NaN",
             oracle=self._session.oracle.capabilities.name,
         )

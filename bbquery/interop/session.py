@@ -43,7 +43,8 @@ class Tally:
     """What a session asked and spent so far; as a string, a line for people.
 
     asked: rows that the library asked. sent: attempts that left, each retry again. from_store: answered without one.
-    unknown: attempts that may have been billed without an answer. posted, held: spent, and set aside for what is in
+    unknown: attempts that may have been billed without an answer. unreadable: answers that were paid for and could not
+    be read, each time they were asked. posted, held: spent, and set aside for what is in
     flight or unknown, of the budget, which a name makes that of earlier sessions too. budget: its name.
     """
 
@@ -51,6 +52,7 @@ class Tally:
     sent: int
     from_store: int
     unknown: int
+    unreadable: int
     posted: Units
     held: Units
     budget: str
@@ -58,6 +60,7 @@ class Tally:
     def __str__(self) -> str:
         """Return a line for people."""
         unknown = f", {self.unknown} unknown" if self.unknown else ""
+        unknown += f", {self.unreadable} paid and not readable" if self.unreadable else ""
         tokens = f", {in_unit(self.posted.tokens, 'tokens')}" if self.posted.tokens else ""
         cost = in_unit(self.posted.picodollars, "picodollars")
         return f"{self.asked} asked: {self.sent} sent, {self.from_store} from the store{unknown}; {cost}{tokens}"
@@ -123,8 +126,9 @@ class Session:
             return self._last
         counts, budget = self._client.tally, self.budget
         return Tally(
-            counts.asked, counts.sent, counts.from_store, counts.unknown, budget.posted, budget.held, budget.name
-        )
+            counts.asked, counts.sent, counts.from_store, counts.unknown, counts.unreadable,
+            budget.posted, budget.held, budget.name,
+        )  # fmt: skip
 
     @property
     def budget(self) -> BudgetState:

@@ -96,6 +96,18 @@ class Settlement(NamedTuple):
     reply: Reply | None = None
 
 
+class Unreadable(NamedTuple):
+    """Answers of a budget that were paid for and could not be read. unanswered: their questions without an answer."""
+
+    answers: int
+    unanswered: int
+
+    @property
+    def paid_again(self) -> int:
+        """How often a question whose answer could not be read was paid for once more."""
+        return self.answers - self.unanswered
+
+
 @dataclass(frozen=True)
 class UnknownAttempt:
     """An attempt that may have been billed without bringing an answer; its hold stays."""

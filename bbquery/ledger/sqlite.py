@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from bbquery.ledger.records import BudgetState, Cap, Request, Result, Settlement, UnknownAttempt
+    from bbquery.ledger.records import BudgetState, Cap, Request, Result, Settlement, UnknownAttempt, Unreadable
     from bbquery.types import Reply
 
 T = TypeVar("T")
@@ -86,6 +86,10 @@ class Ledger:
     def unknowns(self, budget: int) -> list[UnknownAttempt]:
         """Return the attempts of a budget that may have been billed without an answer."""
         return self._database.read(lambda c: statements.unknowns(c, budget))
+
+    def unreadable(self, budget: int) -> Unreadable:
+        """Return how many answers of a budget were paid for and could not be read."""
+        return self._database.read(lambda c: statements.unreadable(c, budget))
 
     def remember_oracle(self, fingerprint: str, identity: str) -> None:
         """Keep the identity behind a fingerprint; answers refer to it."""

@@ -23,6 +23,7 @@ from bbquery.ledger.records import (
     Request,
     Settlement,
     UnknownAttempt,
+    Unreadable,
 )
 from bbquery.many_rows import blob, execute_rows, parts
 from bbquery.types import NOTHING, Units, total
@@ -259,3 +260,14 @@ def unknowns(connection: sqlite3.Connection, budget: int) -> list[UnknownAttempt
         (budget,),
     )
     return [UnknownAttempt(r[0], r[1], Units(*r[2:5]), r[5], r[6] or "no reason recorded") for r in rows]
+
+
+def unreadable(connection: sqlite3.Connection, budget: int) -> Unreadable:
+    """Return the answers of a budget (not of those below it) that were paid for and could not be read."""
+    row = connection.execute(
+        "SELECT count(*), count(DISTINCT iif(answer.key IS NULL, attempt.key, NULL))"
+        " FROM attempt LEFT JOIN answer ON answer.key = attempt.key"
+        " WHERE budget = ? AND state = 'posted' AND substr(reason, 1, 16) = 'MalformedAnswer:'",
+        (budget,),
+    ).fetchone()
+    return Unreadable(*row)
