@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from bbquery.commands import attack, budget, compare, data, evaluate, explain, listing, probe, score, serve, store
+from bbquery.commands import help as helping
 from bbquery.commands.exit_codes import exit_code
-from bbquery.errors import BbqueryError
+from bbquery.commands.parser import Parser
+from bbquery.errors import BbqueryError, StorageFailed
 from bbquery.halt import Interrupted
+from bbquery.shown import safe_output
 from bbquery.version import __version__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code."""
+    """Run one command; return its exit code. Whatever it prints is safe to show."""
     typed = sys.argv[1:] if arguments is None else list(arguments)
+    with safe_output() as out:
+        code = _run(typed)
+        out.flush()
+        if out.failed is None:
+            return code
+        print(f"bbquery: standard output could not be written: {out.failed.strerror}", file=sys.stderr)
+        return code or exit_code(StorageFailed())
+
+
+def _run(typed: list[str]) -> int:
     chosen = _parser().parse_args(typed)
     chosen.typed = ["bbquery", *typed]
     try:
@@ -31,12 +44,13 @@ def _fail(error: BbqueryError) -> int:
     return exit_code(error)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="bbquery", description="Explain and stress-test models that can only be asked.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"bbquery {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands: Any = parser.add_subparsers(required=True, metavar="COMMAND")  # typed as of the base class
     for command in (explain, compare, evaluate, attack, probe, listing, score, serve, budget, store, data):
         command.add(commands)
+    helping.add(commands, parser)
     return parser

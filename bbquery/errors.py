@@ -27,12 +27,16 @@ import difflib
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from bbquery.shown import shown
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bbquery.types import Units
 
 Outcome = Literal["posted", "voided", "unknown"]
+
+LONGEST_SHOWN = 200  # characters of a name in a message; a name may come from an answer
 
 
 class BbqueryError(Exception):
@@ -44,25 +48,53 @@ class UsageError(BbqueryError):
 
 
 class UnknownName(UsageError):
-    """A name that is not among the known ones; says which are, nearest first when there are many."""
+    """A name that is not among the known ones; says which are (the nearest of many), and which was meant."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind, self.name, self.known = kind, name, tuple(known)
         near = _near(name, self.known)
         if len(self.known) <= 20:
-            hint = f"known: {', '.join(self.known) or 'none'}"
+            hint = f"known: {', '.join(map(_listed, self.known)) or 'none'}"
         elif near:
-            hint = f"nearest of {len(self.known)}: {', '.join(near)}"
+            hint = f"nearest of {len(self.known)}: {', '.join(map(_listed, near))}"
         else:
             hint = f"none of the {len(self.known)} known names is near it"
-        super().__init__(f"unknown {kind} {name!r}; {hint}")
+        super().__init__(f"unknown {kind} {_quoted(name)}; {hint}{did_you_mean(name, self.known)}")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean 'rise'?", or nothing where no known name is spelled like `name`."""
+    spelled = _spelled_like(name, list(known), most=1)
+    return f"; did you mean {_quoted(spelled[0])}?" if spelled else ""
 
 
 def _near(name: str, known: Sequence[str], most: int = 8) -> list[str]:
     """Return the known names that have `name` as a word, then those spelled like it."""
     containing = [k for k in known if name.lower() in k.lower().split()]
-    spelled = difflib.get_close_matches(name.lower(), known, n=most, cutoff=0.6)
-    return list(dict.fromkeys([*containing, *spelled]))[:most]
+    return list(dict.fromkeys([*containing, *_spelled_like(name, known, most)]))[:most]
+
+
+def _spelled_like(name: str, known: Sequence[str], most: int) -> list[str]:
+    """Return the known names spelled like `name`, the likest first; capitals and signs between words do not count."""
+    if len(name) > LONGEST_SHOWN:  # no name is so long, and comparing takes time
+        return []
+    plain: dict[str, list[str]] = {}
+    for each in known:
+        plain.setdefault(_plain(each), []).append(each)
+    found = difflib.get_close_matches(_plain(name), plain, n=most, cutoff=0.6)
+    return [each for one in found for each in plain[one]][:most]
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("-", "_").replace(" ", "_")
+
+
+def _listed(name: str) -> str:
+    return shown(name, LONGEST_SHOWN)
+
+
+def _quoted(name: str) -> str:
+    return repr(name if len(name) <= LONGEST_SHOWN else f"{name[:LONGEST_SHOWN]}…")
 
 
 class UnknownPrice(UsageError):

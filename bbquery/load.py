@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from bbquery import imaging
 from bbquery.errors import UnknownName, UsageError
 from bbquery.estimators import GradientEstimator
+from bbquery.imports import imported
 from bbquery.saliency._picture import Picture
 from bbquery.scoring.base import Score
 
@@ -52,6 +53,8 @@ PACKAGES = {
 }
 # Modules of those packages that others share, and that are not themselves to be chosen.
 SHARED = frozenset({"base"})
+NAMED_AS = {"oracle": "connect", "method": "METHOD", "estimator": "METHOD", "attack": "ATTACK", "score": "SCORE"}
+"""What a module calls the object that is made from options."""
 PICTURE = "image:"
 # What every emulator is served with, whatever its protocol.
 SERVED_WITH = frozenset({"oracle", "port", "host", "faults", "ready"})
@@ -76,6 +79,18 @@ def summary(kind: str, name: str) -> str:
     return docstring.partition("\n")[0]
 
 
+def described(kind: str, name: str) -> str:
+    """Return what something that can be chosen is, and its options with their defaults, a line each.
+
+    Raises:
+        UnknownName: there is none of this name. MissingExtra: an optional part is absent.
+    """
+    made = _attribute(kind, name)
+    options = [f"  {key}" if p.default is p.empty else f"  {key}={p.default!r}" for key, p in _parameters(made).items()]
+    lines = [summary(kind, name), "", inspect.getdoc(made) or "", "", "options:" if options else "no options", *options]
+    return "\n".join(lines)
+
+
 async def oracle(specification: str) -> Oracle:
     """Connect the oracle named by a specification.
 
@@ -83,7 +98,7 @@ async def oracle(specification: str) -> Oracle:
         UnknownName: no such oracle or option. UsageError: a bad option. MissingExtra: an optional part is absent.
     """
     name, options = parse(specification)
-    connected = _call(_attribute("oracle", name, "connect"), options, specification)
+    connected = _call(_attribute("oracle", name), options, specification)
     return typing.cast("Oracle", await connected if inspect.isawaitable(connected) else connected)
 
 
@@ -99,7 +114,7 @@ def method(specification: str, *, queries: int | None = None) -> Method:
     name, options = parse(specification)
     if name in names("estimator"):
         name, options = "vanilla", {"estimator": name} | {f"estimator.{key}": text for key, text in options.items()}
-    made = _attribute("method", name, "METHOD")
+    made = _attribute("method", name)
     takes_queries = _option_of_queries(made)
     if takes_queries and "queries" in options:
         options[takes_queries] = options.pop("queries")
@@ -127,7 +142,7 @@ def attack(specification: str, **defaults: float) -> Attack:
         UnknownName: no such attack or option. UsageError: a bad option.
     """
     name, options = parse(specification)
-    made = _attribute("attack", name, "ATTACK")
+    made = _attribute("attack", name)
     usual = {key: str(value) for key, value in defaults.items() if key in _parameters(made)}
     return typing.cast("Attack", _call(made, usual | options, specification))
 
@@ -139,7 +154,7 @@ def score(specification: str) -> Score:
         UnknownName: no such score or option. UsageError: a bad option.
     """
     name, options = parse(specification)
-    return typing.cast("Score", _call(_attribute("score", name, "SCORE"), options, specification))
+    return typing.cast("Score", _call(_attribute("score", name), options, specification))
 
 
 def score_for(capabilities: Capabilities, wanted: Score | str | None = None) -> Score:
@@ -232,23 +247,14 @@ def with_option(specification: str, key: str, value: object) -> str:
     return f"{specification}{f'{last},' if options else ':'}{key}={written}"
 
 
-def _attribute(kind: str, name: str, attribute: str) -> Callable[..., Any]:
+def _attribute(kind: str, name: str) -> Callable[..., Any]:
     module, colon, own = name.partition(":")
     if colon:
-        return _own(module, own)
+        return typing.cast("Callable[..., Any]", imported(module, own))
     known = names(kind)
     if name not in known:
         raise UnknownName(kind, name, known)
-    return typing.cast("Callable[..., Any]", getattr(importlib.import_module(known[name]), attribute))
-
-
-def _own(module: str, attribute: str) -> Callable[..., Any]:
-    """Import code of one's own."""
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"cannot import {attribute!r} from {module!r}: {error}") from error
-    return typing.cast("Callable[..., Any]", found)
+    return typing.cast("Callable[..., Any]", getattr(importlib.import_module(known[name]), NAMED_AS[kind]))
 
 
 def _parameters(made: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
@@ -301,7 +307,7 @@ def _refuse_second_count(key: str, nested: Mapping[str, str], parameters: Mappin
 def _estimator(made: Callable[..., Any], key: str, name: str | None, options: Mapping[str, str]) -> Any:
     """Make the estimator of this name, or the one that is the default of what is made, with its options."""
     if name is not None:
-        return _call(_attribute("estimator", name, "METHOD"), options, name)
+        return _call(_attribute("estimator", name), options, name)
     fields = dataclasses.fields(made) if inspect.isclass(made) and dataclasses.is_dataclass(made) else ()
     factory = next((field.default_factory for field in fields if field.name == key), dataclasses.MISSING)
     if factory is dataclasses.MISSING:

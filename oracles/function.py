@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import inspect
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 
 from bbquery.errors import MalformedAnswer, OracleError, Rejected, UsageError
+from bbquery.imports import imported
 from bbquery.oracle import Capabilities, Limits, Price, Quote, View
 from bbquery.types import (
     Answer,
@@ -203,9 +203,6 @@ _READERS: dict[AnswerKind, Callable[[Any], Answer]] = {
 
 def _imported(path: str) -> Callable[..., Any]:
     module, _, name = path.rpartition(".")
-    try:
-        found: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        advice = "write package.module.function, and run where Python can import it"
-        raise UsageError(f"cannot import the function {path!r} ({error}): {advice}") from error
-    return found
+    if not module or not name:
+        raise UsageError(f"cannot import the function {path!r}: write package.module.function")
+    return cast("Callable[..., Any]", imported(module, name))

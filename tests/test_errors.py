@@ -25,6 +25,7 @@ from bbquery.errors import (
     UnknownName,
     UnknownPrice,
     Unreachable,
+    did_you_mean,
 )
 from bbquery.types import Units
 
@@ -112,7 +113,7 @@ def test_an_unknown_name_lists_the_few_that_are_known() -> None:
     """With up to twenty names the person sees them all, in the order given."""
     error = UnknownName("method", "ries", ["rise", "lr"])
 
-    assert str(error) == "unknown method 'ries'; known: rise, lr"
+    assert str(error) == "unknown method 'ries'; known: rise, lr; did you mean 'rise'?"
     assert (error.kind, error.name, error.known) == ("method", "ries", ("rise", "lr"))
 
 
@@ -124,8 +125,8 @@ def test_an_unknown_name_among_none_says_so() -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("Fox", "nearest of 22: grey fox, red fox, fox squirrel"),
-        ("crain", "nearest of 22: crane"),
+        ("Fox", "nearest of 22: grey fox, red fox, fox squirrel; did you mean 'red fox'?"),
+        ("crain", "nearest of 22: crane; did you mean 'crane'?"),
         ("quark", "none of the 22 known names is near it"),
     ],
 )
@@ -138,7 +139,24 @@ def test_an_unknown_name_near_to_many_shows_few() -> None:
     """However many names are near, at most eight are shown."""
     message = str(UnknownName("label", "colour", MANY))
 
-    assert message.count("colour ") == 8
+    assert message.partition("; did you mean")[0].count("colour ") == 8
+
+
+@pytest.mark.parametrize(("name", "meant"), [("OpenAI", "openai"), ("google-vision", "google_vision"), ("ht", None)])
+def test_capitals_and_hyphens_are_no_other_name(name: str, meant: str | None) -> None:
+    """A name written with capitals or hyphens is taken for the one that it means; two letters mean nothing."""
+    said = did_you_mean(name, ["google_vision", "http_template", "openai"])
+
+    assert said == ("" if meant is None else f"; did you mean {meant!r}?")
+
+
+def test_a_known_name_cannot_write_on_the_terminal() -> None:
+    """Names come from answers too: what a terminal would obey, and more than a line holds, is not shown as it is."""
+    message = str(UnknownName("label", "dgo\x1b[2J", ["dog\x1b[2J\nbbquery: complete", "x" * 10**6]))
+
+    assert "\\u001b[2J\\nbbquery" in message
+    assert not {"\x1b", "\n"} & set(message)
+    assert len(message) < 1000
 
 
 def test_a_bad_image_names_its_source_and_why() -> None:

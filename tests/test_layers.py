@@ -49,7 +49,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.many_rows", "bbquery.embeddings"),
     ("bbquery.oracle", "bbquery.samples", "bbquery.home", "bbquery.clock", "bbquery.telemetry", "bbquery.prompts"),
     ("bbquery.types",),
-    ("bbquery.errors", "bbquery.version"),
+    ("bbquery.imports",),
+    ("bbquery.errors",),
+    ("bbquery.shown", "bbquery.version"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
@@ -79,12 +81,16 @@ OUTSIDE_WORLD = frozenset({"open", "print", "input", "eval", "exec", "__import__
 # What an oracle may know of bbquery. An emulator's bill is an independent second opinion, so it may not know prices.
 ORACLES_MAY_IMPORT = (
     "bbquery.oracle", "bbquery.batch_oracle", "bbquery.types", "bbquery.errors", "bbquery.imaging", "bbquery.money",
-    "bbquery.home", "bbquery.clock", "bbquery.prompts", "bbquery.deadlines",
+    "bbquery.home", "bbquery.clock", "bbquery.prompts", "bbquery.deadlines", "bbquery.imports",
 )  # fmt: skip
 EMULATORS_MAY_IMPORT = tuple(name for name in ORACLES_MAY_IMPORT if name != "bbquery.money")
 
 # Who may import a module by a name that the syntax tree does not show.
-MAY_IMPORT_BY_NAME = {"bbquery": "its public names, when they are first used", "bbquery.load": "what a person names"}
+MAY_IMPORT_BY_NAME = {
+    "bbquery": "its public names, when they are first used",
+    "bbquery.load": "what a person names",
+    "bbquery.imports": "code of a person's own",
+}
 
 SEEDED = frozenset({"default_rng", "Generator", "SeedSequence", "BitGenerator", "PCG64", "Philox"})
 

@@ -535,7 +535,7 @@ async def slow_connect(a: int) -> str:
         ("ries", "unknown method 'ries'; known: "),
         ("rise:cell=3", "unknown option of 'rise' 'cell'; known: queries, form, cells"),
         ("lr:sigma=-1", "sigma must be a finite number above 0"),
-        ("no_such_module:Attr", "cannot import 'Attr' from 'no_such_module': No module named"),
+        ("no_such_module:Attr", "cannot import 'Attr' from 'no_such_module': neither the current folder"),
         (f"{HERE}:NoSuch", f"cannot import 'NoSuch' from '{HERE}'"),
         (f"{HERE}:CONSTANT", "3 cannot be made from options: 3 is not a callable object"),
         (f"{HERE}:Needy:model=m", "needs the option threshold"),

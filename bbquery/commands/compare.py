@@ -24,6 +24,7 @@ from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars, picodollars
 from bbquery.report import comparison as report
 from bbquery.report import folder
+from bbquery.shown import shown
 
 if TYPE_CHECKING:
     import argparse
@@ -79,7 +80,7 @@ class MethodScreen(Screen):
 
     def _which(self) -> str:
         part = self._part
-        return "" if part is None else f"method {part.place + 1} of {part.count}, {part.name}: "
+        return "" if part is None else f"method {part.place + 1} of {part.count}, {shown(part.name)}: "
 
 
 def _compare(chosen: argparse.Namespace) -> int:

@@ -15,9 +15,11 @@ from tqdm import tqdm
 from bbquery import explanation as explaining
 from bbquery.halt import Interrupted
 from bbquery.money import dollars
+from bbquery.shown import shown, unescaped
 from bbquery.types import Label, Labels, Text, Vector
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Self
 
     from bbquery.batches.prefetch import Prefetch
@@ -79,20 +81,21 @@ class Screen(explaining.Watch):
     def _open(self, total: int) -> None:
         self._began, self._before = time.monotonic(), self._client.ledger.budget(self._budget).posted.picodollars
         slow = SECONDS_BETWEEN_LINES if sys.stderr.isatty() else SECONDS_BETWEEN_LINES_OF_A_LOG
-        shown = {"dynamic_ncols": True, "mininterval": slow, "bar_format": BAR, "unit": " queries"}
-        self._bar = self._stack.enter_context(tqdm(desc=self._which(), total=total, file=sys.stderr, **shown))
+        look = {"dynamic_ncols": True, "mininterval": slow, "bar_format": BAR, "unit": " queries"}
+        to = unescaped(sys.stderr)
+        self._bar = self._stack.enter_context(tqdm(desc=self._which(), total=total, file=to, **look))
         if threading.current_thread() is threading.main_thread():  # others cannot hear signals
             self._stack.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, self._interrupt))
 
     def _which(self) -> str:
         """Return which image of how many; nothing where there is but one."""
         part = self._part
-        return "" if part is None else f"image {part.place + 1} of {part.count}, {part.name[:LONGEST_NAME]}: "
+        return "" if part is None else f"image {part.place + 1} of {part.count}, {shown(part.name[:LONGEST_NAME])}: "
 
     def say(self, *lines: str) -> None:
         """Print lines, above the status line where there is one."""
-        with tqdm.external_write_mode(file=sys.stdout):
-            print(*lines, sep="\n")
+        with self._above_the_bar():
+            print(*map(shown, lines), sep="\n")
 
     def seen(self, clean: Answer, capabilities: Capabilities) -> None:
         """Print what the model sees."""
@@ -104,12 +107,24 @@ class Screen(explaining.Watch):
 
     def batch_news(self, text: str) -> None:
         """Print what happened to a batch."""
-        with tqdm.external_write_mode(file=sys.stderr):
-            print(text, file=sys.stderr)
+        with self._above_the_bar():
+            print(shown(text), file=sys.stderr)
+
+    @contextlib.contextmanager
+    def _above_the_bar(self) -> Iterator[None]:
+        """Take the status line away for as long as something else is printed."""
+        if self._bar is None:
+            yield
+            return
+        self._bar.clear()
+        try:
+            yield
+        finally:
+            self._bar.refresh()
 
     def batch_status(self, text: str) -> None:
         """Show how batches stand, in place of what is spent: nothing is answered meanwhile."""
-        self._bar.set_postfix_str(text)
+        self._bar.set_postfix_str(shown(text))
 
     def progressed(self) -> None:
         """Move the bar and, now and then, look up what was spent."""

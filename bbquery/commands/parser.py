@@ -1,0 +1,50 @@
+"""How commands are parsed: as argparse does, and what is misspelt is said with what was meant."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from bbquery.errors import did_you_mean
+from bbquery.shown import shown
+
+OPTION = re.compile(r"--?[A-Za-z][^=]*")  # its name; "-1" is a number
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of one command; those of its subcommands are of this class too."""
+
+    _typed: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, and refuse here what is not known: this parser knows the options that may have been meant."""
+        self._typed = [] if args is None else list(args)
+        chosen, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error("" if self._unknown_options() else f"unrecognized arguments: {' '.join(unknown)}")
+        return chosen, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Say which options do not exist and which were meant, and what else cannot be read; end with exit code 2."""
+        known = self._option_string_actions
+        unknown = [f"unknown option {option!r}{did_you_mean(option, known)}" for option in self._unknown_options()]
+        super().error("\n".join(map(shown, [*unknown, *([message] if message else [])])))
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse what is no choice, such as a subcommand that there is not."""
+        if action.choices is None or value in action.choices:
+            return
+        known = [str(choice) for choice in action.choices]
+        what = f"unknown {value!r}; known: {', '.join(known)}{did_you_mean(str(value), known)}"
+        raise argparse.ArgumentError(action, what)
+
+    def _unknown_options(self) -> list[str]:
+        own = list(self._typed)
+        if self._subparsers is not None:
+            own = own[:1]  # what comes after a subcommand's name is the subcommand's
+        if "--" in own:
+            own = own[: own.index("--")]
+        options = [found[0] for found in map(OPTION.match, own) if found]
+        return [option for option in dict.fromkeys(options) if option not in self._option_string_actions]
