@@ -208,3 +208,8 @@ def _amount(amount: int, unit: str) -> str:
 
 class StorageFailed(BbqueryError):
     """The ledger's file or disk failed. Nothing is sent without a committed hold, so nothing is spent unseen."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is nearest to `name`; None where none is near."""
+    return next(iter(_near(name, list(dict.fromkeys(known)), most=1)), None)

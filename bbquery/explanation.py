@@ -87,14 +87,14 @@ async def explain_async(
     image: a path, "sample:NAME" or an array (H, W, 3). oracle: an object, which stays open, or a specification such
     as "http:url=http://127.0.0.1:8000". method: an object, or a specification such as "lr:sigma=8"; unless it says
     otherwise it asks all queries that the unperturbed image and its checks leave. target: a class or several, each by
-    name, key or index; None takes the top class. Several targets share one set of queries where the method does not
-    adapt. "cat+dog" is one target, of a set of classes, where the score takes such. score: how an answer becomes a
-    number, an object or a specification such as "soft:form=margin"; None takes the probability or score of a class or
-    label, and of a text whether it mentions the target. max_tokens, max_usd: further caps of the run, None for none.
-    project: a budget, made before, that this run counts in too. drift_every: queries between checks that a remote model
-    stays the same, 0 for none. seed: decides every random choice. batch: ask by the file, within hours and at the price
-    of that; a person's stop then raises Interrupted, and the same again collects. ledger: holds budgets and answers;
-    None opens the default one.
+    key, name or index, in this order ("#3" is the index alone); None takes the top class. Several targets share one
+    set of queries where the method does not adapt. "cat+dog" is one target, of a set of classes, where the score
+    takes such. score: how an answer becomes a number, an object or a specification such as "soft:form=margin"; None
+    takes the probability or score of a class or label, and of a text whether it mentions the target. max_tokens,
+    max_usd: further caps of the run, None for none. project: a budget, made before, that this run counts in too.
+    drift_every: queries between checks that a remote model stays the same, 0 for none. seed: decides every random
+    choice. batch: ask by the file, within hours and at the price of that; a person's stop then raises Interrupted,
+    and the same again collects. ledger: holds budgets and answers; None opens the default one.
 
     A run that is stopped early (budget, oracle, person) returns what it has; `error` and `partial` say so.
 

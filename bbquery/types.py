@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -112,6 +114,8 @@ class NoAnswer:
     kind: Literal["refused", "filtered", "truncated", "empty", "unreadable"] = "refused"
 
 
+LONGEST_INDEX = 9  # digits
+
 Answer: TypeAlias = Vector | Labels | Text | NoAnswer
 """What an oracle made of one image."""
 
@@ -168,6 +172,11 @@ class Reply:
     served: str | None = None
 
 
+def folded(name: str) -> str:
+    """Return a name as names are compared: case, surrounding spaces and the way that accents are composed set apart."""
+    return unicodedata.normalize("NFC", name.strip()).lower()
+
+
 @dataclass(frozen=True)
 class Classes:
     """The closed set of classes of an oracle, in the order of its vectors.
@@ -185,7 +194,7 @@ class Classes:
     def __post_init__(self) -> None:
         if self.keys and len(self.keys) != len(self.names):
             raise UsageError(f"{len(self.keys)} keys for {len(self.names)} classes: give each class one, or give none")
-        repeated = [key for key, count in Counter(key.lower() for key in self.keys).items() if count > 1]
+        repeated = [key for key, count in Counter(map(folded, self.keys)).items() if count > 1]
         if repeated:
             raise UsageError(f"several classes have the key {repeated[0]!r}: keys tell classes apart, so none repeats")
 
@@ -197,38 +206,76 @@ class Classes:
         """Return the name of class `index` for people."""
         return self.names[index][0]
 
+    def unique(self, index: int) -> str:
+        """Return what `find` takes for exactly this class: its key, or its index as "#3" where there are no keys."""
+        if self.keys:
+            return self.keys[index]
+        written = f"#{index}"
+        while written in self._by_name:
+            written = f"#{written}"
+        return written
+
     def find(self, label: str) -> int:
-        """Return the index of the class with this index, key or name (case does not matter).
+        """Return the index of the class with this key, else this name, else this index, also written "#3".
+
+        Case and the way that accents are composed do not matter; all names of a class, joined by ", ", are a name too.
 
         Raises:
-            UnknownName: no class has it, or several have it and none has a better claim.
+            UnknownName: no class has it, or several have the name and none has a better claim.
         """
-        wanted = label.strip().lower()
-        if wanted.isdecimal() and int(wanted) < len(self):
-            return int(wanted)
+        wanted = folded(label)
         if wanted in self._by_key:
             return self._by_key[wanted]
-        found = self._by_name.get(wanted, ())
+        found = self._by_name.get(wanted) or self._by_all_names.get(wanted, ())
         if len(found) == 1:
             return found[0]
         if found:
-            raise UnknownName("label (several classes have this name)", label, [self._unique(i) for i in found])
-        raise UnknownName("label", label, self._by_name)
+            raise UnknownName("label (several classes have this name)", label, [self.unique(i) for i in found])
+        index = _index(wanted)
+        if index is None or index >= len(self):
+            raise UnknownName("label", label, self._by_name)
+        return index
 
-    def _unique(self, index: int) -> str:
-        return self.keys[index] if self.keys else str(index)
+    def collision(self, label: str) -> str | None:
+        """Return which class a number is taken for, where it names one class and is the index of another; else None.
 
-    @property
+        Raises:
+            UnknownName: as `find` does.
+        """
+        found, index = self.find(label), _index(folded(label))
+        if index is None or index == found or index >= len(self):
+            return None
+        return (
+            f"{label.strip()!r} is taken for the class of that name, number {found}, and not for class number {index}, "
+            f"which is {self.show(index)!r}: write {self.unique(index)} to mean that one"
+        )
+
+    @cached_property
     def _by_key(self) -> dict[str, int]:
-        return {key.lower(): i for i, key in enumerate(self.keys)}
+        return {folded(key): i for i, key in enumerate(self.keys)}
 
-    @property
+    @cached_property
     def _by_name(self) -> dict[str, tuple[int, ...]]:
-        found: dict[str, tuple[int, ...]] = {}
-        for i, names in enumerate(self.names):
-            for name in dict.fromkeys(n.lower() for n in names):
-                found[name] = (*found.get(name, ()), i)
-        return found
+        return _indexed(self.names)
+
+    @cached_property
+    def _by_all_names(self) -> dict[str, tuple[int, ...]]:
+        return _indexed([", ".join(names)] for names in self.names)
+
+
+def _indexed(names: Iterable[Iterable[str]]) -> dict[str, tuple[int, ...]]:
+    """Return the places of each name."""
+    found: dict[str, tuple[int, ...]] = {}
+    for place, own in enumerate(names):
+        for name in dict.fromkeys(map(folded, own)):
+            found[name] = (*found.get(name, ()), place)
+    return found
+
+
+def _index(wanted: str) -> int | None:
+    """Return the index that a label is, perhaps after "#"; None where it is none that any set of classes reaches."""
+    digits = wanted.lstrip("#")
+    return int(digits) if digits.isdecimal() and len(digits) <= LONGEST_INDEX else None
 
 
 class Decision(enum.IntEnum):

@@ -36,7 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.settler",),
     ("bbquery.ledger", "bbquery.provider", "bbquery.deadlines", "bbquery.collector"),
     ("bbquery.store", "bbquery.database", "bbquery.limiter", "bbquery.concurrency", "bbquery.retry", "bbquery.halt"),
-    ("bbquery.answers", "bbquery.store_lines"),
+    ("bbquery.answers", "bbquery.store_lines", "bbquery.targeting"),
     ("bbquery.attacks",),
     ("bbquery.metrics",),
     ("bbquery.saliency",),

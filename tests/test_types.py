@@ -74,12 +74,69 @@ def test_what_was_realised_tells_what_was_added(noise: Any) -> None:
         ("n03126707", 1),
         ("n01440764", 2),
         ("N02012849", 0),
-        ("2", 2),
+        ("2", 3),
+        ("#2", 2),
+        ("crane, Grus", 0),
+        ("crane, hoist", 1),
     ],
 )
-def test_a_class_is_found_by_index_key_or_name(label: str, index: int) -> None:
-    """Case and surrounding spaces do not matter; a number is an index before it is a name."""
+def test_a_class_is_found_by_key_name_or_index(label: str, index: int) -> None:
+    """Case and surrounding spaces do not matter; a number is a name before it is an index."""
     assert BIRDS.find(label) == index
+
+
+@pytest.mark.parametrize(("label", "index"), [("1", 0), ("2", 1), ("3", 2), ("0", 3), ("#1", 1), ("#3", 3)])
+def test_a_class_whose_name_is_a_number_is_found_by_its_name(label: str, index: int) -> None:
+    """Grades, ages and digits are names; the index of a class is written with "#" where a name has the number."""
+    assert Classes((("1",), ("2",), ("3",), ("0",))).find(label) == index
+
+
+def test_a_key_is_found_before_a_name() -> None:
+    """Keys are exact, so the key of one class wins over the same name of another."""
+    assert Classes((("7",), ("8",)), ("8", "7")).find("8") == 0
+
+
+def test_a_number_that_is_a_name_and_the_index_of_another_is_said() -> None:
+    """A line says which class is meant, and how to write the other."""
+    digits = Classes((("1",), ("2",), ("3",), ("0",)))
+
+    assert digits.collision("1") == (
+        "'1' is taken for the class of that name, number 0, and not for class number 1, which is '2': "
+        "write #1 to mean that one"
+    )
+    assert Classes((("7",), ("8",), ("0",)), ("a", "b", "c")).collision("0") == (
+        "'0' is taken for the class of that name, number 2, and not for class number 0, which is '7': "
+        "write a to mean that one"
+    )
+
+
+@pytest.mark.parametrize("label", ["0", "#1", "7", "crane, Grus", "hoist"])
+def test_a_label_that_can_mean_one_class_only_needs_no_word(label: str) -> None:
+    """Neither an index that is no name, nor a name that is no index, is said to collide."""
+    birds = Classes((("crane", "Grus"), ("hoist",), ("7",)))
+
+    assert birds.collision(label) is None
+
+
+@given(st.lists(st.text("#0123a", min_size=1, max_size=3), min_size=1, max_size=6), st.booleans())
+def test_every_class_can_be_written_so_that_it_alone_is_meant(names: list[str], keyed: bool) -> None:
+    """Whatever names are made of, there is a way to write each class that no other shares."""
+    classes = Classes(tuple((name,) for name in names), tuple(f"n{i}" for i in range(len(names))) if keyed else ())
+
+    assert [classes.find(classes.unique(index)) for index in range(len(names))] == list(range(len(names)))
+
+
+@pytest.mark.parametrize("label", ["caf\u00e9", "cafe\u0301", "CAFE\u0301", " Caf\u00c9 "])
+@pytest.mark.parametrize("name", ["caf\u00e9", "cafe\u0301"])
+def test_composed_and_decomposed_accents_are_one_name(name: str, label: str) -> None:
+    """A file from one system and a keyboard of another write the same name in different code points."""
+    assert Classes((("dog",), (name,))).find(label) == 1
+
+
+def test_a_number_of_thousands_of_digits_is_no_index() -> None:
+    """It is refused as a label, like any other."""
+    with pytest.raises(UnknownName):
+        BIRDS.find("9" * 5000)
 
 
 def test_a_name_of_several_classes_asks_for_a_key() -> None:
@@ -95,7 +152,7 @@ def test_a_name_of_several_classes_asks_for_an_index_where_there_are_no_keys() -
     with pytest.raises(UnknownName) as caught:
         Classes((("fox",), ("dog",), ("Fox",))).find("fox")
 
-    assert caught.value.known == ("0", "2")
+    assert caught.value.known == ("#0", "#2")
 
 
 def test_a_name_given_twice_to_one_class_is_not_ambiguous() -> None:
@@ -103,7 +160,7 @@ def test_a_name_given_twice_to_one_class_is_not_ambiguous() -> None:
     assert Classes((("Fox", "fox"), ("dog",))).find("FOX") == 0
 
 
-@pytest.mark.parametrize("label", ["crab", "4", "-1", "1.0", "", "n0"])
+@pytest.mark.parametrize("label", ["crab", "4", "#4", "-1", "1.0", "", "n0"])
 def test_an_unknown_label_is_refused_with_the_known_ones(label: str) -> None:
     """What is neither index, key nor name is refused; an index must be within the classes."""
     with pytest.raises(UnknownName) as caught:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bbquery import targeting
 from bbquery.attacking import votes
 from bbquery.drift import DriftWatch
 from bbquery.errors import UsageError
@@ -67,6 +68,9 @@ class Search:
         first = await self._clean(client)
         watch.seen(first.answer, client.oracle.capabilities)
         score, bound = await client.off_loop(self._bound, client, first.answer)
+        named = [] if self.target is None else [self.target]
+        for line in await client.off_loop(targeting.beware, named, [bound], first.answer, client.oracle.capabilities):
+            watch.beware(line)
         drift = DriftWatch(self.x, first, bound, self.every)
         await drift.start(client)
         repeats = await votes.ask(client, self.x, REPEATS, first=FIRST_REPEAT)

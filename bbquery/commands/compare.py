@@ -78,6 +78,11 @@ class MethodScreen(Screen):
         if self._part is None or self._part.place == 0:
             super().seen(clean, capabilities)
 
+    def beware(self, text: str) -> None:
+        """Print what must be known, once likewise."""
+        if self._part is None or self._part.place == 0:
+            super().beware(text)
+
     def _which(self) -> str:
         part = self._part
         return "" if part is None else f"method {part.place + 1} of {part.count}, {shown(part.name)}: "

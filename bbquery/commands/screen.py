@@ -101,6 +101,11 @@ class Screen(explaining.Watch):
         """Print what the model sees."""
         self.say(f"{self._which()}{capabilities.name} sees:", *(f"  {line}" for line in _lines(clean, capabilities)))
 
+    def beware(self, text: str) -> None:
+        """Print what must be known before the budget goes."""
+        with tqdm.external_write_mode(file=sys.stderr):
+            print(f"bbquery: BEWARE: {self._which()}{text}", file=sys.stderr)
+
     def batching(self, prefetch: Prefetch) -> None:
         """Take note of whom a second Ctrl-C must reach too."""
         self._prefetch = prefetch

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
-from bbquery import codec, imaging, load
+from bbquery import codec, imaging, load, targeting
 from bbquery.client import Client
 from bbquery.errors import UsageError
 from bbquery.estimate import estimate
@@ -246,6 +246,9 @@ class Job:
             clean = await self._clean(client)
             watch.seen(clean, self.oracle.capabilities)
             bound = await client.off_loop(self.score.bind, clean, self.target, self.oracle.capabilities.classes)
+            named = [] if self.target is None else [self.target]
+            for line in await client.off_loop(targeting.beware, named, [bound], clean, self.oracle.capabilities):
+                watch.beware(line)
             questions = self.choice.questions()
             driven = await asyncio.gather(*(self._driven(client, bound, each) for each in questions.values()))
             return self._evaluation(client, ledger, bound, dict(zip(questions, driven, strict=True)))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from bbquery import codec, load
+from bbquery import codec, load, targeting
 from bbquery.batches import choosing
 from bbquery.batches.prefetch import Prefetch
 from bbquery.client import Client
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from bbquery.plan import Plan
     from bbquery.saliency import Method
     from bbquery.scoring.base import BoundScore, Score
-    from bbquery.types import Image, Reply, SaliencyMap
+    from bbquery.types import Answer, Image, Reply, SaliencyMap
 
 
 @dataclass(eq=False)
@@ -91,8 +91,9 @@ class Job:
             watch.started(client, self)
             clean = await self._clean(client)
             watch.seen(clean.answer, self.oracle.capabilities)
+            scores = await self._scores(client, clean.answer, watch)
             by_file = None if self.batch is None else await self._prefetched(client, self.batch, watch)
-            maps, drift = await self._maps(client, clean)
+            maps, drift = await self._maps(client, clean, scores)
             tally = client.tally if by_file is None else by_file.counted_in(client.tally)
         needless = by_file is not None and all(m.stopped is None for m in maps)  # to halt: nothing was left to send
         seconds["ask"] = time.perf_counter() - began - seconds["prepare"]
@@ -160,11 +161,19 @@ class Job:
             raise NothingToExplain(told, oracle=self.oracle.capabilities.name)
         return reply
 
-    async def _maps(self, client: Client, clean: Reply) -> tuple[tuple[TargetMap, ...], DriftReport]:
-        """Drive one plan per target, side by side: equal questions are asked once."""
-        classes = self.oracle.capabilities.classes
+    async def _scores(self, client: Client, clean: Answer, watch: Watch) -> list[BoundScore]:
+        """Bind the score to each target, and say what is amiss with one before the budget goes."""
+        capabilities = self.oracle.capabilities
         wanted: list[str | None] = [*self.targets] or [None]
-        scores = [await client.off_loop(self.score.bind, clean.answer, target, classes) for target in wanted]
+        scores = [await client.off_loop(self.score.bind, clean, target, capabilities.classes) for target in wanted]
+        for line in await client.off_loop(targeting.beware, self.targets, scores, clean, capabilities):
+            watch.beware(line)
+        return scores
+
+    async def _maps(
+        self, client: Client, clean: Reply, scores: list[BoundScore]
+    ) -> tuple[tuple[TargetMap, ...], DriftReport]:
+        """Drive one plan per target, side by side: equal questions are asked once."""
         drift = DriftWatch(self.x, clean, scores[0], self.every)
         await drift.start(client)
         maps = await asyncio.gather(*(self._map(client, score, drift) for score in scores))

@@ -38,6 +38,9 @@ class Watch:
     def seen(self, clean: Answer, capabilities: Capabilities) -> None:
         """The unperturbed image was answered."""
 
+    def beware(self, text: str) -> None:
+        """Something must be known before the budget goes; `client.halt.set` stops the run."""
+
     def progressed(self) -> None:
         """A query was answered."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from bbquery import load
+from bbquery import load, targeting
 from bbquery.errors import UsageError
 from bbquery.scoring.base import answered, nearer_is_higher, score_rows
 from bbquery.types import Vector
@@ -64,7 +64,7 @@ class Scored:
         """
         self._score = load.score_for(capabilities, score)
         self._score.check(capabilities, targets)
-        self._classes, self._targets = capabilities.classes, targets
+        self._capabilities, self._classes, self._targets = capabilities, capabilities.classes, targets
         self._bound: list[BoundScore] = []
         self._binding = threading.Lock()
 
@@ -84,6 +84,10 @@ class Scored:
             self._bound = self._bound or [
                 nearer_is_higher(self._score.bind(clean, target, self._classes)) for target in wanted
             ]
+
+    def beware(self, clean: Answer) -> list[str]:
+        """Return what must be known of the targets, given the answer to the photo that they were bound to."""
+        return targeting.beware(self._targets, self._bound, clean, self._capabilities)
 
     def values(self, answers: Sequence[Answer]) -> NDArray[np.float64]:
         """Return (n, targets)."""

@@ -6,6 +6,7 @@ and the concurrent client, so that a library that knows nothing of cost cannot o
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -102,6 +103,8 @@ def _columns(session: Session, pixels: Pixels, score: Any, targets: list[str], r
             told = f"gave no answer to the reference: {answer.reason}"
             raise Unanswered(told, oracle=session.oracle.capabilities.name)
         columns.bind(answer)
+        for line in columns.beware(answer):
+            warnings.warn(line, UserWarning, stacklevel=4)
     return columns
 
 

@@ -10,11 +10,12 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from blake3 import blake3
 
-from bbquery import codec, explanation, imaging
+from bbquery import codec, explanation, imaging, targeting
 from bbquery.client import Client
 from bbquery.errors import UsageError
 from bbquery.estimate import estimate
@@ -63,6 +64,9 @@ class Watch(Protocol):
     def seen(self, clean: Answer, capabilities: Capabilities, /) -> None:
         """The unperturbed image was answered."""
 
+    def beware(self, text: str, /) -> None:
+        """Something must be known before the budget goes."""
+
     def progressed(self) -> None:
         """A query was answered."""
 
@@ -75,6 +79,9 @@ class Unwatched:
 
     def seen(self, *_: object) -> None:
         """Hear what the oracle sees."""
+
+    def beware(self, *_: object) -> None:
+        """Hear what must be known."""
 
     def progressed(self) -> None:
         """Hear of a query."""
@@ -235,6 +242,8 @@ class Job:
             first = self._first(clean, client)
             watch.seen(first, self.oracle.capabilities)
             bound = await client.off_loop(self._bound, first)
+            for line in await client.off_loop(self._beware, first, bound):
+                watch.beware(line)
             rows = await _answers(client, self.design.perturbed(self.x, domain, self.seed))
             blocks = await client.off_loop(self.design.blocks, self.x, domain, self.seed)
             found = Answers(self.design, clean, rows, blocks)
@@ -258,6 +267,12 @@ class Job:
     def _bound(self, first: Answer) -> Bound:
         wanted: list[str | None] = [*self.targets] or [None]
         return candidates.bound(self.suiting, first, wanted, self.oracle.capabilities.classes)
+
+    def _beware(self, first: Answer, bound: Bound) -> list[str]:
+        """Return what the scores find amiss with the targets, each once: several say the same of one."""
+        capabilities = self.oracle.capabilities
+        told = (targeting.beware(self.targets, scores, first, capabilities) for scores in bound.scores.values())
+        return list(dict.fromkeys(chain.from_iterable(told)))
 
     def _probe(self, client: Client, ledger: Ledger, found: Answers, bound: Bound) -> Probe:
         """Work out the figures; on a worker thread."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from bbquery.errors import UsageError
 from bbquery.scoring import _forms, _sets
-from bbquery.types import Answer, Classes, Label, Labels
+from bbquery.types import Answer, Classes, Label, Labels, folded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +34,7 @@ def bind_labels(clean: Labels, target: str | None, classes: Classes | None, form
     if not bounded and form in ("log_odds", "cross_entropy"):
         raise UsageError(f"form={form} needs scores of 0 to 1; this oracle answered {highest:.6g}: take form=margin")
     shown, names = _names(clean.labels[0].name if target is None else target, target is None, classes)
-    return BoundLabels("+".join(shown), frozenset(name.lower() for name in names), form=form, bounded=bounded)
+    return BoundLabels("+".join(shown), frozenset(map(folded, names)), form=form, bounded=bounded)
 
 
 def _names(target: str, whole: bool, classes: Classes | None) -> tuple[list[str], list[str]]:
@@ -53,7 +53,7 @@ def _score(label: Label) -> float:
 
 @dataclass(frozen=True)
 class BoundLabels:
-    """The soft score of the labels `names` (in lower case), shown as `target`. bounded: whether scores are 0 to 1."""
+    """The soft score of the labels `names` (`folded`), shown as `target`. bounded: whether scores are 0 to 1."""
 
     target: str
     names: frozenset[str]
@@ -92,7 +92,7 @@ class BoundLabels:
         ]
 
     def _is_target(self, label: Label) -> bool:
-        return label.name.lower() in self.names
+        return folded(label.name) in self.names
 
     def _shares(self, answers: Sequence[Answer]) -> Shares:
         found = np.array([self._read(answer) for answer in answers], dtype=np.float64).reshape(-1, 3)
@@ -103,7 +103,7 @@ class BoundLabels:
         """Return the best score of the target, the best of others, 0 for none, and whether the target is first."""
         if not isinstance(answer, Labels):
             raise UsageError(f"the score 'soft' was bound to a label; this oracle answered {answer}")
-        own = [label.name.lower() in self.names for label in answer.labels]
+        own = [folded(label.name) in self.names for label in answer.labels]
         scores = [1.0 if label.score is None else label.score for label in answer.labels]
         best = max((score for score, is_own in zip(scores, own, strict=True) if is_own), default=0.0)
         best_other = max((score for score, is_own in zip(scores, own, strict=True) if not is_own), default=0.0)

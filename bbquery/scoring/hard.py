@@ -107,10 +107,10 @@ class PathDistance:
 
 
 def _top(answer: Answer, classes: Classes | None) -> str | None:
-    """Return the label of an answer, the number of the top class of a vector; None where it has none."""
+    """Return the label of an answer, of a vector what means its top class alone; None where it has none."""
     match answer:
         case Vector(values) if classes is not None:
-            return str(int(np.argmax(values)))
+            return classes.unique(int(np.argmax(values)))
         case Labels((first, *_)):
             return first.name
         case Text(text) if text.strip():

@@ -126,14 +126,14 @@ def _of_labels(capabilities: Capabilities, known: Classes | None) -> Capabilitie
 
 
 def _top(clean: Answer, known: Classes | None) -> str:
-    """Return the class that the clean answer names; of a closed set its index, since names repeat."""
+    """Return the class that the clean answer names; of a closed set what means it alone, since names repeat."""
     top = reading(clean, known)
     if top.name is None:
         raise UsageError(
             f"the answer to the unperturbed image names no class ({top.failure}): {said(clean).text!r:.200}."
             " Say with --target what is to be explained"
         )
-    return top.name if top.index is None else str(top.index)
+    return top.name if known is None or top.index is None else known.unique(top.index)
 
 
 SCORE = Prompts

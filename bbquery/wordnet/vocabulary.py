@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bbquery.errors import UnknownName, UsageError
+from bbquery.types import folded
 from bbquery.wordnet.senses import Meaning
 from bbquery.wordnet.spelling import plain
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from bbquery.wordnet.senses import Resolver
 
 _KEY: Final = re.compile(r"n\d{8}")
+NUMBER: Final = re.compile(r"#+\d+")  # the index of a class, and nothing else
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,19 +55,20 @@ class Vocabulary:
         return Meaning(tuple(senses), " or ".join(f"class {index}" for index in indices))
 
     def class_named(self, target: str) -> int | None:
-        """Return the class that a target names by number, key or name; None where it names none.
+        """Return the class that a target names by key, name or number; None where it names none.
 
         Raises:
             UnknownName: it names several.
         """
         if self.classes is None:
             return None
-        wanted = target.strip().lower()
+        wanted = folded(target)
+        if NUMBER.fullmatch(wanted) or wanted in map(folded, self.classes.keys):
+            return self.classes.find(target)
         named = self._by_name.get(plain(target), ())
         if len(named) == 1:
             return named[0]
-        is_own = wanted.isdecimal() or wanted in {key.lower() for key in self.classes.keys}
-        return self.classes.find(target) if is_own or named else None
+        return self.classes.find(target) if named or wanted.isdecimal() else None
 
     def synset(self, target: str) -> int:
         """Return the one synset that a target means: exactly that of a class or a WordNet ID, else the likeliest.

@@ -47,6 +47,17 @@ def test_it_returns_what_the_model_says(ledger: Ledger) -> None:
     assert predict.columns == ("left", "right")
 
 
+def test_a_target_that_the_reference_hardly_shows_is_warned_of(ledger: Ledger) -> None:
+    """One query is spent, and the library's have not begun."""
+    model = oracle(lambda image: [0.995, 0.005])
+
+    with (
+        pytest.warns(UserWarning, match="the model gives 'right' under 1%, and 'left' 99.5%"),
+        predict_fn(model, targets="right", reference=images(1)[0], max_queries=5, ledger=ledger) as predict,
+    ):
+        assert predict.tally.sent == 1
+
+
 @pytest.mark.parametrize(("targets", "columns"), [("right", [1]), (["right", "left"], [1, 0]), (["0"], [0])])
 def test_targets_are_columns(ledger: Ledger, targets: Any, columns: list[int]) -> None:
     """Each target has a column, in the order given; one target is one column."""

@@ -320,3 +320,12 @@ def test_steps_of_a_vector_tell_its_top_class() -> None:
 
     assert lines[1].startswith("label 'Egyptian cat' (score 0.75): class 1")
     assert lines[2] == "path: Egyptian cat → domestic cat → tabby; distance 2"
+
+
+def test_the_top_class_is_itself_though_its_number_is_the_name_of_another() -> None:
+    """What the clean answer names is one class, and no number is read as the name of another."""
+    classes = Classes((("tabby",), ("0", "beagle")))
+
+    bound = PathDistance().bind(Vector(np.array([0.9, 0.1])), None, classes)
+
+    assert bound.target == "tabby"

@@ -265,3 +265,10 @@ def test_it_is_made_from_the_command_line() -> None:
 
     assert score == Prompts(classes="cat=kitty|dog", read="probability")
     assert parsed_classes("cat = kitty|dog").names == (("cat", "kitty"), ("dog",))
+
+
+def test_the_class_that_the_clean_answer_names_is_itself_though_its_number_is_the_name_of_another() -> None:
+    """A closed set of digits: the answer "seven" is class 0, whose number is the name of class 1."""
+    digits = Classes((("seven",), ("0",)))
+
+    assert Prompts(then="match").bind(Text("seven"), None, digits).target == "seven"
