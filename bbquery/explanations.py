@@ -251,20 +251,20 @@ def names_of(images: Sequence[Source]) -> list[str]:
     names: list[str] = []
     taken = {"index.html"}
     for image in images:
-        stem, number = _stem(image), 1
-        name = stem
+        own, number = stem(image), 1
+        name = own
         while name.casefold() in taken:
             number += 1
-            name = f"{stem}~{number}"
+            name = f"{own}~{number}"
         taken.add(name.casefold())
         names.append(name)
     return names
 
 
-def _stem(image: Source) -> str:
+def stem(image: Source) -> str:
     """Return what an image is called, in letters that people can read; "image" where it has no name."""
     if not isinstance(image, str) and not hasattr(image, "__fspath__"):
         return "image"
-    stem = Path(str(image).removeprefix(samples.PREFIX)).stem
-    plain = "".join(letter if letter.isprintable() else "_" for letter in stem)
+    own = Path(str(image).removeprefix(samples.PREFIX)).stem
+    plain = "".join(letter if letter.isprintable() else "_" for letter in own)
     return "image" if re.fullmatch(r"[. ]*", plain) else plain

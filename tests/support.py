@@ -33,6 +33,11 @@ def brightness(image: Image) -> Vector:
     return Vector(np.array([share, 1 - share]))
 
 
+def visible(folder: Path) -> set[str]:
+    """Return the names of what a person sees in a folder."""
+    return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+
+
 def tiny_images(n: int, *, side: int = 8, seed: int = 0) -> np.ndarray:
     """Return n distinct images."""
     return np.random.default_rng(seed).integers(0, 256, (n, side, side, 3), dtype=np.uint8)

@@ -19,6 +19,7 @@ from bbquery.ledger.sqlite import Ledger
 from oracles import function
 from oracles.emulators.http import HttpEmulator
 from tests import models
+from tests.support import visible
 from tests.test_kill import Counting
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def test_an_attack_leaves_its_pixels_pictures_and_record(photo: Path, capsys: py
     written = record(photo)
     clean, adversarial = pixels(photo), pixels(out / "adversarial.png")
     assert code == 0
-    assert {path.name for path in out.iterdir()} == FILES
+    assert visible(out) == FILES
     assert np.array_equal(pixels(out / "clean.png"), clean)
     assert models.brighter_half(adversarial) == "golden retriever"
     assert written["rmse"] == pytest.approx(np.sqrt(np.mean((adversarial.astype(float) - clean) ** 2)) / 255)
@@ -99,7 +100,7 @@ def test_nothing_found_is_no_error_and_leaves_no_old_pictures(photo: Path, capsy
     code = main(command(photo, "--yes", "--target", "tabby cat"))
 
     assert code == 0
-    assert {path.name for path in (photo.parent / "out").iterdir()} == {"attack.json"}
+    assert visible(photo.parent / "out") == {"attack.json"}
     assert record(photo)["outcome"] == "not attacked"
     assert record(photo)["found"] is None
     assert "not attacked" in capsys.readouterr().out

@@ -21,6 +21,7 @@ from bbquery.oracle import Price
 from oracles import function
 from oracles.emulators.http import HttpEmulator
 from tests import models
+from tests.support import visible
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,10 +93,10 @@ def test_targets_that_look_alike_get_files_of_their_own(photo: str, tmp_path: Pa
 
     explain(photo, tmp_path / "out", "--target", "0,1", "--method", "rise", oracle=oracle)
 
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.npy", "a.png", "a~2.npy", "a~2.png", "run.json"}
+    assert visible(tmp_path / "out") == {"a.npy", "a.png", "a~2.npy", "a~2.png", "run.json"}
 
 
-def test_without_out_the_folder_is_named_after_photo_and_method(
+def test_without_out_the_folder_is_named_after_photo_oracle_method_and_run(
     photo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The default output folder says what it holds."""
@@ -103,7 +104,9 @@ def test_without_out_the_folder_is_named_after_photo_and_method(
 
     main(["explain", photo, "--oracle", SIDES, "--max-queries", "5"])
 
-    assert (tmp_path / "bbquery-out" / "photo-designed" / "run.json").is_file()
+    (record,) = (tmp_path / "bbquery-out").glob("*/run.json")
+    run = json.loads(record.read_text())["run"]
+    assert record.parent.name == f"photo-function-designed-{run[:8]}"
 
 
 def test_the_ledger_lives_in_bbquery_home(photo: str, tmp_path: Path, home: Path) -> None:
@@ -313,7 +316,7 @@ def test_an_interruption_before_the_first_query_is_quiet(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(explanation, "explain_async", interrupted)
+    monkeypatch.setattr(explanation, "prepared", interrupted)
 
     assert explain(photo, tmp_path / "out") == 130
     assert "interrupted before anything was asked" in capsys.readouterr().err

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import pytest
 
@@ -48,17 +47,3 @@ def test_a_cap_that_allows_nothing_is_refused() -> None:
     """Zero is no way to say unlimited."""
     with pytest.raises(UsageError, match="allows nothing"):
         options.cap(typed("--max-tokens", "0"))
-
-
-@pytest.mark.parametrize(
-    ("image", "what", "folder"),
-    [
-        ("photos/my cat.jpg", "rise", "my cat-rise"),
-        ("sample:cat", "compare", "cat-compare"),
-        ("x.png", "mine.maps:Mine", "x-mine.maps.Mine"),
-        ("", "rise", "image-rise"),
-    ],
-)
-def test_a_folder_is_named_after_the_image_and_what_is_made_of_it(image: str, what: str, folder: str) -> None:
-    """Without a place to write, results of different images and methods do not meet; no name has a colon."""
-    assert options.default_folder(image, what) == Path("bbquery-out") / folder

@@ -23,6 +23,7 @@ from bbquery.plan import Ask
 from bbquery.report import comparison as report
 from oracles import function
 from tests import models
+from tests.support import visible
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +77,7 @@ def test_one_sheet_and_a_folder_for_each(photo: str, tmp_path: Path, capsys: pyt
     assert code == 0
     with Pillow.open(tmp_path / "out" / "compare.png") as sheet:
         assert 400 < max(sheet.size) <= 2400
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+    assert visible(tmp_path / "out") == {
         "compare.png", "compare.json", "rise", "rise~2", "tests.cells_method.Cells",
     }  # fmt: skip
     assert (tmp_path / "out" / "tests.cells_method.Cells" / "left-interval.png").is_file()
@@ -166,11 +167,11 @@ def test_a_cap_of_all_ends_the_run_and_says_so(photo: str, tmp_path: Path, capsy
 def test_the_default_folder_is_named_after_the_photo(
     photo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without --out the sheet lies in bbquery-out/IMAGE-compare."""
+    """Without --out the sheet lies in bbquery-out/IMAGE-ORACLE-compare-RUN."""
     monkeypatch.chdir(tmp_path)
     main(["compare", photo, "--methods", "rise,rise:p=.4", "--oracle", HERE, "--max-queries", "5"])
 
-    assert (tmp_path / "bbquery-out" / "photo-compare" / "compare.png").is_file()
+    assert len(list((tmp_path / "bbquery-out").glob("photo-function-compare-*/compare.png"))) == 1
 
 
 def test_a_model_that_never_moves_is_said_of_each_method(

@@ -24,6 +24,7 @@ from bbquery.oracle import Price
 from oracles import function
 from oracles.emulators.http import HttpEmulator
 from tests import models
+from tests.support import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +89,7 @@ def test_each_image_has_a_folder_and_all_have_a_page(
 
     said = capsys.readouterr()
     assert code == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {*NAMES, "index.html"}
+    assert visible(tmp_path / "out") == {*NAMES, "index.html"}
     for name in NAMES:
         maps = {f"left{kind}" for kind in (".npy", ".png", "-error.npy", "-interval.png")}
         assert {path.name for path in (tmp_path / "out" / name).iterdir()} == {*maps, "run.json"}
@@ -295,14 +296,15 @@ def test_images_of_one_name_get_folders_of_their_own(photos: list[str], tmp_path
 def test_without_out_the_folder_is_named_after_the_run(
     photos: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The default folder is that of the run's budget, so that other images do not overwrite it."""
+    """The default folder says how many images, which oracle, method and run, so that others do not overwrite it."""
     monkeypatch.chdir(tmp_path)
 
     main(["explain", *photos, "--oracle", HERE, "--max-queries", "15"])
 
     (page,) = (tmp_path / "bbquery-out").glob("*/index.html")
-    assert record(page.parent / "dog")["budget"]["name"] == f"{page.parent.name}/dog"
-    assert page.parent.name.startswith("explain-")
+    stem, run = page.parent.name.rsplit("-", 1)
+    assert stem == "3-images-function-designed"
+    assert record(page.parent / "dog")["budget"]["name"].startswith(f"explain-{run}")
 
 
 def test_a_file_in_the_way_is_found_first(
@@ -400,7 +402,7 @@ def test_an_oracle_that_fails_stops_the_run_with_its_exit_code(
 
     assert code == 3
     assert "NOT BEGUN: cat, dog, owl: raises: " in capsys.readouterr().err
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["index.html"]
+    assert visible(tmp_path / "out") == {"index.html"}
 
 
 def test_a_file_whose_name_is_no_text_is_explained(photos: list[str], tmp_path: Path) -> None:

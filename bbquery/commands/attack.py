@@ -5,20 +5,21 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bbquery import load
 from bbquery.attacking import job as attacking
 from bbquery.commands import options
 from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.explain import logged, seed
 from bbquery.commands.output import counted, estimated, not_read
+from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
 from bbquery.commands.screen import Screen
 from bbquery.errors import UsageError
+from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
 from bbquery.report import attack as report
-from bbquery.report import folder
 
 if TYPE_CHECKING:
     from bbquery.attacking.stress import Stress
@@ -59,7 +60,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     attack.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
     attack.add_argument("--yes", action="store_true", help="agree to the worst case beforehand, as scripts must")
     attack.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
-    attack.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: bbquery-out/IMAGE-ATTACK)")
+    add_out(attack, "IMAGE-ORACLE-ATTACK[-SCORE]-RUN")
 
 
 def _add_caps(attack: argparse.ArgumentParser) -> None:
@@ -76,10 +77,10 @@ def _attack(chosen: argparse.Namespace) -> int:
         return 0
     if not chosen.yes:
         _consent(chosen)
-    out = folder.prepare(chosen.out or options.default_folder(chosen.image, load.parse(chosen.attack)[0]))
-    with logged(chosen.log):
-        stress = asyncio.run(_attacked(chosen))
-    written = report.write(stress, out, command=chosen.typed, source=chosen.image)
+    with OutputFolder.of(chosen) as out:
+        with logged(chosen.log):
+            stress, place = asyncio.run(_attacked(chosen, out))
+        written = report.write(stress, place, command=chosen.typed, source=chosen.image)
     _say(stress)
     print(*written, sep="\n")
     return exit_code(stress.error)
@@ -111,16 +112,14 @@ async def _estimated(chosen: argparse.Namespace) -> list[str]:
     return [f"queries      {found.queries:,} at most, retries among them", *lines, *capped, nothing_asked]
 
 
-async def _attacked(chosen: argparse.Namespace) -> Stress:
-    with Screen() as screen:
-        return await attacking.attack_async(
-            **_wish(chosen),
-            max_queries=chosen.max_queries,
-            max_tokens=chosen.max_tokens,
-            max_usd=chosen.max_usd,
-            project=chosen.project,
-            watch=screen,
-        )
+async def _attacked(chosen: argparse.Namespace, out: OutputFolder) -> tuple[Stress, Path]:
+    began = time.perf_counter()
+    async with attacking.prepared(**_wish(chosen), cap=options.cap(chosen)) as job:
+        result = result_of(job.identity(), *map(str, job.thresholds))
+        what = [chosen.oracle, chosen.attack, *([chosen.score] if chosen.score else [])]
+        place = out.claim(default_name(chosen.image, result, *what), result)
+        with open_ledger(None) as ledger, Screen() as screen:
+            return await job.run(ledger, chosen.project, screen, began), place
 
 
 def _wish(chosen: argparse.Namespace) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import math
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery import explanation as explaining
@@ -14,6 +13,7 @@ from bbquery.commands import options
 from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.explain import seed
 from bbquery.commands.output import not_read, table
+from bbquery.commands.output_folder import OutputFolder, add_out, default_name
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
 from bbquery.comparing.job import prepared
@@ -23,12 +23,12 @@ from bbquery.explaining.findings import findings
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars, picodollars
 from bbquery.report import comparison as report
-from bbquery.report import folder
 from bbquery.shown import shown
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+    from pathlib import Path
 
     from bbquery.client import Client
     from bbquery.comparing.job import Contest
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 METHODS = r"""what to compare, 2 to 8: rise,lr:sigma=8,batch=64,occlusion; a comma within a value is written \,"""
 EVALUATE = "also measure each map by deletion and insertion: SRG, 113 queries more for each"
-DEFAULT_OUT = "default: bbquery-out/IMAGE-compare"
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -63,7 +62,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     options.add_drift(compare)
     compare.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
     compare.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
-    compare.add_argument("--out", type=Path, metavar="DIR", help=f"where to write ({DEFAULT_OUT})")
+    add_out(compare, "IMAGE-ORACLE-compare[-SCORE]-RUN")
 
 
 class MethodScreen(Screen):
@@ -92,9 +91,9 @@ def _compare(chosen: argparse.Namespace) -> int:
     if chosen.dry_run:
         print(asyncio.run(_estimated(chosen)))
         return 0
-    out = chosen.out or options.default_folder(chosen.image, "compare")
-    found = asyncio.run(_compared(chosen, out))
-    written = report.write(found, out, command=chosen.typed, source=chosen.image)
+    with OutputFolder.of(chosen) as out:
+        found, place = asyncio.run(_compared(chosen, out))
+        written = report.write(found, place, command=chosen.typed, source=chosen.image)
     for line in _troubles(found):
         print(f"bbquery: {line}", file=sys.stderr)
     print(_table(found), "", *written, sep="\n")
@@ -122,14 +121,17 @@ def _target(text: str | None) -> str | None:
     return named[0] if named else None
 
 
-async def _compared(chosen: argparse.Namespace, out: Path) -> Comparison:
+async def _compared(chosen: argparse.Namespace, out: OutputFolder) -> tuple[Comparison, Path]:
     cap = None if chosen.max_usd is None else picodollars(chosen.max_usd)
     async with _prepared(chosen) as contest:
-        folder.prepare_many(out, list(contest.names))
+        what = [chosen.oracle, "compare", *([chosen.score] if chosen.score else [])]
+        inner = {name: job.identity() for name, job in zip(contest.names, contest.jobs, strict=True)}
+        place = out.claim(default_name(chosen.image, contest.run, *what), contest.run, inner)
         with open_ledger(None) as ledger, MethodScreen() as screen:
-            return await contest.compare(
+            found = await contest.compare(
                 ledger, screen, project=chosen.project, tokens=chosen.max_tokens, picodollars=cap
             )
+            return found, place
 
 
 async def _estimated(chosen: argparse.Namespace) -> str:

@@ -14,13 +14,13 @@ from bbquery.commands import evaluate_metrics, map_file, options
 from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.explain import logged, seed
 from bbquery.commands.output import counted, estimated, not_read, table
+from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
 from bbquery.commands.screen import Screen
 from bbquery.errors import UsageError
 from bbquery.evaluating import evaluation as evaluating
 from bbquery.evaluating.metrics import same_fill
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.report import evaluation as report
-from bbquery.report import folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,8 +54,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     evaluate.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
     evaluate.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
     evaluate.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
-    where = "where to write (default: bbquery-out/IMAGE-evaluation)"
-    evaluate.add_argument("--out", type=Path, metavar="DIR", help=where)
+    add_out(evaluate, "IMAGE-ORACLE-evaluation[-SCORE]-RUN")
 
 
 def _evaluate(chosen: argparse.Namespace) -> int:
@@ -63,13 +62,13 @@ def _evaluate(chosen: argparse.Namespace) -> int:
     if chosen.dry_run:
         print(*asyncio.run(_estimated(chosen, found)), sep="\n")
         return 0
-    out = folder.prepare(chosen.out or options.default_folder(chosen.image, "evaluation"))
-    with logged(chosen.log):
-        evaluation = asyncio.run(_evaluated(chosen, found))
-    told = warnings(found, evaluation)
-    written = report.write(
-        evaluation, out, command=chosen.typed, source=chosen.image, of=str(found.path), warnings=told
-    )
+    with OutputFolder.of(chosen) as out:
+        with logged(chosen.log):
+            evaluation, place = asyncio.run(_evaluated(chosen, found, out))
+        told = warnings(found, evaluation)
+        written = report.write(
+            evaluation, place, command=chosen.typed, source=chosen.image, of=str(found.path), warnings=told
+        )
     _print(evaluation, told)
     print(*written, sep="\n")
     return exit_code(evaluation.error) if evaluation.partial else 0
@@ -92,11 +91,14 @@ async def _estimated(chosen: argparse.Namespace, found: MapFile) -> list[str]:
         return estimated(job.estimate(), job.oracle.capabilities.price.source)
 
 
-async def _evaluated(chosen: argparse.Namespace, found: MapFile) -> Evaluation:
+async def _evaluated(chosen: argparse.Namespace, found: MapFile, out: OutputFolder) -> tuple[Evaluation, Path]:
     async with _prepared(chosen, found) as job:
         _check(found, job)
+        result = result_of(job.identity(), job.target, load.constructor(job.score), load.constructor(job.choice))
+        what = [chosen.oracle, "evaluation", *([chosen.score] if chosen.score else [])]
+        place = out.claim(default_name(chosen.image, result, *what), result)
         with open_ledger(None) as ledger, Screen() as screen:
-            return await job.run(ledger, options.cap(chosen), chosen.project, screen)
+            return await job.run(ledger, options.cap(chosen), chosen.project, screen), place
 
 
 def _check(found: MapFile, job: Job) -> None:

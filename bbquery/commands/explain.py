@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,12 @@ from bbquery.commands import explain_batch, explain_several, options
 from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.explain_several import Wish
 from bbquery.commands.output import counted, estimated, not_read
+from bbquery.commands.output_folder import OutputFolder, add_out, default_name
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
 from bbquery.errors import BudgetExhausted, UsageError
 from bbquery.explaining.findings import findings
+from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
 from bbquery.report import folder
 
@@ -38,7 +41,7 @@ SCORE = """how an answer becomes a number; see 'bbquery list scores' and 'bbquer
 of a class or the score of a label; of a text mention)"""
 UNTIL = """stable: stop once the map is expected to correlate .95 with that of unlimited queries; the budget is the cap
 (for methods that can tell, such as designed; default: budget, ask all)"""
-DEFAULT_OUT = "default: bbquery-out/IMAGE-METHOD; several images: bbquery-out/explain-RUN, a folder in it for each"
+DEFAULT_OUT = "IMAGE-ORACLE-METHOD[-SCORE]-RUN; for several images, N-images-…, with a folder in it for each"
 PROGRESS = "also draw how each map came about, NAME-progress.png: after 32, 64, 128 … queries, without asking more"
 
 
@@ -62,7 +65,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     explain.add_argument("--progress", action="store_true", help=PROGRESS)
     explain.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
     explain.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
-    explain.add_argument("--out", type=Path, metavar="DIR", help=f"where to write ({DEFAULT_OUT})")
+    add_out(explain, DEFAULT_OUT)
 
 
 def _add_caps(explain: argparse.ArgumentParser) -> None:
@@ -111,10 +114,10 @@ def _explain_one(chosen: argparse.Namespace) -> int:
     if chosen.dry_run:
         print(*asyncio.run(_estimated(chosen)), sep="\n")
         return 0
-    out = folder.prepare(chosen.out or options.default_folder(chosen.image, load.parse(chosen.method)[0]))
-    with logged(chosen.log):
-        explanation = asyncio.run(_explained(chosen))
-    written = folder.write(explanation, out, command=chosen.typed, source=chosen.image, progress=chosen.progress)
+    with OutputFolder.of(chosen) as out:
+        with logged(chosen.log):
+            explanation, place = asyncio.run(_explained(chosen, out))
+        written = folder.write(explanation, place, command=chosen.typed, source=chosen.image, progress=chosen.progress)
     _report(explanation, chosen.method, written)
     return exit_code(explanation.error) if explanation.partial else 0
 
@@ -140,16 +143,14 @@ def logged(path: Path | None) -> Iterator[None]:
         handler.close()
 
 
-async def _explained(chosen: argparse.Namespace) -> Explanation:
-    with Screen() as screen:
-        return await explaining.explain_async(
-            **_wish(chosen),
-            max_tokens=chosen.max_tokens,
-            max_usd=chosen.max_usd,
-            project=chosen.project,
-            batch=chosen.batch,
-            watch=screen,
-        )
+async def _explained(chosen: argparse.Namespace, out: OutputFolder) -> tuple[Explanation, Path]:
+    began = time.perf_counter()
+    async with explaining.prepared(**_wish(chosen)) as asked:
+        job = asked.by_the_file() if chosen.batch else asked
+        what = [chosen.oracle, chosen.method, *([chosen.score] if chosen.score else [])]
+        place = out.claim(default_name(chosen.image, job.identity(), *what), job.identity())
+        with open_ledger(None) as ledger, Screen() as screen:
+            return await job.run(ledger, options.cap(chosen), chosen.project, screen, began), place
 
 
 async def _estimated(chosen: argparse.Namespace) -> list[str]:

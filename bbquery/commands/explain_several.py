@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.output import counted, not_read, table
+from bbquery.commands.output_folder import OutputFolder, default_name
 from bbquery.commands.screen import Screen
 from bbquery.explaining.findings import findings
 from bbquery.explanation import run_name
@@ -94,8 +95,9 @@ def _row(name: str, queries: int, expected: Units, worst: Units) -> tuple[str, .
 
 def explain(wish: Wish) -> int:
     """Explain the images; return the exit code of what ended the run, or else of the first image that is not whole."""
-    book, budget = asyncio.run(_explained(wish))
-    page = index.write(book.out, book.entries, budget=budget, command=wish.chosen.typed)
+    with OutputFolder.of(wish.chosen) as out:
+        book, budget = asyncio.run(_explained(wish, out))
+        page = index.write(book.out, book.entries, budget=budget, command=wish.chosen.typed)
     for line in book.troubles():
         print(line, file=sys.stderr)
     print(f"{budget.posted.queries:,} queries of budget {budget.name!r} posted, {budget.held.queries:,} held")
@@ -103,13 +105,14 @@ def explain(wish: Wish) -> int:
     return exit_code(book.error)
 
 
-async def _explained(wish: Wish) -> tuple[Book, BudgetState]:
+async def _explained(wish: Wish, out: OutputFolder) -> tuple[Book, BudgetState]:
     chosen = wish.chosen
     async with wish.series() as series:
-        out = chosen.out or Path("bbquery-out") / run_name(series.run, None)
-        folder.prepare_many(out, [image.name for image in series.images])
+        what = [chosen.oracle, chosen.method, *([chosen.score] if chosen.score else [])]
+        name = default_name(f"{len(series.images)}-images", series.run, *what)
+        place = out.claim(name, series.run, {image.name: image.identity for image in series.images})
         with open_ledger(None) as ledger, Screen() as screen:
-            book = Book(out, chosen.typed, screen, chosen.progress)
+            book = Book(place, chosen.typed, screen, chosen.progress)
             async with contextlib.aclosing(series.explain(ledger, chosen.project, screen)) as results:
                 async for result in results:
                     book.take(result)

@@ -1,8 +1,7 @@
-"""What several commands are typed with: caps, a project, drift checks; and where they write if nobody says."""
+"""What several commands are typed with: caps, a project, drift checks."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery.drift import DEFAULT_EVERY
@@ -42,12 +41,3 @@ def cap(chosen: argparse.Namespace, kind: str = "") -> Cap:
     """
     queries, tokens, usd = (getattr(chosen, f"max_{unit}{kind}") for unit in ("queries", "tokens", "usd"))
     return Cap.stated(queries, tokens, usd)
-
-
-def default_folder(image: str, what: str) -> Path:
-    """Return where a command writes that was not told: a folder named after the image and what was made of it.
-
-    what: may be the name of code of one's own, `pkg.mod:attr`.
-    """
-    stem = Path(image.removeprefix("sample:")).stem or "image"
-    return Path("bbquery-out") / f"{stem}-{what.replace(':', '.')}"

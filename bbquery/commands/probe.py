@@ -13,16 +13,19 @@ from bbquery.commands import options, probe_tables
 from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.explain import logged, seed
 from bbquery.commands.output import estimated
+from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
 from bbquery.drift import DEFAULT_EVERY, checks_for
+from bbquery.ledger.sqlite import open_ledger
 from bbquery.probing import probe as probing
 from bbquery.probing.design import FEWEST
-from bbquery.report import folder
 from bbquery.report import probe as report
 
 if TYPE_CHECKING:
-    from bbquery.probing.probe import Probe
+    from contextlib import AbstractAsyncContextManager
+
+    from bbquery.probing.probe import Job, Probe
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -47,49 +50,45 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     probe.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
     probe.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
     probe.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
-    probe.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: bbquery-out/IMAGE-probe)")
+    add_out(probe, "IMAGE-ORACLE-probe-RUN")
 
 
 def _probe(chosen: argparse.Namespace) -> int:
     if chosen.dry_run:
         print(*asyncio.run(_estimated(chosen)), sep="\n")
         return 0
-    out = folder.prepare(chosen.out or options.default_folder(chosen.image, "probe"))
-    with logged(chosen.log):
-        found = asyncio.run(_probed(chosen))
-    following = following_command(chosen, found)
-    written = report.write(found, out, command=chosen.typed, source=chosen.image, following=following)
+    with OutputFolder.of(chosen) as out:
+        with logged(chosen.log):
+            found, place = asyncio.run(_probed(chosen, out))
+        following = following_command(chosen, found)
+        written = report.write(found, place, command=chosen.typed, source=chosen.image, following=following)
     print(*probe_tables.lines(found), "", "next:", f"  {shlex.join(following)}", "", *written, sep="\n")
     _warn(found)
     return exit_code(found.error) if found.partial else 0
 
 
-async def _estimated(chosen: argparse.Namespace) -> list[str]:
-    async with probing.prepared(
+def _prepared(chosen: argparse.Namespace) -> AbstractAsyncContextManager[Job]:
+    return probing.prepared(
         chosen.image,
         chosen.oracle,
         target=targets(chosen.target),
         scores=chosen.score,
         cap=options.cap(chosen),
         seed=chosen.seed,
-    ) as job:
+    )
+
+
+async def _estimated(chosen: argparse.Namespace) -> list[str]:
+    async with _prepared(chosen) as job:
         return estimated(job.estimate(), job.oracle.capabilities.price.source)
 
 
-async def _probed(chosen: argparse.Namespace) -> Probe:
-    with Screen() as screen:
-        return await probing.probe_async(
-            chosen.image,
-            chosen.oracle,
-            target=targets(chosen.target),
-            scores=chosen.score,
-            max_queries=chosen.max_queries,
-            max_tokens=chosen.max_tokens,
-            max_usd=chosen.max_usd,
-            project=chosen.project,
-            seed=chosen.seed,
-            watch=screen,
-        )
+async def _probed(chosen: argparse.Namespace, out: OutputFolder) -> tuple[Probe, Path]:
+    async with _prepared(chosen) as job:
+        result = result_of(job.identity(), *job.targets, "scores", *chosen.score)
+        place = out.claim(default_name(chosen.image, result, chosen.oracle, "probe"), result)
+        with open_ledger(None) as ledger, Screen() as screen:
+            return await job.run(ledger, options.cap(chosen), chosen.project, screen), place
 
 
 def following_command(chosen: argparse.Namespace, found: Probe) -> list[str]:

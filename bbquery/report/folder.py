@@ -32,29 +32,24 @@ ENDINGS = ("-error.npy", "-interval.png", "-progress.png")
 """Of files that not every run writes."""
 
 
+def check_drawing() -> None:
+    """See that pictures can be drawn.
+
+    Raises:
+        MissingExtra: no matplotlib.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtra("report", "drawing a map", "matplotlib")
+
+
 def prepare(folder: Path) -> Path:
     """Make the folder and see, before anything is asked, that all can be written; return it.
 
     Raises:
         UsageError: the folder cannot be written. MissingExtra: no matplotlib.
     """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise MissingExtra("report", "drawing a map", "matplotlib")
-    check_writable(folder)
-    return folder
-
-
-def prepare_many(folder: Path, names: Sequence[str]) -> Path:
-    """Likewise for a folder that is to have a folder of each of these names, which are made as they are needed.
-
-    Raises:
-        UsageError: one of them cannot be written. MissingExtra: no matplotlib.
-    """
-    prepare(folder)
-    for inner in (folder / name for name in names):
-        if inner.exists():  # from an earlier run, or in the way
-            check_writable(inner)
-    return folder
+    check_drawing()
+    return check_writable(folder)
 
 
 def write(
