@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.errors import MalformedAnswer, OracleError
-from bbquery.types import Labels, NoAnswer, Reply, Text, Vector
+from bbquery.errors import MalformedAnswer, OracleError, encodable
+from bbquery.telemetry import note
+from bbquery.types import Labels, NoAnswer, Reply, Text, Vector, believable
 
 if TYPE_CHECKING:
     from bbquery.oracle import Capabilities
@@ -25,10 +28,25 @@ def checked(
 
 
 def _checked(reply: Reply | OracleError, capabilities: Capabilities) -> Reply | OracleError:
-    if isinstance(reply, OracleError) or isinstance(reply.answer, NoAnswer):
+    if isinstance(reply, OracleError):
+        return reply
+    reply = _recordable(reply, capabilities)
+    if isinstance(reply.answer, NoAnswer):
         return reply
     wrong = _fault(reply.answer, capabilities)
     return reply if wrong is None else MalformedAnswer(wrong, oracle=capabilities.name, cost=reply.cost)
+
+
+def _recordable(reply: Reply, capabilities: Capabilities) -> Reply:
+    """Return a reply with what stands beside its answer as the ledger can hold it: an odd part costs no answer."""
+    cost, served = believable(reply.cost), reply.served
+    if cost is not reply.cost:
+        note("cost not believed", logging.WARNING, oracle=capabilities.name, cost=f"{reply.cost!r:.200}")
+    if served is not None:
+        served = encodable(served) if isinstance(served, str) else None
+    if cost is reply.cost and served == reply.served:  # most replies
+        return reply
+    return replace(reply, cost=cost, served=served)
 
 
 def _fault(answer: object, capabilities: Capabilities) -> str | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bbquery.answers import checked
 from bbquery.deadlines import Deadlines
-from bbquery.errors import MalformedAnswer, OracleError, OutcomeUnknown, Rejected, UsageError
+from bbquery.errors import MalformedAnswer, OracleError, OutcomeUnknown, Rejected, UsageError, described
 from bbquery.ledger.outcomes import above_hold
 from bbquery.telemetry import Requests
 
@@ -90,11 +90,15 @@ class Asker:
             failure = OutcomeUnknown(told, oracle=name)
         except OracleError as error:
             failure = error
+        except GeneratorExit as error:
+            if not request.get_loop().is_running():  # the loop was closed under us
+                raise
+            failure = OracleError(f"failed unexpectedly: {described(error)}", oracle=name)
         except UsageError as error:  # found by the oracle before it sent anything: a key that is not set
             self._halt.set(error)
             failure = Rejected(str(error), oracle=name)
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, the attempt must be settled
-            failure = OracleError(f"failed unexpectedly: {type(error).__name__}: {error}", oracle=name)
+            failure = OracleError(f"failed unexpectedly: {described(error)}", oracle=name)
             failure.__cause__ = error
         finally:
             self._asking.end(request)

@@ -30,7 +30,7 @@ from bbquery import codec
 from bbquery.clock import SystemClock
 from bbquery.collector import patient
 from bbquery.dispatch import AHEAD, Dispatcher
-from bbquery.errors import BbqueryError, MalformedAnswer, OracleError
+from bbquery.errors import MalformedAnswer, OracleError, unforeseen
 from bbquery.halt import Halt, Interrupted
 from bbquery.retry import RetryPolicy
 from bbquery.settler import Halted, Query
@@ -227,6 +227,12 @@ class Client:
 
     async def _feed(self, asking: Asking, group: asyncio.TaskGroup, others: int) -> None:
         """Prepare rows as there is room for them, and send them on their way; dear rows with the help of others."""
+        try:
+            await self._fed(asking, group, others)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends the run in order
+            self._failed(error)
+
+    async def _fed(self, asking: Asking, group: asyncio.TaskGroup, others: int) -> None:
         size = 1
         while not self.halt.interrupted and (rows := await asking.take(size)):
             queries = sum(asking.repeats[row] for row in rows)
@@ -234,8 +240,8 @@ class Client:
             self._dispatcher.preparing(queries)
             try:
                 prepared, seconds = await self.off_loop(self._prepare, asking, rows)
-            except BbqueryError as error:
-                self.halt.set(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, nobody must wait for these rows
+                self._failed(error)
                 asking.give_up(rows)
             else:
                 for row, parts in zip(rows, prepared, strict=True):
@@ -278,7 +284,7 @@ class Client:
             self._read = True
         if stored is not None or self.halt:
             asking.land(row, place, stored)
-            self._progress()
+            self._advanced()
         elif question.key in self._flights:
             self._flights[question.key].append((asking, row, place))
         else:
@@ -305,7 +311,7 @@ class Client:
 
         try:
             reply: Reply = await self._retry.retrying(self._sleep, int.from_bytes(question.key[:8]))(attempt)
-        except (BbqueryError, Halted) as last:
+        except Exception as last:  # noqa: BLE001 - whatever it is, nobody must wait for ever
             self._end(question, None, last)
         else:
             self._end(question, reply, None)
@@ -328,14 +334,25 @@ class Client:
         """Tell everyone who shares a flight how it ended; what ends one for good halts the run."""
         if isinstance(error, MalformedAnswer) and self._read:
             reply = Reply(NoAnswer(str(error), "unreadable"))
-        elif isinstance(error, BbqueryError):
-            self.halt.set(error)
+        elif error is not None and not isinstance(error, Halted):
+            self._failed(error)
         self._read = self._read or reply is not None
         passengers = self._flights.pop(question.key, [])
         self._shared += max(len(passengers) - 1, 0) if reply is not None else 0
         for asking, row, place in passengers:
             asking.land(row, place, reply)
+            self._advanced()
+
+    def _advanced(self) -> None:
+        """Tell who watches; what that raises ends the run, not the task that told it."""
+        try:
             self._progress()
+        except Exception as error:  # noqa: BLE001 - it is code of whoever watches
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        """Halt because of it."""
+        self.halt.set(unforeseen(error, self.oracle.capabilities.name))
 
     async def _sleep(self, seconds: float) -> None:
         await self.halt.sleep(seconds, self._clock)

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import portalocker
 
-from bbquery.errors import StorageFailed
+from bbquery.errors import StorageFailed, described
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,19 +135,25 @@ class Database:
 
     def close(self) -> None:
         """Commit what waits and close."""
-        if self._closed:
-            return
         self._closed = True
         self._queue.put(None)
         self._writer.join()
         self._open.close()
 
     def _write_forever(self) -> None:
+        waiting: list[Piece] = []
         last = False
-        while not last:
-            waiting, last = self._take()
-            if waiting:
-                last = self._in_our_turn(waiting) or last
+        try:
+            while not last:
+                waiting, last = self._take()
+                if waiting:
+                    last = self._in_our_turn(waiting) or last
+        except BaseException as error:  # noqa: BLE001 - whatever it is, nobody must wait for ever
+            self._closed = True
+            while not self._queue.empty():
+                waiting += [piece for piece in self._queue.get() or () if piece.begin()]
+            failure = StorageFailed(f"the ledger {self.path} failed unexpectedly: {described(error)}")
+            _report([(piece, None, failure) for piece in waiting if not piece.done.done()])
 
     def _take(self) -> tuple[list[Piece], bool]:
         """Wait for work, then take all there is."""

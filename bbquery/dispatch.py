@@ -19,18 +19,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from bbquery.asker import Asker
-from bbquery.errors import (
-    BbqueryError,
-    BudgetExhausted,
-    OracleError,
-    StorageFailed,
-    UsageError,
-)
+from bbquery.errors import BudgetExhausted, OracleError, UsageError, unforeseen
 from bbquery.ledger.owners import batch_of
 from bbquery.ledger.records import Answered, Busy, Granted, Request
 from bbquery.provider import provider_of
@@ -75,7 +69,7 @@ class Dispatcher:
         self._starting: list[Batch] = []
         self._ready: deque[Batch] = deque()
         self._unsent = 0  # batches that are being held or ready
-        self._settler = Settler(ledger, halt, self._settled)
+        self._settler = Settler(ledger, halt, self._settled, self._capabilities.name)
         self._requests: set[asyncio.Task[Any]] = set()
         self._asker = Asker(oracle, halt)
         self._followers: set[asyncio.Task[None]] = set()
@@ -127,16 +121,19 @@ class Dispatcher:
         await self._settler.finished()
 
     async def _dispatch(self) -> None:
-        watch = asyncio.create_task(self._wake_when_halted())
+        self._halt.tell(self._wake)
         try:
             while True:
                 try:
                     await self._start()
                 except Exception as error:  # noqa: BLE001 - whatever it is, nobody must wait for ever
-                    told = f"could not be asked: {type(error).__name__}: {error}"
-                    self._halt.set(OracleError(told, oracle=self._capabilities.name))
+                    self._failed(error)
         finally:
-            watch.cancel()
+            self._halt.forget(self._wake)
+
+    def _failed(self, error: Exception) -> None:
+        """Halt because of what nobody foresaw."""
+        self._halt.set(unforeseen(error, self._capabilities.name))
 
     async def _start(self) -> None:
         """Wait until something may start, and start it; once the run is halted, give up what waits."""
@@ -180,7 +177,7 @@ class Dispatcher:
 
     async def _turn(self, batch: Batch) -> None:
         tokens = sum(query.hold.tokens for query in batch.queries)
-        await self._halt_or(self.provider.pace.turn(len(batch.queries), tokens))
+        await self._halt.unless_set(self.provider.pace.turn(len(batch.queries), tokens))
 
     def _send_what_may(self) -> None:
         while self._may_go() and (self._ready[0].has_slot or self.provider.pace.is_free):
@@ -216,23 +213,9 @@ class Dispatcher:
             self._changed.clear()
             await self._changed.wait()
 
-    async def _wake_when_halted(self) -> None:
-        await self._halt.wait()
-        self._changed.set()
-
-    async def _halt_or(self, turn: Any) -> None:
-        waits = [asyncio.ensure_future(turn), asyncio.ensure_future(self._halt.wait())]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-        if not self._halt:
-            waits[0].result()  # raises what the turn raised
-
     def _give_up(self) -> None:
         while self._waiting:
-            self._waiting.popleft().ended(None, Halted())
+            self._waiting.popleft().end(None, Halted())
         self._void_what_is_ready()
 
     def _void_what_is_ready(self) -> None:
@@ -268,21 +251,23 @@ class Dispatcher:
 
     async def _hold(self) -> None:
         """Reserve all batches that are starting, and send what was granted."""
-        self._settler.settle_now()  # in the same commit
         batches, self._starting = self._starting, []
-        free = self._capabilities.price.free
         queries = [query for batch in batches for query in batch.queries]
         try:
-            results = iter(
-                await self._ledger.reserve([Request(q.question, self._budget, q.hold, free) for q in queries])
-            )
-        except StorageFailed as error:
+            self._settler.settle_now()  # in the same commit
+            free = self._capabilities.price.free
+            results = await self._ledger.reserve([Request(q.question, self._budget, q.hold, free) for q in queries])
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody must wait for ever
             for batch in batches:
                 self._drop(batch)
             for query in queries:
-                query.ended(None, error)
-            self._ended(asyncio.current_task())
-            return
+                query.end(None, unforeseen(error, self._capabilities.name))
+        else:
+            self._held(batches, iter(results))
+        self._ended(asyncio.current_task())
+
+    def _held(self, batches: Sequence[Batch], results: Iterator[Result]) -> None:
+        """Send what was granted."""
         refused: list[tuple[Query, BudgetExhausted]] = []
         for batch in batches:
             batch.queries = self._granted(zip(batch.queries, results, strict=False), refused)
@@ -296,7 +281,6 @@ class Dispatcher:
         if not self._halt:
             self._send_what_may()
         self._changed.set()
-        self._ended(asyncio.current_task())
 
     def _granted(
         self, results: Iterable[tuple[Query, Result]], refused: list[tuple[Query, BudgetExhausted]]
@@ -310,9 +294,9 @@ class Dispatcher:
                     granted.append(query)
                 case Answered(reply):
                     self.stored_by_others += 1
-                    query.ended(reply, None)
+                    query.end(reply, None)
                 case Busy(owner) if batch_of(owner) is not None:
-                    query.ended(None, UsageError(IN_A_BATCH.format(batch_of(owner))))
+                    query.end(None, UsageError(IN_A_BATCH.format(batch_of(owner))))
                 case Busy():
                     self._follow(query)
                 case BudgetExhausted():
@@ -326,7 +310,7 @@ class Dispatcher:
             self._waiting.extendleft(query for query, _ in reversed(refused))
             return
         for query, error in refused:
-            query.ended(None, error)
+            query.end(None, error)
 
     def _follow(self, query: Query) -> None:
         follower = asyncio.create_task(self._follow_another(query))
@@ -338,8 +322,8 @@ class Dispatcher:
         try:
             while not self._halt and await asyncio.to_thread(self._ledger.in_flight, query.question.key):
                 await self._halt.sleep(SECONDS_BETWEEN_LOOKS, self._clock)
-        except BbqueryError as error:
-            query.ended(None, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody must wait for ever
+            query.end(None, unforeseen(error, self._capabilities.name))
             return
         self._waiting.append(query)
         self._changed.set()
@@ -359,19 +343,25 @@ class Dispatcher:
     async def _send(self, batch: Batch) -> None:
         """Send a batch, and in its slot, as long as nobody else wants it, those that are held ahead."""
         request = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._learn(batch, await self._asker.ask(batch.queries, request))
+        await self._ask(batch, request)
         while self._ready and not self._halt and self.provider.pace.is_free and self.provider.goes_on():
             following = self._next()
             if self._unsent <= AHEAD * self.provider.slots // 2:
                 self._changed.set()
-            self._learn(following, await self._asker.ask(following.queries, request))
+            await self._ask(following, request)
         self.provider.end()
         self._ended(request)
 
-    def _learn(self, batch: Batch, results: list[Reply | OracleError]) -> None:
-        """Take a lesson from how a request ended, and settle its queries: what was paid for at once."""
-        failures = [result for result in results if isinstance(result, OracleError)]
-        self.provider.learn(failures, self._oracle.rate_seen)
+    async def _ask(self, batch: Batch, request: asyncio.Task[Any]) -> None:
+        """Make one attempt, take a lesson from how it ended, and settle its queries: what was paid for at once."""
+        lost = OracleError("failed unexpectedly, and what came of it is not known", oracle=self._capabilities.name)
+        results: list[Reply | OracleError] = [lost] * len(batch.queries)
+        try:
+            results = await self._asker.ask(batch.queries, request)
+            failures = [result for result in results if isinstance(result, OracleError)]
+            self.provider.learn(failures, self._oracle.rate_seen)
+        except Exception as error:  # noqa: BLE001 - whatever it is, each query has an outcome
+            self._failed(error)
         self._settler.add(zip(batch.queries, results, strict=True), soon=batch.has_slot or not self._unsent)
 
     def _settled(self, attempts: int) -> None:

@@ -40,7 +40,10 @@ LONGEST_SHOWN = 200  # characters of a name in a message; a name may come from a
 
 
 class BbqueryError(Exception):
-    """The root: catching it catches everything bbquery raises on purpose."""
+    """The root: catching it catches everything bbquery raises on purpose. Every file can hold its message."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(encodable(message))
 
 
 class UsageError(BbqueryError):
@@ -213,3 +216,26 @@ class StorageFailed(BbqueryError):
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that is nearest to `name`; None where none is near."""
     return next(iter(_near(name, list(dict.fromkeys(known)), most=1)), None)
+
+
+def encodable(text: str) -> str:
+    """Return a text that UTF-8 can hold: half a surrogate pair, as servers and models send, is written out."""
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
+
+
+def described(error: BaseException) -> str:
+    """Return an exception of any kind as `Type: message`; one whose message cannot be read as `Type`."""
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - the message is code of whoever raised it
+        message = ""
+    return encodable(f"{type(error).__name__}: {message}" if message else type(error).__name__)
+
+
+def unforeseen(error: BaseException, oracle: str) -> BbqueryError:
+    """Return an error that may end a run: itself where it was raised on purpose, else one that names it."""
+    if isinstance(error, BbqueryError):
+        return error
+    failure = OracleError(f"asking failed unexpectedly: {described(error)}", oracle=oracle)
+    failure.__cause__ = error
+    return failure

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 from bbquery.errors import BbqueryError
 from bbquery.telemetry import note
@@ -25,7 +26,7 @@ class Halt:
 
     def __init__(self) -> None:
         self.error: BbqueryError | None = None
-        self._event = asyncio.Event()
+        self._told: list[Callable[[], object]] = []
 
     def __bool__(self) -> bool:
         """Whether nothing more may be sent."""
@@ -45,18 +46,32 @@ class Halt:
         """Stop sending because of `error`, and log that at this level; later causes change nothing."""
         if self.error is None:
             self.error = error
-            self._event.set()
+            for tell in tuple(self._told):
+                tell()
             note("halt", level, cause=type(error).__name__, reason=str(error))
 
-    async def wait(self) -> None:
-        """Wait until it is set."""
-        await self._event.wait()
+    def tell(self, listener: Callable[[], object]) -> None:
+        """Call `listener` once it is set: no task of its own waits for that, which could fail unseen."""
+        self._told.append(listener)
+
+    def forget(self, listener: Callable[[], object]) -> None:
+        """Call `listener` no more."""
+        self._told.remove(listener)
+
+    async def unless_set(self, work: Coroutine[Any, Any, object]) -> None:
+        """Await `work`, or until set if that is earlier; then the work is cancelled. What it raises is raised."""
+        task = asyncio.ensure_future(work)
+        self.tell(task.cancel)
+        try:
+            if self:
+                task.cancel()
+            await asyncio.wait([task])
+        finally:
+            self.forget(task.cancel)
+            task.cancel()
+        if not task.cancelled():
+            task.result()
 
     async def sleep(self, seconds: float, clock: Clock) -> None:
         """Wait for `seconds`, or until set if that is earlier."""
-        waits = {asyncio.ensure_future(clock.sleep(seconds)), asyncio.ensure_future(self._event.wait())}
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await self.unless_set(clock.sleep(seconds))

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from bbquery.errors import OracleError
+from bbquery.errors import OracleError, encodable
 from bbquery.types import Units
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class JsonLines(logging.FileHandler):
         fields: dict[str, Any] = getattr(record, "fields", {"message": record.getMessage()})
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03}Z"
         head = {"time": stamp, "level": record.levelname, "event": getattr(record, "event", "message")}
-        return json.dumps(head | fields, ensure_ascii=False)
+        return encodable(json.dumps(head | fields, ensure_ascii=False))
 
 
 class Requests:

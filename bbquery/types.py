@@ -159,6 +159,17 @@ def total(amounts: Iterable[Units]) -> Units:
     return Units(queries, tokens, picodollars)
 
 
+LARGEST_COST = 2**50  # of a query, in any unit: 1,100 dollars; 8,000 such sums fit into the ledger's integers
+
+
+def believable(cost: Units | None) -> Units | None:
+    """Return a cost, or None where it is no amount that one query can have cost; the hold then counts in its place."""
+    if cost is None or not isinstance(cost, Units):
+        return None
+    whole = all(isinstance(amount, int) and 0 <= amount <= LARGEST_COST for amount in cost.amounts)
+    return cost if whole else None
+
+
 @dataclass(frozen=True, eq=False)
 class Reply:
     """One query, answered.

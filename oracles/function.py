@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 
-from bbquery.errors import MalformedAnswer, OracleError, Rejected, UsageError
+from bbquery.errors import MalformedAnswer, OracleError, Rejected, UsageError, described
 from bbquery.imports import imported
 from bbquery.oracle import Capabilities, Limits, Price, Quote, View
 from bbquery.types import (
@@ -108,6 +108,10 @@ def connect(
     return FunctionOracle(function, takes, capabilities, cost_of_query(usd_per_query))
 
 
+class _Raised(Exception):
+    """Stands for what a function raised, its cause."""
+
+
 class FunctionOracle:
     """A Python function behind the protocol; synchronous ones run on threads of their own."""
 
@@ -140,10 +144,12 @@ class FunctionOracle:
             rows = self._rows(await self._returned(pixels))
         except OracleError:
             raise
-        except Exception as error:
+        except (Exception, GeneratorExit, SystemExit) as error:  # noqa: BLE001 - it is raised as what it means
             # nobody can say whether a function that pays for something had paid before it failed
             kind = Rejected if self.capabilities.price.free else OracleError
-            raise kind(f"the function raised {type(error).__name__}: {error}", oracle=self.capabilities.name) from error
+            cause = error.__cause__ if isinstance(error, _Raised) else error
+            assert cause is not None  # noqa: S101 - that is what it is raised for
+            raise kind(f"the function raised {described(cause)}", oracle=self.capabilities.name) from cause
         return [self._read(row) for row in rows]
 
     async def aclose(self) -> None:
@@ -153,8 +159,17 @@ class FunctionOracle:
     async def _returned(self, argument: Image) -> Any:
         if inspect.iscoroutinefunction(self._call):
             return await self._call(argument)
-        returned = await asyncio.get_running_loop().run_in_executor(self._threads, self._call, argument)
+        returned = await asyncio.get_running_loop().run_in_executor(self._threads, self._called, argument)
         return await returned if inspect.isawaitable(returned) else returned  # an object with an async __call__
+
+    def _called(self, argument: Image) -> Any:
+        """Call the function, on a thread: what a future or an event loop gives a meaning of its own stays in there."""
+        try:
+            return self._call(argument)
+        except OracleError:
+            raise
+        except BaseException as error:
+            raise _Raised from error
 
     def _rows(self, returned: Any) -> list[Any]:
         if self._takes == "image":

@@ -48,16 +48,29 @@ def test_a_person_is_told_from_a_failure() -> None:
     assert (halt.interrupted, halt.reason) == (True, "Ctrl-C")
 
 
-async def test_who_waits_for_the_halt_is_woken() -> None:
-    """All who wait are woken by the first cause, and nobody waits after it."""
-    halt = Halt()
-    waits = [asyncio.create_task(halt.wait()) for _ in range(3)]
-    await asyncio.sleep(0)
-    assert not any(wait.done() for wait in waits)
+def test_who_listens_is_told_once() -> None:
+    """All who listen are told of the first cause, and who was forgotten is not."""
+    halt, told = Halt(), list[str]()
+    first, second = (lambda: told.append("first")), (lambda: told.append("second"))
+    halt.tell(first)
+    halt.tell(second)
+    halt.forget(second)
 
     halt.set(BbqueryError("enough"))
+    halt.set(BbqueryError("more than enough"))
 
-    await asyncio.gather(*waits, halt.wait())
+    assert told == ["first"]
+
+
+async def test_what_fails_in_a_sleep_is_raised() -> None:
+    """A broken clock is no short sleep."""
+
+    class Broken(FakeClock):
+        async def sleep(self, seconds: float) -> None:
+            raise ValueError("the clock is broken")
+
+    with pytest.raises(ValueError, match="the clock is broken"):
+        await Halt().sleep(1, Broken())
 
 
 async def test_a_sleep_lasts_as_long_as_it_says(clock: FakeClock) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bbquery.errors import CostAboveHold, MalformedAnswer, OracleError
 from bbquery.ledger.records import Settlement
-from bbquery.types import Reply, Units
+from bbquery.types import Reply, Units, believable
 
 if TYPE_CHECKING:
     from bbquery.store import Question
@@ -34,7 +34,7 @@ def settlement(held: Held, result: Reply | OracleError) -> Settlement:
         return Settlement(held.attempt, "posted", result.cost or held.hold, question=held.question, reply=result)
     cost = Units()
     if result.outcome == "posted":
-        cost = (result.cost if isinstance(result, MalformedAnswer) else None) or held.hold
+        cost = believable(result.cost if isinstance(result, MalformedAnswer) else None) or held.hold
     return Settlement(held.attempt, result.outcome, cost, reason=f"{type(result).__name__}: {result}")
 
 

@@ -29,6 +29,14 @@ if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger
     from bbquery.types import Image
 
+
+def wait_for_halt(predict: Predict) -> None:
+    """Return once the session's run may send no more."""
+    halted, halt = threading.Event(), predict._session._client.halt
+    halt.tell(halted.set)
+    assert halt or halted.wait(30)
+
+
 SIDES = "function:call=tests.interop.interop_models.sides,classes=left|right,version=1"
 
 
@@ -389,7 +397,7 @@ def test_ctrl_c_stops_the_sending_and_keeps_what_came(ledger: Ledger) -> None:
         with predict_fn(oracle(shown), max_queries=99, ledger=ledger) as predict:
             with pytest.raises(KeyboardInterrupt):
                 predict(images(50))
-            predict._session._loop.run(predict._session._client.halt.wait())
+            wait_for_halt(predict)
             stopped.set()
             with pytest.raises(Interrupted, match="open another"):
                 predict(images(50))
@@ -439,7 +447,7 @@ def test_closing_from_another_thread_ends_a_call(ledger: Ledger) -> None:
 
     def closes(image: Image) -> list[float]:
         closer.submit(predict.close)
-        predict._session._loop.run(predict._session._client.halt.wait())
+        wait_for_halt(predict)
         return sides(image)
 
     shown = Counted(closes)
