@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bbquery.errors import MalformedAnswer, OutcomeUnknown
+from bbquery.errors import MalformedAnswer, OutcomeUnknown, Rejected
 from bbquery.oracle import Quote
-from bbquery.types import Reply
+from bbquery.types import NoAnswer, Reply
+from oracles import _refusals
 from oracles._transport import Connections
-from oracles._wire.fields import WireError
+from oracles._wire.fields import WireError, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from bbquery.oracle import Capabilities, RateSeen
     from bbquery.types import Answer, Image, Units
     from oracles._transport import Endpoint
+
+MARK = b'"error'  # without it there is no failure to look for, which spares most answers a second reading
 
 
 class Form(Protocol):
@@ -82,11 +85,39 @@ class RemoteOracle:
         """
         form = self._form
         body = await self._connections.attempt(form.method, form.path, *form.join(payloads))
+        if isinstance(body, NoAnswer):
+            return self._refused(body, len(payloads))
+        failed = self._failure_in(body)
         try:
             items = form.split(body, len(payloads))
         except WireError as fault:
+            if failed is not None:
+                return self._failed(failed, len(payloads))
             raise self._endpoint.error(MalformedAnswer, f"{form.method} {form.path}: {fault}") from None
-        return [self._read(row, item) for row, item in enumerate(items)]
+        replies = [self._read(row, item) for row, item in enumerate(items)]
+        if failed is None or any(isinstance(r, Reply) and isinstance(r.answer, NoAnswer) for r in replies):
+            return replies  # where a template says what stands under "error" for a refusal, it is one
+        return self._failed(failed, len(payloads))
+
+    def _failure_in(self, body: bytes) -> OracleError | NoAnswer | None:
+        """Return what a success tells of a failure of the whole request; None for nothing, as in nearly all."""
+        if MARK not in body:
+            return None
+        try:
+            complaint = _refusals.within(parsed(body))
+        except WireError:
+            return None
+        return None if complaint is None else self._endpoint.failure_in(self._form.path, complaint)
+
+    def _failed(self, failed: OracleError | NoAnswer, asked: int) -> list[Reply | OracleError]:
+        return self._refused(failed, asked) if isinstance(failed, NoAnswer) else [failed] * asked
+
+    def _refused(self, refusal: NoAnswer, asked: int) -> list[Reply | OracleError]:
+        """Return a refusal of the whole request: of its image where it has one, else nobody knows of which."""
+        if asked == 1:
+            return [Reply(refusal)]  # a server may charge for it and not say: the whole hold counts
+        error = self._endpoint.error(Rejected, f"{refusal.reason}; of {asked} images: say largest_batch=1")
+        return [error] * asked
 
     def _read(self, row: int, item: Any) -> Reply | OracleError:
         reason = self._form.failure(item)

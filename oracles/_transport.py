@@ -3,10 +3,8 @@
 What an attempt may have cost decides its error (see `bbquery.errors`):
 
 1. No connection was made (refused, no such host, TLS, time-out while connecting): no request left. `Unreachable`.
-2. The server said no before doing the work: 429 is `RateLimited`, or `QuotaExceeded` where its body names the account's
-   quota, as 402 always is; other 4xx and redirects are `Rejected`. 408 is not among them: a gateway gives up with it on
-   a model that may well have answered.
-3. All else after connecting (5xx, a dropped connection, a time-out, half a body) is `OutcomeUnknown`. That includes a
+2. The server said no, or that it failed: as `oracles._refusals` says.
+3. All else after connecting (a dropped connection, a time-out, half a body) is `OutcomeUnknown`. That includes a
    kept connection which the server closed as we wrote: perhaps it had read the request.
 
 So there is one attempt: no retries, no redirects, and idle connections are closed before servers close them.
@@ -24,12 +22,13 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from bbquery.deadlines import Deadlines
-from bbquery.errors import MissingExtra, OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected, Unreachable
+from bbquery.errors import MissingExtra, OracleError, OutcomeUnknown, RateLimited, Rejected, Unreachable
+from bbquery.types import NoAnswer
+from oracles import _refusals
 from oracles._date import server_time
 from oracles._loops import OnePerLoop
 from oracles._rates import rate_seen
 from oracles._tls import advice
-from oracles._wire.fields import WireError, loads
 
 try:
     import aiohttp
@@ -48,10 +47,6 @@ LONGEST_CONNECT = 30.0  # seconds, as aiohttp
 IDLE = 1.0  # seconds a connection is kept: less than common servers keep it (2 to 75), so that none closes under us
 AT_ONCE = 2**20  # bytes written in one go, the faster way; above it aiohttp warns of a loop held up
 JSON_HEADERS = {"Content-Type": "application/json"}
-MOVED = (301, 302, 307, 308)
-PAYMENT_REQUIRED, TOO_MANY_REQUESTS = 402, 429
-QUOTA_CODES = frozenset({"quota", "insufficient_quota", "quota_exceeded", "billing_hard_limit_reached"})
-GATEWAY_GAVE_UP = 408
 MESSAGE_BYTES = 4096
 MESSAGE_LENGTH = 200
 ADVICE = {
@@ -59,6 +54,7 @@ ADVICE = {
     403: "is the key set (key_env, or a header of the template), and may it do this?",
     404: "does the server speak the protocol of oracles.http, and is the URL its root? any other needs a template",
     413: "lower the option largest_batch",
+    **dict.fromkeys(_refusals.MOVED, "redirects are not followed: give the final URL"),
 }
 
 
@@ -100,8 +96,10 @@ class Endpoint:
         path: str,
         body: bytes | None = None,
         headers: Mapping[str, str] = JSON_HEADERS,
-    ) -> bytes:
-        """Send one request and return the body of its answer. headers: those that belong to the body.
+    ) -> bytes | NoAnswer:
+        """Send one request and return the body of its answer, or that the server will not answer it.
+
+        headers: those that belong to the body.
 
         Raises:
             UsageError: a key is unset; nothing was sent. Unreachable, RateLimited, QuotaExceeded, Rejected,
@@ -114,7 +112,10 @@ class Endpoint:
             self.rate_seen = rate_seen(response.headers) or self.rate_seen
             if not 200 <= response.status < 300:
                 async with response:
-                    raise await self._refusal(response)
+                    refusal = await self._refusal(response)
+                    if isinstance(refusal, NoAnswer):
+                        return refusal
+                    raise refusal
             # Reading it all, or failing to, gives the connection back: what a context does beyond that is for nothing.
             return self.headers.hide_in_answer(await response.read())
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
@@ -130,21 +131,28 @@ class Endpoint:
         """Return the error of an attempt that took too long."""
         return self.error(OutcomeUnknown, f"no answer from {self.url}{path} within {self.timeout:g} s")
 
-    async def _refusal(self, response: aiohttp.ClientResponse) -> OracleError:
-        status, body = response.status, await self._body(response)
-        reason = shortened(self.hide(message(body))) or response.reason or "no reason given"
+    async def _refusal(self, response: aiohttp.ClientResponse) -> OracleError | NoAnswer:
+        status, complaint = response.status, _refusals.of_body(await self._body(response))
+        reason = shortened(self.hide(complaint.message)) or response.reason or "no reason given"
         said = f"{response.method} {response.url.path} gave {status}: {reason}"
-        if status == PAYMENT_REQUIRED or (status == TOO_MANY_REQUESTS and QUOTA_CODES & codes(body)):
-            return self.error(QuotaExceeded, said)
-        if status == TOO_MANY_REQUESTS or status in self.not_ready:
-            now = server_time(response.headers, self.clock())
-            wait = seconds_until(response.headers.get("Retry-After"), now)
+        now = server_time(response.headers, self.clock())
+        wait = seconds_until(response.headers.get("Retry-After"), now)
+        if status in self.not_ready:
             return self.error(RateLimited, said, retry_after=wait)
-        if status in MOVED:
-            return self.error(Rejected, f"{said}; redirects are not followed: give the final URL")
-        if 400 <= status < 500 and status != GATEWAY_GAVE_UP:
-            return self.error(Rejected, f"{said}; {ADVICE[status]}" if status in ADVICE else said)
-        return self.error(OutcomeUnknown, said)
+        return self._outcome(complaint, said, status, wait)
+
+    def failure_in(self, path: str, complaint: _refusals.Complaint) -> OracleError | NoAnswer:
+        """Return what became of an attempt whose success told of a failure."""
+        said = f"{self.url}{path} answered with an error: {shortened(self.hide(complaint.message))}"
+        return self._outcome(complaint, said, complaint.status, None)
+
+    def _outcome(
+        self, complaint: _refusals.Complaint, said: str, status: int | None, wait: float | None
+    ) -> OracleError | NoAnswer:
+        found = _refusals.outcome(complaint, self.hide(said), oracle=self.name, status=status, wait=wait)
+        if isinstance(found, Rejected) and status in ADVICE:
+            return self.error(Rejected, f"{said}; {ADVICE[status]}")
+        return found
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         """Return what there is of a refusal's body; its status has said what matters, so half a body will do."""
@@ -184,8 +192,10 @@ class Connections:
         self._most = most
         self._opened: OnePerLoop[_Opened] = OnePerLoop(_Opened.aclose)
 
-    async def attempt(self, method: str, path: str, body: bytes, headers: Mapping[str, str] = JSON_HEADERS) -> bytes:
-        """Send one request and return the body of its answer.
+    async def attempt(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str] = JSON_HEADERS
+    ) -> bytes | NoAnswer:
+        """Send one request and return the body of its answer, or that the server will not answer it.
 
         Raises:
             UsageError, OracleError: as `Endpoint.attempt`.
@@ -232,30 +242,6 @@ def seconds_until(retry_after: str | None, now: float) -> float | None:
     except ValueError:
         return None
     return max(0.0, (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - now)
-
-
-def message(body: bytes) -> str:
-    """Return what an error's body says: the text under "error", "message" or "detail", or the body as it is.
-
-    "error" may itself hold the "message".
-    """
-    try:
-        content = loads(body)
-    except WireError:
-        return body.decode(errors="replace")
-    inner = content["error"] if isinstance(content.get("error"), dict) else content
-    keys = ("error", "message", "detail")
-    return next((inner[key] for key in keys if isinstance(inner.get(key), str)), str(content))
-
-
-def codes(body: bytes) -> set[str]:
-    """Return the machine-readable reasons in an error's body: under "code" and "type", or those within "error"."""
-    try:
-        content = loads(body)
-    except WireError:
-        return set()
-    inner = content["error"] if isinstance(content.get("error"), dict) else {}
-    return {part[key] for part in (content, inner) for key in ("code", "type") if isinstance(part.get(key), str)}
 
 
 def shortened(said: str, longest: int = MESSAGE_LENGTH) -> str:

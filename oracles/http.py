@@ -23,8 +23,8 @@ POST {url}/v1/answer  {"images": ["<base64 of an 8-bit RGB PNG>", ...]}
 
     Status 429, with Retry-After in seconds or as a date where known, says that nothing was done yet: ask again later.
     {"error": "why", "code": "quota"} as its body says that waiting does not help: the quota is used up.
-    Other 4xx say that nothing was done and never will be. Anything else but 2xx counts as perhaps billed.
-    {"error": "why"} as the body of a failure is shown to the user.
+    Other 4xx, but 408, 409 and 499, say that nothing was done and never will be. Anything else but 2xx counts as
+    perhaps billed, and so does {"error": "why"} in place of the answers. The reason is shown to the user.
 
     The headers x-ratelimit-{limit,remaining,reset}-requests may say how many requests are allowed in a minute, how many
     of them are left, and in what time ("1.5s") they are whole again.
@@ -72,8 +72,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bbquery.errors import MalformedAnswer, UnknownPrice, UsageError
+from bbquery.errors import MalformedAnswer, Rejected, UnknownPrice, UsageError
 from bbquery.oracle import ONE_QUERY, Capabilities, Limits, Oracle, Price
+from bbquery.types import NoAnswer
 from oracles._headers import Headers
 from oracles._options import check_at_least_one, check_positive
 from oracles._price import STATED, cost_of_query
@@ -191,6 +192,8 @@ async def _described(options: _Options) -> Oracle:
     endpoint = options.endpoint({})
     async with endpoint.session(connections=1, total=endpoint.timeout) as session:
         body = await endpoint.attempt(session, "GET", MODEL_PATH)
+    if isinstance(body, NoAnswer):
+        raise endpoint.error(Rejected, body.reason)
     try:
         model = unpack_model(body)
     except WireError as fault:

@@ -33,9 +33,11 @@ from bbquery import imaging, prompts
 from bbquery.errors import MalformedAnswer, MissingExtra, OracleError, OutcomeUnknown, UnknownPrice, UsageError
 from bbquery.oracle import Capabilities, Limits, Oracle, Price, Quote, View
 from bbquery.types import Classes, NoAnswer, Reply, Units
+from oracles import _refusals
 from oracles._key import Key
 from oracles._openai import batch_file, prices
 from oracles._openai.cost import Cost
+from oracles._openai.failed import failure_in
 from oracles._openai.models import known
 from oracles._openai.prices import Prices
 from oracles._openai.question import (
@@ -50,7 +52,8 @@ from oracles._openai.question import (
     likely_output,
     sampling,
 )
-from oracles._openai.reply import Failed, Said, Unreadable, read, understood
+from oracles._openai.reply import Failed, Said, Unreadable, Usage, parsed, understood, usage
+from oracles._openai.words import shortened
 from oracles._url import checked_url
 
 if TYPE_CHECKING:
@@ -62,6 +65,7 @@ if TYPE_CHECKING:
     from bbquery.types import Image
     from oracles._openai.batches import Batches
     from oracles._openai.endpoint import Endpoint
+    from oracles._refusals import Complaint
 
 ADAPTER = 1  # part of every answer's key: raise it when the same reply would be read differently
 ENCODER = "png"
@@ -332,16 +336,19 @@ class OpenAIOracle:
         await self._batches.cancel(vendor)
 
     def _read_in_batch(self, content: dict[str, Any]) -> Reply | OracleError:
-        return self._made_of(lambda: understood(self._question.api, content), BATCH)
+        return self._made_of(lambda: content, BATCH)
 
     def _read(self, body: bytes) -> Reply | OracleError:
-        return self._made_of(lambda: read(self._question.api, body), None)
+        return self._made_of(lambda: parsed(body), None)
 
-    def _made_of(self, understand: Callable[[], Said], tier: str | None) -> Reply | OracleError:
+    def _made_of(self, read: Callable[[], dict[str, Any]], tier: str | None) -> Reply | OracleError:
         """Return what an answer comes to, at the price of a service tier; None for that which it names itself."""
         name = self.capabilities.name
         try:
-            said = understand()
+            content = read()
+            if (complaint := failure_in(content)) is not None:
+                return self._failed(complaint, usage(content.get("usage")))
+            said = understood(self._question.api, content)
             served = self._served(said) if tier is None else said.served
             return Reply(said.answer, self._cost.bill(said.usage, tier or said.tier), served)
         except Failed as failure:
@@ -350,6 +357,16 @@ class OpenAIOracle:
             return MalformedAnswer(f"the answer cannot be read: {fault}", oracle=name, cost=self._paid(fault, tier))
         except UnknownPrice as unknown:
             return MalformedAnswer(f"served at another tier than {self._question.tier}: {unknown}", oracle=name)
+
+    def _failed(self, complaint: Complaint, used: Usage | None) -> Reply | OracleError:
+        """Return what a success comes to that tells of a failure: what used tokens may be billed, whatever it says."""
+        said = f"the server failed: {shortened(complaint.message)}"
+        found = _refusals.outcome(complaint, said, oracle=self.capabilities.name, status=complaint.status)
+        if isinstance(found, NoAnswer):
+            return Reply(found)
+        if used is not None and used.output and found.outcome == "voided":
+            return OutcomeUnknown(said, oracle=self.capabilities.name)
+        return found
 
     def _paid(self, fault: Unreadable, tier: str | None) -> Units | None:
         return self._cost.bill(fault.usage, tier)

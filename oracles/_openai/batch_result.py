@@ -2,7 +2,7 @@
 
 1. A line that was never worked on, since the batch expired or was cancelled, was not charged: `Unasked`.
 2. A line with a response of its own means what that response would have meant outside a batch
-   (`oracles._openai.failure`): 4xx was refused before any work, 5xx and 408 may have been charged.
+   (`oracles._refusals`): 4xx was refused before any work, 5xx and 408 may have been charged.
 3. Any other error, such as the vendor's own time-out, may have been charged: `OutcomeUnknown`.
 4. What cannot be read was answered, so it was charged: `MalformedAnswer`.
 """
@@ -15,15 +15,15 @@ from typing import Any, TypeAlias
 
 from bbquery.errors import MalformedAnswer, NotBilled, OracleError, OutcomeUnknown
 from bbquery.types import NoAnswer, Reply
-from oracles._openai import failure
-from oracles._openai.reply import Unreadable, is_policy, parsed
+from oracles import _refusals
+from oracles._openai.reply import Unreadable, parsed
 from oracles._openai.words import shortened
 
 Read: TypeAlias = Callable[[dict[str, Any]], Reply | OracleError]
 """What reads the body of a success."""
 
 NOT_WORKED_ON = frozenset({"batch_expired", "batch_cancelled"})
-OK, BAD_REQUEST = 200, 400
+OK = 200
 NAME = re.compile(rb'"custom_id"\s*:\s*"([^"\\]+)"')
 
 
@@ -73,10 +73,7 @@ def _never_answered(error: dict[str, Any], oracle: str) -> OracleError:
 
 
 def _refused(status: int, body: object, oracle: str) -> Reply | OracleError:
-    error = body.get("error") if isinstance(body, dict) else None
-    fields: dict[str, Any] = error if isinstance(error, dict) else {}
-    codes = frozenset(code for code in (fields.get("code"), fields.get("type")) if isinstance(code, str))
-    said = f"a line of the batch gave {status}: {shortened(str(fields.get('message', body)))}"
-    if status == BAD_REQUEST and any(map(is_policy, codes)):
-        return Reply(NoAnswer(said, "filtered"))
-    return failure.refusal(said, oracle=oracle, status=status, codes=codes, wait=None)
+    complaint = _refusals.of(body)
+    said = f"a line of the batch gave {status}: {shortened(complaint.message)}"
+    found = _refusals.outcome(complaint, said, oracle=oracle, status=status)
+    return Reply(found) if isinstance(found, NoAnswer) else found

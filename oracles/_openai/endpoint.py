@@ -21,9 +21,9 @@ import openai
 
 from bbquery.errors import OracleError, OutcomeUnknown, Rejected, Unreachable, UsageError
 from bbquery.types import NoAnswer
+from oracles import _refusals
 from oracles._loops import OnePerLoop
 from oracles._openai import failure
-from oracles._openai.reply import is_policy
 from oracles._openai.words import shortened
 from oracles._rates import rate_seen
 from oracles._tls import advice
@@ -41,7 +41,6 @@ LONGEST_CONNECT = 30.0  # seconds
 IDLE = 1.0  # seconds a connection is kept: less than common servers keep it (2 to 75), so that none closes under us
 AT_ONCE = 2**20  # bytes written in one go, the faster way; above it aiohttp warns of a loop held up
 PIECE = 2**18  # bytes written in one go of what is longer
-BAD_REQUEST = 400
 
 
 @dataclass(eq=False)
@@ -154,14 +153,16 @@ class Endpoint:
         return Rejected(failed.reason, oracle=self.name) if isinstance(failed, NoAnswer) else failed
 
     def _refused(self, request: str, error: openai.APIStatusError) -> OracleError | NoAnswer:
-        status, codes = error.status_code, frozenset(code for code in (error.code, error.type) if code)
-        said = self.hide(f"{request} gave {status}: {shortened(_message(error))}")
-        if status == BAD_REQUEST and any(map(is_policy, codes)):
-            return NoAnswer(said, "filtered")
+        status, complaint = error.status_code, _complaint(error.response)
+        reason = shortened(complaint.message) or error.response.reason_phrase or "no reason given"
+        said = self.hide(f"{request} gave {status}: {reason}")
         variable = None if self.key is None else self.key.variable
-        said += failure.advice(status, codes, model=self.model, url=self.url, variable=variable)
         wait = failure.wait(error.response.headers, self.clock())
-        return failure.refusal(said, oracle=self.name, status=status, codes=codes, wait=wait)
+        found = _refusals.outcome(complaint, said, oracle=self.name, status=status, wait=wait)
+        if isinstance(found, NoAnswer):
+            return found
+        said += failure.advice(status, complaint.codes, model=self.model, url=self.url, variable=variable)
+        return _refusals.outcome(complaint, said, oracle=self.name, status=status, wait=wait)
 
     def _broken(self, path: str, error: Exception, seconds: float) -> OracleError:
         if failure.nothing_was_sent(error):
@@ -211,8 +212,9 @@ def _trust() -> ssl.SSLContext:
         raise UsageError(f"what SSL_CERT_FILE or SSL_CERT_DIR names cannot be used: {error}") from error
 
 
-def _message(error: openai.APIStatusError) -> str:
-    """Return what the server says went wrong, or the body as it is."""
-    if isinstance(error.body, dict) and isinstance(error.body.get("message"), str):
-        return str(error.body["message"])
-    return str(error.body or error.response.reason_phrase or "no reason given")
+def _complaint(response: httpx2.Response) -> _refusals.Complaint:
+    """Return what the server says went wrong."""
+    try:
+        return _refusals.of_body(response.content)
+    except httpx2.ResponseNotRead:
+        return _refusals.Complaint("")

@@ -3,11 +3,8 @@
 1. No connection was made: nothing was sent. `Unreachable`. The vendor's package does not say so itself: over aiohttp
    it reports a refused connection and one dropped after sending alike, as a time-out while connecting, and only the
    cause of its cause tells them apart.
-2. The server refused before any work: 429 is `RateLimited`, as is 503 with the code slow_down; a code that names the
-   account's quota, credit or spend limit is `QuotaExceeded` whatever its status, and so is 402; other 4xx and
-   redirects are `Rejected`.
-3. Everything else after connecting is `OutcomeUnknown`, also 408, 409 and 499, with which gateways give up on a model
-   that may well have answered.
+2. Whatever a server says, by its status or inside a success, means what `oracles._refusals` says.
+3. Everything else after connecting is `OutcomeUnknown`.
 """
 
 from __future__ import annotations
@@ -19,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from bbquery.errors import OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected
 from oracles._date import server_time
 from oracles._openai.words import shortened
 from oracles._rates import rate_seen
@@ -31,12 +27,6 @@ except ImportError:  # the vendor's package then speaks through httpx2 itself
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-PAYMENT_REQUIRED, TOO_MANY_REQUESTS, UNAVAILABLE = 402, 429, 503
-GIVEN_UP = frozenset({408, 409, 499})
-SPENT = re.compile(r"quota|billing|spend_limit|usage_limit|credit|budget")
-"""In the codes of an account that can pay no more: insufficient_quota, credit_balance_exhausted and their kin."""
-TOO_FAST = frozenset({"rate_limit_exceeded", "slow_down", "resource_unavailable"})
 
 
 def nothing_was_sent(error: BaseException) -> bool:
@@ -60,20 +50,6 @@ def reason(error: BaseException) -> str:
     """Return the innermost cause of a failed connection, for people."""
     *_, last = _causes(error)
     return shortened(f"{type(last).__name__}: {last}")
-
-
-def refusal(said: str, *, oracle: str, status: int, codes: frozenset[str], wait: float | None) -> OracleError:
-    """Return what an HTTP status other than success means.
-
-    said: for people. codes: the "code" and "type" of the error's body. wait: seconds to wait, if it says.
-    """
-    if status == PAYMENT_REQUIRED or (status < 500 and not codes & TOO_FAST and any(map(SPENT.search, codes))):
-        return QuotaExceeded(f"{said}; waiting does not help: see the account's billing page", oracle=oracle)
-    if status == TOO_MANY_REQUESTS or (status == UNAVAILABLE and "slow_down" in codes):
-        return RateLimited(said, oracle=oracle, retry_after=wait)
-    if status >= 500 or status in GIVEN_UP:
-        return OutcomeUnknown(said, oracle=oracle)
-    return Rejected(said, oracle=oracle)
 
 
 def advice(status: int, codes: frozenset[str], *, model: str, url: str, variable: str | None) -> str:

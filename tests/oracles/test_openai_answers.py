@@ -248,7 +248,7 @@ async def test_a_response_that_failed_may_be_billed() -> None:
         error = await ask(url, api="responses")
 
     assert isinstance(error, OutcomeUnknown)
-    assert "server_error: oops" in str(error)
+    assert "the server failed: oops" in str(error)
 
 
 # --- usage and cost ---
