@@ -18,6 +18,6 @@ def server_time(headers: Mapping[str, str], otherwise: float) -> float:
     """
     try:
         made = parsedate_to_datetime(headers.get("date", ""))
-    except ValueError:
+    except (ValueError, OverflowError):  # a year of twenty digits overflows
         return otherwise
     return (made if made.tzinfo else made.replace(tzinfo=UTC)).timestamp()

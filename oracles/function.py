@@ -20,7 +20,6 @@ from bbquery.types import (
     Classes,
     Domain,
     Image,
-    Label,
     Labels,
     NoAnswer,
     Reply,
@@ -30,6 +29,7 @@ from bbquery.types import (
 )
 from oracles._options import check_at_least_one, check_choices
 from oracles._price import STATED, cost_of_query
+from oracles._scored_labels import labels_of, pairs_of
 
 if TYPE_CHECKING:
     from bbquery.oracle import Oracle
@@ -60,7 +60,8 @@ def connect(
     float64, which is neither rounded nor clipped), and returns for each image, as `answers` says:
 
     - "probabilities" or "scores": one number for each class.
-    - "labels": a label, or a list of labels or of (label, score) pairs, best first.
+    - "labels": a label, or labels with their scores: a list of labels (best first), a mapping of scores by label, a
+      list of (label, score) pairs or of {"label": ..., "score": ...}.
     - "text": a string.
 
     None stands for a refusal to answer. height and width: what an image is resized to first; None leaves the photo's
@@ -198,8 +199,7 @@ def _vector(row: Any) -> Vector:
 
 
 def _labels(row: Any) -> Labels:
-    rows: Iterable[Any] = [row] if isinstance(row, str) else row
-    return Labels(tuple(Label(r) if isinstance(r, str) else Label(str(r[0]), float(r[1])) for r in rows))
+    return labels_of(pairs_of(row))
 
 
 def _text(row: Any) -> Text:

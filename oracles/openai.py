@@ -30,7 +30,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bbquery import imaging, prompts
-from bbquery.errors import MalformedAnswer, MissingExtra, OracleError, OutcomeUnknown, UnknownPrice, UsageError
+from bbquery.errors import (
+    MalformedAnswer,
+    MissingExtra,
+    OracleError,
+    OutcomeUnknown,
+    Rejected,
+    UnknownPrice,
+    UsageError,
+)
 from bbquery.oracle import Capabilities, Limits, Oracle, Price, Quote, View
 from bbquery.types import Classes, NoAnswer, Reply, Units
 from oracles import _refusals
@@ -235,6 +243,7 @@ class OpenAIOracle:
     def __init__(self, endpoint: Endpoint, question: Question, cost: Cost, capabilities: Capabilities) -> None:
         self.capabilities = capabilities
         self._endpoint, self._question, self._cost = endpoint, question, cost
+        self._unpriced: UnknownPrice | None = None  # what an answer was served at, once one was
 
     def __repr__(self) -> str:
         return f"<{self.capabilities.name} at {self._endpoint.url}>"
@@ -260,8 +269,14 @@ class OpenAIOracle:
         """Make one attempt at one image.
 
         Raises:
-            UsageError: the key is unset; nothing was sent. OracleError: as `oracles._openai.failure` says.
+            UsageError: the key is unset; nothing was sent. OracleError: as `oracles._openai.failure` says; Rejected
+                also where an answer came at a service tier without a price, since no cap is safe then.
         """
+        if self._unpriced is not None:
+            said = f"nothing more is sent, for an answer was served at another tier than {self._question.tier}"
+            raise Rejected(
+                f"{said} (it is kept, and its hold is posted): {self._unpriced}", oracle=self.capabilities.name
+            )
         (payload,) = payloads
         path = PATHS[self._question.api]
         received = await self._endpoint.post(path, payload.body)
@@ -350,13 +365,19 @@ class OpenAIOracle:
                 return self._failed(complaint, usage(content.get("usage")))
             said = understood(self._question.api, content)
             served = self._served(said) if tier is None else said.served
-            return Reply(said.answer, self._cost.bill(said.usage, tier or said.tier), served)
+            return Reply(said.answer, self._billed(said.usage, tier or said.tier), served)
         except Failed as failure:
             return OutcomeUnknown(f"the server failed: {failure}", oracle=name)
         except Unreadable as fault:
             return MalformedAnswer(f"the answer cannot be read: {fault}", oracle=name, cost=self._paid(fault, tier))
+
+    def _billed(self, used: Usage | None, tier: str | None) -> Units | None:
+        """Return what was used; None, the whole hold, at a tier without a price, after which no more is sent."""
+        try:
+            return self._cost.bill(used, tier)
         except UnknownPrice as unknown:
-            return MalformedAnswer(f"served at another tier than {self._question.tier}: {unknown}", oracle=name)
+            self._unpriced = unknown
+            return None
 
     def _failed(self, complaint: Complaint, used: Usage | None) -> Reply | OracleError:
         """Return what a success comes to that tells of a failure: what used tokens may be billed, whatever it says."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bbquery.errors import CostAboveHold, MalformedAnswer, OracleError
 from bbquery.ledger.records import Settlement
+from bbquery.money import in_unit
 from bbquery.types import Reply, Units, believable
 
 if TYPE_CHECKING:
@@ -42,5 +43,15 @@ def above_hold(held: Held, result: Reply | OracleError, oracle: str) -> CostAbov
     """Return the error of an answer that cost more than was held for it; None where it did not."""
     if isinstance(result, OracleError) or result.cost is None or result.cost.within(held.hold):
         return None
-    told = f"a query cost {result.cost}, above its worst case of {held.hold}: no cap is safe, please report it"
+    told = (
+        f"a query cost {_in_words(result.cost)}, and at most {_in_words(held.hold)} was held for it, so no cap is safe "
+        "and nothing more is sent. The answer is kept. If an option of the oracle states what a query takes "
+        "(image_tokens, input_usd, usd_per_query), state more and run again; if none does, please report it"
+    )
     return CostAboveHold(told, oracle=oracle)
+
+
+def _in_words(amount: Units) -> str:
+    """Return an amount for people: tokens where there are any, and dollars."""
+    paid = in_unit(amount.picodollars, "picodollars")
+    return f"{amount.tokens:,} tokens ({paid})" if amount.tokens else paid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from bbquery.scoring._forms import Form, Shares
     from bbquery.scoring.base import About, BoundScore
 
+WITHOUT_SCORE = "{} without a score, among labels that have one"
+
 
 def bind_labels(clean: Labels, target: str | None, classes: Classes | None, form: Form) -> BoundScore:
     """Return the score of a target; None takes the first label.
@@ -29,8 +32,9 @@ def bind_labels(clean: Labels, target: str | None, classes: Classes | None, form
     """
     if target is None and not clean.labels:
         raise UsageError("the unperturbed image has no label: name a target")
-    highest = max((_score(label) for label in clean.labels), default=1.0)
-    bounded = highest <= 1 and all(_score(label) >= 0 for label in clean.labels)
+    known = [score for score in _scores(clean.labels) if not math.isnan(score)]
+    highest = max(known, default=1.0)
+    bounded = highest <= 1 and all(score >= 0 for score in known)
     if not bounded and form in ("log_odds", "cross_entropy"):
         raise UsageError(f"form={form} needs scores of 0 to 1; this oracle answered {highest:.6g}: take form=margin")
     shown, names = _names(clean.labels[0].name if target is None else target, target is None, classes)
@@ -47,8 +51,10 @@ def _names(target: str, whole: bool, classes: Classes | None) -> tuple[list[str]
     return [classes.show(index) for index in indices], [name for i in indices for name in classes.names[i]] + keys
 
 
-def _score(label: Label) -> float:
-    return 1.0 if label.score is None else label.score
+def _scores(labels: Sequence[Label]) -> list[float]:
+    """Return the labels' scores: 1 each where none has one; NaN for one that alone has none, since others do."""
+    without = 1.0 if all(label.score is None for label in labels) else math.nan
+    return [without if label.score is None else label.score for label in labels]
 
 
 @dataclass(frozen=True)
@@ -75,9 +81,9 @@ class BoundLabels:
         shares = self._shares(answers)
         return shares.met.astype(np.int8), _forms.value(self.form, shares)  # the codes of MET and NOT_MET are 1 and 0
 
-    def unread(self, answers: Sequence[Answer]) -> Counter[str]:  # noqa: ARG002 - as every score
-        """Return nothing: a label that is not the target is another, whatever it means."""
-        return Counter()
+    def unread(self, answers: Sequence[Answer]) -> Counter[str]:
+        """Return the target where it is listed without a score among labels that have one; any other label is read."""
+        return Counter(WITHOUT_SCORE.format(self.target) for answer in answers if math.isnan(self._read(answer)[0]))
 
     def steps(self, answer: Answer) -> list[str]:
         """Return what is listed of the target, and what the form makes of it."""
@@ -86,7 +92,7 @@ class BoundLabels:
         shares = self._shares([answer])
         where = f"{', '.join(found)}: {shares.target[0]:.6g}" if found else "not listed: 0"
         return [
-            f"the list has {len(listed)}; each score stands for itself, and a label without one counts 1",
+            f"the list has {len(listed)}; each score stands for itself, and where no label has one each counts 1",
             f"the target {self.target!r} is {where}",
             _forms.told(self.form, shares),
         ]
@@ -103,8 +109,13 @@ class BoundLabels:
         """Return the best score of the target, the best of others, 0 for none, and whether the target is first."""
         if not isinstance(answer, Labels):
             raise UsageError(f"the score 'soft' was bound to a label; this oracle answered {answer}")
-        own = [folded(label.name) in self.names for label in answer.labels]
-        scores = [1.0 if label.score is None else label.score for label in answer.labels]
-        best = max((score for score, is_own in zip(scores, own, strict=True) if is_own), default=0.0)
-        best_other = max((score for score, is_own in zip(scores, own, strict=True) if not is_own), default=0.0)
+        own = [self._is_target(label) for label in answer.labels]
+        scores = _scores(answer.labels)
+        best = _highest([score for score, is_own in zip(scores, own, strict=True) if is_own])
+        best_other = _highest([score for score, is_own in zip(scores, own, strict=True) if not is_own])
         return best, best_other, bool(own) and own[0]
+
+
+def _highest(scores: Sequence[float]) -> float:
+    """Return the highest score, 0 of none; NaN where one is not known."""
+    return math.nan if any(map(math.isnan, scores)) else max(scores, default=0.0)

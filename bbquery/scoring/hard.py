@@ -217,10 +217,11 @@ class BoundPathDistance:
         """Return the sum over the labels that are nouns; of no labels at all it is 0, and the criterion is not met."""
         decision, total = (Decision.UNDECIDED, 0.0) if labels else (Decision.NOT_MET, 0.0)
         known = self._known  # a call less for each label: lists are long, and nearly all labels are known
+        without = 0.0 if any(label.score is not None for label in labels) else 1.0  # what others have, one may lack
         for label in labels:
             own, similarity = known.get(label.name) or self._of_label(label.name)
             if own is not Decision.UNDECIDED:
-                total += similarity if label.score is None else similarity * label.score
+                total += similarity * (without if label.score is None else label.score)
                 decision = own if decision is Decision.UNDECIDED else decision  # the first known label's
         return (decision, total) if decision is not Decision.UNDECIDED else UNREAD
 

@@ -4,7 +4,8 @@ What stands for a class's probability depends on the answer:
 
 vector   its number. Numbers that are a distribution add up over a set of classes. Others (logits, say, or the
          probabilities of labels that do not exclude each other) do not, and a set has that of its best class.
-labels   its score: 1 where labels have none, and 0 where it is not listed. A set has that of its best label.
+labels   its score: 1 where no label has one, and 0 where it is not listed. A set has that of its best label. A target
+         that is listed without a score, among labels that have one, cannot be read.
 text     the probability of its *first token*, from the log-probabilities of the token that was said and of the
          alternatives to it, whatever their case and leading space; they add up over a set. A class that is not listed
          is no likelier than the least of those listed, and than what all of them leave: the lesser of both stands for

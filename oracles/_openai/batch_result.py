@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from bbquery.errors import MalformedAnswer, NotBilled, OracleError, OutcomeUnknown
 from bbquery.types import NoAnswer, Reply
 from oracles import _refusals
+from oracles._numbers import whole
 from oracles._openai.reply import Unreadable, parsed
 from oracles._openai.words import shortened
 
@@ -23,7 +24,7 @@ Read: TypeAlias = Callable[[dict[str, Any]], Reply | OracleError]
 """What reads the body of a success."""
 
 NOT_WORKED_ON = frozenset({"batch_expired", "batch_cancelled"})
-OK = 200
+OK, MOST_STATUS = 200, 999
 NAME = re.compile(rb'"custom_id"\s*:\s*"([^"\\]+)"')
 
 
@@ -54,12 +55,14 @@ def _named(line: bytes) -> str:
 
 def _said(content: dict[str, Any], answered: Read, oracle: str) -> Reply | OracleError:
     match content:
+        case {"response": {"body": dict(body), **response}} if response.get("status_code") in (OK, str(OK), None):
+            return answered(body)  # whatever else the line says, it was worked on and is paid
+        case {"error": dict(error)} if error:
+            return _never_answered(error, oracle)
+        case {"response": {"status_code": status, **response}} if (whole(status, MOST_STATUS) or 0) >= 300:
+            return _refused(int(status), response.get("body"), oracle)
         case {"error": dict(error)}:
             return _never_answered(error, oracle)
-        case {"response": {"status_code": int(status), "body": dict(body)}} if status == OK:
-            return answered(body)
-        case {"response": {"status_code": int(status), **response}} if status >= 300:
-            return _refused(status, response.get("body"), oracle)
     said = shortened(repr(content), 80)
     return MalformedAnswer(f"a line of results holds neither an answer nor an error: {said}", oracle=oracle)
 

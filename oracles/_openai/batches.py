@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ import openai
 
 from bbquery.batch_oracle import BatchState
 from bbquery.errors import OutcomeUnknown
+from oracles._numbers import whole
 from oracles._openai import batch_file
 from oracles._openai.batch_result import Unasked, result
 from oracles._openai.reply import Unreadable, parsed
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from openai.pagination import AsyncCursorPage
-    from openai.types import Batch, BatchError
+    from openai.types import Batch
 
     from bbquery.errors import OracleError
     from bbquery.types import Reply
@@ -42,6 +44,7 @@ PAGE = 100  # batches: the most that the vendor lists at once
 SLOWEST_UPLOAD = 2**17  # bytes a second: a line of one megabit
 SLOWEST_WORK = 60.0  # seconds that the vendor may take over a whole file once it is there
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+MOST_LINES = 10**9  # in a batch: a count above it is a mistake
 REASONS = 3  # that are told of a batch that failed
 
 
@@ -116,7 +119,7 @@ class Batches:
         while page.data and page.data[-1].id != last:  # a server that knows no pages gives the same one for ever
             last = page.data[-1].id
             for batch in page.data:
-                if (batch.metadata or {}).get(OUR_NAME) == name:
+                if isinstance(batch.metadata, dict) and batch.metadata.get(OUR_NAME) == name:
                     return batch.id
             if not page.has_next_page():
                 break
@@ -167,7 +170,7 @@ class Batches:
         async def retrieve(client: openai.AsyncOpenAI, headers: dict[str, Any]) -> Standing:
             batch = await client.batches.retrieve(vendor, extra_headers=headers)
             _identifier(batch.id)
-            return Standing(self._state(batch), batch.output_file_id, batch.error_file_id)
+            return Standing(self._state(batch), _file(batch.output_file_id), _file(batch.error_file_id))
 
         return await self.endpoint.asked("GET", f"/batches/{vendor}", retrieve)
 
@@ -176,9 +179,9 @@ class Batches:
         return BatchState(
             ended=batch.status in ENDED,
             status=str(batch.status),
-            total=counts.total if counts else 0,
-            answered=counts.completed if counts else 0,
-            failed=counts.failed if counts else 0,
+            total=_count(counts, "total"),
+            answered=_count(counts, "completed"),
+            failed=_count(counts, "failed"),
             reason=self.endpoint.hide(_reason(batch)),
         )
 
@@ -234,11 +237,23 @@ def _is_whole(line: bytes) -> bool:
 
 def _reason(batch: Batch) -> str:
     """Return why a batch failed as a whole, "" where it did not."""
-    errors: list[BatchError] = (batch.errors and batch.errors.data) or []
+    listed = getattr(batch.errors, "data", None)
+    errors = listed if isinstance(listed, list) else []
     told = "; ".join(map(_told, errors[:REASONS]))
     return f"{told}; and {len(errors) - REASONS} more" if len(errors) > REASONS else told
 
 
-def _told(error: BatchError) -> str:
-    where = "" if error.line is None else f"line {error.line}: "
-    return shortened(f"{where}{error.message or 'no reason given'} ({error.code})")
+def _told(error: object) -> str:
+    line, message, code = (getattr(error, name, None) for name in ("line", "message", "code"))
+    where = "" if line is None else f"line {line}: "
+    return shortened(f"{where}{message or 'no reason given'} ({code})")
+
+
+def _count(counts: object, name: str) -> int:
+    """Return how many lines the vendor counts, 0 where it does not say: its package checks no type."""
+    return whole(getattr(counts, name, None), MOST_LINES) or 0
+
+
+def _file(name: object) -> str | None:
+    """Return the vendor's name of a file, None where there is none or it cannot be part of a path."""
+    return name if isinstance(name, str) and re.fullmatch(r"[\w.:-]+", name, re.ASCII) else None

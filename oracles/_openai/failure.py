@@ -91,7 +91,7 @@ def _number(text: str | None) -> float | None:
 def _until(date: str, now: float) -> float | None:
     try:
         until = parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - now)
 

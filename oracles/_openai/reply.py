@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bbquery.types import NoAnswer, Text, Token
-from oracles._openai.words import shortened
+from oracles._numbers import finite, whole
+from oracles._openai.words import printable, shortened
 
 if TYPE_CHECKING:
     from bbquery.types import Answer
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 POLICY = ("policy", "content_filter", "moderation_blocked", "invalid_prompt")
 """Parts of the codes with which the vendor says that it will not answer this image or prompt."""
+UNFINISHED = ("in_progress", "queued", "cancelled")  # of the states of a response
+MOST_TOKENS = 10**9  # of one request: a count above it is a mistake of the server
+ROUNDING = 1e-3  # by which the logarithm of a probability of 1 may stray above 0
 
 
 class Unreadable(ValueError):
@@ -70,7 +73,7 @@ def understood(api: Api, content: dict[str, Any]) -> Said:
         answer = _chat(content) if api == "chat" else _responses(content)
     except Unreadable as fault:
         raise Unreadable(str(fault), used) from None
-    return Said(answer, used, _served(content), _string(content, "service_tier"))
+    return Said(answer, used, _served(content), _tier(content))
 
 
 def parsed(body: bytes) -> dict[str, Any]:
@@ -100,7 +103,11 @@ def _list(value: object) -> list[Any]:
 
 def _served(content: dict[str, Any]) -> str | None:
     named = (_string(content, "model"), _string(content, "system_fingerprint"))
-    return " ".join(name for name in named if name) or None
+    return " ".join(printable(name) for name in named if name) or None
+
+
+def _tier(content: dict[str, Any]) -> str | None:
+    return printable(_string(content, "service_tier") or "") or None
 
 
 def _string(content: dict[str, Any], key: str) -> str | None:
@@ -113,16 +120,23 @@ def usage(said: object) -> Usage | None:
     if not isinstance(said, dict):
         return None
     details = _dict(said.get("prompt_tokens_details") or said.get("input_tokens_details"))
-    counts: tuple[Any, ...] = (
-        said.get("prompt_tokens", said.get("input_tokens")),
-        said.get("completion_tokens", said.get("output_tokens")),
-        details.get("cached_tokens") or 0,
-        details.get("cache_write_tokens") or 0,
+    counts = (
+        _either(said, "prompt_tokens", "input_tokens"),
+        _either(said, "completion_tokens", "output_tokens"),
+        whole(details.get("cached_tokens") or 0, MOST_TOKENS),
+        whole(details.get("cache_write_tokens") or 0, MOST_TOKENS),
     )
-    if not all(type(count) is int and count >= 0 for count in counts):
+    known = [count for count in counts if count is not None]
+    if len(known) < len(counts):
         return None
-    used = Usage(*counts)
+    used = Usage(*known)
     return used if used.cached + used.written <= used.input else None
+
+
+def _either(said: dict[str, Any], *names: str) -> int | None:
+    """Return the count under the first of these names that has one."""
+    counts = (whole(said.get(name), MOST_TOKENS) for name in names)
+    return next((count for count in counts if count is not None), None)
 
 
 def _chat(content: dict[str, Any]) -> Answer:
@@ -130,7 +144,7 @@ def _chat(content: dict[str, Any]) -> Answer:
         case {"choices": [{"message": dict(message), **choice}, *_]}:
             return _answer(
                 message.get("content") or "",
-                message.get("refusal"),
+                _string(message, "refusal"),
                 choice.get("finish_reason"),
                 _dict(choice.get("logprobs")).get("content"),
             )
@@ -141,13 +155,13 @@ def _responses(content: dict[str, Any]) -> Answer:
     match content:
         case {"status": "failed", **rest}:
             return _failure(rest.get("error"))
-        case {"status": "completed" | "incomplete", "output": list(items), **rest}:
+        case {"output": list(items), **rest} if rest.get("status") not in UNFINISHED:
             parts = [part for item in items for part in _parts(item)]
             text = "".join(_string(part, "text") or "" for part in parts)
-            refusals = [part["refusal"] for part in parts if part.get("type") == "refusal" and part.get("refusal")]
+            refusals = [_string(part, "refusal") for part in parts if part.get("type") == "refusal"]
             logprobs = [token for part in parts for token in _list(part.get("logprobs"))]
             reason = _dict(rest.get("incomplete_details")).get("reason")
-            return _answer(text, refusals[0] if refusals else None, reason, logprobs)
+            return _answer(text, next(filter(None, refusals), None), reason, logprobs)
     raise Unreadable("it holds no output of a finished response")
 
 
@@ -171,12 +185,12 @@ def is_policy(code: str) -> bool:
     return any(part in code for part in POLICY)
 
 
-def _answer(text: object, refusal: object, ended: object, logprobs: object) -> Answer:
+def _answer(text: object, refusal: str | None, ended: object, logprobs: object) -> Answer:
     """Return what was said. A text that the cap cut off is still a text: its beginning was answered and paid."""
     if not isinstance(text, str):
         raise Unreadable(f"its text is no text: {shortened(repr(text), 80)}")
-    if refusal:
-        return NoAnswer(shortened(str(refusal)), "refused")
+    if refusal is not None and refusal.strip():
+        return NoAnswer(shortened(refusal), "refused")
     if ended == "content_filter":
         return NoAnswer("the vendor's filter withheld the answer", "filtered")
     if text.strip():
@@ -187,13 +201,29 @@ def _answer(text: object, refusal: object, ended: object, logprobs: object) -> A
 
 
 def _tokens(listed: object) -> tuple[Token, ...]:
-    return tuple(
-        Token(*_pair(item), tuple(map(_pair, _list(_dict(item).get("top_logprobs"))))) for item in _list(listed)
-    )
+    """Return the tokens up to the first whose log-probability is nowhere: what follows it says nothing alone."""
+    tokens: list[Token] = []
+    for item in _list(listed):
+        token = _token(_dict(item))
+        if token is None:
+            break
+        tokens.append(token)
+    return tuple(tokens)
 
 
-def _pair(item: object) -> tuple[str, float]:
-    match item:
-        case {"token": str(token), "logprob": float() | int() as logprob} if math.isfinite(logprob):
-            return token, float(logprob)
-    raise Unreadable(f"a log-probability cannot be read: {shortened(repr(item), 80)}")
+def _token(item: dict[str, Any]) -> Token | None:
+    """Return a token; a log-probability that is missing is that of the alternative that it is itself."""
+    read = [_pair(other) for other in _list(item.get("top_logprobs"))]
+    alternatives = tuple(pair for pair in read if pair is not None)
+    text, own = item.get("token"), _pair(item)
+    logprob = dict(alternatives).get(str(text)) if own is None else own[1]
+    return Token(text, logprob, alternatives) if isinstance(text, str) and logprob is not None else None
+
+
+def _pair(item: object) -> tuple[str, float] | None:
+    """Return a text and its log-probability; None where either is missing or cannot be."""
+    said = _dict(item)
+    text, logprob = said.get("token"), finite(said.get("logprob"))
+    if not isinstance(text, str) or logprob is None or logprob > ROUNDING:
+        return None
+    return text, min(logprob, 0.0)

@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bbquery.types import Classes, Label, Labels, NoAnswer, Text, Vector
+from bbquery.types import Classes, NoAnswer, Text, Vector
 from oracles._softmax import softmax
-from oracles._wire.answers import vector
-from oracles._wire.fields import WireError, brief, is_number, parsed
+from oracles._template.paths import EVERY
+from oracles._wire.answers import labels, pairs, said_of, served_as, vector
+from oracles._wire.fields import WireError, brief, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bbquery.types import Answer, AnswerKind
+    from bbquery.types import Answer, AnswerKind, Labels
+    from oracles._scored_labels import Pair
     from oracles._template.paths import Path
-
-SHOWN = 200  # characters of what a server says of a failure
 
 
 class Item(NamedTuple):
@@ -71,7 +71,8 @@ class Reader:
 
     def served(self, item: Item) -> str | None:
         """Return which model answered, None where it is not said."""
-        return _said(self.served_by, item)
+        found = None if self.served_by is None else self.served_by.first(item.document)
+        return served_as(found)
 
     def answer(self, item: Item) -> Answer:
         """Return the answer in an item.
@@ -108,7 +109,7 @@ class Reader:
         found = vector(numbers, kind, self.classes)
         return replace(found, values=softmax(found.values)) if self.apply_softmax else found
 
-    def _in_order(self, scored: Sequence[tuple[str, Any]]) -> list[Any]:
+    def _in_order(self, scored: Sequence[Pair]) -> list[Any]:
         """Return the numbers in the order of the classes, from pairs in any order."""
         by_index = {self._index(name): number for name, number in scored}
         classes = self.classes or Classes(())
@@ -136,23 +137,37 @@ class Reader:
         return indices
 
     def _labels(self, item: Item) -> Labels:
-        labels = [Label(name, _score(score)) for name, score in self._scored(item.document)]
-        if all(label.score is not None for label in labels):
-            labels.sort(key=lambda label: -(label.score or 0.0))  # best first; a sort keeps the order of equals
-        return Labels(tuple(labels))
+        return labels(self._scored(item.document))
 
-    def _scored(self, document: Any) -> list[tuple[str, Any]]:
+    def _scored(self, document: Any) -> list[Pair]:
         """Return pairs of name and score, None where there are no scores."""
         if self.mapping is not None:
-            mapping = _one(self.mapping, document)
-            if not isinstance(mapping, dict):
-                raise WireError(f"{self.mapping.text} must be an object of scores by name, not {brief(mapping)}")
-            return list(mapping.items())
-        names = [_name(name) for name in _flat(self.names.select(document))] if self.names else []
-        scores = list(_flat(self.scores.select(document))) if self.scores else [None] * len(names)
+            return _by_name(self.mapping, document)
+        if self.names is None:
+            return []
+        if self.scores is None:
+            return _named(self.names.select(document))
+        beside = self._beside(self.names, self.scores, document)
+        if beside is not None:
+            return beside
+        names, scores = [list(_flat(path.select(document))) for path in (self.names, self.scores)]
         if len(names) != len(scores):
             raise WireError(f"{len(scores)} scores for {len(names)} names")
-        return list(zip(names, scores, strict=True))
+        return [(_name(name), score) for name, score in zip(names, scores, strict=True)]
+
+    def _beside(self, names: Path, scores: Path, document: Any) -> list[Pair] | None:
+        """Return pairs where each name and its score stand in one element, of which some may have no score.
+
+        None where they do not stand so, or no element has a score: the path is wrong then.
+        """
+        shared = names.shared(scores)
+        if not shared.steps or shared.steps[-1] is not EVERY:
+            return None
+        name, score = names.after(shared), scores.after(shared)
+        found = [(_one(name, element), score.first(element)) for element in shared.select(document)]
+        if any(isinstance(called, list) for called, _ in found) or all(said is None for _, said in found):
+            return None
+        return [(_name(called), said) for called, said in found]
 
 
 def _one(path: Path, document: Any) -> Any:
@@ -171,10 +186,26 @@ def _flat(value: Any) -> Iterator[Any]:
         yield from _flat(part)
 
 
+def _by_name(path: Path, document: Any) -> list[Pair]:
+    """Return what an object of scores by name says, or a list of names that have their scores beside them."""
+    found = _one(path, document)
+    named = pairs(found)
+    if not isinstance(found, dict) and all(score is None for _, score in named):
+        raise WireError(f"{path.text} must be scores by name, not {brief(found)}")
+    return named
+
+
+def _named(found: list[Any]) -> list[Pair]:
+    """Return what a path to names finds: names, nested or not, or names with their scores beside them."""
+    flat = list(_flat(found))
+    if any(isinstance(part, dict | float) for part in flat):
+        return pairs(found[0] if len(found) == 1 else found)
+    return [(_name(name), None) for name in flat]
+
+
 def _said(path: Path | None, item: Item) -> str | None:
-    """Return what stands at a path that need not be there, as text; None for nothing, null, false and ""."""
-    found = None if path is None else path.first(item.document)
-    return None if found is None or found is False or found == "" else str(found)[:SHOWN]
+    """Return what stands at a path that need not be there, as text; None for nothing, null, false, 0 and ""."""
+    return None if path is None else said_of(path.first(item.document))
 
 
 def _text(path: Path, item: Item) -> Text:
@@ -188,9 +219,3 @@ def _name(name: Any) -> str:
     if type(name) not in (str, int) or name == "":
         raise WireError(f"a name must be a text that is not empty, not {brief(name)}")
     return str(name)
-
-
-def _score(score: Any) -> float | None:
-    if score is not None and not is_number(score):
-        raise WireError(f"a score must be a finite number, not {brief(score)}")
-    return None if score is None else float(score)

@@ -7,6 +7,7 @@ is an error: a path that is spelled wrong must not be taken for an empty answer.
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -53,6 +54,15 @@ class Path:
             return next(iter(self.select(document)), None)
         except WireError:
             return None
+
+    def shared(self, other: Path) -> Path:
+        """Return the path to where both part."""
+        both = zip(self.steps, other.steps, strict=False)
+        return Path(self.text, tuple(step for step, _ in itertools.takewhile(lambda two: two[0] == two[1], both)))
+
+    def after(self, start: Path) -> Path:
+        """Return what is left of it from the end of `start`, with which it begins."""
+        return Path(self.text, self.steps[len(start.steps) :])
 
     def _taken(self, value: Any, step: Step) -> list[Any]:
         match step, value:

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bbquery.errors import OracleError
-from bbquery.types import Label, Labels, NoAnswer, Reply, Text, Vector
-from oracles._wire.fields import WireError, brief, dumps, is_number, loads, text
+from bbquery.types import Labels, NoAnswer, Reply, Text, Vector
+from oracles._scored_labels import labels_of, pairs_of
+from oracles._wire.fields import WireError, brief, dumps, is_number, loads
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bbquery.types import Answer, AnswerKind, Classes
+    from oracles._scored_labels import Pair
 
 PROBABILITY_SLACK = 1e-6  # a float32 softmax may round past 1
+LONGEST_REASON = 200  # characters of what a server says of a failure
 
 
 def pack_answers(replies: Sequence[Reply | OracleError], kind: AnswerKind) -> bytes:
@@ -34,8 +37,8 @@ def _packed(answer: Answer, kind: AnswerKind) -> dict[str, Any]:
     match answer:
         case Vector(values):
             return {kind: np.ascontiguousarray(values, dtype=np.float64)}
-        case Labels(labels):
-            return {"labels": [{"name": label.name, "score": label.score} for label in labels]}
+        case Labels(listed):
+            return {"labels": [{"name": label.name, "score": label.score} for label in listed]}
         case Text(said):
             return {"text": said}
         case NoAnswer(reason):
@@ -58,14 +61,25 @@ def split_answers(body: bytes, expected: int) -> list[Any]:
 
 def failure(item: Any) -> str | None:
     """Return why an item failed alone, None where it did not."""
-    reason = item.get("error") if isinstance(item, dict) else None
-    return None if reason is None else str(reason)
+    return said_of(item.get("error")) if isinstance(item, dict) else None
+
+
+def said_of(reason: object) -> str | None:
+    """Return why an image failed or was refused, as a text; None where nothing (null, false, 0, "", [], {}) is said."""
+    if not reason or reason != reason:  # noqa: PLR0124 - NaN is not itself
+        return None
+    return reason[:LONGEST_REASON] if isinstance(reason, str) else brief(reason, LONGEST_REASON)
 
 
 def served(item: Any) -> str | None:
     """Return which model answered, None where the item does not say."""
-    said = item.get("served") if isinstance(item, dict) else None
-    return said if isinstance(said, str) else None
+    return served_as(item.get("served")) if isinstance(item, dict) else None
+
+
+def served_as(said: object) -> str | None:
+    """Return a model's version, a text or a number, on one line; None where it is neither."""
+    text = str(said) if isinstance(said, str | int | float) and not isinstance(said, bool) else ""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:LONGEST_REASON] or None
 
 
 def unpack_answer(item: Any, kind: AnswerKind, classes: Classes | None) -> Answer:
@@ -76,12 +90,13 @@ def unpack_answer(item: Any, kind: AnswerKind, classes: Classes | None) -> Answe
     """
     if not isinstance(item, dict):
         raise WireError(f"an answer must be an object, not {brief(item)}")
-    if item.get("refused") is not None:
-        return NoAnswer(text(item, "refused"))
+    refusal = said_of(item.get("refused"))
+    if refusal is not None and (isinstance(item["refused"], str) or item.get(kind) is None):
+        return NoAnswer(refusal)
     if item.get(kind) is None:
         raise WireError(f"no '{kind}' in an answer that has {brief(sorted(item))}")
     if kind == "labels":
-        return _labels(item[kind])
+        return labels(pairs(item[kind]))
     if kind == "text":
         return _text(item[kind])
     return vector(item[kind], kind, classes)
@@ -108,19 +123,28 @@ def vector(numbers: Any, kind: str, classes: Classes | None) -> Vector:
     return Vector(values)
 
 
-def _labels(items: Any) -> Labels:
-    if not isinstance(items, list):
-        raise WireError(f"'labels' must be a list, not {brief(items)}")
-    return Labels(tuple(map(_label, items)))
+def pairs(given: Any) -> list[Pair]:
+    """Return names and scores, from any form that `oracles._scored_labels` reads.
+
+    Raises:
+        WireError: they are in none.
+    """
+    try:
+        return pairs_of(given)
+    except ValueError as fault:
+        raise WireError(str(fault)) from None
 
 
-def _label(item: Any) -> Label:
-    if not isinstance(item, dict):
-        raise WireError(f'a label must be {{"name": ..., "score": ...}}, not {brief(item)}')
-    score = item.get("score")
-    if score is not None and not is_number(score):
-        raise WireError(f"a label's 'score' must be a finite number or null, not {brief(score)}")
-    return Label(text(item, "name"), None if score is None else float(score))
+def labels(named: Iterable[Pair]) -> Labels:
+    """Return labels, best first.
+
+    Raises:
+        WireError: they have scores, of which none can be read.
+    """
+    try:
+        return labels_of(named)
+    except ValueError as fault:
+        raise WireError(str(fault)) from None
 
 
 def _text(said: Any) -> Text:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
+import json
 from typing import Any
 
 from bbquery.errors import MissingExtra
+from oracles._numbers import finite
 
 try:
     import orjson
@@ -31,7 +32,11 @@ def parsed(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise WireError(f"the body is not JSON ({error}): {brief(body[:80].decode(errors='replace'))}") from None
+        fault = error
+    try:
+        return json.loads(body)  # NaN, infinities and half surrogate pairs, which other writers of JSON write
+    except (ValueError, RecursionError):
+        raise WireError(f"the body is not JSON ({fault}): {brief(body[:80].decode(errors='replace'))}") from None
 
 
 def loads(body: bytes) -> dict[str, Any]:
@@ -64,7 +69,7 @@ def count(data: dict[str, Any], key: str, default: int) -> int:
     Raises:
         WireError: it is anything else.
     """
-    value = data.get(key, default)
+    value = default if data.get(key) is None else data[key]
     if not is_count(value):
         raise WireError(f"'{key}' must be a whole number of at least 1, not {brief(value)}")
     return int(value)
@@ -77,7 +82,7 @@ def is_count(value: object) -> bool:
 
 def is_number(value: object) -> bool:
     """Whether it is a finite number; true and false are not."""
-    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]  # the line itself checks
+    return finite(value) is not None
 
 
 def is_strings(value: object) -> bool:

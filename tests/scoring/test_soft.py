@@ -327,3 +327,15 @@ def test_whole_numbers_are_read_as_numbers() -> None:
     bound = Soft().bind(floating, "0", None)
 
     assert bound([whole])[1].tolist() == bound([floating])[1].tolist() == [1.0]
+
+
+def test_a_label_without_a_score_among_others_that_have_one_is_unread() -> None:
+    """It is not taken as certain, as where no label has a score: the value is NaN, and the target is reported."""
+    score = Soft().bind(Labels((Label("cat", 0.4), Label("dog", 0.6))), "dog", None)
+    lacking = Labels((Label("cat", 0.4), Label("dog")))
+
+    _, values = score([lacking, Labels((Label("dog", 0.3), Label("cat"))), Labels((Label("dog"),))])
+
+    assert np.isnan(values[0])
+    assert list(values[1:]) == [0.3, 1.0]
+    assert list(score.unread([lacking])) == ["dog without a score, among labels that have one"]
