@@ -92,7 +92,8 @@ class Capabilities:
     every answer's key, so it must change when the answers may. classes: the closed set that a vector's numbers stand
     for or that a text is chosen from, None for open vocabularies. provider: whose rate limits count, such as endpoint,
     account and model; oracles with the same one share their pace. remote: whether the model may change behind our back,
-    so that drift is watched.
+    so that drift is watched. activation: what is made of the model's numbers before they are its answer ("softmax of
+    …"), for people and records; empty where nothing is known of it.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Capabilities:
     price: Price = field(default_factory=Price)
     provider: str = ""
     remote: bool = False
+    activation: str = ""
 
 
 class Oracle(Protocol):

@@ -14,7 +14,7 @@ import numpy as np
 
 from bbquery.errors import Rejected, UsageError
 from bbquery.oracle import ONE_QUERY, Quote
-from bbquery.types import Reply, Vector
+from bbquery.types import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.oracle import Capabilities
-    from bbquery.types import Image
+    from bbquery.types import Answer, Image
 
 LARGEST_BATCH: Final = 4  # a batch runs image by image: more would only make others wait
 _FATAL_ONLY: Final = 4  # of ONNX Runtime's severities: errors are raised as well, and need not be printed
@@ -42,10 +42,10 @@ def session(runtime: ModuleType, model: bytes | str) -> Any:
 class OnnxOracle:
     """A network behind the protocol `Oracle`.
 
-    run: uint8 pixels (H, W, 3) of the view's size to a float64 vector (k,); called from several threads at once.
+    run: uint8 pixels (H, W, 3) of the view's size to an answer; called from several threads at once.
     """
 
-    def __init__(self, run: Callable[[Image], NDArray[np.float64]], capabilities: Capabilities) -> None:
+    def __init__(self, run: Callable[[Image], Answer], capabilities: Capabilities) -> None:
         self.capabilities = capabilities
         self._run = run
         threads = capabilities.limits.concurrency
@@ -72,7 +72,7 @@ class OnnxOracle:
         """Nothing: it has no limits but this machine's."""
 
     async def answer(self, payloads: Sequence[NDArray[np.uint8]]) -> list[Reply]:
-        """Return the vector of each image, from a worker thread.
+        """Return the answer to each image, from a worker thread.
 
         Raises:
             Rejected: ONNX Runtime failed; it would again.
@@ -85,6 +85,6 @@ class OnnxOracle:
 
     def _answer(self, payloads: Sequence[NDArray[np.uint8]]) -> list[Reply]:
         try:
-            return [Reply(Vector(self._run(pixels)), cost=ONE_QUERY) for pixels in payloads]
+            return [Reply(self._run(pixels), cost=ONE_QUERY) for pixels in payloads]
         except Exception as error:
             raise Rejected(f"ONNX Runtime failed: {error}", oracle=self.capabilities.name) from error

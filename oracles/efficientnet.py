@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bbquery.home import cache_dir
 from bbquery.oracle import Capabilities, Limits, Oracle, Price, View
-from bbquery.types import UINT8
+from bbquery.types import UINT8, Vector
+from oracles._activation import told
 from oracles._digest import digest
 from oracles._efficientnet import checkpoint, graph
 from oracles._efficientnet.cache import cached
@@ -22,9 +23,6 @@ from oracles._onnxruntime import LARGEST_BATCH, OnnxOracle, session
 from oracles._softmax import softmax
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from bbquery.types import Image
 
 CROP: Final = graph.SIZE / (graph.SIZE + 32)  # as the network's authors evaluate it
@@ -46,13 +44,13 @@ def connect() -> Oracle:
 
 
 class _Network:
-    """Pixels to probabilities."""
+    """Pixels to an answer of probabilities."""
 
     def __init__(self, opened: Any) -> None:
         self.session = opened
 
-    def __call__(self, pixels: Image) -> NDArray[np.float64]:
-        return softmax(self.session.run(None, {"pixels": pixels[None]})[0][0])
+    def __call__(self, pixels: Image) -> Vector:
+        return Vector(softmax(self.session.run(None, {"pixels": pixels[None]})[0][0]))
 
 
 def _capabilities(weights: str, runtime_version: str) -> Capabilities:
@@ -71,4 +69,5 @@ def _capabilities(weights: str, runtime_version: str) -> Capabilities:
         view=View(size=(graph.SIZE, graph.SIZE), crop=CROP),
         limits=Limits(largest_batch=LARGEST_BATCH, concurrency=os.cpu_count() or 1),
         price=Price(free=True),
+        activation=told("softmax", "the network's 1,000 numbers"),
     )

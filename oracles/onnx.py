@@ -19,27 +19,26 @@ import numpy as np
 from bbquery.errors import UsageError
 from bbquery.oracle import Capabilities, Limits, Oracle, Price, View
 from bbquery.types import UINT8
+from oracles._activation import Activation
 from oracles._extra import needed
 from oracles._labels import read_labels
 from oracles._onnx import files
+from oracles._onnx.reading import Answers, Reading, reading
 from oracles._onnx.shape import image_input, output_name, read_size
 from oracles._onnxruntime import LARGEST_BATCH, OnnxOracle, session
 from oracles._options import check_at_least_one, check_choices, check_crop
 from oracles._preprocessing import Preprocessing, preprocessing
-from oracles._softmax import softmax as as_probabilities
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from numpy.typing import NDArray
 
-    from bbquery.types import Classes, Image
+    from bbquery.types import Image
 
 ADAPTER = 1  # part of every answer's key: raise it when the same file would be read differently
-TOLERANCE = 1e-3  # by which probabilities in float16 may miss 1 together
+TRIALS = ((0, 256), (0, 64), (192, 256))  # grey levels of noise: of all, of dark and of bright images
 
-Answers: TypeAlias = Literal["probabilities", "scores"]
-Softmax: TypeAlias = Literal["auto", "yes", "no"]
 Channels: TypeAlias = Literal["RGB", "BGR"]
 Layout: TypeAlias = Literal["auto", "NCHW", "NHWC"]
 
@@ -56,7 +55,7 @@ def connect(
     size: str | int | Sequence[int] | None = None,
     crop: float | None = None,
     output: str | None = None,
-    softmax: Softmax = "auto",
+    activation: Activation = "auto",
     answers: Answers = "probabilities",
     concurrency: int | None = None,
 ) -> Oracle:
@@ -66,15 +65,21 @@ def connect(
     enter as (x * scale - mean) / std; scale may be a fraction, "1/255"; mean and std are one number, or three for red,
     green and blue separated by "|". channels: their order. layout, size ("224x224", height first): where the model
     leaves them open. crop: the central share of the photo's shorter side that is sent. output: which, of several.
-    softmax: whether to turn the model's numbers into probabilities; "auto" does where they are not probabilities
-    already. answers: "scores" gives the model's numbers as they are. concurrency: images at once, one a core.
+    activation: what makes probabilities of the model's numbers, "softmax", "sigmoid" (each class for itself), "percent"
+    (they are divided by 100) or "none". "auto" takes softmax where they are plainly logits, which are negative or above
+    1, and none where they add up to 1 (or percent, to 100); what may be read in two ways is refused. One number is a
+    score of one class. answers: "scores" gives the model's numbers as they are, "labels" the class whose index it
+    gives. concurrency: images at once, one a core.
 
     Raises:
         UsageError: the file cannot be read or run, is no classifier of images, or an option does not fit it.
         UnknownName: an option is none of its choices. MissingExtra: onnxruntime is not installed.
     """
     check_choices(
-        channels=(channels, Channels), layout=(layout, Layout), softmax=(softmax, Softmax), answers=(answers, Answers)
+        channels=(channels, Channels),
+        layout=(layout, Layout),
+        activation=(activation, Activation),
+        answers=(answers, Answers),
     )
     check_at_least_one(concurrency=concurrency)
     check_crop(crop)
@@ -85,25 +90,25 @@ def connect(
     taken = image_input(opened.get_inputs(), read_size(size), None if layout == "auto" else layout)
     prepare = preprocessing(scale=scale, mean=mean, std=std, channels=channels, layout=taken.layout, dtype=taken.dtype)
     network = _Network(opened, taken.name, output_name(opened.get_outputs(), output), prepare)
-    trial = _trial(network, taken.size)
-    applied = answers == "probabilities" and _applied(softmax, trial)
     classes = None if labels is None else read_labels(labels)
-    _check_count(len(trial), classes, answers)
+    trials = np.stack([_trial(network, taken.size, *levels) for levels in TRIALS])
+    read = reading(trials, network.output, answers=answers, activation=activation, classes=classes)
     capabilities = Capabilities(
         name=path.stem,
-        answers=answers,
-        identity=_identity(content, network, applied) | {"onnxruntime": runtime.__version__},
+        answers=read.answers,
+        identity=_identity(content, network, read) | {"onnxruntime": runtime.__version__},
         classes=classes,
         domain=UINT8,
         view=View(size=taken.size, crop=crop),
         limits=Limits(largest_batch=LARGEST_BATCH, concurrency=concurrency or os.cpu_count() or 1),
         price=Price(free=True),
+        activation=read.told,
     )
-    return OnnxOracle(network.probabilities if applied else network.numbers, capabilities)
+    return OnnxOracle(lambda pixels: read(network.numbers(pixels)), capabilities)
 
 
 class _Network:
-    """Pixels to the numbers of one output, float64 (k,)."""
+    """Pixels to the numbers of one output."""
 
     def __init__(self, opened: Any, name: str, output: str, prepare: Preprocessing) -> None:
         self.output, self.prepare = output, prepare
@@ -114,13 +119,9 @@ class _Network:
         (numbers,) = self._session.run([self.output], {self._input: self.prepare(pixels)[None]})
         return np.asarray(numbers)
 
-    def numbers(self, pixels: Image) -> NDArray[np.float64]:
-        """Return the output's numbers."""
-        return self.raw(pixels).ravel().astype(np.float64)
-
-    def probabilities(self, pixels: Image) -> NDArray[np.float64]:
-        """Return the softmax of the output's numbers."""
-        return as_probabilities(self.raw(pixels).ravel())
+    def numbers(self, pixels: Image) -> NDArray[Any]:
+        """Return the output's numbers, (k,), of its own type."""
+        return self.raw(pixels).ravel()
 
 
 def _opened(runtime: ModuleType, path: Path) -> Any:
@@ -130,13 +131,13 @@ def _opened(runtime: ModuleType, path: Path) -> Any:
         raise UsageError(f"ONNX Runtime cannot open {str(path)!r}: {error}") from error
 
 
-def _trial(network: _Network, size: tuple[int, int]) -> NDArray[np.float64]:
-    """Return the numbers for an image of noise, (k,).
+def _trial(network: _Network, size: tuple[int, int], low: int, high: int) -> NDArray[Any]:
+    """Return the numbers, (k,), for an image of noise of grey levels from low to below high.
 
     Raises:
         UsageError: the model cannot be run on an image of this size, or gives something other than a finite vector.
     """
-    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(low, high, (*size, 3), dtype=np.uint8)
     try:
         found = network.raw(noise)
     except Exception as error:
@@ -148,29 +149,19 @@ def _trial(network: _Network, size: tuple[int, int]) -> NDArray[np.float64]:
         )
     if not np.isfinite(found).all():
         raise UsageError(f"the output {network.output!r} is not finite: are scale, mean and std those of the model?")
-    return found.ravel().astype(np.float64)
+    return found.ravel()
 
 
-def _applied(softmax: Softmax, trial: NDArray[np.float64]) -> bool:
-    """Whether softmax is to be applied, which probabilities do not need."""
-    if softmax != "auto":
-        return softmax == "yes"
-    return bool(abs(trial.sum() - 1) > TOLERANCE or trial.min() < 0)
-
-
-def _check_count(count: int, classes: Classes | None, answers: Answers) -> None:
-    if count == 1 and answers == "probabilities":
-        raise UsageError("the model gives one number for an image, not one for each class: say answers=scores")
-    if classes is not None and len(classes) != count:
-        raise UsageError(f"the model gives {count} numbers for an image, and there are {len(classes)} labels")
-
-
-def _identity(content: str, network: _Network, softmax: bool) -> dict[str, str | int | float | None]:
-    return {
+def _identity(content: str, network: _Network, read: Reading) -> dict[str, str | int | float | None]:
+    """Return what decides answers; what every model had is written as ever, so that stored answers are found."""
+    identity: dict[str, str | int | float | None] = {
         "oracle": "onnx",
         "adapter": ADAPTER,
         "model": content,
         "preprocessing": str(network.prepare),
         "output": network.output,
-        "softmax": "yes" if softmax else "no",
+        "softmax": "yes" if read.applied == "softmax" else "no",
     }
+    if read.applied in ("sigmoid", "percent"):
+        identity["activation"] = read.applied
+    return identity | ({"answers": "labels"} if read.answers == "labels" else {})

@@ -55,6 +55,19 @@ def classifier(
     return str(path)
 
 
+def several_labels(path: Path, *, last: str = "Sigmoid") -> str:
+    """Write the classifier with another operator at its end than softmax, and return its path."""
+    model = onnx.load(classifier(path))
+    whole = last == "ArgMax"
+    model.graph.node[-1].CopyFrom(
+        helper.make_node(last, ["logits"], ["out"], **({"axis": -1, "keepdims": 0} if whole else {}))
+    )
+    kind = TensorProto.INT64 if whole else TensorProto.FLOAT
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("out", kind, None))
+    onnx.save_model(model, str(path))
+    return str(path)
+
+
 def operator(path: Path, kind: str, shape: tuple[Any, ...], dtype: int = TensorProto.FLOAT, **attributes: Any) -> str:
     """Write a model of one operator, and return its path."""
     graph = helper.make_graph(

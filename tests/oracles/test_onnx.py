@@ -19,10 +19,11 @@ from onnx import TensorProto
 from bbquery import load
 from bbquery.errors import MissingExtra, OracleError, Rejected, UnknownName, UsageError
 from bbquery.oracle import Price
-from bbquery.types import UINT8, Reply, Units, Vector
+from bbquery.types import UINT8, Classes, Label, Labels, Reply, Units, Vector
 from oracles import efficientnet, onnx
+from oracles._onnx.reading import reading
 from oracles._preprocessing import preprocessing
-from tests.oracles.onnx_models import WEIGHTS, classifier, logits, operator
+from tests.oracles.onnx_models import WEIGHTS, classifier, logits, operator, several_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -134,11 +135,12 @@ def test_preprocessing_is_torchvisions_to_the_last_bit(pixels: NDArray[np.uint8]
     [
         (False, "auto", "probabilities", "softmax"),
         (True, "auto", "probabilities", "softmax"),
-        (False, "yes", "probabilities", "softmax"),
-        (True, "yes", "probabilities", "softmax of softmax"),
-        (True, "no", "probabilities", "softmax"),
+        (False, "softmax", "probabilities", "softmax"),
+        (True, "softmax", "probabilities", "softmax of softmax"),
+        (True, "none", "probabilities", "softmax"),
         (False, "auto", "scores", "logits"),
-        (False, "no", "probabilities", "logits"),
+        (False, "sigmoid", "probabilities", "sigmoid"),
+        (False, "none", "scores", "logits"),
     ],
 )
 async def test_softmax_is_applied_where_it_is_missing(
@@ -146,7 +148,7 @@ async def test_softmax_is_applied_where_it_is_missing(
 ) -> None:
     """Logits become probabilities, probabilities stay, and scores are the model's numbers."""
     oracle = onnx.connect(
-        model=classifier(tmp_path / "m.onnx", softmax=in_model), scale="1/255", softmax=option, answers=answers
+        model=classifier(tmp_path / "m.onnx", softmax=in_model), scale="1/255", activation=option, answers=answers
     )
     (image,) = noise(1)
 
@@ -154,17 +156,114 @@ async def test_softmax_is_applied_where_it_is_missing(
 
     raw = logits(image / 255)
     wanted = {"logits": raw, "softmax": softmax(raw), "softmax of softmax": softmax(softmax(raw))}
+    wanted["sigmoid"] = 1 / (1 + np.exp(-raw))
     np.testing.assert_allclose(values, wanted[expected], rtol=1e-5)
     assert oracle.capabilities.answers == answers
 
 
 @pytest.mark.parametrize(
     ("numbers", "applied"),
-    [([0.25, 0.75], False), ([0.5, 0.5005], False), ([0.5, 0.4], True), ([2.0, -1.0], True), ([0.7, 0.7], True)],
+    [
+        ([0.25, 0.75], "none"), ([0.5, 0.5005], "none"), ([2.0, -1.0], "softmax"), ([2.0, 3.0], "softmax"),
+        ([25.0, 75.0], "percent"), ([99.99, 0.0], "percent"),
+    ],
+)  # fmt: skip
+def test_what_numbers_plainly_are_is_seen(numbers: list[float], applied: str) -> None:
+    """What adds up to 1 needs no softmax, what adds up to 100 is in percent, and logits are below 0 or above 1."""
+    trials = np.array([numbers] * 3)
+
+    assert reading(trials, "out", answers="probabilities", activation="auto", classes=None).applied == applied
+
+
+@pytest.mark.parametrize("numbers", [[0.94, 0.94], [0.5, 0.4], [0.0, 0.0], [1.0, 1.0]])
+def test_numbers_that_may_be_read_in_two_ways_are_refused(numbers: list[float]) -> None:
+    """Within 0 to 1 without adding up to 1: each for itself, or small logits. The choice is named."""
+    with pytest.raises(UsageError, match=r"within 0 to 1 and add up to .*: say activation=none if .*=softmax or"):
+        reading(np.array([numbers]), "out", answers="probabilities", activation="auto", classes=None)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "options", "said"),
+    [
+        ([0.94, 0.94], {"activation": "none"}, "the 2 numbers of the output 'out' as they are, each a probability"),
+        ([0.5, 0.5], {}, "the 2 numbers of the output 'out' as they are"),
+        ([5.0, -2.0], {}, "softmax of the 2 numbers of the output 'out'"),
+        ([5.0, -2.0], {"activation": "sigmoid"}, "sigmoid of the 2 numbers of the output 'out', each a probability"),
+        ([5.0, -2.0], {"answers": "scores"}, "the 2 numbers of the output 'out' as they are"),
+        ([5.0, 95.0], {}, "the 2 numbers of the output 'out', which are percentages, divided by 100"),
+        ([0.7], {}, "the one number of the output 'out': a score of one class"),
+        ([0.7], {"activation": "sigmoid"}, "sigmoid of the one number of the output 'out', each a probability"),
+    ],
 )
-def test_probabilities_are_told_from_logits(numbers: list[float], applied: bool) -> None:
-    """What is not negative and sums to 1, but for the rounding of half precision, needs no softmax."""
-    assert onnx._applied("auto", np.array(numbers)) is applied
+def test_what_is_applied_is_said(numbers: list[float], options: dict[str, Any], said: str) -> None:
+    """A sentence for people and records says what becomes of the model's numbers."""
+    chosen = {"answers": "probabilities", "activation": "auto"} | options
+
+    found = reading(np.array([numbers]), "out", classes=None, **chosen)  # type: ignore[arg-type] # of several types
+
+    assert found.told.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "options", "fault"),
+    [
+        (np.array([[3]]), {}, r"one number .* is whole \(int64\), so it is the index of a class and not a score: .*"),
+        (np.array([[3]]), {}, r"output=NAME, or say answers=labels"),
+        (np.array([[3, 250]], np.uint8), {}, r"are whole \(uint8\), so nobody can tell.*: say answers=scores, or act"),
+        (np.array([[0.7]]), {"activation": "softmax"}, r"is always 1: say activation=sigmoid"),
+        (np.array([[0.7]]), {"answers": "labels"}, r"answers=labels is for a model that gives the index of a class"),
+        (np.array([[3]]), {"answers": "labels", "activation": "softmax"}, r"leave out activation=softmax"),
+        (np.array([[3.0, -1]]), {"answers": "scores", "activation": "softmax"}, r"leave out activation=softmax"),
+        (
+            np.array([[3.0, -1]]),
+            {"activation": "none"},
+            r"run from -1 to 3, .*softmax or .*percent if .*answers=scores",
+        ),
+        (
+            np.array([[0.7]]),
+            {"classes": Classes((("cat",), ("dog",)))},
+            r"a score of one class, and there are 2 labels",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(numbers: NDArray[Any], options: dict[str, Any], fault: str) -> None:
+    """The index of a class is no score, and options that contradict each other or the numbers are named."""
+    chosen = {"answers": "probabilities", "activation": "auto", "classes": None} | options
+
+    with pytest.raises(UsageError, match=fault):
+        reading(numbers, "out", **chosen)
+
+
+async def test_several_yes_or_no_scores_are_not_put_through_softmax(tmp_path: Path) -> None:
+    """A model of several labels that ends in a sigmoid is asked about; then its numbers are answers as they are."""
+    path = several_labels(tmp_path / "m.onnx")
+
+    with pytest.raises(UsageError, match=r"the 4 numbers of the output 'out' are within 0 to 1 and add up to"):
+        onnx.connect(model=path, scale="1/255")
+    oracle = onnx.connect(model=path, scale="1/255", activation="none")
+    (image,) = noise(1)
+    (values,) = await ask(oracle, [image])
+
+    np.testing.assert_allclose(values, 1 / (1 + np.exp(-logits(image / 255))), rtol=1e-5)
+    assert oracle.capabilities.activation.endswith("each a probability for itself")
+
+
+async def test_the_index_of_a_class_is_a_label_where_that_is_said(tmp_path: Path) -> None:
+    """A model that ends in ArgMax answers one label, by name or else by number; a score is not made of it."""
+    path = several_labels(tmp_path / "m.onnx", last="ArgMax")
+    (tmp_path / "labels.txt").write_text("ape\nbee\ncat\ndog\n")
+    (image,) = noise(1)
+
+    with pytest.raises(UsageError, match="it is the index of a class and not a score"):
+        onnx.connect(model=path, scale="1/255", labels=str(tmp_path / "labels.txt"))
+    named = onnx.connect(model=path, scale="1/255", labels=str(tmp_path / "labels.txt"), answers="labels")
+    bare = onnx.connect(model=path, scale="1/255", answers="labels")
+
+    top = int(logits(image / 255).argmax())
+    for oracle, name in ((named, ("ape", "bee", "cat", "dog")[top]), (bare, str(top))):
+        (reply,) = await oracle.answer([oracle.encode(image)])
+        await oracle.aclose()
+        assert reply.answer == Labels((Label(name),))  # type: ignore[union-attr] # no error
 
 
 async def test_one_thread_answers_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,7 +363,8 @@ async def test_whatever_changes_answers_changes_the_identity(tmp_path: Path) -> 
     other = classifier(tmp_path / "other.onnx", outputs=2, weights=WEIGHTS * 2)
     base: dict[str, Any] = {"output": "logits"}
     changes: list[dict[str, Any]] = [
-        {"output": "mean"}, {"scale": "1/255"}, {"mean": 1}, {"std": 2}, {"channels": "BGR"}, {"softmax": "no"},
+        {"output": "mean"}, {"scale": "1/255"}, {"mean": 1}, {"std": 2}, {"channels": "BGR"},
+        {"activation": "sigmoid"}, {"answers": "scores"},
     ]  # fmt: skip
 
     identities = [identity(path, **base), identity(other, **base), *(identity(path, **base | c) for c in changes)]
@@ -390,8 +490,7 @@ async def test_labels_that_cannot_be_used_are_named(tmp_path: Path, name: str, c
         ({"dtype": TensorProto.UINT8}, {"scale": "1/255"}, r"sent as they are: leave out scale, mean and std"),
         ({}, {"crop": 1.5}, r"crop is the share .* not 1\.5"),
         ({}, {"concurrency": 0}, r"concurrency must be at least 1"),
-        ({}, {"softmax": "maybe"}, r"unknown value of softmax 'maybe'; known: auto, yes, no"),
-        ({"weights": WEIGHTS[:, :1]}, {}, r"one number for an image, .*say answers=scores"),
+        ({}, {"activation": "maybe"}, r"unknown value of activation 'maybe'; known: auto, softmax, sigmoid, percent"),
         ({"weights": WEIGHTS * np.inf}, {}, r"'logits' is not finite: are scale, mean and std"),
     ],
 )
@@ -406,13 +505,15 @@ async def test_what_does_not_fit_is_said_before_a_query(
 
 
 async def test_a_score_may_stand_alone(tmp_path: Path) -> None:
-    """A model of one number, such as one that rates photos, gives scores."""
-    oracle = onnx.connect(model=classifier(tmp_path / "m.onnx", weights=WEIGHTS[:, :1]), answers="scores")
+    """A model of one number, such as one that rates photos, gives a score of one class, and that is said."""
+    oracle = onnx.connect(model=classifier(tmp_path / "m.onnx", weights=WEIGHTS[:, :1]))
     (image,) = noise(1)
 
     (values,) = await ask(oracle, [image])
 
     np.testing.assert_allclose(values, logits(image, WEIGHTS[:, :1]), rtol=1e-5)
+    assert oracle.capabilities.answers == "scores"
+    assert oracle.capabilities.activation == "the one number of the output 'logits': a score of one class"
 
 
 @pytest.mark.parametrize(
@@ -489,7 +590,7 @@ async def test_it_is_connected_from_a_command_line(tmp_path: Path) -> None:
     """All options can be written in a specification, lists by bars."""
     path = classifier(tmp_path / "m.onnx", shape=(1, 3, "h", "w"))
 
-    options = "scale=1/255,mean=0.485|0.456|0.406,std=0.5,size=8x6,channels=BGR,layout=NCHW,softmax=yes,crop=0.5"
+    options = "scale=1/255,mean=0.485|0.456|0.406,std=0.5,size=8x6,channels=BGR,layout=NCHW,activation=softmax,crop=0.5"
     oracle = await load.oracle(f"onnx:model={path},{options}")
     (image,) = noise(1)
     (values,) = await ask(oracle, [image])
