@@ -71,8 +71,7 @@ def check_probabilities(values: NDArray[np.float64], said: str) -> None:
     if low < -ROUNDING or high > 1 + ROUNDING:
         raise UsageError(
             f"{said} run from {low:.4g} to {high:.4g}, which are no probabilities: say activation=softmax or "
-            "activation=sigmoid if they are logits, activation=percent if they are percentages, or answers=scores to "
-            "take them as they are"
+            "activation=sigmoid if they are logits, activation=percent if percentages, or answers=scores"
         )
 
 

@@ -27,11 +27,14 @@ from bbquery.types import (
     Units,
     Vector,
 )
+from oracles._activation import Applied, apply, are_shares, check_probabilities, told
 from oracles._options import check_at_least_one, check_choices
 from oracles._price import STATED, cost_of_query
 from oracles._scored_labels import labels_of, pairs_of
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from bbquery.oracle import Oracle
 
 Takes: TypeAlias = Literal["image", "batch"]
@@ -42,6 +45,7 @@ def connect(
     call: Callable[..., Any] | str,
     *,
     answers: AnswerKind = "probabilities",
+    activation: Applied = "none",
     takes: Takes = "image",
     pixels: Pixels = "uint8",
     height: int | None = None,
@@ -59,30 +63,35 @@ def connect(
     It takes one image (H, W, 3), or with takes="batch" several (n, H, W, 3), in grey levels 0 to 255 (uint8, or
     float64, which is neither rounded nor clipped), and returns for each image, as `answers` says:
 
-    - "probabilities" or "scores": one number for each class.
+    - "probabilities" or "scores": one number for each class; a number alone is the score of one class.
     - "labels": a label, or labels with their scores: a list of labels (best first), a mapping of scores by label, a
       list of (label, score) pairs or of {"label": ..., "score": ...}.
     - "text": a string.
 
-    None stands for a refusal to answer. height and width: what an image is resized to first; None leaves the photo's
-    size. crop: the central share of the shorter side that is sent. classes: names in the order of the numbers,
-    separated by "|" in a string. version: names the state of the function; answers are kept for later runs only
-    where it is given, since a function may change unseen. largest_batch: with takes="batch", 16 by default.
-    concurrency: calls at once; leave it at 1 unless the function is safe from several threads. usd_per_query: dollars
-    for an image, where the function pays for something; without it the function is free, and what it raises was not
-    billed. price: in place of the one that follows from `usd_per_query`.
+    None stands for a refusal to answer. activation: what makes probabilities of the numbers: "softmax" or "sigmoid"
+    of logits, "percent" of percentages; "none" takes them as they are. height and width: what an image is resized to
+    first; None leaves the photo's size. crop: the central share of the shorter side that is sent. classes: names in
+    the order of the numbers, separated by "|" in a string. version: names the state of the function; answers are kept
+    for later runs only where it is given, since a function may change unseen. largest_batch: with takes="batch", 16
+    by default. concurrency: calls at once; leave it at 1 unless the function is safe from several threads.
+    usd_per_query: dollars for an image, where the function pays for something; without it the function is free, and
+    what it raises was not billed. price: in place of the one that follows from `usd_per_query`.
 
     The function may also return a `Reply`, which says what an answer cost and which model served it, and return or
     raise an `OracleError`, which says how an attempt failed; both pass as they are.
 
     Raises:
         UsageError: the function cannot be imported or called, or options contradict each other.
-        UnknownName: answers, takes or pixels is none of its choices.
+        UnknownName: answers, activation, takes or pixels is none of its choices.
     """
     function = _imported(call) if isinstance(call, str) else call
     if not callable(function):
         raise UsageError(f"{call!r} is not a function")
-    check_choices(answers=(answers, AnswerKind), takes=(takes, Takes), pixels=(pixels, Pixels))
+    check_choices(
+        answers=(answers, AnswerKind), activation=(activation, Applied), takes=(takes, Takes), pixels=(pixels, Pixels)
+    )
+    if activation != "none" and answers != "probabilities":
+        raise UsageError(f"activation={activation} makes probabilities, and the answers are {answers}: leave one out")
     check_at_least_one(largest_batch=largest_batch, concurrency=concurrency)
     if (height is None) != (width is None):
         raise UsageError("give height and width, or neither")
@@ -99,14 +108,16 @@ def connect(
             "version": version or f"unnamed {uuid.uuid4().hex}",
             "answers": answers,
             "takes": takes,
-        },
+        }
+        | ({} if activation == "none" else {"activation": activation}),
         classes=Classes(tuple((n,) for n in names)) if names else None,
         domain=Domain(pixels),
         view=View(size=None if height is None or width is None else (height, width), crop=crop),
         limits=Limits(largest_batch=largest_batch or (16 if takes == "batch" else 1), concurrency=concurrency),
         price=price or (Price(free=True) if usd_per_query is None else STATED),
+        activation=told(activation, "the function's numbers") if answers in ("probabilities", "scores") else "",
     )
-    return FunctionOracle(function, takes, capabilities, cost_of_query(usd_per_query))
+    return FunctionOracle(function, takes, capabilities, cost_of_query(usd_per_query), activation)
 
 
 class _Raised(Exception):
@@ -116,8 +127,10 @@ class _Raised(Exception):
 class FunctionOracle:
     """A Python function behind the protocol; synchronous ones run on threads of their own."""
 
-    def __init__(self, call: Callable[..., Any], takes: Takes, capabilities: Capabilities, cost: Units) -> None:
-        self._call, self._takes, self._cost = call, takes, cost
+    def __init__(
+        self, call: Callable[..., Any], takes: Takes, capabilities: Capabilities, cost: Units, activation: Applied
+    ) -> None:
+        self._call, self._takes, self._cost, self._activation = call, takes, cost, activation
         self.capabilities = capabilities
         self._threads = ThreadPoolExecutor(capabilities.limits.concurrency, thread_name_prefix="bbquery-function")
 
@@ -185,17 +198,51 @@ class FunctionOracle:
         if isinstance(row, Reply | OracleError):
             return row
         try:
-            return Reply(_READERS[self.capabilities.answers](row), cost=self._cost)
+            return Reply(self._answer(row), cost=self._cost)
         except Exception as error:  # noqa: BLE001 - whatever reading it raises, it is not what was promised
             return self._malformed(self.capabilities.answers, row, error)
 
+    def _answer(self, row: Any) -> Answer:
+        kind = self.capabilities.answers
+        if kind == "probabilities":
+            return Vector(_shares(_numbers(row), self._activation))
+        return _READERS[kind](row)
+
     def _malformed(self, promised: str, returned: Any, fault: object) -> MalformedAnswer:
-        said = f"promised {promised}, returned {returned!r:.80}: {fault!s:.160}"
+        said = f"promised {promised}, returned {returned!r:.80}: {fault!s:.240}"
         return MalformedAnswer(said, oracle=self.capabilities.name, cost=self._cost)
 
 
+def _numbers(row: Any) -> NDArray[np.float64]:
+    """Return one number for each class; a number alone is of one class.
+
+    Raises:
+        ValueError: it is the index of a class. TypeError, ValueError: it is none.
+    """
+    given = np.asarray(row)
+    if given.ndim == 0 and np.issubdtype(given.dtype, np.integer):
+        advice = "say answers=labels and return the name of that class, or return a score as a float"
+        raise ValueError(f"a whole number is the index of a class and not a score: {advice}")
+    return np.atleast_1d(np.array(given, dtype=np.float64))  # a copy: the function may use its array again
+
+
+def _shares(numbers: NDArray[np.float64], activation: Applied) -> NDArray[np.float64]:
+    """Return probabilities made of numbers.
+
+    Raises:
+        UsageError: they are none; says what they may be.
+    """
+    if numbers.ndim != 1 or not numbers.size or not np.isfinite(numbers).all():
+        return numbers  # which breaks the promise, as the client says
+    if activation == "none" and are_shares(numbers, 100.0):
+        raise UsageError("they add up to 100: say activation=percent")
+    made = apply(activation, numbers)
+    check_probabilities(made, "they")
+    return made
+
+
 def _vector(row: Any) -> Vector:
-    return Vector(np.asarray(row, dtype=np.float64).copy())  # the function may use its array again
+    return Vector(_numbers(row))
 
 
 def _labels(row: Any) -> Labels:
@@ -209,7 +256,6 @@ def _text(row: Any) -> Text:
 
 
 _READERS: dict[AnswerKind, Callable[[Any], Answer]] = {
-    "probabilities": _vector,
     "scores": _vector,
     "labels": _labels,
     "text": _text,

@@ -75,6 +75,7 @@ from typing import TYPE_CHECKING, Any
 from bbquery.errors import MalformedAnswer, Rejected, UnknownPrice, UsageError
 from bbquery.oracle import ONE_QUERY, Capabilities, Limits, Oracle, Price
 from bbquery.types import NoAnswer
+from oracles._activation import told
 from oracles._headers import Headers
 from oracles._options import check_at_least_one, check_positive
 from oracles._price import STATED, cost_of_query
@@ -245,6 +246,7 @@ def _templated(options: _Options, template: Template) -> Oracle:
         ),
         price=price,
         provider=f"{endpoint.name}{template.request.path}",
+        activation=told("softmax", "the server's numbers") if template.reader.apply_softmax else "",
         remote=True,
     )
     return RemoteOracle(endpoint, TemplateForm(template), capabilities, cost, options.call())

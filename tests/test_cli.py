@@ -51,6 +51,7 @@ def test_it_writes_picture_map_and_record(photo: str, tmp_path: Path, capsys: py
         assert picture.size[0] > 200
     assert np.load(tmp_path / "out" / "left.npy").shape == (24, 32)
     assert "sides sees:" in said.out
+    assert "  (the function's numbers as they are)\n" in said.out
     assert "30 asked, 30 sent, 0 from the store, 0 unknown" in said.out
     assert str(tmp_path / "out" / "run.json") in said.out
     assert "30/30 queries" in said.err
@@ -68,6 +69,7 @@ def test_the_record_repeats_the_run(photo: str, tmp_path: Path) -> None:
     assert first["method"] == "Rise(queries=29, form='centred', cells=4, p=0.5, fill=127.0, batch=256)"
     assert (first["seed"], first["status"], first["cost"]["usd"]) == (7, "complete", "0.00")
     assert first["oracle"]["identity"]["function"] == "tests.models.sides"
+    assert first["oracle"]["activation"] == "the function's numbers as they are"
     assert {"bbquery", "python", "numpy", "pillow"} <= set(first["versions"])
     assert set(first["files"]) == {"left.npy", "left.png"}
     assert first["budget"]["cap"]["queries"] == 30

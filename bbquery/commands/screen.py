@@ -99,12 +99,14 @@ class Screen(explaining.Watch):
 
     def seen(self, clean: Answer, capabilities: Capabilities) -> None:
         """Print what the model sees."""
-        self.say(f"{self._which()}{capabilities.name} sees:", *(f"  {line}" for line in _lines(clean, capabilities)))
+        made = [f"({capabilities.activation})"] if capabilities.activation else []
+        lines = [*_lines(clean, capabilities), *made]
+        self.say(f"{self._which()}{capabilities.name} sees:", *(f"  {line}" for line in lines))
 
     def beware(self, text: str) -> None:
         """Print what must be known before the budget goes."""
-        with tqdm.external_write_mode(file=sys.stderr):
-            print(f"bbquery: BEWARE: {self._which()}{text}", file=sys.stderr)
+        with self._above_the_bar():
+            print(shown(f"bbquery: BEWARE: {self._which()}{text}"), file=sys.stderr)
 
     def batching(self, prefetch: Prefetch) -> None:
         """Take note of whom a second Ctrl-C must reach too."""

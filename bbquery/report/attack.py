@@ -12,6 +12,7 @@ from bbquery import codec, imaging, load
 from bbquery.errors import MissingExtra
 from bbquery.money import dollars
 from bbquery.report.files import write_bytes
+from bbquery.report.oracle import described
 from bbquery.report.record import versions
 
 if TYPE_CHECKING:
@@ -81,12 +82,7 @@ def record(stress: Stress, command: Sequence[str], source: str) -> bytes:
                 "pixels": codec.image_digest(stress.x).hex(),
             },
         },
-        "oracle": {
-            "name": stress.oracle.name,
-            "identity": dict(stress.oracle.identity),
-            "fingerprint": codec.fingerprint(stress.oracle.identity)[0],
-            "answers": stress.oracle.answers,
-        },
+        "oracle": described(stress.oracle),
         "attack": load.constructor(stress.attack),
         "score": load.constructor(stress.score),
         "clean_label": stress.bound.target,

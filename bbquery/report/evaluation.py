@@ -12,6 +12,7 @@ from bbquery import codec, load
 from bbquery.money import dollars
 from bbquery.report.curves import curves_png
 from bbquery.report.files import write_bytes
+from bbquery.report.oracle import described
 from bbquery.report.record import versions
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from bbquery.evaluating.metrics import Figure
     from bbquery.ledger.records import BudgetState
     from bbquery.metrics.deletion_insertion import Curves
-    from bbquery.oracle import Capabilities
 
 
 def write(
@@ -66,7 +66,7 @@ def record(evaluation: Evaluation, command: Sequence[str], source: str, of: str,
         "versions": versions(),
         "map": of,
         "image": {"source": source, "pixels": codec.image_digest(evaluation.photo).hex()},
-        "oracle": _oracle(evaluation.oracle),
+        "oracle": described(evaluation.oracle),
         "target": evaluation.target,
         "score": load.constructor(evaluation.score),
         "choice": load.constructor(evaluation.choice),
@@ -82,11 +82,6 @@ def record(evaluation: Evaluation, command: Sequence[str], source: str, of: str,
     }
     text = json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
     return text.encode(errors="backslashreplace")  # a file's name need not be text
-
-
-def _oracle(oracle: Capabilities) -> dict[str, Any]:
-    fingerprint = codec.fingerprint(oracle.identity)[0]
-    return {"name": oracle.name, "identity": dict(oracle.identity), "fingerprint": fingerprint}
 
 
 def _budget(budget: BudgetState) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from bbquery.errors import MissingExtra
 from bbquery.money import dollars
 from bbquery.probing.figures import QUANTILES
 from bbquery.report.files import write_bytes
+from bbquery.report.oracle import described
 from bbquery.report.record import versions
 
 if TYPE_CHECKING:
@@ -69,12 +70,7 @@ def record(probe: Probe, command: Sequence[str], source: str, following: Sequenc
             "width": probe.photo.shape[1],
             "pixels": codec.image_digest(probe.photo).hex(),
         },
-        "oracle": {
-            "name": probe.oracle.name,
-            "identity": dict(probe.oracle.identity),
-            "fingerprint": codec.fingerprint(probe.oracle.identity)[0],
-            "answers": probe.oracle.answers,
-        },
+        "oracle": described(probe.oracle),
         "seed": probe.seed,
         "recommended": {**asdict(probe.advice), "method": probe.advice.method, "command": list(following)},
         "cost": _cost(probe),

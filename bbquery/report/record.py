@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bbquery import codec, load
 from bbquery.explaining.findings import decided, findings
 from bbquery.money import dollars
+from bbquery.report.oracle import described
 from bbquery.version import __version__
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ PACKAGES = ("numpy", "pillow", "onnxruntime", "aiohttp")  # what decides pixels,
 
 def record(explanation: Explanation, command: Sequence[str], source: str, files: Mapping[str, str]) -> bytes:
     """Return run.json. command: as typed. source: where the photo is from. files: what each written file is."""
-    identity = explanation.oracle.identity
     plain = {
         "run": explanation.run,
         "status": "partial" if explanation.partial else "complete",
@@ -41,12 +41,7 @@ def record(explanation: Explanation, command: Sequence[str], source: str, files:
             "width": explanation.photo.shape[1],
             "pixels": codec.image_digest(explanation.photo).hex(),
         },
-        "oracle": {
-            "name": explanation.oracle.name,
-            "identity": dict(identity),
-            "fingerprint": codec.fingerprint(identity)[0],
-            "answers": explanation.oracle.answers,
-        },
+        "oracle": described(explanation.oracle),
         "method": load.constructor(explanation.method),
         "score": load.constructor(explanation.score),
         "seed": explanation.seed,

@@ -59,9 +59,8 @@ def several_labels(path: Path, *, last: str = "Sigmoid") -> str:
     """Write the classifier with another operator at its end than softmax, and return its path."""
     model = onnx.load(classifier(path))
     whole = last == "ArgMax"
-    model.graph.node[-1].CopyFrom(
-        helper.make_node(last, ["logits"], ["out"], **({"axis": -1, "keepdims": 0} if whole else {}))
-    )
+    attributes: dict[str, Any] = {"axis": -1, "keepdims": 0} if whole else {}
+    model.graph.node[-1].CopyFrom(helper.make_node(last, ["logits"], ["out"], **attributes))
     kind = TensorProto.INT64 if whole else TensorProto.FLOAT
     model.graph.output[0].CopyFrom(helper.make_tensor_value_info("out", kind, None))
     onnx.save_model(model, str(path))

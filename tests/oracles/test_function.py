@@ -199,8 +199,11 @@ class Unreadable:
     [
         ("probabilities", [0.5, float("nan")], "the number of class 1 is nan"),
         ("probabilities", [0.2, 0.3, 0.5], "an answer has 3 numbers for 2 classes"),
-        ("probabilities", [-3.0, 4.0], "declare answers=scores"),
-        ("probabilities", 0.75, "one number for each class is needed"),
+        ("probabilities", [-3.0, 4.0], r"run from -3 to 4, .*activation=sigmoid if they are logits, .*answers=scores"),
+        ("probabilities", [94.0, 6.0], "they add up to 100: say activation=percent"),
+        ("probabilities", 0.75, "an answer has 1 numbers for 2 classes"),
+        ("probabilities", 1, "a whole number is the index of a class and not a score: say answers=labels and return"),
+        ("scores", np.int64(1), "a whole number is the index of a class"),
         ("probabilities", [[0.5, 0.5]], r"an answer of shape \(1, 2\)"),
         ("probabilities", "cat", "promised probabilities, returned 'cat'"),
         ("scores", {"cat": 1.0}, "promised scores, returned {'cat': 1.0}"),
@@ -231,6 +234,60 @@ async def test_an_answer_that_breaks_its_promise_is_malformed(
     assert isinstance(last, MalformedAnswer)
     assert re.search(said, str(last))
     assert not any(isinstance(answer, OracleError) for answer in others)
+
+
+@pytest.mark.parametrize(
+    ("returned", "options", "values"),
+    [
+        ([0.94, 0.94], {}, [0.94, 0.94]),
+        ([1, 0], {}, [1.0, 0.0]),
+        (0.94, {}, [0.94]),
+        (np.float32(0.5), {}, [0.5]),
+        (True, {}, [1.0]),
+        (-3.5, {"answers": "scores"}, [-3.5]),
+        ([0.0, np.log(3)], {"activation": "softmax"}, [0.25, 0.75]),
+        ([0.0, np.log(3)], {"activation": "sigmoid"}, [0.5, 0.75]),
+        (-1000.0, {"activation": "sigmoid"}, [0.0]),
+        ([94, 6], {"activation": "percent"}, [0.94, 0.06]),
+    ],
+)
+@pytest.mark.parametrize("takes", ["image", "batch"])
+async def test_numbers_become_what_is_said(
+    returned: Any, options: dict[str, Any], values: list[float], takes: Takes
+) -> None:
+    """Nothing is guessed: several yes or no stay what they are, and a number alone is the score of one class."""
+    oracle = function.connect(lambda _: [returned] if takes == "batch" else returned, takes=takes, **options)
+
+    (answer,) = await ask(oracle, list(tiny_images(1)))
+
+    assert isinstance(answer, Vector)
+    np.testing.assert_allclose(answer.values, values, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "the function's numbers as they are"),
+        ({"activation": "sigmoid"}, "sigmoid of the function's numbers, each a probability for itself"),
+        ({"activation": "percent"}, "the function's numbers, which are percentages, divided by 100"),
+        ({"answers": "labels"}, ""),
+    ],
+)
+def test_what_is_made_of_numbers_is_said(options: dict[str, Any], said: str) -> None:
+    """A sentence for people and records; only what is applied changes the key of answers."""
+    plain = function.connect(lambda _: [0.5], version="1").capabilities.identity
+
+    capabilities = function.connect(lambda _: [0.5], version="1", **options).capabilities
+
+    assert capabilities.activation == said
+    assert "activation" not in plain
+    assert capabilities.identity.get("activation") == options.get("activation")
+
+
+def test_an_activation_of_labels_is_refused() -> None:
+    """Only numbers become probabilities."""
+    with pytest.raises(UsageError, match="activation=softmax makes probabilities, and the answers are labels"):
+        function.connect(lambda _: "cat", answers="labels", activation="softmax")
 
 
 async def test_what_was_returned_is_shown_only_in_part() -> None:
@@ -469,6 +526,7 @@ def test_options_become_capabilities() -> None:
         view=View(size=(224, 192), crop=0.875),
         limits=Limits(largest_batch=64, concurrency=2),
         price=Price(free=False),
+        activation="the function's numbers as they are",
     )
 
 

@@ -199,7 +199,7 @@ def test_what_is_applied_is_said(numbers: list[float], options: dict[str, Any], 
     """A sentence for people and records says what becomes of the model's numbers."""
     chosen = {"answers": "probabilities", "activation": "auto"} | options
 
-    found = reading(np.array([numbers]), "out", classes=None, **chosen)  # type: ignore[arg-type] # of several types
+    found = reading(np.array([numbers]), "out", classes=None, **chosen)
 
     assert found.told.startswith(said)
 
@@ -217,7 +217,7 @@ def test_what_is_applied_is_said(numbers: list[float], options: dict[str, Any], 
         (
             np.array([[3.0, -1]]),
             {"activation": "none"},
-            r"run from -1 to 3, .*softmax or .*percent if .*answers=scores",
+            r"run from -1 to 3, .*softmax or .*percent if percentages, or answers=scores",
         ),
         (
             np.array([[0.7]]),
