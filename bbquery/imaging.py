@@ -20,7 +20,7 @@ import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 import PIL.Image
@@ -28,6 +28,7 @@ from PIL import ImageOps
 
 from bbquery import samples
 from bbquery.errors import BadImage, UsageError
+from bbquery.pixel_scale import other_scale
 from bbquery.types import UINT8, Domain, Image
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.oracle import View
+    from bbquery.pixel_scale import Scale
 
 SHORTEST_SIDE = 8
 """Pixels: below this there is nothing to explain, and most models' own resizing degenerates."""
@@ -201,6 +203,14 @@ def _from_deep_grey(grey: NDArray[Any], transparent: int | None, name: str) -> N
 # --- arrays ---
 
 
+TO_LEVELS: Final[dict[Scale, str]] = {
+    "unit": "multiply by 255",
+    "signed": "if they are of -1 to 1, give (x + 1) * 127.5; if normalised, undo that: (x * std + mean) * 255",
+    "normalised": "undo their normalisation by mean and deviation: give (x * std + mean) * 255",
+    "unknown": "scale them to grey levels 0 to 255",
+}
+
+
 def _from_array(array: NDArray[Any]) -> NDArray[np.uint8]:
     name = f"array {array.shape} of {array.dtype}"
     if array.ndim != 3 or array.shape[2] != 3:
@@ -208,9 +218,9 @@ def _from_array(array: NDArray[Any]) -> NDArray[np.uint8]:
     if array.dtype.kind not in "uif":
         raise BadImage(name, "its numbers must be integers or floating-point, in grey levels 0 to 255")
     _refuse_size(array.shape[0], array.shape[1], name)
+    _refuse_levels(array, name)
     if array.dtype == np.uint8:
         return np.array(array, order="C")
-    _refuse_levels(array, name)
     return np.ascontiguousarray(UINT8.realise(array))
 
 
@@ -230,10 +240,13 @@ def _refuse_levels(array: NDArray[Any], name: str) -> None:
     if not np.isfinite(array).all():
         raise BadImage(name, "it has NaN or infinite values: replace them")
     low, high = array.min(), array.max()
-    if low < 0 or high > 255:
-        raise BadImage(name, f"its values run from {low:g} to {high:g}: scale them to grey levels 0 to 255")
-    if array.dtype.kind == "f" and 0 < high <= 1:
-        raise BadImage(name, f"its values run from {low:g} to {high:g}: multiply by 255, grey levels run from 0 to 255")
+    scale = other_scale(array, 255)
+    if scale is None and (low < 0 or high > 255):
+        scale = "unknown"
+    if scale is not None:
+        raise BadImage(
+            name, f"its values run from {low:g} to {high:g}, and grey levels from 0 to 255: {TO_LEVELS[scale]}"
+        )
 
 
 # --- what an oracle is sent ---

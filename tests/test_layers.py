@@ -46,7 +46,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.scoring", "bbquery.imaging", "bbquery.codec", "bbquery.money"),
     ("bbquery.wordnet",),
     ("bbquery.batch_oracle",),
-    ("bbquery.many_rows", "bbquery.embeddings"),
+    ("bbquery.pixel_scale", "bbquery.many_rows", "bbquery.embeddings"),
     ("bbquery.oracle", "bbquery.samples", "bbquery.home", "bbquery.clock", "bbquery.telemetry", "bbquery.prompts"),
     ("bbquery.types",),
     ("bbquery.imports",),

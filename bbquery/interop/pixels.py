@@ -10,12 +10,14 @@ import numpy as np
 
 from bbquery import imaging
 from bbquery.errors import UnknownName, UsageError
+from bbquery.pixel_scale import other_scale
 from bbquery.types import UINT8
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.oracle import Capabilities
+    from bbquery.pixel_scale import Scale
     from bbquery.types import Image, Images
 
 Sizes: TypeAlias = Literal["exact", "fitted"]
@@ -104,18 +106,18 @@ class Pixels:
         low, high = float(given.min()) / self._white, float(given.max()) / self._white
         if not (np.isfinite(low) and np.isfinite(high)):
             raise UsageError("the images have NaN or infinite values: nothing can be sent for them")
-        self._check_scale(low, high, floating=given.dtype.kind == "f")
+        self._check_scale(given, low, high)
         if self._capabilities.domain == UINT8 or self._sizes == "fitted":
             self._tell_of_clipping(low, high)
 
-    def _check_scale(self, low: float, high: float, *, floating: bool) -> None:
-        """Refuse what is plainly on another scale: the first batch shows, later ones may really be dark."""
-        runs = f"the images run from {low * self._white:.4g} to {high * self._white:.4g}, and white is {self._white:g}"
-        if floating and not self._seen and self._white == GREY_LEVELS and 0 < high <= 1 / GREY_LEVELS:
-            raise UsageError(f"{runs}: if they are images of 0 to 1, say white=1")
-        if low < -1 or high > 2:
-            raise UsageError(f"{runs}: say which value is white, and undo a normalisation by mean and deviation")
-        self._seen = True
+    def _check_scale(self, given: NDArray[Any], low: float, high: float) -> None:
+        """Refuse what is plainly on another scale: the first batch that is not black shows, later ones may be dark."""
+        beyond = low < -1 or high > 2
+        scale = other_scale(given, self._white) if beyond or not self._seen else None
+        if scale is not None:
+            runs = f"the images run from {low * self._white:.4g} to {high * self._white:.4g}"
+            raise UsageError(f"{runs}, and white is {self._white:g}: {_mend(scale, given, self._white)}")
+        self._seen = self._seen or max(-low, high) > 0
 
     def _tell_of_clipping(self, low: float, high: float) -> None:
         if self._warned or (low >= -HALF_A_LEVEL and high <= 1 + HALF_A_LEVEL):
@@ -123,6 +125,18 @@ class Pixels:
         self._warned = True
         told = f"images of {low * self._white:.4g} to {high * self._white:.4g} are clipped to 0 to {self._white:g}"
         warnings.warn(f"{told}: the oracle is not asked what the library means to ask", UserWarning, stacklevel=5)
+
+
+def _mend(scale: Scale, given: NDArray[Any], white: float) -> str:
+    if given.dtype.kind in "ui":
+        return "they may have been of 0 to 1 before they became whole: give those, with white=1"
+    instead = "" if white == 1 else " and say white=1"
+    return {
+        "unit": "if they are images of 0 to 1, say white=1",
+        "signed": f"if they are of -1 to 1, give (x + 1) / 2{instead}; if normalised, undo that: x * std + mean",
+        "normalised": f"undo their normalisation by mean and deviation, give x * std + mean{instead}",
+        "unknown": "say which value is white, and undo any normalisation by mean and deviation: x * std + mean",
+    }[scale]
 
 
 def _advice(shape: tuple[int, ...]) -> str:

@@ -91,7 +91,12 @@ def test_half_a_level_is_no_clipping(excess: float) -> None:
         (np.full((1, 4, 4, 3), np.inf), 255, "infinite"),
         (np.full((1, 4, 4, 3), 0.7), 255, "say white=1"),
         (np.full((1, 4, 4, 3), 128.0), 1, "say which value is white"),
-        (np.full((1, 4, 4, 3), -2.1), 1, "undo a normalisation"),
+        (np.full((1, 4, 4, 3), -2.1), 1, "undo their normalisation"),
+        (np.linspace(-1, 1, 48).reshape(1, 4, 4, 3), 255, r"run from -1 to 1, .* give \(x \+ 1\) / 2 and say white=1"),
+        (np.linspace(-1, 1, 48).reshape(1, 4, 4, 3), 1, r"run from -1 to 1, .* give \(x \+ 1\) / 2;"),
+        (np.linspace(-2.1, 2.6, 48).reshape(1, 4, 4, 3), 255, r"undo .* give x \* std \+ mean and say white=1"),
+        (np.linspace(-2.1, 2.6, 48).reshape(1, 4, 4, 3), 1, r"undo .* give x \* std \+ mean$"),
+        (np.linspace(0, 1, 48).reshape(1, 4, 4, 3).astype(np.uint8), 255, "before they became whole"),
         (np.full((1, 4, 4, 3), 128), 1, "integers are grey levels"),
         (np.full((1, 4, 4, 3), True), 255, "bool"),
     ],
@@ -107,6 +112,30 @@ def test_arrays_that_cannot_be_meant_are_refused(ledger: Ledger, batch: Any, whi
         predict(batch)
 
     assert shown.shown == []
+
+
+@pytest.mark.parametrize("pixels", ["uint8", "float64"])
+def test_a_black_batch_shows_no_scale(ledger: Ledger, pixels: Any) -> None:
+    """SHAP's and Captum's baselines come first: a black one lets nothing on another scale pass after it."""
+    shown = Counted()
+    normalised = np.linspace(-2.1, 2.6, 8 * 12 * 3).reshape(1, 8, 12, 3)
+
+    with predict_fn(oracle(shown, pixels=pixels), max_queries=9, ledger=ledger) as predict:
+        predict(np.zeros((1, 8, 12, 3)))
+        with pytest.raises(UsageError, match="undo their normalisation"):
+            predict(normalised)
+
+    assert len(shown.shown) == 1
+
+
+@pytest.mark.parametrize("deviation", [0.05, 0.15])
+def test_noise_on_a_dark_photo_is_no_other_scale(deviation: float) -> None:
+    """A library that adds noise to what it explains goes below black: that is clipped with a warning, not refused."""
+    rng = np.random.default_rng(0)
+    dark = rng.uniform(0, 0.2, (2, 8, 12, 3)) + rng.normal(0, deviation, (2, 8, 12, 3))
+
+    with pytest.warns(UserWarning, match="are clipped"):
+        assert len(sent(dark, white=1.0)) == 2
 
 
 def test_a_dark_batch_is_not_taken_for_another_scale_later() -> None:
