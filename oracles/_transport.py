@@ -4,7 +4,8 @@ What an attempt may have cost decides its error (see `bbquery.errors`):
 
 1. No connection was made (refused, no such host, TLS, time-out while connecting): no request left. `Unreachable`.
 2. The server said no, or that it failed: as `oracles._refusals` says.
-3. All else after connecting (a dropped connection, a time-out, half a body) is `OutcomeUnknown`. That includes a
+3. A body that is too long or cannot be unpacked is `MalformedAnswer`: it was answered.
+4. All else after connecting (a dropped connection, a time-out, half a body) is `OutcomeUnknown`. That includes a
    kept connection which the server closed as we wrote: perhaps it had read the request.
 
 So there is one attempt: no retries, no redirects, and idle connections are closed before servers close them.
@@ -13,6 +14,7 @@ So there is one attempt: no retries, no redirects, and idle connections are clos
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import re
 import time
@@ -22,9 +24,18 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from bbquery.deadlines import Deadlines
-from bbquery.errors import MissingExtra, OracleError, OutcomeUnknown, RateLimited, Rejected, Unreachable
+from bbquery.errors import (
+    MalformedAnswer,
+    MissingExtra,
+    OracleError,
+    OutcomeUnknown,
+    RateLimited,
+    Rejected,
+    Unreachable,
+)
 from bbquery.types import NoAnswer
-from oracles import _refusals
+from oracles import _bodies, _refusals
+from oracles._bodies import Unpacker, UnreadableBody
 from oracles._date import server_time
 from oracles._loops import OnePerLoop
 from oracles._rates import rate_seen
@@ -36,7 +47,7 @@ except ImportError as error:
     raise MissingExtra("http", "asking a model over HTTP", "aiohttp") from error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from bbquery.oracle import RateSeen
     from oracles._headers import Headers
@@ -47,7 +58,7 @@ LONGEST_CONNECT = 30.0  # seconds, as aiohttp
 IDLE = 1.0  # seconds a connection is kept: less than common servers keep it (2 to 75), so that none closes under us
 AT_ONCE = 2**20  # bytes written in one go, the faster way; above it aiohttp warns of a loop held up
 JSON_HEADERS = {"Content-Type": "application/json"}
-MESSAGE_BYTES = 4096
+SECONDS_FOR_A_REASON = 2.0  # that a refusal's body may take: its status has said what matters
 MESSAGE_LENGTH = 200
 ADVICE = {
     401: "is the key set (key_env, or a header of the template), and is it valid?",
@@ -106,9 +117,11 @@ class Endpoint:
                 OutcomeUnknown: as the module says.
         """
         data = _payload(body)
-        sent = {**headers, **self.headers.sent()}
+        sent = {**headers, "Accept-Encoding": _bodies.PACKINGS, **self.headers.sent()}
         try:
-            response = await session.request(method, self.url + path, data=data, headers=sent, allow_redirects=False)
+            response = await session.request(
+                method, self.url + path, data=data, headers=sent, allow_redirects=False, auto_decompress=False
+            )
             self.rate_seen = rate_seen(response.headers) or self.rate_seen
             if not 200 <= response.status < 300:
                 async with response:
@@ -117,12 +130,14 @@ class Endpoint:
                         return refusal
                     raise refusal
             # Reading it all, or failing to, gives the connection back: what a context does beyond that is for nothing.
-            return self.headers.hide_in_answer(await response.read())
+            return self.headers.hide_in_answer(await _whole(response))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise self.error(Unreachable, f"cannot connect to {self.url}: {error}{advice(str(error))}") from error
         # Below, `from None`: what a server sent may echo the key, so the message carries the cause with it hidden.
         except TimeoutError:
             raise self.late(path) from None
+        except UnreadableBody as fault:
+            raise self.error(MalformedAnswer, f"the answer of {self.url}{path} cannot be read: {fault}") from None
         except (aiohttp.ClientError, OSError) as error:
             cause = f"{type(error).__name__}: {error}"
             raise self.error(OutcomeUnknown, f"{self.url}{path} broke off ({cause})") from None
@@ -156,10 +171,12 @@ class Endpoint:
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         """Return what there is of a refusal's body; its status has said what matters, so half a body will do."""
-        try:
-            return await response.content.read(MESSAGE_BYTES)
-        except (aiohttp.ClientError, OSError):
-            return b""
+        parts: list[bytes] = []
+        with contextlib.suppress(aiohttp.ClientError, OSError, UnreadableBody, TimeoutError):
+            async with asyncio.timeout(SECONDS_FOR_A_REASON):
+                async for part in _unpacked(response, _bodies.LARGEST_REASON):
+                    parts.append(part)  # noqa: PERF401 - what had come before it broke off is kept
+        return b"".join(parts)
 
     def error(self, kind: type[Failure], said: str, **details: Any) -> Failure:
         """Return an error that names this server and does not show its keys."""
@@ -219,6 +236,26 @@ class Connections:
 
     def _open(self) -> _Opened:
         return _Opened(self.endpoint.session(self._most, total=None), Deadlines(self.endpoint.timeout))
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    """Return the body of an answer, unpacked.
+
+    Raises:
+        UnreadableBody: it is too long, or cannot be unpacked.
+    """
+    try:
+        return b"".join([part async for part in _unpacked(response, _bodies.LARGEST)])
+    except BaseException:
+        response.close()  # there may be no end to the rest, and the connection is not given back
+        raise
+
+
+async def _unpacked(response: aiohttp.ClientResponse, most: int) -> AsyncIterator[bytes]:
+    unpacker = Unpacker(response.headers.get("Content-Encoding", ""), most)
+    async for piece in response.content.iter_any():
+        for part in unpacker.feed(piece):
+            yield part
 
 
 def _payload(body: bytes | None) -> aiohttp.Payload | io.BytesIO | None:

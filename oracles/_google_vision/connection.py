@@ -15,6 +15,7 @@ import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from oracles._bodies import LARGEST
 from oracles._google_vision.vendor import (
     ClientOptions,
     ImageAnnotatorGrpcAsyncIOTransport,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 OPTIONS = (
     ("grpc.max_send_message_length", -1),  # unlimited; 4 MB by default, which a batch exceeds
-    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_receive_message_length", LARGEST),
     ("grpc.enable_retries", 0),
     # By default 1,000 to 120,000: longer than a client waits between its attempts, which would fail untried.
     ("grpc.initial_reconnect_backoff_ms", 200),

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from bbquery.batch_oracle import BatchLimits
+from oracles._bodies import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,11 +22,17 @@ def line(name: str, path: str, body: bytes) -> bytes:
 
 
 async def cut(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bool]]:
-    """Give the lines of a file, without their ends, and whether each has one: the last of a file cut off has not."""
-    rest = b""
+    """Give the lines of a file, without their ends, and whether each has one: the last of a file cut off has not.
+
+    Of a line that is longer than an answer may be only so much is kept, which tells whose it is.
+    """
+    held = bytearray()
     async for piece in pieces:
-        *whole, rest = (rest + piece).split(b"\n")
-        for found in whole:
-            yield found, True
-    if rest:
-        yield rest, False
+        *ends, rest = piece.split(b"\n")
+        for end in ends:
+            held += end[: LARGEST - len(held)]
+            yield bytes(held), True
+            held.clear()
+        held += rest[: LARGEST - len(held)]
+    if held:
+        yield bytes(held), False

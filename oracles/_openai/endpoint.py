@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import httpx2
 import openai
 
-from bbquery.errors import OracleError, OutcomeUnknown, Rejected, Unreachable, UsageError
+from bbquery.errors import MalformedAnswer, OracleError, OutcomeUnknown, Rejected, Unreachable, UsageError
 from bbquery.types import NoAnswer
-from oracles import _refusals
+from oracles import _bodies, _refusals
+from oracles._bodies import Unpacker, UnreadableBody
 from oracles._loops import OnePerLoop
 from oracles._openai import failure
 from oracles._openai.words import shortened
@@ -41,6 +42,7 @@ LONGEST_CONNECT = 30.0  # seconds
 IDLE = 1.0  # seconds a connection is kept: less than common servers keep it (2 to 75), so that none closes under us
 AT_ONCE = 2**20  # bytes written in one go, the faster way; above it aiohttp warns of a loop held up
 PIECE = 2**18  # bytes written in one go of what is longer
+FILE = "/content"  # how the path of a batch's results ends
 
 
 @dataclass(eq=False)
@@ -165,6 +167,8 @@ class Endpoint:
         return _refusals.outcome(complaint, said, oracle=self.name, status=status, wait=wait)
 
     def _broken(self, path: str, error: Exception, seconds: float) -> OracleError:
+        if (unreadable := failure.cause_of(error, UnreadableBody)) is not None:
+            return MalformedAnswer(f"the answer of {self.url}{path} cannot be read: {unreadable}", oracle=self.name)
         if failure.nothing_was_sent(error):
             why = failure.reason(error)
             return Unreachable(self.hide(f"cannot connect to {self.url}: {why}{advice(why)}"), oracle=self.name)
@@ -179,11 +183,12 @@ class Endpoint:
             base_url=self.url,
             max_retries=0,
             # The key travels as a header of ours, so that no other key of the environment takes its place.
-            default_headers=self.key.header() if self.key else None,
+            default_headers={"Accept-Encoding": _bodies.PACKINGS, **(self.key.header() if self.key else {})},
             http_client=_transport()(
                 timeout=httpx2.Timeout(self.timeout, connect=connect, pool=connect),
                 limits=httpx2.Limits(max_connections=self.connections, keepalive_expiry=IDLE),
                 follow_redirects=False,
+                event_hooks={"response": [_limit]},
                 trust_env=not is_loopback(self.url),  # a proxy of the environment is for other machines
                 verify=_trust(),
             ),
@@ -210,6 +215,35 @@ def _trust() -> ssl.SSLContext:
         return httpx2.create_ssl_context()
     except OSError as error:
         raise UsageError(f"what SSL_CERT_FILE or SSL_CERT_DIR names cannot be used: {error}") from error
+
+
+async def _limit(response: httpx2.Response) -> None:
+    """Have a response unpacked here, up to a limit, and by nobody else."""
+    is_file = response.request.url.path.endswith(FILE)
+    response.stream = _Limited(
+        response.stream,  # type: ignore[arg-type]  # an asynchronous client's is asynchronous
+        Unpacker(response.headers.pop("content-encoding", ""), _bodies.LARGEST_FILE if is_file else _bodies.LARGEST),
+        refusal=not response.is_success,
+    )
+
+
+class _Limited(httpx2.AsyncByteStream):
+    """A body, unpacked; refusal: it may be cut off, since its status has said what matters."""
+
+    def __init__(self, body: httpx2.AsyncByteStream, unpacker: Unpacker, *, refusal: bool) -> None:
+        self._body, self._unpacker, self._refusal = body, unpacker, refusal
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._body:
+                for part in self._unpacker.feed(piece):
+                    yield part
+        except UnreadableBody:
+            if not self._refusal:
+                raise
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
 
 
 def _complaint(response: httpx2.Response) -> _refusals.Complaint:

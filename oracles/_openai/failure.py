@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import httpx2
 
@@ -28,6 +28,8 @@ except ImportError:  # the vendor's package then speaks through httpx2 itself
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+Cause = TypeVar("Cause", bound=BaseException)
+
 
 def nothing_was_sent(error: BaseException) -> bool:
     """Whether it is certain that no connection was made, given what the vendor's package raised."""
@@ -37,6 +39,11 @@ def nothing_was_sent(error: BaseException) -> bool:
             if isinstance(cause, aiohttp.ClientError):
                 return isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
     return any(isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout) for cause in causes)
+
+
+def cause_of(error: BaseException, kind: type[Cause]) -> Cause | None:
+    """Return the first of an error and its causes that is of this kind, None where none is."""
+    return next((cause for cause in _causes(error) if isinstance(cause, kind)), None)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

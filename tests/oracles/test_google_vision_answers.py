@@ -211,7 +211,7 @@ async def test_a_batch_larger_than_grpcs_own_limit_passes() -> None:
 
 
 async def test_a_response_larger_than_grpcs_own_limit_passes() -> None:
-    """Four million bytes are gRPC's own limit for what is received; it is lifted."""
+    """Four million bytes are gRPC's own limit for what is received; ours is that of every answer."""
     many = ImageResponse(label_annotations=[vision_v1.EntityAnnotation(description="x" * 5 * 2**20, score=1)])
     async with serving(saying(many), **{"grpc.max_send_message_length": -1}) as url:
         (reply,) = await ask_at(url)
