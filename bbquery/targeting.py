@@ -10,12 +10,13 @@ a kind of the target counts where the score knows kinds (a "tabby" is a "cat" to
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.errors import UnknownName, nearest
+from bbquery.errors import UnknownName, UsageError, nearest
 from bbquery.types import Decision, Label, Labels, Text, Vector
 
 if TYPE_CHECKING:
@@ -44,8 +45,43 @@ def beware(
     """
     if not targets:
         return []
-    told = [] if capabilities.classes is None else list(_collisions(targets, capabilities.classes))
+    classes = capabilities.classes
+    told = [] if classes is None else [*_collisions(targets, classes), *_one_class_twice(targets, classes)]
     return told + [line for score in scores if (line := _unnamed(score, clean, capabilities)) is not None]
+
+
+def check_commas(targets: Sequence[str], classes: Classes | None) -> None:
+    """Refuse targets that are the parts of one name which has a comma in it, and mean nothing else.
+
+    Raises:
+        UsageError: they are; says how to write it.
+    """
+    if classes is None:
+        return
+    for start, stop in itertools.combinations(range(len(targets) + 1), 2):
+        parts, joined = targets[start:stop], ", ".join(targets[start:stop])
+        if len(parts) > 1 and _found(classes, joined) and not all(_found(classes, part) for part in parts):
+            raise UsageError(f"{joined!r} is one name with a comma in it: write --target '{_escaped(parts)}'")
+
+
+def _found(classes: Classes, name: str) -> bool:
+    try:
+        classes.find(name)
+    except UnknownName:
+        return False
+    return True
+
+
+def _escaped(parts: Sequence[str]) -> str:
+    return r"\, ".join(parts)
+
+
+def _one_class_twice(targets: Sequence[str], classes: Classes) -> Iterator[str]:
+    for first, second in itertools.combinations([target for target in targets if _found(classes, target)], 2):
+        index = classes.find(first)
+        if classes.find(second) == index:
+            told = f"{first!r} and {second!r} are one class, {classes.show(index)!r}, so their maps are the same"
+            yield f"{told}: name it once; a comma within a name is written \\,, as in '{_escaped((first, second))}'"
 
 
 def _collisions(targets: Sequence[str], classes: Classes) -> Iterator[str]:

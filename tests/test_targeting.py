@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,9 +11,12 @@ from PIL import Image as Pillow
 
 from bbquery import load
 from bbquery.cli import main
+from bbquery.commands.targets import target
+from bbquery.errors import UsageError
 from bbquery.oracle import Capabilities
-from bbquery.targeting import beware
+from bbquery.targeting import beware, check_commas
 from bbquery.types import Classes, Label, Labels, Text, Token, Vector
+from tests.oracles.onnx_models import classifier
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,6 +98,53 @@ def test_a_number_that_is_one_class_by_name_and_another_by_index_is_said() -> No
     digits = Classes((("1",), ("2",), ("0",)))
 
     assert told(vector(0.4, 0.3, 0.3), "1", classes=digits) == [digits.collision("1")]
+
+
+@pytest.mark.parametrize("targets", [("rule", "ruler"), ("dog", "rule", "ruler"), ("rule", "ruler", "12 in")])
+def test_a_name_with_a_comma_that_was_split_is_said(targets: tuple[str, ...]) -> None:
+    """The hint writes the name as the command line takes it."""
+    classes = Classes((("rule, ruler",), ("dog",), ("rule, ruler, 12 in",)))
+
+    with pytest.raises(UsageError, match=r"is one name with a comma in it: write --target 'rule\\, ruler(\\, 12 in)?'"):
+        check_commas(targets, classes)
+
+
+@pytest.mark.parametrize(
+    ("targets", "classes"),
+    [(("cat", "dog"), PETS), (("cat", "unknown"), PETS), (("cat", "tabby"), PETS), (("a", "b"), None), ((), PETS)],
+)
+def test_targets_that_are_no_parts_of_one_name_pass(targets: tuple[str, ...], classes: Classes | None) -> None:
+    """Two classes are two targets; an unknown one is the score's to refuse."""
+    check_commas(targets, classes)
+
+
+def test_two_targets_that_are_one_class_are_said() -> None:
+    """The names of a class, separated by a comma, would be two equal maps."""
+    (line,) = told(vector(0.5, 0.3, 0.2), "tabby", "cat", classes=PETS)
+
+    assert line.startswith("'tabby' and 'cat' are one class, 'cat', so their maps are the same: name it once")
+    assert line.endswith(r"a comma within a name is written \,, as in 'tabby\, cat'")
+
+
+def test_a_name_with_a_comma_is_found_by_every_command(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Unescaped it is refused with the hint; as the hint writes it, it is found."""
+    names = json.dumps(["rule, ruler", "dog", "cat", "owl"])
+    (photo.parent / "labels.json").write_text(names)
+    oracle = f"onnx:model={classifier(photo.parent / 'm.onnx')},labels={photo.parent / 'labels.json'}"
+    common = ["--oracle", oracle, "--max-queries", "8", "--method", "rise", "--out", str(photo.parent / "out")]
+
+    refused = main(["explain", str(photo), "--target", "rule, ruler", *common])
+    said = capsys.readouterr().err
+    found = main(["explain", str(photo), "--target", r"rule\, ruler", *common])
+
+    assert (refused, found) == (2, 0)
+    assert r"'rule, ruler' is one name with a comma in it: write --target 'rule\, ruler'" in said
+
+
+@pytest.mark.parametrize(("text", "named"), [(None, None), (r"rule\, ruler", "rule, ruler"), ("a, b", "a, b")])
+def test_a_command_of_one_target_takes_a_comma_either_way(text: str | None, named: str | None) -> None:
+    """Where there is one target, a comma can only be in its name."""
+    assert target(text) == named
 
 
 def test_nothing_is_said_where_no_target_was() -> None:

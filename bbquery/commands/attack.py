@@ -16,6 +16,7 @@ from bbquery.commands.explain import logged, seed
 from bbquery.commands.output import counted, estimated, not_read
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
 from bbquery.commands.screen import Screen
+from bbquery.commands.targets import target
 from bbquery.errors import UsageError
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
@@ -144,7 +145,7 @@ def _thresholds(text: str) -> list[float]:
 
 
 def _target(text: str | None) -> str | None:
-    return None if text is None or text.lower() == "none" else text
+    return None if text is None or text.lower() == "none" else target(text)
 
 
 def _say(stress: Stress) -> None:

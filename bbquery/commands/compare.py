@@ -117,7 +117,8 @@ def _prepared(chosen: argparse.Namespace) -> contextlib.AbstractAsyncContextMana
 def _target(text: str | None) -> str | None:
     named = targets(text) or []
     if len(named) > 1:
-        raise UsageError(f"one target is compared, not {len(named)}: give each a command of its own")
+        told = f"one target is compared, not {len(named)}: give each a command of its own"
+        raise UsageError(rf"{told}; a comma within a target is written \,")
     return named[0] if named else None
 
 

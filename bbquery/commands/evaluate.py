@@ -16,6 +16,7 @@ from bbquery.commands.explain import logged, seed
 from bbquery.commands.output import counted, estimated, not_read, table
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
 from bbquery.commands.screen import Screen
+from bbquery.commands.targets import target
 from bbquery.errors import UsageError
 from bbquery.evaluating import evaluation as evaluating
 from bbquery.evaluating.metrics import same_fill
@@ -75,12 +76,12 @@ def _evaluate(chosen: argparse.Namespace) -> int:
 
 
 def _prepared(chosen: argparse.Namespace, found: MapFile) -> AbstractAsyncContextManager[Job]:
-    target = chosen.target
-    if target is None and found.made is not None:
-        target = found.made.target
+    named = target(chosen.target)
+    if named is None and found.made is not None:
+        named = found.made.target
     choice = evaluate_metrics.choice(chosen, found)
     return evaluating.prepared(
-        found.values, chosen.image, chosen.oracle, choice=choice, target=target, score=chosen.score,
+        found.values, chosen.image, chosen.oracle, choice=choice, target=named, score=chosen.score,
         cap=options.cap(chosen), seed=chosen.seed,
     )  # fmt: skip
 

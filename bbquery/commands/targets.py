@@ -18,3 +18,8 @@ def targets(text: str | None) -> list[str] | None:
     if not all(found):
         raise UsageError(f"--target {text!r} names an empty label: separate labels by single commas")
     return found
+
+
+def target(text: str | None) -> str | None:
+    r"""Return the one target of a command that takes no more; a comma within it may be written `\,` or as it is."""
+    return None if text is None else ",".join(load.split(text))

@@ -13,6 +13,7 @@ from bbquery.errors import UsageError
 from bbquery.explaining.job import Job
 from bbquery.explaining.usual import score_for, shareable
 from bbquery.ledger.records import Cap
+from bbquery.targeting import check_commas
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,6 +65,7 @@ async def setting(
         if len(targets) > 1:
             chosen = shareable(chosen)
         scoring = score_for(connected.capabilities, score)
+        check_commas(targets, connected.capabilities.classes)
         scoring.check(connected.capabilities, targets)
         yield Setting(connected, chosen, scoring, targets, every, seed)
 

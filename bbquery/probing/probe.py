@@ -173,6 +173,7 @@ async def prepared(
     photo = imaging.load(image)
     targets = [target] if isinstance(target, str) else list(target or [])
     async with explanation.connection(oracle) as connected:
+        targeting.check_commas(targets, connected.capabilities.classes)
         suiting = candidates.suiting(connected.capabilities, targets, scores)
         x, _ = imaging.fit(photo, connected.capabilities.view, connected.capabilities.domain)
         design = Design.of(_affordable(connected.quote(connected.encode(x)).worst, cap))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bbquery.types import Classes, NoAnswer, Text, Vector
+from bbquery.types import Classes, NoAnswer, Text, Vector, folded
 from oracles._softmax import softmax
 from oracles._template.paths import EVERY
 from oracles._wire.answers import labels, pairs, said_of, served_as, vector
@@ -122,10 +122,18 @@ class Reader:
         return [by_index[index] for index in range(len(classes))]
 
     def _index(self, name: str) -> int:
-        found = self._indices.get(name, ())
+        found = self._indices.get(name) or self._folded.get(folded(name), ())
         if len(found) != 1:
             raise WireError(f"{brief(name)} is the name of {len(found)} classes")
         return found[0]
+
+    @cached_property
+    def _folded(self) -> dict[str, tuple[int, ...]]:
+        """The same by names as they are compared: a server may compose accents otherwise."""
+        indices = dict[str, tuple[int, ...]]()
+        for name, found in self._indices.items():
+            indices[folded(name)] = tuple(dict.fromkeys((*indices.get(folded(name), ()), *found)))
+        return indices
 
     @cached_property
     def _indices(self) -> dict[str, tuple[int, ...]]:

@@ -438,7 +438,7 @@ async def test_labels_are_read_as_people_keep_them(
     ("name", "content", "fault"),
     [
         ("a.txt", "cat\ndog", r"gives 4 numbers for an image, and there are 2 labels"),
-        ("a.txt", "cat\n\ndog", r"class 1 must be a name"),
+        ("a.txt", "cat\n\ndog", r"line 2 is blank"),
         ("a.txt", "", r"class 0 must be a name|not empty"),
         ("a.json", "[1]", r"class 0 must be a name or a list of names, not 1"),
         ("a.json", '{"1": "b"}', r"by index from 0 on; 0 is missing"),
