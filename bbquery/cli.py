@@ -10,7 +10,7 @@ from bbquery.commands import attack, budget, compare, data, evaluate, explain, l
 from bbquery.commands import help as helping
 from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.parser import Parser
-from bbquery.errors import BbqueryError, StorageFailed
+from bbquery.errors import BbqueryError, NotWritten
 from bbquery.halt import Interrupted
 from bbquery.shown import safe_output
 from bbquery.version import __version__
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if out.failed is None:
             return code
         print(f"bbquery: standard output could not be written: {out.failed.strerror}", file=sys.stderr)
-        return code or exit_code(StorageFailed())
+        return code or exit_code(NotWritten())
 
 
 def _run(typed: list[str]) -> int:

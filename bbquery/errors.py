@@ -16,7 +16,8 @@ BbqueryError
 |   |-- MalformedAnswer         answered, so billed, but cannot be read; asked again as a new attempt, which is paid too
 |   `-- CostAboveHold           billed more than its worst case: bbquery's estimate of cost is wrong
 |-- BudgetExhausted         the next query would pass a cap; .budget, .unit, .remaining, .needed   (exit code 4)
-`-- StorageFailed           the ledger's file or disk failed; nothing is sent unseen         (exit code 1)
+|-- StorageFailed           the ledger's file or disk failed; nothing is sent unseen         (exit code 1)
+`-- NotWritten              answered, and kept, but a file or output could not be written    (exit code 6)
 
 `bbquery.halt` adds Interrupted: a person stopped the run                                   (exit code 130)
 """
@@ -211,6 +212,10 @@ def _amount(amount: int, unit: str) -> str:
 
 class StorageFailed(BbqueryError):
     """The ledger's file or disk failed. Nothing is sent without a committed hold, so nothing is spent unseen."""
+
+
+class NotWritten(BbqueryError):
+    """A result could not be written. What was paid for is in the store, so writing it again asks nothing."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

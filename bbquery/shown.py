@@ -70,6 +70,10 @@ class SafeStream:
         self._attempt(lambda: self.stream.write(safe.encode(encoding, "backslashreplace").decode(encoding)))
         return len(text)
 
+    def write_bytes(self, data: bytes) -> None:
+        """Write what is no text for people, as it is."""
+        self._attempt(lambda: self.stream.buffer.write(data))
+
     def flush(self) -> None:
         """Write what is kept back."""
         self._attempt(self.stream.flush)

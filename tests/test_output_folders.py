@@ -1,8 +1,17 @@
-"""Where results are written: named after what decides them, never over another run's, by one process at a time."""
+"""Where results are written: named after what decides them, never over another run's, by one process at a time.
+
+One that was answered and cannot be written goes elsewhere, or a command is printed that writes it for free.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import errno
+import json
+import os
+import shlex
+import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +22,7 @@ from bbquery.commands.output_folder import default_name
 from bbquery.errors import UsageError
 from bbquery.report.claim import MARK, claimed
 from tests import models
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.support import visible
 
 SIDES = "function:call=tests.models.sides,classes=left|right,version=1"
 LABELS = "function:call=tests.models.half_labels,answers=labels,version=1"
@@ -238,3 +245,119 @@ def test_a_killed_run_takes_its_folder_again(tmp_path: Path) -> None:
 def test_a_folder_is_named_after_what_decides_the_result(image: str, what: list[str], name: str) -> None:
     """The image, then oracle, method and score by name, then how the run begins; whatever the file system takes."""
     assert default_name(image, "0123456789abcdef", *what) == name
+
+
+# --- results that cannot be written ---
+
+RECORDS = {
+    "explain": "run.json",
+    "many": "index.html",
+    "compare": "compare.json",
+    "evaluate": "evaluation.json",
+    "probe": "probe.json",
+    "attack": "attack.json",
+}
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Disks that are full, given by a folder on each: what is written there cannot be kept."""
+    disks: list[Path] = []
+    fsync = os.fsync
+
+    def kept(descriptor: int) -> None:
+        place = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if any(place.is_relative_to(disk) for disk in disks):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", kept)
+    return disks
+
+
+@verbs
+def test_where_the_folder_is_full_the_result_goes_elsewhere(
+    verb: str, here: Path, full: list[Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk costs no result: it lies in a temporary folder, which is told, and the exit code is 6."""
+    monkeypatch.setattr(tempfile, "tempdir", str(here))
+    full.append(here / "mine")
+
+    code = main([*VERBS[verb], "--out", "mine"])
+
+    said = capsys.readouterr()
+    (elsewhere,) = here.glob("bbquery-mine-*")
+    assert code == 6
+    assert RECORDS[verb] in visible(elsewhere)
+    assert "No space left on device" in said.err
+    assert f"the result is in {elsewhere} instead" in said.err
+    assert str(elsewhere / RECORDS[verb]) in said.out
+
+
+@verbs
+def test_the_printed_command_writes_the_result_for_free(
+    verb: str, here: Path, full: list[Path], asked: list[int], capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Where nothing can be written, what is printed writes the result once there is room; the second photo is new."""
+    monkeypatch.setattr(tempfile, "tempdir", str(here))
+    full.append(here)
+    assert main([*VERBS[verb], "--out", "mine"]) == 6
+    printed = capsys.readouterr().err.splitlines()[-1]
+    assert asked
+    full.clear()
+    asked.clear()
+
+    code = main(shlex.split(printed)[1:])
+
+    assert code == 0
+    assert len(asked) == (5 if verb == "many" else 0)
+    assert RECORDS[verb] in visible(here / "mine")
+    assert not list(here.glob("bbquery-*"))
+
+
+def test_a_partial_result_that_cannot_be_written_has_exit_code_6(
+    here: Path, full: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That the oracle failed is in the record; that it lies elsewhere is what a script must know first."""
+    monkeypatch.setattr(tempfile, "tempdir", str(here))
+    full.append(here / "mine")
+    sides, calls = models.sides, iter(range(100))
+
+    def fails_later(image: object) -> list[float]:
+        if next(calls) > 10:
+            raise ValueError("broken")
+        return sides(image)  # type: ignore[arg-type] # as it is given
+
+    monkeypatch.setattr(models, "sides", fails_later)
+
+    assert main([*VERBS["explain"], "--out", "mine"]) == 6
+
+    (elsewhere,) = here.glob("bbquery-mine-*")
+    assert json.loads((elsewhere / "run.json").read_text())["status"] == "partial"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["list", "methods"],
+        ["budget", "show"],
+        ["budget", "show", "--json"],
+        ["budget", "export"],
+        ["store", "verify"],
+        ["score", "Cat 0.9", "--target", "Cat"],
+        ["explain", "photo.png", "--oracle", VERBS["explain"][3], "--max-queries", "5", "--dry-run"],
+    ],
+    ids=" ".join,
+)
+def test_full_standard_output_has_exit_code_6(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be printed is said on standard error, in one line, with an exit code of its own."""
+    with Path("/dev/full").open("w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        code = main(arguments)
+
+    assert code == 6
+    assert capsys.readouterr().err == "bbquery: standard output could not be written: No space left on device\n"

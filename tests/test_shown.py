@@ -146,11 +146,11 @@ def test_a_reader_who_reads_one_line_changes_no_exit_code() -> None:
 
 @pytest.mark.skipif(not FULL.exists(), reason="there is no device that is always full")
 def test_a_full_standard_output_is_said() -> None:
-    """`bbquery list methods > FULL` ends with 1 and says why."""
+    """`bbquery list methods > FULL` ends with 6 and says why."""
     with FULL.open("wb") as full:
         done = bbquery("list", "methods", stdout=full)
 
-    assert done.returncode == 1
+    assert done.returncode == 6
     assert done.stderr == b"bbquery: standard output could not be written: No space left on device\n"
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from bbquery.attacking import job as attacking
 from bbquery.commands import options
-from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.explain import logged, seed
 from bbquery.commands.output import counted, estimated, not_read
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
@@ -78,13 +77,13 @@ def _attack(chosen: argparse.Namespace) -> int:
         return 0
     if not chosen.yes:
         _consent(chosen)
-    with OutputFolder.of(chosen) as out:
+    with OutputFolder(chosen) as out:
         with logged(chosen.log):
-            stress, place = asyncio.run(_attacked(chosen, out))
-        written = report.write(stress, place, command=chosen.typed, source=chosen.image)
+            stress = asyncio.run(_attacked(chosen, out))
+        written = out.write(lambda place: report.write(stress, place, command=chosen.typed, source=chosen.image))
     _say(stress)
     print(*written, sep="\n")
-    return exit_code(stress.error)
+    return out.exit_code(stress.error)
 
 
 def _consent(chosen: argparse.Namespace) -> None:
@@ -113,14 +112,14 @@ async def _estimated(chosen: argparse.Namespace) -> list[str]:
     return [f"queries      {found.queries:,} at most, retries among them", *lines, *capped, nothing_asked]
 
 
-async def _attacked(chosen: argparse.Namespace, out: OutputFolder) -> tuple[Stress, Path]:
+async def _attacked(chosen: argparse.Namespace, out: OutputFolder) -> Stress:
     began = time.perf_counter()
     async with attacking.prepared(**_wish(chosen), cap=options.cap(chosen)) as job:
         result = result_of(job.identity(), *map(str, job.thresholds))
         what = [chosen.oracle, chosen.attack, *([chosen.score] if chosen.score else [])]
-        place = out.claim(default_name(chosen.image, result, *what), result)
+        out.claim(default_name(chosen.image, result, *what), result)
         with open_ledger(None) as ledger, Screen() as screen:
-            return await job.run(ledger, chosen.project, screen, began), place
+            return await job.run(ledger, chosen.project, screen, began)
 
 
 def _wish(chosen: argparse.Namespace) -> dict[str, Any]:

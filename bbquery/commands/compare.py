@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from bbquery import explanation as explaining
 from bbquery.commands import options
-from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.explain import seed
 from bbquery.commands.output import not_read, table
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name
@@ -28,7 +27,6 @@ from bbquery.shown import shown
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
-    from pathlib import Path
 
     from bbquery.client import Client
     from bbquery.comparing.job import Contest
@@ -91,13 +89,13 @@ def _compare(chosen: argparse.Namespace) -> int:
     if chosen.dry_run:
         print(asyncio.run(_estimated(chosen)))
         return 0
-    with OutputFolder.of(chosen) as out:
-        found, place = asyncio.run(_compared(chosen, out))
-        written = report.write(found, place, command=chosen.typed, source=chosen.image)
+    with OutputFolder(chosen) as out:
+        found = asyncio.run(_compared(chosen, out))
+        written = out.write(lambda place: report.write(found, place, command=chosen.typed, source=chosen.image))
     for line in _troubles(found):
         print(f"bbquery: {line}", file=sys.stderr)
     print(_table(found), "", *written, sep="\n")
-    return 0 if found.error is None else exit_code(found.error)
+    return out.exit_code(found.error)
 
 
 def _prepared(chosen: argparse.Namespace) -> contextlib.AbstractAsyncContextManager[Contest]:
@@ -122,17 +120,16 @@ def _target(text: str | None) -> str | None:
     return named[0] if named else None
 
 
-async def _compared(chosen: argparse.Namespace, out: OutputFolder) -> tuple[Comparison, Path]:
+async def _compared(chosen: argparse.Namespace, out: OutputFolder) -> Comparison:
     cap = None if chosen.max_usd is None else picodollars(chosen.max_usd)
     async with _prepared(chosen) as contest:
         what = [chosen.oracle, "compare", *([chosen.score] if chosen.score else [])]
         inner = {name: job.identity() for name, job in zip(contest.names, contest.jobs, strict=True)}
-        place = out.claim(default_name(chosen.image, contest.run, *what), contest.run, inner)
+        out.claim(default_name(chosen.image, contest.run, *what), contest.run, inner)
         with open_ledger(None) as ledger, MethodScreen() as screen:
-            found = await contest.compare(
+            return await contest.compare(
                 ledger, screen, project=chosen.project, tokens=chosen.max_tokens, picodollars=cap
             )
-            return found, place
 
 
 async def _estimated(chosen: argparse.Namespace) -> str:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from bbquery import codec, load
 from bbquery.commands import evaluate_metrics, map_file, options
-from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.explain import logged, seed
 from bbquery.commands.output import counted, estimated, not_read, table
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
@@ -63,16 +62,15 @@ def _evaluate(chosen: argparse.Namespace) -> int:
     if chosen.dry_run:
         print(*asyncio.run(_estimated(chosen, found)), sep="\n")
         return 0
-    with OutputFolder.of(chosen) as out:
+    with OutputFolder(chosen) as out:
         with logged(chosen.log):
-            evaluation, place = asyncio.run(_evaluated(chosen, found, out))
+            evaluation = asyncio.run(_evaluated(chosen, found, out))
         told = warnings(found, evaluation)
-        written = report.write(
-            evaluation, place, command=chosen.typed, source=chosen.image, of=str(found.path), warnings=told
-        )
+        made = {"command": chosen.typed, "source": chosen.image, "of": str(found.path), "warnings": told}
+        written = out.write(lambda place: report.write(evaluation, place, **made))
     _print(evaluation, told)
     print(*written, sep="\n")
-    return exit_code(evaluation.error) if evaluation.partial else 0
+    return out.exit_code(evaluation.error if evaluation.partial else None)
 
 
 def _prepared(chosen: argparse.Namespace, found: MapFile) -> AbstractAsyncContextManager[Job]:
@@ -92,14 +90,14 @@ async def _estimated(chosen: argparse.Namespace, found: MapFile) -> list[str]:
         return estimated(job.estimate(), job.oracle.capabilities.price.source)
 
 
-async def _evaluated(chosen: argparse.Namespace, found: MapFile, out: OutputFolder) -> tuple[Evaluation, Path]:
+async def _evaluated(chosen: argparse.Namespace, found: MapFile, out: OutputFolder) -> Evaluation:
     async with _prepared(chosen, found) as job:
         _check(found, job)
         result = result_of(job.identity(), job.target, load.constructor(job.score), load.constructor(job.choice))
         what = [chosen.oracle, "evaluation", *([chosen.score] if chosen.score else [])]
-        place = out.claim(default_name(chosen.image, result, *what), result)
+        out.claim(default_name(chosen.image, result, *what), result)
         with open_ledger(None) as ledger, Screen() as screen:
-            return await job.run(ledger, options.cap(chosen), chosen.project, screen), place
+            return await job.run(ledger, options.cap(chosen), chosen.project, screen)
 
 
 def _check(found: MapFile, job: Job) -> None:

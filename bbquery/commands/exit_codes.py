@@ -1,14 +1,18 @@
-"""What a command's exit code says: 0 done, 1 storage, 2 usage, 3 the oracle, 4 the budget, 130 interrupted."""
+"""What a command's exit code says.
+
+0 done, 1 storage, 2 usage, 3 the oracle, 4 the budget, 6 answered but not written, 130 interrupted.
+"""
 
 from __future__ import annotations
 
-from bbquery.errors import BbqueryError, BudgetExhausted, OracleError, UsageError
+from bbquery.errors import BbqueryError, BudgetExhausted, NotWritten, OracleError, UsageError
 from bbquery.halt import Interrupted
 
 EXIT_CODES: tuple[tuple[type[BbqueryError], int], ...] = (
     (UsageError, 2),
     (OracleError, 3),
     (BudgetExhausted, 4),
+    (NotWritten, 6),
     (Interrupted, 130),
 )
 

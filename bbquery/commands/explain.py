@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from bbquery import explanation as explaining
 from bbquery import explanations, load, telemetry
 from bbquery.commands import explain_batch, explain_several, options
-from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.explain_several import Wish
 from bbquery.commands.output import counted, estimated, not_read
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name
@@ -114,12 +113,13 @@ def _explain_one(chosen: argparse.Namespace) -> int:
     if chosen.dry_run:
         print(*asyncio.run(_estimated(chosen)), sep="\n")
         return 0
-    with OutputFolder.of(chosen) as out:
+    with OutputFolder(chosen) as out:
         with logged(chosen.log):
-            explanation, place = asyncio.run(_explained(chosen, out))
-        written = folder.write(explanation, place, command=chosen.typed, source=chosen.image, progress=chosen.progress)
+            explanation = asyncio.run(_explained(chosen, out))
+        made = {"command": chosen.typed, "source": chosen.image, "progress": chosen.progress}
+        written = out.write(lambda place: folder.write(explanation, place, **made))
     _report(explanation, chosen.method, written)
-    return exit_code(explanation.error) if explanation.partial else 0
+    return out.exit_code(explanation.error if explanation.partial else None)
 
 
 @contextlib.contextmanager
@@ -143,14 +143,14 @@ def logged(path: Path | None) -> Iterator[None]:
         handler.close()
 
 
-async def _explained(chosen: argparse.Namespace, out: OutputFolder) -> tuple[Explanation, Path]:
+async def _explained(chosen: argparse.Namespace, out: OutputFolder) -> Explanation:
     began = time.perf_counter()
     async with explaining.prepared(**_wish(chosen)) as asked:
         job = asked.by_the_file() if chosen.batch else asked
         what = [chosen.oracle, chosen.method, *([chosen.score] if chosen.score else [])]
-        place = out.claim(default_name(chosen.image, job.identity(), *what), job.identity())
+        out.claim(default_name(chosen.image, job.identity(), *what), job.identity())
         with open_ledger(None) as ledger, Screen() as screen:
-            return await job.run(ledger, options.cap(chosen), chosen.project, screen, began), place
+            return await job.run(ledger, options.cap(chosen), chosen.project, screen, began)
 
 
 async def _estimated(chosen: argparse.Namespace) -> list[str]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.output import counted, not_read, table
 from bbquery.commands.output_folder import OutputFolder, default_name
 from bbquery.commands.screen import Screen
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bbquery.errors import BbqueryError
+    from bbquery.explanation import Explanation
     from bbquery.explanations import ImageResult, Series
     from bbquery.ledger.records import BudgetState, Cap
     from bbquery.ledger.sqlite import Ledger
@@ -95,14 +95,14 @@ def _row(name: str, queries: int, expected: Units, worst: Units) -> tuple[str, .
 
 def explain(wish: Wish) -> int:
     """Explain the images; return the exit code of what ended the run, or else of the first image that is not whole."""
-    with OutputFolder.of(wish.chosen) as out:
+    with OutputFolder(wish.chosen) as out:
         book, budget = asyncio.run(_explained(wish, out))
-        page = index.write(book.out, book.entries, budget=budget, command=wish.chosen.typed)
+        page = out.write(lambda place: index.write(place, book.entries, budget=budget, command=wish.chosen.typed))
     for line in book.troubles():
         print(line, file=sys.stderr)
     print(f"{budget.posted.queries:,} queries of budget {budget.name!r} posted, {budget.held.queries:,} held")
     print(page)
-    return exit_code(book.error)
+    return out.exit_code(book.error)
 
 
 async def _explained(wish: Wish, out: OutputFolder) -> tuple[Book, BudgetState]:
@@ -110,9 +110,9 @@ async def _explained(wish: Wish, out: OutputFolder) -> tuple[Book, BudgetState]:
     async with wish.series() as series:
         what = [chosen.oracle, chosen.method, *([chosen.score] if chosen.score else [])]
         name = default_name(f"{len(series.images)}-images", series.run, *what)
-        place = out.claim(name, series.run, {image.name: image.identity for image in series.images})
+        out.claim(name, series.run, {image.name: image.identity for image in series.images})
         with open_ledger(None) as ledger, Screen() as screen:
-            book = Book(place, chosen.typed, screen, chosen.progress)
+            book = Book(out, chosen.typed, screen, chosen.progress)
             async with contextlib.aclosing(series.explain(ledger, chosen.project, screen)) as results:
                 async for result in results:
                     book.take(result)
@@ -131,7 +131,7 @@ class Book:
     progress: whether strips of the maps on their way are drawn. error: what the exit code tells.
     """
 
-    out: Path
+    out: OutputFolder
     command: Sequence[str]
     screen: Screen
     progress: bool = False
@@ -145,12 +145,16 @@ class Book:
         explanation, source = result.explanation, str(result.source)
         pictures: list[Path] = []
         if explanation is not None:
-            place = folder.prepare(self.out / result.name)
-            folder.write(explanation, place, command=self.command, source=source, progress=self.progress)
+            self.out.write(lambda out: self._write(explanation, out / result.name, source))
+            place = self.out.place / result.name
             pictures = folder.pictures(explanation, place)
             self.screen.say(f"{result.name}: {result.status}; {counted(explanation.queries)}; {place}")
         self.entries.append(index.entry(result, source, pictures))
         self._note(result)
+
+    def _write(self, explanation: Explanation, place: Path, source: str) -> None:
+        folder.prepare(place)
+        folder.write(explanation, place, command=self.command, source=source, progress=self.progress)
 
     def _note(self, result: ImageResult) -> None:
         """Keep what a person must know of it."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bbquery import money
+from bbquery.shown import SafeStream
 
 if TYPE_CHECKING:
     from bbquery.client import Tally
@@ -93,22 +93,9 @@ def estimated(found: Estimate, source: str) -> list[str]:
     ]
 
 
-class _NobodyReads(Exception):
-    """Whoever read standard output has stopped. No OSError, which within a ledger would be the ledger's."""
-
-
 @contextlib.contextmanager
 def standard_output() -> Iterator[Write]:
-    """Give a function that writes to standard output; whoever reads it may stop early, as `head` does."""
-
-    def write(data: bytes) -> None:
-        try:
-            sys.stdout.buffer.write(data)
-        except BrokenPipeError:
-            raise _NobodyReads from None
-
-    try:
-        yield write
-        sys.stdout.buffer.flush()
-    except (_NobodyReads, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+    """Give a function that writes to standard output; what cannot be written is dropped, see `SafeStream`."""
+    out = sys.stdout if isinstance(sys.stdout, SafeStream) else SafeStream(sys.stdout)
+    yield out.write_bytes
+    out.flush()

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from blake3 import blake3
 
 from bbquery import load
+from bbquery.commands.exit_codes import exit_code
+from bbquery.errors import NotWritten, UsageError
 from bbquery.explanations import stem
 from bbquery.report import folder
 from bbquery.report.claim import claimed
@@ -18,6 +24,10 @@ from bbquery.report.claim import claimed
 if TYPE_CHECKING:
     import argparse
     from typing import Self
+
+    from bbquery.errors import BbqueryError
+
+T = TypeVar("T")
 
 HOME = Path("bbquery-out")
 LONGEST_IMAGE = 100  # bytes of an image's name in a folder's: file systems take 255 in all
@@ -51,19 +61,19 @@ def result_of(run: str, *what: str | None) -> str:
 class OutputFolder:
     """The folder of one command's result: a context manager, which takes none until `claim`."""
 
-    def __init__(self, out: Path | None, *, force: bool = False) -> None:
-        self._out, self._force = out, force
-        self._stack = contextlib.ExitStack()
-        folder.check_drawing()
+    place: Path
+    """Where the result is written; elsewhere, once that failed."""
 
-    @classmethod
-    def of(cls, chosen: argparse.Namespace) -> Self:
-        """Return the one that was typed.
+    def __init__(self, chosen: argparse.Namespace) -> None:
+        """See that a result could be drawn.
 
         Raises:
-            MissingExtra: no matplotlib, so that no result could be drawn.
+            MissingExtra: no matplotlib.
         """
-        return cls(chosen.out, force=chosen.force)
+        self._out, self._force, self._typed = chosen.out, chosen.force, chosen.typed
+        self._stack = contextlib.ExitStack()
+        self._failed: BbqueryError | OSError | None = None
+        folder.check_drawing()
 
     def __enter__(self) -> Self:
         return self
@@ -71,11 +81,51 @@ class OutputFolder:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def claim(self, name: str, result: str, inner: Mapping[str, str] | None = None) -> Path:
+    def claim(self, name: str, result: str, inner: Mapping[str, str] | None = None) -> None:
         """Take the folder for a result before anything is asked. name: of the folder if none was typed.
 
         Raises:
             UsageError: it cannot be written, another process writes in it, or it holds files of something else.
         """
-        place = self._out or HOME / name
-        return self._stack.enter_context(claimed(place, result, force=self._force, inner=inner))
+        wanted = claimed(self._out or HOME / name, result, force=self._force, inner=inner)
+        self.place = self._stack.enter_context(wanted)
+
+    def write(self, write: Callable[[Path], T]) -> T:
+        """Write a part of the result by a function of the folder; where that fails, do it elsewhere.
+
+        Raises:
+            NotWritten: it can be written nowhere; how to write it for free.
+        """
+        try:
+            return write(self.place)
+        except (UsageError, NotWritten, OSError) as error:
+            if self._failed is not None:  # elsewhere too
+                raise NotWritten(self._nowhere(error)) from error
+            return self._write_elsewhere(write, error)
+
+    def _write_elsewhere(self, write: Callable[[Path], T], failed: BbqueryError | OSError) -> T:
+        self._failed = failed
+        try:
+            elsewhere = Path(tempfile.mkdtemp(prefix=f"bbquery-{self.place.name}-"))
+        except OSError as error:
+            raise NotWritten(self._nowhere(error)) from error
+        try:
+            found = write(elsewhere)
+        except (UsageError, NotWritten, OSError) as error:
+            shutil.rmtree(elsewhere, ignore_errors=True)
+            raise NotWritten(self._nowhere(error)) from error
+        print(f"bbquery: NOT WRITTEN: {failed}\nthe result is in {elsewhere} instead; {self._again()}", file=sys.stderr)
+        self.place = elsewhere
+        return found
+
+    def _nowhere(self, error: BbqueryError | OSError) -> str:
+        return f"the result could not be written: {self._failed}; nor elsewhere: {error}\n{self._again()}"
+
+    def _again(self) -> str:
+        """Return the command that writes the result without asking."""
+        kept = "what was paid for is kept; once there is room, this writes it and asks nothing twice"
+        return f"{kept}:\n  {shlex.join(self._typed)}"
+
+    def exit_code(self, error: BbqueryError | None) -> int:
+        """Return the exit code of a run that ended by an error or by none, and of what became of its result."""
+        return exit_code(error if self._failed is None else NotWritten())

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery.commands import options, probe_tables
-from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.explain import logged, seed
 from bbquery.commands.output import estimated
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
@@ -57,14 +56,15 @@ def _probe(chosen: argparse.Namespace) -> int:
     if chosen.dry_run:
         print(*asyncio.run(_estimated(chosen)), sep="\n")
         return 0
-    with OutputFolder.of(chosen) as out:
+    with OutputFolder(chosen) as out:
         with logged(chosen.log):
-            found, place = asyncio.run(_probed(chosen, out))
+            found = asyncio.run(_probed(chosen, out))
         following = following_command(chosen, found)
-        written = report.write(found, place, command=chosen.typed, source=chosen.image, following=following)
+        made = {"command": chosen.typed, "source": chosen.image, "following": following}
+        written = out.write(lambda place: report.write(found, place, **made))
     print(*probe_tables.lines(found), "", "next:", f"  {shlex.join(following)}", "", *written, sep="\n")
     _warn(found)
-    return exit_code(found.error) if found.partial else 0
+    return out.exit_code(found.error if found.partial else None)
 
 
 def _prepared(chosen: argparse.Namespace) -> AbstractAsyncContextManager[Job]:
@@ -83,12 +83,12 @@ async def _estimated(chosen: argparse.Namespace) -> list[str]:
         return estimated(job.estimate(), job.oracle.capabilities.price.source)
 
 
-async def _probed(chosen: argparse.Namespace, out: OutputFolder) -> tuple[Probe, Path]:
+async def _probed(chosen: argparse.Namespace, out: OutputFolder) -> Probe:
     async with _prepared(chosen) as job:
         result = result_of(job.identity(), *job.targets, "scores", *chosen.score)
-        place = out.claim(default_name(chosen.image, result, chosen.oracle, "probe"), result)
+        out.claim(default_name(chosen.image, result, chosen.oracle, "probe"), result)
         with open_ledger(None) as ledger, Screen() as screen:
-            return await job.run(ledger, options.cap(chosen), chosen.project, screen), place
+            return await job.run(ledger, options.cap(chosen), chosen.project, screen)
 
 
 def following_command(chosen: argparse.Namespace, found: Probe) -> list[str]:

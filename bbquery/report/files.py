@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from bbquery.errors import UsageError
+from bbquery.errors import BbqueryError, NotWritten, UsageError
 
 Write: TypeAlias = Callable[[bytes], None]
 
@@ -48,34 +50,41 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Write]:
     It is written beside its place, in a folder that must exist, and renamed.
 
     Raises:
-        UsageError: it cannot be written; what was there before is still there.
+        UsageError: it cannot be opened. NotWritten: it can, but not be written, as on a full disk; what was there
+            before is still there.
     """
     target = Path(path)
-    with _blamed(target):
+    with _blamed(target, UsageError):
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISDIR(target.stat().st_mode):
+                raise IsADirectoryError(errno.EISDIR, "it is a folder")
         part = _sibling(target)
         file = part.open("xb")
     try:
-        with file:
+        try:
             yield lambda data: _write(target, file, data)
-            with _blamed(target):
+            with _blamed(target, NotWritten):
                 file.flush()
                 os.fsync(file.fileno())  # or a crash after the renaming could leave an empty file
-        with _blamed(target):
+        finally:
+            with _blamed(target, NotWritten):  # which writes what is left
+                file.close()
+        with _blamed(target, NotWritten):
             part.replace(target)
     finally:
         part.unlink(missing_ok=True)  # there only where something failed
 
 
 @contextlib.contextmanager
-def _blamed(path: Path) -> Iterator[None]:
+def _blamed(path: Path, kind: type[BbqueryError]) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a path such as "." names no file
-        raise UsageError(f"cannot write {path} ({_why(error)}): free or choose another place") from error
+        raise kind(f"cannot write {path} ({_why(error)}): free or choose another place") from error
 
 
 def _write(path: Path, file: BinaryIO, data: bytes) -> None:
-    with _blamed(path):
+    with _blamed(path, NotWritten):
         file.write(data)
 
 

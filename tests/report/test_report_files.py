@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from bbquery.errors import UsageError
+from bbquery.errors import NotWritten, UsageError
 from bbquery.report.files import check_writable, whole_file, write_bytes
 from tests.privileges import unprivileged
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_a_file_is_written_over_the_old_one(tmp_path: Path) -> None:
@@ -48,11 +45,23 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(UsageError, match=r"map\.png \(No space left"):
+    with pytest.raises(NotWritten, match=r"map\.png \(No space left"):
         write_bytes(path, b"new")
 
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_a_full_disk_is_named_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Wherever the disk turns out to be full, in writing, flushing or closing, the error names the file."""
+    (tmp_path / "part").symlink_to("/dev/full")
+    monkeypatch.setattr("bbquery.report.files._sibling", lambda _: tmp_path / "part")
+    monkeypatch.setattr(Path, "open", lambda path, _: open(path, "wb"))  # noqa: PTH123, SIM115 - not what is replaced
+
+    with pytest.raises(NotWritten, match=r"map\.png \(No space left"):
+        write_bytes(tmp_path / "map.png", b"x" * size)
 
 
 def test_a_file_that_is_given_up_half_way_never_appears(tmp_path: Path) -> None:
