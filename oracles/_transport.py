@@ -244,6 +244,9 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
     Raises:
         UnreadableBody: it is too long, or cannot be unpacked.
     """
+    length = response.content_length
+    if length is not None and length <= _bodies.LARGEST and "Content-Encoding" not in response.headers:
+        return await response.read()  # which is faster, and cannot be longer
     try:
         return b"".join([part async for part in _unpacked(response, _bodies.LARGEST)])
     except BaseException:

@@ -6,6 +6,7 @@
    helps. The limit that the service names decides; one that it does not name is taken to be a rate.
 3. Any other status (INTERNAL, UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED, UNKNOWN, DATA_LOSS, ABORTED) may come after
    the work was done. So may a status that gRPC itself makes up when a stream or a connection breaks, whatever its code.
+4. Details that cannot be read say nothing: code and message stand without them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from bbquery.errors import OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected
 from oracles._google_vision.account import VARIABLE
-from oracles._google_vision.vendor import error_details_pb2, grpc
+from oracles._google_vision.vendor import DecodeError, error_details_pb2, grpc
 
 if TYPE_CHECKING:
     from oracles._google_vision.vendor import GoogleAPICallError
@@ -49,8 +50,13 @@ class Said:
     details: tuple[Any, ...] = ()
 
 
-def of_call(error: GoogleAPICallError) -> Said:
-    """Return what was said of a call that failed as a whole."""
+def of_call(error: GoogleAPICallError | DecodeError | ValueError) -> Said:
+    """Return what was said of a call that failed as a whole; any other error is of details that cannot be read."""
+    if isinstance(error, DecodeError | ValueError):
+        status = error.__context__  # which the vendor's library was about to turn into an error of its own
+        if isinstance(status, grpc.RpcError):
+            return Said(status.code(), status.details() or "")
+        return Said(grpc.StatusCode.UNKNOWN, f"the service's error cannot be read: {error}")
     code = error.grpc_status_code
     return Said(code if code in CODES.values() else grpc.StatusCode.UNKNOWN, error.message or "", tuple(error.details))
 
@@ -59,7 +65,8 @@ def of_image(status: Any) -> Said:
     """Return what a google.rpc.Status says of an image that failed alone."""
     kinds = (error_details_pb2.RetryInfo, error_details_pb2.QuotaFailure, error_details_pb2.ErrorInfo)
     details = [_unpacked(detail, kind) for detail in status.details for kind in kinds if detail.Is(kind.DESCRIPTOR)]
-    return Said(CODES.get(status.code, grpc.StatusCode.UNKNOWN), status.message, tuple(details))
+    known = tuple(detail for detail in details if detail is not None)
+    return Said(CODES.get(status.code, grpc.StatusCode.UNKNOWN), status.message, known)
 
 
 def failure(said: Said, what: str, hide: Callable[[str], str]) -> OracleError:
@@ -103,8 +110,12 @@ def _wait(details: Sequence[Any]) -> float | None:
 
 
 def _unpacked(detail: Any, kind: Any) -> Any:
+    """Return a detail as the message it is, None where it cannot be read."""
     message = kind()
-    detail.Unpack(message)
+    try:
+        detail.Unpack(message)
+    except DecodeError:
+        return None
     return message
 
 

@@ -14,7 +14,7 @@ from oracles._google_vision import answers, failures
 from oracles._google_vision.account import Account
 from oracles._google_vision.connection import Connection, NoConnection
 from oracles._google_vision.endpoint import LARGEST_BATCH
-from oracles._google_vision.vendor import GoogleAPICallError, vision_v1
+from oracles._google_vision.vendor import DecodeError, GoogleAPICallError, vision_v1
 from oracles._loops import OnePerLoop
 from oracles._tls import advice
 
@@ -106,7 +106,7 @@ class GoogleVision:
         request = vision_v1.BatchAnnotateImagesRequest.deserialize(b"".join(payloads))
         try:
             response = await connection.annotate(request, max(0.0, deadline - loop.time()))
-        except GoogleAPICallError as error:
+        except (GoogleAPICallError, DecodeError, ValueError) as error:  # the latter two: its details cannot be read
             # `from None`: the vendor's error repeats the message, in which secrets are not yet hidden
             raise failures.failure(failures.of_call(error), "the request", self._account.hide) from None
         return self._read(response, len(payloads))
@@ -140,8 +140,12 @@ class GoogleVision:
 
     def _read_one(self, row: int, response: Any) -> Reply | OracleError:
         """Return the answer, if there is one: what is filled in is right even when an error is set, says the vendor."""
-        found = answers.answer(response, self._question.feature)
+        try:
+            found = answers.answer(response, self._question.feature)
+        except answers.ImpossibleScore as fault:
+            said = f"image {row} of the request cannot be read: {fault}"
+            return MalformedAnswer(said, oracle=failures.NAME, cost=self._cost)
         if isinstance(found, NoAnswer) and response.error.code:
-            said = failures.of_image(response.error)
-            return failures.failure(said, f"image {row} of the request", self._account.hide)
+            failed = failures.of_image(response.error)
+            return failures.failure(failed, f"image {row} of the request", self._account.hide)
         return Reply(found, cost=self._cost)

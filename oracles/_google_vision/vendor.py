@@ -14,12 +14,14 @@ try:
     from google.cloud import vision_v1
     from google.cloud.vision_v1.services.image_annotator.transports import ImageAnnotatorGrpcAsyncIOTransport
     from google.oauth2 import service_account
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped, unused-ignore]  # ships no types
     from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped, unused-ignore]  # nor these
 except ImportError as error:
     raise MissingExtra("google", "asking Google Cloud Vision", "google-cloud-vision") from error
 
 __all__ = [
     "ClientOptions",
+    "DecodeError",
     "GoogleAPICallError",
     "GoogleAuthError",
     "ImageAnnotatorGrpcAsyncIOTransport",

@@ -14,8 +14,9 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image as Pillow
 
 import oracles.google_vision
-from bbquery.errors import MalformedAnswer, OracleError, OutcomeUnknown, Rejected, UsageError
+from bbquery.errors import MalformedAnswer, OracleError, OutcomeUnknown, RateLimited, Rejected, UsageError
 from bbquery.types import Label, Labels, NoAnswer, Reply, Units
+from oracles._google_vision.vendor import grpc
 from oracles.emulators.google_vision import GoogleVisionEmulator
 from tests.oracles.google_vision_helpers import (
     COLOURS,
@@ -107,12 +108,70 @@ async def test_labels_that_come_with_an_error_are_an_answer() -> None:
     assert reply.cost == LABEL_COST
 
 
-async def test_a_score_that_is_no_number_stays_to_be_found_out() -> None:
-    """NaN is not quietly dropped: who checks answers against promises must see it."""
-    async with serving(saying(labelled(cat=float("nan")))) as url:
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), float("-inf"), -0.5, 1e30, 1.01])
+async def test_a_score_that_cannot_be_is_malformed(score: float) -> None:
+    """A label's score is 0 to 1: any other is not drawn, the image is paid, and the others are answered."""
+    async with serving(saying(labelled(cat=0.5), labelled(dog=0.9, cat=score))) as url:
+        good, bad = await ask_at(url, images=2)
+
+    assert good.answer == Labels((Label("cat", 0.5),))
+    assert isinstance(bad, MalformedAnswer)
+    assert bad.cost == LABEL_COST
+    assert f"the score of 'cat' is {score:g}" in str(bad)
+
+
+@pytest.mark.parametrize("score", [0.0, 1.0, 1.0000001])
+async def test_the_ends_of_the_range_are_scores(score: float) -> None:
+    """And numbers of 32 bits may stray by their last one."""
+    async with serving(saying(labelled(cat=score))) as url:
         (reply,) = await ask_at(url)
 
-    assert np.isnan(reply.answer.labels[0].score)
+    assert reply.answer.labels[0].score == pytest.approx(score)
+
+
+@pytest.mark.parametrize(("score", "fine"), [(7.5, True), (0.0, True), (-1.0, False), (float("inf"), False)])
+async def test_web_entities_have_scores_of_any_size(score: float, fine: bool) -> None:
+    """Those have no highest; but none is below 0 or infinite."""
+    entity = vision_v1.WebDetection.WebEntity(description="cat", score=score)
+    response = ImageResponse(web_detection=vision_v1.WebDetection(web_entities=[entity]))
+    async with serving(saying(response)) as url:
+        (reply,) = await ask_at(url, feature="WEB_DETECTION")
+
+    assert isinstance(reply, Reply if fine else MalformedAnswer)
+
+
+def damaged(code: str) -> Any:
+    """Return a google.rpc.Status whose detail says that it is a RetryInfo and is junk."""
+    made = status(code, "oops")
+    made.details.add(type_url="type.googleapis.com/google.rpc.RetryInfo", value=b"\xff\xff\xff\xff")
+    return made
+
+
+async def test_details_that_cannot_be_read_count_as_none() -> None:
+    """Eight good answers of a batch are kept, and the ninth fails as its code says."""
+    responses = [labelled(cat=0.5) for _ in range(8)]
+    for code, kind in (("RESOURCE_EXHAUSTED", RateLimited), ("INTERNAL", OutcomeUnknown)):
+        async with serving(saying(*responses, ImageResponse(error=damaged(code)))) as url:
+            *good, failed = await ask_at(url, images=9)
+
+        assert [reply.answer for reply in good] == [Labels((Label("cat", 0.5),))] * 8
+        assert type(failed) is kind
+        assert "oops" in str(failed)
+
+
+@pytest.mark.parametrize("junk", [b"\xff\xff\xff\xff", damaged("RESOURCE_EXHAUSTED").SerializeToString()])
+async def test_details_of_a_call_that_cannot_be_read_count_as_none(junk: bytes) -> None:
+    """A call that fails as a whole is what its code says, too."""
+
+    async def handler(request: Any, context: Any) -> Any:
+        metadata = (("grpc-status-details-bin", junk),)
+        await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many", trailing_metadata=metadata)
+
+    async with serving(handler) as url:
+        error = await ask_at(url)
+
+    assert type(error) is RateLimited
+    assert "too many" in str(error)
 
 
 # --- batches ---
