@@ -203,6 +203,6 @@ def bad_request() -> OracleError:
     return Rejected("no such thing", oracle="vendor")
 
 
-def connect(folder: str, lines: int = 1000, looks: int = 1) -> Vendor:
+def connect(folder: str, lines: int = 1000, looks: int = 1, half_bill: int = HALF_BILL) -> Vendor:
     """Connect, for a command line."""
-    return Vendor(Path(folder), BatchLimits(lines=lines, bytes=10**6), looks=looks)
+    return Vendor(Path(folder), BatchLimits(lines=lines, bytes=10**6), looks=looks, half_bill=half_bill)

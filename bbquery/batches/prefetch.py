@@ -34,12 +34,14 @@ SECONDS_BETWEEN_LOOKS_AT_THE_LOCK = 2.0
 class Prefetched:
     """What came of it. sent: questions that left for the vendor. answered: of those, in this process.
 
-    error: why not all that was wanted is in the store; None where all is.
+    error: why not all that was wanted is in the store; None where all is. forbids: whether it is something that
+    forbids to spend on, such as a bill above its hold, whatever is in the store.
     """
 
     sent: int
     answered: int
     error: BbqueryError | None
+    forbids: bool
 
     def counted_in(self, replayed: Tally) -> Tally:
         """Return the tally of a run that replayed what was answered here: that did not come from the store."""
@@ -89,7 +91,8 @@ class Prefetch:
             all_done = short is None and courier.unanswered == unanswered
             if courier.stopped is not None or all_done or courier.answered == answered:
                 break
-        return Prefetched(courier.sent, courier.answered_of_sent, self._missing(short, all_done=all_done))
+        missing = self._missing(short, all_done=all_done)
+        return Prefetched(courier.sent, courier.answered_of_sent, missing, forbids=courier.stopped is not None)
 
     def _missing(self, short: BudgetExhausted | None, *, all_done: bool) -> BbqueryError | None:
         """Return why something is not in the store."""

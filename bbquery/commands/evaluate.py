@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bbquery import codec, load
 from bbquery.commands import evaluate_metrics, map_file, options
+from bbquery.commands.exit_codes import alarms, ended_by
 from bbquery.commands.explain import logged, seed
 from bbquery.commands.output import counted, estimated, not_read, table
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
@@ -70,7 +71,7 @@ def _evaluate(chosen: argparse.Namespace) -> int:
         written = out.write(lambda place: report.write(evaluation, place, **made))
     _print(evaluation, told)
     print(*written, sep="\n")
-    return out.exit_code(evaluation.error if evaluation.partial else None)
+    return out.exit_code(ended_by(evaluation.error, partial=evaluation.partial))
 
 
 def _prepared(chosen: argparse.Namespace, found: MapFile) -> AbstractAsyncContextManager[Job]:
@@ -155,6 +156,7 @@ def _print(evaluation: Evaluation, told: list[str]) -> None:
     said = [f"BEWARE: {warning}" for warning in told]
     if evaluation.unread:
         said.append(f"NOT READ: {not_read(evaluation.unread)}: the score made nothing of that")
+    said += alarms(evaluation.error, partial=evaluation.partial)
     if evaluation.partial:
         said.append(f"PARTIAL: {evaluation.error}")
         said.append("the figures rest on what was answered; the same command again asks only for the rest")

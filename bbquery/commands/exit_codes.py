@@ -17,8 +17,27 @@ EXIT_CODES: tuple[tuple[type[BbqueryError], int], ...] = (
 )
 
 
+EXPECTED = (BudgetExhausted, Interrupted)  # a cap that was reached, a person's stop: they end what lacks nothing too
+
+
 def exit_code(error: BbqueryError | None) -> int:
     """Return the exit code of what ended a run, 0 for nothing."""
     if error is None:
         return 0
     return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
+
+
+def alarm(error: BbqueryError | None, *, partial: bool) -> BbqueryError | None:
+    """Return what forbids spending on although nothing is missing from a result; None where nothing does."""
+    return None if partial or isinstance(error, EXPECTED) else error
+
+
+def ended_by(error: BbqueryError | None, *, partial: bool) -> BbqueryError | None:
+    """Return what decides the exit code of a run with a result: a whole one is a success unless it raised an alarm."""
+    return error if partial else alarm(error, partial=partial)
+
+
+def alarms(error: BbqueryError | None, *, partial: bool, name: str = "") -> list[str]:
+    """Return the line that says what forbids spending on, of a result that is whole; none where nothing does."""
+    found = alarm(error, partial=partial)
+    return [] if found is None else [f"ALARM: {name}{found}; nothing is missing from this result"]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bbquery import explanation as explaining
 from bbquery import explanations, load, telemetry
 from bbquery.commands import explain_batch, explain_several, options
+from bbquery.commands.exit_codes import alarms, ended_by
 from bbquery.commands.explain_several import Wish
 from bbquery.commands.output import counted, estimated, not_read
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name
@@ -119,7 +120,7 @@ def _explain_one(chosen: argparse.Namespace) -> int:
         made = {"command": chosen.typed, "source": chosen.image, "progress": chosen.progress}
         written = out.write(lambda place: folder.write(explanation, place, **made))
     _report(explanation, chosen.method, written)
-    return out.exit_code(explanation.error if explanation.partial else None)
+    return out.exit_code(ended_by(explanation.error, partial=explanation.partial))
 
 
 @contextlib.contextmanager
@@ -183,6 +184,8 @@ def _report(explanation: Explanation, method: str, written: Sequence[Path]) -> N
         print(f"bbquery: NOT READ: {not_read(explanation.unread)}: the score made nothing of that", file=sys.stderr)
     for found in findings(explanation):
         print(f"bbquery: {found.kind}: {found.target}: {found.text}", file=sys.stderr)
+    for line in alarms(explanation.error, partial=explanation.partial):
+        print(f"bbquery: {line}", file=sys.stderr)
     if explanation.partial:
         print(f"bbquery: PARTIAL: {explanation.error}", *_advice(explanation, method), sep="\n", file=sys.stderr)
     for path in written:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bbquery.commands.exit_codes import alarm, alarms
 from bbquery.commands.output import counted, not_read, table
 from bbquery.commands.output_folder import OutputFolder, default_name
 from bbquery.commands.screen import Screen
@@ -137,6 +138,7 @@ class Book:
     progress: bool = False
     entries: list[index.Entry] = field(default_factory=list)
     error: BbqueryError | None = None
+    _missing: bool = False
     _not_begun: list[str] = field(default_factory=list)
     _said: list[str] = field(default_factory=list)
 
@@ -166,7 +168,10 @@ class Book:
                 self._said.append(f"NOT READ: {result.name}: {not_read(explanation.unread)}")
             self._said += [f"{e.kind}: {result.name}: {e.target}: {e.text}" for e in findings(explanation)]
         if result.status == "complete":
+            self._said += alarms(result.error, partial=False, name=f"{result.name}: ")
+            self.error = self.error or alarm(result.error, partial=False)
             return
+        self._missing = True
         if result.ended_run or self.error is None:
             self.error = result.error
         if result.status == "not begun":
@@ -183,6 +188,6 @@ class Book:
         lines = list(self._said)
         if self._not_begun:
             lines.append(f"NOT BEGUN: {', '.join(self._not_begun)}: {self.error}")
-        if self.error is not None:
+        if self._missing:
             lines.append("the same command again asks only for the rest; larger caps let it ask for more")
         return [f"bbquery: {line}" for line in lines]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery.commands import options, probe_tables
+from bbquery.commands.exit_codes import alarms, ended_by
 from bbquery.commands.explain import logged, seed
 from bbquery.commands.output import estimated
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
@@ -64,7 +65,7 @@ def _probe(chosen: argparse.Namespace) -> int:
         written = out.write(lambda place: report.write(found, place, **made))
     print(*probe_tables.lines(found), "", "next:", f"  {shlex.join(following)}", "", *written, sep="\n")
     _warn(found)
-    return out.exit_code(found.error if found.partial else None)
+    return out.exit_code(ended_by(found.error, partial=found.partial))
 
 
 def _prepared(chosen: argparse.Namespace) -> AbstractAsyncContextManager[Job]:
@@ -110,6 +111,7 @@ def following_command(chosen: argparse.Namespace, found: Probe) -> list[str]:
 
 def _warn(found: Probe) -> None:
     said = [f"BEWARE: {warning}" for warning in found.advice.warnings]
+    said += alarms(found.error, partial=found.partial)
     if found.partial:
         said.append(f"PARTIAL: {found.error}")
         said.append("the figures rest on what was answered; the same command again asks only for the rest")

@@ -95,7 +95,8 @@ class Job:
             by_file = None if self.batch is None else await self._prefetched(client, self.batch, watch)
             maps, drift = await self._maps(client, clean, scores)
             tally = client.tally if by_file is None else by_file.counted_in(client.tally)
-        needless = by_file is not None and all(m.stopped is None for m in maps)  # to halt: nothing was left to send
+        whole = all(m.stopped is None for m in maps)  # then nothing was left to send, and only an alarm is worth a word
+        needless = by_file is not None and whole and not by_file.forbids
         seconds["ask"] = time.perf_counter() - began - seconds["prepare"]
         return Explanation(
             run=self.identity(), photo=self.photo, maps=maps, clean=clean.answer, oracle=self.oracle.capabilities,

@@ -68,6 +68,20 @@ def test_a_run_by_the_file_is_told_as_it_goes(
     assert record(tmp_path)["cost"]["usd"] == "0.032"  # 30 at half of $0.002, and one at once
 
 
+def test_a_bill_above_its_hold_is_said_though_the_map_is_whole(
+    photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], time: FakeClock
+) -> None:
+    """No cap is safe after it, so the command says so and ends with the oracle's exit code; the map is written."""
+    code = main(command(photo, tmp_path, "--batch", options=",half_bill=50000000000"))
+
+    said = capsys.readouterr()
+    assert code == 3
+    assert "ALARM: vendor: a query cost $0.05, and at most $0.0015 was held for it" in said.err
+    assert "nothing is missing from this result" in said.err
+    assert "PARTIAL" not in said.err
+    assert record(tmp_path)["cost"]["usd"] == "1.502"
+
+
 @pytest.mark.parametrize(("method", "code"), [("designed", 0), ("designed:refine=true", 2)])
 def test_the_default_method_goes_by_the_file_unless_refinement_was_asked_for(
     photo: str, tmp_path: Path, method: str, code: int

@@ -317,7 +317,7 @@ def test_a_bill_above_its_hold_is_recorded_and_stops_the_run(tmp_path: Path, led
 
     assert explanation.budget.posted.picodollars == vendor.bill
     assert not explanation.partial  # all was answered; a run with more to ask would have stopped
-    assert explanation.error is None
+    assert isinstance(explanation.error, CostAboveHold)
 
 
 def test_a_bill_above_its_hold_allows_no_further_batch(tmp_path: Path, ledger: Ledger) -> None:
