@@ -252,7 +252,7 @@ def test_a_tier_that_a_model_lacks_is_refused() -> None:
 def test_an_unknown_price_is_refused() -> None:
     """Even where the number of tokens is known; the message says how to state one."""
     with pytest.raises(UnknownPrice, match=r"prices\.toml"):
-        connect(model="gpt-5.6-sol")
+        connect(model="gpt-9-vision", image_tokens=1000)
 
 
 def test_a_stated_price_is_used() -> None:
@@ -291,5 +291,5 @@ def test_a_price_that_is_none_is_refused(stated: dict[str, str], said: str) -> N
 
 def test_where_the_price_is_from_is_on_record() -> None:
     """With its date, or as the user's own."""
-    assert connect(model="gpt-4o").capabilities.price.source == "platform.openai.com/docs/pricing 2026-04-13"
+    assert connect(model="gpt-4o").capabilities.price.source == "litellm 1.110.2 2026-11-30"
     assert "input_usd" in connect(input_usd="1", output_usd="1").capabilities.price.source
