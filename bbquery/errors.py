@@ -135,7 +135,7 @@ class OracleError(BbqueryError):
 
     def __init__(self, message: str, *, oracle: str = "oracle") -> None:
         self.oracle = oracle
-        super().__init__(f"{oracle}: {message}")
+        super().__init__(shown(f"{oracle}: {message}"))  # a server's or a model's words, on one line
 
 
 class NotBilled(OracleError):

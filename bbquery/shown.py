@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import json
 import os
 import re
 import sys
@@ -39,6 +40,11 @@ def shown(text: str, most: int | None = None) -> str:
 def shown_lines(text: str) -> str:
     """Return text that is safe to show, its line breaks kept: for text of our own that quotes others."""
     return "\n".join(map(shown, text.split("\n")))
+
+
+def as_json(plain: Any) -> str:
+    """Return JSON for people and programs: letters of all scripts as they are, what is harmful as JSON escapes it."""
+    return shown_lines(json.dumps(plain, indent=2, ensure_ascii=False))
 
 
 def _escaped(found: re.Match[str]) -> str:

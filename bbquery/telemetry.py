@@ -15,7 +15,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from bbquery.errors import OracleError, encodable
+from bbquery.errors import OracleError
+from bbquery.shown import shown
 from bbquery.types import Units
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class JsonLines(logging.FileHandler):
         fields: dict[str, Any] = getattr(record, "fields", {"message": record.getMessage()})
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03}Z"
         head = {"time": stamp, "level": record.levelname, "event": getattr(record, "event", "message")}
-        return encodable(json.dumps(head | fields, ensure_ascii=False))
+        return shown(json.dumps(head | fields, ensure_ascii=False))
 
 
 class Requests:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bbquery.attacking import job as attacking
 from bbquery.commands import options
 from bbquery.commands.explain import logged, seed
-from bbquery.commands.output import counted, estimated, not_read
+from bbquery.commands.output import counted, estimated, not_read, say, warn
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import target
@@ -73,7 +73,7 @@ def _add_caps(attack: argparse.ArgumentParser) -> None:
 
 def _attack(chosen: argparse.Namespace) -> int:
     if chosen.dry_run:
-        print(*asyncio.run(_estimated(chosen)), sep="\n")
+        say(*asyncio.run(_estimated(chosen)))
         return 0
     if not chosen.yes:
         _consent(chosen)
@@ -82,7 +82,7 @@ def _attack(chosen: argparse.Namespace) -> int:
             stress = asyncio.run(_attacked(chosen, out))
         written = out.write(lambda place: report.write(stress, place, command=chosen.typed, source=chosen.image))
     _say(stress)
-    print(*written, sep="\n")
+    say(*map(str, written))
     return out.exit_code(stress.error)
 
 
@@ -94,8 +94,8 @@ def _consent(chosen: argparse.Namespace) -> None:
     """
     if not sys.stdin.isatty():
         raise UsageError("an attack is agreed to beforehand: type yes on a terminal, or give --yes in a script")
-    print(f"An attack on {chosen.oracle}, which you must own or be authorised to test. It sends at most:")
-    print(*asyncio.run(_estimated(chosen)), sep="\n")  # which ends with: nothing was asked
+    say(f"An attack on {chosen.oracle}, which you must own or be authorised to test. It sends at most:")
+    say(*asyncio.run(_estimated(chosen)))  # which ends with: nothing was asked
     try:
         said = input(f"Type {YES} to go on: ")
     except EOFError:
@@ -149,10 +149,9 @@ def _target(text: str | None) -> str | None:
 
 def _say(stress: Stress) -> None:
     """Print what came of it, and on stderr what to be wary of."""
-    print(f"queries: {counted(stress.queries)}")
-    print(*_verdict(stress), sep="\n")
-    for warning in _warnings(stress):
-        print(f"bbquery: {warning}", file=sys.stderr)
+    say(f"queries: {counted(stress.queries)}")
+    say(*_verdict(stress))
+    warn(*_warnings(stress))
 
 
 def _verdict(stress: Stress) -> list[str]:

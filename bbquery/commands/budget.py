@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, get_args
 
 from bbquery import money
 from bbquery.commands import budget_tables as tables
-from bbquery.commands.output import as_json, in_words, standard_output
+from bbquery.commands.output import in_words, standard_output
 from bbquery.errors import UsageError
 from bbquery.ledger import caps, reconcile, reports, settlement_csv, statements, vendor
 from bbquery.ledger.books import Books
 from bbquery.report.files import Write, whole_file
+from bbquery.shown import as_json
 
 if TYPE_CHECKING:
     import sqlite3

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import sys
 from typing import TYPE_CHECKING
 
 from bbquery import explanation as explaining
 from bbquery.commands import options
 from bbquery.commands.explain import seed
-from bbquery.commands.output import not_read, table
+from bbquery.commands.output import not_read, say, table, warn
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
@@ -92,9 +91,8 @@ def _compare(chosen: argparse.Namespace) -> int:
     with OutputFolder(chosen) as out:
         found = asyncio.run(_compared(chosen, out))
         written = out.write(lambda place: report.write(found, place, command=chosen.typed, source=chosen.image))
-    for line in _troubles(found):
-        print(f"bbquery: {line}", file=sys.stderr)
-    print(_table(found), "", *written, sep="\n")
+    warn(*_troubles(found))
+    say(*_table(found).split("\n"), "", *map(str, written))
     return out.exit_code(found.error)
 
 

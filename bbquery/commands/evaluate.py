@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import math
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from bbquery import codec, load
 from bbquery.commands import evaluate_metrics, map_file, options
 from bbquery.commands.exit_codes import alarms, ended_by
 from bbquery.commands.explain import logged, seed
-from bbquery.commands.output import counted, estimated, not_read, table
+from bbquery.commands.output import counted, estimated, not_read, say, table, warn
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import target
@@ -61,7 +60,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _evaluate(chosen: argparse.Namespace) -> int:
     found = map_file.read(chosen.map, or_gradient=chosen.metrics == "gradient_cosine")
     if chosen.dry_run:
-        print(*asyncio.run(_estimated(chosen, found)), sep="\n")
+        say(*asyncio.run(_estimated(chosen, found)))
         return 0
     with OutputFolder(chosen) as out:
         with logged(chosen.log):
@@ -70,7 +69,7 @@ def _evaluate(chosen: argparse.Namespace) -> int:
         made = {"command": chosen.typed, "source": chosen.image, "of": str(found.path), "warnings": told}
         written = out.write(lambda place: report.write(evaluation, place, **made))
     _print(evaluation, told)
-    print(*written, sep="\n")
+    say(*map(str, written))
     return out.exit_code(ended_by(evaluation.error, partial=evaluation.partial))
 
 
@@ -150,9 +149,9 @@ def _fills(evaluation: Evaluation) -> set[AnyFill]:
 
 def _print(evaluation: Evaluation, told: list[str]) -> None:
     q = evaluation.queries
-    print(f"target: {evaluation.target} ({evaluation.score.about.unit})")
-    print(*_figures(evaluation.figures), sep="\n")
-    print(f"queries: {counted(q)}")
+    say(f"target: {evaluation.target} ({evaluation.score.about.unit})")
+    say(*_figures(evaluation.figures))
+    say(f"queries: {counted(q)}")
     said = [f"BEWARE: {warning}" for warning in told]
     if evaluation.unread:
         said.append(f"NOT READ: {not_read(evaluation.unread)}: the score made nothing of that")
@@ -161,8 +160,7 @@ def _print(evaluation: Evaluation, told: list[str]) -> None:
         said.append(f"PARTIAL: {evaluation.error}")
         said.append("the figures rest on what was answered; the same command again asks only for the rest")
         said += [f"  may have been billed: attempt {u.attempt} of {u.opened}: {u.reason}" for u in evaluation.unknown]
-    for line in said:
-        print(f"bbquery: {line}", file=sys.stderr)
+    warn(*said)
 
 
 def _figures(figures: Sequence[Figure]) -> list[str]:

@@ -17,7 +17,7 @@ from bbquery import explanations, load, telemetry
 from bbquery.commands import explain_batch, explain_several, options
 from bbquery.commands.exit_codes import alarms, ended_by
 from bbquery.commands.explain_several import Wish
-from bbquery.commands.output import counted, estimated, not_read
+from bbquery.commands.output import counted, estimated, not_read, say, warn
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
@@ -26,6 +26,7 @@ from bbquery.explaining.findings import findings
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
 from bbquery.report import folder
+from bbquery.shown import shown
 
 if TYPE_CHECKING:
     from bbquery.explanation import Explanation
@@ -112,7 +113,7 @@ def _explain_several(wish: Wish) -> int:
 
 def _explain_one(chosen: argparse.Namespace) -> int:
     if chosen.dry_run:
-        print(*asyncio.run(_estimated(chosen)), sep="\n")
+        say(*asyncio.run(_estimated(chosen)))
         return 0
     with OutputFolder(chosen) as out:
         with logged(chosen.log):
@@ -177,19 +178,18 @@ def _wish(chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def _report(explanation: Explanation, method: str, written: Sequence[Path]) -> None:
-    print(f"queries: {counted(explanation.queries)}")
+    say(f"queries: {counted(explanation.queries)}")
     for reason in explanation.drift.reasons:
-        print(f"bbquery: DRIFTED: {reason}: the map may rest on more than one model", file=sys.stderr)
+        warn(f"DRIFTED: {reason}: the map may rest on more than one model")
     if explanation.unread:
-        print(f"bbquery: NOT READ: {not_read(explanation.unread)}: the score made nothing of that", file=sys.stderr)
+        warn(f"NOT READ: {not_read(explanation.unread)}: the score made nothing of that")
     for found in findings(explanation):
-        print(f"bbquery: {found.kind}: {found.target}: {found.text}", file=sys.stderr)
-    for line in alarms(explanation.error, partial=explanation.partial):
-        print(f"bbquery: {line}", file=sys.stderr)
+        warn(f"{found.kind}: {found.target}: {found.text}")
+    warn(*alarms(explanation.error, partial=explanation.partial))
     if explanation.partial:
-        print(f"bbquery: PARTIAL: {explanation.error}", *_advice(explanation, method), sep="\n", file=sys.stderr)
-    for path in written:
-        print(path)
+        warn(f"PARTIAL: {explanation.error}")
+        print(*map(shown, _advice(explanation, method)), sep="\n", file=sys.stderr)
+    say(*map(str, written))
 
 
 def _advice(explanation: Explanation, method: str) -> list[str]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery.commands.exit_codes import alarm, alarms
-from bbquery.commands.output import counted, not_read, table
+from bbquery.commands.output import counted, not_read, say, table, warn
 from bbquery.commands.output_folder import OutputFolder, default_name
 from bbquery.commands.screen import Screen
 from bbquery.explaining.findings import findings
@@ -99,10 +98,9 @@ def explain(wish: Wish) -> int:
     with OutputFolder(wish.chosen) as out:
         book, budget = asyncio.run(_explained(wish, out))
         page = out.write(lambda place: index.write(place, book.entries, budget=budget, command=wish.chosen.typed))
-    for line in book.troubles():
-        print(line, file=sys.stderr)
-    print(f"{budget.posted.queries:,} queries of budget {budget.name!r} posted, {budget.held.queries:,} held")
-    print(page)
+    warn(*book.troubles())
+    say(f"{budget.posted.queries:,} queries of budget {budget.name!r} posted, {budget.held.queries:,} held")
+    say(str(page))
     return out.exit_code(book.error)
 
 
@@ -190,4 +188,4 @@ class Book:
             lines.append(f"NOT BEGUN: {', '.join(self._not_begun)}: {self.error}")
         if self._missing:
             lines.append("the same command again asks only for the rest; larger caps let it ask for more")
-        return [f"bbquery: {line}" for line in lines]
+        return lines

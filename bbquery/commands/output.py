@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bbquery import money
-from bbquery.shown import SafeStream
+from bbquery.shown import SafeStream, shown
 
 if TYPE_CHECKING:
     from bbquery.client import Tally
@@ -24,7 +23,7 @@ MOST_UNREAD = 5  # different things that a score could not read, to people
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, words: int) -> str:
     """Return a table whose first `words` columns are words, set left, and the others numbers, set right."""
-    lines = [tuple(header), *map(tuple, rows)]
+    lines = [tuple(map(shown, line)) for line in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(_aligned(line, widths, words) for line in lines)
 
@@ -37,9 +36,15 @@ def _aligned(line: Sequence[str], widths: Sequence[int], words: int) -> str:
     return "  ".join(cells).rstrip()
 
 
-def as_json(plain: Any) -> str:
-    """Return what a program reads."""
-    return json.dumps(plain, indent=2, ensure_ascii=False)
+def say(*lines: str) -> None:
+    """Print lines on standard output; what is quoted in one cannot begin another."""
+    print(*map(shown, lines), sep="\n")
+
+
+def warn(*lines: str) -> None:
+    """Likewise on standard error, as the program's own."""
+    for line in lines:
+        print(f"bbquery: {shown(line)}", file=sys.stderr)
 
 
 def amounts(units: Units) -> dict[str, int | str]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery.commands import options, probe_tables
 from bbquery.commands.exit_codes import alarms, ended_by
 from bbquery.commands.explain import logged, seed
-from bbquery.commands.output import estimated
+from bbquery.commands.output import estimated, say, warn
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
@@ -55,7 +54,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _probe(chosen: argparse.Namespace) -> int:
     if chosen.dry_run:
-        print(*asyncio.run(_estimated(chosen)), sep="\n")
+        say(*asyncio.run(_estimated(chosen)))
         return 0
     with OutputFolder(chosen) as out:
         with logged(chosen.log):
@@ -63,7 +62,7 @@ def _probe(chosen: argparse.Namespace) -> int:
         following = following_command(chosen, found)
         made = {"command": chosen.typed, "source": chosen.image, "following": following}
         written = out.write(lambda place: report.write(found, place, **made))
-    print(*probe_tables.lines(found), "", "next:", f"  {shlex.join(following)}", "", *written, sep="\n")
+    say(*probe_tables.lines(found), "", "next:", f"  {shlex.join(following)}", "", *map(str, written))
     _warn(found)
     return out.exit_code(ended_by(found.error, partial=found.partial))
 
@@ -116,4 +115,4 @@ def _warn(found: Probe) -> None:
         said.append(f"PARTIAL: {found.error}")
         said.append("the figures rest on what was answered; the same command again asks only for the rest")
         said += [f"  may have been billed: attempt {u.attempt} of {u.opened}: {u.reason}" for u in found.unknown]
-    print(*(f"bbquery: {line}" for line in said), sep="\n", end="\n" if said else "", file=sys.stderr)
+    warn(*said)

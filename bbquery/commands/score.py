@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 from bbquery import load
 from bbquery.commands import typed_answer
-from bbquery.commands.output import not_read
+from bbquery.commands.output import not_read, say
 from bbquery.commands.targets import targets
 from bbquery.errors import UnknownName, UsageError
 from bbquery.oracle import Capabilities
@@ -53,14 +53,13 @@ def _score(chosen: argparse.Namespace) -> int:
     classes = None if chosen.classes is None else Classes(tuple((name.strip(),) for name in chosen.classes.split("|")))
     typed = _readable(chosen.answer, chosen.kind, classes, score, wanted or [])
     clean = typed if chosen.clean is None else typed_answer.readings(chosen.clean, typed.kind, typed.classes)[0]
-    print(f"answer    {_shown(typed)}")
-    print(f"score     {load.constructor(score)}")
+    say(f"answer    {_shown(typed)}", f"score     {load.constructor(score)}")
     if isinstance(typed.answer, NoAnswer):
-        print("value     none: no score is asked about what is no answer; the decision is undecided")
+        say("value     none: no score is asked about what is no answer; the decision is undecided")
         return 0
     unnamed: list[str | None] = [None]
     for target in wanted or unnamed:
-        print(*_told(score.bind(clean.answer, target, typed.classes), typed.answer), sep="\n")
+        say(*_told(score.bind(clean.answer, target, typed.classes), typed.answer))
     return 0
 
 

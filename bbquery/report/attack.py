@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from bbquery.money import dollars
 from bbquery.report.files import write_bytes
 from bbquery.report.oracle import described
 from bbquery.report.record import versions
+from bbquery.shown import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +100,7 @@ def record(stress: Stress, command: Sequence[str], source: str) -> bytes:
         },
         **_spent(stress),
     }
-    return (json.dumps(plain, indent=2, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
+    return f"{as_json(plain)}\n".encode()
 
 
 def _spent(stress: Stress) -> dict[str, Any]:

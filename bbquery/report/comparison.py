@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from bbquery.report import folder as explained
 from bbquery.report.curves import overlaid_curves_png
 from bbquery.report.files import write_bytes
 from bbquery.report.overlay import in_grey, reduced, scale
+from bbquery.shown import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,8 +135,7 @@ def record(comparison: Comparison, command: Sequence[str], source: str) -> bytes
             "held": asdict(budget.held),
         },
     }
-    text = json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
-    return text.encode(errors="backslashreplace")  # a file's name need not be text; JSON reads such an escape
+    return f"{as_json(plain)}\n".encode()
 
 
 def _method(each: Compared) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from bbquery.report.curves import curves_png
 from bbquery.report.files import write_bytes
 from bbquery.report.oracle import described
 from bbquery.report.record import versions
+from bbquery.shown import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,8 +80,7 @@ def record(evaluation: Evaluation, command: Sequence[str], source: str, of: str,
         "unknown": [{"attempt": u.attempt, "opened": u.opened, "reason": u.reason} for u in evaluation.unknown],
         "cost": {"usd": dollars(evaluation.budget.posted.picodollars)},
     }
-    text = json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
-    return text.encode(errors="backslashreplace")  # a file's name need not be text
+    return f"{as_json(plain)}\n".encode()
 
 
 def _budget(budget: BudgetState) -> dict[str, Any]:

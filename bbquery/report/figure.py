@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from bbquery.report.overlay import in_grey
+from bbquery.shown import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -108,7 +109,7 @@ class Page:
             self.figure.text(
                 left / self.width,
                 1 - (top + number * points * LINE) / self.height,
-                line,
+                shown(line),
                 fontsize=points,
                 color=colour,
                 ha=align,
@@ -251,7 +252,7 @@ def _notes(values: NDArray[np.float64], scale: Scale) -> list[str]:
 def wrapped(text: str, points: int, width: float) -> list[str]:
     """Wrap a text to a width, a few lines at most; what the font lacks becomes a box."""
     glyphs = _glyphs()
-    spaced = (" " if letter.isspace() else letter for letter in text)
+    spaced = (" " if letter.isspace() else letter for letter in shown(text))
     known = "".join(letter if ord(letter) in glyphs else "□" for letter in spaced)
     return textwrap.wrap(known, int(width / (points * LETTER)), max_lines=MOST_LINES, placeholder=" …")
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from bbquery.money import dollars
 from bbquery.report.files import write_bytes
 from bbquery.report.overlay import thumbnail_jpeg
+from bbquery.shown import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +45,7 @@ def entry(result: ImageResult, source: str, pictures: Sequence[Path]) -> Entry:
         cells = ("", "", _image(result, source), _status(result), NONE, NONE, NONE)
     else:
         cells = (
-            f'<img src="{_data(thumbnail_jpeg(explanation.photo))}" alt="the photo {html.escape(result.name)}"/>',
+            f'<img src="{_data(thumbnail_jpeg(explanation.photo))}" alt="the photo {_text(result.name)}"/>',
             "".join(_map(explanation, m, result.name, p) for m, p in zip(explanation.maps, pictures, strict=True)),
             _image(result, source),
             _status(result),
@@ -64,14 +65,14 @@ def write(folder: Path, entries: Sequence[Entry], *, budget: BudgetState, comman
     counts = ", ".join(f"{states.count(status)} {status}" for status in dict.fromkeys(states))
     page = PAGE.substitute(
         title=f"{len(entries)} images: {counts}",
-        budget=html.escape(budget.name),
+        budget=_text(budget.name),
         spent=", ".join(_spent(budget)),
-        command=html.escape(" ".join(command)),
+        command=_text(" ".join(command)),
         columns="".join(f"<th>{column}</th>" for column in COLUMNS),
         rows=rows,
     )
     path = folder / NAME
-    write_bytes(path, page.encode(errors="backslashreplace"))  # a file's name need not be text
+    write_bytes(path, page.encode())
     return path
 
 
@@ -95,21 +96,21 @@ def _spent(budget: BudgetState) -> list[str]:
 def _map(explanation: Explanation, m: TargetMap, name: str, picture: Path) -> str:
     """Return a map's thumbnail, which leads to its picture, with the target below."""
     jpeg = thumbnail_jpeg(explanation.photo, m.values, signed=m.sent.signed)
-    image = f'<img src="{_data(jpeg)}" alt="the map of {html.escape(m.target)}"/>'
+    image = f'<img src="{_data(jpeg)}" alt="the map of {_text(m.target)}"/>'
     counted = f"{m.sent.answered:,} of {m.sent.rows:,} answered"
-    caption = f"<figcaption>{html.escape(m.target)}<br/><small>{counted}</small></figcaption>"
+    caption = f"<figcaption>{_text(m.target)}<br/><small>{counted}</small></figcaption>"
     return f'<figure><a href="{_link(name, picture.name)}">{image}</a>{caption}</figure>'
 
 
 def _image(result: ImageResult, source: str) -> str:
-    title = html.escape(result.name)
+    title = _text(result.name)
     if result.explanation is not None:
         title = f'<a href="{_link(result.name, "run.json")}">{title}</a>'
-    return f"<b>{title}</b><br/><small>{html.escape(source)}</small>"
+    return f"<b>{title}</b><br/><small>{_text(source)}</small>"
 
 
 def _status(result: ImageResult) -> str:
-    why = "" if result.status == "complete" else f"<br/><small>{html.escape(str(result.error))}</small>"
+    why = "" if result.status == "complete" else f"<br/><small>{_text(str(result.error))}</small>"
     return f'<span class="status">{result.status}</span>{why}'
 
 
@@ -122,13 +123,18 @@ def _figures(explanation: Explanation) -> tuple[str, str, str]:
     cost = "free" if explanation.oracle.price.free else f"${dollars(budget.posted.picodollars)}{held}"
     if not explanation.drift.drifted:
         return asked, cost, "no" if len(explanation.drift.checks) > 1 else "not checked"
-    reasons = "; ".join(html.escape(reason) for reason in explanation.drift.reasons)
+    reasons = "; ".join(_text(reason) for reason in explanation.drift.reasons)
     return asked, cost, f'<span class="drifted">drifted</span><br/><small>{reasons}</small>'
+
+
+def _text(text: str) -> str:
+    """Return text as HTML that shows all of it: a mark that turns the direction of writing would mislead."""
+    return html.escape(shown(text))
 
 
 def _link(name: str, file: str) -> str:
     """Return a link relative to the page; "./", or a name with a colon would be read as a scheme."""
-    return html.escape("./" + urllib.parse.quote(f"{name}/{file}"))
+    return html.escape("./" + urllib.parse.quote(f"{name}/{file}", errors="surrogateescape"))
 
 
 def _data(jpeg: bytes) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -17,6 +16,7 @@ from bbquery.probing.figures import QUANTILES
 from bbquery.report.files import write_bytes
 from bbquery.report.oracle import described
 from bbquery.report.record import versions
+from bbquery.shown import as_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,8 +83,7 @@ def record(probe: Probe, command: Sequence[str], source: str, following: Sequenc
         "scores": [_score(figures) for of_targets in probe.scores.values() for figures in of_targets],
         "unsuited": dict(probe.unsuited),
     }
-    text = json.dumps(_plain(plain), indent=2, ensure_ascii=False) + "\n"
-    return text.encode(errors="backslashreplace")  # a file's name need not be text; JSON reads such an escape
+    return f"{as_json(_plain(plain))}\n".encode()
 
 
 def _condition(condition: Condition) -> dict[str, Any]:

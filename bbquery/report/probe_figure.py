@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from bbquery.scoring.base import answered
+from bbquery.shown import shown
 from bbquery.types import Decision
 
 if TYPE_CHECKING:
@@ -61,13 +62,13 @@ def _heading(figure: Figure, probe: Probe, height: float) -> None:
     said = f"{probe.oracle.name}: {given} answers · recommended: {probe.advice.score},"
     lines = [f"{said} {probe.advice.visible:.0%} visible" + " · PARTIAL" * probe.partial, *probe.advice.warnings[:1]]
     for number, line in enumerate(lines):
-        shown = textwrap.shorten(line, LETTERS, placeholder=" …")
+        text = textwrap.shorten(shown(line), LETTERS, placeholder=" …")
         place, size, colour = (
             (0.985 * height - 0.2 * number) / height,
             9 if number == 0 else 8,
             INK if number == 0 else NOT_MET,
         )
-        figure.text(0.02, place, shown, va="top", fontsize=size, color=colour, family=FONT, parse_math=False)
+        figure.text(0.02, place, text, va="top", fontsize=size, color=colour, family=FONT, parse_math=False)
 
 
 def _answers(axes: Axes, probe: Probe, figures: ScoreFigures) -> None:
@@ -144,7 +145,9 @@ def _said(estimate: Estimate) -> str:
 
 
 def _frame(axes: Axes, title: str, unit: str) -> None:
-    axes.set_title(textwrap.shorten(title, 66, placeholder=" …"), fontsize=9, family=FONT, loc="left", parse_math=False)
-    axes.set_ylabel(unit, fontsize=8, family=FONT)
+    axes.set_title(
+        textwrap.shorten(shown(title), 66, placeholder=" …"), fontsize=9, family=FONT, loc="left", parse_math=False
+    )
+    axes.set_ylabel(shown(unit), fontsize=8, family=FONT, parse_math=False)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)

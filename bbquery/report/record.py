@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
-import json
 import math
 import platform
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from bbquery import codec, load
 from bbquery.explaining.findings import decided, findings
 from bbquery.money import dollars
 from bbquery.report.oracle import described
+from bbquery.shown import as_json
 from bbquery.version import __version__
 
 if TYPE_CHECKING:
@@ -68,8 +68,7 @@ def record(explanation: Explanation, command: Sequence[str], source: str, files:
         "seconds": {stage: round(seconds, 3) for stage, seconds in explanation.seconds.items()},
         "files": dict(files),
     }
-    text = json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
-    return text.encode(errors="backslashreplace")  # a file's name need not be text; JSON reads such an escape
+    return f"{as_json(plain)}\n".encode()
 
 
 def versions() -> dict[str, str]:
