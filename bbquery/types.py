@@ -183,9 +183,14 @@ class Reply:
     served: str | None = None
 
 
+def composed(text: str) -> str:
+    """Return a text with each accent composed with its letter: systems write the same word in either way."""
+    return unicodedata.normalize("NFC", text)
+
+
 def folded(name: str) -> str:
     """Return a name as names are compared: case, surrounding spaces and the way that accents are composed set apart."""
-    return unicodedata.normalize("NFC", name.strip()).lower()
+    return composed(name.strip()).lower()
 
 
 @dataclass(frozen=True)

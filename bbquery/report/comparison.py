@@ -124,6 +124,7 @@ def record(comparison: Comparison, command: Sequence[str], source: str) -> bytes
         "command": list(command),
         "image": source,
         "oracle": comparison.oracle.name,
+        "activation": comparison.oracle.activation,
         "seed": comparison.seed,
         "metric": None if comparison.metric is None else load.constructor(comparison.metric),
         "methods": [_method(each) for each in comparison.results],

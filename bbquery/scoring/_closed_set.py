@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from bbquery.scoring._chatter import Reading, kept, pieces, regions, why_none
+from bbquery.types import composed
 
 if TYPE_CHECKING:
     from bbquery.types import Classes
@@ -102,13 +103,13 @@ def closed_set(classes: Classes) -> ClosedSet:
 
 
 def _words(name: str) -> tuple[str, ...]:
-    return tuple(word[0].casefold() for word in WORD.finditer(name))
+    return tuple(word[0].casefold() for word in WORD.finditer(composed(name)))
 
 
 def _is_alone(text: str, classes: Classes, indices: tuple[int, ...]) -> bool:
     """Whether a text is a name, but for what may stand around it: "no sign" is, where it is a class; "cat, dog" not."""
     bare = text.strip(WRAPPING).casefold()
-    return any(bare == name.strip(WRAPPING).casefold() for index in indices for name in classes.names[index])
+    return any(bare == composed(name).strip(WRAPPING).casefold() for index in indices for name in classes.names[index])
 
 
 def _singular(word: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from bbquery.scoring._closed_set import closed_set
 from bbquery.scoring._noun_phrase import contains, read_phrase
 from bbquery.scoring._said import said
 from bbquery.scoring.base import About
-from bbquery.types import Decision, Label, Labels
+from bbquery.types import Decision, Label, Labels, composed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ def reading(answer: Answer, classes: Classes | None) -> Reading:
     Raises:
         UsageError: the answer is no text.
     """
-    text = said(answer).text
+    text = composed(said(answer).text)
     return read_phrase(text) if classes is None else closed_set(classes).read(text)
 
 
@@ -84,7 +84,7 @@ class BoundReading:
     def _is_target(self, read: Reading) -> bool:
         if self.index is not None:
             return read.index == self.index
-        return contains(read.name or "", self.target.casefold())
+        return contains(read.name or "", composed(self.target).casefold())
 
     def unread(self, answers: Sequence[Answer]) -> Counter[str]:
         """Return how texts failed that name no class, and what the inner score could not read, by how often."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from bbquery.errors import UsageError
 from bbquery.scoring.base import About
-from bbquery.types import Answer, Classes, Text
+from bbquery.types import Answer, Classes, Text, composed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,11 +89,11 @@ class BoundMention:
     def _found(self, answer: Answer) -> re.Match[str] | None:
         if not isinstance(answer, Text):
             raise UsageError(f"the score 'mention' needs text; this oracle answered {answer}")
-        return self._pattern.search(answer.text)
+        return self._pattern.search(composed(answer.text))
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        words = r"\s+".join(map(re.escape, self.target.split()))
+        words = r"\s+".join(map(re.escape, composed(self.target).split()))
         return re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE)
 
 
