@@ -58,13 +58,15 @@ class Complaint:
 
     message: for people, with that of the innermost error where it says something else. codes: machine-readable reasons,
     lower-case, of all errors within. status: that of HTTP which the error itself names, None where it names none.
-    vetoed: whether it says that the vendor's policy forbids an answer.
+    vetoed: whether it says that the vendor's policy forbids an answer. field: of the request, which it names as the
+    fault; "" where it names none in a place of its own.
     """
 
     message: str
     codes: frozenset[str] = frozenset()
     status: int | None = None
     vetoed: bool = False
+    field: str = ""
 
 
 def of_body(body: bytes) -> Complaint:
@@ -82,7 +84,14 @@ def of(content: object) -> Complaint:
         said = f"{said} ({messages[-1]})"
     codes = frozenset(code.lower() for error in errors for code in _codes(error))
     statuses = [status for error in errors if (status := _status(error)) is not None]
-    return Complaint(said, codes, statuses[0] if statuses else None, any(map(_vetoes, errors)) or _forbids(said, codes))
+    fields = [field for error in errors if isinstance(field := error.get("param"), str)]
+    return Complaint(
+        message=said,
+        codes=codes,
+        status=next(iter(statuses), None),
+        vetoed=any(map(_vetoes, errors)) or _forbids(said, codes),
+        field=next(iter(fields), ""),
+    )
 
 
 def within(content: object) -> Complaint | None:

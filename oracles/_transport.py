@@ -40,6 +40,7 @@ from oracles._date import server_time
 from oracles._loops import OnePerLoop
 from oracles._rates import rate_seen
 from oracles._tls import advice
+from oracles._url import proxy_for
 
 try:
     import aiohttp
@@ -86,6 +87,10 @@ class Endpoint:
     not_ready: frozenset[int] = frozenset()
     clock: Callable[[], float] = field(default=time.time, repr=False)
     rate_seen: RateSeen | None = field(default=None, repr=False)
+    _proxy: str | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._proxy = proxy_for(self.url)
 
     def session(self, connections: int, total: float | None) -> aiohttp.ClientSession:
         """Open a session in the running loop, for at most `connections` attempts at once.
@@ -97,7 +102,7 @@ class Endpoint:
             # Connecting must time out before the whole attempt does: only then is it known that nothing was sent.
             timeout=aiohttp.ClientTimeout(total=total, sock_connect=min(LONGEST_CONNECT, self.timeout / 2)),
             cookie_jar=aiohttp.DummyCookieJar(),  # attempts are independent
-            trust_env=False,
+            trust_env=False,  # it would also read passwords from ~/.netrc; a proxy is named in each request
         )
 
     async def attempt(
@@ -120,7 +125,13 @@ class Endpoint:
         sent = {**headers, "Accept-Encoding": _bodies.PACKINGS, **self.headers.sent()}
         try:
             response = await session.request(
-                method, self.url + path, data=data, headers=sent, allow_redirects=False, auto_decompress=False
+                method,
+                self.url + path,
+                data=data,
+                headers=sent,
+                allow_redirects=False,
+                auto_decompress=False,
+                proxy=self._proxy,
             )
             self.rate_seen = rate_seen(response.headers) or self.rate_seen
             if not 200 <= response.status < 300:
@@ -133,6 +144,9 @@ class Endpoint:
             return self.headers.hide_in_answer(await _whole(response))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise self.error(Unreachable, f"cannot connect to {self.url}: {error}{advice(str(error))}") from error
+        except aiohttp.ClientHttpProxyError as error:
+            said = f"the environment's proxy let nobody through to {self.url}: {error.status} {error.message}"
+            raise self.error(Unreachable, said) from None
         # Below, `from None`: what a server sent may echo the key, so the message carries the cause with it hidden.
         except TimeoutError:
             raise self.late(path) from None

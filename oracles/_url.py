@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from urllib.request import getproxies, proxy_bypass
 
 from bbquery.errors import MissingExtra, UsageError
 
@@ -10,6 +11,8 @@ try:
     from yarl import URL  # as aiohttp will read it, so that no other reading of the same text slips through
 except ImportError as error:
     raise MissingExtra("http", "asking a model over HTTP", "aiohttp") from error
+
+AZURE_OPENAI = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 
 
 def checked_url(url: str) -> str:
@@ -31,6 +34,48 @@ def checked_url(url: str) -> str:
     if "?" in url or "#" in url:
         raise UsageError("the url must end with its path, without '?' or '#': a key goes through key_env")
     return url.rstrip("/")
+
+
+def is_azure(url: str) -> bool:
+    """Whether a checked URL is of Azure."""
+    return _host(url).endswith(".azure.com")
+
+
+def azure_base(url: str) -> str | None:
+    """Return where the API of the resource of Azure OpenAI at a checked URL begins; None where it is of no such one."""
+    parts = URL(url)
+    if not _host(url).endswith(AZURE_OPENAI):
+        return None
+    known = parts.path.strip("/").split("/")[0] in ("", "openai")  # what else there is, speaks something else
+    return str(parts.origin()) + "/openai/v1" if known else None
+
+
+def _host(url: str) -> str:
+    return (URL(url).host or "").lower()
+
+
+def proxy_for(url: str) -> str | None:
+    """Return the proxy that the environment names for a checked URL; None for this machine, and where it names none.
+
+    The variables are HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, in either case.
+
+    Raises:
+        UsageError: it cannot be used; it is not shown, since it may hold a password.
+    """
+    parts = URL(url)
+    if is_loopback(url) or proxy_bypass(parts.host or ""):
+        return None
+    found = getproxies()
+    proxy = found.get(parts.scheme) or found.get("all")
+    if not proxy:
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    if proxy.partition("://")[0].lower() not in ("http", "https"):
+        raise UsageError(
+            f"the proxy that the environment names for {parts.host} is neither http:// nor https:// (not shown: it may "
+            f"hold a password): name such a one, or put {parts.host} into NO_PROXY"
+        )
+    return proxy
 
 
 def is_loopback(url: str) -> bool:

@@ -55,6 +55,7 @@ from oracles._openai.question import (
     Detail,
     Effort,
     Question,
+    Temperature,
     Tier,
     cap,
     likely_output,
@@ -62,7 +63,7 @@ from oracles._openai.question import (
 )
 from oracles._openai.reply import Failed, Said, Unreadable, Usage, parsed, understood, usage
 from oracles._openai.words import shortened
-from oracles._url import checked_url
+from oracles._url import azure_base, checked_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -91,17 +92,18 @@ def connect(
     api: Api = "chat",
     base_url: str = OPENAI,
     key_env: str | None = "OPENAI_API_KEY",
-    detail: Detail = "low",
+    detail: Detail | None = "low",
     height: int | None = SIDE,
     width: int | None = SIDE,
     crop: float | None = None,
     max_tokens: int | None = None,
-    cap_name: CapName = "max_completion_tokens",
-    tier: Tier = "default",
+    cap_name: CapName | None = "max_completion_tokens",
+    tier: Tier | None = "default",
     top_logprobs: int = 0,
-    temperature: float | None = None,
+    temperature: Temperature = "usual",
     seed: int | None = None,
     reasoning_effort: Effort | None = None,
+    store: bool | None = False,
     image_tokens: int | None = None,
     input_usd: str | float | None = None,
     output_usd: str | float | None = None,
@@ -115,15 +117,20 @@ def connect(
     prompt: the question; one of our own if not given, or by name: @belongs, the paper's "The input image belongs to
     [MASK]"; @yes-no, whether the image shows the one class given (see `bbquery.prompts`). classes: names to choose
     from, separated by "|" in a string; they are listed under the question. base_url: where the API begins; it mostly
-    ends in /v1. key_env: the environment variable with the key; None sends none. detail: in how much detail the model
-    looks, which decides what an image costs. height and width: what an image is resized to; None leaves the photo's
-    size. crop: the central share of the shorter side that is sent.
+    ends in /v1, that of Azure in /openai/v1. key_env: the environment variable with the key; None sends none. detail:
+    in how much detail the model looks, which decides what an image costs. height and width: what an image is resized
+    to; None leaves the photo's size. crop: the central share of the shorter side that is sent.
 
     max_tokens: of output, reasoning included; 64 if not given, 16 with classes, 1,024 more for a model that reasons.
     cap_name: what the request calls it; Ollama and older servers know only max_tokens. tier: the service tier; flex is
     half price and slower, for the models that have it. top_logprobs: alternatives to each token, 0 to 20; 0 asks for no
     log-probabilities. temperature: 0 if not given, where the model takes one. seed: best effort, and chat only.
-    reasoning_effort: none if not given, where the model may be told so, and else low.
+    reasoning_effort: none if not given, where the model may be told so, and else low. store: whether the vendor may
+    keep the images; responses only.
+
+    A server that does not know a field is asked without it: detail, cap_name, tier, temperature and store are left out
+    as None ("tier=none" in a command), reasoning_effort as "unset", the others by default. What the request then does
+    not bound must be stated: image_tokens without detail, max_tokens without cap_name.
 
     image_tokens: the most that one image takes, for a model whose rule is not known. input_usd, output_usd: dollars a
     million tokens, for a model whose price is not known; 0 for one of your own. concurrency: requests in flight at
@@ -134,13 +141,18 @@ def connect(
         MissingExtra: the package `openai` is not installed. UnknownPrice: nobody stated the model's price at this tier.
         UsageError: an option that cannot be used.
     """
-    url, key = checked_url(base_url), None if key_env is None else Key(key_env)
-    timeout = PATIENCE[tier] if timeout is None else timeout
+    url, key = _checked_base(base_url), None if key_env is None else Key(key_env)
+    timeout = PATIENCE[tier or "default"] if timeout is None else timeout
     _check(concurrency, image_tokens, requests_per_minute, tokens_per_minute, timeout)
     listed = classes.split("|") if isinstance(classes, str) else list(classes or ())
     rule = known(model)
-    if rule is None and image_tokens is None:
+    if (rule is None or detail is None) and image_tokens is None:
         raise _unknown_rule(model)
+    if cap_name is None and max_tokens is None:
+        raise UsageError(
+            "without a cap in the request (cap_name=none) an answer may be of any length, so its cost has no"
+            " bound: state the most tokens that one takes, as max_tokens=500"
+        )
     heat, effort = sampling(model, rule, temperature=temperature, top_logprobs=top_logprobs, effort=reasoning_effort)
     question = Question(
         api=api,
@@ -154,6 +166,7 @@ def connect(
         temperature=heat,
         seed=seed,
         reasoning_effort=effort,
+        store=store,
     )
     cost = Cost(
         question,
@@ -172,7 +185,7 @@ def connect(
     account = " ".join((url, key_env or "no key"))
     capabilities = _capabilities(url, account, cost, _view(height, width, crop), limits)
     capabilities = replace(capabilities, classes=_closed(listed))
-    return OpenAIOracle(_endpoint(url, key, capabilities, model), question, cost, capabilities)
+    return OpenAIOracle(_endpoint(url, key, capabilities, question), question, cost, capabilities)
 
 
 def _closed(listed: Sequence[str]) -> Classes | None:
@@ -182,7 +195,7 @@ def _closed(listed: Sequence[str]) -> Classes | None:
 
 def _capabilities(url: str, account: str, cost: Cost, view: View, limits: Limits) -> Capabilities:
     question = cost.question
-    price = cost.prices.at(question.tier)
+    price = cost.prices.at(question.price_tier)
     return Capabilities(
         name=f"openai {question.model}",
         answers="text",
@@ -205,6 +218,19 @@ def _check(concurrency: int, image_tokens: int | None, *positive: float | None) 
             raise UsageError(f"requests_per_minute, tokens_per_minute and timeout must be above 0, not {value}")
 
 
+def _checked_base(base_url: str) -> str:
+    """Return where the API begins, without trailing slashes; of Azure's many addresses only one is it.
+
+    Raises:
+        UsageError: it is no such URL.
+    """
+    url = checked_url(base_url)
+    whole = azure_base(url)
+    if whole is None or whole == url:
+        return url
+    raise UsageError(f"base_url {url!r} is a resource of Azure OpenAI, whose API begins at /openai/v1: give {whole}")
+
+
 def _unknown_rule(model: str) -> UsageError:
     return UsageError(
         f"how many tokens an image takes is not known for the model {model!r}, so its cost has no bound:"
@@ -218,14 +244,14 @@ def _view(height: int | None, width: int | None, crop: float | None) -> View:
     return View(size=None if height is None or width is None else (height, width), crop=crop)
 
 
-def _endpoint(url: str, key: Key | None, capabilities: Capabilities, model: str) -> Endpoint:
+def _endpoint(url: str, key: Key | None, capabilities: Capabilities, question: Question) -> Endpoint:
     """Import the vendor's package, which takes a second, and only now."""
     try:
         from oracles._openai.endpoint import Endpoint  # noqa: PLC0415 - listing oracles must not import it
     except ModuleNotFoundError as error:
         raise MissingExtra("openai", "asking a model of OpenAI", error.name or "openai") from error
     limits = capabilities.limits
-    return Endpoint(url, key, limits.timeout, limits.concurrency, capabilities.name, model)
+    return Endpoint(url, key, limits.timeout, limits.concurrency, capabilities.name, question.model, question.optional)
 
 
 @dataclass(frozen=True)
@@ -258,7 +284,7 @@ class OpenAIOracle:
 
     def quote(self, payload: Payload) -> Quote:
         """Return what one query with this image may cost; the worst is never below the bill."""
-        return self._cost.quote(payload.height, payload.width, self._question.tier)
+        return self._cost.quote(payload.height, payload.width, self._question.price_tier)
 
     @property
     def rate_seen(self) -> RateSeen | None:
@@ -273,7 +299,7 @@ class OpenAIOracle:
                 also where an answer came at a service tier without a price, since no cap is safe then.
         """
         if self._unpriced is not None:
-            said = f"nothing more is sent, for an answer was served at another tier than {self._question.tier}"
+            said = f"nothing more is sent, for an answer was served at another tier than {self._question.price_tier}"
             raise Rejected(
                 f"{said} (it is kept, and its hold is posted): {self._unpriced}", oracle=self.capabilities.name
             )
@@ -394,7 +420,7 @@ class OpenAIOracle:
 
     def _served(self, said: Said) -> str | None:
         """Return the snapshot and fingerprint that answered, and the service tier if it is not the pinned one."""
-        other = said.tier not in (None, "auto", self._question.tier)
+        other = said.tier not in (None, "auto", self._question.price_tier)
         return f"{said.served or 'unnamed'}, tier {said.tier}" if other else said.served
 
     async def aclose(self) -> None:

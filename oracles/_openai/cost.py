@@ -37,7 +37,7 @@ class Cost:
         """
         question, price = self.question, self.prices.at(tier)
         most = likely = self.image_tokens
-        if self.rule is not None:
+        if self.rule is not None and question.detail is not None:
             most = tokens.most_image(self.rule, height, width, question.detail)
             likely = tokens.likely_image(self.rule, height, width, question.detail)
         return Quote(
@@ -53,4 +53,4 @@ class Cost:
         """
         if used is None:
             return None
-        return prices.bill(used, self.prices.at(self.question.tier if tier in (None, "auto") else tier))
+        return prices.bill(used, self.prices.at(self.question.price_tier if tier in (None, "auto") else tier))

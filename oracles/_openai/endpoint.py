@@ -11,7 +11,7 @@ import asyncio
 import importlib.util
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -28,7 +28,7 @@ from oracles._openai import failure
 from oracles._openai.words import shortened
 from oracles._rates import rate_seen
 from oracles._tls import advice
-from oracles._url import is_loopback
+from oracles._url import is_loopback, proxy_for
 
 if TYPE_CHECKING:
     from bbquery.oracle import RateSeen
@@ -50,9 +50,9 @@ class Endpoint:
     """A server and how it is asked.
 
     url: where its API begins, without a trailing slash. key: None sends none. timeout: seconds for a whole attempt.
-    connections: at once, at most. name: who failed, in errors. model: for advice. clock: seconds since the epoch, to
-    read a Retry-After that is a date where the server does not say when it answers. rate_seen: what the last response
-    said of rate limits.
+    connections: at once, at most. name: who failed, in errors. model, optional: for advice, the latter what to do about
+    fields of the request that need not be sent. clock: seconds since the epoch, to read a Retry-After that is a date
+    where the server does not say when it answers. rate_seen: what the last response said of rate limits.
     """
 
     url: str
@@ -61,6 +61,7 @@ class Endpoint:
     connections: int
     name: str
     model: str
+    optional: Mapping[str, str] = field(default_factory=dict, repr=False)
     clock: Callable[[], float] = field(default=time.time, repr=False)
     rate_seen: RateSeen | None = field(default=None, repr=False)
     _clients: OnePerLoop[openai.AsyncOpenAI] = field(
@@ -163,7 +164,9 @@ class Endpoint:
         found = _refusals.outcome(complaint, said, oracle=self.name, status=status, wait=wait)
         if isinstance(found, NoAnswer):
             return found
-        said += failure.advice(status, complaint.codes, model=self.model, url=self.url, variable=variable)
+        said += failure.advice(
+            status, complaint, model=self.model, url=self.url, variable=variable, optional=self.optional
+        )
         return _refusals.outcome(complaint, said, oracle=self.name, status=status, wait=wait)
 
     def _broken(self, path: str, error: Exception, seconds: float) -> OracleError:
@@ -177,6 +180,7 @@ class Endpoint:
         return OutcomeUnknown(self.hide(f"{self.url}{path} broke off ({failure.reason(error)})"), oracle=self.name)
 
     def _new_client(self) -> openai.AsyncOpenAI:
+        proxy_for(self.url)  # says what a proxy must be; the vendor's package finds it in the same places
         connect = min(LONGEST_CONNECT, self.timeout / 2)  # before the attempt ends: then nothing was sent
         return openai.AsyncOpenAI(
             api_key="a header of ours",

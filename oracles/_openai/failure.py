@@ -19,6 +19,7 @@ import httpx2
 from oracles._date import server_time
 from oracles._openai.words import shortened
 from oracles._rates import rate_seen
+from oracles._url import is_azure
 
 try:
     import aiohttp
@@ -26,9 +27,15 @@ except ImportError:  # the vendor's package then speaks through httpx2 itself
     aiohttp = None  # type: ignore[assignment]  # a module or nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from oracles._refusals import Complaint
 
 Cause = TypeVar("Cause", bound=BaseException)
+
+NO_CONNECTION = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
+WRONG_FIELD = frozenset({400, 404, 422})
+MODEL_CODES = frozenset({"model_not_found", "deploymentnotfound", "model_not_available"})
 
 
 def nothing_was_sent(error: BaseException) -> bool:
@@ -37,8 +44,10 @@ def nothing_was_sent(error: BaseException) -> bool:
     if aiohttp is not None:
         for cause in causes:
             if isinstance(cause, aiohttp.ClientError):
-                return isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-    return any(isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout) for cause in causes)
+                return isinstance(
+                    cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.ClientHttpProxyError
+                )
+    return any(isinstance(cause, NO_CONNECTION) for cause in causes)
 
 
 def cause_of(error: BaseException, kind: type[Cause]) -> Cause | None:
@@ -59,20 +68,40 @@ def reason(error: BaseException) -> str:
     return shortened(f"{type(last).__name__}: {last}")
 
 
-def advice(status: int, codes: frozenset[str], *, model: str, url: str, variable: str | None) -> str:
-    """Return what a person can do about a refusal, "" where the message says it all."""
+def advice(
+    status: int, complaint: Complaint, *, model: str, url: str, variable: str | None, optional: Mapping[str, str]
+) -> str:
+    """Return what a person can do about a refusal, "" where the message says it all.
+
+    optional: what to do about each field of the request that need not be sent, by its name.
+    """
     key = "no key is sent (key_env=none)" if variable is None else f"the key in {variable}"
-    if status == 401:
-        return f"; is {key} right?"
-    if status == 403:
-        return f"; may {key} ask {model}, from here?"
-    if status == 404 and "model_not_found" in codes:
-        return f"; check the option model={model}, and that {key} may ask it"
+    named = _named(complaint, optional) if status in WRONG_FIELD else None
+    if named is not None:
+        return f"; the request can do without {named}: {optional[named]}"
+    if status in (401, 403):
+        return f"; is {key} right?" if status == 401 else f"; may {key} ask {model}, from here?"
     if status == 404:
-        return f"; does {url} speak the protocol of OpenAI? Its base_url mostly ends in /v1"
+        if MODEL_CODES & complaint.codes or _of_model(complaint.message, model):
+            return f"; check the option model={model}, and that {key} may ask it"
+        ending = "/openai/v1" if is_azure(url) else "/v1"
+        return f"; does {url} speak the protocol of OpenAI? Its base_url mostly ends in {ending}"
     if status == 413:
         return "; send smaller images: lower height and width"
     return "; redirects are not followed: give the final base_url" if 300 <= status < 400 else ""
+
+
+def _named(complaint: Complaint, fields: Iterable[str]) -> str | None:
+    """Return which of these fields an error names first; None for none. Words of English count in quotes or a path."""
+    said = f"'{complaint.field}' {complaint.message}"
+    places = {name: re.search(rf"\b{name}\b" if "_" in name else rf"""['"`.]{name}\b""", said) for name in fields}
+    found = {place.start(): name for name, place in places.items() if place is not None}
+    return found[min(found)] if found else None
+
+
+def _of_model(said: str, model: str) -> bool:
+    """Whether a 404 is about the model that was asked and not about the address."""
+    return model.lower() in said.lower() or re.search(r"\b(model|deployment)\b", said.lower()) is not None
 
 
 def wait(headers: Mapping[str, str], now: float) -> float | None:

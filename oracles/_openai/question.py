@@ -20,7 +20,11 @@ Api: TypeAlias = Literal["chat", "responses"]
 Detail: TypeAlias = Literal["low", "high"]
 Tier: TypeAlias = Literal["default", "flex"]
 CapName: TypeAlias = Literal["max_completion_tokens", "max_tokens"]
-Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max", "unset"]
+"""As the vendor has it; "unset": the request does not say."""
+
+Temperature: TypeAlias = float | Literal["usual"] | None
+"""What is sent; "usual": 0 where the model takes one; None: the request does not say."""
 
 PATHS: Mapping[Api, str] = {"chat": "/chat/completions", "responses": "/responses"}
 MOST_ALTERNATIVES = 20  # to a token, that the vendor lists
@@ -37,14 +41,15 @@ class Question:
     api: Api
     model: str
     prompt: str
-    detail: Detail
+    detail: Detail | None
     max_tokens: int
-    cap_name: CapName = "max_completion_tokens"
-    tier: Tier = "default"
+    cap_name: CapName | None = "max_completion_tokens"
+    tier: Tier | None = "default"
     top_logprobs: int = 0
     temperature: float | None = None
     seed: int | None = None
     reasoning_effort: Effort | None = None
+    store: bool | None = False
 
     def __post_init__(self) -> None:
         if not self.model.strip():
@@ -61,10 +66,39 @@ class Question:
             raise UsageError("the responses API takes no seed: leave seed out or say api=chat")
 
     @property
+    def price_tier(self) -> Tier:
+        """The service tier at whose price it is held: the server's usual one where the request names none."""
+        return self.tier or "default"
+
+    @property
+    def optional(self) -> dict[str, str]:
+        """What can be done about each optional field that is sent, by its name, where a server does not take it."""
+        effort = "say reasoning_effort=unset, or give another"
+        other = "max_tokens" if self.cap_name == "max_completion_tokens" else "max_completion_tokens"
+        cap = f"say cap_name={other}, or cap_name=none with the most that an answer may take as max_tokens"
+        mends = {
+            "service_tier": "say tier=none",
+            "temperature": "say temperature=none",
+            "seed": "leave out seed",
+            "reasoning_effort": effort,
+            "reasoning": effort,
+            "max_completion_tokens": cap,
+            "max_tokens": cap,
+            "max_output_tokens": "say cap_name=none with the most that an answer may take as max_tokens",
+            "top_logprobs": "leave out top_logprobs",
+            "logprobs": "leave out top_logprobs",
+            "include": "leave out top_logprobs",
+            "store": "say store=none",
+        }
+        sent = {name: mend for name, mend in mends.items() if name in self._content}
+        return sent if self.detail is None else sent | {"detail": "say detail=none, and image_tokens=2000 or so"}
+
+    @property
     def identity(self) -> dict[str, str | int | float | None]:
         """What of it decides the answers: not the service tier, nor what the cap is called."""
         decisive = ("api", "model", "prompt", "detail", "max_tokens", "top_logprobs", "temperature", "seed")
-        return {name: getattr(self, name) for name in (*decisive, "reasoning_effort")}
+        found = {name: getattr(self, name) for name in (*decisive, "reasoning_effort")}
+        return found if self.cap_name is not None else found | {"max_tokens": None}
 
     def body(self, png: bytes) -> bytes:
         """Return the whole body of a request that asks it about an image, given as a PNG file."""
@@ -106,7 +140,7 @@ def _is_utf8(text: str) -> bool:
 
 
 def _chat(question: Question) -> dict[str, Any]:
-    image = {"url": DATA_URL, "detail": question.detail}
+    image = _given(url=DATA_URL, detail=question.detail)
     parts = [{"type": "text", "text": question.prompt}, {"type": "image_url", "image_url": image}]
     logprobs = {"logprobs": True, "top_logprobs": question.top_logprobs} if question.top_logprobs else {}
     return _given(
@@ -114,15 +148,15 @@ def _chat(question: Question) -> dict[str, Any]:
         service_tier=question.tier,
         temperature=question.temperature,
         seed=question.seed,
-        reasoning_effort=question.reasoning_effort,
-        **{question.cap_name: question.max_tokens},
+        reasoning_effort=_effort(question),
+        **({} if question.cap_name is None else {question.cap_name: question.max_tokens}),
         **logprobs,
         messages=[{"role": "user", "content": parts}],
     )
 
 
 def _responses(question: Question) -> dict[str, Any]:
-    image = {"type": "input_image", "image_url": DATA_URL, "detail": question.detail}
+    image = _given(type="input_image", image_url=DATA_URL, detail=question.detail)
     parts = [{"type": "input_text", "text": question.prompt}, image]
     logprobs = (
         {"include": ["message.output_text.logprobs"], "top_logprobs": question.top_logprobs}
@@ -133,9 +167,9 @@ def _responses(question: Question) -> dict[str, Any]:
         model=question.model,
         service_tier=question.tier,
         temperature=question.temperature,
-        reasoning={"effort": question.reasoning_effort} if question.reasoning_effort else None,
-        max_output_tokens=question.max_tokens,
-        store=False,  # the vendor keeps images otherwise
+        reasoning={"effort": _effort(question)} if _effort(question) else None,
+        max_output_tokens=None if question.cap_name is None else question.max_tokens,
+        store=question.store,  # the vendor keeps images otherwise
         **logprobs,
         input=[{"role": "user", "content": parts}],
     )
@@ -145,10 +179,14 @@ def _given(**fields: object) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def _effort(question: Question) -> Effort | None:
+    return None if question.reasoning_effort == "unset" else question.reasoning_effort
+
+
 def sampling(
-    name: str, model: Model | None, *, temperature: float | None, top_logprobs: int, effort: Effort | None
+    name: str, model: Model | None, *, temperature: Temperature, top_logprobs: int, effort: Effort | None
 ) -> tuple[float | None, Effort | None]:
-    """Return the temperature and the reasoning effort to send, None for what is not sent.
+    """Return the temperature and the reasoning effort to send, None (or "unset" by a model that reasons) for neither.
 
     Where nothing is said, a model answers as repeatably as it can: without reasoning if it may, at temperature 0 if it
     takes one, and else at low effort.
@@ -157,14 +195,17 @@ def sampling(
         UsageError: the model takes no such options.
     """
     rule = model.sampling if model is not None else "always"
+    coldest = 0.0 if temperature == "usual" else temperature
     if rule == "always":
-        if effort is not None and model is not None:
+        if effort not in (None, "unset") and model is not None:
             raise UsageError(f"{name} does not reason: leave reasoning_effort out")
-        return (0.0 if temperature is None else temperature), effort
+        return coldest, None if effort == "unset" else effort
     effort = effort or ("none" if rule == "without reasoning" else "low")
     if rule == "without reasoning" and effort == "none":
-        return (0.0 if temperature is None else temperature), effort
-    if top_logprobs or temperature is not None:
+        return coldest, effort
+    if effort == "unset":  # whether it reasons is then the server's choice
+        return (None if temperature == "usual" else temperature), effort
+    if top_logprobs or temperature not in (None, "usual"):
         wanted = "top_logprobs" if top_logprobs else "temperature"
         advice = "say reasoning_effort=none" if rule == "without reasoning" else "leave it out or ask gpt-4o or gpt-4.1"
         raise UsageError(f"{name} takes no {wanted} while it reasons: {advice}")
