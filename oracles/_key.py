@@ -11,9 +11,8 @@ import os
 import re
 
 from bbquery.errors import UsageError
+from oracles import _hiding
 
-HIDDEN = "***"
-SHORTEST = 8  # characters of a key that is looked for in answers: shorter ones are found in too much else
 SERVICE = "bbquery"
 
 
@@ -56,13 +55,11 @@ class Key:
 
     def hide(self, text: str) -> str:
         """Return `text` without it: servers echo keys in their messages. What was never read was never sent."""
-        return text if self._value is None else text.replace(self._value, HIDDEN)
+        return text if self._value is None else _hiding.hide(text, (self._value,))
 
     def hide_in_answer(self, body: bytes) -> bytes:
         """Return the body of an answer without it: what a server echoes there would be stored."""
-        if self._value is None or len(self._value) < SHORTEST:
-            return body
-        return body.replace(self._value.encode(), HIDDEN.encode())
+        return body if self._value is None else _hiding.hide_in_body(body, (self._value,))
 
     def _found(self) -> str:
         value = os.environ.get(self.variable, "").strip() or _in_keyring(self.variable)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bbquery.errors import Rejected, Unreachable, UsageError
+from oracles import _hiding
 from oracles._google_vision.vendor import (
     GoogleAuthError,
     ImageAnnotatorGrpcAsyncIOTransport,
@@ -29,9 +30,7 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
 VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
-HIDDEN = "***"
 LONGEST_TOKEN = 10.0  # seconds to ask for one; 120 by default, longer than an attempt
-SHORTEST = 8  # characters of a secret that is looked for in messages: shorter ones are found in too much else
 SECRETS = ("private_key", "private_key_id", "client_secret", "client_id", "client_email", "refresh_token")
 
 
@@ -60,10 +59,8 @@ class Account:
 
     def hide(self, text: str) -> str:
         """Return `text` without the path or any secret: what was never read was never sent."""
-        for secret in (*self._secrets, getattr(self._credentials, "token", None) or ""):
-            if len(secret) >= SHORTEST:
-                text = text.replace(secret, HIDDEN)
-        return text
+        token = str(getattr(self._credentials, "token", None) or "")
+        return _hiding.hide(text, (secret for secret in (*self._secrets, token) if len(secret) >= _hiding.SHORTEST))
 
     # In the functions below `from None`: the library's errors quote the path and what the file holds.
 

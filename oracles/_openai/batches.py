@@ -26,7 +26,7 @@ from oracles._openai.reply import Unreadable, parsed
 from oracles._openai.words import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
     from typing import BinaryIO
 
@@ -182,7 +182,7 @@ class Batches:
             total=_count(counts, "total"),
             answered=_count(counts, "completed"),
             failed=_count(counts, "failed"),
-            reason=self.endpoint.hide(_reason(batch)),
+            reason=_reason(batch, self.endpoint.hide),
         )
 
     async def _lines(self, file: str) -> AsyncIterator[bytes]:
@@ -235,18 +235,18 @@ def _is_whole(line: bytes) -> bool:
     return True
 
 
-def _reason(batch: Batch) -> str:
-    """Return why a batch failed as a whole, "" where it did not."""
+def _reason(batch: Batch, hide: Callable[[str], str]) -> str:
+    """Return why a batch failed as a whole, "" where it did not. hide: takes secrets out, before it is cut."""
     listed = getattr(batch.errors, "data", None)
     errors = listed if isinstance(listed, list) else []
-    told = "; ".join(map(_told, errors[:REASONS]))
+    told = "; ".join(_told(error, hide) for error in errors[:REASONS])
     return f"{told}; and {len(errors) - REASONS} more" if len(errors) > REASONS else told
 
 
-def _told(error: object) -> str:
+def _told(error: object, hide: Callable[[str], str]) -> str:
     line, message, code = (getattr(error, name, None) for name in ("line", "message", "code"))
     where = "" if line is None else f"line {line}: "
-    return shortened(f"{where}{message or 'no reason given'} ({code})")
+    return shortened(hide(f"{where}{message or 'no reason given'} ({code})"))
 
 
 def _count(counts: object, name: str) -> int:

@@ -156,7 +156,7 @@ class Endpoint:
         return Rejected(failed.reason, oracle=self.name) if isinstance(failed, NoAnswer) else failed
 
     def _refused(self, request: str, error: openai.APIStatusError) -> OracleError | NoAnswer:
-        status, complaint = error.status_code, _complaint(error.response)
+        status, complaint = error.status_code, _complaint(error.response, self.hide_in_answer)
         reason = shortened(complaint.message) or error.response.reason_phrase or "no reason given"
         said = self.hide(f"{request} gave {status}: {reason}")
         variable = None if self.key is None else self.key.variable
@@ -173,11 +173,13 @@ class Endpoint:
         if (unreadable := failure.cause_of(error, UnreadableBody)) is not None:
             return MalformedAnswer(f"the answer of {self.url}{path} cannot be read: {unreadable}", oracle=self.name)
         if failure.nothing_was_sent(error):
-            why = failure.reason(error)
+            why = failure.reason(error, self.hide)
             return Unreachable(self.hide(f"cannot connect to {self.url}: {why}{advice(why)}"), oracle=self.name)
         if isinstance(error, TimeoutError):
             return OutcomeUnknown(f"no answer from {self.url}{path} within {seconds:g} s", oracle=self.name)
-        return OutcomeUnknown(self.hide(f"{self.url}{path} broke off ({failure.reason(error)})"), oracle=self.name)
+        return OutcomeUnknown(
+            self.hide(f"{self.url}{path} broke off ({failure.reason(error, self.hide)})"), oracle=self.name
+        )
 
     def _new_client(self) -> openai.AsyncOpenAI:
         proxy_for(self.url)  # says what a proxy must be; the vendor's package finds it in the same places
@@ -250,9 +252,9 @@ class _Limited(httpx2.AsyncByteStream):
         await self._body.aclose()
 
 
-def _complaint(response: httpx2.Response) -> _refusals.Complaint:
+def _complaint(response: httpx2.Response, hide: Callable[[bytes], bytes]) -> _refusals.Complaint:
     """Return what the server says went wrong."""
     try:
-        return _refusals.of_body(response.content)
+        return _refusals.of_body(hide(response.content))
     except httpx2.ResponseNotRead:
         return _refusals.Complaint("")

@@ -27,7 +27,7 @@ except ImportError:  # the vendor's package then speaks through httpx2 itself
     aiohttp = None  # type: ignore[assignment]  # a module or nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from oracles._refusals import Complaint
 
@@ -62,10 +62,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__
 
 
-def reason(error: BaseException) -> str:
-    """Return the innermost cause of a failed connection, for people."""
+def reason(error: BaseException, hide: Callable[[str], str]) -> str:
+    """Return the innermost cause of a failed connection, for people. hide: takes secrets out, before it is cut."""
     *_, last = _causes(error)
-    return shortened(f"{type(last).__name__}: {last}")
+    return shortened(hide(f"{type(last).__name__}: {last}"))
 
 
 def advice(
