@@ -220,7 +220,8 @@ class NotWritten(BbqueryError):
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that is nearest to `name`; None where none is near."""
-    return next(iter(_near(name, list(dict.fromkeys(known)), most=1)), None)
+    near = _near(name, list(dict.fromkeys(known)))
+    return max(near, key=lambda each: difflib.SequenceMatcher(None, _plain(each), _plain(name)).ratio(), default=None)
 
 
 def encodable(text: str) -> str:

@@ -47,7 +47,8 @@ def beware(
         return []
     classes = capabilities.classes
     told = [] if classes is None else [*_collisions(targets, classes), *_one_class_twice(targets, classes)]
-    return told + [line for score in scores if (line := _unnamed(score, clean, capabilities)) is not None]
+    told += [line for score in scores if (line := _unnamed(score, clean, capabilities)) is not None]
+    return list(dict.fromkeys(told))
 
 
 def check_commas(targets: Sequence[str], classes: Classes | None) -> None:

@@ -74,6 +74,9 @@ def test_a_target_that_the_answer_names_needs_no_word(answer: Answer, target: st
             Labels((Label("Felidae", 0.9), Label("Small cat", 0.5))), "cat", {},
             "does not name 'cat'; the nearest that it names is 'Small cat'",
         ),
+        (
+            Labels((Label("Felidae"), Label("Small cats"), Label("Cat"))), "Cats", {}, "that it names is 'Cat'",
+        ),
         (Labels((Label("Plant", 0.9), Label("Sofa", 0.5))), "cat", {}, "names 'Plant', 'Sofa'"),
         (Labels(()), "cat", {}, "does not name 'cat'; it names nothing"),
         (Labels((Label("Plant", 0.9), Label("cat", 0.004))), "cat", {}, "gives 'cat' a score of 0.004, under 1%"),
