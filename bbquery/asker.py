@@ -71,9 +71,7 @@ class Asker:
         elif isinstance(last := results[-1], MalformedAnswer):
             self._unreadable += 1
             if self._unreadable == MOST_UNREADABLE:
-                told = (
-                    f"{MOST_UNREADABLE} requests one after another were paid for and brought nothing that can be read"
-                )
+                told = f"{MOST_UNREADABLE} requests in a row brought nothing that can be read, and count as paid"
                 self._halt.set(OracleError(f"{told}, the last: {last}", oracle=self._capabilities.name))
 
     async def _outcome(self, queries: list[Query], request: asyncio.Task[Any]) -> list[Reply | OracleError]:

@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image as Pillow
 
 from bbquery import errors, load
 from bbquery.cli import main
+from bbquery.client import Tally
 from bbquery.commands.exit_codes import exit_code
 from bbquery.halt import Interrupted
 from bbquery.oracle import Price
@@ -74,7 +76,7 @@ def test_the_record_repeats_the_run(photo: str, tmp_path: Path) -> None:
     assert set(first["files"]) == {"left.npy", "left.png"}
     assert first["budget"]["cap"]["queries"] == 30
     assert {"prepare", "ask"} <= set(first["seconds"])
-    assert second["queries"] == {"asked": 30, "sent": 0, "from_store": 30, "unknown": 0}
+    assert second["queries"] == asdict(Tally(asked=30, sent=0, from_store=30, unknown=0))
     assert (tmp_path / "out" / "left.npy").read_bytes() == map_before
     assert second["run"] == first["run"]
 

@@ -9,13 +9,14 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image as Pillow
 
+from bbquery.client import Tally
 from bbquery.ledger.sqlite import Ledger
 from oracles import function
 from oracles.emulators.http import HttpEmulator
@@ -149,12 +150,9 @@ async def test_ten_kills_cost_no_answer_twice(tmp_path: Path) -> None:
     record = b.record("killed")
     assert code == 0
     assert b.map("killed") == b.map("undisturbed")
-    assert record["queries"] == {
-        "asked": TOTAL,
-        "sent": TOTAL - answered_by_then,
-        "from_store": answered_by_then,
-        "unknown": len(unknown),
-    }
+    assert record["queries"] == asdict(
+        Tally(asked=TOTAL, sent=TOTAL - answered_by_then, from_store=answered_by_then, unknown=len(unknown))
+    )
     assert len(unknown) > 0
     assert record["budget"]["posted"]["queries"] == TOTAL
 

@@ -110,7 +110,7 @@ async def test_many_requests_in_a_row_that_cannot_be_read_end_the_run_with_the_r
         rows = await client.ask(Ask(images))
 
     assert kinds(rows)[0] == "read"
-    assert f"{MOST_UNREADABLE} requests one after another" in client.halt.reason
+    assert f"{MOST_UNREADABLE} requests in a row" in client.halt.reason
     assert "bad gateway" in client.halt.reason
     assert oracle.requests <= 1 + MOST_UNREADABLE + oracle.concurrency
 

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -16,6 +17,7 @@ from PIL import Image as Pillow
 
 from bbquery.batches import prefetch
 from bbquery.cli import main
+from bbquery.client import Tally
 from bbquery.commands.screen import Screen
 from tests.batches_vendor import Vendor
 from tests.conftest import FakeClock
@@ -167,7 +169,7 @@ async def test_ctrl_c_leaves_the_batch_and_the_same_again_collects_it(photo: str
     assert "the same command again collects" in said
     assert again.returncode == 0
     assert len(vendor.questions()) == QUERIES
-    assert record(tmp_path)["queries"] == {"asked": 31, "sent": 0, "from_store": 31, "unknown": 0}
+    assert record(tmp_path)["queries"] == asdict(Tally(asked=31, sent=0, from_store=31, unknown=0))
 
 
 async def test_ctrl_c_writes_nothing_while_a_line_may_be_half_written(capsys: pytest.CaptureFixture[str]) -> None:
