@@ -22,6 +22,7 @@ from typing import Any
 
 from bbquery import home
 from bbquery.errors import UnknownPrice, UsageError
+from bbquery.user_file import parsed_toml
 
 PICODOLLARS = 10**12  # in a dollar
 MILLION = 10**6
@@ -215,12 +216,9 @@ def _packages_table() -> dict[str, Any]:
 
 def _users_table() -> dict[str, Any]:
     path = user_file()
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read your prices in {path}: {error}") from error
+    table = parsed_toml(path, "your prices", Decimal)
     for vendor, entries in table.items():
         _check_entries(path, vendor, entries)
     return table

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bbquery import store
+from bbquery import store, user_file
 from bbquery.errors import StorageFailed, UnknownName, UsageError
 from bbquery.ledger import reports
 from bbquery.store_lines import (
@@ -174,13 +174,13 @@ def verify_file(path: Path) -> Checked:
 def _texts(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield every line with its number, counted from 1."""
     try:
-        with path.open("rb") as file:
+        with user_file.opened(path, "the answers") as file:
             number = 0
             while text := file.readline(LONGEST_LINE):
                 number += 1
                 yield number, text
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+        raise UsageError(f"cannot read the answers {str(path)!r}: {error.strerror}") from error
 
 
 # --- import ---

@@ -15,12 +15,13 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from bbquery.errors import OracleError
+from bbquery.errors import OracleError, UsageError
 from bbquery.shown import shown
 from bbquery.types import Units
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
+    from pathlib import Path
 
     from bbquery.types import Reply
 
@@ -35,7 +36,45 @@ def note(event: str, level: int = logging.INFO, **fields: str | float | None) ->
 
 
 class JsonLines(logging.FileHandler):
-    """Writes the records of "bbquery" into a file, one JSON object a line: time, level, event and its fields."""
+    """Writes the records of "bbquery" into a file, one JSON object a line: time, level, event and its fields.
+
+    A run goes on where its log cannot be written, as on a full disk: `failed` keeps the first error.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open a file to append to.
+
+        Raises:
+            UsageError: it is no regular file, or cannot be opened.
+        """
+        self.failed: OSError | None = None
+        try:
+            if path.exists() and not path.is_file():  # a pipe might wait for ever
+                raise UsageError(f"cannot write the log {path}: it is a folder, a pipe or a device, give a file")
+            super().__init__(path, encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise UsageError(f"cannot write the log {path}: {getattr(error, 'strerror', None) or error}") from error
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        """Keep the first error of the disk, and write no more; others are the program's."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        self.failed = self.failed or error
+        self.close()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, unless that has failed before."""
+        if self.failed is None:
+            super().emit(record)
+
+    def close(self) -> None:
+        """Close the file; what cannot be written by then is lost."""
+        try:
+            super().close()
+        except OSError as error:
+            self.failed = self.failed or error
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as JSON."""

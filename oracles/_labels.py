@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from bbquery import user_file
 from bbquery.errors import UsageError
 from bbquery.types import Classes
 from oracles._efficientnet import labels as imagenet
@@ -35,9 +36,10 @@ def read_labels(path: str | Path) -> Classes:
         return imagenet.classes()
     file = Path(path)
     try:
-        text = _decoded(file.read_bytes())
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the labels in {str(path)!r}: {_reason(error)}") from error
+        text = _decoded(user_file.contents(file, "the labels in", most=user_file.LARGEST_TEXT))
+    except UnicodeDecodeError as error:
+        told = f"byte {error.start} is not UTF-8: save it as UTF-8"
+        raise UsageError(f"cannot read the labels in {str(path)!r}: {told}") from error
     where = f"the labels in {path}"
     return classes_of(_listed(text, where) if file.suffix.lower() == ".json" else _lines(text, where), where)
 
@@ -100,9 +102,3 @@ def _by_index(table: dict[str, Any], where: str) -> list[Any]:
     if missing:
         raise UsageError(f"{where} must be by index from 0 on; {missing[0]} is missing")
     return [table[str(index)] for index in range(len(table))]
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return f"byte {error.start} is not UTF-8: save it as UTF-8"
-    return str(getattr(error, "strerror", None) or error)

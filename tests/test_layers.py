@@ -47,7 +47,15 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.wordnet",),
     ("bbquery.batch_oracle",),
     ("bbquery.pixel_scale", "bbquery.many_rows", "bbquery.embeddings"),
-    ("bbquery.oracle", "bbquery.samples", "bbquery.home", "bbquery.clock", "bbquery.telemetry", "bbquery.prompts"),
+    (
+        "bbquery.oracle",
+        "bbquery.samples",
+        "bbquery.home",
+        "bbquery.clock",
+        "bbquery.telemetry",
+        "bbquery.prompts",
+        "bbquery.user_file",
+    ),
     ("bbquery.types",),
     ("bbquery.imports",),
     ("bbquery.errors",),
@@ -81,7 +89,7 @@ OUTSIDE_WORLD = frozenset({"open", "print", "input", "eval", "exec", "__import__
 # What an oracle may know of bbquery. An emulator's bill is an independent second opinion, so it may not know prices.
 ORACLES_MAY_IMPORT = (
     "bbquery.oracle", "bbquery.batch_oracle", "bbquery.types", "bbquery.errors", "bbquery.imaging", "bbquery.money",
-    "bbquery.home", "bbquery.clock", "bbquery.prompts", "bbquery.deadlines", "bbquery.imports",
+    "bbquery.home", "bbquery.clock", "bbquery.prompts", "bbquery.deadlines", "bbquery.user_file", "bbquery.imports",
 )  # fmt: skip
 EMULATORS_MAY_IMPORT = tuple(name for name in ORACLES_MAY_IMPORT if name != "bbquery.money")
 

@@ -276,7 +276,7 @@ def test_a_file_that_cannot_be_read_is_named(prices_file: Path, content: bytes |
     else:
         prices_file.write_bytes(content)
 
-    with pytest.raises(UsageError, match=r"cannot read your prices in .*prices\.toml"):
+    with pytest.raises(UsageError, match=r"cannot read your prices '.*prices\.toml'"):
         token_price("openai", "gpt-4o")
 
 

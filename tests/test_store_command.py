@@ -485,8 +485,8 @@ def test_another_file_is_told_apart(say: Say, tmp_path: Path, text: str, said: s
 
 def test_a_file_that_is_not_there_is_named(say: Say, tmp_path: Path) -> None:
     """A wrong path is a usage error."""
-    assert "missing.jsonl: No such file" in say("verify", tmp_path / "missing.jsonl", code=2)
-    assert "missing.jsonl: No such file" in say("import", tmp_path / "missing.jsonl", code=2)
+    assert "missing.jsonl': No such file" in say("verify", tmp_path / "missing.jsonl", code=2)
+    assert "missing.jsonl': No such file" in say("import", tmp_path / "missing.jsonl", code=2)
 
 
 def test_only_the_first_faults_are_listed(published: Path, say: Say) -> None:

@@ -127,7 +127,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     """A picture given by mistake is named."""
     (tmp_path / "cat.png").write_bytes(b"\x89PNG\xff")
 
-    with pytest.raises(UsageError, match=r"cat\.png is no text"):
+    with pytest.raises(UsageError, match=r"cat\.png': it is no text"):
         first(str(tmp_path / "cat.png"))
 
 

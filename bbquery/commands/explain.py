@@ -130,10 +130,7 @@ def logged(path: Path | None) -> Iterator[None]:
     if path is None:
         yield
         return
-    try:
-        handler = telemetry.JsonLines(path, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write the log {path}: {error.strerror}") from error
+    handler = telemetry.JsonLines(path)
     before = telemetry.LOGGER.level
     telemetry.LOGGER.setLevel(logging.DEBUG)
     telemetry.LOGGER.addHandler(handler)
@@ -143,6 +140,9 @@ def logged(path: Path | None) -> Iterator[None]:
         telemetry.LOGGER.removeHandler(handler)
         telemetry.LOGGER.setLevel(before)
         handler.close()
+        if handler.failed is not None:
+            why = f"the log {path} could not be written in full ({handler.failed.strerror}); the run went on without it"
+            print(f"bbquery: {why}", file=sys.stderr)
 
 
 async def _explained(chosen: argparse.Namespace, out: OutputFolder) -> Explanation:

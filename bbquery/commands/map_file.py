@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bbquery import user_file
 from bbquery.errors import UsageError
 from bbquery.evaluating import npy_file
 
@@ -92,10 +92,10 @@ def _made(record: Path) -> dict[str, Made]:
     if not record.is_file():
         return {}
     try:
-        plain = json.loads(record.read_text(encoding="utf-8"))
+        plain = user_file.parsed_json(record, "the record")
         names = [name for name in plain["files"] if name.endswith(".npy") and not name.endswith("-error.npy")]
         return {name: _one(plain, target) for name, target in zip(names, plain["targets"], strict=True)}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise UsageError(f"cannot read {record}: it is no record of 'bbquery explain' ({error})") from error
 
 

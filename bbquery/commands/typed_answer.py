@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from bbquery import codec
+from bbquery import codec, user_file
 from bbquery.errors import UsageError
 from bbquery.types import AnswerKind, Classes, Label, Labels, NoAnswer, Text, Vector
 
@@ -60,17 +60,16 @@ def readings(text: str, kind: AnswerKind | None, classes: Classes | None) -> lis
 
 def _contents(text: str) -> str:
     try:
-        return Path(text).read_text(encoding="utf-8").strip() if Path(text).is_file() else text.strip()
-    except UnicodeDecodeError as error:
-        raise UsageError(f"the file {text} is no text: {error}") from error
+        named = Path(text).is_file()
     except (OSError, ValueError):  # no name that a file could have
-        return text.strip()
+        named = False
+    return (user_file.text(Path(text), "the answer") if named else text).strip()
 
 
 def _of_json(text: str, classes: Classes | None) -> Iterator[Typed]:
     try:
         plain = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     match plain:
         case {"none": str()} | {"f4": str()} | {"f8": str()} | {"text": str()}:

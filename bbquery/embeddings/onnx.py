@@ -10,13 +10,13 @@ is embedded beside it. That costs up to twice the time of padded batches, and mo
 
 from __future__ import annotations
 
-import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from bbquery import user_file
 from bbquery.embeddings import _bert_graph
 from bbquery.embeddings.folder import CONFIG, MINILM, located
 from bbquery.errors import MissingExtra, UsageError
@@ -49,7 +49,7 @@ def open_embedder(model: str = MINILM) -> Embedder:
         folder = located(model)
         shape, longest = _configured(folder)
         graph = _bert_graph.build(load_file(folder / WEIGHTS), shape)
-        tokenizer = Tokenizer.from_str((folder / TOKENIZER).read_text(encoding="utf-8"))
+        tokenizer = Tokenizer.from_str(user_file.text(folder / TOKENIZER, "the tokenizer"))
     except ModuleNotFoundError as error:
         raise MissingExtra("text-light", "sentence embeddings without torch", error.name or "onnxruntime") from error
     except FileNotFoundError as error:
@@ -107,5 +107,5 @@ def _configured(folder: Path) -> tuple[_bert_graph.Shape, int]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    read: dict[str, Any] = user_file.parsed_json(path, "the configuration")
     return read

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import datetime
+import io
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from bbquery import money
+from bbquery import money, user_file
 from bbquery.errors import UsageError
 from bbquery.ledger.reconcile import Verdict
 from bbquery.ledger.statements import UNITS
@@ -60,11 +61,8 @@ def read(path: Path) -> tuple[list[Verdict], list[Usage]]:
         UsageError: the file cannot be read or is malformed; names the line.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets put a mark before UTF-8
-            reader = csv.reader(file, strict=True)
-            return _read(path, reader)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+        text = user_file.contents(path, "the CSV file", most=user_file.LARGEST_TEXT).decode("utf-8-sig")
+        return _read(path, csv.reader(io.StringIO(text, newline=""), strict=True))
     except (csv.Error, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not a CSV file in UTF-8: {error}; nothing was settled") from error
 

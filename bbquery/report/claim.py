@@ -46,11 +46,11 @@ def claimed(
     check_writable(folder)
     try:
         with _locked(folder) as mark:
+            for name in inner or ():
+                if (folder / name).exists():  # from an earlier run, or in the way
+                    check_writable(folder / name)
             if not force and _holder(folder, mark) != result:
                 _refuse_files(folder, inner or {})
-            for name in inner or ():
-                if (folder / name).exists():
-                    check_writable(folder / name)
             _sign(folder, mark, result)
             yield folder
     finally:

@@ -11,7 +11,8 @@ so what this one may name is limited to what a dictionary of tensors is made of:
 2. No stand-in has attributes that a pickle could set: a built-in type, strings, and an instance without a `__dict__`.
 3. A tensor is a view that numpy bounds-checks against its storage, and has no more elements than its storage.
 
-It may still be made to use much memory, as any pickle can.
+4. Its instructions are looked through before it is run: none may keep an object under a number beyond the file's size,
+   for which room would be made, nor say that more bytes follow than there are.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import pickletools
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -41,11 +43,16 @@ _MALFORMED: Final = (
     ImportError,
     IndexError,
     KeyError,
+    MemoryError,
     OverflowError,
+    RecursionError,
     TypeError,
     ValueError,
 )
 """What unpickling, or making an array of what was unpickled, raises on bytes that are not what they should be."""
+
+_KEEPING: Final = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
+"""Instructions that keep an object under a number; the library makes room for all numbers below it."""
 
 
 def read(data: bytes, source: str) -> dict[str, NDArray[Any]]:
@@ -59,7 +66,7 @@ def read(data: bytes, source: str) -> dict[str, NDArray[Any]]:
     file = io.BytesIO(data)
     try:
         _check_head(file)
-        tensors = _tensors(_Unpickler(file).load())
+        tensors = _tensors(_unpickled(file))
         storages = _storages(file, tensors)
         return {name: _array(tensor, storages[tensor.storage.key]) for name, tensor in tensors.items()}
     except _MALFORMED as error:
@@ -120,8 +127,18 @@ class _Unpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{pid!r} is not a storage of float32 or int64 numbers")
 
 
+def _unpickled(file: io.BytesIO) -> Any:
+    """Return what the pickle at this place of a file holds, and go to its end."""
+    start = file.tell()
+    for instruction, argument, _ in pickletools.genops(file):  # which has the bytes that it says, or raises ValueError
+        if instruction.name in _KEEPING and (argument or 0) > len(file.getbuffer()):
+            raise pickle.UnpicklingError(f"it keeps an object under the number {argument}, more than it has bytes")
+    file.seek(start)
+    return _Unpickler(file).load()
+
+
 def _check_head(file: io.BytesIO) -> None:
-    magic, protocol, system = (_Unpickler(file).load() for _ in range(3))
+    magic, protocol, system = (_unpickled(file) for _ in range(3))
     if (magic, protocol) != (MAGIC, PROTOCOL):
         raise pickle.UnpicklingError("it does not begin as torch's older checkpoint files do")
     if system["little_endian"] is not True:
@@ -141,7 +158,7 @@ def _storages(file: io.BytesIO, tensors: Mapping[str, _Tensor]) -> dict[str, byt
     """Read the numbers of every storage, in the order of the file."""
     declared = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
     found = {}
-    for key in _Unpickler(file).load():
+    for key in _unpickled(file):
         storage = declared[key]
         size = storage.length * np.dtype(storage.dtype).itemsize
         if int.from_bytes(file.read(8), "little") != storage.length:

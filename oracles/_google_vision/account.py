@@ -9,12 +9,12 @@ file is shown in an error.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bbquery import user_file
 from bbquery.errors import Rejected, Unreachable, UsageError
 from oracles import _hiding
 from oracles._google_vision.vendor import (
@@ -72,9 +72,9 @@ class Account:
                 "of the Google Cloud account that pays"
             )
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise _unusable(f"cannot be read as JSON ({type(error).__name__})") from None
+            content = user_file.parsed_json(Path(path), "the credentials")
+        except UsageError as error:
+            raise _unusable(f"cannot be read as JSON ({type(error.__cause__ or error).__name__})") from None
         if not isinstance(content, dict):
             raise _unusable("is JSON but not an object")
         self._secrets = (path, *(str(content[field]) for field in SECRETS if field in content))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from bbquery.errors import UsageError
+from bbquery import user_file
 from oracles._digest import digest
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ def identity(model: Path) -> str:
     Raises:
         UsageError: one of them cannot be read.
     """
-    graph = _read(model, "the model")
-    weights = (_read(model.parent / name, f"the weights of {model.name}") for name in sorted(_external(graph)))
+    graph = user_file.contents(model, "the model in")
+    what = f"the weights of {model.name} in"
+    weights = (user_file.contents(model.parent / name, what) for name in sorted(_external(graph)))
     return digest(graph, *weights)
 
 
@@ -31,10 +32,3 @@ def _external(graph: bytes) -> set[str]:
     """Return the names of the files, relative to the graph's folder, that its weights lie in."""
     found = (graph[match.end() : match.end() + match[1][0]] for match in _LOCATION.finditer(graph))
     return {name.decode(errors="replace") for name in found}
-
-
-def _read(path: Path, what: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {what} in {str(path)!r}: {error.strerror or error}") from error

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bbquery.errors import UsageError
+from bbquery import user_file
 from oracles._digest import digest
 from oracles._template.request import Request, read_pixels, read_request
 from oracles._template.response import read_answer
@@ -66,14 +65,8 @@ def read_template(source: str | Mapping[str, Any]) -> Template:
 
 
 def _content(path: Path) -> Any:
-    try:
-        text = path.read_text(encoding="utf-8")
-        return json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except OSError as error:
-        raise UsageError(f"cannot read the template {str(path)!r}: {error.strerror or error}") from error
-    except ValueError as error:
-        kind = "JSON" if path.suffix == ".json" else "TOML"
-        raise UsageError(f"the template {str(path)!r} is not {kind}: {error}") from error
+    parsed = user_file.parsed_json if path.suffix == ".json" else user_file.parsed_toml
+    return parsed(path, "the template")
 
 
 def _digest(content: Mapping[str, Any], reader: Reader) -> str:

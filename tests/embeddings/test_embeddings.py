@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -213,5 +214,5 @@ def test_the_light_backend_says_which_file_is_missing(gone: str, tmp_path: Path)
     model = model_with(tmp_path / "model")
     (tmp_path / "model" / gone).unlink()
 
-    with pytest.raises(UsageError, match="lacks a file"):
+    with pytest.raises(UsageError, match=rf"lacks a file|cannot read .*{re.escape(gone)}"):
         onnx.open_embedder(model)

@@ -596,10 +596,10 @@ async def test_a_template_that_cannot_be_used_is_named(template: dict[str, Any],
     ("name", "content", "fault"),
     [
         ("none.toml", None, r"cannot read the template '.*none\.toml': No such file"),
-        ("a.toml", "[", r"the template '.*a\.toml' is not TOML"),
-        ("a.json", "[", r"the template '.*a\.json' is not JSON"),
+        ("a.toml", "[", r"the template '.*a\.toml': it is no TOML"),
+        ("a.json", "[", r"the template '.*a\.json': it is no JSON"),
         ("a.json", "[]", r"the template must be a table, not \[\]"),
-        ("a.toml", b"\xff", r"is not TOML"),
+        ("a.toml", b"\xff", r"it is no text in UTF-8"),
     ],
 )
 async def test_a_file_that_is_no_template_is_named(tmp_path: Path, name: str, content: Any, fault: str) -> None:
