@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
+from bbquery.blas_threads import one_blas_thread
 from bbquery.errors import UsageError
 from bbquery.types import Scores
 
@@ -99,12 +100,13 @@ def step(plan: Plan[T], sent: Scores | Stopped | None) -> Yielded | Returned[T]:
         RuntimeError: the plan asked for more after it was stopped.
     """
     try:
-        if isinstance(sent, Stopped):
-            plan.throw(sent)
-            raise RuntimeError(  # noqa: TRY004 - it is about what the plan did, not about a type
-                "a plan asked for more after it was stopped; it must return its best so far"
-            )
-        return Yielded(next(plan) if sent is None else plan.send(sent))
+        with one_blas_thread:
+            if isinstance(sent, Stopped):
+                plan.throw(sent)
+                raise RuntimeError(  # noqa: TRY004 - it is about what the plan did, not about a type
+                    "a plan asked for more after it was stopped; it must return its best so far"
+                )
+            return Yielded(next(plan) if sent is None else plan.send(sent))
     except StopIteration as end:
         return Returned(end.value)
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 MOST_SECONDS = 0.3
 HEAVY = {
     "torch", "openai", "google", "nltk", "onnxruntime", "onnx", "aiohttp", "matplotlib", "skimage", "transformers",
-    "sentence_transformers", "tokenizers", "safetensors", "sklearn", "scipy", "threadpoolctl",
+    "sentence_transformers", "tokenizers", "safetensors", "sklearn", "scipy",
 }  # fmt: skip
 MEASURED = """
 import sys, time

@@ -59,7 +59,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.types",),
     ("bbquery.imports",),
     ("bbquery.errors",),
-    ("bbquery.shown", "bbquery.version"),
+    ("bbquery.shown", "bbquery.version", "bbquery.blas_threads"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
@@ -77,12 +77,11 @@ ALGORITHMS_MAY_ALSO_IMPORT: dict[str, tuple[str, ...]] = {
     "bbquery.saliency._superpixels": ("skimage",),
     # Each thread has arrays of its own to write over; what they hold never passes from one row to another.
     "bbquery.perturb.rendering": ("threading",),
-    # The number of threads that add up belongs to the process: it is set, under a lock, so that sums are repeatable.
-    "bbquery.saliency._gaussian_process": ("sklearn", "threadpoolctl", "threading", "contextlib"),
+    "bbquery.saliency._gaussian_process": ("sklearn",),
 }
 ALGORITHMS_MAY_IMPORT = (
-    *ALGORITHMS, "bbquery.types", "bbquery.errors", "numpy", "__future__", "abc", "collections", "dataclasses", "enum",
-    "functools", "itertools", "math", "operator", "typing",
+    *ALGORITHMS, "bbquery.types", "bbquery.errors", "bbquery.blas_threads", "numpy", "__future__", "abc", "collections",
+    "dataclasses", "enum", "functools", "itertools", "math", "operator", "typing",
 )  # fmt: skip
 OUTSIDE_WORLD = frozenset({"open", "print", "input", "eval", "exec", "__import__", "breakpoint"})
 

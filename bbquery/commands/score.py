@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, get_args
 
 from bbquery import load
+from bbquery.blas_threads import one_blas_thread
 from bbquery.commands import typed_answer
 from bbquery.commands.output import not_read, say
 from bbquery.commands.targets import targets
@@ -100,6 +101,7 @@ def _content(answer: Answer) -> str:
     return f"no answer ({answer.reason})"
 
 
+@one_blas_thread
 def _told(score: BoundScore, answer: Answer) -> list[str]:
     """Return what a score does to an answer, and what comes of it."""
     found, about = score_rows(score, [[answer]]), score.about

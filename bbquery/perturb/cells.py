@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from bbquery.blas_threads import one_blas_thread
 from bbquery.errors import UsageError
 from bbquery.perturb.checks import at_least_one
 from bbquery.perturb.rendering import blended
@@ -64,6 +65,7 @@ class GridCells:
         """Their places: whole numbers."""
         return np.indices(self.shape, dtype=np.float64).reshape(2, -1).T
 
+    @one_blas_thread
     def spread(self, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
         """Return (count,) values as a map (H, W)."""
         spread: NDArray[np.floating[Any]] = self._down @ values.reshape(self.shape) @ self._across.T

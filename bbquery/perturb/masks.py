@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from bbquery.blas_threads import one_blas_thread
 from bbquery.perturb.rendering import blended, scratch
 from bbquery.perturb.rows import row_generator
 
@@ -65,10 +66,12 @@ class Upsampling:
         """Return the same in an array that this thread's next one is written to."""
         return self._mask(grid, shift, scratch("mask", self.size, np.float64))
 
+    @one_blas_thread
     def _mask(self, grid: NDArray[Any], shift: Shift, out: NDArray[np.float64]) -> NDArray[np.float64]:
         (down, right), (height, width) = shift, self.size
         return np.matmul(self.rows[down : down + height] @ grid, self.columns[right : right + width].T, out=out)
 
+    @one_blas_thread
     def superpose(self, grids: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sum (H, W) of the masks of all grids: `grids[down, right]` is the one cut at that shift.
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bbquery.blas_threads import one_blas_thread
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -16,6 +18,7 @@ def averaged(pixels: NDArray[Any], height: int, width: int) -> NDArray[np.float6
     return np.stack([_averaged(channel.T, width).T for channel in channels], axis=-1)
 
 
+@one_blas_thread
 def enlarged(pixels: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
     """Return pixels (h, w, n) enlarged to (height, width, n), bilinearly; see `bilinear`."""
     down, across = bilinear(pixels.shape[0], height), bilinear(pixels.shape[1], width)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bbquery.blas_threads import one_blas_thread
 from bbquery.perturb.rows import row_generator
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class SmoothBinaryMasks:
     def __init__(self, size: tuple[int, int], smooth: float) -> None:
         self._down, self._across = (_weights(side, smooth) for side in size)
 
+    @one_blas_thread
     def draw(self, key: Key, row: int, rows: int) -> NDArray[np.bool_]:
         """Return mask `row` of `rows`."""
         shape = (self._down.shape[1], self._across.shape[1])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bbquery.blas_threads import one_blas_thread
 from bbquery.perturb.directions import cosines
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Waves:
         """Return the waves' sum (H, W, 3) in the precision of what is sent."""
         return _sum(coefficients.astype(self._dtype, copy=False), *self._in_type)
 
+    @one_blas_thread
     def analysis(self, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
         """Return the coefficients of values (H, W, 3), in the precision of what is sent."""
         (down, across), (height, width, _) = self._in_type, values.shape
@@ -42,6 +44,7 @@ class Waves:
         return np.stack([rows[..., channel] @ across.T for channel in range(3)], axis=-1)
 
 
+@one_blas_thread
 def _sum(
     coefficients: NDArray[np.floating[Any]], down: NDArray[np.floating[Any]], across: NDArray[np.floating[Any]]
 ) -> NDArray[Any]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bbquery.blas_threads import one_blas_thread
 from bbquery.errors import UsageError
 from bbquery.estimators.lr import LikelihoodRatio
 from bbquery.perturb.masks import MaskedCopies, Upsampling
@@ -93,6 +94,7 @@ class Condition:
             return GaussianCopies(x, self.sigma, domain, rows=self.masks, key=(seed, 0))
         return Rows([self._masked(x, domain, seed)], self.rows)
 
+    @one_blas_thread
     def blocks(self, x: Image, domain: Domain, seed: int) -> NDArray[np.float64]:
         """Return how much of each block its masks leave visible, (masks, BLOCKS, BLOCKS), 0 to 1."""
         if self.visible is None:

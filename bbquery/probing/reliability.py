@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bbquery.blas_threads import one_blas_thread
 from bbquery.probing.intervals import Estimate
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def interval(value: float, resamples: NDArray[np.float64], n: int) -> Estimate:
     return Estimate(value, float(low), float(high), n)
 
 
+@one_blas_thread
 def explained(means: NDArray[np.float64], blocks: NDArray[np.float64], of: NDArray[np.int64]) -> float:
     """Return the share of the differences between masks that a coarse linear map explains: what can be found at all.
 

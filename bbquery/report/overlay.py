@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import PIL.Image
 
+from bbquery.blas_threads import one_blas_thread
 from bbquery.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def reduced(
     return np.asarray(PIL.Image.fromarray(photo).reduce(factor)), block_means(values, factor)
 
 
+@one_blas_thread
 def in_grey(photo: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return a photo (H, W, 3) without its colours, (H, W, 3) in grey levels."""
     return np.repeat((photo @ np.array(LUMA))[:, :, None], 3, axis=2)

@@ -10,26 +10,22 @@ a pixel of the map is one: its covariances are averages of the kernel's.
 2. σ² multiplies every covariance and the noise, so it changes no mean, and a deviation in proportion. It is estimated
    by maximum likelihood (`Posterior.squares` over the answers) and multiplied in by the caller.
 3. The deviation does not depend on the answers.
-4. One thread: libraries of linear algebra round differently on two. So a run that is asked again asks for the same
-   windows and is served from the store, on any number of threads. The number of threads belongs to the whole process;
-   plans of several photos may be worked on side by side, so they take turns at it.
+4. One thread, as `blas_threads` has it: libraries of linear algebra round differently on two. So a run that is asked
+   again asks for the same windows and is served from the store, on any number of threads. A plan's steps are limited
+   already, but this module brings SciPy, whose own BLAS may be loaded within one.
 5. A score that never moves has values of 0, and with them a mean of exactly 0.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Kernel, Matern
-from threadpoolctl import ThreadpoolController
 
+from bbquery.blas_threads import one_blas_thread
 from bbquery.saliency._window_states import PAPERS_LENGTH_SCALE
 
 if TYPE_CHECKING:
@@ -38,8 +34,6 @@ if TYPE_CHECKING:
 LENGTH_SCALES = tuple(PAPERS_LENGTH_SCALE * 2 ** (step / 2) for step in range(-2, 8))  # 6 to 136
 ENOUGH = 500  # observations to judge a length scale by: its cost grows with their cube
 NO_AVERAGES = np.empty((0, 1, 3))
-
-_TURN = threading.Lock()
 
 
 class GaussianProcess:
@@ -71,18 +65,18 @@ class Posterior:
 
     def __init__(self, known: KnownCovariances, noise: float, states: list[int], values: list[float]) -> None:
         self._regressor = GaussianProcessRegressor(known, alpha=noise, optimizer=None)
-        with _one_thread():
+        with one_blas_thread:
             self._regressor.fit(np.array(states)[:, None], np.array(values))
 
     def mean(self, targets: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return what is expected of these targets, by number: (n,)."""
-        with _one_thread():
+        with one_blas_thread:
             mean: NDArray[np.float64] = self._regressor.predict(targets[:, None])
         return mean
 
     def deviation(self, targets: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the standard deviation of these targets, by number, in units of σ: (n,)."""
-        with _one_thread():
+        with one_blas_thread:
             deviation: NDArray[np.float64] = self._regressor.predict(targets[:, None], return_std=True)[1]
         return deviation
 
@@ -142,14 +136,3 @@ def likeliest_length_scale(states: NDArray[np.float64], values: NDArray[np.float
         return process.given(list(range(len(states))), values.tolist()).log_likelihood
 
     return max(LENGTH_SCALES, key=likelihood)
-
-
-@functools.cache
-def _controller() -> Any:
-    return ThreadpoolController()  # looks through all loaded libraries: once, as the ones that matter are loaded now
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    with _TURN, _controller().limit(limits=1, user_api="blas"):
-        yield

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from bbquery.blas_threads import one_blas_thread
 from bbquery.types import Answer, Decision, NoAnswer, Scores
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def score_rows(score: BoundScore, rows: Sequence[Sequence[Answer | None]]) -> Sc
     decisions = np.full(len(flat), Decision.UNDECIDED, dtype=np.int8)
     values = np.full(len(flat), np.nan)
     if there.any():
-        decisions[there], values[there] = score(answered(flat))
+        with one_blas_thread:
+            decisions[there], values[there] = score(answered(flat))
     return _folded(decisions, values, row_of, len(rows))
 
 

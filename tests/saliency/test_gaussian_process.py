@@ -3,9 +3,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,14 +14,13 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from scipy.special import gamma, kv
 from scipy.stats import multivariate_normal
+from threadpoolctl import ThreadpoolController
 
-from bbquery.saliency import _gaussian_process
 from bbquery.saliency._gaussian_process import (
     LENGTH_SCALES,
     NO_AVERAGES,
     GaussianProcess,
     KnownCovariances,
-    _controller,
     likeliest_length_scale,
 )
 from tests.saliency.matern import covariance, scale_of, solved
@@ -168,44 +165,24 @@ def test_a_regression_does_not_copy_what_is_known() -> None:
     assert KnownCovariances.is_stationary(known) is False
 
 
-class Watched:
-    """Limits nothing, and notes whether anybody came in before the one before was out."""
-
-    def __init__(self) -> None:
-        self.busy, self.crowded = 0, False
-
-    @contextmanager
-    def limit(self, limits: int, user_api: str) -> Iterator[None]:
-        self.busy += 1
-        self.crowded |= self.busy > 1
-        yield
-        self.busy -= 1
+def blas_threads() -> set[int]:
+    return {found["num_threads"] for found in ThreadpoolController().info() if found["user_api"] == "blas"}
 
 
-def test_threads_that_work_side_by_side_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No regression starts, setting the process's threads, before another has set them back; all say the same."""
-    watched = Watched()
-    monkeypatch.setattr(_gaussian_process, "_controller", lambda: watched)
+def test_threads_that_work_side_by_side_find_the_same() -> None:
+    """Regressions that overlap agree to the bit, and leave the process as many threads as before."""
     states = np.random.default_rng(3).uniform(0, 224, (500, 3))
     shared = GaussianProcess(states, NO_AVERAGES, length_scale=SCALE, noise=NOISE)
 
     def work(_: int) -> bytes:
         return shared.given(list(range(300)), states[:300, 0].tolist()).deviation(np.arange(500)).tobytes()
 
-    with ThreadPoolExecutor(4) as threads:
-        found = set(threads.map(work, range(8)))
+    with ThreadpoolController().limit(limits=2, user_api="blas"):
+        with ThreadPoolExecutor(4) as threads:
+            found = set(threads.map(work, range(8)))
+        left = blas_threads()
 
-    assert len(found) == 1
-    assert not watched.crowded
-
-
-def test_the_threads_of_the_process_are_given_back() -> None:
-    """After a regression the linear algebra may use as many threads as before."""
-    before = [library["num_threads"] for library in _controller().info()]
-
-    conditioned().deviation(np.arange(37))
-
-    assert [library["num_threads"] for library in _controller().info()] == before
+    assert (len(found), left) == (1, {2})
 
 
 REPEATED = """
@@ -265,7 +242,7 @@ import bbquery.cli
 from bbquery import load
 from bbquery.saliency import bayes, random_windows
 load.method("bayes"), load.method("random_windows")
-print(sorted({"sklearn", "scipy", "threadpoolctl"} & set(sys.modules)))
+print(sorted({"sklearn", "scipy"} & set(sys.modules)))
 """
 
 
