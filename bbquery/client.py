@@ -57,11 +57,13 @@ DEFAULT_RETRY = RetryPolicy()
 
 @dataclass(frozen=True)
 class Tally:
-    """Queries so far. asked: by plans. sent: attempts that left, each retry again. from_store: answered without one.
+    """Queries so far. asked: different questions, however many plans share one.
 
+    sent: attempts that left, each retry again. from_store: of the questions, those answered without an attempt.
     unknown: attempts of this budget, in this run or an earlier one, that may have been billed without an answer.
     unreadable: answers of this budget that were paid for and could not be read. paid_again: of these, those whose
     question was paid for once more.
+    answered: of the questions, those that have an answer.
     """
 
     asked: int
@@ -70,6 +72,7 @@ class Tally:
     unknown: int
     unreadable: int = 0
     paid_again: int = 0
+    answered: int = 0
 
 
 class Prepared(NamedTuple):
@@ -156,7 +159,8 @@ class Client:
         self._retries: set[asyncio.Task[None]] = set()
         self._feeders = os.cpu_count() or 1
         self._threads = ThreadPoolExecutor(self._feeders, thread_name_prefix="bbquery-render")
-        self._asked = self._from_store = self._shared = 0
+        self._known: set[bytes] = set()  # questions asked so far: a second plan that asks one adds nothing to pay
+        self._from_store = self._answered = 0
         limits = oracle.capabilities.limits
         self._window = limits.largest_batch * (2 + AHEAD) * (limits.concurrency + 1)  # in flight, held ahead, settled
 
@@ -204,9 +208,12 @@ class Client:
     @property
     def tally(self) -> Tally:
         """Queries so far."""
-        from_store = self._from_store + self._shared + self._dispatcher.stored_by_others
+        from_store = self._from_store + self._dispatcher.stored_by_others
         unknown, unreadable = len(self.ledger.unknowns(self.budget)), self.ledger.unreadable(self.budget)
-        return Tally(self._asked, self._dispatcher.sent, from_store, unknown, unreadable.answers, unreadable.paid_again)
+        return Tally(
+            len(self._known), self._dispatcher.sent, from_store, unknown, unreadable.answers, unreadable.paid_again,
+            self._answered,
+        )  # fmt: skip
 
     async def off_loop(self, work: Callable[..., T], *arguments: object) -> T:
         """Run work that takes time on a worker thread."""
@@ -236,7 +243,6 @@ class Client:
         size = 1
         while not self.halt.interrupted and (rows := await asking.take(size)):
             queries = sum(asking.repeats[row] for row in rows)
-            self._asked += queries
             self._dispatcher.preparing(queries)
             try:
                 prepared, seconds = await self.off_loop(self._prepare, asking, rows)
@@ -279,9 +285,11 @@ class Client:
     def _begin(self, asking: Asking, row: int, place: int, prepared: Prepared) -> None:
         """Serve from the store, join the flight of an equal question, or start one."""
         stored, question = prepared.stored[place], prepared.questions[place]
-        if stored is not None:
-            self._from_store += 1
-            self._read = True
+        if question.key not in self._known:
+            self._known.add(question.key)
+            self._from_store += stored is not None
+            self._answered += stored is not None
+        self._read = self._read or stored is not None
         if stored is not None or self.halt:
             asking.land(row, place, stored)
             self._advanced()
@@ -338,7 +346,7 @@ class Client:
             self._failed(error)
         self._read = self._read or reply is not None
         passengers = self._flights.pop(question.key, [])
-        self._shared += max(len(passengers) - 1, 0) if reply is not None else 0
+        self._answered += error is None  # what could not be read is asked again by another run
         for asking, row, place in passengers:
             asking.land(row, place, reply)
             self._advanced()

@@ -65,10 +65,14 @@ def checks_for(queries: int, every: int) -> int:
 
 
 class DriftWatch:
-    """Asks the unperturbed image again, every `every` queries that the client sends; 0 only notes model versions."""
+    """Asks the unperturbed image again, every `every` queries that the client sends; 0 only notes model versions.
 
-    def __init__(self, clean: Image, first: Reply, score: BoundScore, every: int) -> None:
+    queries: of the run that is watched; retries make no more checks than these do, for more are in nobody's budget.
+    """
+
+    def __init__(self, clean: Image, first: Reply, score: BoundScore, every: int, queries: int | None = None) -> None:
         self._clean, self._first, self._score, self._every = clean, first, score, every
+        self._left = None if queries is None else checks_for(queries, every) - FIRST_CHECKS - 1
         self._checks: list[Check] = []
         self._served: dict[str, None] = {}
         self._checked_at = 0
@@ -89,7 +93,8 @@ class DriftWatch:
     async def after(self, client: Client) -> None:
         """Check if so many queries were sent since the last time; called after every batch of any drive."""
         async with self._busy:
-            if self._every and client.sent - self._checked_at >= self._every:
+            if self._every and client.sent - self._checked_at >= self._every and self._left != 0:
+                self._left = None if self._left is None else self._left - 1
                 await self._check(client, 1)
 
     async def end(self, client: Client) -> DriftReport:

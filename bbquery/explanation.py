@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bbquery import imaging
+from bbquery import consent, imaging
 from bbquery.drift import DEFAULT_EVERY
 from bbquery.errors import UsageError
 from bbquery.explaining.job import Job, open_run, run_name
@@ -72,17 +72,20 @@ async def explain_async(
     method: Method | str = DEFAULT_METHOD,
     target: str | Sequence[str] | None = None,
     score: Score | str | None = None,
-    max_queries: int = DEFAULT_QUERIES,
+    max_queries: int | None = None,
     max_tokens: int | None = None,
     max_usd: str | Decimal | None = None,
     project: str | None = None,
+    spare: int | None = None,
     drift_every: int = DEFAULT_EVERY,
     seed: int = 0,
     batch: bool = False,
     ledger: Ledger | None = None,
     watch: Watch | None = None,
 ) -> Explanation:
-    """Explain why an oracle answers `target` for an image, asking at most `max_queries` queries.
+    """Explain why an oracle answers `target` for an image, asking at most `max_queries` queries (default: 1,000).
+
+    Where a query costs money there is no default: max_queries, max_usd or a project with a cap in dollars must be said.
 
     image: a path, "sample:NAME" or an array (H, W, 3). oracle: an object, which stays open, or a specification such
     as "http:url=http://127.0.0.1:8000". method: an object, or a specification such as "lr:sigma=8"; unless it says
@@ -92,9 +95,10 @@ async def explain_async(
     takes such. score: how an answer becomes a number, an object or a specification such as "soft:form=margin"; None
     takes the probability or score of a class or label, and of a text whether it mentions the target. max_tokens,
     max_usd: further caps of the run, None for none. project: a budget, made before, that this run counts in too.
-    drift_every: queries between checks that a remote model stays the same, 0 for none. seed: decides every random
-    choice. batch: ask by the file, within hours and at the price of that; a person's stop then raises Interrupted,
-    and the same again collects. ledger: holds budgets and answers; None opens the default one.
+    spare: how many of the queries are kept for lost ones, which may have been billed without an answer; None keeps one
+    in 50, of a free oracle none. drift_every: queries between checks that a remote model stays the same, 0 for none.
+    seed: decides every random choice. batch: ask by the file, within hours and at the price of that; a person's stop
+    then raises Interrupted, and the same again collects. ledger: holds budgets and answers; None opens the default one.
 
     A run that is stopped early (budget, oracle, person) returns what it has; `error` and `partial` say so.
 
@@ -103,13 +107,15 @@ async def explain_async(
         OracleError, BudgetExhausted: not even the unperturbed image was answered.
     """
     began = time.perf_counter()
+    most = DEFAULT_QUERIES if max_queries is None else max_queries
     async with prepared(
-        image, oracle, method=method, target=target, score=score, max_queries=max_queries, drift_every=drift_every,
-        seed=seed,
+        image, oracle, method=method, target=target, score=score, max_queries=most, drift_every=drift_every,
+        seed=seed, spare=spare,
     ) as job:  # fmt: skip
-        cap = Cap.stated(max_queries, max_tokens, max_usd)
+        cap = Cap.stated(most, max_tokens, max_usd)
         chosen = job.by_the_file() if batch else job
         with open_ledger(ledger) as opened:
+            consent.check(job.oracle.capabilities.name, job.worst, (max_queries, max_usd), opened, project)
             return await chosen.run(opened, cap, project, watch or Watch(), began)
 
 
@@ -124,10 +130,12 @@ async def prepared(
     drift_every: int,
     seed: int,
     score: Score | str | None = None,
+    spare: int | None = None,
 ) -> AsyncIterator[Job]:
     """Check everything that can be checked before a query; give what is ready to run, or to be estimated."""
     photo = imaging.load(image)
     async with setting(
-        oracle, method=method, target=target, score=score, max_queries=max_queries, drift_every=drift_every, seed=seed
-    ) as chosen:
+        oracle, method=method, target=target, score=score, max_queries=max_queries, drift_every=drift_every, seed=seed,
+        spare=spare,
+    ) as chosen:  # fmt: skip
         yield chosen.job(photo)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from blake3 import blake3
 
-from bbquery import imaging, samples
+from bbquery import consent, imaging, samples
 from bbquery.drift import DEFAULT_EVERY
 from bbquery.errors import BadImage, BbqueryError, BudgetExhausted, UsageError
 from bbquery.explanation import (
@@ -42,6 +42,7 @@ from bbquery.explanation import (
 from bbquery.ledger.records import Cap
 from bbquery.ledger.shares import share
 from bbquery.ledger.sqlite import open_ledger
+from bbquery.spare import Rest, not_begun
 
 if TYPE_CHECKING:
     import os
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from bbquery.oracle import Oracle
     from bbquery.saliency import Method
     from bbquery.scoring.base import Score
-    from bbquery.types import Image
+    from bbquery.types import Image, Units
 
     Source: TypeAlias = str | os.PathLike[str] | Image
 
@@ -65,7 +66,7 @@ class ImageResult:
     """What became of one of several images. name: how its budget and its folder end. source: as it was given.
 
     explanation: None where not even the unperturbed image was answered. error: what ended it early, None where nothing
-    did. ended_run: whether that ended the run as a whole.
+    did. ended_run: whether that ended the run as a whole. rest: what completing it takes.
     """
 
     name: str
@@ -73,6 +74,7 @@ class ImageResult:
     explanation: Explanation | None
     error: BbqueryError | None
     ended_run: bool
+    rest: Rest
 
     @property
     def status(self) -> Status:
@@ -96,6 +98,7 @@ async def explain_many(
     max_tokens_per_image: int | None = None,
     max_usd_per_image: str | Decimal | None = None,
     project: str | None = None,
+    spare: int | None = None,
     drift_every: int = DEFAULT_EVERY,
     seed: int = 0,
     ledger: Ledger | None = None,
@@ -105,7 +108,8 @@ async def explain_many(
 
     max_queries, max_tokens, max_usd: caps of the run; the images share what has no cap of its own evenly. The caps per
     image: where the run has none of its own, it may spend that much for every image (1,000 queries if nothing is said).
-    project: a budget, made before, that the run counts in too. The other options are those of `explain_async`. Nothing
+    project: a budget, made before, that the run counts in too. spare: queries of each image that are kept for lost
+    ones. The other options are those of `explain_async`. Nothing
     is kept of a result that was given: drop it when it is written, and 50 photos need the memory of one. Leave early
     only through `contextlib.aclosing`, which settles what is in flight.
 
@@ -119,9 +123,12 @@ async def explain_many(
     )
     async with prepared_many(
         sources, oracle, method=method, target=target, score=score, run=run, each=each, drift_every=drift_every,
-        seed=seed,
+        seed=seed, spare=spare,
     ) as series:  # fmt: skip
         with open_ledger(ledger) as opened:
+            said = (max_queries, max_usd, max_queries_per_image, max_usd_per_image)
+            worst = max((image.worst for image in series.images), key=lambda worst: worst.picodollars)
+            consent.check(series.setting.oracle.capabilities.name, worst, said, opened, project)
             async with contextlib.aclosing(series.explain(opened, project, watch or Watch())) as results:
                 async for result in results:
                     yield result
@@ -143,12 +150,16 @@ def shared_caps(images: Sequence[Source], run: Cap, each: Cap) -> tuple[Cap, Cap
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """An image that was decoded once. identity: what its explanation is (see `Job.identity`). estimate: its cost."""
+    """An image that was decoded once. identity: what its explanation is (see `Job.identity`). estimate: its cost.
+
+    worst: the most that one query may cost.
+    """
 
     name: str
     source: Source
     identity: str
     estimate: Estimate
+    worst: Units
 
 
 @contextlib.asynccontextmanager
@@ -163,12 +174,13 @@ async def prepared_many(
     drift_every: int,
     seed: int,
     score: Score | str | None = None,
+    spare: int | None = None,
 ) -> AsyncIterator[Series]:
     """Check everything that can be checked before a query, every image included; give what is ready to run."""
     most = each.queries or DEFAULT_QUERIES
     async with setting(
         oracle, method=method, target=target, score=score, max_queries=most, drift_every=drift_every, seed=seed,
-        images=len(images),
+        images=len(images), spare=spare,
     ) as chosen:  # fmt: skip
         pairs = zip(names_of(images), images, strict=True)
         checked = [await asyncio.to_thread(_checked, chosen, name, source) for name, source in pairs]
@@ -177,7 +189,7 @@ async def prepared_many(
 
 def _checked(chosen: Setting, name: str, source: Source) -> Checked:
     job = chosen.job(imaging.load(source))
-    return Checked(name, source, job.identity(), job.estimate())
+    return Checked(name, source, job.identity(), job.estimate(), job.worst)
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +214,7 @@ class Series:
         stop: BbqueryError | None = None
         for place, image in enumerate(self.images):
             if stop is not None:
-                yield ImageResult(image.name, image.source, None, stop, ended_run=True)
+                yield ImageResult(image.name, image.source, None, stop, ended_run=True, rest=self._whole(image))
                 continue
             watch.begins(Part(place, len(self.images), image.name, budget))
             result = await self._explain_one(image, ledger, (name, budget), watch)
@@ -215,15 +227,23 @@ class Series:
         began = time.perf_counter()
         name = f"{run[0]}/{image.name}"
         explanation: Explanation | None = None
+        rest = self._whole(image)
         error: BbqueryError | None
         try:
             job = await asyncio.to_thread(self._again, image)
             budget = ledger.open_budget(name, self.image_cap, run[1])
+            rest = replace(rest, budget=ledger.budget(budget))
             explanation = await job.ask(ledger, budget, watch, began)
-            error = explanation.error
+            error, rest = explanation.error, explanation.rest
         except BbqueryError as found:
             error = found
-        return ImageResult(image.name, image.source, explanation, error, ended_run=_ends_run(error, name))
+        ended = _ends_run(error, name)
+        return ImageResult(image.name, image.source, explanation, error, ended_run=ended, rest=rest)
+
+    def _whole(self, image: Checked) -> Rest:
+        """Return what an image takes that was not begun."""
+        queries, worst = image.estimate.queries, image.worst
+        return not_begun(self.setting.allowed, queries, worst, self.image_cap)
 
     def _again(self, image: Checked) -> Job:
         """Decode an image again, and see that it is still the one that was checked."""

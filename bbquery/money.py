@@ -58,6 +58,13 @@ def dollars(amount: int) -> str:
     return f"{'-' if amount < 0 else ''}{whole}.{f'{rest:012d}'.rstrip('0'):0<2}"
 
 
+def dollars_up(amount: int) -> str:
+    """Return picodollars as dollars, rounded up to cents, or below a cent to two digits: "0.38", "0.0021"."""
+    digits = 10 if amount >= PICODOLLARS // 100 else max(len(str(amount)) - 2, 0)
+    unit = int(10**digits)
+    return dollars(-(-amount // unit) * unit)
+
+
 def in_unit(amount: int, unit: str) -> str:
     """Return an amount of "queries", "tokens" or "picodollars" for people, who think in dollars: "$0.0021"."""
     return f"${dollars(amount)}" if unit == "picodollars" else f"{amount} {unit}"

@@ -28,7 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.explanation",),
     ("bbquery.explaining",),
     ("bbquery.interop",),
-    ("bbquery.run", "bbquery.load", "bbquery.estimate"),
+    ("bbquery.run", "bbquery.load", "bbquery.estimate", "bbquery.spare", "bbquery.consent"),
     ("bbquery.drift", "bbquery.store_files", "bbquery.batches", "bbquery.recording"),
     ("bbquery.client",),
     ("bbquery.dispatch",),

@@ -39,6 +39,7 @@ from bbquery.ledger.projects import name_within, open_within
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.probing.probe import Unwatched
+from bbquery.spare import Rest, kept
 
 if TYPE_CHECKING:
     import os
@@ -52,11 +53,12 @@ if TYPE_CHECKING:
     from bbquery.attacks import Attack
     from bbquery.drift import DriftReport
     from bbquery.estimate import Estimate
+    from bbquery.ledger.records import BudgetState
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Capabilities, Oracle
     from bbquery.probing.probe import Watch
     from bbquery.scoring.base import Score
-    from bbquery.types import Image
+    from bbquery.types import Image, Units
 
 REPEATS = 5  # of the image that was found
 DEFAULT_ATTACK = "lr_mifgsm"
@@ -87,6 +89,7 @@ async def attack_async(
     max_tokens: int | None = None,
     max_usd: str | Decimal | None = None,
     project: str | None = None,
+    spare: int | None = None,
     drift_every: int = DEFAULT_EVERY,
     seed: int = 0,
     ledger: Ledger | None = None,
@@ -110,8 +113,9 @@ async def attack_async(
     began = time.perf_counter()
     cap = Cap.stated(max_queries, max_tokens, max_usd)
     async with prepared(
-        image, oracle, attack=attack, rmse=rmse, target=target, score=score, cap=cap, drift_every=drift_every, seed=seed
-    ) as job:
+        image, oracle, attack=attack, rmse=rmse, target=target, score=score, cap=cap, drift_every=drift_every,
+        seed=seed, spare=spare,
+    ) as job:  # fmt: skip
         with open_ledger(ledger) as opened:
             return await job.run(opened, project, watch or Unwatched(), began)
 
@@ -128,6 +132,7 @@ async def prepared(
     cap: Cap,
     drift_every: int,
     seed: int,
+    spare: int | None = None,
 ) -> AsyncIterator[Job]:
     """Check everything that can be checked before a query; give what is ready to run, or to be estimated."""
     photo = imaging.load(image)
@@ -142,9 +147,11 @@ async def prepared(
             raise UsageError(f"{capabilities.name} takes floating-point pixels; attacks are exact on 8-bit pixels only")
         every = drift_every if capabilities.remote else 0
         scores = _scores(capabilities, score, [] if target is None else [target])
-        chosen = _attack(attack, cap.queries or 0, every, thresholds[0])
+        queries = cap.queries or 0
+        aside = kept(queries, capabilities.price, spare)
+        chosen = _attack(attack, queries, aside, every, thresholds[0])
         x, _ = imaging.fit(photo, capabilities.view, capabilities.domain)
-        job = Job(photo, x, connected, chosen, scores, target, thresholds, every, seed, cap)
+        job = Job(photo, x, connected, chosen, scores, target, thresholds, every, seed, cap, aside)
         job.search_cap()  # before anything is asked
         yield job
 
@@ -172,11 +179,12 @@ def overhead(queries: int, every: int) -> int:
     return 1 + CLEAN_REPEATS + checks_for(queries, every) + REPEATS
 
 
-def _attack(attack: Attack | str, queries: int, every: int, rmse: float) -> Attack:
-    """Make the attack, and see that its queries fit into the cap."""
-    others = overhead(queries, every)
-    left = queries - others
-    told = f"of {queries} queries the clean image, its checks and the verification take {others}"
+def _attack(attack: Attack | str, queries: int, spare: int, every: int, rmse: float) -> Attack:
+    """Make the attack, and see that its queries fit into the cap. spare: of these, kept for lost ones."""
+    others = overhead(queries - spare, every)
+    left = queries - spare - others
+    lost = f", and {spare} are kept for lost ones" if spare else ""
+    told = f"of {queries} queries the clean image, its checks and the verification take {others}{lost}"
     if left < 1:
         raise UsageError(f"{told}: allow more with --max-queries")
     try:
@@ -192,7 +200,10 @@ def _attack(attack: Attack | str, queries: int, every: int, rmse: float) -> Atta
 
 @dataclass(eq=False)
 class Job:
-    """An attack, checked and ready to run. x: the clean pixels that are sent. every: queries between drift checks."""
+    """An attack, checked and ready to run. x: the clean pixels that are sent. every: queries between drift checks.
+
+    spare: queries of the cap that are kept for lost ones.
+    """
 
     photo: NDArray[np.uint8]
     x: Image
@@ -204,6 +215,7 @@ class Job:
     every: int
     seed: int
     cap: Cap
+    spare: int
 
     @property
     def queries(self) -> int:
@@ -211,8 +223,18 @@ class Job:
         return self.attack.queries + overhead(self.attack.queries, self.every)
 
     @property
-    def _reserved(self) -> int:
+    def _verifying(self) -> int:
         return REPEATS + (1 if self.every else 0)
+
+    @property
+    def _reserved(self) -> int:
+        """Queries of the verification, and one of those that are kept for lost ones."""
+        return self._verifying + min(self.spare, 1)
+
+    @property
+    def worst(self) -> Units:
+        """The most that a query may cost."""
+        return self.oracle.quote(self.oracle.encode(self.x)).worst
 
     def estimate(self) -> Estimate:
         """Return what it would cost if every query of its cap were sent, retries among them; nothing is sent."""
@@ -225,7 +247,7 @@ class Job:
         Raises:
             UsageError: a cap leaves nothing for it.
         """
-        worst = self.oracle.quote(self.oracle.encode(self.x)).worst.times(self._reserved)
+        worst = self.worst.times(self._reserved)
         try:
             return Cap(
                 queries=None if self.cap.queries is None else self.cap.queries - self._reserved,
@@ -253,13 +275,13 @@ class Job:
         whole, own, rest = self._budgets(ledger, project)
         seconds = {"prepare": time.perf_counter() - began}
         async with Client(self.oracle, ledger, own, progress=watch.progressed) as client:
-            watch.follow(client, self.queries - self._reserved)
+            watch.follow(client, self.queries - self._verifying)
             search = Search(self.x, self.attack, self.scores, self.target, self.every, self.seed)
             sought = await search.run(client, watch)
         seconds["attack"] = time.perf_counter() - began - seconds["prepare"]
         async with Client(self.oracle, ledger, rest, progress=watch.progressed) as verifier:
             _pass_on(client, verifier)
-            watch.follow(verifier, self._reserved)
+            watch.follow(verifier, self._verifying)
             verification, drift = await _verified(verifier, sought)
         seconds["verify"] = time.perf_counter() - began - sum(seconds.values())
         return Stress(
@@ -270,7 +292,16 @@ class Job:
             error=client.halt.error or verifier.halt.error, unread=sought.unread, drift=drift,
             queries=_sum(client.tally, verifier.tally), budget=ledger.budget(whole),
             unknown=(*ledger.unknowns(own), *ledger.unknowns(rest)), seconds=seconds,
+            rest=self._rest(client, verifier, ledger.budget(whole)),
         )  # fmt: skip
+
+    def _rest(self, client: Client, verifier: Client, whole: BudgetState) -> Rest:
+        """Return what completing it takes. One more is kept, which is set aside for the verification.
+
+        Where the search ended early, the verification was of another image than the whole one will find.
+        """
+        answered = client.tally.answered + (0 if client.halt else verifier.tally.answered)
+        return Rest((self.cap.queries or 0) - self.spare, self.queries + 1, answered, self.worst, whole)
 
     def _budgets(self, ledger: Ledger, project: str | None) -> tuple[int, int, int]:
         """Make or resume the budgets of the run, and within it of the search and of the verification."""

@@ -71,7 +71,7 @@ class Search:
         named = [] if self.target is None else [self.target]
         for line in await client.off_loop(targeting.beware, named, [bound], first.answer, client.oracle.capabilities):
             watch.beware(line)
-        drift = DriftWatch(self.x, first, bound, self.every)
+        drift = DriftWatch(self.x, first, bound, self.every, self.attack.queries)
         await drift.start(client)
         repeats = await votes.ask(client, self.x, REPEATS, first=FIRST_REPEAT)
         counted = votes.count(bound, [first, *repeats])

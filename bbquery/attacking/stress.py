@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bbquery.ledger.records import BudgetState, UnknownAttempt
     from bbquery.oracle import Capabilities
     from bbquery.scoring.base import BoundScore, Score
+    from bbquery.spare import Rest
     from bbquery.types import Answer, Image
 
 Outcome: TypeAlias = Literal["adversarial", "unverified", "refuted", "not found", "not attacked"]
@@ -33,7 +34,7 @@ class Stress:
     x: the clean pixels as they are sent. clean: the first answer to them, and its repeats as `votes`. score: what was
     bound to the clean label. found: None where the clean image was not attacked, since its own label does not stand.
     verification: of the image that was found, None where that was not asked again. stopped: why the attack ended early,
-    error: what ended it (a budget, the oracle, a person); None where nothing did.
+    error: what ended it (a budget, the oracle, a person); None where nothing did. rest: what completing it takes.
     """
 
     run: str
@@ -57,6 +58,7 @@ class Stress:
     budget: BudgetState
     unknown: tuple[UnknownAttempt, ...]
     seconds: dict[str, float]
+    rest: Rest
 
     @property
     def outcome(self) -> Outcome:

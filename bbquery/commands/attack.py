@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bbquery.attacking import job as attacking
-from bbquery.commands import options
+from bbquery.commands import completing, consent, options
 from bbquery.commands.explain import logged, seed
-from bbquery.commands.output import counted, estimated, not_read, say, warn
+from bbquery.commands.output import counted, estimated, held, not_read, say, warn
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import target
@@ -20,14 +20,16 @@ from bbquery.errors import UsageError
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
 from bbquery.report import attack as report
+from bbquery.report.spent import spent
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bbquery.attacking.stress import Stress
 
 AUTHORISED = """Looks for the smallest change of an image that changes what the oracle answers, to measure how robust a
 model is that you own or are authorised to test. Whether anything is found is the result, not an error: the exit code is
 0 either way."""
-YES = "yes"
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -58,7 +60,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _add_caps(attack)
     attack.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
     attack.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
-    attack.add_argument("--yes", action="store_true", help="agree to the worst case beforehand, as scripts must")
+    consent.add_yes(attack)
     attack.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
     add_out(attack, "IMAGE-ORACLE-ATTACK[-SCORE]-RUN")
 
@@ -68,6 +70,7 @@ def _add_caps(attack: argparse.ArgumentParser) -> None:
     caps.add_argument("--max-queries", type=int, required=True, metavar="N", help="the most that is asked, of anything")
     options.add_further_caps(caps)
     options.add_project(caps)
+    options.add_spare(caps)
     options.add_drift(attack)
 
 
@@ -81,27 +84,21 @@ def _attack(chosen: argparse.Namespace) -> int:
         with logged(chosen.log):
             stress = asyncio.run(_attacked(chosen, out))
         written = out.write(lambda place: report.write(stress, place, command=chosen.typed, source=chosen.image))
-    _say(stress)
-    say(*map(str, written))
+    _say(stress, chosen.typed)
+    say(*map(str, written), spent(stress.budget, stress.queries.from_store))
     return out.exit_code(stress.error)
 
 
 def _consent(chosen: argparse.Namespace) -> None:
-    """Show the worst case and let a person agree to it.
+    """Show the worst case and let a person agree to it, whatever it costs.
 
     Raises:
         UsageError: nobody is there to be asked, or they do not agree.
     """
-    if not sys.stdin.isatty():
-        raise UsageError("an attack is agreed to beforehand: type yes on a terminal, or give --yes in a script")
-    say(f"An attack on {chosen.oracle}, which you must own or be authorised to test. It sends at most:")
-    say(*asyncio.run(_estimated(chosen)))  # which ends with: nothing was asked
-    try:
-        said = input(f"Type {YES} to go on: ")
-    except EOFError:
-        said = ""
-    if said.strip().lower() != YES:
-        raise UsageError("not agreed to, so nothing was asked")
+    intro = f"An attack on {chosen.oracle}, which you must own or be authorised to test. It sends at most:"
+    refusal = "an attack is agreed to beforehand: type yes on a terminal, or give --yes in a script"
+    lines = asyncio.run(_estimated(chosen)) if sys.stdin.isatty() else []  # which ends with: nothing was asked
+    consent.ask([intro, *lines], refusal)
 
 
 async def _estimated(chosen: argparse.Namespace) -> list[str]:
@@ -115,6 +112,7 @@ async def _estimated(chosen: argparse.Namespace) -> list[str]:
 async def _attacked(chosen: argparse.Namespace, out: OutputFolder) -> Stress:
     began = time.perf_counter()
     async with attacking.prepared(**_wish(chosen), cap=options.cap(chosen)) as job:
+        options.check_project(chosen)
         result = result_of(job.identity(), *map(str, job.thresholds))
         what = [chosen.oracle, chosen.attack, *([chosen.score] if chosen.score else [])]
         out.claim(default_name(chosen.image, result, *what), result)
@@ -131,6 +129,7 @@ def _wish(chosen: argparse.Namespace) -> dict[str, Any]:
         "rmse": _thresholds(chosen.rmse),
         "target": _target(chosen.target),
         "score": chosen.score,
+        "spare": chosen.spare,
         "drift_every": chosen.drift_every,
         "seed": chosen.seed,
     }
@@ -147,11 +146,11 @@ def _target(text: str | None) -> str | None:
     return None if text is None or text.lower() == "none" else target(text)
 
 
-def _say(stress: Stress) -> None:
+def _say(stress: Stress, typed: Sequence[str]) -> None:
     """Print what came of it, and on stderr what to be wary of."""
     say(f"queries: {counted(stress.queries)}")
     say(*_verdict(stress))
-    warn(*_warnings(stress))
+    warn(*_warnings(stress, typed))
 
 
 def _verdict(stress: Stress) -> list[str]:
@@ -165,7 +164,7 @@ def _verdict(stress: Stress) -> list[str]:
     return [*lines, *(f"  RMSE {limit:g}: {'yes' if yes else 'no'}" for limit, yes in stress.successes.items())]
 
 
-def _warnings(stress: Stress) -> list[str]:
+def _warnings(stress: Stress, typed: Sequence[str]) -> list[str]:
     votes, error = stress.votes, stress.error
     lines = [f"DRIFTED: {reason}: the result may rest on more than one model" for reason in stress.drift.reasons]
     if votes.left:
@@ -176,5 +175,8 @@ def _warnings(stress: Stress) -> list[str]:
     if stress.unread:
         lines.append(f"NOT READ: {not_read(stress.unread)}: the score made nothing of that")
     if error is not None:
-        lines.append(f"PARTIAL: {error}: the best so far was kept; the same command again asks only for the rest")
+        lines.append(f"PARTIAL: {error}")
+        lines.append("the best so far was kept; this completes the attack, and asks only for the rest:")
+        lines.append(f"  {completing.command(typed, stress.rest, error)}")
+        lines += held(stress.unknown)
     return lines

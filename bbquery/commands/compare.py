@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING
 
 from bbquery import explanation as explaining
-from bbquery.commands import options
+from bbquery.commands import completing, consent, options
 from bbquery.commands.explain import seed
 from bbquery.commands.output import not_read, say, table, warn
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name
@@ -18,14 +18,16 @@ from bbquery.comparing.job import prepared
 from bbquery.comparing.methods import split_methods
 from bbquery.errors import UsageError
 from bbquery.explaining.findings import findings
+from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars, picodollars
 from bbquery.report import comparison as report
+from bbquery.report.spent import spent
 from bbquery.shown import shown
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from bbquery.client import Client
     from bbquery.comparing.job import Contest
@@ -56,8 +58,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     options.add_further_caps(compare, "a cap of all together")
     options.add_project(compare)
+    options.add_spare(compare)
     options.add_drift(compare)
     compare.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
+    consent.add_yes(compare)
     compare.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
     add_out(compare, "IMAGE-ORACLE-compare[-SCORE]-RUN")
 
@@ -91,8 +95,8 @@ def _compare(chosen: argparse.Namespace) -> int:
     with OutputFolder(chosen) as out:
         found = asyncio.run(_compared(chosen, out))
         written = out.write(lambda place: report.write(found, place, command=chosen.typed, source=chosen.image))
-    warn(*_troubles(found))
-    say(*_table(found).split("\n"), "", *map(str, written))
+    warn(*_troubles(found, chosen.typed))
+    say(*_table(found).split("\n"), "", *map(str, written), spent(found.budget, found.from_store))
     return out.exit_code(found.error)
 
 
@@ -107,6 +111,7 @@ def _prepared(chosen: argparse.Namespace) -> contextlib.AbstractAsyncContextMana
         drift_every=chosen.drift_every,
         seed=chosen.seed,
         evaluate=chosen.evaluate,
+        spare=chosen.spare,
     )
 
 
@@ -121,6 +126,8 @@ def _target(text: str | None) -> str | None:
 async def _compared(chosen: argparse.Namespace, out: OutputFolder) -> Comparison:
     cap = None if chosen.max_usd is None else picodollars(chosen.max_usd)
     async with _prepared(chosen) as contest:
+        worst = contest.jobs[0].worst.times(contest.cap)
+        consent.agreed(chosen, [Cap(picodollars=cap)], worst, lambda: _costs(contest).split("\n"))
         what = [chosen.oracle, "compare", *([chosen.score] if chosen.score else [])]
         inner = {name: job.identity() for name, job in zip(contest.names, contest.jobs, strict=True)}
         out.claim(default_name(chosen.image, contest.run, *what), contest.run, inner)
@@ -132,7 +139,11 @@ async def _compared(chosen: argparse.Namespace, out: OutputFolder) -> Comparison
 
 async def _estimated(chosen: argparse.Namespace) -> str:
     async with _prepared(chosen) as contest:
-        found, source = contest.estimates(), contest.jobs[0].oracle.capabilities.price.source
+        return _costs(contest)
+
+
+def _costs(contest: Contest) -> str:
+    found, source = contest.estimates(), contest.jobs[0].oracle.capabilities.price.source
     rows = [
         (
             method,
@@ -171,8 +182,6 @@ def _table(found: Comparison) -> str:
         "",
         "below the numbers: the rank correlation of each two maps",
         *([report.measured_by(found)] if found.metric else []),
-        f"{found.budget.posted.queries:,} queries of budget {found.budget.name!r} posted, "
-        f"{found.budget.held.queries:,} held",
     ))  # fmt: skip
 
 
@@ -187,7 +196,7 @@ def _shown(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:z.2f}"
 
 
-def _troubles(found: Comparison) -> Iterator[str]:
+def _troubles(found: Comparison, typed: Sequence[str]) -> Iterator[str]:
     """Give what a person must know of each method, a line each."""
     for each in found.results:
         if each.explanation is not None:
@@ -199,4 +208,15 @@ def _troubles(found: Comparison) -> Iterator[str]:
         if each.status != "complete":
             yield f"{each.status.upper()}: {each.method}: {each.error}"
     if found.error is not None:
-        yield "the same command again asks only for the rest; larger caps let it ask for more"
+        yield "this completes them, and asks only for the rest:"
+        yield f"  {_completing(found, typed)}"
+
+
+def _completing(found: Comparison, typed: Sequence[str]) -> str:
+    """Return the command that completes a comparison."""
+    unfinished = [each for each in found.results if each.status in ("partial", "not begun")]
+    rests = [rest for each in unfinished for rest in each.rests]
+    allowed = found.results[0].rests[0].allowed
+    options = completing.raised_together(rests, found.budget, allowed)
+    missing = sum(rest.missing for rest in rests)
+    return completing.joined(typed, options, found.error, run=found.budget.name, missing=missing)

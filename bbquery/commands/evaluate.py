@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery import codec, load
-from bbquery.commands import evaluate_metrics, map_file, options
+from bbquery.commands import completing, consent, evaluate_metrics, map_file, options
 from bbquery.commands.exit_codes import alarms, ended_by
 from bbquery.commands.explain import logged, seed
-from bbquery.commands.output import counted, estimated, not_read, say, table, warn
+from bbquery.commands.output import counted, estimated, held, not_read, say, table, warn
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import target
@@ -21,6 +21,7 @@ from bbquery.evaluating import evaluation as evaluating
 from bbquery.evaluating.metrics import same_fill
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.report import evaluation as report
+from bbquery.report.spent import spent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +54,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     options.add_project(caps)
     evaluate.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
     evaluate.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
+    consent.add_yes(evaluate)
     evaluate.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
     add_out(evaluate, "IMAGE-ORACLE-evaluation[-SCORE]-RUN")
 
@@ -68,8 +70,8 @@ def _evaluate(chosen: argparse.Namespace) -> int:
         told = warnings(found, evaluation)
         made = {"command": chosen.typed, "source": chosen.image, "of": str(found.path), "warnings": told}
         written = out.write(lambda place: report.write(evaluation, place, **made))
-    _print(evaluation, told)
-    say(*map(str, written))
+    _print(evaluation, told, chosen.typed)
+    say(*map(str, written), spent(evaluation.budget, evaluation.queries.from_store))
     return out.exit_code(ended_by(evaluation.error, partial=evaluation.partial))
 
 
@@ -87,17 +89,23 @@ def _prepared(chosen: argparse.Namespace, found: MapFile) -> AbstractAsyncContex
 async def _estimated(chosen: argparse.Namespace, found: MapFile) -> list[str]:
     async with _prepared(chosen, found) as job:
         _check(found, job)
-        return estimated(job.estimate(), job.oracle.capabilities.price.source)
+        return _costs(job)
+
+
+def _costs(job: Job) -> list[str]:
+    return estimated(job.estimate(), job.oracle.capabilities.price.source)
 
 
 async def _evaluated(chosen: argparse.Namespace, found: MapFile, out: OutputFolder) -> Evaluation:
     async with _prepared(chosen, found) as job:
         _check(found, job)
+        caps = options.cap(chosen)
+        consent.agreed(chosen, [caps], job.worst.times(chosen.max_queries), lambda: _costs(job))
         result = result_of(job.identity(), job.target, load.constructor(job.score), load.constructor(job.choice))
         what = [chosen.oracle, "evaluation", *([chosen.score] if chosen.score else [])]
         out.claim(default_name(chosen.image, result, *what), result)
         with open_ledger(None) as ledger, Screen() as screen:
-            return await job.run(ledger, options.cap(chosen), chosen.project, screen)
+            return await job.run(ledger, caps, chosen.project, screen)
 
 
 def _check(found: MapFile, job: Job) -> None:
@@ -147,7 +155,7 @@ def _fills(evaluation: Evaluation) -> set[AnyFill]:
     return {choice.fill} if any(figure.fill for figure in evaluation.figures) else set()
 
 
-def _print(evaluation: Evaluation, told: list[str]) -> None:
+def _print(evaluation: Evaluation, told: list[str], typed: Sequence[str]) -> None:
     q = evaluation.queries
     say(f"target: {evaluation.target} ({evaluation.score.about.unit})")
     say(*_figures(evaluation.figures))
@@ -158,8 +166,11 @@ def _print(evaluation: Evaluation, told: list[str]) -> None:
     said += alarms(evaluation.error, partial=evaluation.partial)
     if evaluation.partial:
         said.append(f"PARTIAL: {evaluation.error}")
-        said.append("the figures rest on what was answered; the same command again asks only for the rest")
-        said += [f"  may have been billed: attempt {u.attempt} of {u.opened}: {u.reason}" for u in evaluation.unknown]
+        options = completing.raised(evaluation.rest, plan_is_fixed=True)
+        run, missing = evaluation.rest.budget.name, evaluation.rest.missing
+        said.append("the figures rest on what was answered; this completes them, and asks only for the rest:")
+        said.append(f"  {completing.joined(typed, options, evaluation.error, run=run, missing=missing)}")
+        said += held(evaluation.unknown)
     warn(*said)
 
 

@@ -14,22 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 from bbquery import explanation as explaining
 from bbquery import explanations, load, telemetry
-from bbquery.commands import explain_batch, explain_several, options
+from bbquery.commands import completing, consent, explain_batch, explain_several, options
 from bbquery.commands.exit_codes import alarms, ended_by
 from bbquery.commands.explain_several import Wish
-from bbquery.commands.output import counted, estimated, not_read, say, warn
+from bbquery.commands.output import counted, estimated, held, not_read, say, warn
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
-from bbquery.errors import BudgetExhausted, UsageError
+from bbquery.errors import UsageError
 from bbquery.explaining.findings import findings
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
 from bbquery.report import folder
+from bbquery.report.spent import spent
 from bbquery.shown import shown
 
 if TYPE_CHECKING:
-    from bbquery.explanation import Explanation
+    from bbquery.explanation import Explanation, Job
     from bbquery.ledger.records import Cap
 
 RULE = """Several images are one run, and each has a budget of its own within it. If only the run's cap is given, the
@@ -60,11 +61,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     explain.add_argument("--score", metavar="NAME[:key=value,…]", help=SCORE)
     _add_caps(explain)
     options.add_project(explain)
+    options.add_spare(explain)
     options.add_drift(explain)
     explain.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
     explain.add_argument("--batch", action="store_true", help="ask by the file: within a day, mostly at half price")
     explain.add_argument("--progress", action="store_true", help=PROGRESS)
     explain.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
+    consent.add_yes(explain)
     explain.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
     add_out(explain, DEFAULT_OUT)
 
@@ -120,7 +123,7 @@ def _explain_one(chosen: argparse.Namespace) -> int:
             explanation = asyncio.run(_explained(chosen, out))
         made = {"command": chosen.typed, "source": chosen.image, "progress": chosen.progress}
         written = out.write(lambda place: folder.write(explanation, place, **made))
-    _report(explanation, chosen.method, written)
+    _report(explanation, chosen.typed, written)
     return out.exit_code(ended_by(explanation.error, partial=explanation.partial))
 
 
@@ -149,18 +152,23 @@ async def _explained(chosen: argparse.Namespace, out: OutputFolder) -> Explanati
     began = time.perf_counter()
     async with explaining.prepared(**_wish(chosen)) as asked:
         job = asked.by_the_file() if chosen.batch else asked
+        caps, worst = options.cap(chosen), job.worst.times(chosen.max_queries)
+        consent.agreed(chosen, [caps], worst, lambda: _costs(job))
         what = [chosen.oracle, chosen.method, *([chosen.score] if chosen.score else [])]
         out.claim(default_name(chosen.image, job.identity(), *what), job.identity())
         with open_ledger(None) as ledger, Screen() as screen:
-            return await job.run(ledger, options.cap(chosen), chosen.project, screen, began)
+            return await job.run(ledger, caps, chosen.project, screen, began)
 
 
 async def _estimated(chosen: argparse.Namespace) -> list[str]:
     async with explaining.prepared(**_wish(chosen)) as job:
-        if chosen.batch:
-            return explain_batch.estimate(job.by_the_file())
-        found, source = job.estimate(), job.oracle.capabilities.price.source
-    return estimated(found, source)
+        return _costs(job.by_the_file() if chosen.batch else job)
+
+
+def _costs(job: Job) -> list[str]:
+    if job.batch is not None:
+        return explain_batch.estimate(job)
+    return estimated(job.estimate(), job.oracle.capabilities.price.source)
 
 
 def _wish(chosen: argparse.Namespace) -> dict[str, Any]:
@@ -172,12 +180,13 @@ def _wish(chosen: argparse.Namespace) -> dict[str, Any]:
         "target": targets(chosen.target),
         "score": chosen.score,
         "max_queries": chosen.max_queries,
+        "spare": chosen.spare,
         "drift_every": chosen.drift_every,
         "seed": chosen.seed,
     }
 
 
-def _report(explanation: Explanation, method: str, written: Sequence[Path]) -> None:
+def _report(explanation: Explanation, typed: Sequence[str], written: Sequence[Path]) -> None:
     say(f"queries: {counted(explanation.queries)}")
     for reason in explanation.drift.reasons:
         warn(f"DRIFTED: {reason}: the map may rest on more than one model")
@@ -188,20 +197,14 @@ def _report(explanation: Explanation, method: str, written: Sequence[Path]) -> N
     warn(*alarms(explanation.error, partial=explanation.partial))
     if explanation.partial:
         warn(f"PARTIAL: {explanation.error}")
-        print(*map(shown, _advice(explanation, method)), sep="\n", file=sys.stderr)
-    say(*map(str, written))
+        print(*map(shown, _advice(explanation, typed)), sep="\n", file=sys.stderr)
+    say(*map(str, written), spent(explanation.budget, explanation.queries.from_store))
 
 
-def _advice(explanation: Explanation, method: str) -> list[str]:
-    """Say what a person can do about a partial result."""
-    lines = ["the map rests on the queries that were answered; the same command again asks only for the rest"]
-    if not isinstance(explanation.error, BudgetExhausted) or not explanation.unknown:
-        return lines
-    count, cap = len(explanation.unknown), explanation.budget.cap.queries or 0
-    again = load.with_option(method, "queries", explanation.method.queries)
+def _advice(explanation: Explanation, typed: Sequence[str]) -> list[str]:
+    """Say what a person can do about a partial result, the cheapest first."""
     return [
-        *lines,
-        f"{count} queries of this run may have been billed without an answer, so their budget stays held:",
-        *(f"  attempt {u.attempt} of {u.opened}: {u.reason}" for u in explanation.unknown),
-        f"use this partial result, or allow that many more: --method {again} --max-queries {cap + count}",
+        "the map rests on the queries that were answered; this completes it, and asks only for the rest:",
+        f"  {completing.command(typed, explanation.rest, explanation.error)}",
+        *held(explanation.unknown),
     ]

@@ -8,17 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bbquery.commands import completing, consent
 from bbquery.commands.exit_codes import alarm, alarms
 from bbquery.commands.output import counted, not_read, say, table, warn
 from bbquery.commands.output_folder import OutputFolder, default_name
 from bbquery.commands.screen import Screen
+from bbquery.errors import BadImage
 from bbquery.explaining.findings import findings
-from bbquery.explanation import run_name
+from bbquery.explanation import NothingToExplain, run_name
 from bbquery.explanations import prepared_many
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
 from bbquery.report import folder, index
-from bbquery.types import Units
+from bbquery.report.spent import spent
+from bbquery.types import Units, total
 
 if TYPE_CHECKING:
     import argparse
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from bbquery.explanations import ImageResult, Series
     from bbquery.ledger.records import BudgetState, Cap
     from bbquery.ledger.sqlite import Ledger
+    from bbquery.spare import Rest
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Wish:
             score=chosen.score,
             run=run,
             each=each,
+            spare=chosen.spare,
             drift_every=chosen.drift_every,
             seed=chosen.seed,
         )
@@ -63,11 +68,15 @@ def estimate(wish: Wish) -> int:
 
 async def _estimated(wish: Wish) -> str:
     async with wish.series() as series:
-        images, source = series.images, series.setting.oracle.capabilities.price.source
+        return _costs(series)
+
+
+def _costs(series: Series) -> str:
+    images, source = series.images, series.setting.oracle.capabilities.price.source
     rows = [_row(i.name, i.estimate.queries, i.estimate.expected, i.estimate.worst) for i in images]
     found = [image.estimate for image in images]
     queries = sum(each.queries for each in found)
-    expected, worst = _sum([each.expected for each in found]), _sum([each.worst for each in found])
+    expected, worst = total(each.expected for each in found), total(each.worst for each in found)
     seconds = [each.seconds for each in found if each.seconds is not None]
     duration = f"at least {sum(seconds):,.0f} seconds" if seconds else "unknown: no limits are known"
     header = ("image", "queries", "tokens", "at worst", "dollars", "at worst")
@@ -81,13 +90,6 @@ async def _estimated(wish: Wish) -> str:
     ))  # fmt: skip
 
 
-def _sum(amounts: Sequence[Units]) -> Units:
-    total = Units()
-    for amount in amounts:
-        total = total.plus(amount)
-    return total
-
-
 def _row(name: str, queries: int, expected: Units, worst: Units) -> tuple[str, ...]:
     tokens = (f"{expected.tokens:,}", f"{worst.tokens:,}")
     return name, f"{queries:,}", *tokens, dollars(expected.picodollars), dollars(worst.picodollars)
@@ -98,15 +100,16 @@ def explain(wish: Wish) -> int:
     with OutputFolder(wish.chosen) as out:
         book, budget = asyncio.run(_explained(wish, out))
         page = out.write(lambda place: index.write(place, book.entries, budget=budget, command=wish.chosen.typed))
-    warn(*book.troubles())
-    say(f"{budget.posted.queries:,} queries of budget {budget.name!r} posted, {budget.held.queries:,} held")
-    say(str(page))
+    warn(*book.troubles(budget))
+    say(str(page), spent(budget, book.from_store))
     return out.exit_code(book.error)
 
 
 async def _explained(wish: Wish, out: OutputFolder) -> tuple[Book, BudgetState]:
     chosen = wish.chosen
     async with wish.series() as series:
+        worst = total(image.worst.times(series.image_cap.queries or image.estimate.queries) for image in series.images)
+        consent.agreed(chosen, wish.caps, worst, lambda: _costs(series).split("\n"))
         what = [chosen.oracle, chosen.method, *([chosen.score] if chosen.score else [])]
         name = default_name(f"{len(series.images)}-images", series.run, *what)
         out.claim(name, series.run, {image.name: image.identity for image in series.images})
@@ -127,7 +130,8 @@ def _budget(ledger: Ledger, series: Series, project: str | None) -> BudgetState:
 class Book:
     """What is kept of images that are done: their lines, not their pixels.
 
-    progress: whether strips of the maps on their way are drawn. error: what the exit code tells.
+    progress: whether strips of the maps on their way are drawn. error: what the exit code tells. from_store: answers
+    for which nothing was sent.
     """
 
     out: OutputFolder
@@ -136,20 +140,24 @@ class Book:
     progress: bool = False
     entries: list[index.Entry] = field(default_factory=list)
     error: BbqueryError | None = None
-    _missing: bool = False
+    from_store: int = 0
     _not_begun: list[str] = field(default_factory=list)
     _said: list[str] = field(default_factory=list)
+    _rests: list[Rest] = field(default_factory=list)
 
     def take(self, result: ImageResult) -> None:
         """Write an image's files, say so, and keep its line."""
         explanation, source = result.explanation, str(result.source)
         pictures: list[Path] = []
         if explanation is not None:
+            self.from_store += explanation.queries.from_store
             self.out.write(lambda out: self._write(explanation, out / result.name, source))
             place = self.out.place / result.name
             pictures = folder.pictures(explanation, place)
             self.screen.say(f"{result.name}: {result.status}; {counted(explanation.queries)}; {place}")
         self.entries.append(index.entry(result, source, pictures))
+        if result.status != "complete" and not isinstance(result.error, (BadImage, NothingToExplain)):
+            self._rests.append(result.rest)
         self._note(result)
 
     def _write(self, explanation: Explanation, place: Path, source: str) -> None:
@@ -169,7 +177,6 @@ class Book:
             self._said += alarms(result.error, partial=False, name=f"{result.name}: ")
             self.error = self.error or alarm(result.error, partial=False)
             return
-        self._missing = True
         if result.ended_run or self.error is None:
             self.error = result.error
         if result.status == "not begun":
@@ -181,11 +188,27 @@ class Book:
                 f"  may have been billed, so it stays held: attempt {u.attempt} of {u.opened}: {u.reason}"
             )
 
-    def troubles(self) -> list[str]:
-        """Return what went wrong and what can be done about it, a line each; nothing where all is whole."""
+    def troubles(self, budget: BudgetState) -> list[str]:
+        """Return what went wrong and what can be done about it, a line each; nothing where all is whole.
+
+        budget: the run's.
+        """
         lines = list(self._said)
         if self._not_begun:
             lines.append(f"NOT BEGUN: {', '.join(self._not_begun)}: {self.error}")
-        if self._missing:
-            lines.append("the same command again asks only for the rest; larger caps let it ask for more")
+        if self._rests:
+            lines.append("this completes the run, and asks only for the rest:")
+            lines.append(f"  {self._completing(budget)}")
         return lines
+
+    def _completing(self, budget: BudgetState) -> str:
+        """Return the command that completes the run; a cap of it that nobody typed follows from those of images."""
+        options = completing.raised_together(self._rests, budget, self._rests[0].allowed, "-per-image")
+        for option in set(completing.OPTIONS.values()) & options.keys():
+            if not self._typed(option):
+                del options[option]
+        missing = sum(rest.missing for rest in self._rests)
+        return completing.joined(self.command, options, self.error, run=budget.name, missing=missing)
+
+    def _typed(self, option: str) -> bool:
+        return any(argument.partition("=")[0] == option for argument in self.command)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bbquery.drift import DEFAULT_EVERY
 from bbquery.ledger.records import Cap
+from bbquery.ledger.sqlite import Ledger
 
 if TYPE_CHECKING:
     import argparse
@@ -20,6 +21,23 @@ def add_further_caps(command: argparse._ActionsContainer, what: str = "a further
 def add_project(command: argparse._ActionsContainer) -> None:
     """Declare the budget that a run counts in too."""
     command.add_argument("--project", metavar="NAME", help="a budget, made before, that the run counts in too")
+
+
+def check_project(chosen: argparse.Namespace) -> None:
+    """See, before anything is asked or written, that the project exists.
+
+    Raises:
+        UnknownName: it does not; says how to make it.
+    """
+    if chosen.project is not None:
+        with Ledger() as ledger:
+            ledger.find_budget(chosen.project)
+
+
+def add_spare(command: argparse._ActionsContainer) -> None:
+    """Declare how many queries are kept for lost ones."""
+    what = "queries of the budget kept for those that are lost: billed perhaps, without an answer (default: one in 50)"
+    command.add_argument("--spare", type=int, metavar="N", help=what)
 
 
 def add_drift(command: argparse._ActionsContainer) -> None:

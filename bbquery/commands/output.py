@@ -14,10 +14,12 @@ from bbquery.shown import SafeStream, shown
 if TYPE_CHECKING:
     from bbquery.client import Tally
     from bbquery.estimate import Estimate
+    from bbquery.ledger.records import UnknownAttempt
     from bbquery.report.files import Write
     from bbquery.types import Units
 
 
+MOST_UNKNOWN = 20  # attempts named to people, of those that may have been billed
 MOST_UNREAD = 5  # different things that a score could not read, to people
 
 
@@ -67,6 +69,11 @@ def in_words(units: Units) -> str:
 def counted(tally: Tally) -> str:
     """Return what became of a run's queries."""
     said = f"{tally.asked} asked, {tally.sent} sent, {tally.from_store} from the store, {tally.unknown} unknown"
+    again = tally.sent - (tally.asked - tally.from_store)
+    if again > 0:
+        said += f"; {again} sent again, since a first try brought no answer"
+    elif again < 0:
+        said += f"; {-again} not sent"
     if not tally.unreadable:
         return said
     left = tally.unreadable - tally.paid_again
@@ -74,6 +81,21 @@ def counted(tally: Tally) -> str:
         f"{tally.unreadable} paid answers could not be read: {tally.paid_again} of their queries were paid again"
     )
     return f"{said}; {unreadable}, {left} have no answer (a rerun asks them again)"
+
+
+def held(unknown: Sequence[UnknownAttempt]) -> list[str]:
+    """Return which attempts may have been billed without an answer, a line each; nothing where none may."""
+    if not unknown:
+        return []
+    some = f"{len(unknown)} queries" if len(unknown) > 1 else "1 query"
+    lines = [f"  attempt {each.attempt} of {each.opened}: {each.reason}" for each in unknown[:MOST_UNKNOWN]]
+    more = len(unknown) - len(lines)
+    return [
+        f"{some} of this run may have been billed without an answer, so what they may cost stays held "
+        "('bbquery budget reconcile' settles them):",
+        *lines,
+        *([f"  and {more} more"] if more > 0 else []),
+    ]
 
 
 def not_read(unread: Counter[str]) -> str:

@@ -8,20 +8,24 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bbquery.commands import options, probe_tables
+from bbquery.commands import completing, consent, options, probe_tables
 from bbquery.commands.exit_codes import alarms, ended_by
 from bbquery.commands.explain import logged, seed
-from bbquery.commands.output import estimated, say, warn
+from bbquery.commands.output import estimated, held, say, warn
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
 from bbquery.drift import DEFAULT_EVERY, checks_for
 from bbquery.ledger.sqlite import open_ledger
+from bbquery.money import dollars_up
 from bbquery.probing import probe as probing
 from bbquery.probing.design import FEWEST
 from bbquery.report import probe as report
+from bbquery.report.spent import spent
+from bbquery.spare import allowing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
 
     from bbquery.probing.probe import Job, Probe
@@ -46,8 +50,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     caps.add_argument("--max-queries", type=int, default=probing.DEFAULT_QUERIES, metavar="N", help=fewest)
     options.add_further_caps(caps)
     options.add_project(caps)
+    options.add_spare(caps)
     probe.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
     probe.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
+    consent.add_yes(probe)
     probe.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
     add_out(probe, "IMAGE-ORACLE-probe-RUN")
 
@@ -63,7 +69,8 @@ def _probe(chosen: argparse.Namespace) -> int:
         made = {"command": chosen.typed, "source": chosen.image, "following": following}
         written = out.write(lambda place: report.write(found, place, **made))
     say(*probe_tables.lines(found), "", "next:", f"  {shlex.join(following)}", "", *map(str, written))
-    _warn(found)
+    _warn(found, chosen.typed)
+    say(spent(found.budget, found.queries.from_store))
     return out.exit_code(ended_by(found.error, partial=found.partial))
 
 
@@ -75,32 +82,42 @@ def _prepared(chosen: argparse.Namespace) -> AbstractAsyncContextManager[Job]:
         scores=chosen.score,
         cap=options.cap(chosen),
         seed=chosen.seed,
+        spare=chosen.spare,
     )
 
 
 async def _estimated(chosen: argparse.Namespace) -> list[str]:
     async with _prepared(chosen) as job:
-        return estimated(job.estimate(), job.oracle.capabilities.price.source)
+        return _costs(job)
+
+
+def _costs(job: Job) -> list[str]:
+    return estimated(job.estimate(), job.oracle.capabilities.price.source)
 
 
 async def _probed(chosen: argparse.Namespace, out: OutputFolder) -> Probe:
     async with _prepared(chosen) as job:
+        caps = options.cap(chosen)
+        consent.agreed(chosen, [caps], job.worst.times(chosen.max_queries), lambda: _costs(job))
         result = result_of(job.identity(), *job.targets, "scores", *chosen.score)
         out.claim(default_name(chosen.image, result, chosen.oracle, "probe"), result)
         with open_ledger(None) as ledger, Screen() as screen:
-            return await job.run(ledger, options.cap(chosen), chosen.project, screen)
+            return await job.run(ledger, caps, chosen.project, screen)
 
 
 def following_command(chosen: argparse.Namespace, found: Probe) -> list[str]:
     """Return the command to run next, as arguments: same photo, oracle, target and seed, so that answers are shared."""
     advice = found.advice
     checks = checks_for(advice.queries, DEFAULT_EVERY) if found.oracle.remote else 0
+    queries = allowing(advice.queries + 1 + checks, found.oracle.price)
+    worst = found.rest.worst.times(queries).picodollars
     given = {
         "--oracle": chosen.oracle,
         "--target": chosen.target,
         "--score": advice.score,
         "--method": advice.method,
-        "--max-queries": str(advice.queries + 1 + checks),
+        "--max-queries": str(queries),
+        "--max-usd": dollars_up(worst) if worst else None,
         "--seed": str(chosen.seed),
         "--project": chosen.project,
     }
@@ -108,11 +125,12 @@ def following_command(chosen: argparse.Namespace, found: Probe) -> list[str]:
     return ["bbquery", "explain", chosen.image, *options]
 
 
-def _warn(found: Probe) -> None:
+def _warn(found: Probe, typed: Sequence[str]) -> None:
     said = [f"BEWARE: {warning}" for warning in found.advice.warnings]
     said += alarms(found.error, partial=found.partial)
     if found.partial:
         said.append(f"PARTIAL: {found.error}")
-        said.append("the figures rest on what was answered; the same command again asks only for the rest")
-        said += [f"  may have been billed: attempt {u.attempt} of {u.opened}: {u.reason}" for u in found.unknown]
+        said.append("the figures rest on what was answered; this completes them, and asks only for the rest:")
+        said.append(f"  {completing.command(typed, found.rest, found.error)}")
+        said += held(found.unknown)
     warn(*said)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from bbquery import explanation as explaining
+from bbquery.explaining.job import plans_of
 from bbquery.halt import Interrupted
 from bbquery.money import dollars
 from bbquery.shown import shown, unescaped
@@ -62,7 +63,8 @@ class Screen(explaining.Watch):
 
     def started(self, client: Client, job: Job) -> None:
         """Show the status line and listen for Ctrl-C; with the next image, go on with both."""
-        self.follow(client, job.queries + job.method.queries * (max(len(job.targets), 1) - 1))
+        sharing = max(len(job.targets), 1) - plans_of(job.method, len(job.targets))
+        self.follow(client, job.queries + job.method.queries * sharing)
 
     def follow(self, client: Client, total: int) -> None:
         """Likewise, of a run of any kind that asks so many queries."""

@@ -28,6 +28,7 @@ from bbquery.ledger.records import Cap
 from bbquery.metrics.deletion_insertion import DeletionInsertion
 from bbquery.run import drive
 from bbquery.scoring.base import nearer_is_higher
+from bbquery.spare import Rest, kept, not_begun
 
 if TYPE_CHECKING:
     import os
@@ -55,11 +56,14 @@ async def prepared(
     seed: int,
     score: Score | str | None = None,
     evaluate: bool = False,
+    spare: int | None = None,
 ) -> AsyncIterator[Contest]:
     """Check everything that can be checked before a query; give what is ready to run, or to be estimated.
 
     methods: specifications, 2 to 8. max_queries: the cap of each, measuring its map not counted. evaluate: whether
-    each map is measured by deletion and insertion. The other options are those of `bbquery.explain_async`.
+    each map is measured by deletion and insertion. spare: queries of each that are kept for lost ones.
+
+    The other options are those of `bbquery.explain_async`.
 
     Raises:
         UsageError: bad input, in any method.
@@ -72,7 +76,7 @@ async def prepared(
         for method in wanted:
             async with setting(
                 connected, method=method, target=target, score=score, max_queries=max_queries, drift_every=drift_every,
-                seed=seed,
+                seed=seed, spare=spare,
             ) as chosen:  # fmt: skip
                 jobs.append(chosen.job(photo))
         yield Contest(tuple(wanted), tuple(names_of(wanted)), tuple(jobs), Cap(queries=max_queries), metric)
@@ -97,7 +101,14 @@ class Contest:
     @property
     def cap(self) -> int:
         """How many queries all may send together."""
-        return len(self.jobs) * ((self.each.queries or 0) + self.measuring)
+        return len(self.jobs) * ((self.each.queries or 0) + (self.measured_cap.queries or 0 if self.metric else 0))
+
+    @property
+    def measured_cap(self) -> Cap:
+        """What measuring a map may send: as much as it takes, and as much for lost queries as any run keeps."""
+        job = self.jobs[0]
+        spare = max((self.each.queries or 0) - job.allowed, kept(self.measuring, job.oracle.capabilities.price))
+        return Cap(queries=self.measuring + spare)
 
     @property
     def measuring(self) -> int:
@@ -124,7 +135,8 @@ class Contest:
         for place in range(len(self.jobs)):
             stop = next((each.error for each in results if each.ended_run), None)
             if stop is not None:
-                results.append(Compared(self.names[place], self.methods[place], None, None, stop, ended_run=True))
+                names = self.names[place], self.methods[place]
+                results.append(Compared(*names, None, None, stop, ended_run=True, rests=self._whole(place)))
                 continue
             watch.begins(Part(place, len(self.jobs), self.names[place], budget))
             results.append(await self._one(place, ledger, (name, budget), watch))
@@ -138,29 +150,58 @@ class Contest:
         own = f"{run[0]}/{name}"
         explanation: Explanation | None = None
         curves: Curves | None = None
+        rests: list[Rest] = []
+        from_store = 0
         error: BbqueryError | None
         try:
             budget = ledger.open_budget(own, self.each, run[1])
             explanation = await self.jobs[place].ask(ledger, budget, watch, began)
             error = explanation.error
-            if self.metric is not None and not _ends_run(error, own):
-                budget = ledger.open_budget(f"{own}-measured", Cap(queries=self.measuring), run[1])
-                curves, stopped = await self._measured(self.jobs[place], explanation.maps[0], (ledger, budget), watch)
+            rests.append(explanation.rest)
+            from_store = explanation.queries.from_store
+            if self.metric is not None and not explanation.partial:  # the whole map is another one, measured anew
+                budget = ledger.open_budget(f"{own}-measured", self.measured_cap, run[1])
+                curves, rest, stored, stopped = await self._measured(
+                    self.jobs[place], explanation.maps[0], (ledger, budget), watch
+                )
+                rests.append(rest)
+                from_store += stored
                 error = error or stopped
         except BbqueryError as found:
             error = found
-        return Compared(name, self.methods[place], explanation, curves, error, ended_run=_ends_run(error, own))
+        rests += self._whole(place)[len(rests) :]
+        ended = _ends_run(error, own)
+        return Compared(
+            name,
+            self.methods[place],
+            explanation,
+            curves,
+            error,
+            ended_run=ended,
+            rests=tuple(rests),
+            from_store=from_store,
+        )
+
+    def _whole(self, place: int) -> tuple[Rest, ...]:
+        """Return what a method takes that was not begun."""
+        job = self.jobs[place]
+        own = not_begun(job.allowed, job.queries, job.worst, self.each)
+        if self.metric is None:
+            return (own,)
+        return own, not_begun(self.measuring, self.measuring, job.worst, self.measured_cap)
 
     async def _measured(
         self, job: Job, found: TargetMap, place: tuple[Ledger, int], watch: Watch
-    ) -> tuple[Curves, BbqueryError | None]:
-        """Return the deletion and insertion curves of a map, and what ended them early."""
+    ) -> tuple[Curves, Rest, int, BbqueryError | None]:
+        """Return the curves of a map, what completing them takes, what came from the store, and what ended them."""
         assert self.metric is not None  # noqa: S101 - the caller has looked
         plan = self.metric.plan(job.x, job.oracle.capabilities.domain, found.sent.values, job.seed)
         async with Client(job.oracle, *place, progress=watch.progressed) as client:
             watch.measuring(client, self.metric.queries)
             driven = await drive(plan, client, nearer_is_higher(found.score))
-            return driven.result, client.halt.error
+            (ledger, budget), asked = place, self.metric.queries
+            rest = Rest(asked, asked, client.tally.answered, job.worst, ledger.budget(budget))
+            return driven.result, rest, client.tally.from_store, client.halt.error
 
 
 def _ends_run(error: BbqueryError | None, budget: str) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bbquery.ledger.records import BudgetState
     from bbquery.metrics.deletion_insertion import Curves, DeletionInsertion
     from bbquery.oracle import Capabilities
+    from bbquery.spare import Rest
 
 Status: TypeAlias = Literal["complete", "partial", "failed", "not begun"]
 
@@ -27,7 +28,8 @@ class Compared:
 
     explanation: None where not even the unperturbed image was answered. curves: its deletion and insertion, None where
     they were not asked for or could not be asked. error: what ended it early, None where nothing did. ended_run:
-    whether that ended the run as a whole.
+    whether that ended the run as a whole. rests: what completing the map and its measuring takes.
+    from_store: answers to both for which nothing was sent.
     """
 
     name: str
@@ -36,6 +38,8 @@ class Compared:
     curves: Curves | None
     error: BbqueryError | None
     ended_run: bool
+    rests: tuple[Rest, ...] = ()
+    from_store: int = 0
 
     @property
     def status(self) -> Status:
@@ -70,6 +74,11 @@ class Comparison:
         """What ended the run, or else the first method that is not whole; None where nothing did."""
         ended = [each.error for each in self.results if each.ended_run]
         return next(iter([*ended, *(each.error for each in self.results if each.error is not None)]), None)
+
+    @property
+    def from_store(self) -> int:
+        """How many answers came from the store: from earlier runs, or paid for by another method."""
+        return sum(each.from_store for each in self.results)
 
     def agreement(self) -> NDArray[np.float64]:
         """Return the rank correlation of each two maps, (n, n); NaN without a map, or where one is constant."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
-from bbquery import codec, imaging, load, targeting
+from bbquery import codec, consent, imaging, load, targeting
 from bbquery.client import Client
 from bbquery.errors import UsageError
 from bbquery.estimate import estimate
@@ -36,6 +36,7 @@ from bbquery.plan import Ask, step
 from bbquery.probing.probe import Unwatched
 from bbquery.run import drive
 from bbquery.scoring.base import nearer_is_higher
+from bbquery.spare import Rest
 from bbquery.types import Labels, NoAnswer
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
     from bbquery.probing.probe import Watch
     from bbquery.run import Driven
     from bbquery.scoring.base import BoundScore, Score
-    from bbquery.types import Answer, Image
+    from bbquery.types import Answer, Image, Units
 
 DEFAULT_QUERIES = 1000
 LOWERED = {
@@ -78,7 +79,8 @@ class Evaluation:
     figures: each with its fill and steps. curves: of deletion and insertion; None where they were not chosen. score:
     what was scored; where lower values are nearer to the target, figures are of their negative. unread: what could not
     be read in the answers. error: what ended the run early, None where nothing did. partial: whether figures rest on
-    fewer answers than planned. unknown: attempts that may have been billed without an answer.
+    fewer answers than planned. unknown: attempts that may have been billed without an answer. rest: what completing it
+    takes.
     """
 
     run: str
@@ -96,6 +98,7 @@ class Evaluation:
     budget: BudgetState
     unknown: tuple[UnknownAttempt, ...]
     error: BbqueryError | None
+    rest: Rest
 
 
 async def evaluate_async(
@@ -106,7 +109,7 @@ async def evaluate_async(
     choice: Choice | None = None,
     target: str | None = None,
     score: Score | str | None = None,
-    max_queries: int = DEFAULT_QUERIES,
+    max_queries: int | None = None,
     max_tokens: int | None = None,
     max_usd: str | Decimal | None = None,
     project: str | None = None,
@@ -114,7 +117,9 @@ async def evaluate_async(
     ledger: Ledger | None = None,
     watch: Watch | None = None,
 ) -> Evaluation:
-    """Ask an oracle how good a map of an image is, at most `max_queries` queries.
+    """Ask an oracle how good a map of an image is, at most `max_queries` queries (default: 1,000).
+
+    Where a query costs money there is no default: max_queries, max_usd or a project with a cap in dollars must be said.
 
     values: (H, W) in the photo's coordinates, NaN where the oracle saw nothing; or of the pixels that are sent; for
     gradient_cosine alone also a gradient (h, w, 3) of those. choice: which metrics, and how; those that explain again
@@ -127,9 +132,10 @@ async def evaluate_async(
         UsageError: bad input, found before anything is sent.
         OracleError, BudgetExhausted: not even the unperturbed image was answered.
     """
-    cap = Cap.stated(max_queries, max_tokens, max_usd)
+    cap = Cap.stated(DEFAULT_QUERIES if max_queries is None else max_queries, max_tokens, max_usd)
     async with prepared(values, image, oracle, choice=choice, target=target, score=score, cap=cap, seed=seed) as job:
         with open_ledger(ledger) as opened:
+            consent.check(job.oracle.capabilities.name, job.worst, (max_queries, max_usd), opened, project)
             return await job.run(opened, cap, project, watch or Unwatched())
 
 
@@ -222,6 +228,11 @@ class Job:
         else:
             reference.among((self.sent, self.values))
 
+    @property
+    def worst(self) -> Units:
+        """The most that a query may cost."""
+        return self.oracle.quote(self.oracle.encode(self.x)).worst
+
     def estimate(self) -> Estimate:
         """Return what it would cost; nothing is sent."""
         quote = self.oracle.quote(self.oracle.encode(self.x))
@@ -286,8 +297,11 @@ class Job:
             choice=self.choice, seed=self.seed, figures=tuple(figures(self.choice, results, self.values, self.seed)),
             curves=results.get(CURVES), unread=unread, partial=any(each.stopped for each in driven.values()),
             queries=client.tally, budget=ledger.budget(client.budget), unknown=tuple(ledger.unknowns(client.budget)),
-            error=client.halt.error,
+            error=client.halt.error, rest=self._rest(client.tally, ledger.budget(client.budget)),
         )  # fmt: skip
+
+    def _rest(self, tally: Tally, budget: BudgetState) -> Rest:
+        return Rest(self.choice.queries, self.choice.queries, tally.answered, self.worst, budget)
 
     def _results(self, driven: dict[str, Driven[Any]]) -> dict[str, Any]:
         """Return what each question brought, and what becomes of it beside the map or a reference."""

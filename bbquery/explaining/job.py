@@ -25,6 +25,7 @@ from bbquery.ledger.projects import name_within, open_within
 from bbquery.plan import Ask, step
 from bbquery.run import drive
 from bbquery.scoring.base import nearer_is_higher
+from bbquery.spare import Rest
 from bbquery.types import Labels, NoAnswer
 
 if TYPE_CHECKING:
@@ -34,20 +35,24 @@ if TYPE_CHECKING:
     from bbquery.batch_oracle import BatchOracle
     from bbquery.batches.prefetch import Prefetched
     from bbquery.batches.questions import Wanted
+    from bbquery.client import Tally
     from bbquery.explaining.watch import Watch
     from bbquery.imaging import Placement
-    from bbquery.ledger.records import Cap
+    from bbquery.ledger.records import BudgetState, Cap
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
     from bbquery.plan import Plan
     from bbquery.saliency import Method
     from bbquery.scoring.base import BoundScore, Score
-    from bbquery.types import Answer, Image, Reply, SaliencyMap
+    from bbquery.types import Answer, Image, Reply, SaliencyMap, Units
 
 
 @dataclass(eq=False)
 class Job:
-    """An explanation, checked and ready to run. x: the pixels that are sent. every: queries between drift checks."""
+    """An explanation, checked and ready to run. x: the pixels that are sent. every: queries between drift checks.
+
+    allowed: the queries that the method was made for, those that are kept for lost ones not counted.
+    """
 
     photo: NDArray[np.uint8]
     x: Image
@@ -58,6 +63,7 @@ class Job:
     targets: list[str]
     every: int
     seed: int
+    allowed: int
     batch: BatchOracle | None = None
 
     def check(self) -> None:
@@ -71,8 +77,17 @@ class Job:
     @property
     def queries(self) -> int:
         """How many queries it sends at most, retries not counted."""
-        asked = 1 + self.method.queries
-        return asked + checks_for(asked if self.batch is None else 0, self.every)
+        return self._asked + checks_for(self._asked if self.batch is None else 0, self.every)
+
+    @property
+    def _asked(self) -> int:
+        """How many of them are not checks."""
+        return 1 + self.method.queries * plans_of(self.method, len(self.targets))
+
+    @property
+    def worst(self) -> Units:
+        """The most that a query may cost."""
+        return self.oracle.quote(self.oracle.encode(self.x)).worst
 
     def estimate(self) -> Estimate:
         """Return what it would cost; nothing is sent."""
@@ -102,8 +117,11 @@ class Job:
             run=self.identity(), photo=self.photo, maps=maps, clean=clean.answer, oracle=self.oracle.capabilities,
             method=self.method, score=self.score, seed=self.seed, queries=tally, budget=ledger.budget(budget),
             unknown=tuple(ledger.unknowns(budget)), error=None if needless else client.halt.error, drift=drift,
-            seconds=seconds,
+            seconds=seconds, rest=self._rest(tally, ledger.budget(budget)),
         )  # fmt: skip
+
+    def _rest(self, tally: Tally, budget: BudgetState) -> Rest:
+        return Rest(self.allowed, self.queries, tally.answered, self.worst, budget)
 
     def identity(self) -> str:
         """Return the hash of what this run is; a second run with the same resumes its budget.
@@ -175,7 +193,7 @@ class Job:
         self, client: Client, clean: Reply, scores: list[BoundScore]
     ) -> tuple[tuple[TargetMap, ...], DriftReport]:
         """Drive one plan per target, side by side: equal questions are asked once."""
-        drift = DriftWatch(self.x, clean, scores[0], self.every)
+        drift = DriftWatch(self.x, clean, scores[0], self.every, self._asked)
         await drift.start(client)
         maps = await asyncio.gather(*(self._map(client, score, drift) for score in scores))
         return tuple(maps), await drift.end(client)
@@ -189,6 +207,11 @@ class Job:
             target=score.target, values=to_photo(found.values), sent=found, stopped=driven.stopped, score=score,
             unread=driven.unread, standard_error=error, asked=driven.asked, recorded=driven.recorded,
         )  # fmt: skip
+
+
+def plans_of(method: Method, targets: int) -> int:
+    """Return how many sets of queries so many targets need: one, unless the method adapts to the answers of each."""
+    return targets if targets > 1 and getattr(method, "adaptive", False) else 1
 
 
 def run_name(run: str, project: str | None) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bbquery.oracle import Capabilities
     from bbquery.saliency import Method
     from bbquery.scoring.base import BoundScore, Score
+    from bbquery.spare import Rest
     from bbquery.types import Answer, SaliencyMap
 
 
@@ -67,7 +68,7 @@ class Explanation:
 
     error: what ended the run early (a budget, the oracle, a person), None where nothing did. unknown: attempts of this
     run's budget that may have been billed without an answer. drift: whether the model stayed the same, as far as it was
-    checked. seconds: by stage. score: how answers became numbers.
+    checked. seconds: by stage. score: how answers became numbers. rest: what completing it takes.
     """
 
     run: str
@@ -84,6 +85,7 @@ class Explanation:
     error: BbqueryError | None
     drift: DriftReport
     seconds: dict[str, float]
+    rest: Rest
 
     @property
     def partial(self) -> bool:

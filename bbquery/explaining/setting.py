@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from bbquery import imaging, load
 from bbquery.drift import checks_for
 from bbquery.errors import UsageError
-from bbquery.explaining.job import Job
+from bbquery.explaining.job import Job, plans_of
 from bbquery.explaining.usual import score_for, shareable
 from bbquery.ledger.records import Cap
+from bbquery.spare import kept
 from bbquery.targeting import check_commas
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """What explanations of any images share, checked. every: queries between drift checks."""
+    """What explanations of any images share, checked. every: queries between drift checks.
+
+    allowed: the queries that the method was made for, those that are kept for lost ones not counted.
+    """
 
     oracle: Oracle
     method: Method
@@ -34,11 +38,14 @@ class Setting:
     targets: list[str]
     every: int
     seed: int
+    allowed: int
 
     def job(self, photo: NDArray[np.uint8]) -> Job:
         """Return the explanation of a photo (H, W, 3), checked and ready to run."""
         x, placement = imaging.fit(photo, self.oracle.capabilities.view, self.oracle.capabilities.domain)
-        job = Job(photo, x, placement, self.oracle, self.method, self.score, self.targets, self.every, self.seed)
+        job = Job(
+            photo, x, placement, self.oracle, self.method, self.score, self.targets, self.every, self.seed, self.allowed
+        )  # fmt: skip
         job.check()
         return job
 
@@ -54,36 +61,53 @@ async def setting(
     seed: int,
     score: Score | str | None = None,
     images: int = 1,
+    spare: int | None = None,
 ) -> AsyncIterator[Setting]:
-    """Connect, and check all that no image decides. max_queries: the cap of each of so many images."""
+    """Connect, and check all that no image decides. max_queries: the cap of each of so many images.
+
+    spare: how many of these are kept for lost ones; None is the usual number (see `bbquery.spare`).
+    """
     if drift_every < 0:
         raise UsageError(f"drift checks every {drift_every} queries make no sense: give 0 for none, or more")
     async with connection(oracle) as connected:
         every = drift_every if connected.capabilities.remote else 0
         targets = [target] if isinstance(target, str) else list(target or [])
-        chosen = _method(method, max_queries, every, images)
-        if len(targets) > 1:
-            chosen = shareable(chosen)
+        Cap(queries=max_queries)
+        allowed = max_queries - kept(max_queries, connected.capabilities.price, spare)
+        chosen = _method(method, allowed, every, len(targets))
+        _check_fits(chosen, max_queries, every, images, len(targets))
         scoring = score_for(connected.capabilities, score)
         check_commas(targets, connected.capabilities.classes)
         scoring.check(connected.capabilities, targets)
-        yield Setting(connected, chosen, scoring, targets, every, seed)
+        yield Setting(connected, chosen, scoring, targets, every, seed, allowed)
 
 
-def _method(method: Method | str, max_queries: int, every: int, images: int) -> Method:
-    """Make the method and see that its queries, the clean image's and the checks fit into the cap of an image."""
-    Cap(queries=max_queries)
-    overhead = 1 + checks_for(max_queries, every)
-    chosen = load.method(method, queries=max(max_queries - overhead, 1)) if isinstance(method, str) else method
-    needed = chosen.queries + 1 + checks_for(chosen.queries + 1, every)
-    if needed > max_queries:
-        checks = f", checks for drift {needed - chosen.queries - 1}" if every else ""
-        each = "" if images == 1 else f" for each of {images} images"
-        raise UsageError(
-            f"{load.constructor(chosen)} asks {chosen.queries} queries, the unperturbed image one{checks}: {needed}; "
-            f"but at most {max_queries} are allowed{each}: raise --max-queries or lower the method's queries"
-        )
+def _method(method: Method | str, allowed: int, every: int, targets: int) -> Method:
+    """Make the method; unless it says how much it asks, that is what the clean image and the checks leave."""
+    left = max(allowed - 1 - checks_for(allowed, every), 1)
+    chosen = load.method(method, queries=left) if isinstance(method, str) else method
+    if targets > 1:
+        chosen = shareable(chosen)
+    if isinstance(method, str) and (plans := plans_of(chosen, targets)) > 1:
+        chosen = load.method(method, queries=max(left // plans, 1))
     return chosen
+
+
+def _check_fits(method: Method, max_queries: int, every: int, images: int, targets: int) -> None:
+    """See that a method's queries, the clean image's and the checks fit into the cap of an image."""
+    plans = plans_of(method, targets)
+    asked = plans * method.queries
+    checks = checks_for(asked + 1, every)
+    if asked + 1 + checks <= max_queries:
+        return
+    times = f" for each of {plans} targets" if plans > 1 else ""
+    checked = f", checks for drift {checks}" if every else ""
+    each = "" if images == 1 else f" for each of {images} images"
+    raise UsageError(
+        f"{load.constructor(method)} asks {method.queries} queries{times}, the unperturbed image one{checked}: "
+        f"{asked + 1 + checks}; but at most {max_queries} are allowed{each}: raise --max-queries or lower the method's "
+        "queries"
+    )
 
 
 @contextlib.asynccontextmanager

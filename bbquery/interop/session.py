@@ -87,6 +87,7 @@ class Session:
             own = f"predict-{uuid.uuid4().hex[:16] if name is None else name}"
             self._budget = open_within(self._ledger, project, own, cap)
             self._client = self._loop.run(self._begun())
+            self._rows = self._answered = 0
             opened.callback(self._end)
             self._opened = opened.pop_all()
         atexit.register(self._at_exit)
@@ -109,11 +110,17 @@ class Session:
             BudgetExhausted: a cap does not allow the rest. OracleError: the oracle failed for good.
             Interrupted: an earlier call was stopped. UsageError: the session is closed.
         """
-        rows = self._loop.run(self._client.ask(Ask(images)), interrupted=self._stop)
-        answers = [reply.answer for (reply,) in rows if reply is not None]
-        if len(answers) < len(rows):
+        answers = self._loop.run(self._asked(Ask(images)), interrupted=self._stop)
+        if len(answers) < len(images):
             assert self._client.halt.error is not None  # noqa: S101 - nothing else leaves a row unanswered
             raise self._client.halt.error
+        return answers
+
+    async def _asked(self, ask: Ask) -> list[Answer]:
+        self._rows += ask.queries
+        rows = await self._client.ask(ask)
+        answers = [reply.answer for (reply,) in rows if reply is not None]
+        self._answered += len(answers)
         return answers
 
     def _stop(self) -> None:
@@ -125,8 +132,9 @@ class Session:
         if self._last is not None:
             return self._last
         counts, budget = self._client.tally, self.budget
+        from_store = self._answered - (counts.answered - counts.from_store)  # rows that were equal to one before too
         return Tally(
-            counts.asked, counts.sent, counts.from_store, counts.unknown, counts.unreadable,
+            self._rows, counts.sent, from_store, counts.unknown, counts.unreadable,
             budget.posted, budget.held, budget.name,
         )  # fmt: skip
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bbquery.ledger import statements
+
 if TYPE_CHECKING:
     from bbquery.ledger.records import Cap
     from bbquery.ledger.sqlite import Ledger
@@ -12,6 +14,16 @@ if TYPE_CHECKING:
 def name_within(project: str | None, own: str) -> str:
     """Return the name of a run's budget: its own, after that of its project where it has one."""
     return own if project is None else f"{project}/{own}"
+
+
+def capped_in_dollars(ledger: Ledger, project: str) -> bool:
+    """Whether a project, or a budget that it lies in, has a cap in dollars.
+
+    Raises:
+        UnknownName: there is no such project; says how to make it.
+    """
+    budget = ledger.find_budget(project)
+    return any(state.cap.picodollars is not None for state in ledger.read(lambda c: statements.chain(c, budget)))
 
 
 def open_within(ledger: Ledger, project: str | None, own: str, cap: Cap) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import operator
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from bbquery import store
@@ -91,7 +92,7 @@ def find_budget(connection: sqlite3.Connection, name: str) -> int:
     """Return the id of the budget of this name."""
     known = dict(connection.execute("SELECT name, id FROM budget ORDER BY name"))
     if name not in known:
-        raise UnknownName("budget (make it with 'bbquery budget set NAME')", name, known)
+        raise UnknownName(f"budget (make it with 'bbquery budget set {shlex.quote(name)} --max-usd 20')", name, known)
     return int(known[name])
 
 
@@ -176,7 +177,7 @@ class _Rooms:
     """
 
     def __init__(self, connection: sqlite3.Connection, budgets: Iterable[int]) -> None:
-        self._chains = {budget: _chain(connection, budget) for budget in budgets}
+        self._chains = {budget: chain(connection, budget) for budget in budgets}
         self.taken: dict[int, Units] = {}
 
     def take(self, budget: int, hold: Units) -> BudgetExhausted | None:
@@ -189,7 +190,7 @@ class _Rooms:
         return None
 
 
-def _chain(connection: sqlite3.Connection, budget: int) -> list[BudgetState]:
+def chain(connection: sqlite3.Connection, budget: int) -> list[BudgetState]:
     """Return a budget and every budget above it, nearest first."""
     return [_state(row) for row in connection.execute(STATES, {"budget": budget}).fetchall()]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from blake3 import blake3
 
-from bbquery import codec, explanation, imaging, targeting
+from bbquery import codec, consent, explanation, imaging, targeting
 from bbquery.client import Client
 from bbquery.errors import UsageError
 from bbquery.estimate import estimate
@@ -30,6 +30,7 @@ from bbquery.probing.answers import Answers, of_clean, of_conditions
 from bbquery.probing.design import FEWEST, Design
 from bbquery.probing.figures import of_score
 from bbquery.scoring.base import answered
+from bbquery.spare import Rest, kept
 from bbquery.types import Labels
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Probe:
 
     scores: the figures of each score, one for each target, by the specification that makes it. unsuited: why other
     scores were left out. error: what ended the run early (a budget, the oracle, a person), None where nothing did.
-    unknown: attempts of this run's budget that may have been billed without an answer.
+    unknown: attempts of this run's budget that may have been billed without an answer. rest: what completing it takes.
     """
 
     run: str
@@ -110,6 +111,7 @@ class Probe:
     budget: BudgetState
     unknown: tuple[UnknownAttempt, ...]
     error: BbqueryError | None
+    rest: Rest
 
     @property
     def partial(self) -> bool:
@@ -134,17 +136,20 @@ async def probe_async(
     *,
     target: str | Sequence[str] | None = None,
     scores: Sequence[str] = (),
-    max_queries: int = DEFAULT_QUERIES,
+    max_queries: int | None = None,
     max_tokens: int | None = None,
     max_usd: str | Decimal | None = None,
     project: str | None = None,
+    spare: int | None = None,
     seed: int = 0,
     ledger: Ledger | None = None,
     watch: Watch | None = None,
 ) -> Probe:
-    """Ask an image and masked copies of it, at most `max_queries` queries, and say how it is best explained.
+    """Ask an image and masked copies of it, at most `max_queries` (default: 100), and say how it is best explained.
 
-    image, oracle, target, max_tokens, max_usd, project, seed, ledger: as of `bbquery.explain_async`. scores: the
+    Where a query costs money there is no default: max_queries, max_usd or a project with a cap in dollars must be said.
+
+    image, oracle, target, max_tokens, max_usd, project, spare, seed, ledger: as of `bbquery.explain_async`. scores: the
     specifications to compare; none means every score that suits the oracle's answers, in each of its forms.
 
     Fewer queries are planned where the worst case of so many would pass a cap, so that a cap does not end the run.
@@ -153,9 +158,10 @@ async def probe_async(
         UsageError: bad input, no score suits, or the caps are too small; found before anything is sent.
         OracleError, BudgetExhausted: not even the unperturbed image was answered.
     """
-    cap = Cap.stated(max_queries, max_tokens, max_usd)
-    async with prepared(image, oracle, target=target, scores=scores, cap=cap, seed=seed) as job:
+    cap = Cap.stated(DEFAULT_QUERIES if max_queries is None else max_queries, max_tokens, max_usd)
+    async with prepared(image, oracle, target=target, scores=scores, cap=cap, seed=seed, spare=spare) as job:
         with open_ledger(ledger) as opened:
+            consent.check(job.oracle.capabilities.name, job.worst, (max_queries, max_usd), opened, project)
             return await job.run(opened, cap, project, watch or Unwatched())
 
 
@@ -168,6 +174,7 @@ async def prepared(
     scores: Sequence[str],
     cap: Cap,
     seed: int,
+    spare: int | None = None,
 ) -> AsyncIterator[Job]:
     """Check everything that can be checked before a query; give what is ready to run, or to be estimated."""
     photo = imaging.load(image)
@@ -176,8 +183,9 @@ async def prepared(
         targeting.check_commas(targets, connected.capabilities.classes)
         suiting = candidates.suiting(connected.capabilities, targets, scores)
         x, _ = imaging.fit(photo, connected.capabilities.view, connected.capabilities.domain)
-        design = Design.of(_affordable(connected.quote(connected.encode(x)).worst, cap))
-        yield Job(photo, x, connected, suiting, targets, design, seed)
+        most = _affordable(connected.quote(connected.encode(x)).worst, cap)
+        allowed = max(most - kept(most, connected.capabilities.price, spare), FEWEST)
+        yield Job(photo, x, connected, suiting, targets, Design.of(allowed), seed, allowed)
 
 
 def _affordable(worst: Units, cap: Cap) -> int:
@@ -208,7 +216,10 @@ def _affordable(worst: Units, cap: Cap) -> int:
 
 @dataclass(eq=False)
 class Job:
-    """A probe, checked and ready to run. x: the pixels that are sent unperturbed."""
+    """A probe, checked and ready to run. x: the pixels that are sent unperturbed.
+
+    allowed: the queries that the design was made for, those that are kept for lost ones not counted.
+    """
 
     photo: NDArray[np.uint8]
     x: Image
@@ -217,6 +228,12 @@ class Job:
     targets: list[str]
     design: Design
     seed: int
+    allowed: int
+
+    @property
+    def worst(self) -> Units:
+        """The most that a query may cost."""
+        return self.oracle.quote(self.oracle.encode(self.x)).worst
 
     def estimate(self) -> Estimate:
         """Return what it would cost; nothing is sent."""
@@ -286,8 +303,11 @@ class Job:
             run=self.identity(), photo=self.photo, oracle=self.oracle.capabilities, seed=self.seed, answers=found,
             clean=clean, came=came, scores=scores, unsuited=bound.unsuited, advice=advise(scores, clean, came),
             queries=client.tally, budget=ledger.budget(client.budget), unknown=tuple(ledger.unknowns(client.budget)),
-            error=client.halt.error,
+            error=client.halt.error, rest=self._rest(client.tally, ledger.budget(client.budget)),
         )  # fmt: skip
+
+    def _rest(self, tally: Tally, budget: BudgetState) -> Rest:
+        return Rest(self.allowed, self.design.queries, tally.answered, self.worst, budget)
 
 
 async def _answers(client: Client, ask: Ask) -> list[Row]:

@@ -13,6 +13,7 @@ from bbquery.money import dollars
 from bbquery.report.files import write_bytes
 from bbquery.report.oracle import described
 from bbquery.report.record import versions
+from bbquery.report.spent import spent
 from bbquery.shown import as_json
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def _spent(stress: Stress) -> dict[str, Any]:
     """Return what was asked and paid, and how long it took."""
     return {
         "queries": asdict(stress.queries),
+        "spent": spent(stress.budget, stress.queries.from_store),
         "budget": {
             "name": stress.budget.name,
             "cap": asdict(stress.budget.cap),

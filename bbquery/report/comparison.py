@@ -15,6 +15,7 @@ from bbquery.report import folder as explained
 from bbquery.report.curves import overlaid_curves_png
 from bbquery.report.files import write_bytes
 from bbquery.report.overlay import in_grey, reduced, scale
+from bbquery.report.spent import spent
 from bbquery.shown import as_json
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def record(comparison: Comparison, command: Sequence[str], source: str) -> bytes
         "metric": None if comparison.metric is None else load.constructor(comparison.metric),
         "methods": [_method(each) for each in comparison.results],
         "rank_correlation": [[_number(value) for value in row] for row in comparison.agreement().tolist()],
+        "spent": spent(budget, comparison.from_store),
         "budget": {
             "name": budget.name,
             "cap": asdict(budget.cap),

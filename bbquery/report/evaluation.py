@@ -13,6 +13,7 @@ from bbquery.report.curves import curves_png
 from bbquery.report.files import write_bytes
 from bbquery.report.oracle import described
 from bbquery.report.record import versions
+from bbquery.report.spent import spent
 from bbquery.shown import as_json
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def record(evaluation: Evaluation, command: Sequence[str], source: str, of: str,
         "warnings": list(warnings),
         "unread": dict(evaluation.unread),
         "queries": asdict(evaluation.queries),
+        "spent": spent(evaluation.budget, evaluation.queries.from_store),
         "budget": _budget(evaluation.budget),
         "unknown": [{"attempt": u.attempt, "opened": u.opened, "reason": u.reason} for u in evaluation.unknown],
         "cost": {"usd": dollars(evaluation.budget.posted.picodollars)},

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import html
 import urllib.parse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from string import Template
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from bbquery.money import dollars
 from bbquery.report.files import write_bytes
 from bbquery.report.overlay import thumbnail_jpeg
+from bbquery.report.spent import of_allowed
 from bbquery.shown import shown
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def write(folder: Path, entries: Sequence[Entry], *, budget: BudgetState, comman
     page = PAGE.substitute(
         title=f"{len(entries)} images: {counts}",
         budget=_text(budget.name),
-        spent=", ".join(_spent(budget)),
+        spent=", ".join(of_allowed(budget)),
         command=_text(" ".join(command)),
         columns="".join(f"<th>{column}</th>" for column in COLUMNS),
         rows=rows,
@@ -74,23 +75,6 @@ def write(folder: Path, entries: Sequence[Entry], *, budget: BudgetState, comman
     path = folder / NAME
     write_bytes(path, page.encode())
     return path
-
-
-def _spent(budget: BudgetState) -> list[str]:
-    """Return what was posted, held and allowed in each unit that is capped or was used."""
-    units: tuple[tuple[str, Callable[[int], str], str], ...] = (
-        ("queries", "{:,}".format, " queries"),
-        ("tokens", "{:,}".format, " tokens"),
-        ("picodollars", lambda amount: f"${dollars(amount)}", ""),
-    )
-    said = []
-    for unit, show, word in units:
-        posted, held, cap = (getattr(kind, unit) for kind in (budget.posted, budget.held, budget.cap))
-        if posted or held or cap is not None:
-            allowed = "" if cap is None else f" of {show(cap)}"
-            kept = f" ({show(held)} held)" if held else ""
-            said.append(f"{show(posted)}{allowed}{word}{kept}")
-    return said
 
 
 def _map(explanation: Explanation, m: TargetMap, name: str, picture: Path) -> str:

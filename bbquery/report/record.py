@@ -13,6 +13,7 @@ from bbquery import codec, load
 from bbquery.explaining.findings import decided, findings
 from bbquery.money import dollars
 from bbquery.report.oracle import described
+from bbquery.report.spent import spent
 from bbquery.shown import as_json
 from bbquery.version import __version__
 
@@ -56,6 +57,7 @@ def record(explanation: Explanation, command: Sequence[str], source: str, files:
             "held": asdict(explanation.budget.held),
         },
         "queries": asdict(explanation.queries),
+        "spent": spent(explanation.budget, explanation.queries.from_store),
         "drift": {
             "drifted": explanation.drift.drifted,
             "reasons": list(explanation.drift.reasons),

@@ -1,0 +1,107 @@
+"""The one command that completes a run that ended early, for people to type as it stands.
+
+It is the command that was typed, with caps that let the rest of the same plan be asked: what is there already is not
+asked again, so no other command needs fewer further queries. Where the cap of a budget above ended the run, the
+command that raises that one comes first.
+"""
+
+from __future__ import annotations
+
+import shlex
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from bbquery import spare as spare_of
+from bbquery.errors import BudgetExhausted
+from bbquery.money import dollars_up
+from bbquery.types import total
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bbquery.errors import BbqueryError
+    from bbquery.ledger.records import BudgetState, Cap
+    from bbquery.spare import Rest
+
+OPTIONS = {"queries": "--max-queries", "tokens": "--max-tokens", "picodollars": "--max-usd"}
+SPARE = "--spare"
+
+
+def command(typed: Sequence[str], rest: Rest, error: BbqueryError | None) -> str:
+    """Return the command that completes a run. typed: as it was run. error: what ended it."""
+    return joined(typed, raised(rest), error, run=rest.budget.name, missing=rest.missing)
+
+
+def joined(
+    typed: Sequence[str], options: Mapping[str, str], error: BbqueryError | None, *, run: str, missing: int
+) -> str:
+    """Return what was typed with these options, after the command that raises a budget above where one ended it.
+
+    run: the name of the run's budget. missing: how many queries are needed.
+    """
+    own = shlex.join(with_options(typed, options))
+    if not isinstance(error, BudgetExhausted) or error.budget == run or error.budget.startswith(f"{run}/"):
+        return own
+    return f"{_raise(error, missing)} && {own}"
+
+
+def raised(rest: Rest, *, plan_is_fixed: bool = False) -> dict[str, str]:
+    """Return the options that let the rest be asked; none where the caps allow it already.
+
+    plan_is_fixed: whether the plan is the same under any cap, so that nothing need be kept of a larger one.
+    """
+    options = changed(rest.budget.cap, rest.cap())
+    if OPTIONS["queries"] in options and not plan_is_fixed:
+        options |= {OPTIONS["queries"]: str(rest.allowed + rest.spare), SPARE: str(rest.spare)}
+    return options
+
+
+def raised_together(rests: Sequence[Rest], run: BudgetState, allowed: int, suffix: str = "") -> dict[str, str]:
+    """Return the options that let the rests of several parts be asked, each within a budget of its own in the run's.
+
+    allowed: the queries that the plan of a part was made for. suffix: how options of a part end, "" for those that the
+    run's own are.
+    """
+    short = [rest for rest in rests if changed(rest.budget.cap, rest.cap())]
+    options: dict[str, str] = {}
+    for rest in short:
+        for option, amount in changed(rest.budget.cap, rest.cap()).items():
+            options[option + suffix] = max(options.get(option + suffix, "0"), amount, key=Decimal)
+    if OPTIONS["queries"] + suffix in options:
+        spare = max(rest.spare for rest in short)
+        options |= {OPTIONS["queries"] + suffix: str(allowed + spare), SPARE: str(spare)}
+    of_run = changed(run.cap, spare_of.raised(run, total(rest.more for rest in rests)))
+    return of_run | options
+
+
+def changed(before: Cap, after: Cap) -> dict[str, str]:
+    """Return the options that make the caps `after` of those before."""
+    pairs = ((unit, getattr(before, unit), getattr(after, unit)) for unit in OPTIONS)
+    return {OPTIONS[unit]: written(unit, new) for unit, old, new in pairs if new is not None and new != old}
+
+
+def written(unit: str, amount: int) -> str:
+    """Return an amount as an option takes it; dollars are rounded up."""
+    return dollars_up(amount) if unit == "picodollars" else str(amount)
+
+
+def with_options(typed: Sequence[str], options: Mapping[str, str]) -> list[str]:
+    """Return a command with these options in place of those of the same name."""
+    left, kept = dict(options), []
+    arguments = iter(typed)
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
+        if name not in options:
+            kept.append(argument)
+            continue
+        if not equals:
+            next(arguments, None)
+        if name in left:
+            kept += [name, left.pop(name)]
+    return [*kept, *(part for option in left.items() for part in option)]
+
+
+def _raise(error: BudgetExhausted, missing: int) -> str:
+    """Return the command that raises a budget so that so many queries more may be sent."""
+    cap = written(error.unit, error.cap - error.remaining + max(missing, 1) * error.needed)
+    return shlex.join(["bbquery", "budget", "set", error.budget, OPTIONS[error.unit], cap])

@@ -1,0 +1,37 @@
+"""What a program must say before it spends money: how much, in queries or in dollars.
+
+A default number of queries is a convenience for models that cost nothing. Where each query is paid for, whoever calls
+states one cap at least, of the run or, in dollars, of the project that it counts in. On the command line a person is
+asked instead (see `bbquery.commands.consent`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bbquery.errors import UsageError
+from bbquery.ledger.projects import capped_in_dollars
+from bbquery.money import dollars
+
+if TYPE_CHECKING:
+    from bbquery.ledger.sqlite import Ledger
+    from bbquery.types import Units
+
+
+def check(oracle: str, worst: Units, caps: tuple[object, ...], ledger: Ledger, project: str | None) -> None:
+    """See that a run which costs money has a cap that somebody stated.
+
+    oracle: its name. worst: the most that one query may cost. caps: what was said of queries and dollars, None for
+    nothing.
+
+    Raises:
+        UsageError: nothing was said, or there is no such project.
+    """
+    if not worst.picodollars or any(cap is not None for cap in caps):
+        return
+    if project is not None and capped_in_dollars(ledger, project):
+        return
+    each = dollars(worst.picodollars)
+    raise UsageError(
+        f"a query to {oracle} may cost ${each}, and nothing says how many may be asked: give max_queries or max_usd"
+    )

@@ -1,0 +1,41 @@
+"""What a run spent of what it is allowed: the last line of every command that asks, and the same words in records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bbquery.money import dollars
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bbquery.ledger.records import BudgetState
+
+HELD = "what is held may have been billed: 'bbquery budget reconcile'"
+
+
+def spent(budget: BudgetState, from_store: int) -> str:
+    """Return what a budget has spent of what it allows, in every run of it, and how many answers the store gave.
+
+    from_store: of this run, those for which nothing was sent.
+    """
+    stored = f"{from_store:,} {'answer' if from_store == 1 else 'answers'} from the store"
+    held = [HELD] if any(budget.held.amounts) else []
+    return "; ".join((f"spent: {', '.join(of_allowed(budget)) or 'nothing'}", stored, *held))
+
+
+def of_allowed(budget: BudgetState) -> list[str]:
+    """Return what was posted, held and allowed in each unit that was used or capped: "98 of 100 queries (2 held)"."""
+    units: tuple[tuple[str, Callable[[int], str], str], ...] = (
+        ("queries", "{:,}".format, " queries"),
+        ("tokens", "{:,}".format, " tokens"),
+        ("picodollars", lambda amount: f"${dollars(amount)}", ""),
+    )
+    said = []
+    for unit, show, word in units:
+        posted, held, cap = (getattr(kind, unit) for kind in (budget.posted, budget.held, budget.cap))
+        if posted or held or cap is not None:
+            allowed = "" if cap is None else f" of {show(cap)}"
+            kept = f" ({show(held)} held)" if held else ""
+            said.append(f"{show(posted)}{allowed}{word}{kept}")
+    return said
