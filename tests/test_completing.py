@@ -177,7 +177,7 @@ def test_what_a_person_keeps_is_kept(photo: Path) -> None:
     """--spare 0 asks all that the cap allows; a number of one's own leaves so many."""
     for spare, asked in (("10", 90), ("0", 10)):
         lossy.begin(())
-        assert main(explain(photo, "--spare", spare)) == 0
+        assert main(explain(photo, "--spare", spare, "--out", str(photo.parent / spare))) == 0
         assert lossy.calls == asked
 
 

@@ -34,6 +34,33 @@ def test_every_command_can_be_typed(command: str) -> None:
     assert set(options) <= set(inspect.signature(connect).parameters)
 
 
+def paying(command: str) -> bool:
+    """Whether a command asks an oracle that may cost money."""
+    chosen = parsed(command)
+    if not hasattr(chosen, "oracle") or not hasattr(chosen, "yes"):
+        return False
+    name, options = load.parse(chosen.oracle)
+    free = name == "http" and "127.0.0.1" in options["url"] and "usd_per_query" not in options
+    return name in ("openai", "google_vision", "http") and not free and options.get("usd_per_query") != "0"
+
+
+DOCUMENTED = [
+    found[0]
+    for page in (ROOT / "docs").glob("*.md")
+    for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    for line in block.replace("\\\n", " ").splitlines()
+    if (found := re.findall(r"(?:^|\s)(bbquery (?:explain|compare|evaluate|probe|attack) .*)", line.split(" &&")[-1]))
+]
+
+
+@pytest.mark.parametrize("command", [each for each in (*COMMANDS, *DOCUMENTED) if paying(each)])
+def test_what_costs_money_is_agreed_to(command: str) -> None:
+    """A documented command runs in a script as it stands: with a cap in dollars, --yes or --dry-run."""
+    chosen = parsed(command)
+
+    assert chosen.max_usd or chosen.yes or chosen.dry_run
+
+
 def test_set_up_is_two_lines() -> None:
     """One line installs and runs the main job, one installs and passes the tests."""
     first, second = README.split("## Explain a photo")[0].split("```sh\n")[1:]

@@ -155,7 +155,7 @@ class Designed:
 
     def _half(self, cells: int) -> int:
         """How many rows are asked before others depend on their answers: all, without refinement."""
-        return 2 * math.ceil(REFINED_FROM * self._rows / 2) if self._refines(cells) else self._rows
+        return min(2 * math.ceil(REFINED_FROM * self._rows / 2), self._rows) if self._refines(cells) else self._rows
 
     def _steps(self, half: int) -> Iterator[tuple[int, int]]:
         """Give start and size of each step: of at most `batch` rows, and where it may stop early of ever more."""

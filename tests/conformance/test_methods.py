@@ -167,6 +167,22 @@ def test_it_asks_exactly_its_queries(name: str, queries: int) -> None:
     assert total == queries
 
 
+@pytest.mark.parametrize("queries", [1, 2, 3])
+@pytest.mark.parametrize("name", NAMES)
+def test_so_few_queries_as_fit_are_all_it_asks(name: str, queries: int) -> None:
+    """On a photo with more pixels than any grid has cells, not one query more is asked than was announced."""
+    total = 0
+
+    def counting(ask: Ask) -> Scores:
+        nonlocal total
+        total += ask.queries
+        return brightness(ask)
+
+    replay(method(name, queries).plan(photo((40, 40, 3)), UINT8, 0), counting)
+
+    assert 1 <= total <= queries
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_batches_do_not_depend_on_answers(name: str) -> None:
     """Whatever is answered, all yields but the last have the same sizes: a rerun finds its answers in the store."""
