@@ -64,7 +64,7 @@ def photos(tmp_path: Path) -> list[str]:
 
 
 def explain(photos: list[str], out: Path, *more: str, oracle: str = PAID) -> int:
-    return main(["explain", *photos, "--oracle", oracle, "--out", str(out), *more])
+    return main(["explain", *photos, "--oracle", oracle, "--yes", "--out", str(out), *more])
 
 
 def record(folder: Path) -> dict[str, Any]:
@@ -199,7 +199,7 @@ def test_ctrl_c_keeps_what_was_made_and_says_what_was_not(
     assert stopped == {"cat": "complete", "dog": "partial"}
     assert "bbquery: PARTIAL: dog: interrupted by Ctrl-C" in said
     assert "bbquery: NOT BEGUN: owl: interrupted by Ctrl-C" in said
-    assert "the same command again asks only for the rest" in said
+    assert "this completes the run, and asks only for the rest" in said
     assert 30 <= sent < 60
     assert len(answered) == 60
     assert statuses(tmp_path / "out") == dict.fromkeys(NAMES, "complete")

@@ -42,7 +42,7 @@ async def test_a_key_is_in_nothing_that_a_run_leaves_behind(
     async with emulator(inner, faults).running() as url:
         command = [
             *("explain", str(tmp_path / "photo.png"), "--oracle", SPECIFICATIONS[name].format(url=url)),
-            *("--target", "left", "--max-queries", "80", "--out", str(tmp_path / "out")),
+            *("--target", "left", "--max-queries", "80", "--yes", "--out", str(tmp_path / "out")),
             *("--log", str(tmp_path / "run.log")),
         ]
         await asyncio.to_thread(main, command)

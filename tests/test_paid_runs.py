@@ -31,7 +31,7 @@ def photo(tmp_path: Path) -> str:
 
 
 def explain(photo: str, out: Path, *more: str) -> int:
-    return main(["explain", photo, "--oracle", PAID, "--max-queries", "40", "--out", str(out), *more])
+    return main(["explain", photo, "--oracle", PAID, "--max-queries", "40", "--yes", "--out", str(out), *more])
 
 
 def record(out: Path) -> dict[str, Any]:

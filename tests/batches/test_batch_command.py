@@ -46,7 +46,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 def command(photo: str, tmp_path: Path, *more: str, options: str = "") -> list[str]:
     oracle = f"tests.batches_vendor:connect:folder={tmp_path / 'vendor'}{options}"
     queries = f"rise:queries={QUERIES}"
-    return ["explain", photo, "--oracle", oracle, "--method", queries, "--out", str(tmp_path / "out"), *more]
+    return ["explain", photo, "--oracle", oracle, "--method", queries, "--yes", "--out", str(tmp_path / "out"), *more]
 
 
 def record(tmp_path: Path) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def test_a_second_probe_is_free_and_equal_to_the_byte(
 
 def test_the_cost_is_told(photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What a query really cost is said, and what the next run comes to."""
-    probe(photo, tmp_path / "out", "--max-queries", "40", oracle=PAID)
+    probe(photo, tmp_path / "out", "--max-queries", "40", "--max-usd", "1", oracle=PAID)
 
     said = capsys.readouterr().out
     assert "$0.0015 a query, $0.06 in all" in said
@@ -179,7 +179,7 @@ def test_a_used_up_project_leaves_partial_figures(
 ) -> None:
     """Exit code 4, what was answered is worked out, and the same command again is offered."""
     main(["budget", "set", "audit", "--max-queries", "50"])
-    code = probe(photo, tmp_path / "out", "--project", "audit", oracle=PAID)
+    code = probe(photo, tmp_path / "out", "--project", "audit", "--yes", oracle=PAID)
 
     said = capsys.readouterr()
     assert code == 4
@@ -210,7 +210,7 @@ async def test_it_probes_a_server(photo: str, tmp_path: Path) -> None:
     async with emulator.running() as url:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "bbquery", "probe", photo, "--oracle", f"http:url={url}", "--score", "soft",
-            "--max-queries", "50", "--out", str(tmp_path / "out"),
+            "--max-queries", "50", "--spare", "0", "--out", str(tmp_path / "out"),
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         out, err = await process.communicate()
