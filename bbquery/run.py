@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from bbquery.plan import Plan, Returned, Stopped, step
 from bbquery.recording import Recorded
 from bbquery.scoring.base import BoundScore, answered, score_rows
+from bbquery.types import NoAnswer
 
 if TYPE_CHECKING:
     from bbquery.client import Client
@@ -20,11 +21,27 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@dataclass
+class Unanswered:
+    """Queries that were asked and got no answer: how many of each kind of `NoAnswer`, and why the first one did."""
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    why: str = ""
+
+    def add(self, answers: Iterable[Answer | None]) -> None:
+        """Count further answers."""
+        for answer in answers:
+            if isinstance(answer, NoAnswer):
+                self.kinds[answer.kind] += 1
+                self.why = self.why or answer.reason
+
+
 @dataclass(frozen=True)
 class Driven(Generic[T]):
     """A plan's result, why it was stopped early (None: it was not), and what its score could not read, how often.
 
     asked: how many queries it asked, those that a stop left unanswered not counted. recorded: the scores it was sent.
+    unanswered: what came back without an answer.
     """
 
     result: T
@@ -32,6 +49,7 @@ class Driven(Generic[T]):
     unread: Counter[str]
     asked: int = 0
     recorded: Recorded = field(default_factory=Recorded)
+    unanswered: Unanswered = field(default_factory=Unanswered)
 
 
 async def drive(plan: Plan[T], client: Client, score: BoundScore, drift: DriftWatch | None = None) -> Driven[T]:
@@ -42,17 +60,18 @@ async def drive(plan: Plan[T], client: Client, score: BoundScore, drift: DriftWa
     """
     sent: Scores | Stopped | None = None
     unread: Counter[str] = Counter()
-    asked, recorded = 0, Recorded()
+    asked, recorded, unanswered = 0, Recorded(), Unanswered()
     while True:
         state = await client.off_loop(step, plan, sent)
         if isinstance(state, Returned):
             reason = sent.reason if isinstance(sent, Stopped) else None
-            return Driven(state.result, reason, unread, asked, recorded)
+            return Driven(state.result, reason, unread, asked, recorded, unanswered)
         rows = await client.ask(state.ask)
         answers = [[None if reply is None else reply.answer for reply in row] for row in rows]
         scores, not_read = await client.off_loop(_scored, score, answers)
         unread.update(not_read)
         recorded.add(scores)
+        unanswered.add(chain.from_iterable(answers))
         lost = sum(reply is None for row in rows for reply in row)
         asked += state.ask.queries - lost
         if drift is not None:

@@ -14,7 +14,7 @@ from bbquery.explaining.findings import decided, findings, of_map, refused
 from bbquery.explaining.records import TargetMap
 from bbquery.recording import Recorded
 from bbquery.scoring.soft import Soft
-from bbquery.types import SaliencyMap, Scores, Vector, Visibility
+from bbquery.types import NoAnswer, SaliencyMap, Scores, Vector, Visibility
 from oracles import function
 from tests.cells_method import Cells
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger
 
 PHOTO = np.random.default_rng(0).integers(180, 256, (40, 60, 3), dtype=np.uint8)
-SOFT = Soft().bind(Vector(np.array([0.5, 0.5])), "0", None)
+SOFT_ANSWER = Vector(np.array([0.5, 0.5]))
+SOFT = Soft().bind(SOFT_ANSWER, "0", None)
 
 
 def found(
@@ -60,6 +61,18 @@ def test_a_map_without_a_change_is_not_moved() -> None:
 def test_a_map_within_its_interval_hardly_moved(values: list[float], said: list[str]) -> None:
     """What chance alone gives is said to be that: a tenth decided, and nothing that stands out."""
     assert kinds(found(np.array([values]), 1.0)) == said
+
+
+def test_copies_without_an_answer_are_said_with_the_first_reason() -> None:
+    """A filter's veto or an unreadable answer ends no run, and is not silent either."""
+    m = found(np.arange(4.0).reshape(2, 2))
+    m.unanswered.add([NoAnswer("gave 400: flagged", "filtered"), SOFT_ANSWER, None, NoAnswer("html", "unreadable")])
+
+    (finding,) = of_map(m)
+
+    assert finding.kind == "NO ANSWER"
+    assert "2 of 100 copies got no answer (1 filtered, 1 unreadable)" in finding.text
+    assert "because of gave 400: flagged; the map rests on the others" in finding.text
 
 
 def test_a_value_without_error_is_decided() -> None:

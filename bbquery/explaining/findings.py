@@ -5,6 +5,7 @@ HARDLY MOVED   the map does not stand out from chance. With a standard error: no
                chance gives a 90 % interval, excludes 0, and nowhere does it lie twice the interval's half width from 0.
                Without one: the scores vary no more than those of the unperturbed image asked again.
 REFUSED        copies of which a certain share was visible were refused clearly more often than the others.
+NO ANSWER      copies got no answer: they were refused, filtered, cut off, empty or stayed unreadable.
 NOTE           what the method itself says.
 """
 
@@ -16,17 +17,20 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from bbquery.shown import shown
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bbquery.explaining.records import Explanation, TargetMap
     from bbquery.types import SaliencyMap, Visibility
 
-Kind: TypeAlias = Literal["NOT MOVED", "HARDLY MOVED", "REFUSED", "NOTE"]
+Kind: TypeAlias = Literal["NOT MOVED", "HARDLY MOVED", "REFUSED", "NO ANSWER", "NOTE"]
 
 BY_CHANCE = 0.1  # of what has no effect, outside a 90 % interval
 STANDS_OUT = 2.0  # half widths of the interval
 DEVIATIONS = 3.3  # one in a thousand: each of ten ranges is compared with the others
+MOST_WHY = 200  # characters of a reason
 MORE_REFUSED = 0.1  # as a share: a smaller difference moves no map
 
 NOT_MOVED = (
@@ -41,6 +45,8 @@ REFUSED = (
     "with about {visible:.0%} of the photo visible {unanswered} of {asked} copies got no answer, of the others {rest}: "
     "the map rests on what was answered; hide less, or with another filling (options of --method)"
 )
+
+NO_ANSWER = "{count} of {asked} copies got no answer ({kinds}), the first because of {why}; the map rests on the others"
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,15 @@ def of_map(m: TargetMap, noise: float = math.nan) -> Iterator[Finding]:
         yield Finding("HARDLY MOVED", m.target, HARDLY_MOVED.format(why=why))
     if told := refused(m.sent.visibility):
         yield Finding("REFUSED", m.target, told)
+    elif m.unanswered.kinds:
+        yield Finding("NO ANSWER", m.target, _no_answer(m))
     yield from (Finding("NOTE", m.target, note) for note in m.sent.notes)
+
+
+def _no_answer(m: TargetMap) -> str:
+    counts = m.unanswered.kinds
+    kinds = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+    return NO_ANSWER.format(count=counts.total(), asked=m.asked, kinds=kinds, why=shown(m.unanswered.why, MOST_WHY))
 
 
 def decided(m: SaliencyMap) -> float:

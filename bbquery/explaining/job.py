@@ -206,6 +206,7 @@ class Job:
         return TargetMap(
             target=score.target, values=to_photo(found.values), sent=found, stopped=driven.stopped, score=score,
             unread=driven.unread, standard_error=error, asked=driven.asked, recorded=driven.recorded,
+            unanswered=driven.unanswered,
         )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from bbquery.errors import OracleError
 from bbquery.recording import Recorded
+from bbquery.run import Unanswered
 from bbquery.types import Vector
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class TargetMap:
     be read in the answers, by how often. standard_error: float64 (H, W) like values, None where the method has no
     estimate of it; where the photo's pixels lie between those sent it is on the safe side. asked: queries of
     this map, the unperturbed image's not counted. recorded: the scores they were given, to run the method again.
+    unanswered: which of them got no answer.
     """
 
     target: str
@@ -55,6 +57,7 @@ class TargetMap:
     standard_error: NDArray[np.float64] | None = None
     asked: int = 0
     recorded: Recorded = field(default_factory=Recorded)
+    unanswered: Unanswered = field(default_factory=Unanswered)
 
     @property
     def constant(self) -> bool:
