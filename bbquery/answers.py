@@ -16,6 +16,9 @@ from bbquery.types import Labels, NoAnswer, Reply, Text, Vector, believable
 if TYPE_CHECKING:
     from bbquery.oracle import Capabilities
 
+ADVICE = "raise the cap of its output, such as max_tokens"
+SHOWN_REASONING = 60  # characters of reasoning that was cut off
+
 
 def checked(
     replies: Sequence[Reply | OracleError], asked: int, capabilities: Capabilities
@@ -31,10 +34,18 @@ def _checked(reply: Reply | OracleError, capabilities: Capabilities) -> Reply | 
     if isinstance(reply, OracleError):
         return reply
     reply = _recordable(reply, capabilities)
+    if isinstance(reply.answer, Text) and reply.answer.is_reasoning:
+        return replace(reply, answer=cut_off(reply.answer.text))
     if isinstance(reply.answer, NoAnswer):
         return reply
     wrong = _fault(reply.answer, capabilities)
     return reply if wrong is None else MalformedAnswer(wrong, oracle=capabilities.name, cost=reply.cost)
+
+
+def cut_off(text: str) -> NoAnswer:
+    """Return what a text comes to that holds reasoning and no answer."""
+    begins = " ".join(text.split())[:SHOWN_REASONING]
+    return NoAnswer(f"the answer ends within the model's reasoning: {ADVICE} (it begins: {begins!r})", "truncated")
 
 
 def _recordable(reply: Reply, capabilities: Capabilities) -> Reply:

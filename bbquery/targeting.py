@@ -101,8 +101,8 @@ def _unnamed(score: BoundScore, clean: Answer, capabilities: Capabilities) -> st
             return _of_vector(score, values, capabilities.classes)
         case Labels(labels):
             return _of_labels(score, labels)
-        case Text(text):
-            return _of_text(score, clean, text)
+        case Text():
+            return _of_text(score, clean, clean.spoken.text)
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 import numpy as np
 
 from bbquery.errors import UnknownName, UsageError
+from bbquery.reasoning import answer_spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -94,12 +96,42 @@ class Token:
     alternatives: tuple[tuple[str, float], ...] = ()
 
 
+LONGEST_SPOKEN = 20_000  # characters of a text that scores read: no class is named later
+
+
 @dataclass(frozen=True)
 class Text:
     """Free text, and its tokens where the oracle gives their log-probabilities."""
 
     text: str
     tokens: tuple[Token, ...] = ()
+
+    @property
+    def spoken(self) -> Text:
+        """The answer in it: without reasoning (see `bbquery.reasoning`), and cut where it is very long.
+
+        This is what scores read and people are shown; the whole text is what is stored.
+        """
+        spans = answer_spans(self.text)
+        if spans == [(0, len(self.text))] and len(self.text) <= LONGEST_SPOKEN:  # most texts
+            return self
+        spoken = "".join(self.text[start:end] for start, end in spans).strip()
+        return Text(spoken[:LONGEST_SPOKEN], self._tokens_spoken() if self.tokens else ())
+
+    @property
+    def is_reasoning(self) -> bool:
+        """Whether there is reasoning in it and no answer."""
+        return bool(self.text.strip()) and not self.spoken.text.strip()
+
+    def _tokens_spoken(self) -> tuple[Token, ...]:
+        """Return the tokens that begin within the answer."""
+        spans = answer_spans("".join(token.text for token in self.tokens))
+        starts = itertools.accumulate((len(token.text) for token in self.tokens), initial=0)
+        return tuple(
+            token
+            for token, at in zip(self.tokens, starts, strict=False)
+            if any(start <= at < end for start, end in spans)
+        )
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,9 @@ responses API (api=responses). The answer is text, with the log-probabilities of
 them; a refusal, a filter's veto, an answer cut off before its first word and an empty one are answers of their own kind
 (`NoAnswer`), paid and kept. A text that the output cap cuts off later is taken as the text it is.
 
+Where a model thinks aloud (`<think>…</think>` and its kin), all of it is kept and only what follows is scored; one that
+the output cap cuts off before it answers gave no answer: raise max_tokens.
+
 With `classes` the model chooses from a list. One such answer with top_logprobs is worth several without: the
 probabilities of the classes stand in the alternatives to its first token.
 

@@ -58,7 +58,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("bbquery.types",),
     ("bbquery.imports",),
-    ("bbquery.errors",),
+    ("bbquery.errors", "bbquery.reasoning"),
     ("bbquery.shown", "bbquery.version", "bbquery.blas_threads"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -32,7 +32,7 @@ def test_it_shows_the_answer_the_steps_the_value_and_the_decision(capsys: pytest
         "score     Soft(form='probability', softmax=False)\n"
         "\n"
         "target    Felidae\n"
-        "  1. the list has 2; each score stands for itself, and a label without one counts 1\n"
+        "  1. the list has 2; each score stands for itself, and where no label has one each counts 1\n"
         "  2. the target 'Felidae' is 'Felidae' at place 2: 0.75\n"
         "  3. the value is the target's own number: 0.75\n"
         "value     0.75 (score of the label: higher is nearer, 0 to 1, no information is 0)\n"

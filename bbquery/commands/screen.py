@@ -180,8 +180,8 @@ def _lines(clean: Answer, capabilities: Capabilities) -> list[str]:
             return [f"{value:8.4f}  {label}" for label, value in explaining.top_classes(clean, capabilities, 5)]
         case Labels(labels):
             return [_label(label) for label in labels[:5]]
-        case Text(text):
-            return [" ".join(text.split())[:300]]
+        case Text():
+            return [" ".join(clean.spoken.text.split())[:300]]
     return [str(clean)]
 
 

@@ -35,7 +35,6 @@ class Reading:
     where: str = "the whole text"
 
 
-THINKING = re.compile(r"<(think|thinking|reasoning)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 APOSTROPHES = str.maketrans(dict.fromkeys("’ʼ＇`´", "'"))
 CLAUSE = re.compile(r"\n+|[.;!?…。！？；]+(?=\s|$|[^\w])|,?\s*\b(?:but|however|although|though|yet)\b", re.IGNORECASE)
 PIECE = re.compile(r",(?!\s*(?:[\w-]+\s+){1,3}n?or\b)|[–—]|\s-\s|[，、]")
@@ -57,7 +56,6 @@ GUESS = re.compile(rf"\b{GUESSES}\b:?\s*([^\n]*)", re.IGNORECASE)
 
 def regions(text: str) -> Iterator[tuple[str, str]]:
     """Give the regions of a text that may hold the answer, the most telling first, each with its name for people."""
-    text = THINKING.sub("", text)
     named = said_in_json(text)
     text = text.translate(APOSTROPHES)
     if named:
@@ -110,7 +108,7 @@ def _within(first: int, last: int, spans: tuple[tuple[int, int], ...]) -> bool:
 
 def why_none(text: str) -> Failure:
     """Return how a text failed that names no class."""
-    text = THINKING.sub("", text).translate(APOSTROPHES)
+    text = text.translate(APOSTROPHES)
     if REFUSAL.search(text):
         return "refusal"
     return "unclear" if DOUBT.search(text) else "no class"

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def said(answer: Answer) -> Text:
-    """Return the text.
+    """Return what the text says, without the model's reasoning.
 
     Raises:
         UsageError: the answer is none.
     """
     if not isinstance(answer, Text):
         raise UsageError(f"this score reads texts; this oracle answered {answer!s:.200}: use --score soft or hard")
-    return answer
+    return answer.spoken

@@ -34,6 +34,7 @@ def bind_tokens(clean: Text, target: str | None, form: Form) -> BoundScore:
     Raises:
         UsageError: the text has no log-probabilities, or the target is not one token.
     """
+    clean = clean.spoken
     first = _first(clean)
     if first is None:
         raise UsageError(
@@ -127,7 +128,7 @@ class BoundTokens:
 def _text(answer: Answer) -> Text:
     if not isinstance(answer, Text):
         raise UsageError(f"the score 'soft' was bound to a text's tokens; this oracle answered {answer}")
-    return answer
+    return answer.spoken
 
 
 def _likely(token: Token) -> dict[str, float]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 
 from bbquery.blas_threads import one_blas_thread
-from bbquery.types import Answer, Decision, NoAnswer, Scores
+from bbquery.types import Answer, Decision, NoAnswer, Scores, Text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,7 +98,7 @@ def score_rows(score: BoundScore, rows: Sequence[Sequence[Answer | None]]) -> Sc
     """Score every row of answers, one inner sequence per row with one entry per repeat; None was never answered."""
     flat = list(chain.from_iterable(rows))
     row_of = np.repeat(np.arange(len(rows)), np.fromiter(map(len, rows), dtype=np.int64, count=len(rows)))
-    there = np.fromiter((not (a is None or isinstance(a, NoAnswer)) for a in flat), dtype=bool, count=len(flat))
+    there = np.fromiter(map(_is_answer, flat), dtype=bool, count=len(flat))
     decisions = np.full(len(flat), Decision.UNDECIDED, dtype=np.int8)
     values = np.full(len(flat), np.nan)
     if there.any():
@@ -109,7 +109,14 @@ def score_rows(score: BoundScore, rows: Sequence[Sequence[Answer | None]]) -> Sc
 
 def answered(answers: Iterable[Answer | None]) -> list[Answer]:
     """Return the answers that a score may be called with, in their order."""
-    return [answer for answer in answers if not (answer is None or isinstance(answer, NoAnswer))]
+    return [answer for answer in answers if answer is not None and _is_answer(answer)]
+
+
+def _is_answer(answer: Answer | None) -> bool:
+    """Whether a score may be called with it: reasoning that was cut off, as older stores have it, is no answer."""
+    if answer is None or isinstance(answer, NoAnswer):
+        return False
+    return not (isinstance(answer, Text) and answer.is_reasoning)
 
 
 def _folded(decisions: NDArray[np.int8], values: NDArray[np.float64], row_of: NDArray[np.int64], rows: int) -> Scores:

@@ -113,8 +113,8 @@ def _top(answer: Answer, classes: Classes | None) -> str | None:
             return classes.unique(int(np.argmax(values)))
         case Labels((first, *_)):
             return first.name
-        case Text(text) if text.strip():
-            return text
+        case Text():
+            return answer.spoken.text.strip() or None
     return None
 
 
@@ -178,8 +178,8 @@ class BoundPathDistance:
                 return self._of_list(labels)
             case Labels((first, *_)):
                 return self._of_label(first.name)
-            case Text(text):
-                return self._of_label(text)
+            case Text():
+                return self._of_label(answer.spoken.text)
         return UNREAD
 
     def _of_label(self, name: str) -> Reading:
@@ -233,8 +233,8 @@ class BoundPathDistance:
             case Vector(values) if self.vocabulary.classes is not None:
                 top = int(np.argmax(values))
                 return (Label(self.vocabulary.classes.show(top), float(values[top])),)
-            case Text(text):
-                return (Label(text),)
+            case Text():
+                return (Label(answer.spoken.text),)
         return ()
 
     def _told(self, label: Label) -> list[str]:

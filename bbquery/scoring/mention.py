@@ -89,7 +89,7 @@ class BoundMention:
     def _found(self, answer: Answer) -> re.Match[str] | None:
         if not isinstance(answer, Text):
             raise UsageError(f"the score 'mention' needs text; this oracle answered {answer}")
-        return self._pattern.search(composed(answer.text))
+        return self._pattern.search(composed(answer.spoken.text))
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:

@@ -167,7 +167,8 @@ def sentence(answer: Answer) -> str:
         return ", ".join(label.name for label in answer.labels if label.name.strip())
     if not isinstance(answer, Text):
         raise UsageError(f"the score 'text' needs text or labels; this oracle answered {answer!s:.200}")
-    return answer.text.strip() if any(map(str.isalnum, answer.text)) else ""
+    said = answer.spoken.text.strip()
+    return said if any(map(str.isalnum, said)) else ""
 
 
 SCORE = Similarity

@@ -193,11 +193,14 @@ def _answer(text: object, refusal: str | None, ended: object, logprobs: object) 
         return NoAnswer(shortened(refusal), "refused")
     if ended == "content_filter":
         return NoAnswer("the vendor's filter withheld the answer", "filtered")
-    if text.strip():
-        return Text(text, _tokens(logprobs))
+    said = Text(text, _tokens(logprobs))
+    if said.spoken.text.strip():
+        return said
     if ended in ("length", "max_output_tokens"):
-        return NoAnswer("the output cap was reached before any text: raise max_tokens", "truncated")
-    return NoAnswer(f"the answer holds no text (it ended with {shortened(str(ended), 40)!r})", "empty")
+        where = "within the model's reasoning" if said.is_reasoning else "before any text"
+        return NoAnswer(f"the output cap was reached {where}: raise max_tokens", "truncated")
+    held = "reasoning alone" if said.is_reasoning else "no text"
+    return NoAnswer(f"the answer holds {held} (it ended with {shortened(str(ended), 40)!r})", "empty")
 
 
 def _tokens(listed: object) -> tuple[Token, ...]:

@@ -434,3 +434,30 @@ async def test_many_attempts_are_in_flight_at_once() -> None:
         replies = [reply for (reply,) in await asyncio.gather(*flights)]
 
     assert not any(isinstance(reply, OracleError) for reply in replies)
+
+
+@pytest.mark.parametrize("ended", ["length", "max_output_tokens"])
+def test_reasoning_that_the_cap_cuts_off_is_truncated(ended: str) -> None:
+    """An answer that never came is none, from the first query on; the advice is to raise the cap."""
+    for text in ("<think>It could be a cat", "[THINK] hm", "◁think▷ hm", "<think>a cat.</think>"):
+        answer = answer_in(choice(text, ended=ended))
+        assert answer == NoAnswer(
+            "the output cap was reached within the model's reasoning: raise max_tokens", "truncated"
+        )
+
+
+def test_reasoning_and_an_answer_are_a_text() -> None:
+    """All of it is kept; only the end of it is scored."""
+    answer = answer_in(choice("<think>a dog?</think>cat", ended="length"))
+
+    assert isinstance(answer, Text)
+    assert answer.text == "<think>a dog?</think>cat"
+    assert answer.spoken.text == "cat"
+
+
+def test_reasoning_alone_is_empty() -> None:
+    """The model ended by itself, and said nothing."""
+    answer = answer_in(choice("<think>a cat.</think>", ended="stop"))
+
+    assert isinstance(answer, NoAnswer)
+    assert answer.kind == "empty"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bbquery.scoring._closed_set import closed_set
 from bbquery.scoring._json_answer import said_in_json
 from bbquery.scoring._noun_phrase import read_phrase
-from bbquery.types import Classes
+from bbquery.types import Classes, Text
 
 if TYPE_CHECKING:
     from bbquery.scoring._chatter import Reading
@@ -47,7 +47,7 @@ def shown(phrasing: dict[str, Any]) -> str:
 @pytest.mark.parametrize("phrasing", COLLECTED["phrasings"], ids=shown)
 def test_a_phrasing_is_read_as_a_person_reads_it(phrasing: dict[str, Any]) -> None:
     """Each collected answer gives its class, or the failure that names why there is none."""
-    reading = read(phrasing["text"], phrasing["set"])
+    reading = read(Text(phrasing["text"]).spoken.text, phrasing["set"])
 
     outcome = {"failure": reading.failure} if reading.name is None else {"class": reading.name}
     assert outcome == phrasing["expect"]
