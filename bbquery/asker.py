@@ -41,8 +41,9 @@ class Asker:
         self._asking.cancel(but=asyncio.current_task())  # who calls from inside an oracle is about to return
 
     def close(self) -> None:
-        """Stop the timer."""
+        """Stop the timer, and tell what there is left to tell."""
         self._asking.close()
+        self._telemetry.close()
 
     async def ask(self, queries: list[Query], request: asyncio.Task[Any]) -> list[Reply | OracleError]:
         """Make one attempt at these queries, in the task `request`; return how each ended.

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from bbquery import waiting
 from bbquery.commands import attack, budget, compare, data, evaluate, explain, listing, probe, score, serve, store
 from bbquery.commands import help as helping
 from bbquery.commands.exit_codes import exit_code
@@ -32,7 +33,8 @@ def _run(typed: list[str]) -> int:
     chosen = _parser().parse_args(typed)
     chosen.typed = ["bbquery", *typed]
     try:
-        return int(chosen.run(chosen))
+        with waiting.at_most(getattr(chosen, "longest_wait", None)):
+            return int(chosen.run(chosen))
     except BbqueryError as error:
         return _fail(error)
     except KeyboardInterrupt:

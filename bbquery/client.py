@@ -36,6 +36,7 @@ from bbquery.retry import RetryPolicy
 from bbquery.settler import Halted, Query
 from bbquery.store import Question
 from bbquery.types import NoAnswer, Reply, Units
+from bbquery.waiting import Waits, longest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,7 +146,18 @@ class Client:
         retry: RetryPolicy = DEFAULT_RETRY,
         clock: Clock | None = None,
         progress: Callable[[], None] = lambda: None,
+        waiting: Callable[[str], None] = lambda _: None,
+        longest_wait: float | None = None,
     ) -> None:
+        """Begin a run within a budget.
+
+        retry: how often a query is tried. progress: called with each answer. waiting: hears a line for people whenever
+        the oracle asks to be left alone for longer than a person would not notice. longest_wait: seconds without an
+        answer for which it may; longer ends the run like a used-up quota. None is what holds here, 15 minutes mostly.
+
+        Raises:
+            UsageError: longest_wait is no time.
+        """
         self.oracle, self.ledger, self.budget = oracle, ledger, budget
         self.halt = Halt()
         self._clock = clock or SystemClock()
@@ -154,7 +166,9 @@ class Client:
         self._read = False  # whether any answer was
         self._fingerprint, identity = codec.fingerprint(oracle.capabilities.identity)
         ledger.remember_oracle(self._fingerprint, identity)
-        self._dispatcher = Dispatcher(oracle, ledger, budget, self.halt, self._clock)
+        self.longest_wait = longest(longest_wait)
+        waits = Waits(oracle.capabilities.name, self.halt, self._clock, waiting, self.longest_wait)
+        self._dispatcher = Dispatcher(oracle, ledger, budget, self.halt, self._clock, waits=waits)
         self._flights: dict[bytes, list[tuple[Asking, int, int]]] = {}
         self._retries: set[asyncio.Task[None]] = set()
         self._feeders = os.cpu_count() or 1

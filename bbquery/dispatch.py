@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from bbquery.asker import Asker
-from bbquery.errors import BudgetExhausted, OracleError, UsageError, unforeseen
+from bbquery.errors import BudgetExhausted, OracleError, RateLimited, UsageError, unforeseen
 from bbquery.ledger.owners import batch_of
 from bbquery.ledger.records import Answered, Busy, Granted, Request
 from bbquery.provider import provider_of
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
     from bbquery.types import Reply
+    from bbquery.waiting import Waits
 
 AHEAD = 2  # batches held ahead for each slot: those that leave while the next are being held, and as many again
 SECONDS_BETWEEN_LOOKS = 0.05  # at an attempt that another process has in flight
@@ -57,9 +58,18 @@ class Dispatcher:
     sent: attempts, each retry again. stored_by_others: queries that another process answered and stored meanwhile.
     """
 
-    def __init__(self, oracle: Oracle, ledger: Ledger, budget: int, halt: Halt, clock: Clock) -> None:
+    def __init__(
+        self,
+        oracle: Oracle,
+        ledger: Ledger,
+        budget: int,
+        halt: Halt,
+        clock: Clock,
+        *,
+        waits: Waits,
+    ) -> None:
         self._oracle, self._ledger, self._budget, self._halt, self._clock = oracle, ledger, budget, halt, clock
-        self._capabilities = oracle.capabilities
+        self._capabilities, self._waits = oracle.capabilities, waits
         self._limits = self._capabilities.limits
         self.provider = provider_of(self._capabilities, clock)
         self._waiting: deque[Query] = deque()
@@ -176,6 +186,8 @@ class Dispatcher:
             self._hold_soon(batch)
 
     async def _turn(self, batch: Batch) -> None:
+        if paused := self.provider.pace.paused:
+            self._waits.waits(paused)
         tokens = sum(query.hold.tokens for query in batch.queries)
         await self._halt.unless_set(self.provider.pace.turn(len(batch.queries), tokens))
 
@@ -360,9 +372,18 @@ class Dispatcher:
             results = await self._asker.ask(batch.queries, request)
             failures = [result for result in results if isinstance(result, OracleError)]
             self.provider.learn(failures, self._oracle.rate_seen)
+            self._heed(failures, answered=len(failures) < len(results))
         except Exception as error:  # noqa: BLE001 - whatever it is, each query has an outcome
             self._failed(error)
         self._settler.add(zip(batch.queries, results, strict=True), soon=batch.has_slot or not self._unsent)
+
+    def _heed(self, failures: Sequence[OracleError], *, answered: bool) -> None:
+        """Take note of whether the oracle asks to be left alone, and for how long."""
+        if answered:
+            self._waits.answered()
+        refusal = next((failure for failure in failures if isinstance(failure, RateLimited)), None)
+        if refusal is not None:
+            self._waits.refused(str(refusal).removeprefix(f"{refusal.oracle}: "), self.provider.pace.paused)
 
     def _settled(self, attempts: int) -> None:
         self._open -= attempts

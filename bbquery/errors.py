@@ -25,6 +25,7 @@ BbqueryError
 from __future__ import annotations
 
 import difflib
+import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -150,7 +151,7 @@ class RateLimited(NotBilled):
     retryable = True
 
     def __init__(self, message: str, *, oracle: str = "oracle", retry_after: float | None = None) -> None:
-        self.retry_after = retry_after
+        self.retry_after = retry_after if retry_after is not None and 0 <= retry_after < math.inf else None
         super().__init__(message, oracle=oracle)
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bbquery import consent, imaging
+from bbquery import consent, imaging, waiting
 from bbquery.drift import DEFAULT_EVERY
 from bbquery.errors import UsageError
 from bbquery.explaining.job import Job, open_run, run_name
@@ -82,6 +82,7 @@ async def explain_async(
     batch: bool = False,
     ledger: Ledger | None = None,
     watch: Watch | None = None,
+    longest_wait: float | None = None,
 ) -> Explanation:
     """Explain why an oracle answers `target` for an image, asking at most `max_queries` queries (default: 1,000).
 
@@ -99,6 +100,8 @@ async def explain_async(
     in 50, of a free oracle none. drift_every: queries between checks that a remote model stays the same, 0 for none.
     seed: decides every random choice. batch: ask by the file, within hours and at the price of that; a person's stop
     then raises Interrupted, and the same again collects. ledger: holds budgets and answers; None opens the default one.
+    longest_wait: seconds that the run waits for an oracle that asks to be left alone, 900 by default; a longer wait ends
+    it like a used-up quota.
 
     A run that is stopped early (budget, oracle, person) returns what it has; `error` and `partial` say so.
 
@@ -114,7 +117,7 @@ async def explain_async(
     ) as job:  # fmt: skip
         cap = Cap.stated(most, max_tokens, max_usd)
         chosen = job.by_the_file() if batch else job
-        with open_ledger(ledger) as opened:
+        with open_ledger(ledger) as opened, waiting.at_most(longest_wait):
             consent.check(job.oracle.capabilities.name, job.worst, (max_queries, max_usd), opened, project)
             return await chosen.run(opened, cap, project, watch or Watch(), began)
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from blake3 import blake3
 
-from bbquery import consent, imaging, samples
+from bbquery import consent, imaging, samples, waiting
 from bbquery.drift import DEFAULT_EVERY
 from bbquery.errors import BadImage, BbqueryError, BudgetExhausted, UsageError
 from bbquery.explanation import (
@@ -103,6 +103,7 @@ async def explain_many(
     seed: int = 0,
     ledger: Ledger | None = None,
     watch: Watch | None = None,
+    longest_wait: float | None = None,
 ) -> AsyncGenerator[ImageResult, None]:
     """Explain images one after another in one run; give each result as soon as it is there, in the order given.
 
@@ -129,7 +130,8 @@ async def explain_many(
             said = (max_queries, max_usd, max_queries_per_image, max_usd_per_image)
             worst = max((image.worst for image in series.images), key=lambda worst: worst.picodollars)
             consent.check(series.setting.oracle.capabilities.name, worst, said, opened, project)
-            async with contextlib.aclosing(series.explain(opened, project, watch or Watch())) as results:
+            explained = series.explain(opened, project, watch or Watch(), longest_wait)
+            async with contextlib.aclosing(explained) as results:
                 async for result in results:
                     yield result
                     del result  # or two explanations are held while the next is made
@@ -207,8 +209,10 @@ class Series:
         what = [[image.name, image.identity] for image in self.images]
         return blake3(json.dumps(what).encode()).hexdigest(length=8)
 
-    async def explain(self, ledger: Ledger, project: str | None, watch: Watch) -> AsyncGenerator[ImageResult, None]:
-        """Ask, and give each image's result as soon as it is there."""
+    async def explain(
+        self, ledger: Ledger, project: str | None, watch: Watch, longest_wait: float | None = None
+    ) -> AsyncGenerator[ImageResult, None]:
+        """Ask, and give each image's result as soon as it is there. longest_wait: as of `explain_async`."""
         budget = open_run(ledger, self.run, self.run_cap, project)
         name = ledger.budget(budget).name
         stop: BbqueryError | None = None
@@ -217,7 +221,8 @@ class Series:
                 yield ImageResult(image.name, image.source, None, stop, ended_run=True, rest=self._whole(image))
                 continue
             watch.begins(Part(place, len(self.images), image.name, budget))
-            result = await self._explain_one(image, ledger, (name, budget), watch)
+            with waiting.at_most(longest_wait):
+                result = await self._explain_one(image, ledger, (name, budget), watch)
             stop = result.error if result.ended_run else None
             yield result
             del result

@@ -84,6 +84,11 @@ class Pace:
         self._recent = deque(self._recent, maxlen=images)
 
     @property
+    def paused(self) -> float:
+        """For how many seconds more nothing may start, since the oracle asked for it; 0 where it did not."""
+        return 0.0 if self._paused_until == -math.inf else max(self._left, 0.0)
+
+    @property
     def _left(self) -> float:
         return self._paused_until - self._clock.now()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
 import sys
 import time
 from collections import Counter
@@ -90,6 +91,8 @@ class Requests:
     def __init__(self, oracle: str, provider: str) -> None:
         self._about = {"oracle": oracle, "provider": provider}
         self._otel = OpenTelemetry(self._about) if "opentelemetry" in sys.modules else None
+        self._last: OracleError | None = None  # that was told
+        self._repeated = 0  # how often it came again since
 
     @property
     def listening(self) -> bool:
@@ -110,9 +113,21 @@ class Requests:
         return results
 
     def failed(self, errors: Sequence[OracleError]) -> None:
-        """Tell of what failed in a request; an error that all its queries share is told once."""
+        """Tell of what failed in a request, once; what comes again and again is told with its number when it ends."""
         for error in {id(e): e for e in errors}.values():
+            if self._last is not None and _alike(error, self._last):
+                self._repeated += 1
+                continue
+            self.close()
+            self._last = error
             note("failure", logging.WARNING, **self._about, outcome=error.outcome, reason=str(error))
+
+    def close(self) -> None:
+        """Tell how often the last failure came again."""
+        if self._last is not None and self._repeated:
+            outcome, reason, times = self._last.outcome, str(self._last), self._repeated
+            note("failure came again", logging.WARNING, **self._about, outcome=outcome, reason=reason, times=times)
+        self._last, self._repeated = None, 0
 
 
 class OpenTelemetry:
@@ -144,6 +159,16 @@ class OpenTelemetry:
                 cost = cost.plus(result.cost)
         self._tokens.add(cost.tokens, self._about)
         self._dollars.add(cost.picodollars / 10**12, self._about)  # a gauge for people; the ledger keeps the books
+
+
+def _alike(error: OracleError, other: OracleError) -> bool:
+    """Whether two errors differ in nothing but numbers: times, counts and the names of requests."""
+    same = _words(str(error)) == _words(str(other))
+    return same and type(error) is type(other)
+
+
+def _words(text: str) -> str:
+    return re.sub(r"\w*\d[\w.]*", "#", text)
 
 
 def outcomes_of(results: Sequence[Reply | OracleError]) -> Counter[str]:

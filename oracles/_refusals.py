@@ -6,8 +6,8 @@ and what it says of itself counts where its status says nothing.
 
 1. A veto (the vendor's policy forbids an answer about this image) is an answer of a kind: `NoAnswer`, "filtered".
 2. Refused before any work: 429 is `RateLimited`, as is 503 with the code slow_down; a code that names the account's
-   quota, credit or spend limit is `QuotaExceeded` whatever its status below 500, and so is 402; other 4xx, and
-   redirects, are `Rejected`.
+   quota, credit or spend limit is `QuotaExceeded` whatever its status below 500, and so are 402 and a 429 whose message
+   names a quota of a day or longer and that does not say when to ask again; other 4xx, and redirects, are `Rejected`.
 3. Everything else is `OutcomeUnknown`, also 408, 409 and 499, with which gateways give up on a model that may well have
    answered, and a failure in a success that says that tokens were used.
 """
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from bbquery.errors import OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected
 from bbquery.types import NoAnswer
+from oracles._rates import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,9 @@ GIVEN_UP = frozenset({408, 409, 499})
 MOVED = frozenset({301, 302, 307, 308})
 SPENT = re.compile(r"quota|billing|spend_limit|usage_limit|credit|budget")
 """In the codes of an account that can pay no more: insufficient_quota, credit_balance_exhausted and their kin."""
+SPENT_WORDS = re.compile(r"\b(per|a|this)[ _-](day|week|month)\b|\b(daily|weekly|monthly)\b")
+"""In the messages, lower-case, of quotas that only time or money brings back: free-models-per-day and its kin."""
+WAIT_WORDS = re.compile(r"try(?: again| it)? (?:in|after) (\d[\dhmsd.]*)")
 TOO_FAST = frozenset({"rate_limit_exceeded", "slow_down", "resource_unavailable", "too_many_requests"})
 
 VETO_CODE = re.compile(
@@ -118,11 +122,21 @@ def outcome(
     spent = not codes & TOO_FAST and any(map(SPENT.search, codes))
     if status == PAYMENT_REQUIRED or (spent and (status is None or status < 500)):
         return QuotaExceeded(f"{said}; waiting does not help: see the account's billing page", oracle=oracle)
-    if status == TOO_MANY_REQUESTS or (status in (None, UNAVAILABLE) and codes & TOO_FAST):
+    wait = _told_wait(complaint.message) if wait is None else wait
+    too_fast = status == TOO_MANY_REQUESTS or (status in (None, UNAVAILABLE) and codes & TOO_FAST)
+    if too_fast and wait is None and SPENT_WORDS.search(complaint.message.lower()):
+        return QuotaExceeded(f"{said}; it comes back with time, or with credit: see the account's page", oracle=oracle)
+    if too_fast:
         return RateLimited(said, oracle=oracle, retry_after=wait)
     if status in MOVED or (status is not None and 400 <= status < 500 and status not in GIVEN_UP):
         return Rejected(said, oracle=oracle)
     return OutcomeUnknown(said, oracle=oracle)
+
+
+def _told_wait(message: str) -> float | None:
+    """Return the seconds to wait that a message names: "Please try again in 6m0s"."""
+    found = WAIT_WORDS.search(message.lower())
+    return None if found is None else seconds(found[1].rstrip("."))
 
 
 def _in_words(text: str) -> Complaint:

@@ -34,7 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.dispatch",),
     ("bbquery.asker",),
     ("bbquery.settler",),
-    ("bbquery.ledger", "bbquery.provider", "bbquery.deadlines", "bbquery.collector"),
+    ("bbquery.ledger", "bbquery.provider", "bbquery.deadlines", "bbquery.collector", "bbquery.waiting"),
     ("bbquery.store", "bbquery.database", "bbquery.limiter", "bbquery.concurrency", "bbquery.retry", "bbquery.halt"),
     ("bbquery.answers", "bbquery.store_lines", "bbquery.targeting"),
     ("bbquery.attacks",),

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
-from bbquery import codec, explanation, imaging, load
+from bbquery import codec, explanation, imaging, load, waiting
 from bbquery.attacking import votes
 from bbquery.attacking.search import REPEATS as CLEAN_REPEATS
 from bbquery.attacking.search import Search
@@ -94,6 +94,7 @@ async def attack_async(
     seed: int = 0,
     ledger: Ledger | None = None,
     watch: Watch | None = None,
+    longest_wait: float | None = None,
 ) -> Stress:
     """Look for the nearest image that an oracle no longer gives the clean label, asking at most `max_queries` queries.
 
@@ -116,7 +117,7 @@ async def attack_async(
         image, oracle, attack=attack, rmse=rmse, target=target, score=score, cap=cap, drift_every=drift_every,
         seed=seed, spare=spare,
     ) as job:  # fmt: skip
-        with open_ledger(ledger) as opened:
+        with open_ledger(ledger) as opened, waiting.at_most(longest_wait):
             return await job.run(opened, project, watch or Unwatched(), began)
 
 
@@ -274,12 +275,12 @@ class Job:
         """Ask, attack, and verify."""
         whole, own, rest = self._budgets(ledger, project)
         seconds = {"prepare": time.perf_counter() - began}
-        async with Client(self.oracle, ledger, own, progress=watch.progressed) as client:
+        async with Client(self.oracle, ledger, own, progress=watch.progressed, waiting=watch.waiting) as client:
             watch.follow(client, self.queries - self._verifying)
             search = Search(self.x, self.attack, self.scores, self.target, self.every, self.seed)
             sought = await search.run(client, watch)
         seconds["attack"] = time.perf_counter() - began - seconds["prepare"]
-        async with Client(self.oracle, ledger, rest, progress=watch.progressed) as verifier:
+        async with Client(self.oracle, ledger, rest, progress=watch.progressed, waiting=watch.waiting) as verifier:
             _pass_on(client, verifier)
             watch.follow(verifier, self._verifying)
             verification, drift = await _verified(verifier, sought)

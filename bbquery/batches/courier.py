@@ -203,7 +203,8 @@ class Courier:
         self._failed_looks[batch.id] += 1
         if isinstance(error, RateLimited) and error.retry_after is not None:
             self._wait = max(self._wait, error.retry_after)
-        if error.retryable and self._failed_looks[batch.id] < MOST_FAILED_LOOKS:
+        patient = self._wait <= self._desk.client.longest_wait
+        if error.retryable and patient and self._failed_looks[batch.id] < MOST_FAILED_LOOKS:
             return False
         told = f"batch {batch.name} is at the vendor as {batch.vendor}; the same command again asks for it ({error})"
         self._stop(OracleError(told, oracle=self._desk.oracle.capabilities.name))

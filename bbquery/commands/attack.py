@@ -71,6 +71,7 @@ def _add_caps(attack: argparse.ArgumentParser) -> None:
     options.add_further_caps(caps)
     options.add_project(caps)
     options.add_spare(caps)
+    options.add_longest_wait(caps)
     options.add_drift(attack)
 
 

@@ -59,6 +59,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     options.add_further_caps(compare, "a cap of all together")
     options.add_project(compare)
     options.add_spare(compare)
+    options.add_longest_wait(compare)
     options.add_drift(compare)
     compare.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
     consent.add_yes(compare)

@@ -52,6 +52,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     caps.add_argument("--max-queries", type=int, default=evaluating.DEFAULT_QUERIES, metavar="N", help=each)
     options.add_further_caps(caps)
     options.add_project(caps)
+    options.add_longest_wait(caps)
     evaluate.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
     evaluate.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
     consent.add_yes(evaluate)

@@ -62,6 +62,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _add_caps(explain)
     options.add_project(explain)
     options.add_spare(explain)
+    options.add_longest_wait(explain)
     options.add_drift(explain)
     explain.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
     explain.add_argument("--batch", action="store_true", help="ask by the file: within a day, mostly at half price")

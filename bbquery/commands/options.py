@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import argparse
 
+from bbquery import waiting
 from bbquery.drift import DEFAULT_EVERY
+from bbquery.errors import UsageError
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
-
-if TYPE_CHECKING:
-    import argparse
 
 
 def add_further_caps(command: argparse._ActionsContainer, what: str = "a further cap") -> None:
@@ -49,6 +48,25 @@ def add_drift(command: argparse._ActionsContainer) -> None:
         metavar="N",
         help="queries between checks that a remote model stays the same, 0 for none (default: %(default)s)",
     )
+
+
+def add_longest_wait(command: argparse._ActionsContainer) -> None:
+    """Declare how long the run waits for an oracle that asks to be left alone."""
+    default = waiting.in_words(waiting.LONGEST_WAIT)
+    command.add_argument(
+        "--longest-wait",
+        type=_seconds,
+        metavar="T",
+        help="how long the run waits for an oracle that asks to be left alone, in seconds or such as 15m, 6h, 1d; a"
+        f" longer wait ends it like a used-up quota (default: {default})",
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        return waiting.read(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def cap(chosen: argparse.Namespace, kind: str = "") -> Cap:

@@ -51,6 +51,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     options.add_further_caps(caps)
     options.add_project(caps)
     options.add_spare(caps)
+    options.add_longest_wait(caps)
     probe.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
     probe.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
     consent.add_yes(probe)

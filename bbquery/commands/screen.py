@@ -110,6 +110,11 @@ class Screen(explaining.Watch):
         with self._above_the_bar():
             print(shown(f"bbquery: BEWARE: {self._which()}{text}"), file=sys.stderr)
 
+    def waiting(self, text: str) -> None:
+        """Print what the run waits for."""
+        with self._above_the_bar():
+            print(shown(f"bbquery: WAITING: {text}"), file=sys.stderr)
+
     def batching(self, prefetch: Prefetch) -> None:
         """Take note of whom a second Ctrl-C must reach too."""
         self._prefetch = prefetch

@@ -196,7 +196,7 @@ class Contest:
         """Return the curves of a map, what completing them takes, what came from the store, and what ended them."""
         assert self.metric is not None  # noqa: S101 - the caller has looked
         plan = self.metric.plan(job.x, job.oracle.capabilities.domain, found.sent.values, job.seed)
-        async with Client(job.oracle, *place, progress=watch.progressed) as client:
+        async with Client(job.oracle, *place, progress=watch.progressed, waiting=watch.waiting) as client:
             watch.measuring(client, self.metric.queries)
             driven = await drive(plan, client, nearer_is_higher(found.score))
             (ledger, budget), asked = place, self.metric.queries

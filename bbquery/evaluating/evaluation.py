@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
-from bbquery import codec, consent, imaging, load, targeting
+from bbquery import codec, consent, imaging, load, targeting, waiting
 from bbquery.client import Client
 from bbquery.errors import UsageError
 from bbquery.estimate import estimate
@@ -116,6 +116,7 @@ async def evaluate_async(
     seed: int = 0,
     ledger: Ledger | None = None,
     watch: Watch | None = None,
+    longest_wait: float | None = None,
 ) -> Evaluation:
     """Ask an oracle how good a map of an image is, at most `max_queries` queries (default: 1,000).
 
@@ -124,7 +125,8 @@ async def evaluate_async(
     values: (H, W) in the photo's coordinates, NaN where the oracle saw nothing; or of the pixels that are sent; for
     gradient_cosine alone also a gradient (h, w, 3) of those. choice: which metrics, and how; those that explain again
     need `Choice.made`. target: whose evidence the map shows; None takes the top class. image, oracle, score,
-    max_tokens, max_usd, project, ledger: as of `bbquery.explain_async`. seed: of ties, random parts and fills.
+    max_tokens, max_usd, project, ledger, longest_wait: as of `bbquery.explain_async`. seed: of ties, random parts and
+    fills.
 
     A run that is stopped early (budget, oracle, person) returns what it has; `error` and `partial` say so.
 
@@ -134,7 +136,7 @@ async def evaluate_async(
     """
     cap = Cap.stated(DEFAULT_QUERIES if max_queries is None else max_queries, max_tokens, max_usd)
     async with prepared(values, image, oracle, choice=choice, target=target, score=score, cap=cap, seed=seed) as job:
-        with open_ledger(ledger) as opened:
+        with open_ledger(ledger) as opened, waiting.at_most(longest_wait):
             consent.check(job.oracle.capabilities.name, job.worst, (max_queries, max_usd), opened, project)
             return await job.run(opened, cap, project, watch or Unwatched())
 
@@ -252,7 +254,7 @@ class Job:
     async def run(self, ledger: Ledger, cap: Cap, project: str | None, watch: Watch) -> Evaluation:
         """Ask, and return figures."""
         budget = open_within(ledger, project, f"evaluate-{self.identity()}", cap)
-        async with Client(self.oracle, ledger, budget, progress=watch.progressed) as client:
+        async with Client(self.oracle, ledger, budget, progress=watch.progressed, waiting=watch.waiting) as client:
             watch.follow(client, self.choice.asked)
             clean = await self._clean(client)
             watch.seen(clean, self.oracle.capabilities)

@@ -102,7 +102,7 @@ class Job:
     async def ask(self, ledger: Ledger, budget: int, watch: Watch, began: float) -> Explanation:
         """Ask within a budget that is open already, and return maps."""
         seconds = {"prepare": time.perf_counter() - began}
-        async with Client(self.oracle, ledger, budget, progress=watch.progressed) as client:
+        async with Client(self.oracle, ledger, budget, progress=watch.progressed, waiting=watch.waiting) as client:
             watch.started(client, self)
             clean = await self._clean(client)
             watch.seen(clean.answer, self.oracle.capabilities)

@@ -44,6 +44,9 @@ class Watch:
     def progressed(self) -> None:
         """A query was answered."""
 
+    def waiting(self, text: str) -> None:
+        """The oracle asks to be left alone, and the run waits; `client.halt.set` stops it."""
+
     def batching(self, prefetch: Prefetch) -> None:
         """The questions go by the file; `prefetch.abandon` waits no longer, once `client.halt` is set."""
 

@@ -55,6 +55,7 @@ def predict_fn(
     name: str | None = None,
     project: str | None = None,
     ledger: Ledger | None = None,
+    longest_wait: float | None = None,
 ) -> Predict:
     """Open an oracle as a plain function of images, within a budget; use it in a `with` block, or close it.
 
@@ -70,7 +71,8 @@ def predict_fn(
     levels. sizes: "exact" takes images of the oracle's size only, "fitted" crops and resizes each. unanswered: what
     becomes of a refusal and of an answer that cannot be read: an "error", or "nan" in its row. name: of a budget that
     later runs with the same name resume; None makes a new one. project: a budget, made before, that this one counts in
-    too. ledger: holds budgets and answers; None opens the default one.
+    too. ledger: holds budgets and answers; None opens the default one. longest_wait: seconds that a call waits for an
+    oracle that asks to be left alone, 900 by default; a longer wait raises, like a used-up quota.
 
     Raises:
         UsageError: bad input, found before anything is sent.
@@ -80,7 +82,7 @@ def predict_fn(
         raise UnknownName("way with what is unanswered", unanswered, ("error", "nan"))
     cap = Cap.stated(max_queries, max_tokens, max_usd)
     wanted = [targets] if isinstance(targets, str) else list(targets or ())
-    session = Session(oracle, cap, ledger, name, project)
+    session = Session(oracle, cap, ledger, name, project, longest_wait=longest_wait)
     try:
         pixels = Pixels(session.oracle.capabilities, white, sizes)
         columns = _columns(session, pixels, score, wanted, reference)

@@ -28,6 +28,7 @@ from bbquery.ledger.projects import open_within
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import in_unit
 from bbquery.plan import Ask
+from bbquery.waiting import longest
 
 if TYPE_CHECKING:
     from bbquery.ledger.records import BudgetState, Cap
@@ -70,9 +71,16 @@ class Session:
     """Asks an oracle within one budget, from any thread."""
 
     def __init__(
-        self, oracle: Oracle | str, cap: Cap, ledger: Ledger | None, name: str | None, project: str | None
+        self,
+        oracle: Oracle | str,
+        cap: Cap,
+        ledger: Ledger | None,
+        name: str | None,
+        project: str | None,
+        *,
+        longest_wait: float | None = None,
     ) -> None:
-        """Connect, and open the budget; nothing is sent.
+        """Connect, and open the budget; nothing is sent. longest_wait: as of `Client`.
 
         Raises:
             UsageError: the oracle or the project cannot be used. StorageFailed: the ledger cannot be opened.
@@ -86,7 +94,7 @@ class Session:
             self._ledger = opened.enter_context(open_ledger(ledger))
             own = f"predict-{uuid.uuid4().hex[:16] if name is None else name}"
             self._budget = open_within(self._ledger, project, own, cap)
-            self._client = self._loop.run(self._begun())
+            self._client = self._loop.run(self._begun(longest(longest_wait)))
             self._rows = self._answered = 0
             opened.callback(self._end)
             self._opened = opened.pop_all()
@@ -100,8 +108,8 @@ class Session:
         opened.callback(lambda: self._loop.run(own.aclose()))
         return own
 
-    async def _begun(self) -> Client:
-        return Client(self.oracle, self._ledger, self._budget)
+    async def _begun(self, longest_wait: float) -> Client:
+        return Client(self.oracle, self._ledger, self._budget, longest_wait=longest_wait)
 
     def ask(self, images: Images) -> list[Answer]:
         """Ask each image once; return its answers in order. Equal questions are one query, now and later.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from blake3 import blake3
 
-from bbquery import codec, consent, explanation, imaging, targeting
+from bbquery import codec, consent, explanation, imaging, targeting, waiting
 from bbquery.client import Client
 from bbquery.errors import UsageError
 from bbquery.estimate import estimate
@@ -71,6 +71,9 @@ class Watch(Protocol):
     def progressed(self) -> None:
         """A query was answered."""
 
+    def waiting(self, text: str, /) -> None:
+        """The oracle asks to be left alone, and the run waits."""
+
 
 class Unwatched:
     """A `Watch` that hears nothing."""
@@ -86,6 +89,9 @@ class Unwatched:
 
     def progressed(self) -> None:
         """Hear of a query."""
+
+    def waiting(self, *_: object) -> None:
+        """Hear of a wait."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,13 +150,15 @@ async def probe_async(
     seed: int = 0,
     ledger: Ledger | None = None,
     watch: Watch | None = None,
+    longest_wait: float | None = None,
 ) -> Probe:
     """Ask an image and masked copies of it, at most `max_queries` (default: 100), and say how it is best explained.
 
     Where a query costs money there is no default: max_queries, max_usd or a project with a cap in dollars must be said.
 
-    image, oracle, target, max_tokens, max_usd, project, spare, seed, ledger: as of `bbquery.explain_async`. scores: the
-    specifications to compare; none means every score that suits the oracle's answers, in each of its forms.
+    image, oracle, target, max_tokens, max_usd, project, spare, seed, ledger, longest_wait: as of
+    `bbquery.explain_async`. scores: the specifications to compare; none means every score that suits the oracle's
+    answers, in each of its forms.
 
     Fewer queries are planned where the worst case of so many would pass a cap, so that a cap does not end the run.
 
@@ -160,7 +168,7 @@ async def probe_async(
     """
     cap = Cap.stated(DEFAULT_QUERIES if max_queries is None else max_queries, max_tokens, max_usd)
     async with prepared(image, oracle, target=target, scores=scores, cap=cap, seed=seed, spare=spare) as job:
-        with open_ledger(ledger) as opened:
+        with open_ledger(ledger) as opened, waiting.at_most(longest_wait):
             consent.check(job.oracle.capabilities.name, job.worst, (max_queries, max_usd), opened, project)
             return await job.run(opened, cap, project, watch or Unwatched())
 
@@ -254,7 +262,7 @@ class Job:
         """Ask, and work out the figures."""
         budget = open_within(ledger, project, f"probe-{self.identity()}", cap)
         domain = self.oracle.capabilities.domain
-        async with Client(self.oracle, ledger, budget, progress=watch.progressed) as client:
+        async with Client(self.oracle, ledger, budget, progress=watch.progressed, waiting=watch.waiting) as client:
             watch.follow(client, self.design.queries)
             (clean,) = await _answers(client, self.design.clean(self.x))
             first = self._first(clean, client)
