@@ -100,8 +100,8 @@ async def explain_async(
     in 50, of a free oracle none. drift_every: queries between checks that a remote model stays the same, 0 for none.
     seed: decides every random choice. batch: ask by the file, within hours and at the price of that; a person's stop
     then raises Interrupted, and the same again collects. ledger: holds budgets and answers; None opens the default one.
-    longest_wait: seconds that the run waits for an oracle that asks to be left alone, 900 by default; a longer wait ends
-    it like a used-up quota.
+    longest_wait: seconds that the run waits for an oracle that asks to be left alone, 900 by default; a longer wait
+    ends it like a used-up quota.
 
     A run that is stopped early (budget, oracle, person) returns what it has; `error` and `partial` say so.
 
