@@ -74,13 +74,13 @@ def counted(tally: Tally) -> str:
         said += f"; {again} sent again, since a first try brought no answer"
     elif again < 0:
         said += f"; {-again} not sent"
-    if not tally.unreadable:
-        return said
-    left = tally.unreadable - tally.paid_again
-    unreadable = (
-        f"{tally.unreadable} paid answers could not be read: {tally.paid_again} of their queries were paid again"
-    )
-    return f"{said}; {unreadable}, {left} have no answer (a rerun asks them again)"
+    if tally.unreadable:
+        said += f"; {tally.unreadable} paid {'answer' if tally.unreadable == 1 else 'answers'} could not be read"
+    if tally.paid_again:
+        said += f", {tally.paid_again} of these queries were paid again"
+    if left := tally.unreadable - tally.paid_again:
+        said += f", {left} stay without an answer until a rerun"
+    return said
 
 
 def held(unknown: Sequence[UnknownAttempt]) -> list[str]:
