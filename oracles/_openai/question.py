@@ -31,6 +31,7 @@ MOST_ALTERNATIVES = 20  # to a token, that the vendor lists
 HOTTEST = 2.0  # of the vendor's temperatures
 OPEN_CAP, CLASS_CAP = 64, 16  # tokens of output; 16 is also the least that the responses API takes
 REASONING_CAP = 1024  # more, where a model reasons first: at low effort the vendor's models mostly need less
+NOT_IN_BATCH = ("service_tier", "stream")
 DATA_URL = "data:image/png;base64,"
 
 
@@ -106,7 +107,7 @@ class Question:
         return b"".join((before, base64.b64encode(png), after))
 
     def in_batch(self, body: bytes) -> bytes:
-        """Return the same request as a batch asks it: without the service tier, since a batch is a tier of its own."""
+        """Return the same request as a batch asks it: a batch is a service tier of its own, and nothing is streamed."""
         before, after = self._around
         image = body[len(before) : len(body) - len(after)]
         before, after = self._around_in_batch
@@ -122,7 +123,7 @@ class Question:
 
     @cached_property
     def _around_in_batch(self) -> tuple[bytes, bytes]:
-        return _around_image({name: value for name, value in self._content.items() if name != "service_tier"})
+        return _around_image({name: value for name, value in self._content.items() if name not in NOT_IN_BATCH})
 
 
 def _around_image(content: Mapping[str, Any]) -> tuple[bytes, bytes]:
@@ -145,6 +146,7 @@ def _chat(question: Question) -> dict[str, Any]:
     logprobs = {"logprobs": True, "top_logprobs": question.top_logprobs} if question.top_logprobs else {}
     return _given(
         model=question.model,
+        stream=False,  # some gateways stream unless they are told
         service_tier=question.tier,
         temperature=question.temperature,
         seed=question.seed,
@@ -165,6 +167,7 @@ def _responses(question: Question) -> dict[str, Any]:
     )
     return _given(
         model=question.model,
+        stream=False,
         service_tier=question.tier,
         temperature=question.temperature,
         reasoning={"effort": _effort(question)} if _effort(question) else None,

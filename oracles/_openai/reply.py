@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bbquery.types import NoAnswer, Text, Token
+from oracles._event_stream import STREAMED, is_stream
 from oracles._numbers import finite, whole
 from oracles._openai.words import printable, shortened
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 POLICY = ("policy", "content_filter", "moderation_blocked", "invalid_prompt")
 """Parts of the codes with which the vendor says that it will not answer this image or prompt."""
+TEXTS = ("text", "output_text")  # kinds of parts
 UNFINISHED = ("in_progress", "queued", "cancelled")  # of the states of a response
 MOST_TOKENS = 10**9  # of one request: a count above it is a mistake of the server
 ROUNDING = 1e-3  # by which the logarithm of a probability of 1 may stray above 0
@@ -85,6 +87,8 @@ def parsed(body: bytes) -> dict[str, Any]:
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:
+        if is_stream(body):
+            raise Unreadable(STREAMED) from None
         raise Unreadable(f"it is not JSON ({error}): {shortened(body[:80].decode(errors='replace'))}") from None
     if not isinstance(content, dict):
         raise Unreadable(f"it is no JSON object: {shortened(repr(content), 80)}")
@@ -143,8 +147,8 @@ def _chat(content: dict[str, Any]) -> Answer:
     match content:
         case {"choices": [{"message": dict(message), **choice}, *_]}:
             return _answer(
-                message.get("content") or "",
-                _string(message, "refusal"),
+                _joined(message.get("content")),
+                _string(message, "refusal") or _refusal(_list(message.get("content"))),
                 choice.get("finish_reason"),
                 _dict(choice.get("logprobs")).get("content"),
             )
@@ -157,19 +161,38 @@ def _responses(content: dict[str, Any]) -> Answer:
             return _failure(rest.get("error"))
         case {"output": list(items), **rest} if rest.get("status") not in UNFINISHED:
             parts = [part for item in items for part in _parts(item)]
-            text = "".join(_string(part, "text") or "" for part in parts)
-            refusals = [_string(part, "refusal") for part in parts if part.get("type") == "refusal"]
-            logprobs = [token for part in parts for token in _list(part.get("logprobs"))]
+            logprobs = [token for part in parts for token in _list(_dict(part).get("logprobs"))]
             reason = _dict(rest.get("incomplete_details")).get("reason")
-            return _answer(text, next(filter(None, refusals), None), reason, logprobs)
+            return _answer(_joined(parts), _refusal(parts), reason, logprobs)
     raise Unreadable("it holds no output of a finished response")
 
 
-def _parts(item: object) -> list[dict[str, Any]]:
+def _parts(item: object) -> list[Any]:
     match item:
         case {"type": "message", "content": list(parts)}:
-            return [part for part in parts if isinstance(part, dict)]
+            return parts
+        case {"type": "message", "content": str(text)}:
+            return [{"type": TEXTS[0], "text": text}]
     return []
+
+
+def _joined(content: object) -> object:
+    """Return the content of a message as a text: of a list of parts those that are text, not reasoning or images."""
+    return "".join(map(_text, content)) if isinstance(content, list) else content or ""
+
+
+def _text(part: object) -> str:
+    match part:
+        case str():
+            return part
+        case {"text": str(text), **rest} if rest.get("type") in (*TEXTS, None):
+            return text
+    return ""
+
+
+def _refusal(parts: list[Any]) -> str | None:
+    refusals = (_string(part, "refusal") for part in map(_dict, parts) if part.get("type") == "refusal")
+    return next(filter(None, refusals), None)
 
 
 def _failure(error: object) -> NoAnswer:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from bbquery.errors import MissingExtra
+from oracles._event_stream import STREAMED, is_stream
 from oracles._numbers import finite
 
 try:
@@ -33,6 +34,8 @@ def parsed(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         fault = error
+    if is_stream(body):
+        raise WireError(STREAMED)
     try:
         return json.loads(body)  # NaN, infinities and half surrogate pairs, which other writers of JSON write
     except (ValueError, RecursionError):

@@ -362,3 +362,17 @@ def test_an_oracle_outlives_its_event_loop() -> None:
         (answer,) = bare(asyncio.run(oracle.answer([payload])))
 
     assert isinstance(answer, Vector)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"green": 0.4, "red": 0.6},
+        [["green", 0.4], ["red", 0.6]],
+        [{"label": "green", "score": 0.4}, {"label": "red", "score": 0.6}],
+        [{"name": "green", "score": 0.4}, {"name": "red", "score": 0.6}],
+    ],
+)
+def test_labels_of_the_protocol_may_be_written_in_every_form(given: Any) -> None:
+    """With their scores, and best first."""
+    assert unpack_answer({"labels": given}, "labels", None) == Labels((Label("red", 0.6), Label("green", 0.4)))

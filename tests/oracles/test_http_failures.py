@@ -407,6 +407,7 @@ async def test_a_kept_connection_that_breaks_off_is_not_asked_twice() -> None:
         (b"<html>", "not JSON"),
         (b"", "not JSON"),
         (b"[]", "must be an object"),
+        (b'data: {"answers": []}\n\n', "turn streaming off"),
         (b"{}", '"answers"'),
         (b'{"answers": {}}', '"answers"'),
         (b'{"answers": []}', "0 answers to 1 images"),

@@ -642,3 +642,57 @@ def test_every_key_is_on_the_page(tmp_path: Path, section: str) -> None:
     missing = [key for key in known if f"`{key}`" not in PAGE and f"`[{key}]`" not in PAGE]
     assert not missing
     assert not [place for place in (*OF_AN_IMAGE, *OF_A_REQUEST) if f'`"${{{place}}}"`' not in PAGE]
+
+
+# --- labels in every form ---
+
+BEST_FIRST = Labels((Label("dog", 0.6), Label("cat", 0.4)))
+TABLE = {"cat": 0.4, "dog": 0.6}
+PAIRS = [["cat", 0.4], ["dog", 0.6]]
+OBJECTS = [{"label": "cat", "score": 0.4}, {"label": "dog", "score": 0.6}]
+
+
+@pytest.mark.parametrize(
+    ("paths", "content"),
+    [
+        ({"mapping": "$"}, TABLE),
+        ({"mapping": "$.found"}, {"found": TABLE}),
+        ({"mapping": "$.found"}, {"found": PAIRS}),
+        ({"mapping": "$.found"}, {"found": OBJECTS}),
+        ({"names": "$.found"}, {"found": TABLE}),
+        ({"names": "$.found"}, {"found": PAIRS}),
+        ({"names": "$.found"}, {"found": OBJECTS}),
+        ({"names": "$.found[*]"}, {"found": OBJECTS}),
+        ({"names": "$[*].label", "scores": "$[*].score"}, OBJECTS),
+        ({"names": "$[*][0]", "scores": "$[*][1]"}, PAIRS),
+        ({"names": "$.names", "scores": "$.scores"}, {"names": ["cat", "dog"], "scores": [0.4, 0.6]}),
+    ],
+)
+def test_labels_keep_their_scores_in_every_form(paths: dict[str, str], content: Any) -> None:
+    """A mapping, pairs and objects are read alike, best first, whichever path leads to them."""
+    reader = read_template({"request": {"path": "/", "body": "raw"}, "answer": {"kind": "labels"} | paths}).reader
+
+    (item,) = reader.split(json.dumps(content).encode(), 1)
+
+    assert reader.answer(item) == BEST_FIRST
+
+
+def test_names_without_scores_keep_their_order() -> None:
+    """Also nested ones, and numbers of classes."""
+    reader = read_template(
+        {"request": {"path": "/", "body": "raw"}, "answer": {"kind": "labels", "names": "$.found"}}
+    ).reader
+
+    (item,) = reader.split(b'{"found": [["dog"], ["cat", 7]]}', 1)
+
+    assert reader.answer(item) == Labels((Label("dog"), Label("cat"), Label("7")))
+
+
+def test_a_label_without_a_score_stays_beside_those_that_have_one() -> None:
+    """An element without the member loses its score, not the whole answer."""
+    paths = {"kind": "labels", "names": "$[*].label", "scores": "$[*].score"}
+    reader = read_template({"request": {"path": "/", "body": "raw"}, "answer": paths}).reader
+
+    (item,) = reader.split(b'[{"label": "dog", "score": 0.6}, {"label": "cat"}]', 1)
+
+    assert reader.answer(item) == Labels((Label("dog", 0.6), Label("cat")))

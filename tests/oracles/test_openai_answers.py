@@ -461,3 +461,66 @@ def test_reasoning_alone_is_empty() -> None:
 
     assert isinstance(answer, NoAnswer)
     assert answer.kind == "empty"
+
+
+# --- content in parts, and streams ---
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        ([{"type": "text", "text": "a "}, {"type": "text", "text": "cat"}], "a cat"),
+        (["a ", "cat"], "a cat"),
+        ([{"text": "a cat"}], "a cat"),
+        ([{"type": "thinking", "thinking": [{"type": "text", "text": "dog"}]}, {"type": "text", "text": "cat"}], "cat"),
+        ([{"type": "reasoning", "text": "dog"}, {"type": "output_text", "text": "cat"}], "cat"),
+        ([{"type": "image_url", "image_url": {}}, None, 5, {"type": "text", "text": "cat"}], "cat"),
+    ],
+)
+def test_content_as_a_list_of_parts_is_one_text(parts: list[Any], text: str) -> None:
+    """Parts of text are joined; reasoning, images and what is no part are ignored, by either API."""
+    assert answer_in(choice(parts)) == Text(text)  # type: ignore[arg-type]  # the point
+    assert answer_in(response(*parts)) == Text(text)
+
+
+@pytest.mark.parametrize("parts", [[], [{"type": "thinking", "thinking": "hm"}]])
+def test_content_without_a_part_of_text_is_empty(parts: list[Any]) -> None:
+    """As is no content."""
+    answer = answer_in(choice(parts))  # type: ignore[arg-type]  # the point
+
+    assert isinstance(answer, NoAnswer)
+    assert answer.kind == "empty"
+
+
+def test_a_part_may_be_a_refusal() -> None:
+    """In chat as in responses."""
+    content = choice([{"type": "refusal", "refusal": "I can't."}])  # type: ignore[arg-type]  # the point
+
+    assert answer_in(content) == NoAnswer("I can't.", "refused")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"response": "a"}\n{"response": " cat"}\n',
+        b'data: {"choices": [',
+        b"\n\nevent: message\ndata: {}\n\n",
+        b": ping\n\ndata: {}",
+        b"\xef\xbb\xbfdata:{}",
+    ],
+)
+async def test_a_stream_that_nobody_asked_for_is_told_apart(body: bytes) -> None:
+    """One answer in one piece is asked for; a server that streams all the same is named, with what to do."""
+    asked: list[Any] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        asked.append(await request.json())
+        return web.Response(body=body, content_type="text/event-stream")
+
+    async with serving(handler) as url:
+        error = await ask(url)
+
+    assert asked[0]["stream"] is False
+    assert isinstance(error, MalformedAnswer)
+    assert "server-sent events" in str(error)
+    assert "turn streaming off" in str(error)

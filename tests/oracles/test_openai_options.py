@@ -59,6 +59,7 @@ def test_a_chat_completion_is_asked_for() -> None:
 
     assert content == {
         "model": "gpt-4o",
+        "stream": False,
         "service_tier": "default",
         "temperature": 0.5,
         "seed": 7,
@@ -75,6 +76,7 @@ def test_a_response_is_asked_for() -> None:
 
     assert content == {
         "model": "gpt-5.2",
+        "stream": False,
         "service_tier": "flex",
         "temperature": 0.0,
         "reasoning": {"effort": "none"},

@@ -1,0 +1,18 @@
+"""An answer that comes as a stream though none was asked for, told apart from one that is no JSON at all."""
+
+from __future__ import annotations
+
+import re
+
+_EVENT = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:(?:data|event|id|retry)[ \t]*:|: ?\S)")
+_LINES = re.compile(rb"\s*\{[^\r\n]*\}[ \t]*\r?\n\s*\{")
+
+STREAMED = (
+    "the server streams its answer (server-sent events or JSON lines), and one in one piece was asked for: turn "
+    'streaming off in the server or the gateway before it, or write "stream": false into the request of the template'
+)
+
+
+def is_stream(body: bytes) -> bool:
+    """Whether a body that is no JSON begins as a stream of events does, or holds an object of JSON a line."""
+    return _EVENT.match(body) is not None or _LINES.match(body) is not None
