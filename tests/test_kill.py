@@ -151,7 +151,13 @@ async def test_ten_kills_cost_no_answer_twice(tmp_path: Path) -> None:
     assert code == 0
     assert b.map("killed") == b.map("undisturbed")
     assert record["queries"] == asdict(
-        Tally(asked=TOTAL, sent=TOTAL - answered_by_then, from_store=answered_by_then, unknown=len(unknown))
+        Tally(
+            asked=TOTAL,
+            sent=TOTAL - answered_by_then,
+            from_store=answered_by_then,
+            unknown=len(unknown),
+            answered=TOTAL,
+        )
     )
     assert len(unknown) > 0
     assert record["budget"]["posted"]["queries"] == TOTAL

@@ -169,7 +169,7 @@ async def test_ctrl_c_leaves_the_batch_and_the_same_again_collects_it(photo: str
     assert "the same command again collects" in said
     assert again.returncode == 0
     assert len(vendor.questions()) == QUERIES
-    assert record(tmp_path)["queries"] == asdict(Tally(asked=31, sent=0, from_store=31, unknown=0))
+    assert record(tmp_path)["queries"] == asdict(Tally(asked=31, sent=0, from_store=31, unknown=0, answered=31))
 
 
 async def test_ctrl_c_writes_nothing_while_a_line_may_be_half_written(capsys: pytest.CaptureFixture[str]) -> None:
