@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,13 +12,16 @@ import numpy as np
 
 from bbquery.errors import MalformedAnswer, OracleError, encodable
 from bbquery.telemetry import note
-from bbquery.types import Labels, NoAnswer, Reply, Text, Vector, believable
+from bbquery.types import Label, Labels, NoAnswer, Reply, Text, Vector, believable
 
 if TYPE_CHECKING:
     from bbquery.oracle import Capabilities
+    from bbquery.types import Answer
 
 ADVICE = "raise the cap of its output, such as max_tokens"
 SHOWN_REASONING = 60  # characters of reasoning that was cut off
+SHOWN = 80  # characters of a name in an error
+LONGEST_LABEL = 500  # characters of a name: no class has more, and a megabyte would be read and shown for every answer
 
 
 def checked(
@@ -34,12 +38,27 @@ def _checked(reply: Reply | OracleError, capabilities: Capabilities) -> Reply | 
     if isinstance(reply, OracleError):
         return reply
     reply = _recordable(reply, capabilities)
-    if isinstance(reply.answer, Text) and reply.answer.is_reasoning:
-        return replace(reply, answer=cut_off(reply.answer.text))
     if isinstance(reply.answer, NoAnswer):
         return reply
     wrong = _fault(reply.answer, capabilities)
-    return reply if wrong is None else MalformedAnswer(wrong, oracle=capabilities.name, cost=reply.cost)
+    if wrong is not None:
+        return MalformedAnswer(wrong, oracle=capabilities.name, cost=reply.cost)
+    answer = _readable(reply.answer)
+    return reply if answer is reply.answer else replace(reply, answer=answer)
+
+
+def _readable(answer: Answer) -> Answer:
+    """Return an answer as scores and people can take it: names are cut, and reasoning alone is no answer."""
+    match answer:
+        case Text(text) if answer.is_reasoning:
+            return cut_off(text)
+        case Labels(labels) if any(len(label.name) > LONGEST_LABEL for label in labels):
+            return Labels(tuple(Label(_cut(label.name), label.score) for label in labels))
+    return answer
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= LONGEST_LABEL else f"{name[:LONGEST_LABEL]}…"
 
 
 def cut_off(text: str) -> NoAnswer:
@@ -63,14 +82,23 @@ def _recordable(reply: Reply, capabilities: Capabilities) -> Reply:
 def _fault(answer: object, capabilities: Capabilities) -> str | None:
     kind = capabilities.answers
     match answer:
-        case Text() if kind == "text":
-            return None
+        case Text(text) if kind == "text":
+            return None if isinstance(text, str) else f"the text is {text!r:.80}"
         case Vector(values) if kind in ("probabilities", "scores"):
             return _vector_fault(values, capabilities)
         case Labels(labels) if kind == "labels":
-            bad = [label for label in labels if label.score is not None and not np.isfinite(label.score)]
-            return f"the score of label {bad[0].name!r} is {bad[0].score}" if bad else None
+            return next(filter(None, map(_label_fault, labels)), None)
     return f"promised {kind}, answered {type(answer).__name__}"
+
+
+def _label_fault(label: Label) -> str | None:
+    name: object = label.name  # a function may put anything into a reply of its own making
+    score: object = label.score
+    if not isinstance(name, str):
+        return f"the name of a label is {name!r:.80}"
+    if score is None or (isinstance(score, float | int) and math.isfinite(score)):
+        return None
+    return f"the score of label {name[:SHOWN]!r} is {score!r:.80}"
 
 
 def _vector_fault(values: np.ndarray, capabilities: Capabilities) -> str | None:

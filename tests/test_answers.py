@@ -118,3 +118,33 @@ def test_only_finite_vectors_pass_and_only_shares_as_probabilities(values: np.nd
 
     assert (fault(Vector(values), capabilities("scores")) is None) == finite
     assert (fault(Vector(values), capabilities("probabilities")) is None) == shares
+
+
+def test_a_very_long_label_is_cut_before_it_is_scored_or_shown() -> None:
+    """A megabyte of a name is no class; the other labels and all scores stay as they are."""
+    answer = Labels((Label("x" * 2**20, 0.75), Label("cat", 0.25)))
+
+    (reply,) = checked([Reply(answer, served="v1")], 1, capabilities("labels"))
+
+    assert isinstance(reply, Reply)
+    assert isinstance(reply.answer, Labels)
+    assert [(len(label.name), label.score) for label in reply.answer.labels] == [(501, 0.75), (3, 0.25)]
+    assert reply.served == "v1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "said"),
+    [
+        ("labels", Labels((Label(5),)), "the name of a label is 5"),  # type: ignore[arg-type]  # functions may
+        ("labels", Labels((Label("cat", "high"),)), "the score of label 'cat' is 'high'"),  # type: ignore[arg-type]
+        ("labels", Labels((Label("c" * 2**20, float("nan")),)), "is nan"),
+        ("text", Text(5), "the text is 5"),  # type: ignore[arg-type]
+    ],
+)
+def test_parts_of_a_wrong_type_are_malformed(kind: AnswerKind, answer: Answer, said: str) -> None:
+    """A function may return a reply of its own making; what is wrong in it is named, in a line."""
+    told = fault(answer, capabilities(kind))
+
+    assert told is not None
+    assert said in told
+    assert len(told) < 200
