@@ -61,7 +61,10 @@ def unpack(data: bytes) -> Answer:
     Raises:
         ValueError: these bytes are not a packed answer.
     """
-    plain: dict[str, Any] = json.loads(data)
+    try:
+        plain: dict[str, Any] = json.loads(data)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
     match plain:
         case {"f4": str(values)}:
             return Vector(np.frombuffer(base64.b64decode(values), dtype="<f4").astype(np.float64))

@@ -9,6 +9,7 @@ import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 from bbquery.codec import pack, unpack
+from bbquery.errors import StorageFailed
 from bbquery.many_rows import blob, execute_rows
 from bbquery.types import Reply, Units
 
@@ -37,12 +38,22 @@ def find(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, R
     """Return the replies that are stored under any of these keys."""
     marks = ", ".join("?" * len(keys))
     found = connection.execute(f"SELECT key, answer, served FROM answer WHERE key IN ({marks})", tuple(map(blob, keys)))
-    return {key: reply(answer, served) for key, answer, served in found}
+    return {key: reply(key, answer, served) for key, answer, served in found}
 
 
-def reply(answer: bytes, served: str | None) -> Reply:
-    """Return what is stored as a reply; it costs nothing any more."""
-    return Reply(unpack(answer), Units(), served)
+def reply(key: bytes, answer: bytes, served: str | None) -> Reply:
+    """Return what is stored as a reply; it costs nothing any more.
+
+    Raises:
+        StorageFailed: it is damaged; names it, and what sets it aside.
+    """
+    try:
+        return Reply(unpack(answer), Units(), served)
+    except ValueError as error:
+        raise StorageFailed(
+            f"the stored answer {key.hex()} is damaged ({error!s:.200}): 'bbquery store verify --repair' sets it aside,"
+            " and the same again then asks it once more, and pays for it once more"
+        ) from error
 
 
 def insert(connection: sqlite3.Connection, answered: Sequence[tuple[Question, Reply, int]], now: str) -> None:
@@ -58,6 +69,7 @@ def insert(connection: sqlite3.Connection, answered: Sequence[tuple[Question, Re
 def remember_oracle(connection: sqlite3.Connection, fingerprint: str, identity: str) -> None:
     """Keep the identity behind a fingerprint."""
     connection.execute(
-        "INSERT INTO oracle (fingerprint, identity) VALUES (?, ?) ON CONFLICT (fingerprint) DO NOTHING",
+        "INSERT INTO oracle (fingerprint, identity) VALUES (?, ?) ON CONFLICT (fingerprint)"
+        " DO UPDATE SET identity = excluded.identity WHERE identity != excluded.identity",  # where it was damaged
         (fingerprint, identity),
     )

@@ -47,7 +47,7 @@ class Checked:
     bad: int = 0
     faults: list[str] = field(default_factory=list)
 
-    def blame(self, place: str, fault: Fault) -> None:
+    def blame(self, place: str, fault: Fault | str) -> None:
         """Count a fault."""
         self.bad += 1
         if self.bad <= FAULTS_SHOWN:
@@ -75,7 +75,7 @@ def export(
     """
     chosen, values = _selection(connection, names, top)
     by_oracle = f"{chosen} SELECT oracle, count(*) FROM chosen GROUP BY oracle"  # noqa: S608 - no part of it is input
-    in_order = f"{chosen} SELECT * FROM chosen ORDER BY key"  # noqa: S608 - likewise
+    in_order = f"{chosen} SELECT {_ANSWER} FROM chosen ORDER BY key"  # noqa: S608 - likewise
     counts = dict(connection.execute(by_oracle, values))
     header = Header(len(counts), sum(counts.values()))
     write(header_text(header))
@@ -84,7 +84,7 @@ def export(
             if oracle.fingerprint in counts:
                 write(oracle_text(checked_oracle(oracle)))
         for row in connection.execute(in_order, values):
-            write(answer_text(checked_answer(AnswerLine(*row))))
+            write(answer_text(checked_answer(_stored_answer(row))))
     except Fault as fault:
         raise StorageFailed(f"the store is damaged: {fault}; 'bbquery store verify' shows all that is") from fault
     return header
@@ -122,16 +122,44 @@ def _called(known: Sequence[KnownOracle], names: Sequence[str]) -> set[str]:
 
 def verify_store(connection: sqlite3.Connection) -> Checked:
     """Recompute every fingerprint and key of the store, and unpack every answer."""
-    checked = Checked()
-    for oracle in _stored_oracles(connection):
-        checked.oracles += 1
-        _blaming(checked, f"oracle {oracle.fingerprint}", checked_oracle, oracle)
-    rows = "SELECT key, oracle, image, sample, answer, served, created FROM answer ORDER BY key"
-    for row in connection.execute(rows):
-        checked.answers += 1
-        answer = AnswerLine(*row)
-        _blaming(checked, f"answer {answer.key.hex()}", checked_answer, answer)
+    count = "SELECT (SELECT count(*) FROM oracle), (SELECT count(*) FROM answer)"
+    checked = Checked(*connection.execute(count).fetchone())
+    for fault in faults(connection):
+        checked.blame(fault.place, fault.text)
     return checked
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What is wrong in the store. of: the key of an answer, or the fingerprint of an oracle. text: why."""
+
+    of: bytes | str
+    text: str
+
+    @property
+    def place(self) -> str:
+        """Return where it is, for people."""
+        return f"answer {self.of.hex()}" if isinstance(self.of, bytes) else f"oracle {self.of}"
+
+
+def faults(connection: sqlite3.Connection) -> Iterator[Damage]:
+    """Give all that is wrong with stored oracles and answers, however it was damaged."""
+    for oracle in _stored_oracles(connection):
+        if (fault := _fault(checked_oracle, oracle)) is not None:
+            yield Damage(oracle.fingerprint, fault)
+    for row in connection.execute(f"SELECT {_ANSWER} FROM answer ORDER BY key"):  # noqa: S608 - constant names
+        answer = _stored_answer(row)
+        if (fault := _fault(checked_answer, answer)) is not None:
+            yield Damage(answer.key, fault)
+
+
+def _fault(check: Callable[[T], object], line: T) -> str | None:
+    """Return what is wrong with a line; None where nothing is."""
+    try:
+        check(line)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _blaming(checked: Checked, place: str, check: Callable[[T], object], line: T) -> None:
@@ -142,8 +170,26 @@ def _blaming(checked: Checked, place: str, check: Callable[[T], object], line: T
 
 
 def _stored_oracles(connection: sqlite3.Connection) -> Iterator[OracleLine]:
-    for row in connection.execute("SELECT fingerprint, identity FROM oracle ORDER BY fingerprint"):
-        yield OracleLine(*row)
+    stored = "SELECT CAST(fingerprint AS BLOB), CAST(identity AS BLOB) FROM oracle ORDER BY fingerprint"
+    for fingerprint, identity in connection.execute(stored):
+        yield OracleLine(_read(fingerprint), _read(identity))
+
+
+def _stored_answer(row: Sequence[Any]) -> AnswerLine:
+    """Return a row of `_ANSWER` as a line, whatever its texts are."""
+    key, oracle, image, sample, answer, served, created = row
+    return AnswerLine(
+        key, _read(oracle), image, sample, answer, None if served is None else _read(served), _read(created)
+    )
+
+
+def _read(text: bytes) -> str:
+    """Return a stored text; what is no text in it is written out."""
+    return text.decode(errors="backslashreplace")
+
+
+# A damaged text is no text that the driver reads: as bytes it is.
+_ANSWER = "key, CAST(oracle AS BLOB), image, sample, answer, CAST(served AS BLOB), CAST(created AS BLOB)"
 
 
 # --- a file ---

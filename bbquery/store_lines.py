@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
 from bbquery import codec
+from bbquery.errors import encodable
 from bbquery.version import __version__
 
 T = TypeVar("T")
@@ -119,7 +120,7 @@ def checked_answer(line: AnswerLine) -> AnswerLine:
     Raises:
         Fault: the key is not that of the question, or the answer is none.
     """
-    if codec.answer_key(line.oracle, line.image, line.sample) != line.key:
+    if codec.answer_key(encodable(line.oracle), line.image, line.sample) != line.key:
         raise Fault(f"{line.key.hex()} is not the key of its oracle, image and sample")
     try:
         answer = codec.pack(codec.unpack(line.answer))
@@ -212,6 +213,8 @@ def _header(plain: dict[str, Any]) -> Header:
 def _plain(text: bytes) -> dict[str, Any]:
     try:
         plain = json.loads(text)
+    except RecursionError as error:
+        raise Fault("it is nested too deeply") from error
     except ValueError as error:
         raise Fault(f"not JSON: {error!s:.120}") from error
     if not isinstance(plain, dict):

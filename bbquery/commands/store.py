@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bbquery import store_files
+from bbquery import store_files, store_repair
 from bbquery.errors import StorageFailed, UsageError
 from bbquery.ledger import statements
 from bbquery.ledger.books import Books
@@ -43,6 +44,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     verify = actions.add_parser("verify", help="check the store, or such a file", allow_abbrev=False)
     verify.set_defaults(run=_verify)
     verify.add_argument("file", type=Path, nargs="?", metavar="FILE", help="(default: the store itself)")
+    verify.add_argument(
+        "--repair",
+        action="store_true",
+        help="set damaged answers of the store aside into a file; runs then ask them, and pay for them, once more",
+    )
 
 
 def _export(chosen: argparse.Namespace) -> int:
@@ -72,15 +78,35 @@ def _import(chosen: argparse.Namespace) -> int:
 
 
 def _verify(chosen: argparse.Namespace) -> int:
+    if chosen.file is not None and chosen.repair:
+        raise UsageError("--repair is for the store itself: leave out FILE, or get that file anew where it is from")
     if chosen.file is not None:
         print(_check_file(chosen.file, "do not rely on it"))
         return 0
     with Books() as books:
+        if chosen.repair:
+            _repair(books)
         checked = books.read(store_files.verify_store)
     if checked.bad:
-        raise StorageFailed(f"the store in {books.path} has {checked.told()}")
+        advice = "'bbquery store verify --repair' sets damaged answers aside, to be asked and paid for once more"
+        raise StorageFailed(f"the store in {books.path} has {checked.told()}\n{advice}")
     print(f"{_contents(checked.answers, checked.oracles)} in {books.path}: all sound")
     return 0
+
+
+def _repair(books: Books) -> None:
+    """Set damaged answers aside, and say where, and what can only be mended by asking."""
+    damaged = books.read(store_repair.find)
+    if damaged.answers:
+        stamp = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}"
+        aside = books.path.with_name(f"{books.path.name}.damaged-{stamp}.jsonl")
+        with whole_file(aside) as write:
+            books.read(lambda c: store_repair.write_aside(c, damaged, write))
+        count = books.write(lambda c: store_repair.remove(c, list(damaged.answers)))
+        print(f"{count} damaged answer{'s' * (count != 1)} set aside into {aside}: whoever needs them asks them again,")
+        print("and pays for them again; what they cost before stays posted")
+    for fingerprint in damaged.oracles:
+        print(f"the identity of oracle {fingerprint} is damaged: the next run that asks this oracle writes it anew")
 
 
 def _check_file(path: Path, consequence: str) -> str:

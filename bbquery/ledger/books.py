@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from bbquery.database import Database
+from bbquery.errors import StorageFailed, described
 from bbquery.ledger.sqlite import Ledger
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ class Books:
             connection.execute("BEGIN")
             try:
                 return work(connection)
+            except (ValueError, TypeError, RecursionError) as error:
+                told = f"the ledger {self.path} holds something that cannot be read ({described(error)})"
+                raise StorageFailed(f"{told}: 'bbquery store verify' names what is damaged of the answers") from error
             finally:
                 connection.execute("ROLLBACK")
 

@@ -91,8 +91,17 @@ SHORTEST_FINGERPRINT = 8  # hex digits that a person types or reads of the 32
 
 def oracles(connection: sqlite3.Connection) -> dict[str, KnownOracle]:
     """Return every oracle whose identity is known, by fingerprint."""
-    rows = connection.execute("SELECT fingerprint, identity FROM oracle ORDER BY fingerprint")
-    return {fingerprint: known_oracle(fingerprint, json.loads(identity)) for fingerprint, identity in rows}
+    rows = connection.execute("SELECT fingerprint, CAST(identity AS BLOB) FROM oracle ORDER BY fingerprint")
+    return {fingerprint: known_oracle(fingerprint, _identity(identity)) for fingerprint, identity in rows}
+
+
+def _identity(text: bytes) -> dict[str, Any]:
+    """Return a stored identity; one that is damaged says nothing, and its oracle goes by its fingerprint."""
+    try:
+        identity = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return identity if isinstance(identity, dict) else {}
 
 
 def known_oracle(fingerprint: str, identity: dict[str, Any]) -> KnownOracle:

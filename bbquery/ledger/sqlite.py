@@ -48,6 +48,7 @@ class Ledger:
         """
         self.path = home.data_dir() / "bbquery.sqlite3" if path is None else path
         self._owners = self.path.with_name(self.path.name + ".owners")
+        _check_not_emptied(self.path, self._owners)
         self._database = Database(self.path)
         try:
             self._me = owners.Owner(self._owners)
@@ -133,6 +134,30 @@ class Ledger:
         in_flight = self._database.read(statements.owners_in_flight) - {self._me.name}
         dead = [name for name in in_flight if owners.is_dead(self._owners, name)]
         return sum(self._database.write(functools.partial(statements.bury, owner=name)).result() for name in dead)
+
+
+def _check_not_emptied(path: Path, owners_of: Path) -> None:
+    """See that a ledger that is empty, or not there, is a new one.
+
+    Raises:
+        StorageFailed: what lies beside it says that it held something.
+    """
+    wal = path.with_name(path.name + "-wal")
+    try:
+        if path.exists() and path.stat().st_size:
+            return
+        beside = [wal] if wal.exists() and wal.stat().st_size else []
+        if path.exists():  # one that was deleted was deleted by somebody
+            beside += [folder for folder in (owners_of, path.with_name(path.name + ".batches")) if folder.exists()]
+    except OSError:  # whoever opens it is told
+        return
+    if beside:
+        state = "empty" if path.exists() else "gone"
+        raise StorageFailed(
+            f"the ledger {path} is {state}, but {beside[0].name} beside it is of one that was in use: it was damaged."
+            " Restore it from a backup, with all files whose names begin like its own; or move all of these away to"
+            " begin anew, without what was spent and answered so far"
+        )
 
 
 @contextlib.contextmanager

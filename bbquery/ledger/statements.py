@@ -142,7 +142,7 @@ def _known(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes,
         tuple(map(blob, keys)),
     ).fetchall()
     return {
-        key: Answered(store.reply(answer, served)) if owner is None else Busy(owner)
+        key: Answered(store.reply(key, answer, served)) if owner is None else Busy(owner)
         for key, answer, served, owner in reversed(rows)  # what is answered counts, whoever asks again
     }
 
