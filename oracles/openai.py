@@ -64,7 +64,7 @@ from oracles._openai.question import (
     likely_output,
     sampling,
 )
-from oracles._openai.reply import Failed, Said, Unreadable, Usage, parsed, understood, usage
+from oracles._openai.reply import Said, Unreadable, Usage, parsed, understood, usage
 from oracles._openai.words import shortened
 from oracles._url import azure_base, checked_url
 
@@ -395,8 +395,6 @@ class OpenAIOracle:
             said = understood(self._question.api, content)
             served = self._served(said) if tier is None else said.served
             return Reply(said.answer, self._billed(said.usage, tier or said.tier), served)
-        except Failed as failure:
-            return OutcomeUnknown(f"the server failed: {failure}", oracle=name)
         except Unreadable as fault:
             return MalformedAnswer(f"the answer cannot be read: {fault}", oracle=name, cost=self._paid(fault, tier))
 

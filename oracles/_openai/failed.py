@@ -15,4 +15,6 @@ def failure_in(content: dict[str, Any]) -> Complaint | None:
     found = _refusals.within(choice) or _refusals.within(content)
     if found is None and choice.get("finish_reason") == "error":
         return Complaint("the provider broke off while it answered")
+    if found is None and content.get("status") == "failed":
+        return Complaint("it does not say why")
     return found

@@ -15,10 +15,8 @@ if TYPE_CHECKING:
     from bbquery.types import Answer
     from oracles._openai.question import Api
 
-POLICY = ("policy", "content_filter", "moderation_blocked", "invalid_prompt")
-"""Parts of the codes with which the vendor says that it will not answer this image or prompt."""
 TEXTS = ("text", "output_text")  # kinds of parts
-UNFINISHED = ("in_progress", "queued", "cancelled")  # of the states of a response
+UNFINISHED = ("in_progress", "queued", "cancelled", "failed")  # of the states of a response
 MOST_TOKENS = 10**9  # of one request: a count above it is a mistake of the server
 ROUNDING = 1e-3  # by which the logarithm of a probability of 1 may stray above 0
 
@@ -29,10 +27,6 @@ class Unreadable(ValueError):
     def __init__(self, message: str, usage: Usage | None = None) -> None:
         self.usage = usage
         super().__init__(message)
-
-
-class Failed(ValueError):
-    """The server says that it failed to answer."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,7 @@ def read(api: Api, body: bytes) -> Said:
     """Return what the body of a success says.
 
     Raises:
-        Unreadable: it is not what the API promises. Failed: it says that the server failed.
+        Unreadable: it is not what the API promises.
     """
     return understood(api, parsed(body))
 
@@ -68,7 +62,7 @@ def understood(api: Api, content: dict[str, Any]) -> Said:
     """Return what the JSON of a success says.
 
     Raises:
-        Unreadable, Failed: as `read`.
+        Unreadable: as `read`.
     """
     used = usage(content.get("usage"))
     try:
@@ -157,8 +151,6 @@ def _chat(content: dict[str, Any]) -> Answer:
 
 def _responses(content: dict[str, Any]) -> Answer:
     match content:
-        case {"status": "failed", **rest}:
-            return _failure(rest.get("error"))
         case {"output": list(items), **rest} if rest.get("status") not in UNFINISHED:
             parts = [part for item in items for part in _parts(item)]
             logprobs = [token for part in parts for token in _list(_dict(part).get("logprobs"))]
@@ -193,19 +185,6 @@ def _text(part: object) -> str:
 def _refusal(parts: list[Any]) -> str | None:
     refusals = (_string(part, "refusal") for part in map(_dict, parts) if part.get("type") == "refusal")
     return next(filter(None, refusals), None)
-
-
-def _failure(error: object) -> NoAnswer:
-    said = _dict(error)
-    code, message = str(said.get("code")), shortened(str(said.get("message")))
-    if is_policy(code):
-        return NoAnswer(f"{code}: {message}", "filtered")
-    raise Failed(f"{code}: {message}")
-
-
-def is_policy(code: str) -> bool:
-    """Whether this code of an error says that the vendor will not answer, rather than that something failed."""
-    return any(part in code for part in POLICY)
 
 
 def _answer(text: object, refusal: str | None, ended: object, logprobs: object) -> Answer:

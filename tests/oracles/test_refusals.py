@@ -176,6 +176,19 @@ async def test_an_error_field_that_tells_of_none_is_none(error: object) -> None:
         assert isinstance(reply.answer, Text)
 
 
+async def test_a_response_that_failed_is_a_failure_or_a_veto() -> None:
+    """The other API says it with a status of its own."""
+    vetoed = {"code": "image_content_policy_violation", "message": "no"}
+
+    reply = await openai_of(saying(response(status="failed", error=vetoed)), api="responses")
+    silent = await openai_of(saying(response(status="failed", error=None)), api="responses")
+
+    assert isinstance(reply, Reply)
+    assert isinstance(reply.answer, NoAnswer)
+    assert reply.answer.kind == "filtered"
+    assert type(silent) is OutcomeUnknown
+
+
 async def test_half_an_answer_that_ended_in_an_error_is_asked_again() -> None:
     """Half a text is never taken for the answer, nor does the run end."""
     broken = choice("The im", ended="error", error={"code": 502, "message": "provider hung up"})
