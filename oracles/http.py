@@ -17,9 +17,10 @@ POST {url}/v1/answer  {"images": ["<base64 of an 8-bit RGB PNG>", ...]}
     {"answers": [{"probabilities": [0.25, 0.75]}, ...]}
 
     One object an image: {"probabilities": [...]} or {"scores": [...]}, finite numbers in the order of the classes, with
-    enough digits to give the same float64 back; {"labels": [{"name": "red", "score": 0.9}, ...]}, best first, score
-    optional; {"text": "..."}. In place of any: {"refused": "why"} for an image that was looked at and not answered,
-    {"error": "why"} for one that failed alone. "served" beside an answer may name the model version that gave it.
+    enough digits to give the same float64 back; {"labels": [{"name": "red", "score": 0.9}, ...]}, score optional, or
+    {"labels": {"red": 0.9, ...}}, or pairs of name and score; {"text": "..."}. In place of any: {"refused": "why"} for
+    an image that was looked at and not answered, {"error": "why"} for one that failed alone. "served" beside an answer
+    may name the model version that gave it.
 
     Status 429, with Retry-After in seconds or as a date where known, says that nothing was done yet: ask again later.
     {"error": "why", "code": "quota"} as its body says that waiting does not help: the quota is used up.

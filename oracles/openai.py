@@ -32,7 +32,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bbquery import imaging, prompts
+from bbquery import imaging, money, prompts
 from bbquery.errors import (
     MalformedAnswer,
     MissingExtra,
@@ -272,7 +272,7 @@ class OpenAIOracle:
     def __init__(self, endpoint: Endpoint, question: Question, cost: Cost, capabilities: Capabilities) -> None:
         self.capabilities = capabilities
         self._endpoint, self._question, self._cost = endpoint, question, cost
-        self._unpriced: UnknownPrice | None = None  # what an answer was served at, once one was
+        self._unpriced: str | None = None  # the service tier without a price at which an answer was served
 
     def __repr__(self) -> str:
         return f"<{self.capabilities.name} at {self._endpoint.url}>"
@@ -302,9 +302,11 @@ class OpenAIOracle:
                 also where an answer came at a service tier without a price, since no cap is safe then.
         """
         if self._unpriced is not None:
-            said = f"nothing more is sent, for an answer was served at another tier than {self._question.price_tier}"
             raise Rejected(
-                f"{said} (it is kept, and its hold is posted): {self._unpriced}", oracle=self.capabilities.name
+                f"nothing more is sent, for an answer was served at the service tier {self._unpriced!r}, whose price "
+                f"is not known (it is kept, and its hold is posted): state the price in {money.user_file()}, or as the "
+                "options input_usd and output_usd",
+                oracle=self.capabilities.name,
             )
         (payload,) = payloads
         path = PATHS[self._question.api]
@@ -402,8 +404,8 @@ class OpenAIOracle:
         """Return what was used; None, the whole hold, at a tier without a price, after which no more is sent."""
         try:
             return self._cost.bill(used, tier)
-        except UnknownPrice as unknown:
-            self._unpriced = unknown
+        except UnknownPrice:
+            self._unpriced = tier
             return None
 
     def _failed(self, complaint: Complaint, used: Usage | None) -> Reply | OracleError:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 BAR = "{desc}{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} queries{postfix}, {rate_noinv_fmt}, {remaining} left"
 SECONDS_BETWEEN_LINES = 0.1
 SECONDS_BETWEEN_LINES_OF_A_LOG = 2.0
+LONGEST_LABEL = 80  # letters of a label under what the model sees
 LONGEST_NAME = 24  # letters of an image's name in the status line
 BY_CTRL_C = "interrupted by Ctrl-C"
 SECONDS_BETWEEN_BOOKS = 0.5  # reading what was spent takes a look into the ledger
@@ -191,7 +192,8 @@ def _lines(clean: Answer, capabilities: Capabilities) -> list[str]:
 
 
 def _label(label: Label) -> str:
-    return label.name if label.score is None else f"{label.score:8.4f}  {label.name}"
+    name = shown(label.name, LONGEST_LABEL)
+    return name if label.score is None else f"{label.score:8.4f}  {name}"
 
 
 def _cents(picodollars: int) -> str:
