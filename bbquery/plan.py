@@ -116,27 +116,32 @@ def replay(plan: Plan[T], answer: Callable[[Ask], Scores], *, stop_after: int | 
 
     stop_after: stop the plan once this many queries were asked; the rows that fit are still answered.
     """
-    asked, sent = 0, None
+    whole, sent = plan if stop_after is None else shortened(plan, stop_after), None
+    while True:
+        state = step(whole, sent)
+        if isinstance(state, Returned):
+            return state.result
+        sent = answer(state.ask)
+
+
+def shortened(plan: Plan[T], queries: int) -> Plan[T]:
+    """Run a plan, and stop it after so many queries: it returns its best of those. The rows that fit are asked."""
+    left, sent = queries, None
     while True:
         state = step(plan, sent)
         if isinstance(state, Returned):
             return state.result
-        left = None if stop_after is None else stop_after - asked
-        if left is not None and state.ask.queries > left:
-            result = step(plan, Stopped(f"stopped after {stop_after} queries", _prefix(state.ask, left, answer)))
-            assert isinstance(result, Returned)  # noqa: S101 - step raises otherwise
-            return result.result
-        asked += state.ask.queries
-        sent = answer(state.ask)
-
-
-def _prefix(ask: Ask, queries: int, answer: Callable[[Ask], Scores]) -> Scores:
-    """Answer the first rows that fit into `queries`; the rest is blank."""
-    rows = sum(total <= queries for total in accumulate(ask.repeats))
-    head = Rows([ask.images], np.arange(rows))
-    return concatenate(
-        [answer(Ask(head, ask.repeats[:rows])) if rows else Scores.blank(0), Scores.blank(len(ask.images) - rows)]
-    )
+        ask, rows = state.ask, sum(total <= left for total in accumulate(state.ask.repeats))
+        fits = rows == len(ask.images)
+        reason, scores = None if fits else f"stopped after {queries} queries", Scores.blank(0)
+        try:
+            if rows:
+                scores = yield ask if fits else Ask(Rows([ask.images], np.arange(rows)), ask.repeats[:rows])
+        except Stopped as stop:
+            reason, scores = stop.reason, stop.scores
+        blank = Scores.blank(len(ask.images) - len(scores))
+        left -= ask.queries
+        sent = scores if reason is None else Stopped(reason, concatenate([scores, blank]))
 
 
 class Rows:

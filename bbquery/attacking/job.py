@@ -5,7 +5,9 @@ Theory of operation.
 1. The run's cap holds for everything that is asked: the clean image (once, five times more for how often its label
    flips by itself, and for drift), the attack, and the verification of what it found.
 2. What verification may cost is set aside at the start: the attack has a budget of its own within the run's, whose caps
-   are the run's less that. So however the attack ends, five queries are left, retries included. Where they are not (a
+   are the run's less that. So however the attack ends, five queries are left, retries included. Where the clean label
+   flips, ten more of the clean image and ten of what was found tell that from chance (`votes`); the attack is that much
+   shorter. Where they are not (a
    project's cap, an oracle that fails, a person who stops), what was found is *unverified*, which is no success.
 3. The distance is that of pixels that were asked, exactly: the result is one of the attack's own queries.
 4. A run is named after all that decides what is asked: the same again resumes the same budgets, and asks only for what
@@ -33,13 +35,15 @@ from bbquery.attacking.search import Search
 from bbquery.attacking.stress import Stress
 from bbquery.client import Client, Tally
 from bbquery.drift import DEFAULT_EVERY, checks_for
-from bbquery.errors import BudgetExhausted, UsageError
+from bbquery.errors import BudgetExhausted, UnknownName, UsageError
 from bbquery.estimate import estimate
 from bbquery.ledger.projects import name_within, open_within
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.probing.probe import Unwatched
+from bbquery.scoring.mention import BoundMention
 from bbquery.spare import Rest, kept
+from bbquery.types import Text
 
 if TYPE_CHECKING:
     import os
@@ -167,12 +171,28 @@ def _scores(capabilities: Capabilities, wanted: Score | str | None, targets: lis
         scores = [load.score(wanted) if isinstance(wanted, str) else wanted]
     else:
         scores = [load.score("label")] if capabilities.answers == "text" else [load.score("hard"), load.score("label")]
+    _check_mentioned(capabilities, targets)
     for score in scores[:-1]:
         with contextlib.suppress(UsageError):
             score.check(capabilities, targets)
             return [score, scores[-1]]
     scores[-1].check(capabilities, targets)
     return scores[-1:]
+
+
+def _check_mentioned(capabilities: Capabilities, targets: list[str]) -> None:
+    """See that a text can mention the target: one of a closed set does where the name of a class does.
+
+    Raises:
+        UnknownName: no class does.
+    """
+    if capabilities.answers != "text" or capabilities.classes is None:
+        return
+    names = [name for of_class in capabilities.classes.names for name in of_class]
+    for target in targets:
+        mentioned, _ = BoundMention(target)([Text(name) for name in names])
+        if not mentioned.any():
+            raise UnknownName("label", target, names)
 
 
 def overhead(queries: int, every: int) -> int:
@@ -282,7 +302,7 @@ class Job:
         seconds["attack"] = time.perf_counter() - began - seconds["prepare"]
         async with Client(self.oracle, ledger, rest, progress=watch.progressed, waiting=watch.waiting) as verifier:
             _pass_on(client, verifier)
-            watch.follow(verifier, self._verifying)
+            watch.follow(verifier, self._verifying + sought.more)
             verification, drift = await _verified(verifier, sought)
         seconds["verify"] = time.perf_counter() - began - sum(seconds.values())
         return Stress(
@@ -324,7 +344,8 @@ async def _verified(client: Client, sought: Sought) -> tuple[Votes | None, Drift
     best = None if sought.driven is None else sought.driven.result.best
     counted = None
     if best is not None and not client.halt:
-        counted = votes.count(sought.bound, await votes.ask(client, best, REPEATS, first=1))  # the search had its 0
+        replies = await votes.ask(client, best, REPEATS + sought.more, first=1)  # the search had its 0
+        counted = votes.count(sought.bound, replies)
     return counted, await sought.drift.end(client)
 
 

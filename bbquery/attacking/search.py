@@ -11,7 +11,7 @@ from bbquery.attacking import votes
 from bbquery.drift import DriftWatch
 from bbquery.errors import UsageError
 from bbquery.explanation import NothingToExplain
-from bbquery.plan import Ask
+from bbquery.plan import Ask, shortened
 from bbquery.run import drive
 from bbquery.scoring.base import nearer_is_higher
 from bbquery.types import Decision, Labels, NoAnswer
@@ -28,18 +28,23 @@ if TYPE_CHECKING:
     from bbquery.types import Answer, Image, Reply
 
 REPEATS = 5  # of the clean image beside its first answer
+MORE = 10  # of the clean image and of what was found, each, where those differ
 FIRST_REPEAT = 1_000_000  # the number of the first of them; smaller ones are the drift checks'
 
 
 @dataclass(frozen=True, eq=False)
 class Sought:
-    """What was found, and of what. driven: None where the clean image's own label does not stand."""
+    """What was found, and of what.
+
+    more: how often to ask that again beyond the usual. driven: None where the clean image's own label does not stand.
+    """
 
     clean: Answer
     votes: Votes
     score: Score
     bound: BoundScore
     drift: DriftWatch
+    more: int
     driven: Driven[AttackResult] | None
 
     @property
@@ -74,12 +79,17 @@ class Search:
         drift = DriftWatch(self.x, first, bound, self.every, self.attack.queries)
         await drift.start(client)
         repeats = await votes.ask(client, self.x, REPEATS, first=FIRST_REPEAT)
+        more = MORE if _differ(votes.count(bound, [first, *repeats])) else 0
+        if more:
+            repeats += await votes.ask(client, self.x, more, first=FIRST_REPEAT + REPEATS)
         counted = votes.count(bound, [first, *repeats])
         driven = None
         if counted.majority == Decision.MET:
             plan = self.attack.plan(self.x, client.oracle.capabilities.domain, self.seed)
+            if more:  # they come out of the attack's queries: the cap is the same, and so is the run
+                plan = shortened(plan, max(0, self.attack.queries - 2 * more))
             driven = await drive(plan, client, nearer_is_higher(bound), drift)
-        return Sought(first.answer, counted, score, bound, drift, driven)
+        return Sought(first.answer, counted, score, bound, drift, more, driven)
 
     async def _clean(self, client: Client) -> Reply:
         ((reply,),) = await client.ask(Ask(self.x[None]))
@@ -102,3 +112,7 @@ class Search:
             except UsageError:  # its label is no noun, say
                 continue
         return self.scores[-1], self.scores[-1].bind(clean, self.target, classes)
+
+
+def _differ(counted: Votes) -> bool:
+    return counted.kept > 0 and counted.left > 0

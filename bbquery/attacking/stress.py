@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from bbquery.attacking.votes import adversarial, chance
 from bbquery.types import Decision
 
 if TYPE_CHECKING:
@@ -62,14 +63,24 @@ class Stress:
 
     @property
     def outcome(self) -> Outcome:
-        """Adversarial is what was found, asked again, and still is, by most answers; refuted: it no longer is."""
+        """Adversarial is what was found, asked again, and still is, by most answers and more often than by chance.
+
+        Refuted: by most answers it no longer is. Unverified: not asked again, or not to be told from chance.
+        """
         if self.found is None:
             return "not attacked"
         if self.found.best is None:
             return "not found"
-        majority = Decision.UNDECIDED if self.verification is None else self.verification.majority
-        verdicts: dict[Decision, Outcome] = {Decision.NOT_MET: "adversarial", Decision.MET: "refuted"}
-        return verdicts.get(majority, "unverified")
+        if self.verification is None:
+            return "unverified"
+        if self.verification.majority == Decision.MET:
+            return "refuted"
+        return "adversarial" if adversarial(self.votes, self.verification) else "unverified"
+
+    @property
+    def chance(self) -> float:
+        """The probability that as many answers differ by the clean label's own flips alone; NaN if not asked again."""
+        return math.nan if self.verification is None else chance(self.votes, self.verification)
 
     @property
     def rmse(self) -> float:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bbquery.attacking import job as attacking
+from bbquery.attacking.votes import MOST_CHANCE
 from bbquery.commands import completing, consent, options
 from bbquery.commands.explain import logged, seed
 from bbquery.commands.output import counted, estimated, held, not_read, say, warn
@@ -21,6 +22,7 @@ from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
 from bbquery.report import attack as report
 from bbquery.report.spent import spent
+from bbquery.types import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,9 +162,20 @@ def _verdict(stress: Stress) -> list[str]:
         return [f"not attacked: the oracle does not say {label!r} of the clean image"]
     if found.best is None:
         return [f"not found: every image that was decided is still {label!r}"]
-    asked = "not asked again" if again is None else f"asked {again.asked} times again, {again.left} times"
-    lines = [f"{stress.outcome}: no longer {label!r} at RMSE {found.rmse:.4f}; {asked}"]
+    lines = [f"{stress.outcome}: no longer {label!r} at RMSE {found.rmse:.4f}; {_asked_again(stress)}"]
+    if again is not None and again.majority == Decision.NOT_MET and stress.outcome == "unverified":
+        lines.append(
+            f"  so many differ by chance too: a probability of at most {MOST_CHANCE:g} counts; make the oracle answer "
+            "alike each time (temperature=0, say), if it can"
+        )
     return [*lines, *(f"  RMSE {limit:g}: {'yes' if yes else 'no'}" for limit, yes in stress.successes.items())]
+
+
+def _asked_again(stress: Stress) -> str:
+    again = stress.verification
+    if again is None:
+        return "not asked again"
+    return f"asked {again.asked} times again, {again.left} times (probability of chance: {stress.chance:.2g})"
 
 
 def _warnings(stress: Stress, typed: Sequence[str]) -> list[str]:

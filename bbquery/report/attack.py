@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from bbquery import codec, imaging, load
+from bbquery.attacking.votes import MOST_CHANCE, TEST
 from bbquery.errors import MissingExtra
 from bbquery.money import dollars
 from bbquery.report.files import write_bytes
@@ -92,7 +93,7 @@ def record(stress: Stress, command: Sequence[str], source: str) -> bytes:
         "seed": stress.seed,
         "clean": _votes(stress.votes),
         "found": _found(stress),
-        "verification": None if stress.verification is None else _votes(stress.verification),
+        "verification": None if stress.verification is None else _verification(stress.verification, stress.chance),
         "not_read": dict(stress.unread.most_common()),
         "drift": {
             "drifted": stress.drift.drifted,
@@ -127,6 +128,10 @@ def _spent(stress: Stress) -> dict[str, Any]:
 
 def _votes(votes: Votes) -> dict[str, Any]:
     return {**asdict(votes), "undecided": votes.asked - votes.kept - votes.left, "flip_rate": _number(votes.flip_rate)}
+
+
+def _verification(again: Votes, chance: float) -> dict[str, Any]:
+    return {**_votes(again), "test": TEST, "probability_of_chance": chance, "most_probability_of_chance": MOST_CHANCE}
 
 
 def _found(stress: Stress) -> dict[str, Any] | None:

@@ -157,7 +157,7 @@ def test_an_image_that_only_once_was_another_is_refuted(ledger: Ledger) -> None:
 
 
 def test_a_label_that_flips_by_itself_is_reported(ledger: Ledger) -> None:
-    """Of six answers to the clean image two are another label: a flip rate of a third, and the attack goes on."""
+    """Of six answers to the clean image two are another label: it is asked ten times more, and the attack goes on."""
     clean = iter(["tabby cat", "dog", "tabby cat", "dog", "tabby cat", "tabby cat"])
 
     def wavering(image: np.ndarray) -> str:
@@ -165,8 +165,9 @@ def test_a_label_that_flips_by_itself_is_reported(ledger: Ledger) -> None:
 
     stress = attack(PHOTO, named(wavering), attack=FAST, max_queries=400, ledger=ledger)
 
-    assert stress.votes == Votes(6, 4, 2)
-    assert stress.votes.flip_rate == pytest.approx(1 / 3)
+    assert stress.votes == Votes(16, 14, 2)
+    assert stress.votes.flip_rate == pytest.approx(1 / 8)
+    assert stress.verification == Votes(15, 0, 15)
     assert stress.outcome == "adversarial"
 
 
