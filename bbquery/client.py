@@ -31,6 +31,7 @@ from bbquery.clock import SystemClock
 from bbquery.collector import patient
 from bbquery.dispatch import AHEAD, Dispatcher
 from bbquery.errors import MalformedAnswer, OracleError, unforeseen
+from bbquery.forks import OneProcess
 from bbquery.halt import Halt, Interrupted
 from bbquery.retry import RetryPolicy
 from bbquery.settler import Halted, Query
@@ -159,6 +160,7 @@ class Client:
             UsageError: longest_wait is no time.
         """
         self.oracle, self.ledger, self.budget = oracle, ledger, budget
+        self._process = OneProcess("this client")
         self.halt = Halt()
         self._clock = clock or SystemClock()
         self._retry = retry if oracle.capabilities.remote else replace(retry, unreadable=1)
@@ -239,6 +241,7 @@ class Client:
         Causes that forbid sending do not raise: they set `halt`, and what was answered is returned. first_sample: the
         index of the first repeat; those below it are left to whoever asked them.
         """
+        self._process.check()
         asking = Asking(ask.images, ask.repeats, first_sample, self._window)
         with patient():
             async with asyncio.TaskGroup() as group:

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import portalocker
 
 from bbquery.errors import StorageFailed, described
+from bbquery.forks import OneProcess
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +80,7 @@ class Database:
         Raises:
             StorageFailed: it cannot be opened, is not a database, or is newer than this version.
         """
-        self.path = path
+        self.path, self._process = path, OneProcess(f"the ledger {path}")
         self._queue: queue.SimpleQueue[tuple[Piece, ...] | None] = queue.SimpleQueue()
         self._soon: dict[asyncio.AbstractEventLoop, list[Piece]] = {}
         self._readers = threading.local()
@@ -104,6 +105,7 @@ class Database:
 
     def write_soon(self, work: Together[P, R], part: P) -> asyncio.Future[R]:
         """Run `work` in the next commit on this part and all others that wait for it; called on an event loop."""
+        self._process.check()
         loop = asyncio.get_running_loop()
         done: asyncio.Future[R] = loop.create_future()
         soon = self._soon.setdefault(loop, [])
@@ -120,12 +122,14 @@ class Database:
             _tell([(piece, None, error) for piece in pieces])
 
     def _enqueue(self, *pieces: Piece) -> None:
+        self._process.check()
         if self._closed:
             raise StorageFailed(f"the ledger {self.path} is closed")
         self._queue.put(pieces)
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work`, which only reads, at once, on this thread's own connection."""
+        self._process.check()
         with self._failures():
             if not hasattr(self._readers, "connection"):
                 self._readers.connection = sqlite3.connect(self.path, **_CONNECTING)
@@ -134,7 +138,9 @@ class Database:
             return work(cast("sqlite3.Connection", self._readers.connection))
 
     def close(self) -> None:
-        """Commit what waits and close."""
+        """Commit what waits and close; in a forked child it is left to the process that opened it."""
+        if self._process.left:
+            return
         self._closed = True
         self._queue.put(None)
         self._writer.join()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from bbquery.errors import Rejected, UsageError
+from bbquery.forks import OneProcess
 from bbquery.oracle import ONE_QUERY, Quote
 from bbquery.types import Reply
 
@@ -48,6 +49,7 @@ class OnnxOracle:
     def __init__(self, run: Callable[[Image], Answer], capabilities: Capabilities) -> None:
         self.capabilities = capabilities
         self._run = run
+        self._process = OneProcess(f"the oracle {capabilities.name}")
         threads = capabilities.limits.concurrency
         self._workers = ThreadPoolExecutor(threads, thread_name_prefix=f"bbquery-{capabilities.name}")
 
@@ -75,8 +77,10 @@ class OnnxOracle:
         """Return the answer to each image, from a worker thread.
 
         Raises:
-            Rejected: ONNX Runtime failed; it would again.
+            Rejected: ONNX Runtime failed; it would again. UsageError: this is a forked child of the process that
+                connected it.
         """
+        self._process.check()
         return await asyncio.get_running_loop().run_in_executor(self._workers, self._answer, payloads)
 
     async def aclose(self) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 import numpy as np
 
 from bbquery.errors import MalformedAnswer, OracleError, Rejected, UsageError, described
+from bbquery.forks import OneProcess
 from bbquery.imports import imported
 from bbquery.oracle import Capabilities, Limits, Price, Quote, View
 from bbquery.types import (
@@ -132,6 +133,7 @@ class FunctionOracle:
     ) -> None:
         self._call, self._takes, self._cost, self._activation = call, takes, cost, activation
         self.capabilities = capabilities
+        self._process = OneProcess(f"the oracle {capabilities.name}")
         self._threads = ThreadPoolExecutor(capabilities.limits.concurrency, thread_name_prefix="bbquery-function")
 
     def encode(self, image: Image) -> Image:
@@ -151,8 +153,9 @@ class FunctionOracle:
 
         Raises:
             OracleError: what the function raises; its own `OracleError` passes as it is. MalformedAnswer: it takes a
-                batch and did not return one.
+                batch and did not return one. UsageError: this is a forked child of the process that connected it.
         """
+        self._process.check()
         pixels = np.stack(payloads) if self._takes == "batch" else payloads[0].copy()
         try:
             rows = self._rows(await self._returned(pixels))

@@ -58,7 +58,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "bbquery.user_file",
     ),
     ("bbquery.types",),
-    ("bbquery.imports",),
+    ("bbquery.imports", "bbquery.forks"),
     ("bbquery.errors", "bbquery.reasoning"),
     ("bbquery.shown", "bbquery.version", "bbquery.blas_threads"),
 )
@@ -90,6 +90,7 @@ OUTSIDE_WORLD = frozenset({"open", "print", "input", "eval", "exec", "__import__
 ORACLES_MAY_IMPORT = (
     "bbquery.oracle", "bbquery.batch_oracle", "bbquery.types", "bbquery.errors", "bbquery.imaging", "bbquery.money",
     "bbquery.home", "bbquery.clock", "bbquery.prompts", "bbquery.deadlines", "bbquery.user_file", "bbquery.imports",
+    "bbquery.forks",
 )  # fmt: skip
 EMULATORS_MAY_IMPORT = tuple(name for name in ORACLES_MAY_IMPORT if name != "bbquery.money")
 

@@ -9,6 +9,7 @@ from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 from bbquery.errors import UsageError
+from bbquery.forks import OneProcess
 
 T = TypeVar("T")
 CLOSED = "this predict function is closed: open another; what was answered is kept and costs nothing again"
@@ -25,12 +26,13 @@ class LoopThread:
         self._loop, self._end = started.result()
         self._lock = threading.Lock()
         self._closed = False
+        self.process = OneProcess("this predict function")
 
     def run(self, work: Coroutine[Any, Any, T], interrupted: Callable[[], object] = lambda: None) -> T:
         """Run a coroutine to its end. interrupted: called on the loop if this thread stops waiting before that.
 
         Raises:
-            UsageError: it is closed, or was closed meanwhile.
+            UsageError: it is closed, or was closed meanwhile; or this is a forked child.
         """
         future = self._submitted(work)
         try:
@@ -43,6 +45,11 @@ class LoopThread:
             raise
 
     def _submitted(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        try:
+            self.process.check()
+        except UsageError:
+            work.close()
+            raise
         with self._lock:
             if not self._closed:
                 return asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -50,7 +57,9 @@ class LoopThread:
         raise UsageError(CLOSED)
 
     def close(self) -> None:
-        """Cancel what still runs, and end the loop and its thread."""
+        """Cancel what still runs, and end the loop and its thread; not in a forked child, which has none."""
+        if self.process.left:
+            return
         with self._lock:
             if self._closed:
                 return

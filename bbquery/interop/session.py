@@ -154,6 +154,8 @@ class Session:
     def close(self) -> None:
         """Wait for what is in flight, store it, and close all that was opened here. A second time does nothing."""
         atexit.unregister(self._at_exit)
+        if self._loop.process.left:  # it is not ours to close
+            return
         with self._closing:
             self._opened.close()
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import portalocker
 
+from bbquery.forks import OneProcess
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -23,13 +25,15 @@ class Owner:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.name = uuid.uuid4().hex
+        self.name, self._process = uuid.uuid4().hex, OneProcess("an owner's lock")
         self._path = _path(folder, self.name)
         self._file = self._path.open("w")
         portalocker.lock(self._file, portalocker.LOCK_EX | portalocker.LOCK_NB)
 
     def close(self) -> None:
-        """Be dead from now on."""
+        """Release the lock; a forked child leaves it to the process that holds it."""
+        if self._process.left:
+            return
         self._path.unlink(missing_ok=True)
         self._file.close()
 

@@ -1,0 +1,37 @@
+"""What belongs to the process that made it.
+
+Threads do not cross a fork: whoever hands them work in the child would wait for ever, and a lock, a connection or a
+file that both processes hold is no longer one's own. So what has such things checks that it is where it was made.
+"""
+
+from __future__ import annotations
+
+import os
+
+from bbquery.errors import UsageError
+
+
+class OneProcess:
+    """The process in which something was made."""
+
+    def __init__(self, what: str) -> None:
+        """Note where `what`, such as "the ledger", is made: here."""
+        self._what, self._made_in = what, os.getpid()
+
+    @property
+    def left(self) -> bool:
+        """Whether this is another process: a child, forked since."""
+        return os.getpid() != self._made_in
+
+    def check(self) -> None:
+        """See that this is still the process.
+
+        Raises:
+            UsageError: it is a forked child; says what to do.
+        """
+        if self.left:
+            raise UsageError(
+                f"{self._what} was opened in process {self._made_in} and cannot be used in process {os.getpid()}, which"
+                " was forked from it: open it in the child, after the fork, or start the child with"
+                " multiprocessing.get_context('spawn')"
+            )
