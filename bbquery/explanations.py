@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
     from bbquery.estimate import Estimate
     from bbquery.explanation import Job
+    from bbquery.imaging import Placement
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
     from bbquery.saliency import Method
@@ -154,7 +155,7 @@ def shared_caps(images: Sequence[Source], run: Cap, each: Cap) -> tuple[Cap, Cap
 class Checked:
     """An image that was decoded once. identity: what its explanation is (see `Job.identity`). estimate: its cost.
 
-    worst: the most that one query may cost.
+    worst: the most that one query may cost. placement: where on it the pixels lie that are sent.
     """
 
     name: str
@@ -162,6 +163,7 @@ class Checked:
     identity: str
     estimate: Estimate
     worst: Units
+    placement: Placement
 
 
 @contextlib.asynccontextmanager
@@ -191,7 +193,7 @@ async def prepared_many(
 
 def _checked(chosen: Setting, name: str, source: Source) -> Checked:
     job = chosen.job(imaging.load(source))
-    return Checked(name, source, job.identity(), job.estimate(), job.worst)
+    return Checked(name, source, job.identity(), job.estimate(), job.worst, job.placement)
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,13 +26,13 @@ import numpy as np
 import PIL.Image
 from PIL import ImageOps
 
-from bbquery import samples
+from bbquery import heif, samples
 from bbquery.errors import BadImage, UsageError
 from bbquery.pixel_scale import other_scale
 from bbquery.types import UINT8, Domain, Image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -45,8 +45,17 @@ SHORTEST_SIDE = 8
 MOST_PIXELS = 64_000_000
 """Above this a file is more likely a mistake or a decompression bomb than a photo."""
 
+SLIVER = 0.2
+"""The share of a photo below which it is likely that the model is not shown what a person means; 4:1 comes below it."""
+
+SQUEEZED = 4
+"""How much more a photo is shrunk in one direction than in the other before its content is hard to recognise."""
+
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
-"""What is read. Pillow knows more, some of which run other programs (EPS) or are not photos."""
+"""What is read, beside HEIC and AVIF. Pillow knows more, some of which run other programs (EPS) or are not photos."""
+
+MAIN_PICTURE = frozenset({"MPO", "HEIF"})
+"""Formats whose further pictures, such as depths and bursts, are not frames."""
 
 ROWS_LOOKED_AT = 8
 """Of an image that is to be encoded, to see whether it compresses."""
@@ -57,6 +66,7 @@ INCOMPRESSIBLE = 0.67
 _DAMAGE = (
     # Pillow's decoders do not agree on one error for a damaged file; these are what they raise.
     OSError,
+    RuntimeError,
     SyntaxError,
     ValueError,
     TypeError,
@@ -74,7 +84,7 @@ def load(source: str | os.PathLike[str] | Image) -> NDArray[np.uint8]:
 
     source: a path, "sample:NAME" (see `bbquery.samples`), or an array (H, W, 3) in grey levels 0 to 255.
 
-    What becomes of the kinds of files (JPEG, PNG, WebP, TIFF, BMP, GIF, PPM):
+    What becomes of the kinds of files (JPEG, PNG, WebP, TIFF, BMP, GIF, PPM; AVIF and HEIC with the extra `heif`):
 
     - 8-bit RGB: as it is. Greyscale, black and white, palette: expanded to RGB.
     - CMYK, YCbCr, LAB: converted by Pillow's formula. Colour profiles are ignored for every kind, as classifiers do.
@@ -82,7 +92,7 @@ def load(source: str | os.PathLike[str] | Image) -> NDArray[np.uint8]:
     - 16-bit greyscale: divided by 257 and rounded, so that 65535 becomes 255 (257 = 65535 / 255).
       16-bit colour: Pillow keeps the upper byte of each channel.
     - EXIF orientation: applied, so that the photo is upright.
-    - MPO, the JPEG with extra pictures that phones write: its main picture, as every viewer shows.
+    - MPO and HEIC with extra pictures, as phones write: the main picture, as every viewer shows.
     - Refused: animations and multi-page files, floating-point pixels, integers beyond 16 bits, anything damaged.
 
     What becomes of arrays: integers as they are, floating-point numbers rounded half to even; the result is a copy.
@@ -90,7 +100,8 @@ def load(source: str | os.PathLike[str] | Image) -> NDArray[np.uint8]:
     Raises:
         BadImage: the source cannot be used; says why and what to do.
         UnknownName: no sample has this name.
-        MissingExtra: a sample is wanted and scikit-image is not installed.
+        MissingExtra: a sample is wanted and scikit-image is not installed; or the photo is HEIC or AVIF and its
+            decoder is not.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source)
@@ -133,7 +144,9 @@ def _refuse_unless_file(path: Path, name: str) -> None:
 
 def _decode(file: BinaryIO, name: str) -> NDArray[np.uint8]:
     try:
-        with _no_warnings(), PIL.Image.open(file, formats=FORMATS) as image:
+        also = heif.formats(file.read(heif.HEAD), name)
+        file.seek(0)
+        with _no_warnings(), PIL.Image.open(file, formats=also or FORMATS) as image:
             _refuse_size(image.height, image.width, name)
             _refuse_frames(image, name)
             ImageOps.exif_transpose(image, in_place=True)  # decodes
@@ -141,9 +154,8 @@ def _decode(file: BinaryIO, name: str) -> NDArray[np.uint8]:
     except PIL.Image.DecompressionBombError as error:
         raise BadImage(name, f"it is larger than {_megapixels(MOST_PIXELS)}: shrink it first") from error
     except PIL.UnidentifiedImageError as error:
-        reason = (
-            f"it is not a picture, or its start is damaged; {', '.join(FORMATS)} are read: convert it to one of them"
-        )
+        known = f"{', '.join(FORMATS)}, AVIF and HEIC are read"
+        reason = f"it is not a picture, or its start is damaged; {known}: convert it to one of them"
         raise BadImage(name, reason) from error
     except _DAMAGE as error:
         reason = f"it is damaged, cut short or of a kind that is not read ({error}): save it anew as an 8-bit RGB PNG"
@@ -171,7 +183,7 @@ def _megapixels(pixels: int) -> str:
 
 
 def _refuse_frames(image: PIL.Image.Image, name: str) -> None:
-    if getattr(image, "is_animated", False) and image.format != "MPO":
+    if getattr(image, "is_animated", False) and image.format not in MAIN_PICTURE:
         reason = (
             f"it is an animation or has several pages ({image.format}): extract one frame, save it as PNG and give that"
         )
@@ -263,6 +275,34 @@ class Placement:
     photo: tuple[int, int]
     box: tuple[float, float, float, float]
     size: tuple[int, int]
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Placement:
+        """Return the one that a record (`run.json`) has under image.sent.
+
+        Raises:
+            LookupError, TypeError, ValueError: it is none.
+        """
+        height, width = map(int, plain["photo"])
+        left, top, right, bottom = map(float, plain["box"])
+        rows, columns = map(int, plain["size"])
+        return cls(photo=(height, width), box=(left, top, right, bottom), size=(rows, columns))
+
+    @property
+    def warning(self) -> str:
+        """What a person must know who expects the model to see the photo; nothing where it does."""
+        (height, width), (rows, columns) = self.photo, self.size
+        across, down = self.box[2] - self.box[0], self.box[3] - self.box[1]
+        share, squeezed = across * down / (height * width), (across / columns) / (down / rows)
+        give = "give what matters of it, near a square"
+        if share < SLIVER:
+            seen = f"{across:.4g} × {down:.4g} of its {width} × {height} pixels ({share:.2%})"
+            return f"the model is shown a sliver of the photo, {seen}: {give}"
+        if max(squeezed, 1 / squeezed) > SQUEEZED:
+            how = f"{max(squeezed, 1 / squeezed):.3g} times more in one direction than in the other"
+            seen = f"its {width} × {height} pixels as {columns} × {rows}"
+            return f"the model is shown the photo squeezed, {seen}, {how}: {give}"
+        return ""
 
     def to_photo(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Bring a map (h, w) of what was sent to the photo's own coordinates, (H, W) float64.

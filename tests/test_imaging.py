@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
+import json
 import os
 import struct
+import sys
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from bbquery import imaging
-from bbquery.errors import BadImage, UnknownName, UsageError
+from bbquery.errors import BadImage, MissingExtra, UnknownName, UsageError
 from bbquery.imaging import Placement
 from bbquery.oracle import View
 from bbquery.types import FLOAT, UINT8
@@ -183,6 +186,77 @@ def test_a_photo_is_turned_upright(tmp_path: Path, orientation: int, suffix: str
     stored = saved(tmp_path / f"photo.{suffix}", ORIENTATIONS[orientation](upright), exif=tag, **options)
 
     np.testing.assert_array_equal(imaging.load(stored), upright)
+
+
+LOSS = 12  # grey levels that a lossy format may be off, on a smooth picture
+
+
+def smooth_photo() -> NDArray[np.uint8]:
+    """A photo that lossy formats keep nearly as it is."""
+    down, across = np.mgrid[0:64, 0:96]
+    return np.stack([down * 3, across * 2, 255 - down * 2], axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("suffix", ["heic", "avif"])
+def test_photos_of_newer_phones_are_read(tmp_path: Path, suffix: str) -> None:
+    """HEIC and AVIF open where their decoders are installed, whatever the file is called."""
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    path = saved(tmp_path / f"photo.{suffix}", smooth_photo(), quality=95)
+    path.rename(tmp_path / "photo.jpg")
+
+    read = imaging.load(tmp_path / "photo.jpg")
+
+    assert read.shape == (64, 96, 3)
+    assert np.abs(read.astype(int) - smooth_photo()).max() <= LOSS
+
+
+@pytest.mark.parametrize(("brand", "kind"), [(b"heic", "HEIC"), (b"mif1", "HEIC"), (b"avif", "AVIF")])
+def test_a_missing_decoder_of_newer_photos_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, brand: bytes, kind: str
+) -> None:
+    """Where HEIC or AVIF cannot be decoded, the error says which extra to install."""
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x18ftyp" + brand + bytes(40))
+
+    with pytest.raises(MissingExtra, match=rf"opening the {kind} photo .*photo\.heic.*bbquery\[heif\]"):
+        imaging.load(tmp_path / "photo.heic")
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"avif"])
+def test_a_damaged_photo_of_newer_phones_is_refused(tmp_path: Path, brand: bytes) -> None:
+    """A HEIC or AVIF photo that ends after its first words is a bad image, and no traceback."""
+    pytest.importorskip("pillow_heif")
+    (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x18ftyp" + brand + bytes(40))
+
+    with pytest.raises(BadImage):
+        imaging.load(tmp_path / "photo.heic")
+
+
+@pytest.mark.parametrize(
+    ("photo", "view", "warning"),
+    [
+        ((10, 20000), View(size=(224, 224), crop=0.875), "a sliver of the photo, 8.75 × 8.75 of its 20000 × 10 pixels"),
+        ((20000, 10), View(crop=1.0), "a sliver of the photo, 10 × 10 of its 10 × 20000 pixels (0.05%)"),
+        ((10, 20000), View(size=(224, 224)), "squeezed, its 20000 × 10 pixels as 224 × 224, 2e+03 times more"),
+        ((1000, 3000), View(size=(224, 224), crop=0.875), ""),
+        ((1000, 3000), View(size=(224, 224)), ""),
+        ((10, 20000), View(), ""),
+    ],
+)
+def test_a_photo_of_which_a_model_sees_a_sliver_is_warned_of(photo: tuple[int, int], view: View, warning: str) -> None:
+    """Panoramas pass; a strip whose middle alone is shown, or that is squeezed beyond recognition, does not."""
+    _, placement = imaging.fit(np.zeros((*photo, 3), np.uint8), view, UINT8)
+
+    assert warning in placement.warning
+    assert bool(warning) == bool(placement.warning)
+
+
+def test_a_placement_comes_back_from_a_record() -> None:
+    """What run.json says of where the pixels lie is read as it was."""
+    placement = Placement(photo=(40, 60), box=(10.5, 0.5, 49.5, 39.5), size=(16, 16))
+
+    assert Placement.of(json.loads(json.dumps(dataclasses.asdict(placement)))) == placement
 
 
 def test_the_main_picture_of_a_phone_s_mpo_is_read(tmp_path: Path) -> None:

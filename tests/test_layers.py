@@ -56,6 +56,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "bbquery.telemetry",
         "bbquery.prompts",
         "bbquery.user_file",
+        "bbquery.heif",
     ),
     ("bbquery.types",),
     ("bbquery.imports", "bbquery.forks"),

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from bbquery.attacks import Attack
     from bbquery.drift import DriftReport
     from bbquery.estimate import Estimate
+    from bbquery.imaging import Placement
     from bbquery.ledger.records import BudgetState
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Capabilities, Oracle
@@ -155,8 +156,8 @@ async def prepared(
         queries = cap.queries or 0
         aside = kept(queries, capabilities.price, spare)
         chosen = _attack(attack, queries, aside, every, thresholds[0])
-        x, _ = imaging.fit(photo, capabilities.view, capabilities.domain)
-        job = Job(photo, x, connected, chosen, scores, target, thresholds, every, seed, cap, aside)
+        x, placement = imaging.fit(photo, capabilities.view, capabilities.domain)
+        job = Job(photo, x, connected, chosen, scores, target, thresholds, every, seed, cap, aside, placement)
         job.search_cap()  # before anything is asked
         yield job
 
@@ -237,6 +238,7 @@ class Job:
     seed: int
     cap: Cap
     spare: int
+    placement: Placement
 
     @property
     def queries(self) -> int:

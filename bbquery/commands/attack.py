@@ -13,7 +13,7 @@ from bbquery.attacking import job as attacking
 from bbquery.attacking.votes import MOST_CHANCE
 from bbquery.commands import completing, consent, options
 from bbquery.commands.explain import logged, seed
-from bbquery.commands.output import counted, estimated, held, not_read, say, warn
+from bbquery.commands.output import counted, estimated, held, not_read, say, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import target
@@ -119,6 +119,7 @@ async def _attacked(chosen: argparse.Namespace, out: OutputFolder) -> Stress:
         result = result_of(job.identity(), *map(str, job.thresholds))
         what = [chosen.oracle, chosen.attack, *([chosen.score] if chosen.score else [])]
         out.claim(default_name(chosen.image, result, *what), result)
+        warn_of(job.placement)
         with open_ledger(None) as ledger, Screen() as screen:
             return await job.run(ledger, chosen.project, screen, began)
 

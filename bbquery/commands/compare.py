@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bbquery import explanation as explaining
 from bbquery.commands import completing, consent, options
 from bbquery.commands.explain import seed
-from bbquery.commands.output import not_read, say, table, warn
+from bbquery.commands.output import not_read, say, table, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
@@ -132,6 +132,7 @@ async def _compared(chosen: argparse.Namespace, out: OutputFolder) -> Comparison
         what = [chosen.oracle, "compare", *([chosen.score] if chosen.score else [])]
         inner = {name: job.identity() for name, job in zip(contest.names, contest.jobs, strict=True)}
         out.claim(default_name(chosen.image, contest.run, *what), contest.run, inner)
+        warn_of(contest.jobs[0].placement)
         with open_ledger(None) as ledger, MethodScreen() as screen:
             return await contest.compare(
                 ledger, screen, project=chosen.project, tokens=chosen.max_tokens, picodollars=cap

@@ -12,7 +12,7 @@ from bbquery import codec, load
 from bbquery.commands import completing, consent, evaluate_metrics, map_file, options
 from bbquery.commands.exit_codes import alarms, ended_by
 from bbquery.commands.explain import logged, seed
-from bbquery.commands.output import counted, estimated, held, not_read, say, table, warn
+from bbquery.commands.output import counted, estimated, held, not_read, say, table, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import target
@@ -83,7 +83,7 @@ def _prepared(chosen: argparse.Namespace, found: MapFile) -> AbstractAsyncContex
     choice = evaluate_metrics.choice(chosen, found)
     return evaluating.prepared(
         found.values, chosen.image, chosen.oracle, choice=choice, target=named, score=chosen.score,
-        cap=options.cap(chosen), seed=chosen.seed,
+        cap=options.cap(chosen), seed=chosen.seed, made_of=found.made.placement if found.made else None,
     )  # fmt: skip
 
 
@@ -105,6 +105,7 @@ async def _evaluated(chosen: argparse.Namespace, found: MapFile, out: OutputFold
         result = result_of(job.identity(), job.target, load.constructor(job.score), load.constructor(job.choice))
         what = [chosen.oracle, "evaluation", *([chosen.score] if chosen.score else [])]
         out.claim(default_name(chosen.image, result, *what), result)
+        warn_of(job.placement)
         with open_ledger(None) as ledger, Screen() as screen:
             return await job.run(ledger, caps, chosen.project, screen)
 

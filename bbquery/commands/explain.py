@@ -17,7 +17,7 @@ from bbquery import explanations, load, telemetry
 from bbquery.commands import completing, consent, explain_batch, explain_several, options
 from bbquery.commands.exit_codes import alarms, ended_by
 from bbquery.commands.explain_several import Wish
-from bbquery.commands.output import counted, estimated, held, not_read, say, warn
+from bbquery.commands.output import counted, estimated, held, not_read, say, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
@@ -44,6 +44,7 @@ of a class or the score of a label; of a text mention)"""
 UNTIL = """stable: stop once the map is expected to correlate .95 with that of unlimited queries; the budget is the cap
 (for methods that can tell, such as designed; default: budget, ask all)"""
 DEFAULT_OUT = "IMAGE-ORACLE-METHOD[-SCORE]-RUN; for several images, N-images-…, with a folder in it for each"
+FULL_SIZE = "write arrays in the photo's own size even above 4 megapixels, where they are written as they were asked"
 PROGRESS = "also draw how each map came about, NAME-progress.png: after 32, 64, 128 … queries, without asking more"
 
 
@@ -67,6 +68,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     explain.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
     explain.add_argument("--batch", action="store_true", help="ask by the file: within a day, mostly at half price")
     explain.add_argument("--progress", action="store_true", help=PROGRESS)
+    explain.add_argument("--full-size", action="store_true", help=FULL_SIZE)
     explain.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
     consent.add_yes(explain)
     explain.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
@@ -122,7 +124,12 @@ def _explain_one(chosen: argparse.Namespace) -> int:
     with OutputFolder(chosen) as out:
         with logged(chosen.log):
             explanation = asyncio.run(_explained(chosen, out))
-        made = {"command": chosen.typed, "source": chosen.image, "progress": chosen.progress}
+        made = {
+            "command": chosen.typed,
+            "source": chosen.image,
+            "progress": chosen.progress,
+            "full_size": chosen.full_size,
+        }
         written = out.write(lambda place: folder.write(explanation, place, **made))
     _report(explanation, chosen.typed, written)
     return out.exit_code(ended_by(explanation.error, partial=explanation.partial))
@@ -157,6 +164,7 @@ async def _explained(chosen: argparse.Namespace, out: OutputFolder) -> Explanati
         consent.agreed(chosen, [caps], worst, lambda: _costs(job))
         what = [chosen.oracle, chosen.method, *([chosen.score] if chosen.score else [])]
         out.claim(default_name(chosen.image, job.identity(), *what), job.identity())
+        warn_of(job.placement)
         with open_ledger(None) as ledger, Screen() as screen:
             return await job.run(ledger, caps, chosen.project, screen, began)
 

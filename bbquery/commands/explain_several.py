@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bbquery.commands import completing, consent
 from bbquery.commands.exit_codes import alarm, alarms
-from bbquery.commands.output import counted, not_read, say, table, warn
+from bbquery.commands.output import counted, not_read, say, table, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, default_name
 from bbquery.commands.screen import Screen
 from bbquery.errors import BadImage
@@ -25,7 +25,6 @@ from bbquery.types import Units, total
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
     from bbquery.errors import BbqueryError
     from bbquery.explanation import Explanation
@@ -113,8 +112,10 @@ async def _explained(wish: Wish, out: OutputFolder) -> tuple[Book, BudgetState]:
         what = [chosen.oracle, chosen.method, *([chosen.score] if chosen.score else [])]
         name = default_name(f"{len(series.images)}-images", series.run, *what)
         out.claim(name, series.run, {image.name: image.identity for image in series.images})
+        for image in series.images:
+            warn_of(image.placement, image.name)
         with open_ledger(None) as ledger, Screen() as screen:
-            book = Book(out, chosen.typed, screen, chosen.progress)
+            book = Book(out, chosen, screen)
             async with contextlib.aclosing(series.explain(ledger, chosen.project, screen)) as results:
                 async for result in results:
                     book.take(result)
@@ -130,14 +131,12 @@ def _budget(ledger: Ledger, series: Series, project: str | None) -> BudgetState:
 class Book:
     """What is kept of images that are done: their lines, not their pixels.
 
-    progress: whether strips of the maps on their way are drawn. error: what the exit code tells. from_store: answers
-    for which nothing was sent.
+    error: what the exit code tells. from_store: answers for which nothing was sent.
     """
 
     out: OutputFolder
-    command: Sequence[str]
+    chosen: argparse.Namespace
     screen: Screen
-    progress: bool = False
     entries: list[index.Entry] = field(default_factory=list)
     error: BbqueryError | None = None
     from_store: int = 0
@@ -162,7 +161,8 @@ class Book:
 
     def _write(self, explanation: Explanation, place: Path, source: str) -> None:
         folder.prepare(place)
-        folder.write(explanation, place, command=self.command, source=source, progress=self.progress)
+        how = {"progress": self.chosen.progress, "full_size": self.chosen.full_size}
+        folder.write(explanation, place, command=self.chosen.typed, source=source, **how)
 
     def _note(self, result: ImageResult) -> None:
         """Keep what a person must know of it."""
@@ -208,7 +208,7 @@ class Book:
             if not self._typed(option):
                 del options[option]
         missing = sum(rest.missing for rest in self._rests)
-        return completing.joined(self.command, options, self.error, run=budget.name, missing=missing)
+        return completing.joined(self.chosen.typed, options, self.error, run=budget.name, missing=missing)
 
     def _typed(self, option: str) -> bool:
-        return any(argument.partition("=")[0] == option for argument in self.command)
+        return any(argument.partition("=")[0] == option for argument in self.chosen.typed)

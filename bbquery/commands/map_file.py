@@ -12,6 +12,7 @@ import numpy as np
 from bbquery import user_file
 from bbquery.errors import UsageError
 from bbquery.evaluating import npy_file
+from bbquery.imaging import Placement
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +28,7 @@ class Made:
     """How a map was made, as the record beside it says.
 
     method, score: as constructor calls. oracle, fingerprint: whom it explains. pixels: the photo's digest. seed: of the
-    method. signed, unit: of the map's values.
+    method. signed, unit: of the map's values. placement: where on the photo the pixels lie that were sent.
     """
 
     target: str
@@ -40,6 +41,7 @@ class Made:
     seed: int = 0
     signed: bool = True
     unit: str = ""
+    placement: Placement | None = None
 
     @property
     def fills(self) -> list[AnyFill]:
@@ -100,11 +102,12 @@ def _made(record: Path) -> dict[str, Made]:
 
 
 def _one(plain: dict[str, Any], target: dict[str, Any]) -> Made:
+    sent = plain["image"].get("sent")  # earlier versions did not say
     return Made(
         target=target["target"], method=plain["method"], oracle=plain["oracle"]["name"],
         fingerprint=plain["oracle"]["fingerprint"], pixels=plain["image"]["pixels"],
         partial=target["stopped"] is not None, score=plain["score"], seed=plain["seed"], signed=target["signed"],
-        unit=target["unit"],
+        unit=target["unit"], placement=None if sent is None else Placement.of(sent),
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from bbquery.shown import SafeStream, shown
 if TYPE_CHECKING:
     from bbquery.client import Tally
     from bbquery.estimate import Estimate
+    from bbquery.imaging import Placement
     from bbquery.ledger.records import UnknownAttempt
     from bbquery.report.files import Write
     from bbquery.types import Units
@@ -118,6 +119,12 @@ def estimated(found: Estimate, source: str) -> list[str]:
         f"time         {duration}",
         "nothing was asked",
     ]
+
+
+def warn_of(placement: Placement, name: str = "") -> None:
+    """Say before anything is asked what the model is not shown of a photo. name: which, of several."""
+    if placement.warning:
+        print(f"bbquery: BEWARE: {name}{': ' if name else ''}{placement.warning}", file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bbquery.commands import completing, consent, options, probe_tables
 from bbquery.commands.exit_codes import alarms, ended_by
 from bbquery.commands.explain import logged, seed
-from bbquery.commands.output import estimated, held, say, warn
+from bbquery.commands.output import estimated, held, say, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
@@ -102,6 +102,7 @@ async def _probed(chosen: argparse.Namespace, out: OutputFolder) -> Probe:
         consent.agreed(chosen, [caps], job.worst.times(chosen.max_queries), lambda: _costs(job))
         result = result_of(job.identity(), *job.targets, "scores", *chosen.score)
         out.claim(default_name(chosen.image, result, chosen.oracle, "probe"), result)
+        warn_of(job.placement)
         with open_ledger(None) as ledger, Screen() as screen:
             return await job.run(ledger, caps, chosen.project, screen)
 

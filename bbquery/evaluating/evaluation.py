@@ -152,8 +152,13 @@ async def prepared(
     score: Score | str | None,
     cap: Cap,
     seed: int,
+    made_of: Placement | None = None,
 ) -> AsyncIterator[Job]:
-    """Check everything that can be checked before a query; give what is ready to run, or to be estimated."""
+    """Check everything that can be checked before a query; give what is ready to run, or to be estimated.
+
+    made_of: where the map lies that is neither of the whole photo nor of what this oracle is sent, but of what another
+    was.
+    """
     photo = imaging.load(image)
     chosen = choice or Choice()
     _check_cap(chosen, cap)
@@ -162,6 +167,8 @@ async def prepared(
         scoring = score_for(capabilities, score)
         scoring.check(capabilities, [] if target is None else [target])
         x, placement = imaging.fit(photo, capabilities.view, capabilities.domain)
+        if made_of is not None and values.shape == made_of.size != placement.size:
+            values = made_of.to_photo(values)
         of_photo, of_sent = _both_ways(values, placement, chosen)
         job = Job(photo, x, placement, of_photo, of_sent, connected, chosen, scoring, target, seed)
         job.check()

@@ -117,7 +117,7 @@ class Job:
             run=self.identity(), photo=self.photo, maps=maps, clean=clean.answer, oracle=self.oracle.capabilities,
             method=self.method, score=self.score, seed=self.seed, queries=tally, budget=ledger.budget(budget),
             unknown=tuple(ledger.unknowns(budget)), error=None if needless else client.halt.error, drift=drift,
-            seconds=seconds, rest=self._rest(tally, ledger.budget(budget)),
+            seconds=seconds, rest=self._rest(tally, ledger.budget(budget)), placement=self.placement,
         )  # fmt: skip
 
     def _rest(self, tally: Tally, budget: BudgetState) -> Rest:

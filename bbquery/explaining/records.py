@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bbquery.client import Tally
     from bbquery.drift import DriftReport
     from bbquery.errors import BbqueryError
+    from bbquery.imaging import Placement
     from bbquery.ledger.records import BudgetState, UnknownAttempt
     from bbquery.oracle import Capabilities
     from bbquery.saliency import Method
@@ -71,11 +72,13 @@ class Explanation:
 
     error: what ended the run early (a budget, the oracle, a person), None where nothing did. unknown: attempts of this
     run's budget that may have been billed without an answer. drift: whether the model stayed the same, as far as it was
-    checked. seconds: by stage. score: how answers became numbers. rest: what completing it takes.
+    checked. seconds: by stage. score: how answers became numbers. rest: what completing it takes. placement: where on
+    the photo the pixels lie that were sent.
     """
 
     run: str
     photo: NDArray[np.uint8]
+    placement: Placement
     maps: tuple[TargetMap, ...]
     clean: Answer
     oracle: Capabilities

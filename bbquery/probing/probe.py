@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from bbquery.client import Tally
     from bbquery.errors import BbqueryError
     from bbquery.estimate import Estimate
+    from bbquery.imaging import Placement
     from bbquery.ledger.records import BudgetState, UnknownAttempt
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Capabilities, Oracle
@@ -190,10 +191,10 @@ async def prepared(
     async with explanation.connection(oracle) as connected:
         targeting.check_commas(targets, connected.capabilities.classes)
         suiting = candidates.suiting(connected.capabilities, targets, scores)
-        x, _ = imaging.fit(photo, connected.capabilities.view, connected.capabilities.domain)
+        x, placement = imaging.fit(photo, connected.capabilities.view, connected.capabilities.domain)
         most = _affordable(connected.quote(connected.encode(x)).worst, cap)
         allowed = max(most - kept(most, connected.capabilities.price, spare), FEWEST)
-        yield Job(photo, x, connected, suiting, targets, Design.of(allowed), seed, allowed)
+        yield Job(photo, x, connected, suiting, targets, Design.of(allowed), seed, allowed, placement)
 
 
 def _affordable(worst: Units, cap: Cap) -> int:
@@ -237,6 +238,7 @@ class Job:
     design: Design
     seed: int
     allowed: int
+    placement: Placement
 
     @property
     def worst(self) -> Units:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from bbquery.explanation import Explanation, TargetMap
 
+LARGEST_WHOLE = 4_000_000
+"""Pixels of a photo, above which arrays are written as they were asked: those of all its pixels take 32 MB at this."""
+
 RESERVED = ("-error", "-interval", "-progress")
 """How the names of a map's further files go on, so that no target's own name may end like this."""
 
@@ -53,12 +56,15 @@ def prepare(folder: Path) -> Path:
 
 
 def write(
-    explanation: Explanation, folder: Path, *, command: Sequence[str], source: str, progress: bool = False
-) -> list[Path]:
+    explanation: Explanation, folder: Path, *, command: Sequence[str], source: str, progress: bool = False,
+    full_size: bool = False,
+) -> list[Path]:  # fmt: skip
     """Write an explanation's files into a folder; return their paths, the record's last.
 
-    For each target NAME.npy, the map, float64 in the photo's coordinates, and NAME.png, its picture. Where the method
-    estimates it, NAME-error.npy, the map's standard error, and NAME-interval.png, where the 90 % interval excludes 0.
+    For each target NAME.npy, the map, and NAME.png, its picture. Where the method estimates it, NAME-error.npy, the
+    map's standard error, and NAME-interval.png, where the 90 % interval excludes 0. Arrays are float64 (H, W) in the
+    photo's coordinates; of a photo above 4 megapixels they are float32 (h, w) in those of the pixels that were sent,
+    and `bbquery.imaging.Placement.of` the record's image.sent leads back. full_size: write them as of smaller photos.
     progress: also NAME-progress.png, the map after 32, 64, 128 … queries. Last `run.json`, so that a folder with a
     record is whole. What an earlier run of the same name wrote and this one does not is removed.
 
@@ -66,15 +72,17 @@ def write(
         UsageError: the folder cannot be written. MissingExtra: no matplotlib.
     """
     files: dict[str, str] = {}
+    whole = full_size or explanation.photo.shape[0] * explanation.photo.shape[1] <= LARGEST_WHOLE
     for name, m in zip(names_of(explanation.maps), explanation.maps, strict=True):
-        files |= _write_map(explanation, m, folder, name, progress=progress)
+        made = _arrays(m, whole=whole) | _pictures(explanation, m, progress=progress)
+        files |= _write_map(made, folder, name)
     write_bytes(folder / "run.json", record(explanation, command, source, files))
     return [folder / name for name in (*files, "run.json")]
 
 
-def _write_map(explanation: Explanation, m: TargetMap, folder: Path, name: str, *, progress: bool) -> dict[str, str]:
+def _write_map(by_ending: dict[str, tuple[bytes, str]], folder: Path, name: str) -> dict[str, str]:
     """Write one map's files; return what each is, by name."""
-    made = {f"{name}{ending}": made for ending, made in _made(explanation, m, progress=progress).items()}
+    made = {f"{name}{ending}": made for ending, made in by_ending.items()}
     for file, (data, _) in made.items():
         write_bytes(folder / file, data)
     for stale in (f"{name}{ending}" for ending in ENDINGS):
@@ -83,15 +91,25 @@ def _write_map(explanation: Explanation, m: TargetMap, folder: Path, name: str, 
     return {file: said for file, (_, said) in made.items()}
 
 
-def _made(explanation: Explanation, m: TargetMap, *, progress: bool) -> dict[str, tuple[bytes, str]]:
-    """Return the bytes of each file of a map and what it is, by the file's ending."""
+def _arrays(m: TargetMap, *, whole: bool) -> dict[str, tuple[bytes, str]]:
+    """Return the bytes of each array of a map and what it is, by the file's ending. whole: of all the photo."""
     about, known = f"of {m.target!r}", "float64, the photo's coordinates, NaN where the oracle saw nothing"
-    made = {
-        ".npy": (_npy(m.values), f"map {about}, {known}"),
-        ".png": (_picture(explanation, m), f"the photo and the map {about} on it"),
-    }
+    values, error = m.values, m.standard_error
+    if not whole:
+        known = "float32, the coordinates of the pixels that were sent: image.sent says where they lie on the photo"
+        values, error = m.sent.values.astype(np.float32), m.sent.standard_error
+        error = None if error is None else error.astype(np.float32)
+    made = {".npy": (_npy(values), f"map {about}, {known}")}
+    if error is not None:
+        made["-error.npy"] = (_npy(error), f"standard error of the map {about}, {known}")
+    return made
+
+
+def _pictures(explanation: Explanation, m: TargetMap, *, progress: bool) -> dict[str, tuple[bytes, str]]:
+    """Return the bytes of each picture of a map and what it is, by the file's ending."""
+    about = f"of {m.target!r}"
+    made = {".png": (_picture(explanation, m), f"the photo and the map {about} on it")}
     if m.standard_error is not None:
-        made["-error.npy"] = (_npy(m.standard_error), f"standard error of the map {about}, {known}")
         drawn = _interval(explanation, m, m.standard_error)
         made["-interval.png"] = (drawn, f"where the 90 % interval of the map {about} excludes 0")
     if progress:

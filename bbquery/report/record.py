@@ -41,6 +41,7 @@ def record(explanation: Explanation, command: Sequence[str], source: str, files:
             "height": explanation.photo.shape[0],
             "width": explanation.photo.shape[1],
             "pixels": codec.image_digest(explanation.photo).hex(),
+            "sent": asdict(explanation.placement),
         },
         "oracle": described(explanation.oracle),
         "method": load.constructor(explanation.method),

@@ -12,7 +12,9 @@ from PIL import Image as Pillow
 
 import bbquery
 from bbquery.cli import main
+from bbquery.errors import UsageError
 from bbquery.explaining.progress import checkpoints, stages
+from bbquery.imaging import Placement
 from bbquery.plan import replay
 from bbquery.report import folder
 from bbquery.report.progress import progress_png
@@ -201,3 +203,73 @@ def test_several_photos_have_all_their_pictures(tmp_path: Path, capsys: pytest.C
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert page.count("/left.png") == page.count("/right.png") == 2
     assert "bbquery: NOTE: dog: right: beware" in capsys.readouterr().err
+
+
+def test_maps_of_a_large_photo_are_written_as_they_were_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above a size that is stated, arrays are float32 of the pixels sent, and the record leads back to the photo."""
+    monkeypatch.setattr(folder, "LARGEST_WHOLE", 24 * 32 - 1)
+    explanation = explained(tmp_path, CELLS)
+
+    written(explanation, tmp_path / "out")
+
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    for name, whole in (("left", explanation.maps[0].values), ("left-error", explanation.maps[0].standard_error)):
+        asked = np.load(tmp_path / "out" / f"{name}.npy")
+        assert (asked.dtype, asked.shape) == (np.float32, (16, 16))
+        assert "float32" in record["files"][f"{name}.npy"]
+        again = Placement.of(record["image"]["sent"]).to_photo(asked)
+        np.testing.assert_allclose(again, np.asarray(whole), rtol=1e-5, atol=1e-6)
+
+
+def test_maps_of_a_large_photo_are_written_whole_where_that_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With full_size arrays are as those of smaller photos."""
+    monkeypatch.setattr(folder, "LARGEST_WHOLE", 10)
+    explanation = explained(tmp_path, CELLS)
+
+    written(explanation, tmp_path / "out", full_size=True)
+
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / "left.npy"), explanation.maps[0].values)
+
+
+@pytest.mark.parametrize(("largest", "more"), [(10, []), (10, ["--full-size"]), (10_000, [])])
+@pytest.mark.parametrize("size", ["height=16,width=16", "height=12,width=12"])
+def test_maps_of_any_size_are_evaluated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, largest: int, more: list[str], size: str
+) -> None:
+    """A map's file is read whichever way it was written, also for a model that is sent other pixels."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(folder, "LARGEST_WHOLE", largest)
+    Pillow.fromarray(PHOTO).save("photo.png")
+    oracle = "function:call=tests.models.sides,classes=left|right,version=1,crop=0.8,"
+    asked = ["--oracle", f"{oracle}height=16,width=16", "--max-queries", "20", "--method", "rise", "--out", "out"]
+    assert main(["explain", "photo.png", *asked, *more]) == 0
+
+    assert main(["evaluate", "out", "photo.png", "--oracle", oracle + size, "--steps", "4", "--out", "worth"]) == 0
+
+
+async def _ends_here(_: object) -> None:
+    raise UsageError("asked for the first time")
+
+
+def test_a_strip_is_warned_of_before_anything_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A photo of 400 × 10 pixels of which a model is shown the middle alone: said first, in every command."""
+    monkeypatch.chdir(tmp_path)
+    Pillow.fromarray(np.tile(PHOTO[:10, :10], (1, 40, 1))).save("strip.png")
+    np.save("map.npy", np.random.default_rng(0).normal(size=(10, 400)))
+    monkeypatch.setattr("bbquery.client.Client.__aenter__", _ends_here)
+    oracle = ["--oracle", "function:call=tests.models.sides,classes=left|right,version=1,crop=1.0"]
+    for command in (
+        ["explain", "strip.png"],
+        ["explain", "strip.png", "strip.png"],
+        ["compare", "strip.png", "--methods", "rise,occlusion"],
+        ["evaluate", "map.npy", "strip.png"],
+        ["probe", "strip.png"],
+        ["attack", "strip.png", "--max-queries", "150", "--yes"],
+    ):
+        main([*command, *oracle])
+        assert "BEWARE: " in (said := capsys.readouterr().err), command
+        assert "a sliver of the photo, 10 × 10 of its 400 × 10 pixels (2.50%)" in said
