@@ -141,4 +141,4 @@ async def prepared(
         oracle, method=method, target=target, score=score, max_queries=max_queries, drift_every=drift_every, seed=seed,
         spare=spare,
     ) as chosen:  # fmt: skip
-        yield chosen.job(photo)
+        yield chosen.job(photo, imaging.called(image))

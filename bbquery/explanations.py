@@ -215,7 +215,7 @@ class Series:
         self, ledger: Ledger, project: str | None, watch: Watch, longest_wait: float | None = None
     ) -> AsyncGenerator[ImageResult, None]:
         """Ask, and give each image's result as soon as it is there. longest_wait: as of `explain_async`."""
-        budget = open_run(ledger, self.run, self.run_cap, project)
+        budget = open_run(ledger, self.run, self.run_cap, project, f"{len(self.images)} images")
         name = ledger.budget(budget).name
         stop: BbqueryError | None = None
         for place, image in enumerate(self.images):
@@ -238,7 +238,7 @@ class Series:
         error: BbqueryError | None
         try:
             job = await asyncio.to_thread(self._again, image)
-            budget = ledger.open_budget(name, self.image_cap, run[1])
+            budget = ledger.open_budget(name, self.image_cap, run[1], image.name)
             rest = replace(rest, budget=ledger.budget(budget))
             explanation = await job.ask(ledger, budget, watch, began)
             error, rest = explanation.error, explanation.rest

@@ -79,6 +79,11 @@ _DAMAGE = (
 _WARNING_FILTERS = threading.Lock()  # they belong to the whole process, so one thread at a time changes them
 
 
+def called(source: str | os.PathLike[str] | Image) -> str:
+    """Return what people call a photo: its file's name, or that of a sample; nothing for an array."""
+    return "" if isinstance(source, np.ndarray) else os.fsencode(source).decode(errors="replace").rpartition("/")[2]
+
+
 def load(source: str | os.PathLike[str] | Image) -> NDArray[np.uint8]:
     """Return a photo as (H, W, 3) uint8 RGB, upright; both sides at least 8 pixels, at most 64 megapixels in all.
 

@@ -73,7 +73,7 @@ def export(
     Raises:
         UnknownName: no oracle is called so. StorageFailed: an answer in the store is damaged.
     """
-    chosen, values = _selection(connection, names, top)
+    chosen, values = selection(connection, names, top)
     by_oracle = f"{chosen} SELECT oracle, count(*) FROM chosen GROUP BY oracle"  # noqa: S608 - no part of it is input
     in_order = f"{chosen} SELECT {_ANSWER} FROM chosen ORDER BY key"  # noqa: S608 - likewise
     counts = dict(connection.execute(by_oracle, values))
@@ -90,9 +90,15 @@ def export(
     return header
 
 
-def _selection(connection: sqlite3.Connection, names: Sequence[str], top: int | None) -> tuple[str, dict[str, Any]]:
-    """Return the SQL of a table `chosen` of answers, and its values."""
-    values: dict[str, Any] = {"top": top}
+def selection(
+    connection: sqlite3.Connection, names: Sequence[str], top: int | None, before: str | None = None
+) -> tuple[str, dict[str, Any]]:
+    """Return the SQL of a table `chosen` of answers, and its values. before: stored before this time, in UTC.
+
+    Raises:
+        UnknownName: no oracle is called so.
+    """
+    values: dict[str, Any] = {"top": top, "before": before}
     conditions = ["TRUE"]
     if names:
         wanted = _called(list(reports.oracles(connection).values()), names)
@@ -100,6 +106,8 @@ def _selection(connection: sqlite3.Connection, names: Sequence[str], top: int | 
         conditions.append(f"oracle IN ({', '.join(f':oracle{place}' for place in range(len(wanted)))})")
     if top is not None:
         conditions.append("attempt IN (SELECT id FROM attempt WHERE budget IN (SELECT id FROM branch WHERE inside))")
+    if before is not None:
+        conditions.append("created < :before")
     return (
         f"{reports.BRANCHES}, chosen AS (SELECT key, oracle, image, sample, answer, served, created FROM answer"  # noqa: S608 - likewise
         f" WHERE {' AND '.join(conditions)}) ",

@@ -72,3 +72,8 @@ def cats(image: Image) -> list[tuple[str, float]]:
 def says_cat(image: Image) -> str:
     """Say what is there in words."""
     return "A small cat on a sofa." if sides(image)[0] > 0.4 else "A sofa."
+
+
+def wide(image: Image) -> list[float]:
+    """Return many numbers, so that answers take space."""
+    return list(np.random.default_rng(zlib.crc32(image.tobytes())).normal(size=1000))

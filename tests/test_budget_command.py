@@ -69,7 +69,7 @@ def posted(ledger: Ledger, name: str = "run") -> Units:
 @pytest.mark.usefixtures("unknown")
 def test_show_draws_the_tree_with_exact_amounts(say: Say, home: Path) -> None:
     """A line for each unit that is capped or used, aligned, indented by nesting; and where things are kept."""
-    said = say("show")
+    said = say("show", "paper")
 
     assert said == (
         f"ledger: {home}/bbquery.sqlite3\n"
@@ -88,6 +88,25 @@ def test_show_draws_the_tree_with_exact_amounts(say: Say, home: Path) -> None:
     )
 
 
+def test_show_is_a_table_of_runs(say: Say, ledger: Ledger) -> None:
+    """A line for each budget: when it was last used, its image, whom it asked, what it spent of what is allowed."""
+    oracle = remember(ledger, oracle="openai", model="gpt-4o")
+    paper = ledger.open_budget("paper", Cap(picodollars=20 * 10**12))
+    run = ledger.open_budget("paper/explain-0123456789abcdef", Cap(queries=100), paper, "cat.jpg")
+    sent(ledger, run, asked(oracle, 1))
+    sent(ledger, run, asked(oracle, 2), "unknown")
+
+    header, project, row = say("show").splitlines()[3:6]
+    when = "  2026-04-13 12:00  "
+    assert header.split() == ["budget", "last", "used", "image", "oracle", "queries", "dollars", "held"]
+    assert " ".join(project.split()) == (
+        "paper 2026-04-13 12:00 - openai gpt-4o 1 0.001500000001 of 20.00 1 query, 100 tokens, $0.0021"
+    )
+    assert row.startswith(f"  paper/explain-0123456789abcdef{when}cat.jpg  openai gpt-4o  1 of 100  ")
+    assert row.endswith("  0.001500000001  1 query, 100 tokens, $0.0021")
+    assert len(project) == len(row)
+
+
 @pytest.mark.usefixtures("unknown")
 def test_show_for_programs_is_exact(say: Say, home: Path) -> None:
     """JSON carries counts as numbers and dollars as exact text, and nesting by name."""
@@ -100,6 +119,9 @@ def test_show_for_programs_is_exact(say: Say, home: Path) -> None:
             {
                 "name": "run",
                 "inside": "paper",
+                "image": None,
+                "last_used": "2026-04-13T12:00:00.000+00:00",
+                "oracles": ["openai gpt-4o"],
                 "queries": {"posted": 1, "held": 1, "left": 98, "cap": 100},
                 "tokens": {"posted": 60, "held": 100, "left": 999840, "cap": 1000000},
                 "usd": {"posted": "0.001500000001", "held": "0.0021", "left": None, "cap": None},

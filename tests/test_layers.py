@@ -29,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.explaining",),
     ("bbquery.interop",),
     ("bbquery.run", "bbquery.load", "bbquery.estimate", "bbquery.spare", "bbquery.consent"),
-    ("bbquery.store_repair",),
+    ("bbquery.store_repair", "bbquery.store_size"),
     ("bbquery.drift", "bbquery.store_files", "bbquery.batches", "bbquery.recording"),
     ("bbquery.client",),
     ("bbquery.dispatch",),

@@ -29,7 +29,8 @@ def test_every_command_can_be_typed(command: str) -> None:
     """Each command line is understood, and each oracle it names takes the options it gives."""
     chosen = parsed(command)
 
-    name, options = load.parse(getattr(chosen, "oracle", None) or "efficientnet")
+    asked = getattr(chosen, "oracle", None)  # of 'store' it is a list of names
+    name, options = load.parse(asked if isinstance(asked, str) else "efficientnet")
     connect = importlib.import_module(load.names("oracle")[name]).connect
     assert set(options) <= set(inspect.signature(connect).parameters)
 
@@ -37,7 +38,7 @@ def test_every_command_can_be_typed(command: str) -> None:
 def paying(command: str) -> bool:
     """Whether a command asks an oracle that may cost money."""
     chosen = parsed(command)
-    if not hasattr(chosen, "oracle") or not hasattr(chosen, "yes"):
+    if not isinstance(getattr(chosen, "oracle", None), str) or not hasattr(chosen, "yes"):
         return False
     name, options = load.parse(chosen.oracle)
     free = name == "http" and "127.0.0.1" in options["url"] and "usd_per_query" not in options

@@ -157,7 +157,8 @@ async def prepared(
         aside = kept(queries, capabilities.price, spare)
         chosen = _attack(attack, queries, aside, every, thresholds[0])
         x, placement = imaging.fit(photo, capabilities.view, capabilities.domain)
-        job = Job(photo, x, connected, chosen, scores, target, thresholds, every, seed, cap, aside, placement)
+        source = imaging.called(image)
+        job = Job(photo, x, connected, chosen, scores, target, thresholds, every, seed, cap, aside, placement, source)
         job.search_cap()  # before anything is asked
         yield job
 
@@ -239,6 +240,7 @@ class Job:
     cap: Cap
     spare: int
     placement: Placement
+    source: str
 
     @property
     def queries(self) -> int:
@@ -329,7 +331,7 @@ class Job:
     def _budgets(self, ledger: Ledger, project: str | None) -> tuple[int, int, int]:
         """Make or resume the budgets of the run, and within it of the search and of the verification."""
         run = f"attack-{self.identity()}"
-        whole, name = open_within(ledger, project, run, self.cap), name_within(project, run)
+        whole, name = open_within(ledger, project, run, self.cap, self.source), name_within(project, run)
         own = ledger.open_budget(f"{name}/search", self.search_cap(), whole)
         return whole, own, ledger.open_budget(f"{name}/verification", Cap(), whole)
 

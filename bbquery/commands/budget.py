@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from bbquery import money
+from bbquery.commands import budget_prune
 from bbquery.commands import budget_tables as tables
-from bbquery.commands.output import in_words, standard_output
+from bbquery.commands.output import in_words, say, standard_output
 from bbquery.errors import UsageError
 from bbquery.ledger import caps, reconcile, reports, settlement_csv, statements, vendor
 from bbquery.ledger.books import Books
@@ -31,7 +32,7 @@ CAPS = {"max_queries": "queries", "max_tokens": "tokens", "max_usd": "picodollar
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare it."""
-    about = "show, set, settle and export budgets"
+    about = "show, set, settle, export and prune budgets"
     actions = commands.add_parser("budget", help=about, allow_abbrev=False).add_subparsers(
         required=True, metavar="ACTION"
     )
@@ -39,12 +40,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _add_set(actions)
     _add_reconcile(actions)
     _add_export(actions)
+    budget_prune.add(actions)
 
 
 def _add_show(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     show = actions.add_parser("show", help="budgets, or what was spent by whom and when", allow_abbrev=False)
     show.set_defaults(run=_show)
-    show.add_argument("name", nargs="?", metavar="NAME", help="this budget and those within (default: all)")
+    show.add_argument(
+        "name", nargs="?", metavar="NAME", help="this budget and those within, unit by unit (default: all, a line each)"
+    )
     show.add_argument("--by", choices=get_args(reports.By), help="what was spent by each, instead of budgets")
     show.add_argument("--json", action="store_true", help="for programs")
 
@@ -130,7 +134,8 @@ def _show(chosen: argparse.Namespace) -> int:
         top = _top(connection, chosen.name)
         unknowns = sum(1 for _ in reports.attempts(connection, top, "unknown"))
         if chosen.by is None:
-            return tables.budgets(reports.budgets(connection, top)), unknowns
+            found = reports.budgets(connection, top)
+            return (tables.runs if top is None else tables.budgets)(found), unknowns
         return tables.spending(chosen.by, reports.spending(connection, chosen.by, top)), unknowns
 
     with Books() as books:
@@ -140,9 +145,9 @@ def _show(chosen: argparse.Namespace) -> int:
         print(as_json(places | shown.plain))
         return 0
     yours = "" if money.user_file().is_file() else " (not there: the package's own table holds)"
-    print(f"ledger: {places['ledger']}\nprices: {places['prices']}{yours}\n\n{shown.text}")
+    say(f"ledger: {places['ledger']}", f"prices: {places['prices']}{yours}", "", *shown.text.split("\n"))
     if unknowns:
-        print(f"\n{tables.how_many(unknowns)}: see 'bbquery budget reconcile'")
+        say("", f"{tables.how_many(unknowns)}: see 'bbquery budget reconcile'")
     return 0
 
 

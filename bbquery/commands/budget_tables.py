@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NAMES = {"queries": "queries", "tokens": "tokens", "picodollars": "dollars"}
 OPTIONS = {"queries": "--max-queries", "tokens": "--max-tokens", "picodollars": "--max-usd"}
 INDENT = "  "
+MOST_NAMED = 2  # oracles of a budget
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,31 @@ def budgets(branches: Sequence[Branch]) -> Shown:
     return Shown(text, {"budgets": [_plain(branch) for branch in branches]})
 
 
+def runs(branches: Sequence[Branch]) -> Shown:
+    """Return budgets as a tree with a line each: when it was last used, its image, whom it asked, what it spent."""
+    rows = [_run(branch) for branch in branches]
+    header = ("budget", "last used", "image", "oracle", "queries", "dollars", "held")
+    text = table(header, rows, words=4) if rows else "no budgets yet: 'bbquery explain' makes one for each run"
+    return Shown(text, {"budgets": [_plain(branch) for branch in branches]})
+
+
+def _run(branch: Branch) -> tuple[str, ...]:
+    state, more = branch.state, len(branch.oracles) - MOST_NAMED
+    oracles = ", ".join(branch.oracles[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    units = ("queries", "picodollars")
+    spent = (_of_cap(unit, getattr(state.posted, unit), getattr(state.cap, unit)) for unit in units)
+    held = in_words(state.held) if any(state.held.amounts) else "-"
+    when = branch.used[:16].replace("T", " ") or "-"
+    return INDENT * branch.depth + state.name, when, branch.about or "-", oracles or "-", *spent, held
+
+
+def _of_cap(unit: str, spent: int, cap: int | None) -> str:
+    """Return what was spent of what is allowed: "98 of 100"; "-" for nothing of no cap."""
+    if cap is None:
+        return _amount(unit, spent or None)
+    return f"{_amount(unit, spent)} of {_amount(unit, cap)}"
+
+
 def _rows(branch: Branch, depth: int) -> list[tuple[str, ...]]:
     used = [unit for unit in UNITS if any(amount for amount in _of(branch, unit))] or ["queries"]
     names = [INDENT * depth + branch.state.name] + [""] * len(used)
@@ -65,7 +91,13 @@ def _of(branch: Branch, unit: str) -> tuple[int, int, int | None, int | None]:
 
 
 def _plain(branch: Branch) -> dict[str, Any]:
-    plain: dict[str, Any] = {"name": branch.state.name, "inside": branch.inside}
+    plain: dict[str, Any] = {
+        "name": branch.state.name,
+        "inside": branch.inside,
+        "image": branch.about or None,
+        "last_used": branch.used or None,
+        "oracles": list(branch.oracles),
+    }
     for unit in UNITS:
         stated = dict(zip(("posted", "held", "left", "cap"), _of(branch, unit), strict=True))
         if unit == "picodollars":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery import store_files, store_repair
+from bbquery.commands import store_prune
 from bbquery.errors import StorageFailed, UsageError
 from bbquery.ledger import statements
 from bbquery.ledger.books import Books
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare it."""
-    about = "export, import and verify paid answers"
+    about = "export, import, verify and prune paid answers"
     actions = commands.add_parser("store", help=about, allow_abbrev=False).add_subparsers(
         required=True, metavar="ACTION"
     )
@@ -49,6 +50,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         action="store_true",
         help="set damaged answers of the store aside into a file; runs then ask them, and pay for them, once more",
     )
+    store_prune.add(actions)
 
 
 def _export(chosen: argparse.Namespace) -> int:

@@ -79,7 +79,9 @@ async def prepared(
                 seed=seed, spare=spare,
             ) as chosen:  # fmt: skip
                 jobs.append(chosen.job(photo))
-        yield Contest(tuple(wanted), tuple(names_of(wanted)), tuple(jobs), Cap(queries=max_queries), metric)
+        yield Contest(
+            tuple(wanted), tuple(names_of(wanted)), tuple(jobs), Cap(queries=max_queries), metric, imaging.called(image)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +93,7 @@ class Contest:
     jobs: tuple[Job, ...]
     each: Cap
     metric: DeletionInsertion | None
+    source: str
 
     @property
     def run(self) -> str:
@@ -130,7 +133,7 @@ class Contest:
         """Ask, and return the maps of all. tokens, picodollars: further caps of the run."""
         cap = Cap(queries=self.cap, tokens=tokens, picodollars=picodollars)
         own = f"compare-{self.run}"
-        budget, name = open_within(ledger, project, own, cap), name_within(project, own)
+        budget, name = open_within(ledger, project, own, cap, self.source), name_within(project, own)
         results: list[Compared] = []
         for place in range(len(self.jobs)):
             stop = next((each.error for each in results if each.ended_run), None)

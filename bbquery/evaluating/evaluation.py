@@ -170,7 +170,9 @@ async def prepared(
         if made_of is not None and values.shape == made_of.size != placement.size:
             values = made_of.to_photo(values)
         of_photo, of_sent = _both_ways(values, placement, chosen)
-        job = Job(photo, x, placement, of_photo, of_sent, connected, chosen, scoring, target, seed)
+        job = Job(
+            photo, x, placement, of_photo, of_sent, connected, chosen, scoring, target, seed, imaging.called(image)
+        )
         job.check()
         yield job
 
@@ -212,6 +214,7 @@ class Job:
     score: Score
     target: str | None
     seed: int
+    source: str
 
     def check(self) -> None:
         """See that every plan takes this photo and map, every box lies on the photo, and a gradient is of the map.
@@ -260,7 +263,7 @@ class Job:
 
     async def run(self, ledger: Ledger, cap: Cap, project: str | None, watch: Watch) -> Evaluation:
         """Ask, and return figures."""
-        budget = open_within(ledger, project, f"evaluate-{self.identity()}", cap)
+        budget = open_within(ledger, project, f"evaluate-{self.identity()}", cap, self.source)
         async with Client(self.oracle, ledger, budget, progress=watch.progressed, waiting=watch.waiting) as client:
             watch.follow(client, self.choice.asked)
             clean = await self._clean(client)

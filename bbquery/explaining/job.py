@@ -51,7 +51,8 @@ if TYPE_CHECKING:
 class Job:
     """An explanation, checked and ready to run. x: the pixels that are sent. every: queries between drift checks.
 
-    allowed: the queries that the method was made for, those that are kept for lost ones not counted.
+    allowed: the queries that the method was made for, those that are kept for lost ones not counted. source: what the
+    photo is called.
     """
 
     photo: NDArray[np.uint8]
@@ -65,6 +66,7 @@ class Job:
     seed: int
     allowed: int
     batch: BatchOracle | None = None
+    source: str = ""
 
     def check(self) -> None:
         """See that the method takes a photo of this size.
@@ -96,7 +98,7 @@ class Job:
 
     async def run(self, ledger: Ledger, cap: Cap, project: str | None, watch: Watch, began: float) -> Explanation:
         """Ask, and return maps."""
-        budget = open_run(ledger, self.identity(), cap, project)
+        budget = open_run(ledger, self.identity(), cap, project, self.source)
         return await self.ask(ledger, budget, watch, began)
 
     async def ask(self, ledger: Ledger, budget: int, watch: Watch, began: float) -> Explanation:
@@ -220,6 +222,9 @@ def run_name(run: str, project: str | None) -> str:
     return name_within(project, f"explain-{run}")
 
 
-def open_run(ledger: Ledger, run: str, cap: Cap, project: str | None) -> int:
-    """Make or resume the budget of a run, inside its project's where it has one; return its id."""
-    return open_within(ledger, project, f"explain-{run}", cap)
+def open_run(ledger: Ledger, run: str, cap: Cap, project: str | None, about: str) -> int:
+    """Make or resume the budget of a run, inside its project's where it has one; return its id.
+
+    about: its image or images, for people.
+    """
+    return open_within(ledger, project, f"explain-{run}", cap, about)

@@ -40,11 +40,12 @@ class Setting:
     seed: int
     allowed: int
 
-    def job(self, photo: NDArray[np.uint8]) -> Job:
-        """Return the explanation of a photo (H, W, 3), checked and ready to run."""
+    def job(self, photo: NDArray[np.uint8], source: str = "") -> Job:
+        """Return the explanation of a photo (H, W, 3), checked and ready to run. source: what the photo is called."""
         x, placement = imaging.fit(photo, self.oracle.capabilities.view, self.oracle.capabilities.domain)
         job = Job(
-            photo, x, placement, self.oracle, self.method, self.score, self.targets, self.every, self.seed, self.allowed
+            photo, x, placement, self.oracle, self.method, self.score, self.targets, self.every, self.seed,
+            self.allowed, source=source,
         )  # fmt: skip
         job.check()
         return job

@@ -26,11 +26,11 @@ def capped_in_dollars(ledger: Ledger, project: str) -> bool:
     return any(state.cap.picodollars is not None for state in ledger.read(lambda c: statements.chain(c, budget)))
 
 
-def open_within(ledger: Ledger, project: str | None, own: str, cap: Cap) -> int:
-    """Make or resume the budget of a run; return its id.
+def open_within(ledger: Ledger, project: str | None, own: str, cap: Cap, about: str = "") -> int:
+    """Make or resume the budget of a run; return its id. about: its image, for people.
 
     Raises:
         UsageError: there is no such project, or the budget exists elsewhere.
     """
     parent = None if project is None else ledger.find_budget(project)
-    return ledger.open_budget(name_within(project, own), cap, parent)
+    return ledger.open_budget(name_within(project, own), cap, parent, about)

@@ -42,22 +42,47 @@ _PATHS = BRANCHES + "SELECT id, path FROM branch WHERE inside"  # noqa: S608 - a
 
 @dataclass(frozen=True)
 class Branch:
-    """A budget in the tree. depth: how many budgets it lies in. inside: the one right above it, None at the top."""
+    """A budget in the tree. depth: how many budgets it lies in. inside: the one right above it, None at the top.
+
+    about: its image, empty where that is not known. used: when something was last sent in it or within, or else when it
+    was made; empty where neither is known. oracles: whom it asked, itself or within.
+    """
 
     state: BudgetState
     depth: int
     inside: str | None
+    about: str = ""
+    used: str = ""
+    oracles: tuple[str, ...] = ()
 
 
 def budgets(connection: sqlite3.Connection, top: int | None = None) -> list[Branch]:
     """Return the budget `top` and those within, or all, depth first: what lies in a budget follows it."""
     rows = connection.execute(_BUDGETS, {"top": top}).fetchall()
-    above = dict(
-        connection.execute(
-            "SELECT budget.id, parent.name FROM budget JOIN budget AS parent ON parent.id = budget.parent"
-        )
-    )
-    return [Branch(statements.state(connection, budget), depth, above.get(budget)) for budget, depth in rows]
+    known = {number: each for number, *each in connection.execute("SELECT id, parent, name, about, opened FROM budget")}
+    used, asked = _uses(connection, {number: parent for number, (parent, *_) in known.items()})
+    branches = []
+    for budget, depth in rows:
+        parent, _, about, opened = known[budget]
+        inside = None if parent is None else known[parent][1]
+        when, whom = used.get(budget, opened or ""), tuple(sorted(asked.get(budget, ())))
+        branches.append(Branch(statements.state(connection, budget), depth, inside, about or "", when, whom))
+    return branches
+
+
+def _uses(connection: sqlite3.Connection, parents: dict[int, int | None]) -> tuple[dict[int, str], dict[int, set[str]]]:
+    """Return when something was last sent in each budget or within, and by name whom it asked."""
+    names = {fingerprint: oracle.name for fingerprint, oracle in oracles(connection).items()}
+    used: dict[int, str] = {}
+    asked: dict[int, set[str]] = {}
+    rows = connection.execute("SELECT budget, oracle, max(opened) FROM attempt GROUP BY budget, oracle")
+    for budget, fingerprint, opened in rows:
+        level: int | None = budget
+        while level is not None:
+            used[level] = max(used.get(level, ""), opened)
+            asked.setdefault(level, set()).add(names.get(fingerprint, fingerprint[:SHORTEST_FINGERPRINT]))
+            level = parents[level]
+    return used, asked
 
 
 def paths(connection: sqlite3.Connection, top: int | None = None) -> dict[int, str]:

@@ -68,9 +68,9 @@ class Ledger:
         self._database.close()
         self._me.close()
 
-    def open_budget(self, name: str, cap: Cap, parent: int | None = None) -> int:
-        """Make the budget `name`, or resume it with a new cap; return its id."""
-        return self._database.write(lambda c: statements.open_budget(c, name, cap, parent)).result()
+    def open_budget(self, name: str, cap: Cap, parent: int | None = None, about: str = "") -> int:
+        """Make the budget `name`, or resume it with a new cap; return its id. about: its image, for people."""
+        return self._database.write(lambda c: statements.open_budget(c, name, cap, parent, about)).result()
 
     def find_budget(self, name: str) -> int:
         """Return the id of the budget `name`.

@@ -71,12 +71,17 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
-def open_budget(connection: sqlite3.Connection, name: str, cap: Cap, parent: int | None) -> int:
+def open_budget(connection: sqlite3.Connection, name: str, cap: Cap, parent: int | None, about: str = "") -> int:
     """Make a budget, or resume it under a new cap; what was posted and held stays. Return its id.
 
-    A cap below what is already posted and held becomes just that: no more may be sent.
+    A cap below what is already posted and held becomes just that: no more may be sent. about: its image, for people.
     """
-    connection.execute("INSERT INTO budget (name, parent) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", (name, parent))
+    connection.execute(
+        "INSERT INTO budget (name, parent, opened) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
+        (name, parent, now()),
+    )
+    if about:
+        connection.execute("UPDATE budget SET about = ? WHERE name = ?", (about, name))
     budget, above = connection.execute("SELECT id, parent FROM budget WHERE name = ?", (name,)).fetchone()
     if above != parent:
         raise UsageError(f"budget {name!r} already lies inside another budget")

@@ -194,7 +194,8 @@ async def prepared(
         x, placement = imaging.fit(photo, connected.capabilities.view, connected.capabilities.domain)
         most = _affordable(connected.quote(connected.encode(x)).worst, cap)
         allowed = max(most - kept(most, connected.capabilities.price, spare), FEWEST)
-        yield Job(photo, x, connected, suiting, targets, Design.of(allowed), seed, allowed, placement)
+        design, source = Design.of(allowed), imaging.called(image)
+        yield Job(photo, x, connected, suiting, targets, design, seed, allowed, placement, source)
 
 
 def _affordable(worst: Units, cap: Cap) -> int:
@@ -239,6 +240,7 @@ class Job:
     seed: int
     allowed: int
     placement: Placement
+    source: str
 
     @property
     def worst(self) -> Units:
@@ -262,7 +264,7 @@ class Job:
 
     async def run(self, ledger: Ledger, cap: Cap, project: str | None, watch: Watch) -> Probe:
         """Ask, and work out the figures."""
-        budget = open_within(ledger, project, f"probe-{self.identity()}", cap)
+        budget = open_within(ledger, project, f"probe-{self.identity()}", cap, self.source)
         domain = self.oracle.capabilities.domain
         async with Client(self.oracle, ledger, budget, progress=watch.progressed, waiting=watch.waiting) as client:
             watch.follow(client, self.design.queries)

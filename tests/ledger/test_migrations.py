@@ -98,7 +98,8 @@ def version(path: Path) -> int:
     return int(rows(path, "PRAGMA user_version")[0][0])
 
 
-BUDGETS = "SELECT * FROM budget ORDER BY id"
+AMOUNTS = ", ".join(f"{kind}_{u}" for kind in ("cap", "posted", "held") for u in ("queries", "tokens", "picodollars"))
+BUDGETS = f"SELECT id, name, parent, {AMOUNTS} FROM budget ORDER BY id"
 ATTEMPTS = "SELECT * FROM attempt ORDER BY id"
 ANSWERED = "SELECT key, oracle, image, sample, attempt, created FROM answer ORDER BY key"
 

@@ -1,0 +1,78 @@
+"""`bbquery budget prune`: take old and empty runs out of the list, without forgetting what they cost."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+from typing import TYPE_CHECKING
+
+from bbquery.commands import budget_tables as tables
+from bbquery.commands import consent
+from bbquery.commands.output import say
+from bbquery.errors import UsageError
+from bbquery.ledger import pruning
+from bbquery.ledger.books import Books
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from bbquery.ledger.pruning import Prunable
+
+ABOUT = f"""Takes runs out of 'bbquery budget show'. What they sent and cost is kept: it counts in their project, or in
+'{pruning.PRUNED}'. Stored answers stay. A run that holds anything stays too, and so does every project. The same
+command as a pruned run begins a new budget, and finds the answers in the store."""
+
+
+def add(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare it."""
+    prune = actions.add_parser(
+        "prune", help="take old or empty runs out of the list", description=ABOUT, allow_abbrev=False
+    )
+    prune.set_defaults(run=_prune)
+    prune.add_argument("--before", type=day, metavar="DATE", help="runs last used before this day, as 2026-01-31")
+    prune.add_argument("--empty", action="store_true", help="runs that never sent anything")
+    prune.add_argument("--dry-run", action="store_true", help="show which; nothing is changed")
+    prune.add_argument("--yes", action="store_true", help="agree beforehand, as scripts must")
+
+
+def day(text: str) -> str:
+    """Read a day; return the time in UTC at which it begins there, as the ledger writes times."""
+    try:
+        return datetime.date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day: write it as 2026-01-31") from None
+
+
+def _prune(chosen: argparse.Namespace) -> int:
+    if chosen.before is None and not chosen.empty:
+        raise UsageError("say which runs: --before DATE (last used before a day), or --empty (without a query)")
+    with Books() as books:
+        found = books.read(lambda c: pruning.prunable(c, chosen.before, empty=chosen.empty))
+        lines = _lines(found)
+        if chosen.dry_run or not found.runs:
+            say(*lines)
+            return 0
+        if not chosen.yes:
+            consent.ask(lines, "pruning is agreed to beforehand: type yes on a terminal, or give --yes in a script")
+        found = books.write(lambda c: _pruned(c, chosen))
+    say(*_told(found), "pruned" if found.runs else "nothing was pruned")
+    return 0
+
+
+def _pruned(connection: sqlite3.Connection, chosen: argparse.Namespace) -> Prunable:
+    """Prune what is prunable now: since it was shown, a run may have been taken up again."""
+    found = pruning.prunable(connection, chosen.before, empty=chosen.empty)
+    pruning.prune(connection, found.runs)
+    return found
+
+
+def _lines(found: Prunable) -> list[str]:
+    """Return which runs are meant, for people."""
+    table = tables.runs(found.runs).text.split("\n") if found.runs else []
+    return [*table, *_told(found)]
+
+
+def _told(found: Prunable) -> list[str]:
+    runs = f"{len(found.runs)} {'run' if len(found.runs) == 1 else 'runs'}"
+    held = f"; {found.holding} more hold what may have been billed: 'bbquery budget reconcile'" if found.holding else ""
+    return [f"{runs}{held}"]

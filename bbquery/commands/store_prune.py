@@ -1,0 +1,97 @@
+"""`bbquery store prune` and `vacuum`: what stored answers take of the disk, and giving it back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bbquery import store_size
+from bbquery.commands import consent
+from bbquery.commands.budget_prune import day
+from bbquery.commands.output import in_words, say, table
+from bbquery.ledger import statements
+from bbquery.ledger.books import Books
+from bbquery.money import dollars
+from bbquery.types import total
+
+if TYPE_CHECKING:
+    import argparse
+    import sqlite3
+    from collections.abc import Sequence
+
+    from bbquery.store_size import Share
+
+ABOUT = """Without a choice: shows what is stored, by oracle. With one: shows which answers that is and what they would
+cost to buy again, and takes them out once that is agreed to. 'bbquery store export' keeps a copy; 'bbquery store
+vacuum' gives the space back to the disk."""
+HINT = "take some out with --before DATE, --oracle NAME or --project NAME"
+UNITS = ("bytes", "kB", "MB", "GB", "TB")
+
+
+def add(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare both."""
+    about = "show what answers take of the disk, and take some out"
+    prune = actions.add_parser("prune", help=about, description=ABOUT, allow_abbrev=False)
+    prune.set_defaults(run=_prune)
+    prune.add_argument("--before", type=day, metavar="DATE", help="stored before this day, as 2026-01-31")
+    named = "of these oracles: name, model or fingerprint"
+    prune.add_argument("--oracle", action="extend", nargs="+", default=[], metavar="NAME", help=named)
+    prune.add_argument("--project", metavar="NAME", help="paid for in this budget, or one within")
+    prune.add_argument("--dry-run", action="store_true", help="show which; nothing is changed")
+    prune.add_argument("--yes", action="store_true", help="agree beforehand, as scripts must")
+    vacuum = actions.add_parser("vacuum", help="give the space of pruned answers back to the disk", allow_abbrev=False)
+    vacuum.set_defaults(run=_vacuum)
+
+
+def _prune(chosen: argparse.Namespace) -> int:
+    with Books() as books:
+        shares = books.read(lambda c: store_size.shares(c, chosen.oracle, _top(c, chosen), chosen.before))
+        everything = not (chosen.oracle or chosen.project or chosen.before)
+        lines = [*_lines(shares), f"{_size(store_size.size(books.path))} in {books.path}, the ledger among them"]
+        if everything or chosen.dry_run or not shares:
+            say(*lines, *([HINT] if everything and shares else []))
+            return 0
+        if not chosen.yes:
+            refusal = "what is taken out must be paid again: type yes on a terminal, or give --yes in a script"
+            consent.ask([*lines, "they are taken out of the store; the same questions are paid again"], refusal)
+        gone = books.write(lambda c: store_size.prune(c, chosen.oracle, _top(c, chosen), chosen.before))
+    say(f"{gone:,} answers taken out; 'bbquery store vacuum' gives their space back to the disk")
+    return 0
+
+
+def _top(connection: sqlite3.Connection, chosen: argparse.Namespace) -> int | None:
+    return None if chosen.project is None else statements.find_budget(connection, chosen.project)
+
+
+def _vacuum(_: argparse.Namespace) -> int:
+    with Books() as books:
+        path = books.path
+    before = store_size.size(path)
+    store_size.vacuum(path)
+    say(f"{path}: {_size(before)} before, {_size(store_size.size(path))} now")
+    return 0
+
+
+def _lines(shares: Sequence[Share]) -> list[str]:
+    """Return a table of answers by oracle, and what all of them would cost to buy again."""
+    if not shares:
+        return ["no answers are stored"]
+    header = ("oracle", "oldest", "newest", "answers", "size", "dollars to buy again", "imported")
+    rows = [
+        (
+            *(share.oracle, share.oldest[:10], share.newest[:10], f"{share.answers:,}", _size(share.bytes)),
+            *(dollars(share.cost.picodollars), f"{share.imported:,}"),
+        )
+        for share in shares
+    ]
+    cost = total(share.cost for share in shares)
+    imported = sum(share.imported for share in shares)
+    elsewhere = f"; {imported:,} imported ones were paid for elsewhere" if imported else ""
+    return [*table(header, rows, words=3).split("\n"), f"to buy them again: {in_words(cost)}{elsewhere}"]
+
+
+def _size(amount: int) -> str:
+    """Return bytes for people: "8.1 MB"."""
+    size, unit = float(amount), 0
+    while size >= 1000 and unit < len(UNITS) - 1:
+        size, unit = size / 1000, unit + 1
+    return f"{amount} bytes" if unit == 0 else f"{size:.1f} {UNITS[unit]}"

@@ -1,0 +1,87 @@
+"""Taking old and empty runs out of the ledger's tree, without forgetting anything that was paid.
+
+1. A run is a budget that bears its command's name and the hash of what it is. A project is none, and is never pruned.
+2. What a run sent is kept: its attempts move to the budget it lay in, or to one that is named `PRUNED`, so reports by
+   model and day, a vendor's report and the cost of stored answers stay as they are. No amount above it changes.
+3. A run that holds anything stays: what is unknown must be settled first, what is in flight or in a batch is at work.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bbquery.ledger import reports, statements
+from bbquery.ledger.records import Cap
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from bbquery.ledger.reports import Branch
+
+PRUNED = "pruned runs"
+RUN = re.compile(r"(?:explain|compare|evaluate|probe|attack|predict)-[0-9a-f]{16}")
+
+
+@dataclass(frozen=True)
+class Prunable:
+    """Runs that may be taken out, and how many more would be but for what they hold."""
+
+    runs: tuple[Branch, ...]
+    holding: int
+
+
+def prunable(connection: sqlite3.Connection, before: str | None, *, empty: bool) -> Prunable:
+    """Return the runs that were last used before a time in UTC, or that never sent anything.
+
+    before: None for whenever, so that only empty ones are meant. empty: only those that never sent anything.
+    """
+    at_work = {budget for (budget,) in connection.execute(
+        "SELECT budget FROM batch WHERE state NOT IN ('collected', 'dropped')"
+        " UNION SELECT budget FROM attempt WHERE state IN ('open', 'unknown')"
+    )}  # fmt: skip
+    found, holding = [], 0
+    for branch in reports.budgets(connection):
+        if not _is_run(branch) or not _meant(branch, before, empty=empty):
+            continue
+        busy = any(branch.state.held.amounts) or not at_work.isdisjoint(reports.paths(connection, branch.state.id))
+        holding += busy
+        found += [] if busy else [branch]
+    return Prunable(tuple(found), holding)
+
+
+def prune(connection: sqlite3.Connection, runs: Sequence[Branch]) -> None:
+    """Take runs and what lies in them out of the tree, in the caller's transaction."""
+    for run in runs:
+        above = connection.execute("SELECT parent FROM budget WHERE id = ?", (run.state.id,)).fetchone()[0]
+        inside = list(reports.paths(connection, run.state.id))
+        target = _heir(connection, run) if above is None else int(above)
+        marks = ", ".join("?" * len(inside))
+        for table in ("attempt", "batch"):
+            connection.execute(f"UPDATE {table} SET budget = ? WHERE budget IN ({marks})", (target, *inside))  # noqa: S608 - no input
+        for budget in reversed(inside):  # depth first, so what lies in a budget follows it
+            connection.execute("DELETE FROM budget WHERE id = ?", (budget,))
+
+
+def _heir(connection: sqlite3.Connection, run: Branch) -> int:
+    """Return the budget of pruned runs that lay in no project, once it counts this one's spending."""
+    heir = statements.open_budget(connection, PRUNED, Cap(), None)
+    posted = run.state.posted
+    connection.execute(
+        "UPDATE budget SET posted_queries = posted_queries + ?, posted_tokens = posted_tokens + ?,"
+        " posted_picodollars = posted_picodollars + ? WHERE id = ?",
+        (*posted.amounts, heir),
+    )
+    return heir
+
+
+def _is_run(branch: Branch) -> bool:
+    own = branch.state.name if branch.inside is None else branch.state.name.removeprefix(f"{branch.inside}/")
+    return RUN.fullmatch(own) is not None
+
+
+def _meant(branch: Branch, before: str | None, *, empty: bool) -> bool:
+    old = before is None or branch.used < before
+    return old and not (empty and branch.oracles)
