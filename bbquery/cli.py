@@ -10,6 +10,7 @@ from bbquery import waiting
 from bbquery.commands import attack, budget, compare, data, evaluate, explain, listing, probe, score, serve, store
 from bbquery.commands import help as helping
 from bbquery.commands.exit_codes import exit_code
+from bbquery.commands.interrupts import Interrupts
 from bbquery.commands.parser import Parser
 from bbquery.errors import BbqueryError, NotWritten
 from bbquery.halt import Interrupted
@@ -32,13 +33,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(typed: list[str]) -> int:
     chosen = _parser().parse_args(typed)
     chosen.typed = ["bbquery", *typed]
-    try:
-        with waiting.at_most(getattr(chosen, "longest_wait", None)):
-            return int(chosen.run(chosen))
-    except BbqueryError as error:
-        return _fail(error)
-    except KeyboardInterrupt:
-        return _fail(Interrupted("interrupted before anything was asked"))
+    stopped = Interrupts()
+    with stopped.heard():
+        try:
+            with waiting.at_most(getattr(chosen, "longest_wait", None)):
+                code = int(chosen.run(chosen))
+        except BbqueryError as error:
+            return _fail(error)
+        except KeyboardInterrupt:
+            return _fail(Interrupted(stopped.reason()))
+    finished = stopped.finished()
+    return code if finished is None else code or _fail(Interrupted(finished))
 
 
 def _fail(error: BbqueryError) -> int:

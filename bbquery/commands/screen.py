@@ -1,22 +1,20 @@
-"""What a person sees of a run: what the model sees, one status line, and Ctrl-C that ends in order."""
+"""What a person sees of a run: what the model sees, how far it is, and Ctrl-C that ends in order."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import sys
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from bbquery import explanation as explaining
+from bbquery.commands import interrupts
+from bbquery.commands.progress import progress
 from bbquery.explaining.job import plans_of
 from bbquery.halt import Interrupted
 from bbquery.money import dollars
-from bbquery.shown import shown, unescaped
+from bbquery.shown import shown
 from bbquery.types import Label, Labels, Text, Vector
 
 if TYPE_CHECKING:
@@ -29,12 +27,8 @@ if TYPE_CHECKING:
     from bbquery.oracle import Capabilities
     from bbquery.types import Answer
 
-BAR = "{desc}{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} queries{postfix}, {rate_noinv_fmt}, {remaining} left"
-SECONDS_BETWEEN_LINES = 0.1
-SECONDS_BETWEEN_LINES_OF_A_LOG = 2.0
 LONGEST_LABEL = 80  # letters of a label under what the model sees
 LONGEST_NAME = 24  # letters of an image's name in the status line
-BY_CTRL_C = "interrupted by Ctrl-C"
 SECONDS_BETWEEN_BOOKS = 0.5  # reading what was spent takes a look into the ledger
 
 
@@ -49,7 +43,7 @@ class Screen(explaining.Watch):
         self._part: Part | None = None
         self._bar: Any = None  # tqdm has no types
         self._sent = 0  # for the images before
-        self._interrupted = False
+        self._interrupted = ""  # by what
         self._prefetch: Prefetch | None = None
 
     def __enter__(self) -> Self:
@@ -57,6 +51,7 @@ class Screen(explaining.Watch):
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+        interrupts.current().sent += self._sent + (0 if self._bar is None else self._client.sent)
 
     def begins(self, part: Part) -> None:
         """Take note of which image is next."""
@@ -79,16 +74,12 @@ class Screen(explaining.Watch):
             self._bar.total = self._bar.n + left * total
             self._bar.set_description_str(self._which(), refresh=False)
         if self._interrupted:
-            client.halt.set(Interrupted(BY_CTRL_C))
+            client.halt.set(Interrupted(f"interrupted by {self._interrupted}"))
 
     def _open(self, total: int) -> None:
         self._began, self._before = time.monotonic(), self._client.ledger.budget(self._budget).posted.picodollars
-        slow = SECONDS_BETWEEN_LINES if sys.stderr.isatty() else SECONDS_BETWEEN_LINES_OF_A_LOG
-        look = {"dynamic_ncols": True, "mininterval": slow, "bar_format": BAR, "unit": " queries"}
-        to = unescaped(sys.stderr)
-        self._bar = self._stack.enter_context(tqdm(desc=self._which(), total=total, file=to, **look))
-        if threading.current_thread() is threading.main_thread():  # others cannot hear signals
-            self._stack.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, self._interrupt))
+        self._bar = self._stack.enter_context(progress(self._which(), total))
+        self._stack.enter_context(interrupts.current().asking(self._interrupt))
 
     def _which(self) -> str:
         """Return which image of how many; nothing where there is but one."""
@@ -163,7 +154,7 @@ class Screen(explaining.Watch):
             parts.append(f"{client.rate_limits} × 429")
         return ", ".join(parts)
 
-    def _interrupt(self, *_: object) -> None:
+    def _interrupt(self, number: int, _: object) -> None:
         """Once: send no more. Twice: wait no longer either."""
         loop = asyncio.get_running_loop()
         if self._interrupted:
@@ -171,12 +162,12 @@ class Screen(explaining.Watch):
             if self._prefetch is not None:
                 loop.call_soon_threadsafe(self._prefetch.abandon)
             return
-        self._interrupted = True  # also for an image that is not begun yet
+        self._interrupted = interrupts.name_of(number)  # also for an image that is not begun yet
         loop.call_soon_threadsafe(self._stop)  # a signal may come amid a write to the terminal, which allows no other
 
     def _stop(self) -> None:
         print("\nstopping: waiting for what is in flight (Ctrl-C again abandons it)", file=sys.stderr)
-        self._client.halt.set(Interrupted(BY_CTRL_C))
+        self._client.halt.set(Interrupted(f"interrupted by {self._interrupted}"))
 
 
 def _lines(clean: Answer, capabilities: Capabilities) -> list[str]:

@@ -94,7 +94,8 @@ def _answers(axes: Axes, probe: Probe, figures: ScoreFigures) -> None:
     axes.set_xlim(0, 1.02)
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.set_xlabel("visible share of the photo", fontsize=8, family=FONT)
-    axes.legend(fontsize=7, edgecolor="none", framealpha=0.8, loc="best", ncols=2)
+    if axes.get_legend_handles_labels()[0]:  # a run that was stopped early may have none
+        axes.legend(fontsize=7, edgecolor="none", framealpha=0.8, loc="best", ncols=2)
 
 
 def _dots(axes: Axes, visible: NDArray[np.float64], values: NDArray[np.float64], decisions: NDArray[np.int8]) -> None:
@@ -125,7 +126,8 @@ def _shares(axes: Axes, came: Sequence[AnswerFigures], figures: ScoreFigures) ->
     axes.set_ylim(-0.03, 1.28)
     axes.set_yticks(np.linspace(0, 1, 5))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.legend(fontsize=7, frameon=False, loc="upper center", ncols=3, columnspacing=1, handletextpad=0.4)
+    if axes.get_legend_handles_labels()[0]:  # a run that was stopped early may have none
+        axes.legend(fontsize=7, frameon=False, loc="upper center", ncols=3, columnspacing=1, handletextpad=0.4)
 
 
 def _intervals(axes: Axes, shift: float, rates: Sequence[Estimate], *, marker: str, colour: str, label: str) -> None:
