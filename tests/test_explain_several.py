@@ -17,6 +17,7 @@ from PIL import Image as Pillow
 
 from bbquery import imaging
 from bbquery.cli import main
+from bbquery.commands import progress
 from bbquery.commands.screen import Screen
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
@@ -55,6 +56,12 @@ def fresh() -> None:
 
 
 @pytest.fixture
+def every_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Print a line for each answer."""
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+
+
+@pytest.fixture
 def photos(tmp_path: Path) -> list[str]:
     paths = [tmp_path / f"{name}.png" for name in NAMES]
     for n, path in enumerate(paths):
@@ -81,6 +88,7 @@ def budgets(home: Path) -> list[Any]:
         return [ledger.budget(n) for n in range(1, 1 + len(NAMES) + 1)]
 
 
+@pytest.mark.usefixtures("every_line")
 def test_each_image_has_a_folder_and_all_have_a_page(
     photos: list[str], tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,7 +109,7 @@ def test_each_image_has_a_folder_and_all_have_a_page(
     assert "21/60 queries, 21 sent, $0.0315 spent of about $0.0945" in said.err
     assert "41/60 queries, 41 sent" in said.err
     assert "60/60 queries" in said.err
-    assert said.out.splitlines()[-1] == str(tmp_path / "out" / "index.html")
+    assert said.out.splitlines()[-2] == str(tmp_path / "out" / "index.html")
     assert (tmp_path / "out" / "index.html").read_text().count("./") == 6
 
 
@@ -133,6 +141,7 @@ def test_the_same_command_again_costs_nothing(photos: list[str], tmp_path: Path,
     assert [(tmp_path / "out" / n / "left.npy").read_bytes() for n in NAMES] == maps
 
 
+@pytest.mark.usefixtures("every_line")
 def test_the_images_cap_stops_the_image(photos: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two cents for each image buy 13 of 20 queries, for every one of the three, and the exit code is the budget's."""
     code = explain(photos, tmp_path / "out", "--max-queries-per-image", "20", "--max-usd-per-image", "0.02",

@@ -37,9 +37,9 @@ def test_a_log_gets_a_line_every_ten_seconds(
     assert isinstance(shown, Lines)
     assert "\r" not in said
     assert [line.partition(" queries")[0] for line in said.splitlines()] == [
-        "image 1 of 2, cat:  33%, 10/30",
-        "image 1 of 2, cat:  67%, 20/30",
-        "image 1 of 2, cat: 100%, 30/30",
+        "image 1 of 2, cat:  33% – 10/30",
+        "image 1 of 2, cat:  67% – 20/30",
+        "image 1 of 2, cat: 100% – 30/30",
     ]
     assert "$0.10 spent" in said
 

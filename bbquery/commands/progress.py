@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 BAR = "{desc}{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} queries{postfix}, {rate_noinv_fmt}, {remaining} left"
-LINE = "{desc}{percentage:3.0f}%, {n_fmt}/{total_fmt} queries{postfix}, {rate_noinv_fmt}, {remaining} left"
+LINE = "{desc}{percentage:3.0f}% – {n_fmt}/{total_fmt} queries{postfix}, {rate_noinv_fmt}, {remaining} left"
 SECONDS_BETWEEN_DRAWINGS = 0.1
 SECONDS_BETWEEN_LINES = 10.0
 
