@@ -42,7 +42,7 @@ def replies(results: dict[str, Any]) -> dict[str, Reply]:
 @pytest.mark.parametrize("tier", ["default", "flex"])
 @pytest.mark.parametrize("api", APIS)
 async def test_a_line_asks_what_a_request_asks_but_for_the_tier(api: str, tier: str) -> None:
-    """A batch is a service tier of its own, so its lines name none; nothing else differs."""
+    """A batch is a service tier of its own, and never streamed, so its lines say neither; nothing else differs."""
     async with at(
         NOWHERE, model="gpt-5.4", api=api, tier=tier, prompt='data:image/png;base64,"\n', top_logprobs=3
     ) as oracle:
@@ -52,7 +52,7 @@ async def test_a_line_asks_what_a_request_asks_but_for_the_tier(api: str, tier: 
     asked, body = json.loads(line), json.loads(payload.body)
     assert line.endswith(b"}\n")
     assert line.count(b"\n") == 1
-    assert body.pop("service_tier") == tier
+    assert (body.pop("service_tier"), body.pop("stream")) == (tier, False)
     assert asked == {
         "custom_id": "attempt-7",
         "method": "POST",
