@@ -50,10 +50,11 @@ class Lines:
             self._print_now_and_then()
 
     def set_postfix_str(self, text: str, refresh: bool = True) -> None:
-        """Say from now on how things stand."""
+        """Say from now on how things stand; refresh: at once, if that is news."""
+        is_news = text != self._postfix
         self._postfix = text
-        if refresh:
-            self._print_now_and_then()
+        if refresh and is_news:
+            self._print()
 
     def update(self) -> None:
         """Count an answered query."""

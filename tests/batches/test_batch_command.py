@@ -150,12 +150,15 @@ def test_what_is_at_the_vendor_is_seen_as_held(
     assert "0.045" in capsys.readouterr().out  # 30 at a hold of $0.0015
 
 
-async def test_ctrl_c_leaves_the_batch_and_the_same_again_collects_it(photo: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "name_of_it"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+async def test_ctrl_c_leaves_the_batch_and_the_same_again_collects_it(
+    photo: str, tmp_path: Path, number: int, name_of_it: str
+) -> None:
     """Interrupted while it waits, a run ends with 130 and the batch's name; nothing is submitted again."""
     arguments = command(photo, tmp_path, "--batch", options=",looks=1000")
     process = await start(arguments, tmp_path)
     said = await until(process, "is in_progress")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, rest = await process.communicate()
     said += rest.decode()
 
@@ -165,7 +168,7 @@ async def test_ctrl_c_leaves_the_batch_and_the_same_again_collects_it(photo: str
     vendor = Vendor(tmp_path / "vendor")
     (name,) = vendor.submissions().values()
     assert process.returncode == 130
-    assert f"interrupted by Ctrl-C; at the vendor: batch {name} ({QUERIES} questions)" in said
+    assert f"interrupted by {name_of_it}; at the vendor: batch {name} ({QUERIES} questions)" in said
     assert "the same command again collects" in said
     assert again.returncode == 0
     assert len(vendor.questions()) == QUERIES
@@ -177,7 +180,7 @@ async def test_ctrl_c_writes_nothing_while_a_line_may_be_half_written(capsys: py
     client = mock.Mock()
     with Screen() as screen:
         screen._client = client
-        screen._interrupt()
+        screen._interrupt(signal.SIGINT, None)
         at_once = capsys.readouterr().err
         await asyncio.sleep(0)
 
@@ -193,10 +196,10 @@ async def test_a_second_ctrl_c_waits_for_no_submission() -> None:
         screen._client = client
         screen.batching(waiting)
 
-        screen._interrupt()
+        screen._interrupt(signal.SIGINT, None)
         await asyncio.sleep(0)
         once = waiting.abandon.called
-        screen._interrupt()
+        screen._interrupt(signal.SIGINT, None)
         await asyncio.sleep(0)
 
     assert client.halt.set.called
