@@ -58,9 +58,8 @@ class Asker:
         if failures:
             self._telemetry.failed(failures)
         for query, result in zip(queries, results, strict=True):
-            if isinstance(result, OracleError):
-                if not result.retryable:
-                    self._halt.set(result)
+            if isinstance(result, OracleError) and not result.retryable:
+                self._halt.set(result)
             elif (above := above_hold(query, result, self._capabilities.name)) is not None:
                 self._halt.set(above)
         self._count_unreadable(results)

@@ -14,11 +14,11 @@ import bbquery
 from bbquery.asker import MOST_UNREADABLE
 from bbquery.client import Client, Tally
 from bbquery.commands.output import counted
-from bbquery.errors import MalformedAnswer, OracleError
+from bbquery.errors import CostAboveHold, MalformedAnswer, OracleError
 from bbquery.ledger.records import Cap, Unreadable
 from bbquery.plan import Ask
 from bbquery.retry import RetryPolicy
-from bbquery.types import NoAnswer, Reply, Vector
+from bbquery.types import NoAnswer, Reply, Units, Vector
 from tests.conftest import FakeClock
 from tests.support import FakeOracle, brightness, client_of, tiny_images
 
@@ -157,6 +157,21 @@ async def test_a_cap_counts_every_try(ledger: Ledger) -> None:
 
     assert state.posted.queries == 20
     assert isinstance(client.halt.error, bbquery.BudgetExhausted)
+
+
+async def test_what_cannot_be_read_and_cost_more_than_its_hold_ends_the_run(ledger: Ledger) -> None:
+    """No cap is safe then, so it is not asked again."""
+    dear = MalformedAnswer("junk", cost=Units(queries=1, tokens=10**6, picodollars=10**12))
+    images = tiny_images(3)
+    oracle = Remote(reply=lambda image: dear if (image == images[1]).all() else brightness(image), largest_batch=1)
+    oracle.concurrency = 1
+    async with client_of(oracle, ledger) as client:
+        await client.ask(Ask(images))
+        state = ledger.budget(client.budget)
+
+    assert isinstance(client.halt.error, CostAboveHold)
+    assert "The answer is kept" not in client.halt.reason
+    assert (oracle.requests, state.posted.picodollars) == (2, 10**12)
 
 
 def test_a_run_with_unreadable_answers_ends_whole(ledger: Ledger) -> None:

@@ -40,12 +40,16 @@ def settlement(held: Held, result: Reply | OracleError) -> Settlement:
 
 
 def above_hold(held: Held, result: Reply | OracleError, oracle: str) -> CostAboveHold | None:
-    """Return the error of an answer that cost more than was held for it; None where it did not."""
-    if isinstance(result, OracleError) or result.cost is None or result.cost.within(held.hold):
+    """Return the error of an answer that cost more than was held for it, readable or not; None where it did not."""
+    if isinstance(result, OracleError) and not isinstance(result, MalformedAnswer):
         return None
+    cost = believable(result.cost)
+    if cost is None or cost.within(held.hold):
+        return None
+    kept = "" if isinstance(result, MalformedAnswer) else "The answer is kept. "
     told = (
-        f"a query cost {_in_words(result.cost)}, and at most {_in_words(held.hold)} was held for it, so no cap is safe "
-        "and nothing more is sent. The answer is kept. If an option of the oracle states what a query takes "
+        f"a query cost {_in_words(cost)}, and at most {_in_words(held.hold)} was held for it, so no cap is safe "
+        f"and nothing more is sent. {kept}If an option of the oracle states what a query takes "
         "(image_tokens, input_usd, usd_per_query), state more and run again; if none does, please report it"
     )
     return CostAboveHold(told, oracle=oracle)
