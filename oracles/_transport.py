@@ -134,14 +134,11 @@ class Endpoint:
                 proxy=self._proxy,
             )
             self.rate_seen = rate_seen(response.headers) or self.rate_seen
-            if not 200 <= response.status < 300:
-                async with response:
-                    refusal = await self._refusal(response)
-                    if isinstance(refusal, NoAnswer):
-                        return refusal
-                    raise refusal
-            # Reading it all, or failing to, gives the connection back: what a context does beyond that is for nothing.
-            return self.headers.hide_in_answer(await _whole(response))
+            if 200 <= response.status < 300:
+                # Reading it all, or failing to, gives the connection back: a context does no more than that.
+                return self.headers.hide_in_answer(await _whole(response))
+            async with response:
+                refusal = await self._refusal(response)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise self.error(Unreachable, f"cannot connect to {self.url}: {error}{advice(str(error))}") from error
         except aiohttp.ClientHttpProxyError as error:
@@ -152,9 +149,12 @@ class Endpoint:
             raise self.late(path) from None
         except UnreadableBody as fault:
             raise self.error(MalformedAnswer, f"the answer of {self.url}{path} cannot be read: {fault}") from None
-        except (aiohttp.ClientError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - aiohttp's own, and what it may stumble over: it may have been billed
             cause = f"{type(error).__name__}: {error}"
             raise self.error(OutcomeUnknown, f"{self.url}{path} broke off ({cause})") from None
+        if isinstance(refusal, NoAnswer):
+            return refusal
+        raise refusal
 
     def late(self, path: str) -> OutcomeUnknown:
         """Return the error of an attempt that took too long."""

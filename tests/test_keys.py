@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import traceback
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,8 @@ from aiohttp import web
 from PIL import Image as Pillow
 
 from bbquery.cli import main
-from oracles import function
+from bbquery.errors import OutcomeUnknown
+from oracles import function, http
 from oracles.emulators import http as http_emulator
 from oracles.emulators import openai as openai_emulator
 from tests import models
@@ -21,6 +23,7 @@ from tests.oracles.http_helpers import serving
 if TYPE_CHECKING:
     from pathlib import Path
 
+ANSWER = {"kind": "text", "text": "$.text"}
 MARKER = "sk-marker-7f3a9c51d2"
 SPECIFICATIONS = {
     "openai": "openai:model=gpt-4o-mini,base_url={url},key_env=ACME_KEY,height=16,width=16",
@@ -115,3 +118,24 @@ async def test_a_key_in_disguise_is_in_nothing_that_a_run_leaves_behind(
         for echo in echoes(key):
             assert echo not in text, (place, echo)
             assert echo[10:22] not in text, (place, echo)
+
+
+async def test_an_exception_of_a_library_that_quotes_a_server_shows_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a library raises over a response, its text and all that a traceback would print come without the key."""
+    monkeypatch.setenv("ACME_KEY", MARKER)
+
+    async def stumble(*_: object, **__: object) -> None:
+        raise ValueError(f"invalid header {MARKER!r}")
+
+    oracle = await http.connect(
+        url="http://127.0.0.1:9",
+        template={"request": {"path": "/", "body": "raw"}, "answer": ANSWER},
+        key_env="ACME_KEY",
+    )
+    monkeypatch.setattr("aiohttp.ClientSession.request", stumble)
+    with pytest.raises(OutcomeUnknown) as caught:
+        await oracle.answer([oracle.encode(np.zeros((8, 8, 3), np.uint8))])
+    await oracle.aclose()
+
+    assert "invalid header '***'" in str(caught.value)
+    assert MARKER not in "".join(traceback.format_exception(caught.value))
