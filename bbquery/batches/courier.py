@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bbquery.batches.results import Results
 from bbquery.batches.settling import settle
-from bbquery.errors import BbqueryError, OracleError, RateLimited, Rejected, StorageFailed, UsageError
+from bbquery.errors import BbqueryError, OracleError, OutcomeUnknown, RateLimited, Rejected, StorageFailed, UsageError
 from bbquery.halt import Interrupted
 from bbquery.ledger import batches
 from bbquery.telemetry import note
@@ -27,7 +29,6 @@ SECONDS_BEFORE_A_SUBMISSION = (0.0, 5.0, 30.0)  # so many tries, each after such
 SECONDS_BEFORE_A_LOOK = (0.0, 5.0, 10.0, 20.0, 40.0)  # at the vendor's list, which may lag behind what it accepted
 FIRST_WAIT, LONGEST_WAIT, GROWTH = 5.0, 60.0, 1.5  # seconds between looks at batches in work, and how they grow
 MOST_FAILED_LOOKS = 30  # one after another: half an hour in which the vendor could not be asked
-LINES_AT_ONCE = 256  # settled in one commit
 
 
 class NotSubmitted(Exception):
@@ -217,19 +218,25 @@ class Courier:
             await self._desk.drop(batch, told, "voided")
             self._stop(Rejected(told, oracle=self._desk.oracle.capabilities.name))
             return
-        results: dict[str, Result] = {}
+        results = Results()
         async for name, result in self._desk.oracle.batch_results(vendor):
-            results[name] = result
-            if len(results) >= LINES_AT_ONCE:
-                await self._settle(batch, results)
-                results = {}
-        await self._settle(batch, results)
+            if results.add(name, result):
+                await self._settle(batch, results.answers())
+        await self._settle(batch, results.answers())
+        for failed in results.failures():
+            await self._settle(batch, failed)
         silent = "the batch ended, and the vendor's results say nothing of this line"
         lost = await self._desk.ledger.write(lambda c: batches.end(c, batch, "collected", "unknown", silent))
         self.unanswered += lost
+        if lost and self.failure is None:
+            self.failure = OutcomeUnknown(silent, oracle=self._desk.oracle.capabilities.name)
         await self._desk.client.off_loop(self._desk.folder.remove, batch.name)
         note("batch collected", batch=batch.name, vendor=vendor, lost=lost)
         self._desk.told.batch_news(f"collected batch {batch.name}: {state.answered:,} of {batch.lines:,} answered")
+        if results.contradicted:
+            told = f"{results.contradicted:,} lines came more than once and differ: what was paid for was kept"
+            note("batch contradicts itself", logging.WARNING, batch=batch.name, lines=results.contradicted)
+            self._desk.told.batch_news(f"BEWARE: batch {batch.name}: {told}")
 
     async def _settle(self, batch: Batch, results: dict[str, Result]) -> None:
         capabilities = self._desk.oracle.capabilities

@@ -24,12 +24,29 @@ if TYPE_CHECKING:
     from bbquery.batches.prefetch import Prefetch
     from bbquery.client import Client
     from bbquery.explanation import Job, Part
+    from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Capabilities
     from bbquery.types import Answer
 
 LONGEST_LABEL = 80  # letters of a label under what the model sees
 LONGEST_NAME = 24  # letters of an image's name in the status line
 SECONDS_BETWEEN_BOOKS = 0.5  # reading what was spent takes a look into the ledger
+
+
+class Spent:
+    """What a run spent, over all budgets that it asks in: an attack's search and verification have one each."""
+
+    def __init__(self) -> None:
+        self._before: dict[int, int] = {}
+
+    def follow(self, ledger: Ledger, budget: int) -> None:
+        """Count what is spent in this budget too."""
+        self._before.setdefault(budget, ledger.budget(budget).posted.picodollars)
+
+    def picodollars(self, ledger: Ledger) -> tuple[int, int]:
+        """Return what was spent in all, and of it what was spent since this run began here."""
+        spent = sum(ledger.budget(budget).posted.picodollars for budget in self._before)
+        return spent, max(spent - sum(self._before.values()), 0)
 
 
 class Screen(explaining.Watch):
@@ -43,6 +60,7 @@ class Screen(explaining.Watch):
         self._part: Part | None = None
         self._bar: Any = None  # tqdm has no types
         self._sent = 0  # for the images before
+        self._spent = Spent()
         self._interrupted = ""  # by what
         self._prefetch: Prefetch | None = None
 
@@ -67,6 +85,7 @@ class Screen(explaining.Watch):
         self._sent += 0 if self._bar is None else self._client.sent
         self._client, self._booked = client, 0.0
         self._budget = client.budget if self._part is None else self._part.budget
+        self._spent.follow(client.ledger, self._budget)
         left = 1 if self._part is None else self._part.count - self._part.place
         if self._bar is None:
             self._open(left * total)
@@ -77,7 +96,7 @@ class Screen(explaining.Watch):
             client.halt.set(Interrupted(f"interrupted by {self._interrupted}"))
 
     def _open(self, total: int) -> None:
-        self._began, self._before = time.monotonic(), self._client.ledger.budget(self._budget).posted.picodollars
+        self._began = time.monotonic()
         self._bar = self._stack.enter_context(progress(self._which(), total))
         self._stack.enter_context(interrupts.current().asking(self._interrupt))
 
@@ -144,10 +163,10 @@ class Screen(explaining.Watch):
         """Return what was spent, what it will come to, and how the oracle is doing."""
         client = self._client
         parts = [f"{self._sent + client.sent} sent"]
-        spent = client.ledger.budget(self._budget).posted.picodollars
+        spent, lately = self._spent.picodollars(client.ledger)
         if spent:
             share = max(self._bar.n, 1) / max(self._bar.total, 1)
-            rate = (spent - self._before) / max(seconds, 1e-3) * 60
+            rate = lately / max(seconds, 1e-3) * 60
             parts.append(f"${_cents(spent)} spent of about ${_cents(int(spent / share))}, ${_cents(int(rate))}/min")
         parts.append(f"{client.in_flight} in flight")
         if client.rate_limits:

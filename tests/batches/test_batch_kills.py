@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 import bbquery
 from bbquery.batch_oracle import BatchLimits
-from bbquery.batches import courier, settling, writer
+from bbquery.batches import courier, results, settling, writer
 from bbquery.batches.folder import Folder
 from bbquery.clock import SystemClock
 from bbquery.ledger import batches
@@ -55,7 +55,7 @@ async def no_time(self, seconds):
     await asyncio.sleep(0.001)
 
 SystemClock.sleep = no_time
-courier.LINES_AT_ONCE = 4
+results.LINES_AT_ONCE = 4
 before(batches, "begin", "before the file")
 before(Folder, "append", "held, not written")
 before(Folder, "finish", "written, not synced")

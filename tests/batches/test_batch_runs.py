@@ -12,7 +12,7 @@ import pytest
 import bbquery
 from bbquery import explanation as explaining
 from bbquery.batch_oracle import BatchLimits, BatchOracle
-from bbquery.batches import courier, prefetch
+from bbquery.batches import courier, prefetch, results
 from bbquery.batches.folder import Folder
 from bbquery.errors import (
     BudgetExhausted,
@@ -31,6 +31,7 @@ from bbquery.errors import (
 from bbquery.halt import Interrupted
 from bbquery.ledger.sqlite import Ledger
 from bbquery.saliency.rise import Rise
+from bbquery.types import Reply, Units, Vector
 from tests.batches_vendor import BILL, FULL, HALF, HALF_BILL, Vendor, bad_request, expired
 from tests.conftest import FakeClock
 from tests.support import guard_caps
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from bbquery.client import Client
     from bbquery.errors import BbqueryError
     from bbquery.explanation import Explanation, Job
-    from bbquery.types import Reply
 
 PHOTO = np.random.default_rng(3).integers(0, 256, (8, 8, 3), dtype=np.uint8)
 QUERIES = 40
@@ -382,6 +382,51 @@ def test_what_the_results_do_not_speak_of_stays_held(tmp_path: Path, ledger: Led
     assert "say nothing of this line" in explanation.unknown[0].reason
     assert explanation.budget.held.queries == 2
     assert not explanation.partial
+
+
+def test_lines_that_no_result_speaks_of_are_given_up_with_that_reason(tmp_path: Path, ledger: Ledger) -> None:
+    """Where nothing says why lines were not answered, just that is said."""
+    vendor = Vendor(tmp_path / "vendor", silent=frozenset(range(QUERIES)))
+
+    explanation = explain(vendor, ledger)
+
+    assert "say nothing of this line" in str(explanation.error)
+    assert "None" not in str(explanation.error)
+
+
+class Contradicting(Vendor):
+    """A vendor whose results name lines twice: failed before they were answered, and after, or answered otherwise."""
+
+    async def batch_results(self, vendor: str) -> AsyncIterator[tuple[str, Reply | OracleError]]:
+        number = 0
+        async for name, reply in super().batch_results(vendor):
+            number += 1
+            if number % 5 == 1:
+                yield name, expired()
+            yield name, reply
+            if number % 5 == 2:
+                yield name, bad_request()
+            elif number % 5 == 3:
+                yield name, Reply(Vector(np.array([0.25, 0.75])), Units(1, 0, HALF_BILL), "v1")
+            elif number % 5 == 4:
+                yield name, reply
+
+
+@pytest.mark.parametrize("together", [3, 256])
+def test_results_that_contradict_themselves_keep_what_was_paid_for(
+    tmp_path: Path, ledger: Ledger, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line that is answered and failed was answered, in whichever order it is said, and a person is told."""
+    monkeypatch.setattr(results, "LINES_AT_ONCE", together)
+    vendor, heard = Contradicting(tmp_path / "vendor"), Heard()
+
+    explanation = explain(vendor, ledger, watch=heard)
+
+    assert map_of(explanation) == ordinary(tmp_path)
+    assert (explanation.error, explanation.unknown) == (None, ())
+    assert explanation.budget.posted.picodollars == vendor.bill
+    assert len(vendor.submissions()) == 1
+    assert any("24 lines came more than once and differ: what was paid for was kept" in text for text in heard.news)
 
 
 def test_lines_that_may_have_been_charged_stay_held(tmp_path: Path, ledger: Ledger) -> None:
@@ -723,7 +768,7 @@ def test_results_that_break_off_are_fetched_again(vendor: Vendor, ledger: Ledger
     faults = iter([OutcomeUnknown("reset"), None])
     vendor.results_fault = lambda _: next(faults)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(courier, "LINES_AT_ONCE", 4)
+        patch.setattr(results, "LINES_AT_ONCE", 4)
         explanation = explain(vendor, ledger)
 
     assert not explanation.partial
