@@ -101,7 +101,7 @@ def test_nothing_found_is_no_error_and_leaves_no_old_pictures(photo: Path, capsy
     Pillow.fromarray(np.zeros((16, 20, 3), np.uint8)).save(photo)
     capsys.readouterr()
 
-    code = main(command(photo, "--yes", "--target", "tabby cat"))
+    code = main(command(photo, "--yes", "--target", "tabby cat", "--force"))
 
     assert code == 0
     assert visible(photo.parent / "out") == {"attack.json"}

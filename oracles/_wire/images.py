@@ -43,12 +43,21 @@ def unpack_image(packed: str) -> NDArray[np.uint8]:
     """
     try:
         with Pillow.open(io.BytesIO(base64.b64decode(packed, validate=True)), formats=["PNG"]) as picture:
+            _refuse_large(picture.width, picture.height)
             mode, pixels = picture.mode, np.array(picture)
+    except WireError:
+        raise
     except Exception as error:  # hostile bytes make a decoder raise nearly anything
         raise WireError(f"not a base64 PNG ({type(error).__name__})") from error
     if mode != "RGB":
         raise WireError(f"a PNG of mode {mode}: send 8-bit RGB")
     return pixels
+
+
+def _refuse_large(width: int, height: int) -> None:
+    if width * height > imaging.MOST_PIXELS:
+        most = f"{imaging.MOST_PIXELS / 1e6:g} megapixels"
+        raise WireError(f"a PNG of {width} × {height} pixels: send at most {most}")
 
 
 def join_images(packed: Sequence[bytes]) -> bytes:

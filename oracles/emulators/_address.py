@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import urllib.parse
 
 from bbquery.errors import UsageError
 
@@ -21,6 +22,15 @@ def loopback(host: str) -> str:
     if not local:
         raise UsageError(f"an emulator listens on this machine only: host must be 127.0.0.1 or ::1, not {host!r}")
     return address
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a Host header, with or without a port, names this machine."""
+    try:
+        name = urllib.parse.urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def checked_port(port: int) -> int:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import PIL.Image
-
 from bbquery import imaging
+from oracles.emulators._pictures import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,8 +37,7 @@ class Model:
     def _encoded(self, content: bytes) -> Any:
         capabilities = self._oracle.capabilities
         try:
-            with PIL.Image.open(io.BytesIO(content), formats=imaging.FORMATS) as picture:
-                photo = imaging.load(np.array(picture.convert("RGB")))
+            photo = imaging.load(decoded(content))
         except Exception:  # noqa: BLE001 - hostile bytes make a decoder raise nearly anything
             return None
         return self._oracle.encode(imaging.fit(photo, capabilities.view, capabilities.domain)[0])

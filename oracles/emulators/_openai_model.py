@@ -56,7 +56,7 @@ class Model:
         """Return the answer to request number `number`.
 
         Raises:
-            Refused: the oracle failed (500).
+            Refused: the image cannot be used (400), or the oracle failed (500).
         """
         probabilities = await self._probabilities(asked.images[0])
         room = asked.cap - min(REASONING[asked.effort], asked.cap)
@@ -78,6 +78,9 @@ class Model:
     async def _probabilities(self, pixels: NDArray[Any]) -> list[float]:
         try:
             payload = await asyncio.to_thread(self._encoded, pixels)
+        except UsageError as fault:
+            raise Refused(400, f"The image cannot be used: {fault}", code="invalid_image") from fault
+        try:
             async with self._slots:
                 (answered,) = await self._oracle.answer([payload])
         except (OracleError, UsageError) as failure:

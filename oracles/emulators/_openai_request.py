@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import base64
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import numpy as np
 from PIL import Image as Pillow
 
 from oracles.emulators._openai_models import BY_NAME, Served
+from oracles.emulators._pictures import TooLarge, decoded
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 Api: TypeAlias = Literal["chat", "responses"]
@@ -204,8 +204,9 @@ def _pixels(url: str, param: str) -> NDArray[np.uint8]:
     if match is None:
         raise Refused(400, "Invalid image: this emulator reads data URLs only.", param=param, code="invalid_image_url")
     try:
-        with Pillow.open(io.BytesIO(base64.b64decode(match["data"], validate=True)), formats=FORMATS) as picture:
-            return np.array(picture.convert("RGB"))
+        return decoded(base64.b64decode(match["data"], validate=True), FORMATS)
+    except (TooLarge, Pillow.DecompressionBombError) as error:
+        raise Refused(413, f"The image is too large: {error}.", param=param, code="image_too_large") from error
     except Exception as error:  # hostile bytes make a decoder raise nearly anything
         raise Refused(
             400, "The image data you provided does not represent a valid image.", param=param, code="invalid_image"

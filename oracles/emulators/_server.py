@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from bbquery.errors import MissingExtra, UsageError
-from oracles.emulators._address import checked_port, loopback
+from oracles.emulators._address import checked_port, is_loopback, loopback
 
 try:
     from aiohttp import web
@@ -37,6 +37,7 @@ async def listening(application: web.Application, *, host: str, port: int) -> As
         UsageError: the host is not this machine's loopback, or the port cannot be had.
     """
     address = loopback(host)
+    application.middlewares.insert(0, _own_host_only)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=GOODBYE)
     await runner.setup()
     try:
@@ -45,6 +46,18 @@ async def listening(application: web.Application, *, host: str, port: int) -> As
         yield f"http://{f'[{address}]' if ':' in address else address}:{bound}"
     finally:
         await runner.cleanup()
+
+
+@web.middleware
+async def _own_host_only(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Refuse requests to another host's name: a web page's, whose name was made to lead to this machine."""
+    host = request.headers.get("Host")
+    if host is not None and not is_loopback(host):
+        said = {"error": {"message": f"this emulator serves this machine only, not the host {host!r}"}}
+        return web.json_response(said, status=421)
+    return await handler(request)
 
 
 async def _listen(runner: web.AppRunner, address: str, port: int) -> None:

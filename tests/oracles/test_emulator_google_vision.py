@@ -37,6 +37,7 @@ from tests.oracles.google_vision_helpers import (
     share_of_colours,
     vendor_client,
 )
+from tests.test_imaging import png_header_of
 
 if TYPE_CHECKING:
     from bbquery.types import Answer
@@ -269,8 +270,9 @@ async def test_credentials_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"GIF89a", b"%PDF", png(photos(1)[0])[:60], png(np.zeros((3, 3, 3), np.uint8))]
-)
+    "content", [b"", b"GIF89a", b"%PDF", png(photos(1)[0])[:60], png(np.zeros((3, 3, 3), np.uint8)),
+     png_header_of(9000, 9000)],
+)  # fmt: skip
 async def test_an_image_that_cannot_be_read_fails_alone_and_is_free(content: bytes) -> None:
     """INVALID_ARGUMENT stands beside the answers of the other images, which alone are billed."""
     emulator = GoogleVisionEmulator(Fake())

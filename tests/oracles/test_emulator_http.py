@@ -33,6 +33,7 @@ from oracles.emulators._faults import SlidingLimit
 from oracles.emulators.http import Bill, Faults, HttpEmulator, serve
 from tests.oracles.http_helpers import Fake, base64_png, photos, share_of_colours
 from tests.oracles.replies import bare
+from tests.test_imaging import png_header_of
 
 if TYPE_CHECKING:
     from bbquery.oracle import Oracle
@@ -158,6 +159,36 @@ async def test_a_body_that_is_too_large_is_told_413() -> None:
     assert isinstance(error, Rejected)
     assert "413" in str(error)
     assert emulator.bill == Bill(requests=1, rejected=1)
+
+
+async def test_an_image_that_is_too_large_is_told_400() -> None:
+    """A PNG of 9,000 × 9,000 pixels is judged by its header, and is the client's mistake."""
+    emulator = HttpEmulator(Fake())
+    async with emulator.running() as url:
+        status, content, _ = await post(url, [base64.b64encode(png_header_of(9000, 9000)).decode()])
+
+    assert status == 400
+    assert "9000 × 9000 pixels: send at most 64 megapixels" in content["error"]
+    assert (emulator.bill.rejected, emulator.bill.server_errors) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8000", 200), ("127.0.0.1", 200), ("localhost", 200), ("LOCALHOST:80", 200), ("[::1]:8000", 200),
+        ("evil.example", 421), ("evil.example:8000", 421), ("127.0.0.1.evil.example", 421), ("localhost.evil", 421),
+        ("192.168.0.7", 421), ("", 421), ("[::1", 421), ("a@b", 421),
+    ],
+)  # fmt: skip
+async def test_requests_to_another_host_s_name_are_refused(host: str, status: int) -> None:
+    """A web page whose name leads to this machine gets nothing: only this machine's own names are served."""
+    async with HttpEmulator(Fake()).running() as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(f"GET /v1/model HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        line = await reader.readline()
+        writer.close()
+
+    assert int(line.split()[1]) == status
 
 
 async def test_only_json_is_taken() -> None:

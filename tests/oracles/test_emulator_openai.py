@@ -39,6 +39,7 @@ from oracles.emulators._openai_usage import pieces
 from oracles.emulators.openai import Bill, Faults, OpenAIEmulator, serve
 from tests.oracles.http_helpers import COLOURS, Fake, base64_png, share_of_colours
 from tests.oracles.openai_helpers import KEY, MODELS, answered, ask, connect, connected, image, prepare
+from tests.test_imaging import png_header_of
 
 if TYPE_CHECKING:
     from bbquery.oracle import Oracle
@@ -74,6 +75,30 @@ def chat(question: str = "What is it?", detail: str = "low", **fields: Any) -> d
         {"type": "image_url", "image_url": {"url": data_url(), "detail": detail}},
     ]
     return {"model": "gpt-4o", "messages": [{"role": "user", "content": parts}]} | fields
+
+
+async def test_an_image_that_is_too_large_is_told_413() -> None:
+    """A PNG of 9,000 × 9,000 pixels is judged by its header, and is the client's mistake, which is not billed."""
+    body = chat()
+    url_of_image = f"data:image/png;base64,{base64.b64encode(png_header_of(9000, 9000)).decode()}"
+    body["messages"][0]["content"][1]["image_url"]["url"] = url_of_image
+    emulator = OpenAIEmulator(Fake())
+    async with emulator.running() as url:
+        status, content, _ = await post(url, body)
+
+    assert status == 413
+    assert content["error"]["code"] == "image_too_large"
+    assert "9000 × 9000 pixels, and 64 megapixels are read at most" in content["error"]["message"]
+    assert emulator.bill.picodollars == 0
+
+
+async def test_requests_to_another_host_s_name_are_refused() -> None:
+    """A web page whose name leads to this machine gets no answer."""
+    async with OpenAIEmulator(Fake()).running() as url:
+        status, content, _ = await post(url, chat(), Host="evil.example")
+
+    assert status == 421
+    assert "evil.example" in content["error"]["message"]
 
 
 def responses(question: str = "What is it?", **fields: Any) -> dict[str, Any]:
