@@ -15,6 +15,7 @@ from bbquery.money import dollars
 from bbquery.report.oracle import described
 from bbquery.report.spent import spent
 from bbquery.shown import as_json
+from bbquery.types import Labels, Text
 from bbquery.version import __version__
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from bbquery.explanation import Explanation, TargetMap
 
 MOST_UNREAD = 20  # different things that the score could not read
+MOST_LABELS, LONGEST_TEXT = 5, 20_000  # labels and characters of the clean answer
 PACKAGES = ("numpy", "pillow", "onnxruntime", "aiohttp")  # what decides pixels, answers and bytes
 
 
@@ -47,7 +49,7 @@ def record(explanation: Explanation, command: Sequence[str], source: str, files:
         "method": load.constructor(explanation.method),
         "score": load.constructor(explanation.score),
         "seed": explanation.seed,
-        "clean_answer": [{"label": label, "value": value} for label, value in explanation.top()],
+        "clean_answer": clean_answer(explanation),
         "targets": [_target(m) for m in explanation.maps],
         "warnings": [asdict(found) for found in findings(explanation) if found.kind != "NOTE"],
         "unread": _unread(explanation.unread),
@@ -72,6 +74,16 @@ def record(explanation: Explanation, command: Sequence[str], source: str, files:
         "files": dict(files),
     }
     return f"{as_json(plain)}\n".encode()
+
+
+def clean_answer(explanation: Explanation) -> list[dict[str, Any]]:
+    """Return the answer to the unperturbed image: its best labels and their numbers, or its text with the reasoning."""
+    match explanation.clean:
+        case Text(text):
+            return [{"text": text[:LONGEST_TEXT]}]
+        case Labels(labels):
+            return [{"label": label.name, "value": label.score} for label in labels[:MOST_LABELS]]
+    return [{"label": label, "value": value} for label, value in explanation.top()]
 
 
 def versions() -> dict[str, str]:

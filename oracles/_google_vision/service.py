@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bbquery import imaging
 from bbquery.errors import MalformedAnswer, OracleError, Unreachable, UsageError
 from bbquery.oracle import Capabilities, Quote
-from bbquery.types import NoAnswer, Reply, Units
+from bbquery.types import Label, Labels, NoAnswer, Reply, Units
 from oracles._google_vision import answers, failures
 from oracles._google_vision.account import Account
 from oracles._google_vision.connection import Connection, NoConnection
@@ -148,4 +148,9 @@ class GoogleVision:
         if isinstance(found, NoAnswer) and response.error.code:
             failed = failures.of_image(response.error)
             return failures.failure(failed, f"image {row} of the request", self._account.hide)
-        return Reply(found, cost=self._cost)
+        return Reply(self._without_secrets(found), cost=self._cost)
+
+    def _without_secrets(self, found: Labels | NoAnswer) -> Labels | NoAnswer:
+        if isinstance(found, NoAnswer):
+            return found
+        return Labels(tuple(Label(self._account.hide(label.name), label.score) for label in found.labels))

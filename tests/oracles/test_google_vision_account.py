@@ -313,3 +313,18 @@ def test_short_values_are_not_hidden() -> None:
     account._secrets = ("abc", "")
 
     assert account.hide("abcdef") == "abcdef"
+
+
+async def test_labels_that_repeat_a_secret_are_kept_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, private_key: str
+) -> None:
+    """What the service answers is stored: a name with a secret in it, escaped or not, is hidden there too."""
+    (tmp_path / "account.json").write_text(json.dumps(service_account(private_key)), encoding="utf-8")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "account.json"))
+    oracle: Any = oracles.google_vision.connect()
+    await oracle._account.credentials()
+    response = labelled(**{f"seen {MARKER}-client": 0.75, f"%6d{MARKER[1:]}%2Did": 0.5})
+
+    reply = oracle._read_one(0, type(response).pb(response))
+
+    assert [label.name for label in reply.answer.labels] == ["seen ***", "***"]

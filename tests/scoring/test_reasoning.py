@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,12 @@ from bbquery import codec, load
 from bbquery.answers import checked
 from bbquery.oracle import Capabilities
 from bbquery.reasoning import answer_spans
+from bbquery.report.record import clean_answer
 from bbquery.scoring import hard
 from bbquery.scoring.base import score_rows
 from bbquery.scoring.mention import Mention
 from bbquery.scoring.text import sentence
-from bbquery.types import Classes, NoAnswer, Reply, Text, Token
+from bbquery.types import Classes, Label, Labels, NoAnswer, Reply, Text, Token
 
 MARKS = [
     ("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<reasoning>", "</reasoning>"), ("<THINK>", "</THINK>"),
@@ -145,3 +147,17 @@ def test_a_very_long_answer_is_cut_before_it_is_scored() -> None:
 
     assert len(long.spoken.text) == 20_000
     assert score_rows(Mention().bind(Text("cat"), "cat", None), [[long]]).value[0] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("clean", "recorded"),
+    [
+        (REASONED, [{"text": "<think>dog no</think>cat"}]),
+        (Labels((Label("cat", 0.5), Label("dog"))), [{"label": "cat", "value": 0.5}, {"label": "dog", "value": None}]),
+    ],
+)
+def test_the_record_of_a_run_holds_the_clean_answer(clean: Any, recorded: list[dict[str, Any]]) -> None:
+    """A text with its reasoning, labels with their scores."""
+    explanation: Any = SimpleNamespace(clean=clean)
+
+    assert clean_answer(explanation) == recorded
