@@ -147,6 +147,54 @@ def test_the_folder_of_a_run_says_the_target(photo: str, tmp_path: Path, capsys:
     assert len(written(tmp_path / "out")["warnings"]) == 1
 
 
+def run_of(out: Path, **changed: Any) -> None:
+    """Change a record that `bbquery explain` wrote."""
+    path = out / "run.json"
+    plain = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(plain | changed), encoding="utf-8")
+
+
+def test_the_oracle_and_score_of_the_map_are_asked(
+    photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without --oracle and --score the map's own are taken from its run.json, and this is said."""
+    made = explained(photo, tmp_path / "run", "--score", "soft:form=log_odds")
+    capsys.readouterr()
+
+    code = main(["evaluate", str(made), photo, "--out", str(tmp_path / "out"), *QUICK])
+
+    said, found = capsys.readouterr(), written(tmp_path / "out")
+    assert code == 0
+    assert "BEWARE" not in said.err
+    assert f"asked as run.json says: {SIDES}, score soft:form=log_odds" in said.out
+    assert found["oracle"]["name"] == "sides"
+    assert "log odds" in said.out
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"oracle": {"name": "sides", "fingerprint": "another"}}, "say with --oracle whom to ask"),
+        ({"score": "Mention()"}, "is the map of the score Mention(), and this would take Soft("),
+    ],
+)
+def test_what_contradicts_the_record_is_refused_before_asking(
+    changed: dict[str, Any], told: str, photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another version of the map's oracle, or another usual score, is asked only where it is named."""
+    made = explained(photo, tmp_path / "run")
+    run_of(made, **changed)
+    capsys.readouterr()
+
+    refused = main(["evaluate", str(made), photo, "--out", str(tmp_path / "out"), *QUICK])
+    said = capsys.readouterr()
+    named = evaluate(str(made), photo, tmp_path / "out", "--score", "soft")
+
+    assert (refused, named) == (2, 0)
+    assert told in said.err
+    assert "queries" not in said.out
+
+
 def test_another_filling_is_no_reason_to_beware(photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Judged with another fill than the one that made it, a map is judged fairly."""
     folder = explained(photo, tmp_path / "map")

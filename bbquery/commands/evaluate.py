@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from bbquery.evaluating.metrics import Figure
     from bbquery.perturb.baselines import AnyFill
 
+ORACLE = "efficientnet"
+AS_MADE = "default: as the map's run.json says"
 TARGET = "whose evidence the map shows (default: as its run.json says, or the top class)"
 
 
@@ -43,9 +45,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     evaluate.set_defaults(run=_evaluate)
     evaluate.add_argument("map", type=Path, metavar="MAP", help="a map's .npy file, or the folder of its run")
     evaluate.add_argument("image", metavar="IMAGE", help="the photo it was made of, or sample:NAME (sample:cat)")
-    evaluate.add_argument("--oracle", default="efficientnet", metavar="NAME[:key=value,…]", help="whom to ask")
+    evaluate.add_argument("--oracle", metavar="NAME[:key=value,…]", help=f"model to ask ({AS_MADE}, or {ORACLE})")
     evaluate.add_argument("--target", metavar="LABEL", help=TARGET)
-    evaluate.add_argument("--score", metavar="NAME[:key=value,…]", help="as of 'bbquery explain'")
+    evaluate.add_argument("--score", metavar="NAME[:key=value,…]", help=f"as of 'bbquery explain' ({AS_MADE})")
     evaluate_metrics.add(evaluate)
     caps = evaluate.add_argument_group("budget")
     each = "the run's budget (default: %(default)s)"
@@ -62,6 +64,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _evaluate(chosen: argparse.Namespace) -> int:
     found = map_file.read(chosen.map, or_gradient=chosen.metrics == "gradient_cosine")
+    chosen.named = {name for name in ("oracle", "score") if getattr(chosen, name) is not None}
+    chosen.oracle, chosen.score = _as_made(chosen, found.made)
     if chosen.dry_run:
         say(*asyncio.run(_estimated(chosen, found)))
         return 0
@@ -71,9 +75,18 @@ def _evaluate(chosen: argparse.Namespace) -> int:
         told = warnings(found, evaluation)
         made = {"command": chosen.typed, "source": chosen.image, "of": str(found.path), "warnings": told}
         written = out.write(lambda place: report.write(evaluation, place, **made))
+    if found.made is not None and len(chosen.named) < 2:
+        say(f"asked as {map_file.RECORD} says: {chosen.oracle}, score {chosen.score or 'as usual'}")
     _print(evaluation, told, chosen.typed)
     say(*map(str, written), spent(evaluation.budget, evaluation.queries.from_store))
     return out.exit_code(ended_by(evaluation.error, partial=evaluation.partial))
+
+
+def _as_made(chosen: argparse.Namespace, made: map_file.Made | None) -> tuple[str, str | None]:
+    """Return the oracle and the score to ask: those that were named, else those of the map."""
+    if made is None:
+        return chosen.oracle or ORACLE, chosen.score
+    return chosen.oracle or made.asked or ORACLE, chosen.score or made.scored
 
 
 def _prepared(chosen: argparse.Namespace, found: MapFile) -> AbstractAsyncContextManager[Job]:
@@ -89,7 +102,7 @@ def _prepared(chosen: argparse.Namespace, found: MapFile) -> AbstractAsyncContex
 
 async def _estimated(chosen: argparse.Namespace, found: MapFile) -> list[str]:
     async with _prepared(chosen, found) as job:
-        _check(found, job)
+        _check(chosen, found, job)
         return _costs(job)
 
 
@@ -99,7 +112,7 @@ def _costs(job: Job) -> list[str]:
 
 async def _evaluated(chosen: argparse.Namespace, found: MapFile, out: OutputFolder) -> Evaluation:
     async with _prepared(chosen, found) as job:
-        _check(found, job)
+        _check(chosen, found, job)
         caps = options.cap(chosen)
         consent.agreed(chosen, [caps], job.worst.times(chosen.max_queries), lambda: _costs(job))
         result = result_of(job.identity(), job.target, load.constructor(job.score), load.constructor(job.choice))
@@ -110,15 +123,33 @@ async def _evaluated(chosen: argparse.Namespace, found: MapFile, out: OutputFold
             return await job.run(ledger, caps, chosen.project, screen)
 
 
-def _check(found: MapFile, job: Job) -> None:
-    """See that the map is of this photo and, where it is made again, of this score."""
+def _check(chosen: argparse.Namespace, found: MapFile, job: Job) -> None:
+    """See that the map is of this photo and, unless another is named, of this oracle and score.
+
+    Raises:
+        UsageError: it is of another, though none was named or the map is to be made again.
+    """
     if found.made is None:
         return
+    _check_source(chosen, found.path, found.made, job)
     if found.made.pixels != codec.image_digest(job.photo).hex():
         raise UsageError(f"{found.path} is the map of another photo, as its {map_file.RECORD} says: give that photo")
     if job.choice.made is not None and found.made.score != load.constructor(job.score):
         told = f"{found.path} is the map of the score {found.made.score}, not of {load.constructor(job.score)}"
         raise UsageError(f"{told}, so that explaining again would compare scores: give its --score")
+
+
+def _check_source(chosen: argparse.Namespace, path: Path, made: map_file.Made, job: Job) -> None:
+    score, answers = load.constructor(job.score), job.oracle.capabilities
+    if "oracle" not in chosen.named and made.fingerprint != codec.fingerprint(answers.identity)[0]:
+        raise UsageError(
+            f"{path} is the map of another oracle ({made.oracle}, or another version of it), and this would ask "
+            f"{chosen.oracle}: say with --oracle whom to ask"
+        )
+    if "score" not in chosen.named and made.score != score:
+        raise UsageError(
+            f"{path} is the map of the score {made.score}, and this would take {score}: say with --score which to take"
+        )
 
 
 def warnings(found: MapFile, evaluation: Evaluation) -> list[str]:

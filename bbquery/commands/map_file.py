@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,8 @@ class Made:
     """How a map was made, as the record beside it says.
 
     method, score: as constructor calls. oracle, fingerprint: whom it explains. pixels: the photo's digest. seed: of the
-    method. signed, unit: of the map's values. placement: where on the photo the pixels lie that were sent.
+    method. signed, unit: of the map's values. placement: where on the photo the pixels lie that were sent. asked, scored:
+    the oracle and the score as they were typed; None where they were not.
     """
 
     target: str
@@ -42,6 +44,8 @@ class Made:
     signed: bool = True
     unit: str = ""
     placement: Placement | None = None
+    asked: str | None = None
+    scored: str | None = None
 
     @property
     def fills(self) -> list[AnyFill]:
@@ -108,7 +112,19 @@ def _one(plain: dict[str, Any], target: dict[str, Any]) -> Made:
         fingerprint=plain["oracle"]["fingerprint"], pixels=plain["image"]["pixels"],
         partial=target["stopped"] is not None, score=plain["score"], seed=plain["seed"], signed=target["signed"],
         unit=target["unit"], placement=None if sent is None else Placement.of(sent),
+        asked=_typed(plain["command"], "--oracle"), scored=_typed(plain["command"], "--score"),
     )  # fmt: skip
+
+
+def _typed(command: list[str], option: str) -> str | None:
+    """Return the value of an option of a command line, the last where there are several; None where there is none."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument(option, dest="value")
+    try:
+        value: str | None = parser.parse_known_args(command)[0].value
+    except argparse.ArgumentError:  # an option without a value: such a command never ran
+        return None
+    return value
 
 
 def _fill(text: str) -> AnyFill:
