@@ -88,7 +88,7 @@ def test_numbers_stand_for_the_classes_that_are_named(capsys: pytest.CaptureFixt
 
 def test_log_probabilities_are_read_from_json(capsys: pytest.CaptureFixture[str]) -> None:
     """An answer with tokens shows how many have log-probabilities, and where no information has no value says none."""
-    told = said(capsys, '{"text": "Yes", "tokens": [["Yes", -0.1, [["No", -3]]]]}', "--target", "No")
+    told = said(capsys, '{"text": "Yes", "tokens": [["Yes", -0.1, [["No", -3]]]]}', "--target", "No", "--score", "soft")
 
     assert "answer    text: 'Yes', 1 tokens with log-probabilities" in told
     assert "value     0.0497871 (probability of the first token: higher is nearer, 0 to 1)" in told
@@ -98,7 +98,9 @@ def test_what_cannot_be_read_is_no_0(capsys: pytest.CaptureFixture[str]) -> None
     """The value is none, the decision undecided, and what was not read is named."""
     clean = '{"text": "Yes", "tokens": [["Yes", -0.1, []]]}'
 
-    told = said(capsys, "I cannot see any image.", "--clean", clean, "--kind", "text", "--target", "Yes")
+    options = ["--clean", clean, "--kind", "text", "--target", "Yes", "--score", "soft"]
+
+    told = said(capsys, "I cannot see any image.", *options)
 
     assert "value     none: it cannot be read" in told
     assert "decision  undecided" in told
@@ -136,3 +138,25 @@ def test_what_does_not_fit_is_a_usage_error(
     """The likeliest reading's reason is given, with exit code 2."""
     assert main(["score", *arguments]) == 2
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "score"),
+    [
+        (["A cat sits on the mat.", "--target", "cat"], "Mention()"),
+        (["cat 0.9, dog 0.1"], "Soft(form='probability', softmax=False)"),
+        (["[0.25, 0.75]"], "Soft(form='probability', softmax=False)"),
+        (["cat", "--kind", "text", "--target", "cat"], "Mention()"),
+    ],
+)
+def test_the_usual_score_is_that_of_explain(
+    arguments: list[str], score: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without --score an answer is scored as `bbquery explain` would score it: a text by mention."""
+    assert f"score     {score}\n" in said(capsys, *arguments)
+
+
+def test_a_text_without_a_target_has_no_usual_score(capsys: pytest.CaptureFixture[str]) -> None:
+    """As of `bbquery explain`, a text needs a target: it is not taken for labels instead."""
+    assert main(["score", "A cat sits on the mat."]) == 2
+    assert "--target" in capsys.readouterr().err

@@ -37,7 +37,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     score.set_defaults(run=_score)
     score.add_argument("answer", metavar="ANSWER", help="what an oracle may have answered: see below")
     score.add_argument("--target", metavar="LABEL[,LABEL…]", help="as in 'explain' (default: the answer's own)")
-    score.add_argument("--score", default="soft", metavar="NAME[:key=value,…]", help="default: %(default)s")
+    score.add_argument(
+        "--score",
+        metavar="NAME[:key=value,…]",
+        help="default: as of 'bbquery explain', soft, or for a text mention",
+    )
     score.add_argument("--kind", choices=get_args(AnswerKind), help="what the answer is to be read as")
     score.add_argument(
         "--classes", metavar="NAME|NAME…", help="the closed set of classes that the oracle has, in order"
@@ -50,9 +54,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _score(chosen: argparse.Namespace) -> int:
-    wanted, score = targets(chosen.target), load.score(chosen.score)
+    wanted = targets(chosen.target)
     classes = None if chosen.classes is None else Classes(tuple((name.strip(),) for name in chosen.classes.split("|")))
-    typed = _readable(chosen.answer, chosen.kind, classes, score, wanted or [])
+    readings = typed_answer.readings(chosen.answer, chosen.kind, classes)
+    if chosen.score is None:  # of the likeliest reading: no other is tried for another score's sake
+        readings = readings[:1]
+    score = load.score_for(_capabilities(readings[0]), chosen.score)
+    typed = _readable(readings, score, wanted or [])
     clean = typed if chosen.clean is None else typed_answer.readings(chosen.clean, typed.kind, typed.classes)[0]
     say(f"answer    {_shown(typed)}", f"score     {load.constructor(score)}")
     if isinstance(typed.answer, NoAnswer):
@@ -64,25 +72,27 @@ def _score(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _readable(
-    text: str, kind: AnswerKind | None, classes: Classes | None, score: Score, wanted: Sequence[str]
-) -> Typed:
-    """Return the likeliest reading that the score can take.
+def _capabilities(typed: Typed) -> Capabilities:
+    return Capabilities(name="ANSWER", answers=typed.kind, identity={}, classes=typed.classes)
+
+
+def _readable(readings: Sequence[Typed], score: Score, wanted: Sequence[str]) -> Typed:
+    """Return the likeliest reading that the score can take, of one or more.
 
     Raises:
         UnknownName: a target is none. UsageError: there is no such reading; what speaks against the likeliest.
     """
-    refused: UsageError | None = None
-    for typed in typed_answer.readings(text, kind, classes):
+    refused: list[UsageError] = []
+    for typed in readings:
         try:
-            score.check(Capabilities(name="ANSWER", answers=typed.kind, identity={}, classes=typed.classes), wanted)
+            score.check(_capabilities(typed), wanted)
         except UnknownName:
             raise
         except UsageError as error:
-            refused = refused or error
+            refused.append(error)
         else:
             return typed
-    raise refused or UsageError(f"cannot read {text!r}")
+    raise refused[0]
 
 
 def _shown(typed: Typed) -> str:
