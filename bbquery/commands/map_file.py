@@ -29,8 +29,8 @@ class Made:
     """How a map was made, as the record beside it says.
 
     method, score: as constructor calls. oracle, fingerprint: whom it explains. pixels: the photo's digest. seed: of the
-    method. signed, unit: of the map's values. placement: where on the photo the pixels lie that were sent. asked, scored:
-    the oracle and the score as they were typed; None where they were not.
+    method. signed, unit: of the map's values. placement: where on the photo the pixels lie that were sent. asked,
+    scored: the oracle and the score as they were typed; None where they were not.
     """
 
     target: str
