@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bbquery.batches.results import Results
 from bbquery.batches.settling import settle
-from bbquery.errors import BbqueryError, OracleError, OutcomeUnknown, RateLimited, Rejected, StorageFailed, UsageError
+from bbquery.errors import (
+    BbqueryError,
+    MalformedAnswer,
+    OracleError,
+    OutcomeUnknown,
+    RateLimited,
+    Rejected,
+    StorageFailed,
+    UsageError,
+    described,
+)
 from bbquery.halt import Interrupted
 from bbquery.ledger import batches
 from bbquery.telemetry import note
@@ -240,7 +250,18 @@ class Courier:
 
     async def _settle(self, batch: Batch, results: dict[str, Result]) -> None:
         capabilities = self._desk.oracle.capabilities
-        settled = await self._desk.ledger.write(lambda c: settle(c, batch, results, capabilities))
+        try:
+            settled = await self._desk.ledger.write(lambda c: settle(c, batch, results, capabilities))
+        except BbqueryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, each line has an outcome
+            if len(results) > 1:  # whose fault it was is found by taking them one by one
+                for name, result in results.items():
+                    await self._settle(batch, {name: result})
+                return
+            told = f"an answer that cannot be recorded: {described(error)}"
+            lost = {name: MalformedAnswer(told, oracle=capabilities.name) for name in results}
+            settled = await self._desk.ledger.write(lambda c: settle(c, batch, lost, capabilities))
         self.answered += settled.answered
         self.answered_of_sent += settled.answered if batch.id in self._sent else 0
         self.unanswered += len(settled.failures)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from bbquery.errors import UsageError
 from bbquery.ledger import reports, statements
+from bbquery.ledger.records import LARGEST_AMOUNT
 from bbquery.money import in_unit
 from bbquery.types import Units
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
-LARGEST_AMOUNT = 9 * 10**18  # what 64 bits hold, and what 9 million dollars are in picodollars
 Ending: TypeAlias = Literal["posted", "voided"]
 
 

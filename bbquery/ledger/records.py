@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from bbquery.types import Reply
 
 
+LARGEST_AMOUNT = 9 * 10**18  # what 64 bits hold, and what 9 million dollars are in picodollars
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cap:
-    """The most a budget may post and hold, each None where unlimited. Zero or less is a usage error."""
+    """The most a budget may post and hold, each None where unlimited. Nothing, and what no one counts, is an error."""
 
     queries: int | None = None
     tokens: int | None = None
@@ -32,6 +35,9 @@ class Cap:
             if value is not None and value < 1:
                 least = "give more" if unit == "picodollars" else "give at least 1"
                 raise UsageError(f"a budget of {in_unit(value, unit)} allows nothing: {least}")
+            if value is not None and value > LARGEST_AMOUNT:
+                told = f"a budget of {in_unit(value, unit)} is more than can be counted"
+                raise UsageError(f"{told}: give at most {in_unit(LARGEST_AMOUNT, unit)}, or leave it out")
 
     @classmethod
     def stated(cls, queries: int | None, tokens: int | None, usd: str | Decimal | None) -> Self:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from bbquery.errors import UsageError
-from bbquery.ledger.records import Cap
+from bbquery.ledger.records import LARGEST_AMOUNT, Cap
 from bbquery.money import dollars
 
-MOST = 2**63 - 1  # what the ledger's integers hold
 OPTIONS = {"queries": "--max-queries", "tokens": "--max-tokens", "picodollars": "--max-usd"}
 
 
@@ -28,7 +27,7 @@ def _shared(unit: str, images: int, run: int | None, each: int | None) -> tuple[
     if each is None:
         return run, _even(unit, images, run)
     if run is None:
-        return min(images * each, MOST), each
+        return min(images * each, LARGEST_AMOUNT), each
     if each > run:
         option = OPTIONS[unit]
         raise UsageError(

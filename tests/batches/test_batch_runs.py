@@ -394,6 +394,29 @@ def test_lines_that_no_result_speaks_of_are_given_up_with_that_reason(tmp_path: 
     assert "None" not in str(explanation.error)
 
 
+class Unrecordable(Vendor):
+    """A vendor whose first batch holds an answer that no store can keep."""
+
+    async def batch_results(self, vendor: str) -> AsyncIterator[tuple[str, Reply | OracleError]]:
+        odd = vendor == "vendor-0"
+        async for name, reply in super().batch_results(vendor):
+            numbers = np.array([object(), object()]) if odd else None
+            yield name, reply if numbers is None else Reply(Vector(numbers), Units(1, 0, HALF_BILL), "v1")
+            odd = False
+
+
+def test_an_answer_of_a_batch_that_cannot_be_recorded_is_malformed_alone(tmp_path: Path, ledger: Ledger) -> None:
+    """It is posted at its hold and asked again, and what came beside it is kept."""
+    vendor = Unrecordable(tmp_path / "vendor")
+
+    explanation = explain(vendor, ledger)
+
+    assert map_of(explanation) == ordinary(tmp_path)
+    assert len(vendor.submissions()) == 2
+    assert explanation.budget.posted.picodollars == vendor.bill + HALF - HALF_BILL
+    assert explanation.budget.held == Units()
+
+
 class Contradicting(Vendor):
     """A vendor whose results name lines twice: failed before they were answered, and after, or answered otherwise."""
 

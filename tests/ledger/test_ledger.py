@@ -228,6 +228,15 @@ def test_a_budget_that_allows_nothing_is_a_usage_error(cap: int) -> None:
         Cap(queries=cap)
 
 
+@pytest.mark.parametrize("unit", ["queries", "tokens", "picodollars"])
+def test_a_budget_that_nobody_can_count_is_a_usage_error(unit: str) -> None:
+    """A cap beyond the ledger's integers is found where it is stated."""
+    Cap(**{unit: 9 * 10**18})
+
+    with pytest.raises(UsageError, match="is more than can be counted: give at most"):
+        Cap(**{unit: 9 * 10**18 + 1})
+
+
 def test_an_unknown_budget_is_a_usage_error(ledger: Ledger) -> None:
     """Asking for a budget that does not exist says so."""
     with pytest.raises(UsageError, match="no budget"):

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bbquery.errors import UsageError
-from bbquery.ledger.records import Cap
-from bbquery.ledger.shares import MOST, share
+from bbquery.ledger.records import LARGEST_AMOUNT, Cap
+from bbquery.ledger.shares import share
 
-CAPS = st.none() | st.integers(1, MOST)
+CAPS = st.none() | st.integers(1, LARGEST_AMOUNT)
 
 
 def test_a_cap_of_the_run_alone_is_shared_evenly() -> None:
@@ -61,8 +61,8 @@ def test_shares_fit_into_the_whole(images: int, run: int | None, each: int | Non
     if whole is None or part is None:
         assert run is each is whole is part
         return
-    assert 1 <= part <= whole <= MOST
+    assert 1 <= part <= whole <= LARGEST_AMOUNT
     if each is None:
         assert whole - images < images * part <= whole
     if run is None:
-        assert whole in (images * part, MOST)
+        assert whole in (images * part, LARGEST_AMOUNT)
