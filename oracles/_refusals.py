@@ -24,11 +24,12 @@ from bbquery.types import NoAnswer
 from oracles._rates import seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 PAYMENT_REQUIRED, TOO_MANY_REQUESTS, UNAVAILABLE = 402, 429, 503
 GIVEN_UP = frozenset({408, 409, 499})
 MOVED = frozenset({301, 302, 307, 308})
+WRONG_FIELD = frozenset({400, 404, 422})  # with which servers refuse a field of a request
 SPENT = re.compile(r"quota|billing|spend_limit|usage_limit|credit|budget")
 """In the codes of an account that can pay no more: insufficient_quota, credit_balance_exhausted and their kin."""
 SPENT_WORDS = re.compile(r"\b(per|a|this)[ _-](day|week|month)\b|\b(daily|weekly|monthly)\b")
@@ -137,6 +138,24 @@ def _told_wait(message: str) -> float | None:
     """Return the seconds to wait that a message names: "Please try again in 6m0s"."""
     found = WAIT_WORDS.search(message.lower())
     return None if found is None else seconds(found[1].rstrip("."))
+
+
+def field_named(complaint: Complaint, fields: Collection[str]) -> str | None:
+    """Return which of these fields of a request an error names first; None where it names none.
+
+    A name that may be a word of a sentence counts in quotes or in a path alone. Of a path its end counts first.
+    """
+    said = f"'{complaint.field}' {complaint.message}"
+    for end in (r"\b(?!\.\w|\[)", r"\b"):
+        found = {}
+        for name in fields:
+            begin = r"\b" if "_" in name else r"""['"`.]"""
+            place = re.search(begin + re.escape(name) + end, said)
+            if place is not None:
+                found[place.start()] = name
+        if found:
+            return found[min(found)]
+    return None
 
 
 def _in_words(text: str) -> Complaint:

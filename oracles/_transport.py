@@ -75,7 +75,8 @@ class Endpoint:
     """A server and how it is asked.
 
     url: its root, without a trailing slash. headers: of every request. timeout: seconds for a whole attempt.
-    name: who failed, in errors. not_ready: statuses that say, by the user's word, that nothing was done yet.
+    name: who failed, in errors. not_ready: statuses that say, by the user's word, that nothing was done yet. fields: of
+    the request, as the user wrote it, for advice.
     clock: seconds since the epoch, to read a Retry-After that is a date where the server does not say when it answers.
     rate_seen: what the last response said of rate limits.
     """
@@ -85,6 +86,7 @@ class Endpoint:
     timeout: float
     name: str
     not_ready: frozenset[int] = frozenset()
+    fields: frozenset[str] = frozenset()
     clock: Callable[[], float] = field(default=time.time, repr=False)
     rate_seen: RateSeen | None = field(default=None, repr=False)
     _proxy: str | None = field(default=None, init=False, repr=False)
@@ -179,9 +181,12 @@ class Endpoint:
         self, complaint: _refusals.Complaint, said: str, status: int | None, wait: float | None
     ) -> OracleError | NoAnswer:
         found = _refusals.outcome(complaint, self.hide(said), oracle=self.name, status=status, wait=wait)
-        if isinstance(found, Rejected) and status in ADVICE:
-            return self.error(Rejected, f"{said}; {ADVICE[status]}")
-        return found
+        if not isinstance(found, Rejected) or status is None:
+            return found
+        named = _refusals.field_named(complaint, self.fields) if status in _refusals.WRONG_FIELD else None
+        if named is not None:
+            return self.error(Rejected, f"{said}; the template sends {named!r}: leave it out, or change it")
+        return self.error(Rejected, f"{said}; {ADVICE[status]}") if status in ADVICE else found
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         """Return what there is of a refusal's body; its status has said what matters, so half a body will do."""

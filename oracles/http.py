@@ -176,8 +176,13 @@ class _Options:
             "http", self.url, "state it in dollars as usd_per_query=0.002, or as usd_per_query=0 if nobody is paid"
         )
 
-    def endpoint(self, headers: Mapping[str, str], not_ready: frozenset[int] = frozenset()) -> Endpoint:
-        """Return the server, asked with these headers and the key.
+    def endpoint(
+        self,
+        headers: Mapping[str, str],
+        not_ready: frozenset[int] = frozenset(),
+        fields: frozenset[str] = frozenset(),
+    ) -> Endpoint:
+        """Return the server, asked with these headers and the key. fields: of the request, for advice.
 
         Raises:
             UsageError: a header or the name of the key's variable cannot be used.
@@ -185,7 +190,7 @@ class _Options:
         if self.key_env and any(name.lower() == "authorization" for name in headers):
             raise UsageError("the template has an Authorization of its own: leave out key_env, or the header")
         sent = Headers(headers, "request.headers").joined(Headers.bearer(self.key_env))
-        return Endpoint(self.url, sent, self.timeout, name=f"http {self.url}", not_ready=not_ready)
+        return Endpoint(self.url, sent, self.timeout, name=f"http {self.url}", not_ready=not_ready, fields=fields)
 
 
 async def _described(options: _Options) -> Oracle:
@@ -231,7 +236,8 @@ def _templated(options: _Options, template: Template) -> Oracle:
     """Return the model that a template describes; nothing is sent."""
     stated = template.usd_per_query if options.usd_per_query is None else options.usd_per_query
     cost, price = options.priced(stated)
-    endpoint = options.endpoint(template.request.headers, template.request.not_ready)
+    request = template.request
+    endpoint = options.endpoint(request.headers, request.not_ready, request.body.field_names)
     capabilities = Capabilities(
         name=template.name,
         answers=template.reader.kind,

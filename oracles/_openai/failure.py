@@ -19,6 +19,7 @@ import httpx2
 from oracles._date import server_time
 from oracles._openai.words import shortened
 from oracles._rates import rate_seen
+from oracles._refusals import WRONG_FIELD, field_named
 from oracles._url import is_azure
 
 try:
@@ -27,14 +28,13 @@ except ImportError:  # the vendor's package then speaks through httpx2 itself
     aiohttp = None  # type: ignore[assignment]  # a module or nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from oracles._refusals import Complaint
 
 Cause = TypeVar("Cause", bound=BaseException)
 
 NO_CONNECTION = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
-WRONG_FIELD = frozenset({400, 404, 422})
 MODEL_CODES = frozenset({"model_not_found", "deploymentnotfound", "model_not_available"})
 
 
@@ -76,7 +76,7 @@ def advice(
     optional: what to do about each field of the request that need not be sent, by its name.
     """
     key = "no key is sent (key_env=none)" if variable is None else f"the key in {variable}"
-    named = _named(complaint, optional) if status in WRONG_FIELD else None
+    named = field_named(complaint, optional) if status in WRONG_FIELD else None
     if named is not None:
         return f"; the request can do without {named}: {optional[named]}"
     if status in (401, 403):
@@ -89,14 +89,6 @@ def advice(
     if status == 413:
         return "; send smaller images: lower height and width"
     return "; redirects are not followed: give the final base_url" if 300 <= status < 400 else ""
-
-
-def _named(complaint: Complaint, fields: Iterable[str]) -> str | None:
-    """Return which of these fields an error names first; None for none. Words of English count in quotes or a path."""
-    said = f"'{complaint.field}' {complaint.message}"
-    places = {name: re.search(rf"\b{name}\b" if "_" in name else rf"""['"`.]{name}\b""", said) for name in fields}
-    found = {place.start(): name for name, place in places.items() if place is not None}
-    return found[min(found)] if found else None
 
 
 def _of_model(said: str, model: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,11 +22,16 @@ Pieces: TypeAlias = Mapping[str, bytes]
 
 Headers: TypeAlias = Mapping[str, str]
 
+MEMBER = re.compile(rb'"([A-Za-z_][A-Za-z0-9_-]*)":')
 DATA_URL = b"data:image/png;base64,"
 
 
 class Body(Protocol):
     """How images become the body of a request."""
+
+    @property
+    def field_names(self) -> frozenset[str]:
+        """The names of the fields that the user wrote."""
 
     def encode(self, image: Image) -> Pieces:
         """Return what an image, uint8 (H, W, 3), gives to a request."""
@@ -54,6 +60,13 @@ class JsonBody:
     document: Document
     prepare: Preprocessing
     length_header: str | None = None
+
+    @property
+    def field_names(self) -> frozenset[str]:
+        """The names of the document's members, at any depth."""
+        documents = (self.document, *self.document.each.values())
+        found = (MEMBER.findall(literal) for document in documents for literal in document.literals)
+        return frozenset(name.decode() for names in found for name in names)
 
     def encode(self, image: Image) -> Pieces:
         """Return the pieces of the document that depend on the image."""
@@ -94,6 +107,11 @@ class FormBody:
     fields: Mapping[str, str]
     boundary: str = field(default_factory=lambda: f"bbquery-{secrets.token_hex(16)}")
 
+    @property
+    def field_names(self) -> frozenset[str]:
+        """The names of the form's fields."""
+        return frozenset({*self.fields, self.file_field})
+
     def encode(self, image: Image) -> Pieces:
         """Return the whole form."""
         parts = [self._part(f'name="{name}"', value.encode()) for name, value in self.fields.items()]
@@ -115,6 +133,11 @@ class RawBody:
     """A PNG, and nothing else."""
 
     content_type: str
+
+    @property
+    def field_names(self) -> frozenset[str]:
+        """None: it is a file."""
+        return frozenset()
 
     def encode(self, image: Image) -> Pieces:
         """Return the PNG."""

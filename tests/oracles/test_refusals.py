@@ -253,3 +253,27 @@ def test_errors_nested_without_end_are_read() -> None:
         deep = {"error": deep}
     assert _refusals.of(deep).message
     assert _refusals.of_body(b'{"error":' * 100_000).message
+
+
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [
+        ({"error": {"message": "Unrecognized argument", "param": "top_k"}}, "sends 'top_k': leave it out"),
+        (
+            {"detail": [{"loc": ["body", "parameters", "mode"], "msg": "Extra inputs are not permitted"}]},
+            "sends 'mode'",
+        ),
+        ({"error": "unknown field `mode`"}, "sends 'mode': leave it out, or change it"),
+        ({"error": "in this mode the image cannot be read"}, None),
+        ({"error": "unknown field `other`"}, None),
+    ],
+)
+async def test_a_refusal_that_names_a_field_of_a_template_says_so(content: Any, advice: str | None) -> None:
+    """The user wrote the field, and so can leave it out."""
+    request = {"body": "json", "json": {"image": "${image_base64}", "parameters": {"top_k": 3, "mode": "fast"}}}
+
+    error = await http_of(refusing(422, content), template=TEMPLATE | {"request": request})
+
+    assert type(error) is Rejected
+    assert ("the template sends" in str(error)) == (advice is not None)
+    assert advice is None or advice in str(error)
