@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import portalocker
 
 from bbquery.errors import StorageFailed, described
-from bbquery.forks import OneProcess
+from bbquery.forks import OneProcess, close_in_children
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,6 +88,8 @@ class Database:
         with self._failures(), contextlib.ExitStack() as undo:
             self._turn = undo.enter_context(path.with_name(path.name + ".turn").open("w"))
             self._door = undo.enter_context(path.with_name(path.name + ".write").open("w"))
+            close_in_children(self._turn)
+            close_in_children(self._door)
             self._connection = sqlite3.connect(path, **_CONNECTING)
             undo.callback(self._connection.close)
             with _locked(self._door, waiting=self._turn):

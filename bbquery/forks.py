@@ -7,8 +7,30 @@ file that both processes hold is no longer one's own. So what has such things ch
 from __future__ import annotations
 
 import os
+import weakref
+from typing import IO, Any
 
 from bbquery.errors import UsageError
+
+_FILES: weakref.WeakSet[IO[Any]] = weakref.WeakSet()
+
+
+def close_in_children(file: IO[Any]) -> None:
+    """Close a file that holds a lock in every child forked from now on.
+
+    A lock lasts as long as any process has its file open: a child that lives on would keep the lock of a dead parent.
+    """
+    _FILES.add(file)
+
+
+def _close_files() -> None:
+    for file in list(_FILES):
+        file.close()
+    _FILES.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_files)
 
 
 class OneProcess:

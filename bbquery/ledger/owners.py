@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import portalocker
 
-from bbquery.forks import OneProcess
+from bbquery.forks import OneProcess, close_in_children
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +28,7 @@ class Owner:
         self.name, self._process = uuid.uuid4().hex, OneProcess("an owner's lock")
         self._path = _path(folder, self.name)
         self._file = self._path.open("w")
+        close_in_children(self._file)
         portalocker.lock(self._file, portalocker.LOCK_EX | portalocker.LOCK_NB)
 
     def close(self) -> None:
