@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 HIDDEN = "***"
 SHORTEST = 8  # characters of a secret that is looked for in answers: shorter ones are found in too much else
-LONGEST = 300  # characters looked for at once: the lines of a private key have 64
+LONGEST = 300  # characters of a secret of which each letter is looked for in every form; of longer ones signs alone are
 ESCAPES = 8  # backslashes before an escaped character: JSON within JSON within JSON has 7
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
@@ -46,12 +46,13 @@ class _Hider:
     """One secret in all its forms. A text without a trace of any, as nearly all are, is told so fast."""
 
     def __init__(self, secret: str) -> None:
-        lines = [line for line in _parts(secret) if len(line) >= SHORTEST]
+        lines = [line for line in secret.splitlines() if len(line) >= SHORTEST]
         forms = list(dict.fromkeys([*lines, *_basic(secret)]))
         one_line = len(lines) == 1  # longer ones are private keys: they are not sent, least of all by Basic
         hexadecimal = [form.encode().hex() for form in forms]
         self._plain = [form.lower() for form in forms] + hexadecimal
-        written = [_written(form, _character if one_line else _literal) for form in forms]
+        each = _character if one_line and len(secret) <= LONGEST else _letter
+        written = [_written(form, each) for form in forms]
         self._written = re.compile("|".join([*written, *hexadecimal]), re.IGNORECASE)
         self._cores = list(dict.fromkeys(_cores(forms))) if one_line else []
         self._in_base64 = [re.compile(_written(core, _letter)) for core in self._cores]
@@ -91,12 +92,6 @@ def _without_base64(text: str, pattern: re.Pattern[str]) -> str:
 _hider = functools.lru_cache(maxsize=64)(_Hider)
 
 
-def _parts(secret: str) -> Iterator[str]:
-    """Give the lines of a secret, cut where they are long."""
-    for line in secret.splitlines():
-        yield from (line[start : start + LONGEST] for start in range(0, len(line), LONGEST))
-
-
 def _basic(secret: str) -> Iterator[str]:
     """Give what a secret holds that is base64 of a name and a password."""
     decoded = _decoded(secret)
@@ -133,13 +128,8 @@ def _written(text: str, character: Callable[[str], str]) -> str:
 
 
 def _letter(c: str) -> str:
-    """Return the pattern of a letter of base64: only those that no address may hold are ever written otherwise."""
+    """Return the pattern of a character of base64 or of a long secret: only signs are ever escaped."""
     return c if c.isalnum() else _character(c)
-
-
-def _literal(c: str) -> str:
-    """Return the pattern of a character that stands for itself, or is escaped by a backslash."""
-    return c if c.isalnum() else rf"\\{{0,{ESCAPES}}}{re.escape(c)}"
 
 
 @functools.lru_cache(maxsize=256)

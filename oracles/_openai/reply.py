@@ -49,15 +49,6 @@ class Said:
     tier: str | None
 
 
-def read(api: Api, body: bytes) -> Said:
-    """Return what the body of a success says.
-
-    Raises:
-        Unreadable: it is not what the API promises.
-    """
-    return understood(api, parsed(body))
-
-
 def understood(api: Api, content: dict[str, Any]) -> Said:
     """Return what the JSON of a success says.
 

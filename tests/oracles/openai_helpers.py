@@ -10,6 +10,7 @@ import numpy as np
 
 import oracles.openai
 from bbquery.types import Reply
+from oracles._openai.reply import Said, parsed, understood
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from bbquery.errors import OracleError
     from bbquery.oracle import Oracle
+    from oracles._openai.question import Api
 
 KEY = "sk-marker-d41d8cd98f00b204"
 VARIABLE = "OPENAI_API_KEY"
@@ -104,3 +106,8 @@ def text_part(text: str, **more: Any) -> dict[str, Any]:
 def mistake(message: str, **fields: str | None) -> dict[str, Any]:
     """Return the vendor's JSON for an error."""
     return {"error": {"message": message, "type": None, "param": None, "code": None} | fields}
+
+
+def read(api: Api, body: bytes) -> Said:
+    """Return what the body of a success says; raises what cannot be read."""
+    return understood(api, parsed(body))

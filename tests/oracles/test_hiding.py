@@ -123,3 +123,12 @@ def test_hostile_bodies_take_no_time() -> None:
     for piece in ("\\", "%25", "&amp;", "sk-marker-", "\\u00", "s"):
         body = piece.encode() * (2**20 // len(piece))
         assert hide_in_body(body, ["sk-marker-d41d8cd98f00b204"]) == body
+
+
+def test_a_very_long_key_is_found_whole() -> None:
+    """As web tokens are: not a character of it is left, with its signs escaped."""
+    key = ".".join(string.ascii_letters * 10 + "-_=" for _ in range(3)) + "/end"
+
+    assert hide(f"got {key}!", [key]) == "got ***!"
+    assert hide(f"got {quote(key, safe='')}!", [key]) == "got ***!"
+    assert json.loads(hide_in_body(json.dumps({"a": key}).replace("/", "\\/").encode(), [key])) == {"a": "***"}

@@ -15,7 +15,7 @@ from bbquery.errors import MalformedAnswer, OracleError, OutcomeUnknown
 from bbquery.oracle import RateSeen
 from bbquery.types import NoAnswer, Reply, Text, Token, Units
 from oracles._openai.failed import failure_in
-from oracles._openai.reply import Said, Unreadable, Usage, read, usage
+from oracles._openai.reply import Said, Unreadable, Usage, usage
 from tests.oracles.http_helpers import always, saying, serving
 from tests.oracles.openai_helpers import (
     answered,
@@ -26,6 +26,7 @@ from tests.oracles.openai_helpers import (
     connected,
     image,
     prepare,
+    read,
     response,
     text_part,
 )

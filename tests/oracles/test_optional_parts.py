@@ -14,14 +14,24 @@ from bbquery.batch_oracle import BatchOracle
 from bbquery.types import AnswerKind, Label, Labels, NoAnswer, Reply, Text, Token, Vector
 from oracles import function
 from oracles._openai.batch_result import result
-from oracles._openai.reply import read, usage
+from oracles._openai.reply import usage
 from oracles._template.file import read_template
 from oracles._wire import answers as wire
 from oracles._wire import fields as wire_fields
 from oracles._wire.model import unpack_model
 from tests.oracles.http_helpers import saying, serving
 from tests.oracles.odd_parts import with_odd
-from tests.oracles.openai_helpers import choice, completion, connect, connected, image, prepare, response, text_part
+from tests.oracles.openai_helpers import (
+    choice,
+    completion,
+    connect,
+    connected,
+    image,
+    prepare,
+    read,
+    response,
+    text_part,
+)
 
 LISTED = [{"token": "cat", "logprob": -0.25, "bytes": [1], "top_logprobs": [{"token": "dog", "logprob": -2.0}]}]
 DETAILS = {"cached_tokens": 1, "cache_write_tokens": 1}
