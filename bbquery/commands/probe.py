@@ -19,6 +19,7 @@ from bbquery.drift import DEFAULT_EVERY, checks_for
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars_up
 from bbquery.probing import probe as probing
+from bbquery.probing.advice import NO_MORE
 from bbquery.probing.design import FEWEST
 from bbquery.report import probe as report
 from bbquery.report.spent import spent
@@ -69,7 +70,7 @@ def _probe(chosen: argparse.Namespace) -> int:
         following = following_command(chosen, found)
         made = {"command": chosen.typed, "source": chosen.image, "following": following}
         written = out.write(lambda place: report.write(found, place, **made))
-    say(*probe_tables.lines(found), "", "next:", f"  {shlex.join(following)}", "", *map(str, written))
+    say(*probe_tables.lines(found), "", *_next(following), "", *map(str, written))
     _warn(found, chosen.typed)
     say(spent(found.budget, found.queries.from_store))
     return out.exit_code(ended_by(found.error, partial=found.partial))
@@ -107,9 +108,20 @@ async def _probed(chosen: argparse.Namespace, out: OutputFolder) -> Probe:
             return await job.run(ledger, caps, chosen.project, screen)
 
 
+def _next(following: Sequence[str]) -> list[str]:
+    if not following:
+        return [f"next: {NO_MORE}; see BEWARE for what may help"]
+    return ["next:", f"  {shlex.join(following)}"]
+
+
 def following_command(chosen: argparse.Namespace, found: Probe) -> list[str]:
-    """Return the command to run next, as arguments: same photo, oracle, target and seed, so that answers are shared."""
+    """Return the command to run next, as arguments: same photo, oracle, target and seed, so that answers are shared.
+
+    None where no more should be spent.
+    """
     advice = found.advice
+    if not advice.queries:
+        return []
     checks = checks_for(advice.queries, DEFAULT_EVERY) if found.oracle.remote else 0
     queries = allowing(advice.queries + 1 + checks, found.oracle.price)
     worst = found.rest.worst.times(queries).picodollars

@@ -117,7 +117,7 @@ def _further(found: Probe) -> list[str]:
         f"to trust one image by itself: {trusted} for its score (reliability 0.8), {votes} for its decision (95 %)"
     )
     each = found.cost_of_query
-    if each:
+    if each and advice.queries:
         said.append(f"the next run costs about ${dollars(round(each * advice.queries, -8))}")
     return said
 

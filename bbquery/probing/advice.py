@@ -1,4 +1,4 @@
-"""What a probe recommends, each with its reason: a score, a share of visible cells, repeats, and a number of queries.
+"""What a probe recommends, each with its reason: a score, a method, repeats, and a number of queries, or none at all.
 
 The score. First those whose reliability (`bbquery.probing.reliability`) cannot be told from the best one's: the upper
 end of their interval reaches it. Of these those of which a coarse linear map explains most (`explained`), within 0.1,
@@ -9,14 +9,21 @@ most different values, then the usual score of such answers.
 The share of visible cells. Where a query tells most: variance between masks times the share of answers. For a decision
 that is where half of the labels flip.
 
-The queries. A centred map of k cells from N rows has in each cell a signal of R² V / (k p q) (mean square) and noise
-of V / (N p q), with V the variance of the score, p q that of a cell, and R² the share that a linear map explains.
-Hence its squared correlation with the map of endless queries is 1 / (1 + k / (N R²)), and
+The method. `designed` hides half of the cells, and reaches the correlation of centred RISE with a quarter of the
+queries (30 complete games, docs/league.md). It is taken where half of the cells tell at least half of what the best
+share does, or where the masks do not rule out that they tell most; else RISE with that share.
+
+The queries. None where the score hardly moves behind masks for what more masks would not mend: it reads nothing,
+always says the same, or nothing of the target, or is noise. Else a centred map of k cells from N rows has in each cell
+a signal of R² V / (k p q) (mean square) and noise of V / (N p q), with V the variance of the score, p q that of a cell,
+and R² the share that a linear map explains. Hence its squared correlation with the map of endless queries is
+1 / (1 + k / (N R²)), and
 
     N = k / R² · c² / (1 - c²)    for a correlation of c.
 
-R² is taken from `explained`, a map of 3 × 3 blocks, and not below 0.1: a finer map explains more, so N errs on the side
-of too many.
+R² is taken from `explained`, a map of 3 × 3 blocks: a finer map explains more, so N errs on the side of too many. Below
+0.1, which cannot be told from 0, no number is justified: then it is the usual one at most, and `designed` stops by
+itself once its map is stable.
 """
 
 from __future__ import annotations
@@ -30,8 +37,11 @@ import numpy as np
 
 from bbquery.probing import repeats
 from bbquery.probing.design import MIDDLE, RISE, SHARES
+from bbquery.saliency.designed import Designed
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from bbquery.probing.answers import AnswerFigures, CleanFigures
     from bbquery.probing.figures import ConditionFigures, ScoreFigures
     from bbquery.probing.intervals import Estimate
@@ -40,6 +50,11 @@ CORRELATION = 0.95  # with the map of endless queries
 TOLD_APART = 0.1  # of shares that a coarse map explains: the standard error of 0 from 50 masks and 9 blocks
 HARDLY, NEARLY_NONE = 0.2, 0.05  # a reliability, and an end of its interval, below which a score hardly moves
 SELDOM = 0.8  # a share of answers that say nothing, above which likewise
+HALF_TELLS = 0.5  # of what the best share of visible cells tells: from there on half of them is good enough
+PERHAPS = 0.05  # of resamples in which half of the cells tell most: too many to rule it out
+DESIGNED_SAVES = 4  # RISE's queries over those of `designed`, for the same correlation with exact main effects
+USUAL = Designed().queries
+NO_MORE = "do not spend more here"
 OFTEN = 0.1  # a share of flips, refusals or unread answers that is worth a warning
 
 Figures = Mapping[str, Sequence["ScoreFigures"]]
@@ -48,9 +63,14 @@ Figures = Mapping[str, Sequence["ScoreFigures"]]
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """What to run next, why, and what to beware of. worth: of r repeats, as a share of as many new masks."""
+    """What to run next, why, and what to beware of.
+
+    method: as `bbquery explain` takes it. queries: 0 where no more should be spent on this photo and target. worth: of
+    r repeats, as a share of as many new masks.
+    """
 
     score: str
+    method: str
     visible: float
     repeats: int
     queries: int
@@ -60,11 +80,6 @@ class Advice:
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]
 
-    @property
-    def method(self) -> str:
-        """The method that asks so, as `bbquery explain` takes it."""
-        return "rise" if self.visible == RISE.p else f"rise:p={self.visible:g}"
-
 
 def advise(figures: Figures, clean: CleanFigures, came: Sequence[AnswerFigures]) -> Advice:
     """Recommend. came: whether each condition is answered."""
@@ -72,16 +87,19 @@ def advise(figures: Figures, clean: CleanFigures, came: Sequence[AnswerFigures])
     chosen = figures[score]
     place, where = _share(chosen)
     reliability, flips = _least_reliability(chosen), max(f.flips.value for f in chosen)
-    queries, enough = _queries(chosen)
+    designs = _half_will_do(chosen, place)
+    queries, enough = _queries(chosen, designs=designs)
+    method = _method(place, designs=designs, until_stable=_hidden_from_a_line(chosen))
     return Advice(
         score=score,
-        visible=SHARES[place],
+        method=method,
+        visible=SHARES[MIDDLE if designs else place],
         repeats=repeats.BEST,
         queries=queries,
         worth={r: repeats.worth(reliability, r) for r in repeats.SHOWN},
         votes=repeats.votes(flips),
         trusted=repeats.trusted(reliability),
-        reasons=(why, where, _one_answer(reliability), enough),
+        reasons=(why, where, _why_method(method, designs=designs), _one_answer(reliability), enough),
         warnings=(*_of_score(chosen, figures), *_of_photo(chosen, clean), *_of_masks(came, place)),
     )
 
@@ -130,11 +148,17 @@ def _score(figures: Figures) -> tuple[str, str]:
 # --- the share of visible cells ---
 
 
-def _share(figures: Sequence[ScoreFigures]) -> tuple[int, str]:
-    """Return which of `SHARES` tells most, the mean over targets, and why."""
+def _tells(figures: Sequence[ScoreFigures]) -> NDArray[np.float64]:
+    """Return how much each of `SHARES` tells, as a share of what all do, the mean over targets."""
     information = np.array([[c.information for c in f.usual] for f in figures])
     total = information.sum(axis=1, keepdims=True)
-    told = np.divide(information, total, out=np.zeros_like(information), where=total > 0).mean(axis=0)
+    told = np.divide(information, total, out=np.zeros_like(information), where=total > 0)
+    return np.asarray(told.mean(axis=0))
+
+
+def _share(figures: Sequence[ScoreFigures]) -> tuple[int, str]:
+    """Return which of `SHARES` tells most, the mean over targets, and why."""
+    told = _tells(figures)
     if not told.any():
         return MIDDLE, f"{SHARES[MIDDLE]:.0%} visible, for want of better: the score moves behind no mask"
     place = int(np.argmax(told))
@@ -143,6 +167,30 @@ def _share(figures: Sequence[ScoreFigures]) -> tuple[int, str]:
     met = ", ".join(f"{c.met.value:.0%}" for c in each)
     why = f"{SHARES[place]:.0%} visible: the score differs most between such masks, in {sure:.0%} of resamples"
     return place, f"{why}; {met} of them meet the criterion"
+
+
+# --- the method ---
+
+
+def _half_will_do(figures: Sequence[ScoreFigures], best: int) -> bool:
+    """Whether half of the cells tell enough, or may tell most. best: the place of the share that tells most."""
+    if math.isnan(_least_explained(figures)):  # too few masks to tell shares apart
+        return True
+    told = _tells(figures)
+    perhaps = float(np.mean([f.usual[MIDDLE].best for f in figures]))
+    return bool(told[MIDDLE] >= HALF_TELLS * told[best]) or perhaps > PERHAPS
+
+
+def _method(place: int, *, designs: bool, until_stable: bool) -> str:
+    if designs:
+        return f"designed:cells={RISE.cells}" + ",until=stable" * until_stable
+    return "rise" if SHARES[place] == RISE.p else f"rise:p={SHARES[place]:g}"
+
+
+def _why_method(method: str, *, designs: bool) -> str:
+    if designs:
+        return f"method {method}: it hides half of the cells, and needs a quarter of the queries that rise does"
+    return f"method {method}: with half of the cells hidden, as by designed, the score tells less than half as much"
 
 
 # --- repeats and queries ---
@@ -156,17 +204,33 @@ def _one_answer(reliability: float) -> str:
     )
 
 
-def _queries(figures: Sequence[ScoreFigures]) -> tuple[int, str]:
-    """Return how many queries to allow, and why."""
-    explained = min((f.explained for f in figures if not math.isnan(f.explained)), default=math.nan)
-    if math.isnan(explained):
-        return RISE.queries, f"{RISE.queries:,} queries: the usual number, since so few masks do not tell how many"
-    cells, taken = RISE.cells**2, max(explained, TOLD_APART)
-    queries = _rounded(cells / taken * CORRELATION**2 / (1 - CORRELATION**2))
-    sure = f"a coarse map explains {explained:.0%} of the score" if taken == explained else (
-        f"a coarse map explains {explained:.0%} of the score; if a finer one explains {taken:.0%}"
-    )  # fmt: skip
+def _queries(figures: Sequence[ScoreFigures], *, designs: bool) -> tuple[int, str]:
+    """Return how many queries to allow, and why. designs: whether `designed` asks them."""
+    needless = [_why_needless(f) for f in figures]
+    if all(needless):
+        return 0, f"{NO_MORE}: {needless[0]}, and more masks do not mend that"
+    explained = _least_explained(figures)
+    if _hidden_from_a_line(figures):
+        stops = ", and it stops once its map is stable" if designs else ""
+        few = math.isnan(explained)
+        why = (
+            "so few masks do not tell how many" if few else f"a coarse map explains {explained:.0%}, so perhaps nothing"
+        )
+        return USUAL, f"{USUAL:,} queries at most, the usual number: {why}{stops}"
+    cells = RISE.cells**2
+    needed = cells / explained * CORRELATION**2 / (1 - CORRELATION**2)
+    queries = _rounded(max(needed / DESIGNED_SAVES, 2 * cells) if designs else needed)
+    sure = f"a coarse map explains {explained:.0%} of the score"
     return queries, f"{queries:,} queries: {sure}, the map's correlation with that of endless ones is {CORRELATION}"
+
+
+def _least_explained(figures: Sequence[ScoreFigures]) -> float:
+    return min((f.explained for f in figures if not math.isnan(f.explained)), default=math.nan)
+
+
+def _hidden_from_a_line(figures: Sequence[ScoreFigures]) -> bool:
+    """Whether the share that a coarse map explains is unknown, or cannot be told from 0."""
+    return not _least_explained(figures) >= TOLD_APART
 
 
 def _rounded(number: float) -> int:
@@ -201,6 +265,16 @@ def _of_one_score(figures: ScoreFigures, tried: int) -> list[str]:
 
 
 def _why_hardly(figures: ScoreFigures) -> str:
+    found = figures.reliability
+    if why := _why_needless(figures):
+        return why
+    if found.value < HARDLY or found.low < NEARLY_NONE:
+        return f"its reliability is {found.value:.2f} ({found.low:.2f} to {found.high:.2f}): what changes may be noise"
+    return ""
+
+
+def _why_needless(figures: ScoreFigures) -> str:
+    """Return why more masks would not move the score either; nothing where they might."""
     use = figures.use
     if not use.values:
         return "it read none of the answers"
@@ -209,8 +283,8 @@ def _why_hardly(figures: ScoreFigures) -> str:
     if use.nothing.known and use.nothing.value > SELDOM:
         return f"{_share_of(use.nothing)} answers say nothing of the target"
     found = figures.reliability
-    if found.value < HARDLY or found.low < NEARLY_NONE:
-        return f"its reliability is {found.value:.2f} ({found.low:.2f} to {found.high:.2f}): what changes may be noise"
+    if found.value < NEARLY_NONE or found.high < HARDLY:
+        return f"its reliability is {found.value:.2f} ({found.low:.2f} to {found.high:.2f}): what changes is noise"
     return ""
 
 

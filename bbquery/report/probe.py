@@ -72,7 +72,7 @@ def record(probe: Probe, command: Sequence[str], source: str, following: Sequenc
         },
         "oracle": described(probe.oracle),
         "seed": probe.seed,
-        "recommended": {**asdict(probe.advice), "method": probe.advice.method, "command": list(following)},
+        "recommended": {**asdict(probe.advice), "command": list(following)},
         "cost": _cost(probe),
         "budget": _budget(probe.budget),
         "clean": asdict(probe.clean),
