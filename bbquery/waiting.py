@@ -83,7 +83,8 @@ def in_words(seconds: float) -> str:
     for size, unit in ((86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
         if seconds >= 2 * size:
             return f"{seconds / size:.1f}".removesuffix(".0") + f" {unit}"
-    return f"{math.ceil(seconds)} seconds"
+    whole = math.ceil(seconds)
+    return f"{whole} second{'s' * (whole != 1)}"
 
 
 def moment(seconds: float) -> str:

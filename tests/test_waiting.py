@@ -186,7 +186,7 @@ def test_what_is_no_time_is_a_usage_error(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.2, "1 seconds"), (45, "45 seconds"), (119, "119 seconds"), (900, "15 minutes"), (21_600, "6 hours"),
+    [(0.2, "1 second"), (45, "45 seconds"), (119, "119 seconds"), (900, "15 minutes"), (21_600, "6 hours"),
      (5_400, "90 minutes"), (DAY, "24 hours"), (3 * DAY, "3 days")],
 )  # fmt: skip
 def test_a_time_is_said_in_words(seconds: float, words: str) -> None:
