@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 CORRELATION = 0.95  # with the map of endless queries
 TOLD_APART = 0.1  # of shares that a coarse map explains: the standard error of 0 from 50 masks and 9 blocks
 HARDLY, NEARLY_NONE = 0.2, 0.05  # a reliability, and an end of its interval, below which a score hardly moves
+AS_NOISY = 0.5  # of the variance behind masks: so much on the photo itself, and no map seen, is noise
 SELDOM = 0.8  # a share of answers that say nothing, above which likewise
 HALF_TELLS = 0.5  # of what the best share of visible cells tells: from there on half of them is good enough
 PERHAPS = 0.05  # of resamples in which half of the cells tell most: too many to rule it out
@@ -285,6 +286,13 @@ def _why_needless(figures: ScoreFigures) -> str:
     found = figures.reliability
     if found.value < NEARLY_NONE or found.high < HARDLY:
         return f"its reliability is {found.value:.2f} ({found.low:.2f} to {found.high:.2f}): what changes is noise"
+    total = figures.between + figures.within
+    unexplained = not figures.explained >= TOLD_APART
+    if unexplained and total > 0 and figures.noise.value**2 >= AS_NOISY * total:
+        return (
+            f"it differs on the photo itself (standard deviation {figures.noise.value:.2g}) about as much as behind "
+            f"masks ({math.sqrt(total):.2g}), of which a coarse map explains nothing"
+        )
     return ""
 
 

@@ -205,6 +205,24 @@ async def test_noise_alone_is_worth_no_further_query(ledger: Ledger) -> None:
     assert "what changes is noise, and more masks do not mend that" in found.advice.reasons[-1]
 
 
+async def test_a_small_probe_is_not_fooled_by_noise(ledger: Ledger) -> None:
+    """What differs on the photo itself as much as behind masks is noise, though few repeats may look reliable."""
+    said = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+
+        def noisy(image: Image, rng: np.random.Generator = rng) -> list[float]:
+            share = float(rng.random())
+            return [share, 1 - share]
+
+        oracle = function.connect(noisy, classes=["a", "b"], version=str(seed))
+        found = await probed(oracle, ledger, queries=60, target="a")
+        said.append(found.advice.queries)
+
+    assert said.count(0) >= 7
+    assert max(said) <= 1000
+
+
 async def test_no_run_is_larger_than_can_be_justified(ledger: Ledger) -> None:
     """Where too few masks, or a score that no coarse map explains, give no number, it is the usual one at most."""
     hashed = oracle_of(lambda image: [float(int(image.sum()) * 7919 % 1009), 0.0], answers="scores", classes=["a", "b"])

@@ -157,7 +157,7 @@ def test_a_model_that_names_one_thing_is_warned_of(
     said = capsys.readouterr()
     assert code == 0
     assert "BEWARE: the score soft of 'cat' hardly moves" in said.err
-    assert following(said.out)
+    assert "next: do not spend more here" in said.out
     assert written(tmp_path / "out")["scores"][0]["reliability"]["value"] is None
 
 
