@@ -102,8 +102,10 @@ async def test_a_rehearsal_at_a_price_ends_with_equal_bills(tmp_path: Path, home
     assert server.stdout is not None
     try:
         url, oracle = [(await server.stdout.readline()).decode().split() for _ in range(2)]
-        run = ["--oracle", oracle[-1], "--method", "rise:queries=9", "--target", "left", "--out", str(tmp_path / "out")]
-        code = await asyncio.to_thread(main, ["explain", str(tmp_path / "photo.png"), *run])
+        run = ["--oracle", oracle[-1], "--method", "rise:queries=9", "--target", "left", "--yes"]
+        code = await asyncio.to_thread(
+            main, ["explain", str(tmp_path / "photo.png"), *run, "--out", str(tmp_path / "out")]
+        )
         bill = await asyncio.to_thread(read, url[2].rstrip(";") + "/v1/bill")
         server.send_signal(signal.SIGINT)
         await server.communicate()

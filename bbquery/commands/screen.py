@@ -154,10 +154,15 @@ class Screen(explaining.Watch):
     def progressed(self) -> None:
         """Move the bar and, now and then, look up what was spent."""
         now = time.monotonic()
-        if now - self._booked >= SECONDS_BETWEEN_BOOKS:
+        if now - self._booked >= SECONDS_BETWEEN_BOOKS or self._is_last:  # the last line stays
             self._booked = now
             self._bar.set_postfix_str(self._status(now - self._began), refresh=False)
         self._bar.update()
+
+    @property
+    def _is_last(self) -> bool:
+        """Whether the query that is answered now is the last."""
+        return bool(self._bar.n + 1 >= self._bar.total)
 
     def _status(self, seconds: float) -> str:
         """Return what was spent, what it will come to, and how the oracle is doing."""
@@ -168,7 +173,8 @@ class Screen(explaining.Watch):
             share = max(self._bar.n, 1) / max(self._bar.total, 1)
             rate = lately / max(seconds, 1e-3) * 60
             parts.append(f"${_cents(spent)} spent of about ${_cents(int(spent / share))}, ${_cents(int(rate))}/min")
-        parts.append(f"{client.in_flight} in flight")
+        if not self._is_last:
+            parts.append(f"{client.in_flight} in flight")
         if client.rate_limits:
             parts.append(f"{client.rate_limits} × 429")
         return ", ".join(parts)
