@@ -109,7 +109,9 @@ def test_each_image_has_a_folder_and_all_have_a_page(
     assert "21/60 queries, 21 sent, $0.0315 spent of about $0.0945" in said.err
     assert "41/60 queries, 41 sent" in said.err
     assert "60/60 queries" in said.err
-    assert said.out.splitlines()[-2] == str(tmp_path / "out" / "index.html")
+    assert said.out.splitlines()[-2:] == [
+        str(tmp_path / "out" / "index.html"), "spent: 60 of 60 queries, $0.09; 0 answers from the store",
+    ]  # fmt: skip
     assert (tmp_path / "out" / "index.html").read_text().count("./") == 6
 
 
@@ -387,7 +389,7 @@ def test_one_image_is_a_run_of_its_own(photos: list[str], tmp_path: Path, home: 
         (["--max-tokens", "5", "--max-tokens-per-image", "6"], "raise the one or lower the other"),
         (["--target", "left,,right"], "empty label"),
         (["--target", "up"], "known: left, right"),
-        (["--project", "nobody"], "bbquery budget set NAME"),
+        (["--project", "nobody"], "bbquery budget set nobody"),
         (["--method", "rise:queries=30", "--max-queries", "60"], "allowed for each of 3 images"),
     ],
 )

@@ -134,7 +134,7 @@ async def test_a_fault_of_the_oracle_stops_the_run(ledger: Ledger) -> None:
 
 async def test_a_budget_that_is_not_there_is_found_first(ledger: Ledger) -> None:
     """A project without a budget is a usage error, as for one image."""
-    with pytest.raises(UnknownName, match="bbquery budget set NAME"):
+    with pytest.raises(UnknownName, match="bbquery budget set nobody"):
         await results_of(PHOTOS, ledger, project="nobody")
 
 

@@ -81,7 +81,7 @@ def test_a_cap_in_dollars_ends_the_run(photo: str, tmp_path: Path, capsys: pytes
         ("--max-usd", "-1", "from 0 to 9 million"),
         ("--max-usd", "0", "a budget of $0.00 allows nothing: give more"),
         ("--max-tokens", "0", "a budget of 0 tokens allows nothing: give at least 1"),
-        ("--project", "nobody", "bbquery budget set NAME"),
+        ("--project", "nobody", "bbquery budget set nobody"),
     ],
 )
 def test_impossible_caps_are_usage_errors(

@@ -173,7 +173,7 @@ def _of_making(made: map_file.Made, evaluation: Evaluation) -> list[str]:
     if made.fingerprint != codec.fingerprint(evaluation.oracle.identity)[0]:
         told.append(f"the map explains another oracle ({made.oracle}, or another version of it): give that --oracle")
     if made.partial:
-        told.append("the map is partial: complete its run first, by the same 'bbquery explain' again")
+        told.append("the map is partial: complete its run first, by the command that it printed")
     again = evaluation.choice.made
     if again is not None and (method := load.constructor(again.method)) != made.method:
         told.append(f"the map was made by {made.method}, but what explains again is {method}: leave out --method")

@@ -336,13 +336,13 @@ def test_a_cap_in_dollars_that_the_verification_would_use_up_is_refused(ledger: 
 
 
 def test_dollars_are_set_aside_too(ledger: Ledger) -> None:
-    """A cap in dollars ends the attack five queries early, which then verify what was found."""
+    """A cap in dollars ends the attack six queries early: five verify what was found, one is kept should one be lost."""
     stress = attack(PHOTO, named(usd_per_query="0.01"), attack=FAST, max_queries=900, max_usd="3", ledger=ledger)
 
     assert isinstance(stress.error, BudgetExhausted)
     assert stress.verification is not None
     assert stress.verification.asked == 5
-    assert stress.budget.posted == Units(300, 0, 3 * 10**12)
+    assert stress.budget.posted == Units(299, 0, 299 * 10**10)
 
 
 def test_a_project_caps_an_attack(ledger: Ledger) -> None:
