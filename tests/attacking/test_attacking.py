@@ -336,7 +336,7 @@ def test_a_cap_in_dollars_that_the_verification_would_use_up_is_refused(ledger: 
 
 
 def test_dollars_are_set_aside_too(ledger: Ledger) -> None:
-    """A cap in dollars ends the attack six queries early: five verify what was found, one is kept should one be lost."""
+    """A cap in dollars ends the attack six queries early: five verify what was found, one is kept for a lost one."""
     stress = attack(PHOTO, named(usd_per_query="0.01"), attack=FAST, max_queries=900, max_usd="3", ledger=ledger)
 
     assert isinstance(stress.error, BudgetExhausted)
