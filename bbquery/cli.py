@@ -7,12 +7,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from bbquery import waiting
-from bbquery.commands import attack, budget, compare, data, evaluate, explain, listing, probe, score, serve, store
+from bbquery.commands import (
+    attack,
+    budget,
+    compare,
+    completing,
+    data,
+    evaluate,
+    explain,
+    listing,
+    probe,
+    score,
+    serve,
+    store,
+)
 from bbquery.commands import help as helping
 from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.interrupts import Interrupts
+from bbquery.commands.output import warn
 from bbquery.commands.parser import Parser
-from bbquery.errors import BbqueryError, NotWritten
+from bbquery.errors import BbqueryError, BudgetExhausted, NotWritten
 from bbquery.halt import Interrupted
 from bbquery.shown import safe_output
 from bbquery.version import __version__
@@ -38,6 +52,10 @@ def _run(typed: list[str]) -> int:
         try:
             with waiting.at_most(getattr(chosen, "longest_wait", None)):
                 code = int(chosen.run(chosen))
+        except BudgetExhausted as error:  # before there was any result
+            code = _fail(error)
+            warn(*completing.beginning(chosen.typed, error))
+            return code
         except BbqueryError as error:
             return _fail(error)
         except KeyboardInterrupt:

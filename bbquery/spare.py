@@ -10,6 +10,7 @@ a run that lost more is completed, with the answers that are there already.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,7 @@ class Rest:
     @property
     def more(self) -> Units:
         """What must be allowed beside what is spent: the worst case of the rest, and of a few lost of it."""
-        return self.worst.times(self.missing + self.missing // ONE_IN)
+        return self.worst.times(self.missing + math.ceil(self.missing / ONE_IN))
 
     def cap(self) -> Cap:
         """Return the caps that let the rest be asked: the run's own, raised where that is needed."""

@@ -158,6 +158,18 @@ def test_a_run_that_a_project_ended_is_completed_by_raising_the_project(
     assert lossy.calls == QUERIES - 2
 
 
+def test_a_run_that_never_began_says_which_budget_to_raise(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where a project is used up before the first query, exit code 4 and the command that raises it."""
+    lossy.begin(())
+    main(["budget", "set", "audit", "--max-queries", "10"])
+    main(explain(photo, "--project", "audit"))
+    capsys.readouterr()
+    other = [f"{SIDES},height=8,width=8" if each == SIDES else each for each in explain(photo, "--project", "audit")]
+
+    assert main([*other, "--force"]) == 4
+    assert "bbquery budget set audit --max-queries 11 && bbquery explain" in capsys.readouterr().err
+
+
 def test_a_run_that_its_dollars_ended_is_completed_by_more_dollars(
     photo: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -209,9 +221,9 @@ def test_caps_are_raised_by_what_is_missing_and_no_more() -> None:
     short = rest(answered=95, posted=Units(95, 950, 5), held=Units(5, 50, 5000), cap=Cap(queries=100, tokens=10**6))
 
     assert short.missing == 3
-    assert short.cap() == Cap(queries=103, tokens=10**6)
-    assert completing.raised(short) == {"--max-queries": "103", "--spare": "5"}
-    assert completing.raised(short, plan_is_fixed=True) == {"--max-queries": "103"}
+    assert short.cap() == Cap(queries=104, tokens=10**6)
+    assert completing.raised(short) == {"--max-queries": "104", "--spare": "6"}
+    assert completing.raised(short, plan_is_fixed=True) == {"--max-queries": "104"}
 
 
 def test_a_command_keeps_all_else_that_was_typed() -> None:

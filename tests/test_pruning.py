@@ -189,9 +189,10 @@ def test_answers_are_chosen_by_age_project_or_oracle(
 ) -> None:
     """What is chosen is taken out, and only that; what was spent stays recorded."""
     before = spending(ledger)
-    say("store", "prune", *choice, "--yes")
+    said = say("store", "prune", *choice, "--yes")
 
     assert {number for number in range(3) if ledger.find([asked_key(ledger, number)])} == left
+    assert ("3 answers taken out", "2 answers taken out", "1 answer taken out", "no answers")[len(left)] in said
     assert spending(ledger) == before
 
 

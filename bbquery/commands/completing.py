@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bbquery import spare as spare_of
 from bbquery.errors import BudgetExhausted
+from bbquery.ledger.pruning import RUN
 from bbquery.money import dollars_up
 from bbquery.types import total
 
@@ -40,7 +41,7 @@ def joined(
     run: the name of the run's budget. missing: how many queries are needed.
     """
     own = shlex.join(with_options(typed, options))
-    if not isinstance(error, BudgetExhausted) or error.budget == run or error.budget.startswith(f"{run}/"):
+    if not isinstance(error, BudgetExhausted) or error.budget == run or (run and error.budget.startswith(f"{run}/")):
         return own
     return f"{_raise(error, missing)} && {own}"
 
@@ -99,6 +100,16 @@ def with_options(typed: Sequence[str], options: Mapping[str, str]) -> list[str]:
         if name in left:
             kept += [name, left.pop(name)]
     return [*kept, *(part for option in left.items() for part in option)]
+
+
+def beginning(typed: Sequence[str], error: BudgetExhausted) -> list[str]:
+    """Return how a run begins that a budget above its own did not even grant its first query; else nothing."""
+    if RUN.search(error.budget):
+        return []
+    return [
+        "this lets it begin; '--dry-run' tells by how much the whole run needs it raised:",
+        f"  {joined(typed, {}, error, run='', missing=1)}",
+    ]
 
 
 def _raise(error: BudgetExhausted, missing: int) -> str:

@@ -54,7 +54,8 @@ def _prune(chosen: argparse.Namespace) -> int:
             refusal = "what is taken out must be paid again: type yes on a terminal, or give --yes in a script"
             consent.ask([*lines, "they are taken out of the store; the same questions are paid again"], refusal)
         gone = books.write(lambda c: store_size.prune(c, chosen.oracle, _top(c, chosen), chosen.before))
-    say(f"{gone:,} answers taken out; 'bbquery store vacuum' gives their space back to the disk")
+    answers = "1 answer" if gone == 1 else f"{gone:,} answers"
+    say(f"{answers} taken out; 'bbquery store vacuum' gives the space back to the disk")
     return 0
 
 

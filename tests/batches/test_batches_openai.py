@@ -219,7 +219,7 @@ async def run(folder: Path, url: str, at: str) -> tuple[int | None, str]:
     """Run the command in a process of its own, killed before a batch gets to a state."""
     oracle = f"openai:model=gpt-4o-mini,base_url={url},classes=left|right,top_logprobs=5,height=8,width=8"
     arguments = ["explain", str(folder / "photo.png"), "--oracle", oracle, "--method", f"rise:queries={QUERIES}"]
-    more = ["--target", "left", "--batch", "--out", str(folder / "out"), "--max-queries", "200"]
+    more = ["--target", "left", "--batch", "--out", str(folder / "out"), "--max-queries", "200", "--yes"]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", RUN, at, *arguments, *more),
         env=os.environ | {"BBQUERY_HOME": str(folder / "home")},

@@ -18,6 +18,7 @@ from bbquery.errors import BudgetExhausted
 from bbquery.explanations import ImageResult
 from bbquery.ledger.records import BudgetState, Cap
 from bbquery.report import index
+from bbquery.spare import not_begun
 from bbquery.types import Units
 from oracles import function
 from tests import models
@@ -37,7 +38,8 @@ def explanation(tmp_path_factory: pytest.TempPathFactory) -> bbquery.Explanation
 
 
 def result_of(explanation: bbquery.Explanation | None, name: str = "cat", *, ended: bool = False) -> ImageResult:
-    return ImageResult(name, "cat.png", explanation, None if explanation else EXHAUSTED, ended_run=ended)
+    rest = explanation.rest if explanation else not_begun(10, 10, Units(1), Cap(queries=10))
+    return ImageResult(name, "cat.png", explanation, None if explanation else EXHAUSTED, ended_run=ended, rest=rest)
 
 
 def page_of(folder: Path, *results: ImageResult) -> str:
