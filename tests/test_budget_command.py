@@ -347,7 +347,7 @@ def test_all_are_settled_within_a_budget(say: Say, ledger: Ledger, unknown: int)
         (["--attempt", "77", "--outcome", "voided"], "there is no attempt 77"),
         (["--attempt", "2", "--outcome", "voided", "--usd", "1"], "cannot be voided at a cost"),
         (["--attempt", "2", "--outcome", "voided", "--budget", "other"], "lies in budget 'paper > run'"),
-        (["--csv", "missing.csv"], "cannot read missing.csv: No such file"),
+        (["--csv", "missing.csv"], "cannot read the CSV file 'missing.csv': No such file"),
     ],
 )
 def test_what_cannot_be_settled_is_explained(
