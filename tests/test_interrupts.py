@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 from bbquery.cli import main
 from bbquery.ledger import reports
 from bbquery.ledger.books import Books
-from bbquery.report import attack, comparison, evaluation, folder, probe
+from bbquery.report import attack, comparison, evaluation, figure, folder, probe
 from tests import models
 
 if TYPE_CHECKING:
@@ -51,9 +51,10 @@ def labelled(image: Image) -> str:
 
 
 @pytest.fixture(autouse=True)
-def fresh() -> None:
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     answered.clear()
     meanwhile.clear()
+    monkeypatch.setattr(figure.Page, "png", lambda _: b"a picture")  # drawing takes most of the time
 
 
 @pytest.fixture
