@@ -14,24 +14,29 @@ from bbquery.ledger.projects import capped_in_dollars
 from bbquery.money import dollars
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bbquery.ledger.sqlite import Ledger
     from bbquery.types import Units
 
 
-def check(oracle: str, worst: Units, caps: tuple[object, ...], ledger: Ledger, project: str | None) -> None:
+def check(
+    oracle: str, worst: Callable[[], Units], caps: tuple[object, ...], ledger: Ledger, project: str | None
+) -> None:
     """See that a run which costs money has a cap that somebody stated.
 
-    oracle: its name. worst: the most that one query may cost. caps: what was said of queries and dollars, None for
-    nothing.
+    oracle: its name. worst: returns the most that one query may cost. caps: what was said of queries and dollars,
+    None for nothing.
 
     Raises:
         UsageError: nothing was said, or there is no such project.
     """
-    if not worst.picodollars or any(cap is not None for cap in caps):
+    if any(cap is not None for cap in caps):
+        return
+    each = worst().picodollars
+    if not each:
         return
     if project is not None and capped_in_dollars(ledger, project):
         return
-    each = dollars(worst.picodollars)
-    raise UsageError(
-        f"a query to {oracle} may cost ${each}, and nothing says how many may be asked: give max_queries or max_usd"
-    )
+    told = f"a query to {oracle} may cost ${dollars(each)}, and nothing says how many may be asked"
+    raise UsageError(f"{told}: give max_queries or max_usd")

@@ -118,7 +118,7 @@ async def explain_async(
         cap = Cap.stated(most, max_tokens, max_usd)
         chosen = job.by_the_file() if batch else job
         with open_ledger(ledger) as opened, waiting.at_most(longest_wait):
-            consent.check(job.oracle.capabilities.name, job.worst, (max_queries, max_usd), opened, project)
+            consent.check(job.oracle.capabilities.name, lambda: job.worst, (max_queries, max_usd), opened, project)
             return await chosen.run(opened, cap, project, watch or Watch(), began)
 
 

@@ -130,7 +130,7 @@ async def explain_many(
         with open_ledger(ledger) as opened:
             said = (max_queries, max_usd, max_queries_per_image, max_usd_per_image)
             worst = max((image.worst for image in series.images), key=lambda worst: worst.picodollars)
-            consent.check(series.setting.oracle.capabilities.name, worst, said, opened, project)
+            consent.check(series.setting.oracle.capabilities.name, lambda: worst, said, opened, project)
             explained = series.explain(opened, project, watch or Watch(), longest_wait)
             async with contextlib.aclosing(explained) as results:
                 async for result in results:

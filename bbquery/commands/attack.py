@@ -191,7 +191,7 @@ def _warnings(stress: Stress, typed: Sequence[str]) -> list[str]:
         lines.append(f"NOT READ: {not_read(stress.unread)}: the score made nothing of that")
     if error is not None:
         lines.append(f"PARTIAL: {error}")
-        lines.append("the best so far was kept; this completes the attack, and asks only for the rest:")
+        lines.append(f"the best so far was kept; {completing.intro('the attack', error)}")
         lines.append(f"  {completing.command(typed, stress.rest, error)}")
         lines += held(stress.unknown)
     return lines

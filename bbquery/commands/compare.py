@@ -210,7 +210,7 @@ def _troubles(found: Comparison, typed: Sequence[str]) -> Iterator[str]:
         if each.status != "complete":
             yield f"{each.status.upper()}: {each.method}: {each.error}"
     if found.error is not None:
-        yield "this completes them, and asks only for the rest:"
+        yield completing.intro("them", found.error)
         yield f"  {_completing(found, typed)}"
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bbquery import spare as spare_of
 from bbquery.errors import BudgetExhausted
+from bbquery.halt import Interrupted
 from bbquery.ledger.pruning import RUN
 from bbquery.money import dollars_up
 from bbquery.types import total
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 
 OPTIONS = {"queries": "--max-queries", "tokens": "--max-tokens", "picodollars": "--max-usd"}
 SPARE = "--spare"
+
+
+def intro(what: str, error: BbqueryError | None) -> str:
+    """Return the words before the command. what: that it completes. Neither a cap nor a person needs mending."""
+    first = "" if isinstance(error, BudgetExhausted | Interrupted) else "once its cause is mended, "
+    return f"{first}this completes {what}, and asks only for the rest:"
 
 
 def command(typed: Sequence[str], rest: Rest, error: BbqueryError | None) -> str:

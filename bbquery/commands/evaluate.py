@@ -201,7 +201,7 @@ def _print(evaluation: Evaluation, told: list[str], typed: Sequence[str]) -> Non
         said.append(f"PARTIAL: {evaluation.error}")
         options = completing.raised(evaluation.rest, plan_is_fixed=True)
         run, missing = evaluation.rest.budget.name, evaluation.rest.missing
-        said.append("the figures rest on what was answered; this completes them, and asks only for the rest:")
+        said.append(f"the figures rest on what was answered; {completing.intro('them', evaluation.error)}")
         said.append(f"  {completing.joined(typed, options, evaluation.error, run=run, missing=missing)}")
         said += held(evaluation.unknown)
     warn(*said)

@@ -213,7 +213,7 @@ def _report(explanation: Explanation, typed: Sequence[str], written: Sequence[Pa
 def _advice(explanation: Explanation, typed: Sequence[str]) -> list[str]:
     """Say what a person can do about a partial result, the cheapest first."""
     return [
-        "the map rests on the queries that were answered; this completes it, and asks only for the rest:",
+        f"the map rests on the queries that were answered; {completing.intro('it', explanation.error)}",
         f"  {completing.command(typed, explanation.rest, explanation.error)}",
         *held(explanation.unknown),
     ]

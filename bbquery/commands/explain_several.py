@@ -197,7 +197,7 @@ class Book:
         if self._not_begun:
             lines.append(f"NOT BEGUN: {', '.join(self._not_begun)}: {self.error}")
         if self._rests:
-            lines.append("this completes the run, and asks only for the rest:")
+            lines.append(completing.intro("the run", self.error))
             lines.append(f"  {self._completing(budget)}")
         return lines
 

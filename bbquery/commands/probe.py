@@ -144,7 +144,7 @@ def _warn(found: Probe, typed: Sequence[str]) -> None:
     said += alarms(found.error, partial=found.partial)
     if found.partial:
         said.append(f"PARTIAL: {found.error}")
-        said.append("the figures rest on what was answered; this completes them, and asks only for the rest:")
+        said.append(f"the figures rest on what was answered; {completing.intro('them', found.error)}")
         said.append(f"  {completing.command(typed, found.rest, found.error)}")
         said += held(found.unknown)
     warn(*said)

@@ -137,7 +137,7 @@ async def evaluate_async(
     cap = Cap.stated(DEFAULT_QUERIES if max_queries is None else max_queries, max_tokens, max_usd)
     async with prepared(values, image, oracle, choice=choice, target=target, score=score, cap=cap, seed=seed) as job:
         with open_ledger(ledger) as opened, waiting.at_most(longest_wait):
-            consent.check(job.oracle.capabilities.name, job.worst, (max_queries, max_usd), opened, project)
+            consent.check(job.oracle.capabilities.name, lambda: job.worst, (max_queries, max_usd), opened, project)
             return await job.run(opened, cap, project, watch or Unwatched())
 
 

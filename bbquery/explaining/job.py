@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from bbquery.plan import Ask, step
 from bbquery.run import drive
 from bbquery.scoring.base import nearer_is_higher
 from bbquery.spare import Rest
-from bbquery.types import Labels, NoAnswer
+from bbquery.types import Labels, NoAnswer, Units
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from bbquery.plan import Plan
     from bbquery.saliency import Method
     from bbquery.scoring.base import BoundScore, Score
-    from bbquery.types import Answer, Image, Reply, SaliencyMap, Units
+    from bbquery.types import Answer, Image, Reply, SaliencyMap
 
 
 @dataclass(eq=False)
@@ -119,10 +119,13 @@ class Job:
             run=self.identity(), photo=self.photo, maps=maps, clean=clean.answer, oracle=self.oracle.capabilities,
             method=self.method, score=self.score, seed=self.seed, queries=tally, budget=ledger.budget(budget),
             unknown=tuple(ledger.unknowns(budget)), error=None if needless else client.halt.error, drift=drift,
-            seconds=seconds, rest=self._rest(tally, ledger.budget(budget)), placement=self.placement,
+            seconds=seconds, rest=self._rest(tally, ledger.budget(budget), maps), placement=self.placement,
         )  # fmt: skip
 
-    def _rest(self, tally: Tally, budget: BudgetState) -> Rest:
+    def _rest(self, tally: Tally, budget: BudgetState, maps: Sequence[TargetMap]) -> Rest:
+        """Return what completing it takes: of a whole one nothing, so no image is encoded to know what that costs."""
+        if all(m.stopped is None for m in maps):
+            return Rest(self.allowed, self.queries, self.queries, Units(), budget)
         return Rest(self.allowed, self.queries, tally.answered, self.worst, budget)
 
     def identity(self) -> str:

@@ -170,7 +170,7 @@ async def probe_async(
     cap = Cap.stated(DEFAULT_QUERIES if max_queries is None else max_queries, max_tokens, max_usd)
     async with prepared(image, oracle, target=target, scores=scores, cap=cap, seed=seed, spare=spare) as job:
         with open_ledger(ledger) as opened, waiting.at_most(longest_wait):
-            consent.check(job.oracle.capabilities.name, job.worst, (max_queries, max_usd), opened, project)
+            consent.check(job.oracle.capabilities.name, lambda: job.worst, (max_queries, max_usd), opened, project)
             return await job.run(opened, cap, project, watch or Unwatched())
 
 
