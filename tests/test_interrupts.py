@@ -166,6 +166,31 @@ def test_a_second_stop_while_writing_ends_it_and_says_what_is_kept(
     assert len(answered) == sent
 
 
+def test_a_result_that_was_half_written_is_written_whole_by_the_same_command(
+    photo: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stopped twice after its first file, a result is neither taken for whole nor for that of another run."""
+    typed = command("explain", photo)
+    write, files = folder.write_bytes, []
+
+    def stopped(path: Path, data: bytes) -> None:
+        files.append(path)
+        for _ in range(2 if len(files) == 2 else 0):
+            os.kill(os.getpid(), signal.SIGINT)
+        write(path, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folder, "write_bytes", stopped)
+        code = main(typed)
+
+    assert code == 130
+    assert "while results were being written" in capsys.readouterr().err
+    assert not (Path(typed[-1]) / "run.json").exists()
+    assert main(typed) == 0
+    assert (Path(typed[-1]) / "run.json").is_file()
+    assert len(answered) == 50
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=SIGNALS.get)
 def test_a_stop_before_anything_is_asked_leaves_nothing(
     number: int, photo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
