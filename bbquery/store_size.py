@@ -73,9 +73,9 @@ def prune(connection: sqlite3.Connection, names: Sequence[str], top: int | None,
         UnknownName: no oracle is called so.
     """
     chosen, values = store_files.selection(connection, names, top, before)
-    before = connection.total_changes
+    changes = connection.total_changes
     connection.execute(f"{chosen} DELETE FROM answer WHERE key IN (SELECT key FROM chosen)", values)  # noqa: S608 - no part of it is input
-    return connection.total_changes - before
+    return connection.total_changes - changes
 
 
 def size(path: Path) -> int:
