@@ -381,8 +381,8 @@ class Dispatcher:
         """Take note of whether the oracle asks to be left alone, and for how long."""
         if answered:
             self._waits.answered()
-        refusal = next((failure for failure in failures if isinstance(failure, RateLimited)), None)
-        if refusal is not None:
+        asks_to_wait = (f for f in failures if isinstance(f, RateLimited) or f.retry_after is not None)
+        if (refusal := next(asks_to_wait, None)) is not None:
             self._waits.refused(str(refusal).removeprefix(f"{refusal.oracle}: "), self.provider.pace.paused)
 
     def _settled(self, attempts: int) -> None:

@@ -6,9 +6,9 @@ BbqueryError
 |   |-- UnknownPrice            .vendor, .name; an unknown price is refused, never taken to be zero
 |   |-- BadImage                .source, .reason
 |   `-- MissingExtra            .extra
-|-- OracleError             the oracle's fault; .oracle, .outcome, .retryable          (exit code 3)
+|-- OracleError             the oracle's fault; .oracle, .outcome, .retryable, .retry_after  (exit code 3)
 |   |-- NotBilled               provably not billed: its hold is released
-|   |   |-- RateLimited             .retry_after; asked again later
+|   |   |-- RateLimited             asked again later
 |   |   |-- Unreachable             no connection was made; asked again later
 |   |   |-- Rejected                refused for good: a bad key, a bad request
 |   |   `-- QuotaExceeded           the account's quota, credit or spend limit: waiting does not help
@@ -129,13 +129,17 @@ class MissingExtra(UsageError):
 
 
 class OracleError(BbqueryError):
-    """The oracle failed. `outcome` says what becomes of the hold, `retryable` whether to ask again."""
+    """The oracle failed. `outcome` says what becomes of the hold, `retryable` whether to ask again.
+
+    retry_after: seconds that the oracle asks to be left alone, None where it does not say.
+    """
 
     outcome: ClassVar[Outcome] = "unknown"
     retryable: ClassVar[bool] = False
 
-    def __init__(self, message: str, *, oracle: str = "oracle") -> None:
+    def __init__(self, message: str, *, oracle: str = "oracle", retry_after: float | None = None) -> None:
         self.oracle = oracle
+        self.retry_after = retry_after if retry_after is not None and 0 <= retry_after < math.inf else None
         super().__init__(shown(f"{oracle}: {message}"))  # a server's or a model's words, on one line
 
 
@@ -146,13 +150,9 @@ class NotBilled(OracleError):
 
 
 class RateLimited(NotBilled):
-    """Asked too fast. `retry_after` is in seconds, None where the oracle did not say."""
+    """Asked too fast."""
 
     retryable = True
-
-    def __init__(self, message: str, *, oracle: str = "oracle", retry_after: float | None = None) -> None:
-        self.retry_after = retry_after if retry_after is not None and 0 <= retry_after < math.inf else None
-        super().__init__(message, oracle=oracle)
 
 
 class Unreachable(NotBilled):

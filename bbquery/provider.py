@@ -70,7 +70,7 @@ class Provider:
             self._concurrency.answered()
             return
         refusals = [r for r in failures if isinstance(r, RateLimited)]
-        waits = [r.retry_after for r in refusals if r.retry_after is not None]
+        waits = [failure.retry_after for failure in failures if failure.retry_after is not None]
         if waits:
             self.pace.pause(max(waits))
         if refusals:

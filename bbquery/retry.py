@@ -67,7 +67,7 @@ class _Rule:
 
     def wait(self, state: tenacity.RetryCallState) -> float:
         error = _error(state)
-        if isinstance(error, RateLimited) and error.retry_after is not None:
+        if isinstance(error, OracleError) and error.retry_after is not None:
             return error.retry_after
         doublings = min(state.attempt_number - 1, MOST_DOUBLINGS)
         backoff = min(self._policy.first_wait * 2.0**doublings, self._policy.longest_wait)

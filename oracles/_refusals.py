@@ -131,7 +131,7 @@ def outcome(
         return RateLimited(said, oracle=oracle, retry_after=wait)
     if status in MOVED or (status is not None and 400 <= status < 500 and status not in GIVEN_UP):
         return Rejected(said, oracle=oracle)
-    return OutcomeUnknown(said, oracle=oracle)
+    return OutcomeUnknown(said, oracle=oracle, retry_after=wait)
 
 
 def _told_wait(message: str) -> float | None:

@@ -61,6 +61,20 @@ async def test_a_wait_of_a_day_ends_the_run_like_a_used_up_quota(ledger: Ledger)
     assert sum(reply is not None for (reply,) in rows) == ledger.budget(client.budget).posted.queries == 3
 
 
+async def test_a_failing_server_that_says_when_to_come_back_is_left_alone(ledger: Ledger) -> None:
+    """A gateway that answers 503 with Retry-After may have billed, and is not asked again before that."""
+    failed = OutcomeUnknown("gave 503: maintenance", oracle="vendor", retry_after=DAY)
+    oracle = FakeOracle(largest_batch=1, concurrency=1, script=refusing_after(3, failed))
+    client, _ = begin(oracle, ledger, ManualClock())
+    async with asyncio.timeout(5), client:
+        await client.ask(Ask(tiny_images(8)))
+
+    assert isinstance(client.halt.error, QuotaExceeded)
+    assert "(in 24 hours)" in client.halt.reason
+    assert client.halt.reason.endswith("gave 503: maintenance")
+    assert ledger.budget(client.budget).held.queries == 1  # not each try of each image
+
+
 async def test_limits_that_come_back_in_six_hours_end_the_run(ledger: Ledger) -> None:
     """An answer that says that it was the last for six hours is the last of the run."""
     seen = RateSeen(requests=100, requests_left=0, requests_reset=6 * 3600.0)

@@ -16,7 +16,6 @@ from bbquery.errors import (
     MalformedAnswer,
     OracleError,
     OutcomeUnknown,
-    RateLimited,
     Rejected,
     StorageFailed,
     UsageError,
@@ -212,7 +211,7 @@ class Courier:
     def _is_final(self, batch: Batch, error: OracleError) -> bool:
         """Whether a look that failed was the last."""
         self._failed_looks[batch.id] += 1
-        if isinstance(error, RateLimited) and error.retry_after is not None:
+        if error.retry_after is not None:
             self._wait = max(self._wait, error.retry_after)
         patient = self._wait <= self._desk.client.longest_wait
         if error.retryable and patient and self._failed_looks[batch.id] < MOST_FAILED_LOOKS:

@@ -81,7 +81,7 @@ def failure(said: Said, what: str, hide: Callable[[str], str]) -> OracleError:
         return Rejected(f"{message}; {advice}", oracle=NAME)
     if said.code in REFUSED:
         return Rejected(message, oracle=NAME)
-    return OutcomeUnknown(message, oracle=NAME)
+    return OutcomeUnknown(message, oracle=NAME, retry_after=_wait(said.details))
 
 
 def _exhausted(said: Said, message: str) -> OracleError:

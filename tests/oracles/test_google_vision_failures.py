@@ -326,3 +326,12 @@ async def test_an_attempt_that_is_cancelled_ends_its_call() -> None:
             await attempt
         await ended.wait()
         await oracle.aclose()
+
+
+@BOTH
+async def test_a_failure_that_names_a_time_says_it(of: Callable[..., Any]) -> None:
+    """A service that is unavailable, and says until when, is left alone as long."""
+    error = await of("UNAVAILABLE", "maintenance", (retry(70),))
+
+    assert type(error) is OutcomeUnknown
+    assert error.retry_after == 70

@@ -277,3 +277,13 @@ async def test_a_refusal_that_names_a_field_of_a_template_says_so(content: Any, 
     assert type(error) is Rejected
     assert ("the template sends" in str(error)) == (advice is not None)
     assert advice is None or advice in str(error)
+
+
+@pytest.mark.parametrize("name", ORACLES)
+async def test_a_failure_says_how_long_to_wait(name: str) -> None:
+    """A server that fails and names a time with it (503 and Retry-After) is left alone as long."""
+    handler = always(lambda: web.json_response({"error": "maintenance"}, status=503, headers={"Retry-After": "70"}))
+    failure = await ORACLES[name](handler)
+
+    assert isinstance(failure, OutcomeUnknown)
+    assert failure.retry_after == 70
