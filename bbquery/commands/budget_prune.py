@@ -73,6 +73,7 @@ def _lines(found: Prunable) -> list[str]:
 
 
 def _told(found: Prunable) -> list[str]:
-    runs = f"{len(found.runs)} {'run' if len(found.runs) == 1 else 'runs'}"
-    held = f"; {found.holding} more hold what may have been billed: 'bbquery budget reconcile'" if found.holding else ""
+    runs = f"{len(found.runs) or 'no such'} {'run' if len(found.runs) < 2 else 'runs'}"
+    hold = f"{found.holding} more {'holds' if found.holding == 1 else 'hold'}"
+    held = f"; {hold} what may have been billed: 'bbquery budget reconcile'" if found.holding else ""
     return [f"{runs}{held}"]

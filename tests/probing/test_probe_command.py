@@ -71,6 +71,18 @@ def test_it_writes_figures_and_a_picture(photo: str, tmp_path: Path, capsys: pyt
     assert plain["status"] == "complete"
 
 
+def test_tables_are_printed_a_row_a_line(photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A table is read line by line, its columns aligned under their names."""
+    probe(photo, tmp_path / "out")
+
+    lines = capsys.readouterr().out.splitlines()
+    header = next(line for line in lines if line.startswith("images "))
+    row = next(line for line in lines if line.startswith("50% visible "))
+    assert header.endswith("  reliability")
+    assert len(header) == len(row)
+    assert not any("\\n" in line for line in lines)
+
+
 def test_the_next_command_runs_as_it_stands(photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What is printed can be typed, finds the answers of the probe, and is in the record."""
     probe(photo, tmp_path / "out", "--seed", "3", "--target", "left")
