@@ -26,7 +26,8 @@ class Unpacker:
     """Unpacks one body. packing: its Content-Encoding. most: bytes that it may come to."""
 
     def __init__(self, packing: str, most: int) -> None:
-        self._packing, self._most, self._bytes = packing.strip().lower(), most, 0
+        self._said = self._packing = packing.strip().lower()
+        self._most, self._bytes = most, 0
         self._inner = self._opened(GZIP if "gzip" in self._packing else ZLIB)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -45,7 +46,7 @@ class Unpacker:
                 piece = self._inner.decompress(data, PIECE)
             except zlib.error as error:
                 if self._packing != "deflate" or self._bytes:
-                    raise UnreadableBody(f"it cannot be unpacked as {self._packing} ({error})") from None
+                    raise UnreadableBody(f"it cannot be unpacked as {self._said} ({error})") from None
                 self._packing, self._inner = "gzip", self._opened(RAW)  # "deflate" is sent without a head, too
                 continue
             yield self._counted(piece)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bbquery.errors import BbqueryError
 
 _TURNS = itertools.count()
-LAST = 0  # the query that costs too much
+LAST = -1  # the query that costs too much
 
 
 def dear_at_last(image: Any) -> Reply:
@@ -40,22 +40,18 @@ def photos(tmp_path: Path) -> list[str]:
     return [str(path) for path in paths]
 
 
-@pytest.mark.parametrize("images", [1, 2])
+@pytest.mark.parametrize("verb", ["explain", "several", "evaluate", "probe"])
 def test_a_bill_above_its_hold_at_the_last_query_is_said(
-    images: int,
-    photos: list[str],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    verb: str, photos: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A whole result does not hide that no cap is safe: exit code 3, and a line with what was billed."""
+    monkeypatch.setattr(f"{__name__}._TURNS", turns := itertools.count())
+    assert main(command(verb, photos, tmp_path, version=1)) == 0
+    monkeypatch.setattr(f"{__name__}.LAST", next(turns) - 1)
     monkeypatch.setattr(f"{__name__}._TURNS", itertools.count())
-    monkeypatch.setattr(f"{__name__}.LAST", 11 * images - 1)
-    oracle = "function:call=tests.test_alarms.dear_at_last,classes=left|right,version=1,usd_per_query=0.0015"
-    caps = ["--max-queries", str(20 * images), "--max-usd", "20"]
-    command = ["explain", *photos[:images], "--oracle", oracle, "--method", "rise:queries=10", *caps]
+    capsys.readouterr()
 
-    code = main([*command, "--target", "left", "--out", str(tmp_path / "out")])
+    code = main(command(verb, photos, tmp_path, version=2))
 
     said = capsys.readouterr().err
     assert code == 3
@@ -63,6 +59,33 @@ def test_a_bill_above_its_hold_at_the_last_query_is_said(
     assert "a query cost $5.00, and at most $0.0015 was held for it" in said
     assert "PARTIAL" not in said
     assert "asks only for the rest" not in said
+
+
+def command(verb: str, photos: list[str], tmp_path: Path, *, version: int) -> list[str]:
+    """Return a command that asks a few queries."""
+    oracle = f"function:call=tests.test_alarms.dear_at_last,classes=left|right,version={version},usd_per_query=0.0015"
+    few = ["--oracle", oracle, "--max-usd", "20", "--out", str(tmp_path / f"{verb}{version}")]
+    match verb:
+        case "explain" | "several":
+            images = photos if verb == "several" else photos[:1]
+            queries = str(20 * len(images))
+            return [
+                "explain",
+                *images,
+                *few,
+                "--method",
+                "rise:queries=10",
+                "--target",
+                "left",
+                "--max-queries",
+                queries,
+            ]
+        case "evaluate":
+            np.save(tmp_path / "map.npy", np.arange(256.0).reshape(16, 16))
+            how = ["--metrics", "srg", "--steps", "4", "--target", "left", "--max-queries", "30"]
+            return ["evaluate", str(tmp_path / "map.npy"), photos[0], *few, *how]
+        case _:
+            return ["probe", photos[0], *few, "--score", "soft", "--max-queries", "20"]
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,10 @@ def probe(photo: Path) -> list[str]:
     return ["probe", str(photo), "--score", "soft", "--max-queries", "20"]
 
 
+def attack(photo: Path) -> list[str]:
+    return ["attack", str(photo), "--max-queries", "150", "--yes"]
+
+
 COMMANDS = pytest.mark.parametrize("typed", [explain, several, compare, evaluate, probe])
 
 
@@ -150,7 +154,7 @@ def test_a_person_sees_the_worst_case_and_decides(
     assert (lossy.calls > 0) == (code == 0)
 
 
-@COMMANDS
+@pytest.mark.parametrize("typed", [explain, several, compare, evaluate, probe, attack])
 def test_a_project_that_is_not_there_is_said_before_anything_is_made(
     typed: Callable[[Path], list[str]], photo: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

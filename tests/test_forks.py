@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,15 +44,15 @@ def in_a_child(work: Callable[[], object]) -> str:
         os.write(writes, said.encode())
         os._exit(0)
     os.close(writes)
-    until = time.monotonic() + SECONDS
-    while os.waitpid(child, os.WNOHANG) == (0, 0):
-        if time.monotonic() > until:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            pytest.fail("the child waits for ever")
-        time.sleep(0.005)
     with os.fdopen(reads, "rb") as pipe:
-        return pipe.read().decode()
+        told, _, _ = select.select([pipe], [], [], SECONDS)  # until it says something
+        if not told:
+            os.kill(child, signal.SIGKILL)
+        said = pipe.read().decode()  # until it has ended
+    os.waitpid(child, 0)
+    if not told:
+        pytest.fail("the child waits for ever")
+    return said
 
 
 def is_told(said: str, what: str) -> None:

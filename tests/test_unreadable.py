@@ -87,6 +87,7 @@ async def test_what_stays_unreadable_is_no_answer_and_the_run_goes_on(ledger: Le
     assert kinds(rows) == ["read"] * 3 + ["unreadable"] + ["read"] * 2
     assert "bad gateway" in str(rows[3][0] and rows[3][0].answer)
     assert (tally.sent, tally.unreadable, tally.paid_again) == (5 + TRIES, TRIES, TRIES - 1)
+    assert (tally.answered, later.answered) == (5, 6)
     assert kinds(again) == ["read"] * 6
     assert (later.sent, later.from_store, later.unreadable, later.paid_again) == (1, 5, TRIES, TRIES)
 

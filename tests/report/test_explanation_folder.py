@@ -207,6 +207,7 @@ def test_several_photos_have_all_their_pictures(tmp_path: Path, capsys: pytest.C
 
 def test_maps_of_a_large_photo_are_written_as_they_were_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Above a size that is stated, arrays are float32 of the pixels sent, and the record leads back to the photo."""
+    assert folder.LARGEST_WHOLE * np.dtype(np.float64).itemsize == 32_000_000  # bytes, of each array
     monkeypatch.setattr(folder, "LARGEST_WHOLE", 24 * 32 - 1)
     explanation = explained(tmp_path, CELLS)
 
