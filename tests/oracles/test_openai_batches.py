@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bbquery import codec, money
-from bbquery.errors import OutcomeUnknown, Rejected, UnknownPrice
+from bbquery.errors import MalformedAnswer, OutcomeUnknown, Rejected, UnknownPrice
 from bbquery.types import NoAnswer, Reply, Text, Units
+from oracles import _bodies
 from oracles._openai import batches
 from oracles._openai.prices import bill
 from oracles._openai.reply import Usage
@@ -292,6 +293,20 @@ async def test_a_batch_that_fails_as_a_whole_says_why(tmp_path: Path) -> None:
     assert state.reason.endswith("; and 2 more")
     assert not found
     assert emulator.bill.picodollars == 0
+
+
+async def test_results_have_a_limit_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of results may be longer than an answer, since it is read line by line; but it does not go on for ever."""
+    async with rehearsed() as (_, oracle):
+        vendor = await oracle.submit(written(oracle, tmp_path, names(30)), "ours")
+        await ended(oracle, vendor)
+        monkeypatch.setattr(_bodies, "LARGEST", 5_000)
+
+        assert len(await collected(oracle, vendor)) == 30
+
+        monkeypatch.setattr(_bodies, "LARGEST_FILE", 5_000)
+        with pytest.raises(MalformedAnswer, match=r"longer than 0\.00476837 MiB"):
+            await collected(oracle, vendor)
 
 
 async def test_results_cut_off_are_fetched_again(tmp_path: Path) -> None:
