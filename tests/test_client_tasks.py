@@ -111,9 +111,10 @@ def unreachable() -> FakeOracle:
 
 
 ORACLES = {made.__name__: made for made in (plain, free, paced, refusing, unreachable)}
+FOLLOWER = "Dispatcher._follow_another"
 ALWAYS = {"Dispatcher._dispatch", "Dispatcher._hold", "Dispatcher._send", "Settler._settle"}
 KINDS = {
-    "plain": ALWAYS | {"Dispatcher._follow_another"},
+    "plain": ALWAYS | {FOLLOWER},
     "free": ALWAYS,
     "paced": ALWAYS | {"Pace.turn"},
     "refusing": ALWAYS | {"Client._again"},
@@ -134,7 +135,8 @@ async def run(oracle: FakeOracle, path: Path, injected: Injected, *, rival: bool
                 held = None if other is None else await _held(client, other)
                 asking = asyncio.create_task(client.ask(Ask(tiny_images(IMAGES))))
                 if other is not None and held is not None:
-                    await asyncio.sleep(0.01)
+                    while injected.waits[FOLLOWER] < 2 and not asking.done():  # it has looked, and looks again
+                        await asyncio.sleep(0)
                     await other.settle([Settlement(held, "voided")])
                 rows = await asking
                 await client.aclose()
