@@ -247,7 +247,30 @@ def test_maps_of_any_size_are_evaluated(
     asked = ["--oracle", f"{oracle}height=16,width=16", "--max-queries", "20", "--method", "rise", "--out", "out"]
     assert main(["explain", "photo.png", *asked, *more]) == 0
 
+    (array,) = [path for path in (tmp_path / "out").glob("*.npy") if not path.stem.endswith("-error")]
+    assert np.load(array).shape == ((24, 32) if more or largest == 10_000 else (16, 16))
     assert main(["evaluate", "out", "photo.png", "--oracle", oracle + size, "--steps", "4", "--out", "worth"]) == 0
+
+
+def test_maps_of_several_large_photos_are_written_whole_where_that_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--full-size is of every photo of a run."""
+    monkeypatch.setattr(folder, "LARGEST_WHOLE", 10)
+    for name in ("cat", "dog"):
+        Pillow.fromarray(PHOTO).save(tmp_path / f"{name}.png")
+    typed = [
+        "explain",
+        *(str(tmp_path / f"{name}.png") for name in ("cat", "dog")),
+        "--oracle",
+        HERE,
+        "--target",
+        "left",
+    ]
+
+    assert main([*typed, "--max-queries", "20", "--full-size", "--out", str(tmp_path / "out")]) == 0
+
+    assert [np.load(tmp_path / "out" / name / "left.npy").shape for name in ("cat", "dog")] == [(24, 32)] * 2
 
 
 async def _ends_here(_: object) -> None:
