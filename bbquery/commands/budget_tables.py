@@ -39,22 +39,27 @@ def _amount(unit: str, amount: int | None) -> str:
 
 # --- budgets ---
 
+NO_BUDGETS = "no budgets yet: 'bbquery explain' makes one for each run"
+
+
+def _lines(header: Sequence[str], rows: Sequence[Sequence[str]], *, words: int, none: str) -> str:
+    """Return a table as text, or what to say where there is `none`."""
+    return "\n".join(table(header, rows, words=words)) if rows else none
+
 
 def budgets(branches: Sequence[Branch]) -> Shown:
     """Return budgets as a tree, a line for each unit that is capped or was used."""
     least = min((branch.depth for branch in branches), default=0)
     rows = [row for branch in branches for row in _rows(branch, branch.depth - least)]
     header = ("budget", "unit", "posted", "held", "left", "cap")
-    text = table(header, rows, words=2) if rows else "no budgets yet: 'bbquery explain' makes one for each run"
-    return Shown(text, {"budgets": [_plain(branch) for branch in branches]})
+    return Shown(_lines(header, rows, words=2, none=NO_BUDGETS), {"budgets": [_plain(branch) for branch in branches]})
 
 
 def runs(branches: Sequence[Branch]) -> Shown:
     """Return budgets as a tree with a line each: when it was last used, its image, whom it asked, what it spent."""
     rows = [_run(branch) for branch in branches]
     header = ("budget", "last used", "image", "oracle", "queries", "dollars", "held")
-    text = table(header, rows, words=4) if rows else "no budgets yet: 'bbquery explain' makes one for each run"
-    return Shown(text, {"budgets": [_plain(branch) for branch in branches]})
+    return Shown(_lines(header, rows, words=4, none=NO_BUDGETS), {"budgets": [_plain(branch) for branch in branches]})
 
 
 def _run(branch: Branch) -> tuple[str, ...]:
@@ -132,8 +137,10 @@ def spending(by: By, rows: Sequence[Spending]) -> Shown:
         )
         for row in rows
     ]
-    text = table(header, lines, words=1) if rows else "nothing was sent yet"
-    return Shown(text, {"by": by, "spending": [_plain_spending(row) for row in rows]})
+    return Shown(
+        _lines(header, lines, words=1, none="nothing was sent yet"),
+        {"by": by, "spending": [_plain_spending(row) for row in rows]},
+    )
 
 
 def _plain_spending(row: Spending) -> dict[str, Any]:
@@ -162,7 +169,7 @@ def unknowns(attempts: Sequence[Attempt]) -> str:
         (str(a.id), a.opened[:19], a.budget, a.oracle.model, in_words(a.hold), " ".join(a.reason.split()))
         for a in attempts
     ]
-    return f"{how_many(len(attempts))}.\n\n{table(header, rows, words=6)}\n\n{_HOW_TO_SETTLE}"
+    return "\n".join((f"{how_many(len(attempts))}.", "", *table(header, rows, words=6), "", _HOW_TO_SETTLE))
 
 
 _HOW_TO_SETTLE = """\
@@ -183,7 +190,7 @@ def comparison(found: Comparison) -> str:
     concluded = [f"{_when(window)} {window.usage.model}: {window.conclusion}" for window in found.windows]
     if found.outside:
         concluded.append(f"{len(found.outside)} unknown attempts are of models or times that the report does not cover")
-    return "\n".join((table(header, rows, words=3), "", *concluded))
+    return "\n".join((*table(header, rows, words=3), "", *concluded))
 
 
 def _compared(window: Window) -> list[tuple[str, ...]]:

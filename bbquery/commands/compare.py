@@ -161,7 +161,7 @@ def _costs(contest: Contest) -> str:
     queries = sum(each.queries for each in found)
     worst = sum(each.worst.picodollars for each in found)
     return "\n".join((
-        table(header, rows, words=1),
+        *table(header, rows, words=1),
         "",
         f"{queries:,} queries at most together, ${dollars(worst)} at worst; answers in the store and those that "
         "methods share cost nothing",
@@ -180,7 +180,7 @@ def _table(found: Comparison) -> str:
         for number, each, correlations in zip(numbers, found.results, agreement, strict=True)
     ]
     return "\n".join((
-        table(header, rows, words=3),
+        *table(header, rows, words=3),
         "",
         "below the numbers: the rank correlation of each two maps",
         *([report.measured_by(found)] if found.metric else []),

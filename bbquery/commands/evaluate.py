@@ -210,7 +210,7 @@ def _print(evaluation: Evaluation, told: list[str], typed: Sequence[str]) -> Non
 def _figures(figures: Sequence[Figure]) -> list[str]:
     """Return a table of figures, with what else they rest on where there is such."""
     header = ("metric", "better", "fill", "value", "steps", "queries", "unanswered")
-    lines = table(header, [_row(figure) for figure in figures], words=3).splitlines()
+    lines = table(header, [_row(figure) for figure in figures], words=3)
     return lines[:1] + [f"{line}  {figure.used}".rstrip() for line, figure in zip(lines[1:], figures, strict=True)]
 
 

@@ -80,7 +80,7 @@ def _costs(series: Series) -> str:
     duration = f"at least {sum(seconds):,.0f} seconds" if seconds else "unknown: no limits are known"
     header = ("image", "queries", "tokens", "at worst", "dollars", "at worst")
     return "\n".join((
-        table(header, [*rows, _row(f"all {len(images)}", queries, expected, worst)], words=1),
+        *table(header, [*rows, _row(f"all {len(images)}", queries, expected, worst)], words=1),
         "",
         "queries are at most so many, stored answers and retries not counted",
         f"prices       {source or 'none'}",

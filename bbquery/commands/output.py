@@ -24,11 +24,11 @@ MOST_UNKNOWN = 20  # attempts named to people, of those that may have been bille
 MOST_UNREAD = 5  # different things that a score could not read, to people
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, words: int) -> str:
-    """Return a table whose first `words` columns are words, set left, and the others numbers, set right."""
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, words: int) -> list[str]:
+    """Return the lines of a table whose first `words` columns are words, set left, the others numbers, set right."""
     lines = [tuple(map(shown, line)) for line in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(_aligned(line, widths, words) for line in lines)
+    return [_aligned(line, widths, words) for line in lines]
 
 
 def _aligned(line: Sequence[str], widths: Sequence[int], words: int) -> str:

@@ -56,7 +56,7 @@ def _conditions(came: Sequence[AnswerFigures], figures: ScoreFigures) -> list[st
     heading = f"{figures.specification} of {figures.target!r} ({figures.about.unit}), by what was visible:"
     header = ("images", "masks", "no answer", "criterion met", "mean", "sd of masks", "sd of noise", "reliability")
     rows = [_condition(*pair) for pair in zip(came, figures.conditions, strict=True)]
-    return [heading, *table(header, rows, words=1).split("\n")]
+    return [heading, *table(header, rows, words=1)]
 
 
 def _condition(came: AnswerFigures, figures: ConditionFigures) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ def _scores(found: Probe) -> list[str]:
     rows = [_score(figures) for of_targets in found.scores.values() for figures in of_targets]
     return [
         "every score, of the same answers (noise: of the photo itself; map: what a map of 3 × 3 blocks explains):",
-        *table(header, rows, words=2).split("\n"),
+        *table(header, rows, words=2),
     ]
 
 

@@ -87,7 +87,7 @@ def _lines(shares: Sequence[Share]) -> list[str]:
     cost = total(share.cost for share in shares)
     imported = sum(share.imported for share in shares)
     elsewhere = f"; {imported:,} imported ones were paid for elsewhere" if imported else ""
-    return [*table(header, rows, words=3).split("\n"), f"to buy them again: {in_words(cost)}{elsewhere}"]
+    return [*table(header, rows, words=3), f"to buy them again: {in_words(cost)}{elsewhere}"]
 
 
 def _size(amount: int) -> str:

@@ -53,23 +53,27 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Write]:
         UsageError: it cannot be opened. NotWritten: it can, but not be written, as on a full disk; what was there
             before is still there.
     """
-    target = Path(path)
-    with _blamed(target, UsageError):
+    named = Path(path)
+    with _blamed(named, UsageError):
+        target = Path(os.path.realpath(path))  # a link stays one
         with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISDIR(target.stat().st_mode):
+            mode = named.stat().st_mode
+            if stat.S_ISDIR(mode):
                 raise IsADirectoryError(errno.EISDIR, "it is a folder")
+            if not stat.S_ISREG(mode):  # renaming would put a file in the place of /dev/null, for all programs
+                raise OSError(errno.EINVAL, "it is a pipe or a device, give a file")
         part = _sibling(target)
         file = part.open("xb")
     try:
         try:
-            yield lambda data: _write(target, file, data)
-            with _blamed(target, NotWritten):
+            yield lambda data: _write(named, file, data)
+            with _blamed(named, NotWritten):
                 file.flush()
                 os.fsync(file.fileno())  # or a crash after the renaming could leave an empty file
         finally:
-            with _blamed(target, NotWritten):  # which writes what is left
+            with _blamed(named, NotWritten):  # which writes what is left
                 file.close()
-        with _blamed(target, NotWritten):
+        with _blamed(named, NotWritten):
             part.replace(target)
     finally:
         part.unlink(missing_ok=True)  # there only where something failed

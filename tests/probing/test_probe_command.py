@@ -62,6 +62,8 @@ def test_it_writes_figures_and_a_picture(photo: str, tmp_path: Path, capsys: pyt
     assert "100 asked, 100 sent, 0 from the store, 0 unknown" in said
     assert "label flips 0 of 10 (0–28 %)" in said
     assert "recommended:" in said
+    assert "\\n" not in said  # each line of a table is a line
+    assert said.count("visible  ") == 5
     assert str(tmp_path / "out" / "probe.json") in said
     assert [score["score"] for score in plain["scores"]] == ["soft", "soft:form=log_odds"]
     assert len(plain["rows"]["visible"]) == len(plain["scores"][0]["values"]) == len(Design.of(100).condition_of)

@@ -149,3 +149,26 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path, name: str) -> N
 
     with pytest.raises(UsageError, match="cannot write in"):
         check_writable(tmp_path / name)
+
+
+def test_a_pipe_or_a_device_is_not_replaced(tmp_path: Path) -> None:
+    """What is no regular file, such as /dev/null, stays what it is: no file takes its place."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    with pytest.raises(UsageError, match=r"pipe \(it is a pipe or a device, give a file\)"):
+        write_bytes(pipe, b"answers")
+
+    assert pipe.is_fifo()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    """What a link points to is written, and the link is not replaced by a file."""
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "answers")
+
+    write_bytes(link, b"answers")
+
+    assert link.is_symlink()
+    assert (tmp_path / "answers").read_bytes() == b"answers"
