@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 ONE_QUERY = Units(queries=1)
 
 
+UNNAMED = "unnamed"
+"""Begins the version of a model whose state nobody named: another in each process, so that no answer is found again."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """How hard an oracle may be pressed.

@@ -14,7 +14,7 @@ import numpy as np
 from bbquery.errors import MalformedAnswer, OracleError, Rejected, UsageError, described
 from bbquery.forks import OneProcess
 from bbquery.imports import imported
-from bbquery.oracle import Capabilities, Limits, Price, Quote, View
+from bbquery.oracle import UNNAMED, Capabilities, Limits, Price, Quote, View
 from bbquery.types import (
     Answer,
     AnswerKind,
@@ -106,7 +106,7 @@ def connect(
         identity={
             "oracle": "function",
             "function": f"{getattr(function, '__module__', '')}.{name}",
-            "version": version or f"unnamed {uuid.uuid4().hex}",
+            "version": version or f"{UNNAMED} {uuid.uuid4().hex}",
             "answers": answers,
             "takes": takes,
         }

@@ -448,6 +448,24 @@ def test_a_real_process_does_it(photo: str, left: str, tmp_path: Path) -> None:
 # --- what no command line reaches ---
 
 
+def test_a_function_whose_state_nobody_named_is_taken_for_the_same(
+    photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The map of a function without a version is evaluated as it stands; of another function it is refused."""
+    unnamed = SIDES.removesuffix(",version=1")
+    folder = explained(photo, tmp_path / "run", "--oracle", unnamed)
+    capsys.readouterr()
+
+    assert main(["evaluate", str(folder), photo, "--out", str(tmp_path / "out"), *QUICK]) == 0
+    assert "another oracle" not in capsys.readouterr().err
+
+    other = unnamed.replace("sides", "not_a_number")
+    record = (folder / "run.json").read_text(encoding="utf-8")
+    (folder / "run.json").write_text(record.replace(f'"{unnamed}"', f'"{other}"'), encoding="utf-8")
+    assert main(["evaluate", str(folder), photo, "--out", str(tmp_path / "other"), *QUICK]) == 2
+    assert "the map of another oracle" in capsys.readouterr().err
+
+
 async def test_an_oracle_that_refuses_copies_is_reported(ledger: Ledger) -> None:
     """Refused copies are counted, and the figures rest on the others."""
 

@@ -141,7 +141,7 @@ def _check(chosen: argparse.Namespace, found: MapFile, job: Job) -> None:
 
 def _check_source(chosen: argparse.Namespace, path: Path, made: map_file.Made, job: Job) -> None:
     score, answers = load.constructor(job.score), job.oracle.capabilities
-    if "oracle" not in chosen.named and made.fingerprint != codec.fingerprint(answers.identity)[0]:
+    if "oracle" not in chosen.named and not made.explains(answers.identity):
         raise UsageError(
             f"{path} is the map of another oracle ({made.oracle}, or another version of it), and this would ask "
             f"{chosen.oracle}: say with --oracle whom to ask"
@@ -170,7 +170,7 @@ def _of_making(made: map_file.Made, evaluation: Evaluation) -> list[str]:
             f"the map was made with the fill that judges it ({', '.join(sorted(shared))}), which flatters it: "
             "give another --fill or --insertion-fill"
         )
-    if made.fingerprint != codec.fingerprint(evaluation.oracle.identity)[0]:
+    if not made.explains(evaluation.oracle.identity):
         told.append(f"the map explains another oracle ({made.oracle}, or another version of it): give that --oracle")
     if made.partial:
         told.append("the map is partial: complete its run first, by the command that it printed")

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bbquery import user_file
+from bbquery import codec, user_file
 from bbquery.errors import UsageError
 from bbquery.evaluating import npy_file
 from bbquery.imaging import Placement
+from bbquery.oracle import UNNAMED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from bbquery.perturb.baselines import AnyFill
@@ -28,15 +31,16 @@ FILL = re.compile(r"(?:fill|baseline)='?([^',)]+)'?")  # in a constructor call, 
 class Made:
     """How a map was made, as the record beside it says.
 
-    method, score: as constructor calls. oracle, fingerprint: whom it explains. pixels: the photo's digest. seed: of the
-    method. signed, unit: of the map's values. placement: where on the photo the pixels lie that were sent. asked,
-    scored: the oracle and the score as they were typed; None where they were not.
+    method, score: as constructor calls. oracle, fingerprint, identity: whom it explains. pixels: the photo's digest.
+    seed: of the method. signed, unit: of the map's values. placement: where on the photo the pixels lie that were
+    sent. asked, scored: the oracle and the score as they were typed; None where they were not.
     """
 
     target: str
     method: str
     oracle: str
     fingerprint: str
+    identity: Mapping[str, Any]
     pixels: str
     partial: bool
     score: str = ""
@@ -51,6 +55,14 @@ class Made:
     def fills(self) -> list[AnyFill]:
         """What the method put where it hid pixels, or began its path; none where it hides nothing."""
         return [_fill(text) for text in FILL.findall(self.method)]
+
+    def explains(self, identity: Mapping[str, Any]) -> bool:
+        """Whether it explains this oracle; where nobody named the state of a function, as far as can be told."""
+        if self.fingerprint == codec.fingerprint(identity)[0]:
+            return True
+        both = (identity, self.identity)
+        here, there = ({**each, "version": str(each.get("version")).partition(" ")[0]} for each in both)
+        return here == there and here["version"] == UNNAMED
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +121,8 @@ def _one(plain: dict[str, Any], target: dict[str, Any]) -> Made:
     sent = plain["image"].get("sent")  # earlier versions did not say
     return Made(
         target=target["target"], method=plain["method"], oracle=plain["oracle"]["name"],
-        fingerprint=plain["oracle"]["fingerprint"], pixels=plain["image"]["pixels"],
+        fingerprint=plain["oracle"]["fingerprint"], identity=dict(plain["oracle"]["identity"]),
+        pixels=plain["image"]["pixels"],
         partial=target["stopped"] is not None, score=plain["score"], seed=plain["seed"], signed=target["signed"],
         unit=target["unit"], placement=None if sent is None else Placement.of(sent),
         asked=_typed(plain["command"], "--oracle"), scored=_typed(plain["command"], "--score"),
