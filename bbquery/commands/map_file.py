@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,6 @@ class Made:
     method: str
     oracle: str
     fingerprint: str
-    identity: Mapping[str, Any]
     pixels: str
     partial: bool
     score: str = ""
@@ -50,6 +49,7 @@ class Made:
     placement: Placement | None = None
     asked: str | None = None
     scored: str | None = None
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def fills(self) -> list[AnyFill]:
@@ -121,7 +121,7 @@ def _one(plain: dict[str, Any], target: dict[str, Any]) -> Made:
     sent = plain["image"].get("sent")  # earlier versions did not say
     return Made(
         target=target["target"], method=plain["method"], oracle=plain["oracle"]["name"],
-        fingerprint=plain["oracle"]["fingerprint"], identity=dict(plain["oracle"]["identity"]),
+        fingerprint=plain["oracle"]["fingerprint"], identity=dict(plain["oracle"].get("identity", {})),
         pixels=plain["image"]["pixels"],
         partial=target["stopped"] is not None, score=plain["score"], seed=plain["seed"], signed=target["signed"],
         unit=target["unit"], placement=None if sent is None else Placement.of(sent),
