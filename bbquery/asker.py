@@ -95,6 +95,7 @@ class Asker:
         except UsageError as error:  # found by the oracle before it sent anything: a key that is not set
             self._halt.set(error)
             failure = Rejected(str(error), oracle=name)
+            failure.__cause__ = error
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, the attempt must be settled
             failure = OracleError(f"failed unexpectedly: {described(error)}", oracle=name)
             failure.__cause__ = error

@@ -371,6 +371,7 @@ class Dispatcher:
         try:
             results = await self._asker.ask(batch.queries, request)
             failures = [result for result in results if isinstance(result, OracleError)]
+            self.sent -= sum(isinstance(failure.__cause__, UsageError) for failure in failures)  # nothing left
             self.provider.learn(failures, self._oracle.rate_seen)
             self._heed(failures, answered=len(failures) < len(results))
         except Exception as error:  # noqa: BLE001 - whatever it is, each query has an outcome

@@ -530,6 +530,21 @@ async def test_an_image_that_cannot_be_encoded_halts_unpaid(ledger: Ledger) -> N
     assert (oracle.requests, state.held) == (0, Units())
 
 
+async def test_what_an_oracle_refuses_to_send_is_not_counted_as_sent(ledger: Ledger) -> None:
+    """Without a key nothing leaves: no query is sent, and none is paid."""
+
+    class Keyless(FakeOracle):
+        async def answer(self, payloads: Sequence[Image]) -> Sequence[Reply | OracleError]:
+            raise UsageError("the environment variable 'KEY' is unset or empty")
+
+    async with client_of(Keyless(), ledger) as client:
+        await client.ask(Ask(tiny_images(3)))
+        tally, state = client.tally, ledger.budget(client.budget)
+
+    assert (tally.sent, tally.unknown) == (0, 0)
+    assert (state.posted, state.held) == (Units(), Units())
+
+
 async def test_each_image_is_rendered_and_encoded_once_off_the_loop(ledger: Ledger) -> None:
     """Retries and repeats share one rendering, which never runs on the event loop's thread."""
     rendered: list[str] = []

@@ -166,7 +166,7 @@ def test_the_oracle_and_score_of_the_map_are_asked(
     said, found = capsys.readouterr(), written(tmp_path / "out")
     assert code == 0
     assert "BEWARE" not in said.err
-    assert f"asked as run.json says: {SIDES}, score soft:form=log_odds" in said.out
+    assert f"asked as run.json says: oracle {SIDES}, score soft:form=log_odds" in said.out
     assert found["oracle"]["name"] == "sides"
     assert "log-odds" in said.out or "log odds" in said.out
 
@@ -206,12 +206,17 @@ def test_another_filling_is_no_reason_to_beware(photo: str, tmp_path: Path, caps
 
 
 def test_what_the_map_was_not_made_of_is_said(photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Another oracle than the map's is judged, with a warning."""
+    """Another oracle than the map's may judge it: the warning comes before it is asked, once, and is recorded."""
     folder = explained(photo, tmp_path / "map", "--method", "rise:fill=0")
+    capsys.readouterr()
 
     evaluate(str(folder), photo, tmp_path / "out", "--metrics", "srg", oracle=SIDES.replace("version=1", "version=2"))
 
-    assert "explains another oracle" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert said.err.index("explains another oracle") < said.err.index("queries, ")
+    assert said.err.count("explains another oracle") == 1
+    assert "asked as run.json says: score the usual one\n" in said.out
+    assert "explains another oracle" in str(written(tmp_path / "out")["warnings"])
 
 
 def test_a_partial_map_is_said_to_be_one(photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

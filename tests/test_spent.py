@@ -42,6 +42,7 @@ def test_every_command_ends_with_what_was_spent(
     assert last.startswith(f"spent: {asked} of ")
     assert f" queries, ${usd} of $9.00; " in last
     assert again.startswith(last.partition(";")[0])
+    assert again.endswith(" from the store, nothing sent now")
     assert int(again.split("; ")[1].split()[0]) >= asked
     assert lossy.calls == 0
     if run.__name__ in RECORDS:
@@ -72,12 +73,23 @@ def test_what_was_lost_is_held_and_said(photo: Path, capsys: pytest.CaptureFixtu
     )
 
 
+def test_what_earlier_runs_spent_is_told_from_what_is_sent_now() -> None:
+    """The budget counts every run of it, so a rerun says that it sent nothing, or how little."""
+    budget = BudgetState(1, "run", Cap(queries=1000), Units(queries=900), Units(queries=2))
+
+    assert spent(budget, 900, 0).startswith(
+        "spent: 900 of 1,000 queries (2 held); 900 answers from the store, nothing "
+    )
+    assert "; 880 answers from the store, 20 sent now; what is held" in spent(budget, 880, 20)
+    assert " now" not in spent(budget, 0, 902)
+
+
 def test_where_nothing_is_paid_there_are_no_dollars() -> None:
     """Units without a cap that were not used are left out; one answer is one."""
     budget = BudgetState(1, "run", Cap(queries=1000), Units(queries=7), NOTHING)
 
-    assert spent(budget, 1) == "spent: 7 of 1,000 queries; 1 answer from the store"
-    assert spent(BudgetState(1, "run", Cap(), NOTHING, NOTHING), 0) == "spent: nothing; 0 answers from the store"
+    assert spent(budget, 1, 7) == "spent: 7 of 1,000 queries; 1 answer from the store"
+    assert spent(BudgetState(1, "run", Cap(), NOTHING, NOTHING), 0, 0) == "spent: nothing; 0 answers from the store"
 
 
 def test_fewer_sent_than_asked_is_explained() -> None:

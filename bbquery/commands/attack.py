@@ -88,7 +88,7 @@ def _attack(chosen: argparse.Namespace) -> int:
             stress = asyncio.run(_attacked(chosen, out))
         written = out.write(lambda place: report.write(stress, place, command=chosen.typed, source=chosen.image))
     _say(stress, chosen.typed)
-    say(*map(str, written), spent(stress.budget, stress.queries.from_store))
+    say(*map(str, written), spent(stress.budget, stress.queries.from_store, stress.queries.sent))
     return out.exit_code(stress.error)
 
 

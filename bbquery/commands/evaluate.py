@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bbquery.commands.map_file import MapFile
     from bbquery.evaluating.evaluation import Evaluation, Job
     from bbquery.evaluating.metrics import Figure
+    from bbquery.oracle import Capabilities
     from bbquery.perturb.baselines import AnyFill
 
 ORACLE = "efficientnet"
@@ -75,10 +76,9 @@ def _evaluate(chosen: argparse.Namespace) -> int:
         told = warnings(found, evaluation)
         made = {"command": chosen.typed, "source": chosen.image, "of": str(found.path), "warnings": told}
         written = out.write(lambda place: report.write(evaluation, place, **made))
-    if found.made is not None and len(chosen.named) < 2:
-        say(f"asked as {map_file.RECORD} says: {chosen.oracle}, score {chosen.score or 'as usual'}")
-    _print(evaluation, told, chosen.typed)
-    say(*map(str, written), spent(evaluation.budget, evaluation.queries.from_store))
+    say(*_taken(chosen, found))
+    _print(evaluation, told, _of_another(found.made, evaluation.oracle), chosen.typed)
+    say(*map(str, written), spent(evaluation.budget, evaluation.queries.from_store, evaluation.queries.sent))
     return out.exit_code(ended_by(evaluation.error, partial=evaluation.partial))
 
 
@@ -87,6 +87,13 @@ def _as_made(chosen: argparse.Namespace, made: map_file.Made | None) -> tuple[st
     if made is None:
         return chosen.oracle or ORACLE, chosen.score
     return chosen.oracle or made.asked or ORACLE, chosen.score or made.scored
+
+
+def _taken(chosen: argparse.Namespace, found: MapFile) -> list[str]:
+    """Return what was taken from the map's record, since it was not named; nothing where there was no such thing."""
+    taken = {"oracle": chosen.oracle, "score": chosen.score or "the usual one"}
+    said = [f"{what} {value}" for what, value in taken.items() if what not in chosen.named]
+    return [f"asked as {map_file.RECORD} says: {', '.join(said)}"] if said and found.made is not None else []
 
 
 def _prepared(chosen: argparse.Namespace, found: MapFile) -> AbstractAsyncContextManager[Job]:
@@ -119,6 +126,7 @@ async def _evaluated(chosen: argparse.Namespace, found: MapFile, out: OutputFold
         what = [chosen.oracle, "evaluation", *([chosen.score] if chosen.score else [])]
         out.claim(default_name(chosen.image, result, *what), result)
         warn_of(job.placement)
+        warn(*(f"BEWARE: {told}" for told in _of_another(found.made, job.oracle.capabilities)))
         with open_ledger(None) as ledger, Screen() as screen:
             return await job.run(ledger, caps, chosen.project, screen)
 
@@ -170,14 +178,23 @@ def _of_making(made: map_file.Made, evaluation: Evaluation) -> list[str]:
             f"the map was made with the fill that judges it ({', '.join(sorted(shared))}), which flatters it: "
             "give another --fill or --insertion-fill"
         )
-    if not made.explains(evaluation.oracle.identity):
-        told.append(f"the map explains another oracle ({made.oracle}, or another version of it): give that --oracle")
+    told += _of_another(made, evaluation.oracle)
     if made.partial:
         told.append("the map is partial: complete its run first, by the command that it printed")
     again = evaluation.choice.made
     if again is not None and (method := load.constructor(again.method)) != made.method:
         told.append(f"the map was made by {made.method}, but what explains again is {method}: leave out --method")
     return told
+
+
+def _of_another(made: map_file.Made | None, asked: Capabilities) -> list[str]:
+    """Return that a map explains another oracle than the one that judges it, which is known before it is asked."""
+    if made is None or made.explains(asked.identity):
+        return []
+    return [
+        f"the map explains another oracle ({made.oracle}, or another version of it) than {asked.name}, which judges "
+        "it: leave out --oracle to ask the map's own"
+    ]
 
 
 def _fills(evaluation: Evaluation) -> set[AnyFill]:
@@ -188,12 +205,13 @@ def _fills(evaluation: Evaluation) -> set[AnyFill]:
     return {choice.fill} if any(figure.fill for figure in evaluation.figures) else set()
 
 
-def _print(evaluation: Evaluation, told: list[str], typed: Sequence[str]) -> None:
+def _print(evaluation: Evaluation, told: list[str], known: list[str], typed: Sequence[str]) -> None:
+    """known: what was said of it before it was asked."""
     q = evaluation.queries
     say(f"target: {evaluation.target} ({evaluation.score.about.unit})")
     say(*_figures(evaluation.figures))
     say(f"queries: {counted(q)}")
-    said = [f"BEWARE: {warning}" for warning in told]
+    said = [f"BEWARE: {warning}" for warning in told if warning not in known]
     if evaluation.unread:
         said.append(f"NOT READ: {not_read(evaluation.unread)}: the score made nothing of that")
     said += alarms(evaluation.error, partial=evaluation.partial)

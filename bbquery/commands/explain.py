@@ -207,7 +207,7 @@ def _report(explanation: Explanation, typed: Sequence[str], written: Sequence[Pa
     if explanation.partial:
         warn(f"PARTIAL: {explanation.error}")
         print(*map(shown, _advice(explanation, typed)), sep="\n", file=sys.stderr)
-    say(*map(str, written), spent(explanation.budget, explanation.queries.from_store))
+    say(*map(str, written), spent(explanation.budget, explanation.queries.from_store, explanation.queries.sent))
 
 
 def _advice(explanation: Explanation, typed: Sequence[str]) -> list[str]:

@@ -100,7 +100,7 @@ def explain(wish: Wish) -> int:
         book, budget = asyncio.run(_explained(wish, out))
         page = out.write(lambda place: index.write(place, book.entries, budget=budget, command=wish.chosen.typed))
     warn(*book.troubles(budget))
-    say(str(page), spent(budget, book.from_store))
+    say(str(page), spent(budget, book.from_store, book.sent))
     return out.exit_code(book.error)
 
 
@@ -131,7 +131,7 @@ def _budget(ledger: Ledger, series: Series, project: str | None) -> BudgetState:
 class Book:
     """What is kept of images that are done: their lines, not their pixels.
 
-    error: what the exit code tells. from_store: answers for which nothing was sent.
+    error: what the exit code tells. from_store: answers for which nothing was sent. sent: attempts of this run.
     """
 
     out: OutputFolder
@@ -140,6 +140,7 @@ class Book:
     entries: list[index.Entry] = field(default_factory=list)
     error: BbqueryError | None = None
     from_store: int = 0
+    sent: int = 0
     _not_begun: list[str] = field(default_factory=list)
     _said: list[str] = field(default_factory=list)
     _rests: list[Rest] = field(default_factory=list)
@@ -150,6 +151,7 @@ class Book:
         pictures: list[Path] = []
         if explanation is not None:
             self.from_store += explanation.queries.from_store
+            self.sent += explanation.queries.sent
             self.out.write(lambda out: self._write(explanation, out / result.name, source))
             place = self.out.place / result.name
             pictures = folder.pictures(explanation, place)

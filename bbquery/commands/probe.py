@@ -72,7 +72,7 @@ def _probe(chosen: argparse.Namespace) -> int:
         written = out.write(lambda place: report.write(found, place, **made))
     say(*probe_tables.lines(found), "", *_next(following), "", *map(str, written))
     _warn(found, chosen.typed)
-    say(spent(found.budget, found.queries.from_store))
+    say(spent(found.budget, found.queries.from_store, found.queries.sent))
     return out.exit_code(ended_by(found.error, partial=found.partial))
 
 

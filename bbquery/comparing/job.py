@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from bbquery import imaging
-from bbquery.client import Client
+from bbquery.client import Client, Tally
 from bbquery.comparing.methods import checked, names_of
 from bbquery.comparing.records import Compared, Comparison
 from bbquery.errors import BbqueryError, BudgetExhausted, UsageError
@@ -154,21 +154,21 @@ class Contest:
         explanation: Explanation | None = None
         curves: Curves | None = None
         rests: list[Rest] = []
-        from_store = 0
+        tallies: list[Tally] = []
         error: BbqueryError | None
         try:
             budget = ledger.open_budget(own, self.each, run[1])
             explanation = await self.jobs[place].ask(ledger, budget, watch, began)
             error = explanation.error
             rests.append(explanation.rest)
-            from_store = explanation.queries.from_store
+            tallies.append(explanation.queries)
             if self.metric is not None and not explanation.partial:  # the whole map is another one, measured anew
                 budget = ledger.open_budget(f"{own}-measured", self.measured_cap, run[1])
-                curves, rest, stored, stopped = await self._measured(
+                curves, rest, tally, stopped = await self._measured(
                     self.jobs[place], explanation.maps[0], (ledger, budget), watch
                 )
                 rests.append(rest)
-                from_store += stored
+                tallies.append(tally)
                 error = error or stopped
         except BbqueryError as found:
             error = found
@@ -182,7 +182,8 @@ class Contest:
             error,
             ended_run=ended,
             rests=tuple(rests),
-            from_store=from_store,
+            from_store=sum(tally.from_store for tally in tallies),
+            sent=sum(tally.sent for tally in tallies),
         )
 
     def _whole(self, place: int) -> tuple[Rest, ...]:
@@ -195,8 +196,8 @@ class Contest:
 
     async def _measured(
         self, job: Job, found: TargetMap, place: tuple[Ledger, int], watch: Watch
-    ) -> tuple[Curves, Rest, int, BbqueryError | None]:
-        """Return the curves of a map, what completing them takes, what came from the store, and what ended them."""
+    ) -> tuple[Curves, Rest, Tally, BbqueryError | None]:
+        """Return the curves of a map, what completing them takes, what was asked, and what ended them."""
         assert self.metric is not None  # noqa: S101 - the caller has looked
         plan = self.metric.plan(job.x, job.oracle.capabilities.domain, found.sent.values, job.seed)
         async with Client(job.oracle, *place, progress=watch.progressed, waiting=watch.waiting) as client:
@@ -204,7 +205,7 @@ class Contest:
             driven = await drive(plan, client, nearer_is_higher(found.score))
             (ledger, budget), asked = place, self.metric.queries
             rest = Rest(asked, asked, client.tally.answered, job.worst, ledger.budget(budget))
-            return driven.result, rest, client.tally.from_store, client.halt.error
+            return driven.result, rest, client.tally, client.halt.error
 
 
 def _ends_run(error: BbqueryError | None, budget: str) -> bool:

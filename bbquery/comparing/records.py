@@ -29,7 +29,7 @@ class Compared:
     explanation: None where not even the unperturbed image was answered. curves: its deletion and insertion, None where
     they were not asked for or could not be asked. error: what ended it early, None where nothing did. ended_run:
     whether that ended the run as a whole. rests: what completing the map and its measuring takes.
-    from_store: answers to both for which nothing was sent.
+    from_store: answers to both for which nothing was sent. sent: attempts for both.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Compared:
     ended_run: bool
     rests: tuple[Rest, ...] = ()
     from_store: int = 0
+    sent: int = 0
 
     @property
     def status(self) -> Status:
@@ -79,6 +80,11 @@ class Comparison:
     def from_store(self) -> int:
         """How many answers came from the store: from earlier runs, or paid for by another method."""
         return sum(each.from_store for each in self.results)
+
+    @property
+    def sent(self) -> int:
+        """How many attempts left in this run, for maps and for measuring them."""
+        return sum(each.sent for each in self.results)
 
     def agreement(self) -> NDArray[np.float64]:
         """Return the rank correlation of each two maps, (n, n); NaN without a map, or where one is constant."""

@@ -109,7 +109,7 @@ def _spent(stress: Stress) -> dict[str, Any]:
     """Return what was asked and paid, and how long it took."""
     return {
         "queries": asdict(stress.queries),
-        "spent": spent(stress.budget, stress.queries.from_store),
+        "spent": spent(stress.budget, stress.queries.from_store, stress.queries.sent),
         "budget": {
             "name": stress.budget.name,
             "cap": asdict(stress.budget.cap),

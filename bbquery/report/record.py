@@ -60,7 +60,7 @@ def record(explanation: Explanation, command: Sequence[str], source: str, files:
             "held": asdict(explanation.budget.held),
         },
         "queries": asdict(explanation.queries),
-        "spent": spent(explanation.budget, explanation.queries.from_store),
+        "spent": spent(explanation.budget, explanation.queries.from_store, explanation.queries.sent),
         "drift": {
             "drifted": explanation.drift.drifted,
             "reasons": list(explanation.drift.reasons),

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 HELD = "what is held may have been billed: 'bbquery budget reconcile'"
 
 
-def spent(budget: BudgetState, from_store: int) -> str:
+def spent(budget: BudgetState, from_store: int, sent: int) -> str:
     """Return what a budget has spent of what it allows, in every run of it, and how many answers the store gave.
 
-    from_store: of this run, those for which nothing was sent.
+    from_store: of this run, those for which nothing was sent. sent: of this run; said where earlier ones sent more.
     """
     stored = f"{from_store:,} {'answer' if from_store == 1 else 'answers'} from the store"
+    if sent < budget.posted.queries + budget.held.queries:
+        stored += f", {f'{sent:,}' if sent else 'nothing'} sent now"
     held = [HELD] if any(budget.held.amounts) else []
     return "; ".join((f"spent: {', '.join(of_allowed(budget)) or 'nothing'}", stored, *held))
 
