@@ -128,7 +128,7 @@ def test_the_budgets_are_shown_as_a_tree(photos: list[str], tmp_path: Path, caps
     run = lines[1].split()[0]
     assert [line.split()[0] for line in lines] == ["audit", run, *(f"{run}/{name}" for name in NAMES)]
     assert [len(line) - len(line.lstrip()) for line in lines] == [0, 2, 4, 4, 4]
-    sent = [re.search(r"  (\d+)(?: of \d+)?   *0\.", line) for line in lines]
+    sent = [re.search(r"  (\d+)(?: of \d+)? +0\.", line) for line in lines]
     assert [found and found[1] for found in sent] == ["60", "60", "20", "20", "20"]
 
 
