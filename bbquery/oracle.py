@@ -23,6 +23,11 @@ UNNAMED = "unnamed"
 """Begins the version of a model whose state nobody named: another in each process, so that no answer is found again."""
 
 
+def is_unnamed(identity: Mapping[str, Any]) -> bool:
+    """Whether nobody named the state of this model, so that its answers are of use to no other run."""
+    return str(identity.get("version")).partition(" ")[0] == UNNAMED
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """How hard an oracle may be pressed.

@@ -267,3 +267,16 @@ def test_the_plan_of_the_completed_run_is_the_same(photo: Path, capsys: pytest.C
     after = record(photo)
     assert (before["run"], before["status"], after["status"]) == (after["run"], "partial", "complete")
     assert before["budget"]["name"] == after["budget"]["name"]
+
+
+def test_what_is_kept_for_no_other_run_is_begun_anew(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Answers of a function without a version are not kept, so the command that is printed asks all, and works."""
+    unnamed = "function:call=tests.lossy.sides,classes=left|right,usd_per_query=0.001"
+    lossy.begin(range(3, 30))
+    assert main([unnamed if part == SIDES else part for part in explain(photo)]) == 4
+    said = capsys.readouterr().err
+    lossy.begin(())
+
+    assert "this begins it anew, since answers of a function are kept only where version= names it:" in said
+    printed = next(line.strip() for line in said.splitlines() if line.startswith("  bbquery explain "))
+    assert main(shlex.split(printed)[1:]) == 0

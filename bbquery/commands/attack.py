@@ -191,7 +191,7 @@ def _warnings(stress: Stress, typed: Sequence[str]) -> list[str]:
         lines.append(f"NOT READ: {not_read(stress.unread)}: the score made nothing of that")
     if error is not None:
         lines.append(f"PARTIAL: {error}")
-        lines.append(f"the best so far was kept; {completing.intro('the attack', error)}")
-        lines.append(f"  {completing.command(typed, stress.rest, error)}")
+        lines.append(f"the best so far was kept; {completing.intro('the attack', error, stress.oracle)}")
+        lines.append(f"  {completing.command(completing.again(typed, stress.oracle), stress.rest, error)}")
         lines += held(stress.unknown)
     return lines

@@ -210,7 +210,7 @@ def _troubles(found: Comparison, typed: Sequence[str]) -> Iterator[str]:
         if each.status != "complete":
             yield f"{each.status.upper()}: {each.method}: {each.error}"
     if found.error is not None:
-        yield completing.intro("them", found.error)
+        yield completing.intro("them", found.error, found.oracle)
         yield f"  {_completing(found, typed)}"
 
 
@@ -221,4 +221,6 @@ def _completing(found: Comparison, typed: Sequence[str]) -> str:
     allowed = found.results[0].rests[0].allowed
     options = completing.raised_together(rests, found.budget, allowed)
     missing = sum(rest.missing for rest in rests)
-    return completing.joined(typed, options, found.error, run=found.budget.name, missing=missing)
+    return completing.joined(
+        completing.again(typed, found.oracle), options, found.error, run=found.budget.name, missing=missing
+    )

@@ -16,6 +16,7 @@ from bbquery.errors import BudgetExhausted
 from bbquery.halt import Interrupted
 from bbquery.ledger.pruning import RUN
 from bbquery.money import dollars_up
+from bbquery.oracle import is_unnamed
 from bbquery.types import total
 
 if TYPE_CHECKING:
@@ -23,16 +24,24 @@ if TYPE_CHECKING:
 
     from bbquery.errors import BbqueryError
     from bbquery.ledger.records import BudgetState, Cap
+    from bbquery.oracle import Capabilities
     from bbquery.spare import Rest
 
 OPTIONS = {"queries": "--max-queries", "tokens": "--max-tokens", "picodollars": "--max-usd"}
 SPARE = "--spare"
 
 
-def intro(what: str, error: BbqueryError | None) -> str:
+def intro(what: str, error: BbqueryError | None, oracle: Capabilities) -> str:
     """Return the words before the command. what: that it completes. Neither a cap nor a person needs mending."""
     first = "" if isinstance(error, BudgetExhausted | Interrupted) else "once its cause is mended, "
+    if is_unnamed(oracle.identity):
+        return f"{first}this begins {what} anew, since answers of a function are kept only where version= names it:"
     return f"{first}this completes {what}, and asks only for the rest:"
+
+
+def again(typed: Sequence[str], oracle: Capabilities) -> Sequence[str]:
+    """Return what to type for the same once more: a run that begins anew is another one, in the same folder."""
+    return [*typed, "--force"] if is_unnamed(oracle.identity) and "--force" not in typed else typed
 
 
 def command(typed: Sequence[str], rest: Rest, error: BbqueryError | None) -> str:

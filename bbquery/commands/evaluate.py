@@ -218,8 +218,9 @@ def _print(evaluation: Evaluation, told: list[str], known: list[str], typed: Seq
     if evaluation.partial:
         said.append(f"PARTIAL: {evaluation.error}")
         options = completing.raised(evaluation.rest, plan_is_fixed=True)
-        run, missing = evaluation.rest.budget.name, evaluation.rest.missing
-        said.append(f"the figures rest on what was answered; {completing.intro('them', evaluation.error)}")
+        oracle, run, missing = evaluation.oracle, evaluation.rest.budget.name, evaluation.rest.missing
+        said.append(f"the figures rest on what was answered; {completing.intro('them', evaluation.error, oracle)}")
+        typed = completing.again(typed, oracle)
         said.append(f"  {completing.joined(typed, options, evaluation.error, run=run, missing=missing)}")
         said += held(evaluation.unknown)
     warn(*said)

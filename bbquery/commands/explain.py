@@ -212,8 +212,9 @@ def _report(explanation: Explanation, typed: Sequence[str], written: Sequence[Pa
 
 def _advice(explanation: Explanation, typed: Sequence[str]) -> list[str]:
     """Say what a person can do about a partial result, the cheapest first."""
+    oracle = explanation.oracle
     return [
-        f"the map rests on the queries that were answered; {completing.intro('it', explanation.error)}",
-        f"  {completing.command(typed, explanation.rest, explanation.error)}",
+        f"the map rests on the queries that were answered; {completing.intro('it', explanation.error, oracle)}",
+        f"  {completing.command(completing.again(typed, oracle), explanation.rest, explanation.error)}",
         *held(explanation.unknown),
     ]

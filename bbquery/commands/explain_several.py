@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bbquery.explanations import ImageResult, Series
     from bbquery.ledger.records import BudgetState, Cap
     from bbquery.ledger.sqlite import Ledger
+    from bbquery.oracle import Capabilities
     from bbquery.spare import Rest
 
 
@@ -115,7 +116,7 @@ async def _explained(wish: Wish, out: OutputFolder) -> tuple[Book, BudgetState]:
         for image in series.images:
             warn_of(image.placement, image.name)
         with open_ledger(None) as ledger, Screen() as screen:
-            book = Book(out, chosen, screen)
+            book = Book(out, chosen, screen, series.setting.oracle.capabilities)
             async with contextlib.aclosing(series.explain(ledger, chosen.project, screen)) as results:
                 async for result in results:
                     book.take(result)
@@ -137,6 +138,7 @@ class Book:
     out: OutputFolder
     chosen: argparse.Namespace
     screen: Screen
+    oracle: Capabilities
     entries: list[index.Entry] = field(default_factory=list)
     error: BbqueryError | None = None
     from_store: int = 0
@@ -199,7 +201,7 @@ class Book:
         if self._not_begun:
             lines.append(f"NOT BEGUN: {', '.join(self._not_begun)}: {self.error}")
         if self._rests:
-            lines.append(completing.intro("the run", self.error))
+            lines.append(completing.intro("the run", self.error, self.oracle))
             lines.append(f"  {self._completing(budget)}")
         return lines
 
@@ -210,7 +212,9 @@ class Book:
             if not self._typed(option):
                 del options[option]
         missing = sum(rest.missing for rest in self._rests)
-        return completing.joined(self.chosen.typed, options, self.error, run=budget.name, missing=missing)
+        return completing.joined(
+            completing.again(self.chosen.typed, self.oracle), options, self.error, run=budget.name, missing=missing
+        )
 
     def _typed(self, option: str) -> bool:
         return any(argument.partition("=")[0] == option for argument in self.chosen.typed)

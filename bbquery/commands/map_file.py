@@ -14,7 +14,7 @@ from bbquery import codec, user_file
 from bbquery.errors import UsageError
 from bbquery.evaluating import npy_file
 from bbquery.imaging import Placement
-from bbquery.oracle import UNNAMED
+from bbquery.oracle import is_unnamed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,9 +60,8 @@ class Made:
         """Whether it explains this oracle; where nobody named the state of a function, as far as can be told."""
         if self.fingerprint == codec.fingerprint(identity)[0]:
             return True
-        both = (identity, self.identity)
-        here, there = ({**each, "version": str(each.get("version")).partition(" ")[0]} for each in both)
-        return here == there and here["version"] == UNNAMED
+        here, there = ({**each, "version": None} for each in (identity, self.identity))
+        return here == there and is_unnamed(identity) and is_unnamed(self.identity)
 
 
 @dataclass(frozen=True, eq=False)
