@@ -53,10 +53,13 @@ class UsageError(BbqueryError):
 
 
 class UnknownName(UsageError):
-    """A name that is not among the known ones; says which are (the nearest of many), and which was meant."""
+    """A name that is not among the known ones; says which are (the nearest of many), and which was meant.
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        self.kind, self.name, self.known = kind, name, tuple(known)
+    if_new: how such a name is made known.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, if_new: str = "") -> None:
+        self.kind, self.name, self.known = kind, name, tuple(dict.fromkeys(known))
         near = _near(name, self.known)
         if len(self.known) <= 20:
             hint = f"known: {', '.join(map(_listed, self.known)) or 'none'}"
@@ -64,7 +67,8 @@ class UnknownName(UsageError):
             hint = f"nearest of {len(self.known)}: {', '.join(map(_listed, near))}"
         else:
             hint = f"none of the {len(self.known)} known names is near it"
-        super().__init__(f"unknown {kind} {_quoted(name)}; {hint}{did_you_mean(name, self.known)}")
+        new = f"; if it is new, {if_new}" if if_new else ""
+        super().__init__(f"unknown {kind} {_quoted(name)}; {hint}{new}{did_you_mean(name, self.known)}")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Any Python function as an oracle: the shortest way to explain a model of your own, and the fake in our tests."""
+"""Any Python function as an oracle: the shortest way to explain a model of your own."""
 
 from __future__ import annotations
 

@@ -66,7 +66,11 @@ from oracles._openai.question import (
 )
 from oracles._openai.reply import Said, Unreadable, Usage, parsed, understood, usage
 from oracles._openai.words import shortened
-from oracles._url import azure_base, checked_url
+
+try:
+    from oracles._url import azure_base, checked_url
+except MissingExtra as error:  # one extra brings all of it
+    raise MissingExtra("openai", "asking a model of OpenAI", "openai") from error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

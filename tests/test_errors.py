@@ -117,6 +117,13 @@ def test_an_unknown_name_lists_the_few_that_are_known() -> None:
     assert (error.kind, error.name, error.known) == ("method", "ries", ("rise", "lr"))
 
 
+def test_a_name_is_listed_once_and_a_new_one_is_told_how_it_is_made() -> None:
+    """Two oracles may be called alike; where a name was no slip, it is said how to make it known."""
+    error = UnknownName("budget", "audi", ["audit", "audit"], if_new="make it")
+
+    assert str(error) == "unknown budget 'audi'; known: audit; if it is new, make it; did you mean 'audit'?"
+
+
 def test_an_unknown_name_among_none_says_so() -> None:
     """Where nothing is known yet, the list is not just empty."""
     assert str(UnknownName("attack", "square", [])) == "unknown attack 'square'; known: none"

@@ -38,7 +38,7 @@ NOT_MOVED = (
     "(--score), or ask 'bbquery probe' which would move"
 )
 HARDLY_MOVED = (
-    "the score hardly moved: {why}; ask more (--max-queries), hide or change more at a time (options of --method), "
+    "the map may be chance: {why}; ask more (--max-queries), hide or change more at a time (options of --method), "
     "take a denser score (--score), or ask 'bbquery probe' which would move"
 )
 REFUSED = (
@@ -94,7 +94,7 @@ def _hardly_moved(m: TargetMap, noise: float) -> str:
     distance = _distance(m.sent)
     if distance.size:
         by_chance = decided(m.sent) <= BY_CHANCE and distance.max() <= STANDS_OUT
-        return "the map lies within its 90 % interval of 0 nearly everywhere" if by_chance else ""
+        return "it lies within its 90 % interval of 0 nearly everywhere" if by_chance else ""
     values = m.recorded.values[np.isfinite(m.recorded.values)]
     if not (noise > 0 and values.size > 1 and values.std(ddof=1) <= noise):
         return ""

@@ -97,7 +97,8 @@ def find_budget(connection: sqlite3.Connection, name: str) -> int:
     """Return the id of the budget of this name."""
     known = dict(connection.execute("SELECT name, id FROM budget ORDER BY name"))
     if name not in known:
-        raise UnknownName(f"budget (make it with 'bbquery budget set {shlex.quote(name)} --max-usd 20')", name, known)
+        make = f"make it with 'bbquery budget set {shlex.quote(name)} --max-usd 20'"
+        raise UnknownName("budget", name, known, if_new=make)
     return int(known[name])
 
 

@@ -389,6 +389,23 @@ def test_listing_oracles_imports_no_vendor_package() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_where_nothing_is_installed_its_own_extra_is_named() -> None:
+    """One installation is enough: not first the extra of another oracle, whose packages it shares."""
+    code = """if True:
+        import sys
+        sys.modules["yarl"] = None
+        from bbquery.errors import MissingExtra
+        try:
+            import oracles.openai
+        except MissingExtra as error:
+            print(error.extra)
+    """
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout == "openai\n"
+
+
 @pytest.mark.parametrize("missing", ["openai", "httpx2"])
 def test_a_missing_package_is_named_with_its_extra(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """And with how to install it."""
