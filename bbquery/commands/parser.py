@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from bbquery.errors import did_you_mean
 from bbquery.shown import shown
 
+REQUIRED = "the following arguments are required"  # as argparse begins it
 OPTION = re.compile(r"--?[A-Za-z][^=]*")  # its name; "-1" is a number
 
 
@@ -28,6 +29,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say which options do not exist and which were meant, and what else cannot be read; end with exit code 2."""
+        if message.startswith(REQUIRED) and (choices := self._choices()):
+            message += f"; choose one of: {', '.join(choices)}"
         known = self._option_string_actions
         unknown = [f"unknown option {option!r}{did_you_mean(option, known)}" for option in self._unknown_options()]
         super().error("\n".join(map(shown, [*unknown, *([message] if message else [])])))
@@ -39,6 +42,20 @@ class Parser(argparse.ArgumentParser):
         known = [str(choice) for choice in action.choices]
         what = f"unknown {value!r}; known: {', '.join(known)}{did_you_mean(str(value), known)}"
         raise argparse.ArgumentError(action, what)
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """Read a value; say of one that is no whole number just that."""
+        try:
+            return super()._get_value(action, arg_string)
+        except argparse.ArgumentError as error:
+            if action.type is not int:
+                raise
+            raise argparse.ArgumentError(action, f"{arg_string!r} is not a whole number") from error
+
+    def _choices(self) -> list[str]:
+        """Return what a subcommand, or another word without a default, may be."""
+        positional = (action.choices for action in self._actions if not action.option_strings)
+        return [str(choice) for choices in positional for choice in choices or ()]
 
     def _unknown_options(self) -> list[str]:
         own = list(self._typed)
