@@ -257,16 +257,10 @@ def test_maps_of_several_large_photos_are_written_whole_where_that_is_wanted(
 ) -> None:
     """--full-size is of every photo of a run."""
     monkeypatch.setattr(folder, "LARGEST_WHOLE", 10)
-    for name in ("cat", "dog"):
-        Pillow.fromarray(PHOTO).save(tmp_path / f"{name}.png")
-    typed = [
-        "explain",
-        *(str(tmp_path / f"{name}.png") for name in ("cat", "dog")),
-        "--oracle",
-        HERE,
-        "--target",
-        "left",
-    ]
+    photos = [tmp_path / f"{name}.png" for name in ("cat", "dog")]
+    for photo in photos:
+        Pillow.fromarray(PHOTO).save(photo)
+    typed = ["explain", *map(str, photos), "--oracle", f"{HERE},height=16,width=16", "--target", "left"]
 
     assert main([*typed, "--max-queries", "20", "--full-size", "--out", str(tmp_path / "out")]) == 0
 
