@@ -105,6 +105,21 @@ def test_a_lost_query_does_not_end_a_run(run: Callable[[Path], list[str]], photo
     assert lossy.calls > 80
 
 
+@pytest.mark.parametrize(("run", "lost"), [(compare, 4), (evaluate, 2), (attack, 2)])
+def test_queries_that_are_lost_at_the_end_do_not_end_a_run(
+    run: Callable[[Path], list[str]], lost: int, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Queries are kept for the last part of a run too: measuring the last map, verifying what an attack found."""
+    lossy.begin(())
+    assert main(run(photo)) == 0
+    whole = lossy.calls
+    monkeypatch.setenv("BBQUERY_HOME", str(photo.parent / "another"))
+    lossy.begin(range(whole - lost, whole))
+
+    assert main(run(photo)) == 0
+    assert lossy.calls == whole + lost
+
+
 @RUNS
 def test_the_printed_command_completes_a_run_that_lost_more(
     run: Callable[[Path], list[str]], photo: Path, capsys: pytest.CaptureFixture[str]

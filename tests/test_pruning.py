@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import sys
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image as Pillow
 
 from bbquery.cli import main
-from bbquery.ledger import reports
+from bbquery.ledger import batches, reports
 from bbquery.ledger.books import Books
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
@@ -82,6 +83,15 @@ def test_old_runs_are_pruned_and_their_spending_stays(ledger: Ledger, say: Calla
     assert spending(ledger) == before
     assert ledger.budget(ledger.find_budget("pruned runs")).posted == COST.times(2)
     assert ledger.budget(ledger.find_budget("paper")).posted == COST
+
+
+def test_a_run_with_a_batch_at_work_stays(ledger: Ledger, runs: str, say: Callable[..., str]) -> None:
+    """What is on its way to a vendor is not taken out from under it."""
+    old = ledger.find_budget(f"{RUN}1")
+    asyncio.run(ledger.write(lambda c: batches.begin(c, "b1", old, runs)))
+
+    assert "no such run; 2 more hold" in say("budget", "prune", "--before", "2026-03-01", "--yes")
+    assert f"{RUN}1" in names(ledger)
 
 
 @pytest.mark.usefixtures("runs")
