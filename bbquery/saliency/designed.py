@@ -75,6 +75,10 @@ DOUBTFUL = (
     "no cell's 90 % interval excludes 0, so the map may be chance: ask more queries, use fewer cells "
     "(--method designed:cells=7), or ask 'bbquery probe' what would move the score"
 )
+UNSTABLE = (
+    "not stable after {answered:,} answers: the map is expected to correlate {agreement} with that of unlimited "
+    "queries, and a stable one {stable}: ask more (--max-queries)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,8 +193,15 @@ class Designed:
             standard_error=spread(effects.error) * detail,
             interval=INTERVAL,
             visibility=asked.visibility.ranges(),
-            notes=(DOUBTFUL,) if doubtful else (),
+            notes=(*((DOUBTFUL,) if doubtful else ()), *self._unstable(asked)),
         )
+
+    def _unstable(self, asked: _Asked) -> list[str]:
+        """Return that the map is not stable, where it should be and something was seen to move."""
+        if self.until != "stable" or not 0 < (agreement := asked.agreement) < AGREEMENT:
+            return []
+        rounded = math.floor(100 * agreement) / 100  # down: what is not stable does not look so
+        return [UNSTABLE.format(answered=asked.answered, agreement=rounded, stable=AGREEMENT)]
 
 
 class _Step(NamedTuple):
@@ -243,9 +254,14 @@ class _Asked:
     @property
     def stable(self) -> bool:
         """Whether the map is expected to correlate with that of unlimited queries as well as a stable one does."""
+        return self.agreement >= AGREEMENT
+
+    @property
+    def agreement(self) -> float:
+        """The correlation, 0 to 1, expected of the map, by its own errors, with that of unlimited queries."""
         effects = self.regression().effects
         known, doubt = float(effects.mean.var()), float((effects.error**2).mean())
-        return known > 0 and math.sqrt(known / (known + doubt)) >= AGREEMENT
+        return math.sqrt(known / (known + doubt)) if known > 0 else 0.0
 
 
 def _noise(step: _Step) -> NDArray[np.float64]:

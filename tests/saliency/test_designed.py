@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,6 +171,17 @@ def test_without_a_signal_it_does_not_stop_early() -> None:
 
     assert found.rows == 300
     assert "may be chance" in found.notes[0]
+
+
+def test_where_the_budget_ends_first_the_map_is_said_not_to_be_stable() -> None:
+    """How near it is to a stable one, and what to do; a stable one says nothing."""
+    rng = np.random.default_rng(5)
+
+    few = play(lambda v: additive(v) + rng.normal(size=len(v)), (4, 4), Designed(queries=64, until="stable"))
+    enough = play(additive, (4, 4), Designed(queries=2000, until="stable"))
+
+    assert re.match(r"not stable after 64 answers: .* correlate 0\.\d+ .*0\.95: ask more", few.notes[-1])
+    assert not enough.notes
 
 
 @pytest.mark.parametrize("value", [0.0, 0.25, 1.0])
