@@ -11,6 +11,8 @@ from aiohttp import web
 from bbquery import load
 from bbquery.errors import OracleError, Rejected, UsageError
 from bbquery.types import Reply
+from oracles._openai import failure
+from oracles._refusals import Complaint
 from tests.oracles.http_helpers import always, serving
 from tests.oracles.openai_helpers import ask, completion, connect, image, mistake
 
@@ -172,6 +174,21 @@ async def test_a_404_of_a_model_advises_the_model(content: Any, model: str) -> N
 async def test_a_404_of_an_address_advises_the_address(content: Any) -> None:
     """Where nothing is said of a model."""
     assert "Its base_url mostly ends in /v1" in str(await refused(404, content))
+
+
+@pytest.mark.parametrize(
+    ("url", "ending"),
+    [
+        ("https://me.models.azure.com/v1", "/openai/v1"),
+        ("https://a.example/api", "/v1"),
+        ("https://azure.com.a.b", "/v1"),
+    ],
+)
+def test_a_404_advises_the_ending_of_the_vendor(url: str, ending: str) -> None:
+    """An address of Azure ends in /openai/v1, every other in /v1."""
+    said = failure.advice(404, Complaint("Not found"), model="eye-2", url=url, variable=None, optional={})
+
+    assert said.endswith(f"Its base_url mostly ends in {ending}")
 
 
 @pytest.mark.parametrize(

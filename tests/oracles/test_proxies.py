@@ -32,28 +32,28 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-async def over_http(scheme: str) -> Reply | OracleError:
+async def over_http(scheme: str, host: str = "model.invalid") -> Reply | OracleError:
     """Ask a server of our own protocol on another machine."""
-    oracle = await oracles.http.connect(url=f"{scheme}://model.invalid", usd_per_query=0)
+    oracle = await oracles.http.connect(url=f"{scheme}://{host}", usd_per_query=0)
     try:
         return (await oracle.answer([oracle.encode(photos(1)[0])]))[0]
     finally:
         await oracle.aclose()
 
 
-async def over_openai(scheme: str) -> Reply | OracleError:
+async def over_openai(scheme: str, host: str = "model.invalid") -> Reply | OracleError:
     """Ask a server of OpenAI's protocol on another machine, over aiohttp where that is installed."""
-    return await openai_helpers.ask(f"{scheme}://model.invalid/v1", key_env=None)
+    return await openai_helpers.ask(f"{scheme}://{host}/v1", key_env=None)
 
 
-async def over_httpx2(scheme: str) -> Reply | OracleError:
+async def over_httpx2(scheme: str, host: str = "model.invalid") -> Reply | OracleError:
     """Ask it as if aiohttp were not installed."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(importlib.util, "find_spec", lambda name: None)
-        return await over_openai(scheme)
+        return await over_openai(scheme, host)
 
 
-ORACLES: dict[str, Callable[[str], Awaitable[Reply | OracleError]]] = {
+ORACLES: dict[str, Callable[..., Awaitable[Reply | OracleError]]] = {
     "http": over_http,
     "openai over aiohttp": over_openai,
     "openai over httpx2": over_httpx2,
@@ -86,6 +86,22 @@ async def test_the_environments_proxy_is_used(name: str, variable: str, monkeypa
     assert isinstance(reply, Reply)
     assert reply.answer == Text("cat")
     assert set(hosts) == {"model.invalid"}
+
+
+@pytest.mark.parametrize("name", ORACLES)
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_server_on_this_machine_is_asked_directly(
+    name: str, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever proxy the environment names, which could not reach it."""
+    for variable in ("http_proxy", "all_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+
+    async with serving(forward) as url:
+        reply = await ORACLES[name]("http", url.replace("http://127.0.0.1", host))
+
+    assert isinstance(reply, Reply)
+    assert reply.answer == Text("cat")
 
 
 @asynccontextmanager
