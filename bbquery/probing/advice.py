@@ -174,10 +174,15 @@ def _share(figures: Sequence[ScoreFigures]) -> tuple[int, str]:
 
 
 def _half_will_do(figures: Sequence[ScoreFigures], best: int) -> bool:
-    """Whether half of the cells tell enough, or may tell most. best: the place of the share that tells most."""
+    """Whether half of the cells tell enough, or may tell most. best: the place of the share that tells most.
+
+    What no such mask was seen to move tells nothing: in resamples where no share does, it only ties with the others.
+    """
     if math.isnan(_least_explained(figures)):  # too few masks to tell shares apart
         return True
     told = _tells(figures)
+    if told.any() and not told[MIDDLE]:
+        return False
     perhaps = float(np.mean([f.usual[MIDDLE].best for f in figures]))
     return bool(told[MIDDLE] >= HALF_TELLS * told[best]) or perhaps > PERHAPS
 

@@ -223,6 +223,33 @@ async def test_a_small_probe_is_not_fooled_by_noise(ledger: Ledger) -> None:
     assert max(said) <= 1000
 
 
+async def test_half_is_not_hidden_where_no_such_mask_moves_the_score(ledger: Ledger) -> None:
+    """Where only one nearly hidden copy scores differently, resamples without it are no evidence for hiding half."""
+    fewest = min(share for share in map(visible, await _images(ledger)) if share > 0)  # below 0 behind black
+
+    def rare(image: Image) -> list[float]:
+        return [float(visible(image) != fewest), 0.5]
+
+    found = await probed(oracle_of(rare, answers="scores", classes=["a", "b"]), ledger, queries=100, target="a")
+
+    (figures,) = found.scores["soft"]
+    assert figures.usual[SHARES.index(0.5)].information == 0
+    assert figures.usual[SHARES.index(0.5)].best > 0.05
+    assert found.advice.method == f"rise:p={min(SHARES):g}"
+
+
+async def _images(ledger: Ledger) -> list[Image]:
+    """Return what a probe of 100 queries asks."""
+    asked: list[Image] = []
+
+    def noting(image: Image) -> list[float]:
+        asked.append(image)
+        return linear(image)
+
+    await probed(oracle_of(noting, classes=["white", "grey"]), ledger, queries=100)
+    return asked
+
+
 async def test_no_run_is_larger_than_can_be_justified(ledger: Ledger) -> None:
     """Where too few masks, or a score that no coarse map explains, give no number, it is the usual one at most."""
     hashed = oracle_of(lambda image: [float(int(image.sum()) * 7919 % 1009), 0.0], answers="scores", classes=["a", "b"])
