@@ -57,6 +57,14 @@ async def test_targets_that_cannot_share_queries_share_the_cap(ledger: Ledger) -
     assert found.budget.posted.queries <= 41
 
 
+async def test_what_does_not_fit_is_said_by_the_method_s_name_and_with_its_numbers(ledger: Ledger) -> None:
+    """Not by how the method is made: one query, and one for the photo itself, are two."""
+    oracle = function.connect(models.sides, classes="left|right")
+
+    with pytest.raises(UsageError, match=r"^Designed asks 1 query, the unperturbed image one: 2; but at most 1 is all"):
+        await bbquery.explain_async(PHOTO, oracle, max_queries=1, target="left", ledger=ledger)
+
+
 async def test_two_targets_of_a_method_that_adapts_are_counted_before(ledger: Ledger) -> None:
     """A number of queries that fits once but not for each target is refused, with the sum."""
     oracle = function.connect(models.sides, classes="left|right")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bbquery.probing.probe import Probe
 
 UNKNOWN = "–"
+DIGITS = 3  # of the mean cost of a query that tell something
 
 
 def lines(found: Probe) -> list[str]:
@@ -39,7 +40,9 @@ def _cost(found: Probe) -> str:
     each = found.cost_of_query
     if each is None:
         return "this run has paid for none"
-    return f"${dollars(each)} a query, ${dollars(found.budget.posted.picodollars)} in all"
+    return (
+        f"${dollars(round(each, DIGITS - len(str(each))))} a query, ${dollars(found.budget.posted.picodollars)} in all"
+    )
 
 
 def _clean(found: Probe) -> list[str]:

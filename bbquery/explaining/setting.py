@@ -104,10 +104,11 @@ def _check_fits(method: Method, max_queries: int, every: int, images: int, targe
     times = f" for each of {plans} targets" if plans > 1 else ""
     checked = f", checks for drift {checks}" if every else ""
     each = "" if images == 1 else f" for each of {images} images"
+    queries = "1 query" if method.queries == 1 else f"{method.queries} queries"
+    allowed = "1 is" if max_queries == 1 else f"{max_queries} are"
     raise UsageError(
-        f"{load.constructor(method)} asks {method.queries} queries{times}, the unperturbed image one{checked}: "
-        f"{asked + 1 + checks}; but at most {max_queries} are allowed{each}: raise --max-queries or lower the method's "
-        "queries"
+        f"{type(method).__name__} asks {queries}{times}, the unperturbed image one{checked}: {asked + 1 + checks}; but "
+        f"at most {allowed} allowed{each}: raise --max-queries or lower the method's queries"
     )
 
 

@@ -6,7 +6,8 @@ import asyncio
 import json
 import shlex
 import sys
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from PIL import Image as Pillow
 
 from bbquery import cli
 from bbquery.cli import main
+from bbquery.commands import probe_tables
 from bbquery.probing.design import Design
+from bbquery.types import Units
 from oracles import function
 from oracles.emulators.http import Faults, HttpEmulator
 from tests import models
@@ -124,6 +127,15 @@ def test_the_cost_is_told(photo: str, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "$0.0015 a query, $0.06 in all" in said
     assert "the next run costs about $" in said
     assert written(tmp_path / "out")["cost"]["usd_a_query"] == "0.0015"
+
+
+def test_the_mean_cost_of_a_query_has_as_many_digits_as_tell_something() -> None:
+    """Tokens differ from answer to answer, so a mean would have twelve."""
+    found = SimpleNamespace(
+        cost_of_query=72_783_158, budget=SimpleNamespace(posted=Units(95, picodollars=6_914_400_000))
+    )
+
+    assert probe_tables._cost(cast("Any", found)) == "$0.0000728 a query, $0.0069144 in all"
 
 
 def test_a_dry_run_asks_nothing(photo: str, tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
