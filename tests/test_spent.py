@@ -12,13 +12,17 @@ from bbquery.cli import main
 from bbquery.client import Tally
 from bbquery.commands.output import counted
 from bbquery.ledger.records import BudgetState, Cap
+from bbquery.plan import Ask
 from bbquery.report.spent import spent
 from bbquery.types import NOTHING, Units
 from tests import lossy
+from tests.support import FakeOracle, client_of, tiny_images
 from tests.test_completing import attack, compare, evaluate, explain, no_waiting, photo, probe, several
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from bbquery.ledger.sqlite import Ledger
 
 __all__ = ["no_waiting", "photo"]
 
@@ -58,6 +62,15 @@ def test_two_targets_of_one_set_are_asked_once(photo: Path, capsys: pytest.Captu
     said = capsys.readouterr().out
     assert "queries: 98 asked, 98 sent, 0 from the store, 0 unknown\n" in said
     assert said.splitlines()[-1] == "spent: 98 of 100 queries, $0.098 of $9.00; 0 answers from the store"
+
+
+async def test_questions_that_two_plans_share_count_once(ledger: Ledger) -> None:
+    """What a second plan asks again was asked, and answered, by the first, and is no gift of the store."""
+    async with client_of(FakeOracle(), ledger) as client:
+        for _ in range(2):
+            await client.ask(Ask(tiny_images(5)))
+
+        assert client.tally == Tally(asked=5, sent=5, from_store=0, unknown=0, answered=5)
 
 
 def test_what_was_lost_is_held_and_said(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
