@@ -226,6 +226,16 @@ def test_a_pruned_answer_is_paid_again_and_vacuum_gives_space_back(
     assert " before, " in said
 
 
+@pytest.mark.usefixtures("runs")
+def test_what_is_taken_out_is_shown_in_scripts_too(say: Callable[..., str]) -> None:
+    """What buying it again costs stands in a script's log; who is not there to agree is told how to see it."""
+    told = say("store", "prune", "--before", "2100-01-01", code=2)
+    said = say("store", "prune", "--before", "2100-01-01", "--yes")
+
+    assert "--dry-run shows what it is, and what buying it again costs" in told
+    assert said.index("to buy them again: ") < said.index("taken out")
+
+
 def test_where_nothing_is_stored_that_is_said(say: Callable[..., str]) -> None:
     """An empty store and an empty list are no mistakes."""
     assert "no answers are stored" in say("store", "prune")

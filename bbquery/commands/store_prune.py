@@ -24,6 +24,7 @@ ABOUT = """Without a choice: shows what is stored, by oracle. With one: shows wh
 cost to buy again, and takes them out once that is agreed to. 'bbquery store export' keeps a copy; 'bbquery store
 vacuum' gives the space back to the disk."""
 HINT = "take some out with --before DATE, --oracle NAME or --project NAME"
+AGREE = "what is taken out must be paid again: type yes on a terminal, or give --yes in a script"
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
@@ -50,8 +51,10 @@ def _prune(chosen: argparse.Namespace) -> int:
         if everything or chosen.dry_run or not shares:
             say(*lines, *([HINT] if everything and shares else []))
             return 0
-        if not chosen.yes:
-            refusal = "what is taken out must be paid again: type yes on a terminal, or give --yes in a script"
+        if chosen.yes:
+            say(*lines)
+        else:
+            refusal = f"{AGREE}; --dry-run shows what it is, and what buying it again costs"
             consent.ask([*lines, "they are taken out of the store; the same questions are paid again"], refusal)
         gone = books.write(lambda c: store_size.prune(c, chosen.oracle, _top(c, chosen), chosen.before))
     answers = "1 answer" if gone == 1 else f"{gone:,} answers"
