@@ -331,11 +331,10 @@ async def _child(*words: str) -> dict[str, Any]:
 async def measure(chosen: argparse.Namespace, folder: Path) -> int:
     """Print the tables; return the exit code."""
     broken: list[str] = []
-    protocols = chosen.protocols.split(",") if chosen.protocols else []
-    if protocols:
+    if chosen.protocols:
         share = f"{chosen.faults:.0%} faults ({', '.join(KINDS)}), {chosen.kills} kills"
         print(f"{chosen.queries:,} queries, {chosen.seeds} seeds, {share}", "", HEAD, sep="\n", flush=True)
-    for protocol in protocols:
+    for protocol in chosen.protocols:
         for seed in range(chosen.seeds):
             found = await under_fire(protocol, seed, chosen, folder / f"{protocol}-{seed}")
             print(row(found), flush=True)
@@ -346,6 +345,15 @@ async def measure(chosen: argparse.Namespace, folder: Path) -> int:
     return 1 if broken else 0
 
 
+def protocols(text: str) -> tuple[str, ...]:
+    """Read which protocols to measure."""
+    names = () if text == "none" else tuple(text.split(","))
+    unknown = [name for name in names if name not in PROTOCOLS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"unknown protocol {unknown[0]!r}; known: {', '.join(PROTOCOLS)}, or none")
+    return names
+
+
 def main() -> int:
     """Read the options and measure, or do a child's part."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -353,7 +361,8 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=5, help="runs of each protocol (default: %(default)s)")
     parser.add_argument("--kills", type=int, default=10, help="of each run (default: %(default)s)")
     parser.add_argument("--faults", type=float, default=0.2, help="share of requests that fail (default: %(default)s)")
-    parser.add_argument("--protocols", default=",".join(PROTOCOLS), help="which, or none (default: %(default)s)")
+    which = f"of {', '.join(PROTOCOLS)}, separated by commas; none: none (default: all)"
+    parser.add_argument("--protocols", type=protocols, default=PROTOCOLS, metavar="NAME[,NAME…]", help=which)
     parser.add_argument("--free", type=int, default=200_000, help="queries of a free server, 0: none (default: 200000)")
     parser.add_argument("--ask", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--reopen", help=argparse.SUPPRESS)

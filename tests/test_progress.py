@@ -31,7 +31,7 @@ def test_a_log_gets_a_line_every_ten_seconds(
         for _ in range(30):
             now[0] += 1.0
             shown.set_postfix_str("$0.10 spent", refresh=False)
-            shown.update()
+            shown.update(1)
 
     said = capsys.readouterr().err
     assert isinstance(shown, Lines)
@@ -51,7 +51,7 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with progress("", 3) as shown:
         for _ in range(3):
-            shown.update()
+            shown.update(1)
 
     assert terminal.getvalue().count("\r") > 1
     assert "3/3 queries" in terminal.getvalue()

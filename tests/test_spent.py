@@ -59,9 +59,10 @@ def test_two_targets_of_one_set_are_asked_once(photo: Path, capsys: pytest.Captu
     lossy.begin(())
     assert main(explain(photo, "--target", "left,right")) == 0
 
-    said = capsys.readouterr().out
-    assert "queries: 98 asked, 98 sent, 0 from the store, 0 unknown\n" in said
-    assert said.splitlines()[-1] == "spent: 98 of 100 queries, $0.098 of $9.00; 0 answers from the store"
+    said = capsys.readouterr()
+    assert "queries: 98 asked, 98 sent, 0 from the store, 0 unknown\n" in said.out
+    assert said.out.splitlines()[-1] == "spent: 98 of 100 queries, $0.098 of $9.00; 0 answers from the store"
+    assert "100% – 98/98 queries, 98 sent" in said.err
 
 
 async def test_questions_that_two_plans_share_count_once(ledger: Ledger) -> None:

@@ -56,9 +56,9 @@ class Lines:
         if refresh and is_news:
             self._print()
 
-    def update(self) -> None:
-        """Count an answered query."""
-        self.n += 1
+    def update(self, queries: int) -> None:
+        """Count answered queries."""
+        self.n += queries
         self._print_now_and_then()
 
     def clear(self) -> None:

@@ -60,6 +60,7 @@ class Screen(explaining.Watch):
         self._part: Part | None = None
         self._bar: Any = None  # tqdm has no types
         self._sent = 0  # for the images before
+        self._share, self._rows, self._before = (1, 1), 0, 0  # queries of rows; rows answered; queries before them
         self._spent = Spent()
         self._interrupted = ""  # by what
         self._prefetch: Prefetch | None = None
@@ -78,10 +79,10 @@ class Screen(explaining.Watch):
     def started(self, client: Client, job: Job) -> None:
         """Show the status line and listen for Ctrl-C; with the next image, go on with both."""
         sharing = max(len(job.targets), 1) - plans_of(job.method, len(job.targets))
-        self.follow(client, job.queries + job.method.queries * sharing)
+        self.follow(client, job.queries, job.queries + job.method.queries * sharing)
 
-    def follow(self, client: Client, total: int) -> None:
-        """Likewise, of a run of any kind that asks so many queries."""
+    def follow(self, client: Client, total: int, rows: int | None = None) -> None:
+        """Likewise, of a run of any kind that asks so many queries. rows: of its plans, where some share a query."""
         self._sent += 0 if self._bar is None else self._client.sent
         self._client, self._booked = client, 0.0
         self._budget = client.budget if self._part is None else self._part.budget
@@ -92,6 +93,7 @@ class Screen(explaining.Watch):
         else:  # an image that ended early leaves queries that nobody will ask
             self._bar.total = self._bar.n + left * total
             self._bar.set_description_str(self._which(), refresh=False)
+        self._share, self._rows, self._before = (total, rows or total), 0, self._bar.n
         if self._interrupted:
             client.halt.set(Interrupted(f"interrupted by {self._interrupted}"))
 
@@ -157,12 +159,18 @@ class Screen(explaining.Watch):
         if now - self._booked >= SECONDS_BETWEEN_BOOKS or self._is_last:  # the last line stays
             self._booked = now
             self._bar.set_postfix_str(self._status(now - self._began), refresh=False)
-        self._bar.update()
+        self._rows += 1
+        self._bar.update(self._done(self._rows) - self._bar.n)
+
+    def _done(self, rows: int) -> int:
+        """Return how many queries are answered once so many rows of this image's plans are."""
+        queries, of_rows = self._share
+        return self._before + rows * queries // of_rows
 
     @property
     def _is_last(self) -> bool:
         """Whether the query that is answered now is the last."""
-        return bool(self._bar.n + 1 >= self._bar.total)
+        return self._done(self._rows + 1) >= int(self._bar.total)
 
     def _status(self, seconds: float) -> str:
         """Return what was spent, what it will come to, and how the oracle is doing."""
