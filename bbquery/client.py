@@ -309,7 +309,8 @@ class Client:
         self._read = self._read or stored is not None
         if stored is not None or self.halt:
             asking.land(row, place, stored)
-            self._advanced()
+            if stored is not None:
+                self._advanced()
         elif question.key in self._flights:
             self._flights[question.key].append((asking, row, place))
         else:
@@ -366,10 +367,11 @@ class Client:
         self._answered += error is None  # what could not be read is asked again by another run
         for asking, row, place in passengers:
             asking.land(row, place, reply)
-            self._advanced()
+            if reply is not None:
+                self._advanced()
 
     def _advanced(self) -> None:
-        """Tell who watches; what that raises ends the run, not the task that told it."""
+        """Tell who watches of an answer; what that raises ends the run, not the task that told it."""
         try:
             self._progress()
         except Exception as error:  # noqa: BLE001 - it is code of whoever watches

@@ -9,7 +9,7 @@ _LINES = re.compile(rb"\s*\{[^\r\n]*\}[ \t]*\r?\n\s*\{")
 
 STREAMED = (
     "the server streams its answer (server-sent events or JSON lines), and one in one piece was asked for: turn "
-    'streaming off in the server or the gateway before it, or write "stream": false into the request of the template'
+    "streaming off in the server or the gateway before it"
 )
 
 

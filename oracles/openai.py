@@ -111,6 +111,7 @@ def connect(
     seed: int | None = None,
     reasoning_effort: Effort | None = None,
     store: bool | None = False,
+    stream: bool | None = False,
     image_tokens: int | None = None,
     input_usd: str | float | None = None,
     output_usd: str | float | None = None,
@@ -133,11 +134,11 @@ def connect(
     half price and slower, for the models that have it. top_logprobs: alternatives to each token, 0 to 20; 0 asks for no
     log-probabilities. temperature: 0 if not given, where the model takes one. seed: best effort, and chat only.
     reasoning_effort: none if not given, where the model may be told so, and else low. store: whether the vendor may
-    keep the images; responses only.
+    keep the images; responses only. stream: answers are asked in one piece, so it is never true.
 
-    A server that does not know a field is asked without it: detail, cap_name, tier, temperature and store are left out
-    as None ("tier=none" in a command), reasoning_effort as "unset", the others by default. What the request then does
-    not bound must be stated: image_tokens without detail, max_tokens without cap_name.
+    A server that does not know a field is asked without it: detail, cap_name, tier, temperature, store and stream are
+    left out as None ("tier=none" in a command), reasoning_effort as "unset", the others by default. What the request
+    then does not bound must be stated: image_tokens without detail, max_tokens without cap_name.
 
     image_tokens: the most that one image takes, for a model whose rule is not known. input_usd, output_usd: dollars a
     million tokens, for a model whose price is not known; 0 for one of your own. concurrency: requests in flight at
@@ -174,6 +175,7 @@ def connect(
         seed=seed,
         reasoning_effort=effort,
         store=store,
+        stream=stream,
     )
     cost = Cost(
         question,

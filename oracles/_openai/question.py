@@ -51,6 +51,7 @@ class Question:
     seed: int | None = None
     reasoning_effort: Effort | None = None
     store: bool | None = False
+    stream: bool | None = False
 
     def __post_init__(self) -> None:
         if not self.model.strip():
@@ -63,6 +64,10 @@ class Question:
             raise UsageError(f"top_logprobs must be 0 to {MOST_ALTERNATIVES}, not {self.top_logprobs}")
         if self.temperature is not None and not 0 <= self.temperature <= HOTTEST:
             raise UsageError(f"temperature must be 0 to {HOTTEST:g}, not {self.temperature}")
+        if self.stream:
+            raise UsageError(
+                "answers are read in one piece: leave stream out, or say stream=none to send none"
+            )
         if self.api == "responses" and self.seed is not None:
             raise UsageError("the responses API takes no seed: leave seed out or say api=chat")
 
@@ -90,6 +95,7 @@ class Question:
             "logprobs": "leave out top_logprobs",
             "include": "leave out top_logprobs",
             "store": "say store=none",
+            "stream": "say stream=none",
         }
         sent = {name: mend for name, mend in mends.items() if name in self._content}
         return sent if self.detail is None else sent | {"detail": "say detail=none, and image_tokens=2000 or so"}
@@ -146,7 +152,7 @@ def _chat(question: Question) -> dict[str, Any]:
     logprobs = {"logprobs": True, "top_logprobs": question.top_logprobs} if question.top_logprobs else {}
     return _given(
         model=question.model,
-        stream=False,  # some gateways stream unless they are told
+        stream=question.stream,  # some gateways stream unless they are told not to
         service_tier=question.tier,
         temperature=question.temperature,
         seed=question.seed,
@@ -167,7 +173,7 @@ def _responses(question: Question) -> dict[str, Any]:
     )
     return _given(
         model=question.model,
-        stream=False,
+        stream=question.stream,
         service_tier=question.tier,
         temperature=question.temperature,
         reasoning={"effort": _effort(question)} if _effort(question) else None,

@@ -35,7 +35,7 @@ def parsed(body: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         fault = error
     if is_stream(body):
-        raise WireError(STREAMED)
+        raise WireError(f'{STREAMED}, or write "stream": false into the request of the template')
     try:
         return json.loads(body)  # NaN, infinities and half surrogate pairs, which other writers of JSON write
     except (ValueError, RecursionError):

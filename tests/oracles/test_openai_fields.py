@@ -39,6 +39,8 @@ def sent(**options: Any) -> set[str]:
     ("options", "field"),
     [
         ({"tier": None}, "service_tier"),
+        ({"stream": None}, "stream"),
+        ({"api": "responses", "stream": None}, "stream"),
         ({"temperature": None}, "temperature"),
         ({"detail": None}, "detail"),
         ({"cap_name": None, "max_tokens": 20}, "max_completion_tokens"),
@@ -61,20 +63,26 @@ def test_a_field_is_left_out_where_one_says_so(options: dict[str, Any], field: s
 
 def test_nothing_but_the_question_need_be_sent() -> None:
     """Model, image and prompt are all that a server must know."""
-    least = sent(tier=None, temperature=None, detail=None, cap_name=None, max_tokens=20)
+    least = sent(tier=None, temperature=None, detail=None, cap_name=None, stream=None, max_tokens=20)
 
-    assert least - {"stream"} == {"model", "messages"}
+    assert least == {"model", "messages"}
 
 
 async def test_a_command_says_none() -> None:
     """In a command the options are text."""
     text = (
         "openai:model=mine,image_tokens=500,input_usd=0,output_usd=0,key_env=none,height=8,width=8,max_tokens=20,"
-        "tier=none,temperature=none,detail=none,cap_name=none,store=none,reasoning_effort=unset"
+        "tier=none,temperature=none,detail=none,cap_name=none,store=none,stream=none,reasoning_effort=unset"
     )
     oracle = await load.oracle(text)
 
-    assert set(json.loads(oracle.encode(image()).body)) - {"stream"} == {"model", "messages"}
+    assert set(json.loads(oracle.encode(image()).body)) == {"model", "messages"}
+
+
+def test_no_stream_is_asked_for() -> None:
+    """An answer is read in one piece, so asking for a stream is refused before anything is sent."""
+    with pytest.raises(UsageError, match="say stream=none to send none"):
+        connect(**OWN, stream=True)
 
 
 def test_what_is_left_out_is_another_question() -> None:
