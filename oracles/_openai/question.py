@@ -65,9 +65,7 @@ class Question:
         if self.temperature is not None and not 0 <= self.temperature <= HOTTEST:
             raise UsageError(f"temperature must be 0 to {HOTTEST:g}, not {self.temperature}")
         if self.stream:
-            raise UsageError(
-                "answers are read in one piece: leave stream out, or say stream=none to send none"
-            )
+            raise UsageError("answers are read in one piece: leave stream out, or say stream=none to send none")
         if self.api == "responses" and self.seed is not None:
             raise UsageError("the responses API takes no seed: leave seed out or say api=chat")
 
