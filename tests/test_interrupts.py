@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 from bbquery.cli import main
 from bbquery.ledger import reports
 from bbquery.ledger.books import Books
-from bbquery.report import attack, comparison, evaluation, figure, folder, probe
+from bbquery.report import attack, comparison, evaluation, figure, files, folder, probe
 from tests import models
 
 if TYPE_CHECKING:
@@ -171,11 +171,11 @@ def test_a_result_that_was_half_written_is_written_whole_by_the_same_command(
 ) -> None:
     """Stopped twice after its first file, a result is neither taken for whole nor for that of another run."""
     typed = command("explain", photo)
-    write, files = folder.write_bytes, []
+    write, written = files.write_bytes, list[Path]()
 
     def stopped(path: Path, data: bytes) -> None:
-        files.append(path)
-        for _ in range(2 if len(files) == 2 else 0):
+        written.append(path)
+        for _ in range(2 if len(written) == 2 else 0):
             os.kill(os.getpid(), signal.SIGINT)
         write(path, data)
 

@@ -39,7 +39,11 @@ if TYPE_CHECKING:
     from bbquery.oracle import Oracle
     from bbquery.types import Answer
 
-OUTCOMES = {"rate_limited": RateLimited, "quota": QuotaExceeded, "server_error": OutcomeUnknown}
+OUTCOMES: dict[str, type[object]] = {
+    "rate_limited": RateLimited,
+    "quota": QuotaExceeded,
+    "server_error": OutcomeUnknown,
+}
 OUTCOMES |= {"timeout": OutcomeUnknown, "dropped": OutcomeUnknown, "truncated": OutcomeUnknown}
 OUTCOMES |= {"junk": MalformedAnswer, "drip": Vector, "answered": Vector}
 COUNTS = {fault: fault for fault in OUTCOMES} | {"server_error": "server_errors", "timeout": "timeouts"}
