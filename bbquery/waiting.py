@@ -100,12 +100,13 @@ class Waits:
     def __init__(self, oracle: str, halt: Halt, clock: Clock, tell: Callable[[str], None], longest: float) -> None:
         self._oracle, self._halt, self._clock, self._tell, self._longest = oracle, halt, clock, tell, longest
         self._why = "the limit that it states is used up until then"
-        self._since: float | None = None  # the first refusal since the last answer
+        self._waited, self._counted = 0.0, math.inf  # seconds since the last answer, and up to which moment
+        self._until = -math.inf  # the latest moment until which something was to wait
         self._refusals, self._told_until = 0, -math.inf
 
     def answered(self) -> None:
         """Something was answered: waiting is over."""
-        self._since, self._refusals = None, 0
+        self._waited, self._counted, self._refusals = 0.0, math.inf, 0
 
     def refused(self, why: str, seconds: float) -> None:
         """The provider refused, and lets nothing through for so many seconds."""
@@ -116,12 +117,16 @@ class Waits:
             self._say(f"refused {self._refusals:,} times without an answer between, and asks again: {self._why}")
 
     def waits(self, seconds: float) -> None:
-        """Something must wait for so many seconds before it may leave: say so, or end the run."""
+        """Something must wait for so many seconds before it may leave: say so, or end the run.
+
+        Only what the provider asked for counts as waiting, not an hour in which this machine was asleep.
+        """
         now = self._clock.now()
-        self._since = now if self._since is None else self._since
+        self._waited += max(min(now, self._until) - self._counted, 0.0)
         until = now + seconds
-        if until - self._since > self._longest:
-            self._halt.set(self._too_long(seconds, until - self._since))
+        self._counted, self._until = now, max(self._until, until)
+        if self._waited + seconds > self._longest:
+            self._halt.set(self._too_long(seconds, self._waited + seconds))
         elif seconds >= WORTH_A_LINE and until > self._told_until + WORTH_A_LINE:
             self._told_until = until
             until_when = f"{moment(seconds)} ({in_words(seconds)})"

@@ -217,6 +217,21 @@ def test_a_longest_wait_holds_for_what_begins_within() -> None:
         longest(float("nan"))
 
 
+def test_an_hour_asleep_is_no_wait() -> None:
+    """A machine that slept through a short wait goes on; only what the provider asks for, added up, ends a run."""
+    halt, clock = Halt(), FakeClock()
+    waits = Waits("fake", halt, clock, print, 900.0)
+    waits.refused("slow down", 500.0)
+    clock.time += 3600.0
+
+    waits.refused("slow down", 300.0)
+    assert not halt
+
+    clock.time += 300.0
+    waits.refused("slow down", 200.0)
+    assert isinstance(halt.error, QuotaExceeded)
+
+
 def test_a_wait_beyond_all_dates_is_said() -> None:
     """A server may name any number."""
     halt = Halt()
