@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 from bbquery.version import __version__
 
 if TYPE_CHECKING:
-    from bbquery.attacking.job import attack, attack_async
-    from bbquery.attacking.stress import Stress
     from bbquery.attacks import Attack
-    from bbquery.client import Client
+    from bbquery.client.client import Client
     from bbquery.errors import BbqueryError, BudgetExhausted, OracleError, UsageError
-    from bbquery.explaining.records import Explanation
-    from bbquery.explaining.watch import Watch
-    from bbquery.explanation import explain, explain_async
-    from bbquery.explanations import ImageResult, explain_many
+    from bbquery.jobs.attack.job import attack, attack_async
+    from bbquery.jobs.attack.result import Stress
+    from bbquery.jobs.explain.explain import explain, explain_async
+    from bbquery.jobs.explain.many import ImageResult, explain_many
+    from bbquery.jobs.explain.result import Explanation
+    from bbquery.jobs.watch import Watch
     from bbquery.ledger.records import Cap
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Capabilities, Limits, Oracle, Price, View
@@ -53,15 +53,15 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "bbquery.attacking.job": ("attack", "attack_async"),
-    "bbquery.attacking.stress": ("Stress",),
+    "bbquery.jobs.attack.job": ("attack", "attack_async"),
+    "bbquery.jobs.attack.result": ("Stress",),
     "bbquery.attacks": ("Attack",),
-    "bbquery.client": ("Client",),
+    "bbquery.client.client": ("Client",),
     "bbquery.errors": ("BbqueryError", "BudgetExhausted", "OracleError", "UsageError"),
-    "bbquery.explaining.records": ("Explanation",),
-    "bbquery.explaining.watch": ("Watch",),
-    "bbquery.explanation": ("explain", "explain_async"),
-    "bbquery.explanations": ("ImageResult", "explain_many"),
+    "bbquery.jobs.explain.result": ("Explanation",),
+    "bbquery.jobs.watch": ("Watch",),
+    "bbquery.jobs.explain.explain": ("explain", "explain_async"),
+    "bbquery.jobs.explain.many": ("ImageResult", "explain_many"),
     "bbquery.ledger.records": ("Cap",),
     "bbquery.ledger.sqlite": ("Ledger",),
     "bbquery.oracle": ("Capabilities", "Limits", "Oracle", "Price", "View"),

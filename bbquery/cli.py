@@ -6,7 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from bbquery import waiting
+from bbquery.client import waiting
+from bbquery.client.halt import Interrupted
 from bbquery.commands import (
     attack,
     budget,
@@ -27,7 +28,6 @@ from bbquery.commands.interrupts import Interrupts
 from bbquery.commands.output import warn
 from bbquery.commands.parser import Parser
 from bbquery.errors import BbqueryError, BudgetExhausted, NotWritten
-from bbquery.halt import Interrupted
 from bbquery.shown import safe_output
 from bbquery.version import __version__
 

@@ -26,7 +26,7 @@ from bbquery.types import NoAnswer
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bbquery.client import Client
+    from bbquery.client.client import Client
     from bbquery.scoring.base import BoundScore
     from bbquery.types import Image, Reply
 

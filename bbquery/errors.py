@@ -19,7 +19,7 @@ BbqueryError
 |-- StorageFailed           the ledger's file or disk failed; nothing is sent unseen         (exit code 1)
 `-- NotWritten              answered, and kept, but a file or output could not be written    (exit code 6)
 
-`bbquery.halt` adds Interrupted: a person stopped the run                                   (exit code 130)
+`bbquery.client.halt` adds Interrupted: a person stopped the run                                   (exit code 130)
 """
 
 from __future__ import annotations

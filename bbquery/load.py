@@ -28,12 +28,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from bbquery import imaging
 from bbquery.errors import UnknownName, UsageError
 from bbquery.estimators import GradientEstimator
-from bbquery.imports import imported
+from bbquery.images import reading
 from bbquery.saliency._picture import Picture
 from bbquery.scoring.base import Score
+from bbquery.system.imports import imported
 
 if TYPE_CHECKING:
     from bbquery.attacks import Attack
@@ -356,7 +356,7 @@ def _one_of(key: str, text: str, choices: tuple[Any, ...]) -> Any:
 
 def _filling_or_picture(key: str, text: str, choices: tuple[Any, ...]) -> Any:
     if text.startswith(PICTURE):
-        return Picture(imaging.load(text.removeprefix(PICTURE)))
+        return Picture(reading.load(text.removeprefix(PICTURE)))
     fills = next(typing.get_args(choice) for choice in choices if typing.get_origin(choice) is Literal)
     if text not in fills:
         raise UnknownName(f"value of {key}", text, (*fills, f"{PICTURE}PATH"))

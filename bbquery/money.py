@@ -20,9 +20,9 @@ from decimal import ROUND_CEILING, Context, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from bbquery import home
 from bbquery.errors import UnknownPrice, UsageError
-from bbquery.user_file import parsed_toml
+from bbquery.system import home
+from bbquery.system.user_file import parsed_toml
 
 PICODOLLARS = 10**12  # in a dollar
 MILLION = 10**6

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
-from bbquery.blas_threads import one_blas_thread
 from bbquery.errors import UsageError
+from bbquery.system.blas_threads import one_blas_thread
 from bbquery.types import Scores
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from bbquery.scoring.base import BoundScore, answered, score_rows
 from bbquery.types import NoAnswer
 
 if TYPE_CHECKING:
-    from bbquery.client import Client
+    from bbquery.client.client import Client
     from bbquery.drift import DriftWatch
     from bbquery.types import Answer, Scores
 

@@ -22,9 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from bbquery import imaging
 from bbquery.attacks.lr_mifgsm import LrMifgsm
 from bbquery.attacks.lr_mifgsm_paper import PublishedLrMifgsm
+from bbquery.images import reading
+from bbquery.images.placement import fit
 from bbquery.plan import Ask, replay
 from bbquery.types import UINT8, Decision, Image, Scores
 from oracles import efficientnet
@@ -153,7 +154,7 @@ def main() -> None:
             continue
         began, reached = time.perf_counter(), []
         for seed, photo in enumerate(photos):
-            victim = Victim(network, imaging.fit(imaging.load(photo), view, domain)[0], chosen.queries)
+            victim = Victim(network, fit(reading.load(photo), view, domain)[0], chosen.queries)
             try:
                 with warnings.catch_warnings(action="ignore"):
                     method(victim, seed)

@@ -29,7 +29,8 @@ BUDGETS = (500, 2000)
 
 async def ask(photos: list[Path], data: Path) -> None:
     """Ask what is not yet in `data`."""
-    from bbquery import imaging
+    from bbquery.images import reading
+    from bbquery.images.placement import fit
     from bbquery.perturb.masks import MaskedCopies, Upsampling
     from oracles import efficientnet
 
@@ -40,7 +41,7 @@ async def ask(photos: list[Path], data: Path) -> None:
         path = data / f"{photos[place].stem}.npz"
         if path.exists():
             continue
-        x, _ = imaging.fit(imaging.load(photos[place]), capabilities.view, capabilities.domain)
+        x, _ = fit(reading.load(photos[place]), capabilities.view, capabilities.domain)
         upsampling = Upsampling(x.shape[:2], 7)
         ((clean,),) = [[reply.answer.values for reply in await oracle.answer([x])]]
         target = int(np.argmax(clean))
@@ -136,7 +137,7 @@ def rank_correlation(a: Any, b: Any) -> float:
 
 def table(data: Path) -> None:
     """Print means over images, with intervals."""
-    from oracles._efficientnet.labels import classes
+    from oracles._local.efficientnet.labels import classes
 
     known = classes()
     names = [known.show(index) for index in range(len(known))]

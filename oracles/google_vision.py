@@ -27,7 +27,7 @@ from bbquery.money import picodollars, query_price
 from bbquery.oracle import Capabilities, Limits, Price, View
 from bbquery.types import Units
 from oracles._google_vision.endpoint import LARGEST_BATCH, checked_endpoint
-from oracles._options import check_at_least_one, check_choices, check_positive
+from oracles._shared.options import check_at_least_one, check_choices, check_positive
 
 if TYPE_CHECKING:
     from bbquery.oracle import Oracle

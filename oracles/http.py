@@ -76,20 +76,20 @@ from typing import TYPE_CHECKING, Any
 from bbquery.errors import MalformedAnswer, Rejected, UnknownPrice, UsageError
 from bbquery.oracle import ONE_QUERY, Capabilities, Limits, Oracle, Price
 from bbquery.types import NoAnswer
-from oracles._activation import told
-from oracles._headers import Headers
-from oracles._options import check_at_least_one, check_positive
-from oracles._price import STATED, cost_of_query
-from oracles._remote import RemoteOracle
-from oracles._template.file import Template, read_template
-from oracles._template.form import TemplateForm
-from oracles._transport import Endpoint
-from oracles._url import checked_url, is_loopback
-from oracles._wire import MODEL_PATH
-from oracles._wire.fields import WireError
-from oracles._wire.form import OwnForm
-from oracles._wire.images import ENCODER
-from oracles._wire.model import Identity, Model, unpack_model
+from oracles._http.headers import Headers
+from oracles._http.remote import RemoteOracle
+from oracles._http.template.file import Template, read_template
+from oracles._http.template.form import TemplateForm
+from oracles._http.transport import Endpoint
+from oracles._http.url import checked_url, is_loopback
+from oracles._http.wire import MODEL_PATH
+from oracles._http.wire.fields import WireError
+from oracles._http.wire.form import OwnForm
+from oracles._http.wire.images import ENCODER
+from oracles._http.wire.model import Identity, Model, unpack_model
+from oracles._shared.activation import told
+from oracles._shared.options import check_at_least_one, check_positive
+from oracles._shared.price import STATED, cost_of_query
 
 if TYPE_CHECKING:
     from bbquery.types import Units

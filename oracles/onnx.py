@@ -19,15 +19,15 @@ import numpy as np
 from bbquery.errors import UsageError
 from bbquery.oracle import Capabilities, Limits, Oracle, Price, View
 from bbquery.types import UINT8
-from oracles._activation import Activation
-from oracles._extra import needed
-from oracles._labels import read_labels
-from oracles._onnx import files
-from oracles._onnx.reading import Answers, Reading, reading
-from oracles._onnx.shape import image_input, output_name, read_size
-from oracles._onnxruntime import LARGEST_BATCH, OnnxOracle, session
-from oracles._options import check_at_least_one, check_choices, check_crop
-from oracles._preprocessing import Preprocessing, preprocessing
+from oracles._local.onnx import files
+from oracles._local.onnx.reading import Answers, Reading, reading
+from oracles._local.onnx.shape import image_input, output_name, read_size
+from oracles._local.onnxruntime import LARGEST_BATCH, OnnxOracle, session
+from oracles._shared.activation import Activation
+from oracles._shared.extra import needed
+from oracles._shared.labels import read_labels
+from oracles._shared.options import check_at_least_one, check_choices, check_crop
+from oracles._shared.preprocessing import Preprocessing, preprocessing
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -61,10 +61,10 @@ def connect(
 ) -> Oracle:
     """Open the ONNX file `model` as an oracle.
 
-    labels: a file of class names (see `oracles._labels.read_labels`), or "imagenet". scale, mean, std: grey levels x
-    enter as (x * scale - mean) / std; scale may be a fraction, "1/255"; mean and std are one number, or three for red,
-    green and blue separated by "|". channels: their order. layout, size ("224x224", height first): where the model
-    leaves them open. crop: the central share of the photo's shorter side that is sent. output: which, of several.
+    labels: a file of class names (see `oracles._shared.labels.read_labels`), or "imagenet". scale, mean, std: grey
+    levels x enter as (x * scale - mean) / std; scale may be a fraction, "1/255"; mean and std are one number, or three
+    for red, green and blue separated by "|". channels: their order. layout, size ("224x224", height first): where the
+    model leaves them open. crop: the central share of the photo's shorter side that is sent. output: which, of several.
     activation: what makes probabilities of the model's numbers, "softmax", "sigmoid" (each class for itself), "percent"
     (they are divided by 100) or "none". "auto" takes softmax where they are plainly logits, which are negative or above
     1, and none where they add up to 1 (or percent, to 100); what may be read in two ways is refused. One number is a

@@ -32,7 +32,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bbquery import imaging, money, prompts
+from bbquery import money, prompt_templates
 from bbquery.errors import (
     MalformedAnswer,
     MissingExtra,
@@ -42,10 +42,10 @@ from bbquery.errors import (
     UnknownPrice,
     UsageError,
 )
+from bbquery.images.png import png
 from bbquery.oracle import Capabilities, Limits, Oracle, Price, Quote, View
 from bbquery.types import Classes, NoAnswer, Reply, Units
-from oracles import _refusals
-from oracles._key import Key
+from oracles._http import refusals
 from oracles._openai import batch_file, prices
 from oracles._openai.cost import Cost
 from oracles._openai.failed import failure_in
@@ -66,9 +66,10 @@ from oracles._openai.question import (
 )
 from oracles._openai.reply import Said, Unreadable, Usage, parsed, understood, usage
 from oracles._openai.words import shortened
+from oracles._shared.key import Key
 
 try:
-    from oracles._url import azure_base, checked_url
+    from oracles._http.url import azure_base, checked_url
 except MissingExtra as error:  # one extra brings all of it
     raise MissingExtra("openai", "asking a model of OpenAI", "openai") from error
 
@@ -79,9 +80,9 @@ if TYPE_CHECKING:
     from bbquery.batch_oracle import BatchLimits, BatchState
     from bbquery.oracle import RateSeen
     from bbquery.types import Image
+    from oracles._http.refusals import Complaint
     from oracles._openai.batches import Batches
     from oracles._openai.endpoint import Endpoint
-    from oracles._refusals import Complaint
 
 ADAPTER = 1  # part of every answer's key: raise it when the same reply would be read differently
 ENCODER = "png"
@@ -123,11 +124,11 @@ def connect(
     """Return a vision model behind OpenAI's API. Nothing is sent, and no key is read, before the first query.
 
     prompt: the question; one of our own if not given, or by name: @belongs, the paper's "The input image belongs to
-    [MASK]"; @yes-no, whether the image shows the one class given (see `bbquery.prompts`). classes: names to choose
-    from, separated by "|" in a string; they are listed under the question. base_url: where the API begins; it mostly
-    ends in /v1, that of Azure in /openai/v1. key_env: the environment variable with the key; None sends none. detail:
-    in how much detail the model looks, which decides what an image costs. height and width: what an image is resized
-    to; None leaves the photo's size. crop: the central share of the shorter side that is sent.
+    [MASK]"; @yes-no, whether the image shows the one class given (see `bbquery.prompt_templates`). classes: names to
+    choose from, separated by "|" in a string; they are listed under the question. base_url: where the API begins; it
+    mostly ends in /v1, that of Azure in /openai/v1. key_env: the environment variable with the key; None sends none.
+    detail: in how much detail the model looks, which decides what an image costs. height and width: what an image is
+    resized to; None leaves the photo's size. crop: the central share of the shorter side that is sent.
 
     max_tokens: of output, reasoning included; 64 if not given, 16 with classes, 1,024 more for a model that reasons.
     cap_name: what the request calls it; Ollama and older servers know only max_tokens. tier: the service tier; flex is
@@ -165,7 +166,7 @@ def connect(
     question = Question(
         api=api,
         model=model,
-        prompt=prompts.question(prompt, listed),
+        prompt=prompt_templates.question(prompt, listed),
         detail=detail,
         max_tokens=cap(max_tokens, listed, effort),
         cap_name=cap_name,
@@ -289,7 +290,7 @@ class OpenAIOracle:
         Raises:
             UsageError: it is no such image.
         """
-        return Payload(self._question.body(imaging.png(image)), *image.shape[:2])
+        return Payload(self._question.body(png(image)), *image.shape[:2])
 
     def quote(self, payload: Payload) -> Quote:
         """Return what one query with this image may cost; the worst is never below the bill."""
@@ -417,7 +418,7 @@ class OpenAIOracle:
     def _failed(self, complaint: Complaint, used: Usage | None) -> Reply | OracleError:
         """Return what a success comes to that tells of a failure: what used tokens may be billed, whatever it says."""
         said = f"the server failed: {shortened(complaint.message)}"
-        found = _refusals.outcome(complaint, said, oracle=self.capabilities.name, status=complaint.status)
+        found = refusals.outcome(complaint, said, oracle=self.capabilities.name, status=complaint.status)
         if isinstance(found, NoAnswer):
             return Reply(found)
         if used is not None and used.output and found.outcome == "voided":

@@ -24,11 +24,11 @@ from threadpoolctl import ThreadpoolController
 import bbquery
 from bbquery import load
 from bbquery.cli import main
-from bbquery.evaluating.evaluation import evaluate_async
-from bbquery.evaluating.metrics import Choice
-from bbquery.explanation import explain_async
+from bbquery.jobs.evaluate.choice import Choice
+from bbquery.jobs.evaluate.job import evaluate_async
+from bbquery.jobs.explain.explain import explain_async
+from bbquery.jobs.probe.job import probe_async
 from bbquery.plan import Ask, replay
-from bbquery.probing.probe import probe_async
 from bbquery.report import overlay
 from bbquery.scoring.base import score_rows
 from bbquery.scoring.text import BoundSimilarity

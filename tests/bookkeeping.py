@@ -7,10 +7,9 @@ import json
 from typing import TYPE_CHECKING
 from unittest import mock
 
-from bbquery import codec
-from bbquery.ledger import statements
+from bbquery.ledger import codec, statements
 from bbquery.ledger.records import Granted, Request, Settlement
-from bbquery.store import Question
+from bbquery.ledger.store import Question
 from bbquery.types import Reply, Text, Units
 
 if TYPE_CHECKING:

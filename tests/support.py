@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bbquery.client import Client
+from bbquery.client.client import Client
 from bbquery.errors import OracleError
 from bbquery.ledger.records import Cap
+from bbquery.ledger.store import Question
 from bbquery.oracle import ONE_QUERY, Capabilities, Limits, Price, Quote, RateSeen
-from bbquery.store import Question
 from bbquery.types import Answer, Classes, Image, Reply, Units, Vector
 from tests.conftest import FakeClock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bbquery.clock import Clock
     from bbquery.ledger.sqlite import Ledger
+    from bbquery.system.clock import Clock
 
 CLASSES = Classes((("bright",), ("dark",)))
 

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image as Pillow
 
 from bbquery.cli import main
+from bbquery.client.halt import Interrupted
 from bbquery.commands.exit_codes import alarms, ended_by, exit_code
 from bbquery.errors import BudgetExhausted, CostAboveHold, QuotaExceeded, StorageFailed
-from bbquery.halt import Interrupted
 from bbquery.types import Reply, Units, Vector
 from tests.models import sides
 

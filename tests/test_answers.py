@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bbquery.answers import checked
+from bbquery.client.answer_checks import checked
 from bbquery.errors import MalformedAnswer, OutcomeUnknown
 from bbquery.oracle import Capabilities
 from bbquery.types import AnswerKind, Classes, Label, Labels, NoAnswer, Reply, Text, Units, Vector

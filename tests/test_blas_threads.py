@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from threadpoolctl import ThreadpoolController
 
-from bbquery.blas_threads import one_blas_thread
+from bbquery.system.blas_threads import one_blas_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,7 +122,7 @@ def test_a_library_that_is_loaded_within_is_limited_too(monkeypatch: pytest.Monk
     late = Library()
     found = []
     with one_blas_thread:
-        monkeypatch.setattr("bbquery.blas_threads.ThreadpoolController", Loaded(late))
+        monkeypatch.setattr("bbquery.system.blas_threads.ThreadpoolController", Loaded(late))
         monkeypatch.setitem(sys.modules, "a_late_library", types.ModuleType("a_late_library"))
         with one_blas_thread:
             found.append(late.num_threads)
@@ -153,7 +153,7 @@ def test_a_child_that_was_forked_inside_begins_without_a_limit() -> None:
     code = (
         "import os, threading, numpy\n"
         "from threadpoolctl import ThreadpoolController\n"
-        "from bbquery.blas_threads import one_blas_thread\n"
+        "from bbquery.system.blas_threads import one_blas_thread\n"
         "blas = ThreadpoolController().select(user_api='blas')\n"
         "blas.limit(limits=2)\n"
         "with one_blas_thread:\n"

@@ -16,9 +16,9 @@ from PIL import Image as Pillow
 
 from bbquery import errors, load
 from bbquery.cli import main
-from bbquery.client import Tally
+from bbquery.client.client import Tally
+from bbquery.client.halt import Interrupted
 from bbquery.commands.exit_codes import exit_code
-from bbquery.halt import Interrupted
 from bbquery.oracle import Price
 from oracles import function
 from oracles.emulators.http import HttpEmulator
@@ -315,12 +315,12 @@ def test_an_interruption_before_the_first_query_is_quiet(
     photo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Ctrl-C while a model is loaded ends with 130 and one line."""
-    from bbquery import explanation
+    from bbquery.jobs.explain import explain
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(explanation, "prepared", interrupted)
+    monkeypatch.setattr(explain, "prepared", interrupted)
 
     assert explain(photo, tmp_path / "out") == 130
     assert "interrupted before anything was asked" in capsys.readouterr().err

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bbquery.client import Client, Tally
+from bbquery.client.client import Client, Tally
+from bbquery.client.halt import Interrupted
+from bbquery.client.retry import RetryPolicy
 from bbquery.errors import (
     BudgetExhausted,
     MalformedAnswer,
@@ -25,11 +27,9 @@ from bbquery.errors import (
     Unreachable,
     UsageError,
 )
-from bbquery.halt import Interrupted
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
-from bbquery.retry import RetryPolicy
 from bbquery.types import Image, NoAnswer, Reply, Text, Units, Vector
 from tests.conftest import FakeClock, ManualClock
 from tests.support import FakeOracle, brightness, client_of, failing_first, guard_caps, tiny_images

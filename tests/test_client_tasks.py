@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from bbquery import codec
-from bbquery.client import Client
+from bbquery.client.client import Client
 from bbquery.errors import (
     MalformedAnswer,
     OracleError,
@@ -24,10 +23,11 @@ from bbquery.errors import (
     StorageFailed,
     Unreachable,
 )
+from bbquery.ledger import codec
 from bbquery.ledger.records import Cap, Granted, Request, Settlement
 from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.store import Question
 from bbquery.plan import Ask
-from bbquery.store import Question
 from bbquery.types import Label, Labels, Reply, Units
 from oracles import function
 from tests.conftest import FakeClock

@@ -22,18 +22,18 @@ from hypothesis import strategies as st
 
 import oracles.http
 from bbquery.cli import main
-from bbquery.client import Client
+from bbquery.client.client import Client
+from bbquery.client.pace import Pace
 from bbquery.drift import DriftWatch
 from bbquery.errors import OracleError, OutcomeUnknown, RateLimited, Unreachable
 from bbquery.ledger import reports, statements, vendor
-from bbquery.ledger.books import Books
+from bbquery.ledger.accounts import Books
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
-from bbquery.limiter import Pace
 from bbquery.plan import Ask
 from bbquery.scoring.soft import Soft
 from bbquery.types import Units
-from oracles._date import server_time
+from oracles._http.date import server_time
 from tests.bookkeeping import COST, HOLD, asked, remember, sent
 from tests.conftest import FakeClock
 from tests.oracles import openai_helpers

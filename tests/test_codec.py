@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bbquery.codec import answer_key, fingerprint, image_digest, pack, unpack
+from bbquery.ledger.codec import answer_key, fingerprint, image_digest, pack, unpack
 from bbquery.types import Answer, Label, Labels, NoAnswer, Text, Token, Vector
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bbquery.client import Client
-from bbquery.collector import YOUNGEST, patient
+from bbquery.client.client import Client
+from bbquery.client.gc_threshold import YOUNGEST, patient
 from bbquery.ledger.records import Cap
 from bbquery.plan import Ask
 from tests.support import FakeOracle, tiny_images

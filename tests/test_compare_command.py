@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from bbquery.cli import main
-from bbquery.comparing.job import prepared
-from bbquery.comparing.methods import names_of, split_methods
-from bbquery.comparing.records import Compared, Comparison
 from bbquery.errors import BudgetExhausted, OutcomeUnknown, Rejected, UsageError
-from bbquery.explaining.watch import Watch
+from bbquery.jobs.compare.job import prepared
+from bbquery.jobs.compare.methods import names_of, split_methods
+from bbquery.jobs.compare.result import Compared, Comparison
+from bbquery.jobs.watch import Watch
 from bbquery.ledger.records import Cap
 from bbquery.oracle import Price
 from bbquery.plan import Ask

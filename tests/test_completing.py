@@ -13,12 +13,12 @@ import pytest
 from PIL import Image as Pillow
 
 from bbquery.cli import main
-from bbquery.client import Client
+from bbquery.client.client import Client
 from bbquery.commands import completing
 from bbquery.errors import BudgetExhausted, UsageError
+from bbquery.jobs.spare import Rest, kept
 from bbquery.ledger.records import BudgetState, Cap
 from bbquery.oracle import Price
-from bbquery.spare import Rest, kept
 from bbquery.types import NOTHING, Units
 from tests import lossy
 

@@ -14,10 +14,10 @@ from PIL import Image as Pillow
 import bbquery
 from bbquery.cli import main
 from bbquery.errors import UsageError
-from bbquery.evaluating.evaluation import evaluate_async
-from bbquery.explanations import explain_many
+from bbquery.jobs.evaluate.job import evaluate_async
+from bbquery.jobs.explain.many import explain_many
+from bbquery.jobs.probe.job import probe_async
 from bbquery.ledger.records import Cap
-from bbquery.probing.probe import probe_async
 from oracles import function
 from tests import lossy, models
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bbquery.deadlines import Deadlines
+from bbquery.system.deadlines import Deadlines
 
 
 async def held(deadlines: Deadlines, ended: list[bool]) -> None:

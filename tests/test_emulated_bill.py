@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bbquery.client import Client
-from bbquery.halt import Interrupted
+from bbquery.client.client import Client
+from bbquery.client.halt import Interrupted
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.oracle import Price

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from bbquery import errors, halt
+from bbquery import errors
+from bbquery.client import halt
 from bbquery.errors import (
     BadImage,
     BbqueryError,

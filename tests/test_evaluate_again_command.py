@@ -14,11 +14,11 @@ from scipy.stats import spearmanr
 
 from bbquery import load
 from bbquery.cli import main
-from bbquery.evaluating.evaluation import evaluate_async
-from bbquery.evaluating.making import Making
-from bbquery.evaluating.metrics import Choice
-from bbquery.evaluating.montage import Photo
-from bbquery.explanation import explain
+from bbquery.jobs.evaluate.choice import Choice
+from bbquery.jobs.evaluate.job import evaluate_async
+from bbquery.jobs.evaluate.montage import Photo
+from bbquery.jobs.evaluate.provenance import Making
+from bbquery.jobs.explain.explain import explain
 from bbquery.metrics.max_sensitivity import MaxSensitivity
 from bbquery.plan import Ask, replay
 from bbquery.report.record import record

@@ -14,9 +14,9 @@ from PIL import Image as Pillow
 from bbquery.cli import main
 from bbquery.commands import map_file
 from bbquery.errors import Rejected, UsageError
-from bbquery.evaluating.evaluation import evaluate_async
-from bbquery.evaluating.metrics import Choice
-from bbquery.explaining.records import NothingToExplain
+from bbquery.jobs.evaluate.choice import Choice
+from bbquery.jobs.evaluate.job import evaluate_async
+from bbquery.jobs.explain.result import NothingToExplain
 from bbquery.types import NoAnswer
 from oracles import function
 from tests.support import FakeOracle, brightness, visible

@@ -14,7 +14,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from bbquery import imaging
+from bbquery.images import reading
+from bbquery.images.placement import fit
 from bbquery.oracle import View
 from bbquery.types import UINT8
 from oracles import function
@@ -133,7 +134,7 @@ async def test_shap_explains_within_a_budget(tmp_path: Path) -> None:
     # SHAP compiles for a quarter of a minute what it then runs for less than a second
     said = await run("inside_shap", *arguments, warnings="ignore", NUMBA_DISABLE_JIT="1")
 
-    photo = imaging.fit(imaging.load("sample:cat"), View(size=(32, 32)), UINT8)[0]
+    photo = fit(reading.load("sample:cat"), View(size=(32, 32)), UINT8)[0]
     values = written(tmp_path, "shap", (32, 32))
     assert "explained 'corner'" in said
     assert 60 < number(r"(\d+) sent", said) <= number(r"(\d+) asked", said) <= 120

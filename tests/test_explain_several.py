@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from bbquery import imaging
 from bbquery.cli import main
 from bbquery.commands import progress
 from bbquery.commands.screen import Screen
+from bbquery.images import reading
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.oracle import Price
@@ -454,7 +454,7 @@ async def test_a_remote_model_is_watched_for_drift_with_each_image(photos: list[
 
 def test_one_photo_at_a_time_is_held(photos: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While an image is decoded, none that was decoded before is held, its map and picture being written."""
-    load, held = imaging.load, []
+    load, held = reading.load, []
     decoded: list[weakref.ref[Any]] = []
 
     def counting(source: Any) -> Any:
@@ -464,7 +464,7 @@ def test_one_photo_at_a_time_is_held(photos: list[str], tmp_path: Path, monkeypa
         decoded.append(weakref.ref(photo))
         return photo
 
-    monkeypatch.setattr(imaging, "load", counting)
+    monkeypatch.setattr(reading, "load", counting)
     explain(photos, tmp_path / "out", "--max-queries-per-image", "20", "--max-usd-per-image", "0.02")
 
     assert held == [0] * 6

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image as Pillow
 
 import bbquery
-from bbquery import imaging
 from bbquery.errors import BadImage, BudgetExhausted, Rejected, UnknownName, UsageError
-from bbquery.explanation import NothingToExplain, Watch
-from bbquery.explanations import ImageResult, explain_many, names_of
+from bbquery.images import reading
+from bbquery.jobs.explain.explain import NothingToExplain, Watch
+from bbquery.jobs.explain.many import ImageResult, explain_many, names_of
 from bbquery.ledger.records import Cap
 from bbquery.oracle import Price
 from oracles import function
@@ -24,7 +24,7 @@ from tests import models
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bbquery.explanation import Part
+    from bbquery.jobs.explain.explain import Part
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
 
@@ -204,7 +204,7 @@ async def test_fifty_images_are_held_one_at_a_time(
     paths = [tmp_path / f"{n}.png" for n in range(50)]
     for n, path in enumerate(paths):
         Pillow.fromarray(np.full((8, 8, 3), n, dtype=np.uint8)).save(path)
-    load, held = imaging.load, []
+    load, held = reading.load, []
     decoded: list[weakref.ref[Any]] = []
 
     def counting(source: Any) -> Any:
@@ -214,7 +214,7 @@ async def test_fifty_images_are_held_one_at_a_time(
         decoded.append(weakref.ref(photo))
         return photo
 
-    monkeypatch.setattr(imaging, "load", counting)
+    monkeypatch.setattr(reading, "load", counting)
     answered = 0
     async for result in explain_many(paths, oracle_of(), max_queries=150, ledger=ledger):
         answered += result.status == "complete"

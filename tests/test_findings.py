@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import bbquery
-from bbquery.explaining.findings import decided, findings, of_map, refused
-from bbquery.explaining.records import TargetMap
+from bbquery.jobs.explain.findings import decided, findings, of_map, refused
+from bbquery.jobs.explain.result import TargetMap
 from bbquery.recording import Recorded
 from bbquery.scoring.soft import Soft
 from bbquery.types import NoAnswer, SaliencyMap, Scores, Vector, Visibility

@@ -25,7 +25,7 @@ from tests.oracles.onnx_models import classifier
 from tests.support import FakeOracle, client_of, question, tiny_images
 
 if TYPE_CHECKING:
-    from bbquery.client import Client
+    from bbquery.client.client import Client
     from bbquery.oracle import Oracle
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")

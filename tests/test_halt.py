@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from bbquery.client.halt import Halt, Interrupted
 from bbquery.errors import BbqueryError, OutcomeUnknown
-from bbquery.halt import Halt, Interrupted
 from tests.conftest import FakeClock
 
 

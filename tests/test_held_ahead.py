@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from bbquery import settler
+from bbquery.client import settling
+from bbquery.client.halt import Interrupted
 from bbquery.errors import RateLimited
-from bbquery.halt import Interrupted
 from bbquery.oracle import Quote
 from bbquery.plan import Ask
 from bbquery.types import Units
@@ -20,7 +20,7 @@ from tests.support import FakeOracle, brightness, client_of, failing_first, tiny
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bbquery.client import Client
+    from bbquery.client.client import Client
     from bbquery.errors import OracleError
     from bbquery.ledger.records import Request, Result
     from bbquery.ledger.sqlite import Ledger
@@ -179,7 +179,7 @@ async def test_no_outcome_waits_for_others_where_nothing_follows(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, hold: Units
 ) -> None:
     """The last answer is settled at once, however long an outcome may wait for company."""
-    monkeypatch.setattr(settler, "LONGEST_WAIT", 3600.0)
+    monkeypatch.setattr(settling, "LONGEST_WAIT", 3600.0)
 
     async with asyncio.timeout(30), client_of(FakeOracle(largest_batch=1, hold=hold), ledger) as client:
         await client.ask(Ask(tiny_images(1)))
@@ -189,7 +189,7 @@ async def test_no_outcome_waits_for_others_where_nothing_follows(
 
 async def test_a_paid_answer_does_not_wait_for_another_hold(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was paid for is settled as soon as it is answered, though the next query is still being reserved."""
-    monkeypatch.setattr(settler, "LONGEST_WAIT", 3600.0)
+    monkeypatch.setattr(settling, "LONGEST_WAIT", 3600.0)
     oracle = FakeOracle(largest_batch=1, concurrency=2, gate=asyncio.Event(), hold=PAID)
     reserving, may_reserve, reserve = asyncio.Event(), asyncio.Event(), ledger.reserve
 

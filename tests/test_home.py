@@ -8,7 +8,7 @@ import platformdirs
 import pytest
 
 from bbquery.errors import UsageError
-from bbquery.home import cache_dir, data_dir
+from bbquery.system.home import cache_dir, data_dir
 
 
 def test_one_variable_moves_everything(home: Path) -> None:

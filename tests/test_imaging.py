@@ -20,9 +20,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bbquery import imaging
 from bbquery.errors import BadImage, MissingExtra, UnknownName, UsageError
-from bbquery.imaging import Placement
+from bbquery.images import reading
+from bbquery.images.placement import Placement, fit
+from bbquery.images.png import png
 from bbquery.oracle import View
 from bbquery.types import FLOAT, UINT8
 from tests.privileges import unprivileged
@@ -65,7 +66,7 @@ def test_lossless_files_keep_every_pixel(tmp_path: Path, suffix: str) -> None:
     photo = photo_of()
     path = saved(tmp_path / f"photo.{suffix}", photo, **({"lossless": True} if suffix == "webp" else {}))
 
-    loaded = imaging.load(str(path))
+    loaded = reading.load(str(path))
 
     assert loaded.dtype == np.uint8
     np.testing.assert_array_equal(loaded, photo)
@@ -75,7 +76,7 @@ def test_a_photo_is_read_through_any_path_object(tmp_path: Path) -> None:
     """A path object is as good as a string."""
     path = saved(tmp_path / "photo.png", photo_of())
 
-    np.testing.assert_array_equal(imaging.load(path), imaging.load(str(path)))
+    np.testing.assert_array_equal(reading.load(path), reading.load(str(path)))
 
 
 @pytest.mark.parametrize("mode", ["L", "1"])
@@ -84,7 +85,7 @@ def test_greyscale_is_repeated_into_three_channels(tmp_path: Path, mode: str) ->
     grey = (photo_of()[:, :, 0] // 128 * 255).astype(np.uint8)
     PIL.Image.fromarray(grey).convert(mode).save(tmp_path / "grey.png")
 
-    loaded = imaging.load(tmp_path / "grey.png")
+    loaded = reading.load(tmp_path / "grey.png")
 
     np.testing.assert_array_equal(loaded, np.stack([grey] * 3, axis=2))
 
@@ -95,7 +96,7 @@ def test_a_palette_is_looked_up(tmp_path: Path) -> None:
     image.putpalette([10, 20, 30, 200, 100, 50])
     image.save(tmp_path / "palette.png")
 
-    loaded = imaging.load(tmp_path / "palette.png")
+    loaded = reading.load(tmp_path / "palette.png")
 
     np.testing.assert_array_equal(loaded[0, :2], [[10, 20, 30], [200, 100, 50]])
 
@@ -106,7 +107,7 @@ def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
     inks[:] = (200, 100, 0, 0)
     PIL.Image.frombytes("CMYK", (8, 8), inks.tobytes()).save(tmp_path / "print.tiff")
 
-    loaded = imaging.load(tmp_path / "print.tiff")
+    loaded = reading.load(tmp_path / "print.tiff")
 
     np.testing.assert_allclose(loaded[0, 0].astype(int), [55, 155, 255], atol=1)
 
@@ -115,7 +116,7 @@ def test_lab_becomes_rgb(tmp_path: Path) -> None:
     """A LAB file of full lightness without colour is white."""
     PIL.Image.new("LAB", (8, 8), (255, 128, 128)).save(tmp_path / "lab.tiff")
 
-    np.testing.assert_allclose(imaging.load(tmp_path / "lab.tiff")[0, 0].astype(int), 255, atol=3)
+    np.testing.assert_allclose(reading.load(tmp_path / "lab.tiff")[0, 0].astype(int), 255, atol=3)
 
 
 def test_alpha_is_composited_over_white(tmp_path: Path) -> None:
@@ -123,7 +124,7 @@ def test_alpha_is_composited_over_white(tmp_path: Path) -> None:
     rgba = np.random.default_rng(3).integers(0, 256, (9, 10, 4), dtype=np.uint8)
     opacity = rgba[:, :, 3:] / 255
 
-    loaded = imaging.load(saved(tmp_path / "alpha.png", rgba))
+    loaded = reading.load(saved(tmp_path / "alpha.png", rgba))
 
     np.testing.assert_allclose(loaded, rgba[:, :, :3] * opacity + 255 * (1 - opacity), atol=1)
 
@@ -135,7 +136,7 @@ def test_the_transparent_colour_of_a_palette_is_white(tmp_path: Path) -> None:
     image.putpixel((0, 0), 0)
     image.save(tmp_path / "still.gif", transparency=0)
 
-    loaded = imaging.load(tmp_path / "still.gif")
+    loaded = reading.load(tmp_path / "still.gif")
 
     assert loaded[0, 0].tolist() == [255, 255, 255]
     assert loaded[1, 1].tolist() == [200, 0, 0]
@@ -146,7 +147,7 @@ def test_16_bit_grey_is_scaled_to_the_nearest_level(tmp_path: Path, suffix: str)
     """A 16-bit grey level g becomes the integer nearest to g / 257, so that black stays black and white white."""
     grey = np.linspace(0, 65535, 2560).round().astype(np.uint16).reshape(40, 64)
 
-    loaded = imaging.load(saved(tmp_path / f"deep.{suffix}", grey))
+    loaded = reading.load(saved(tmp_path / f"deep.{suffix}", grey))
 
     np.testing.assert_array_equal(loaded[:, :, 1], np.floor(grey / 257 + 0.5))
 
@@ -156,7 +157,7 @@ def test_the_transparent_level_of_16_bit_grey_is_white(tmp_path: Path) -> None:
     grey = np.full((8, 8), 1001, dtype=np.uint16)
     grey[0, 0] = 1000
 
-    loaded = imaging.load(saved(tmp_path / "deep.png", grey, transparency=1000))
+    loaded = reading.load(saved(tmp_path / "deep.png", grey, transparency=1000))
 
     assert loaded[0, 0].tolist() == [255, 255, 255]
     assert loaded[1, 1].tolist() == [4, 4, 4]
@@ -185,7 +186,7 @@ def test_a_photo_is_turned_upright(tmp_path: Path, orientation: int, suffix: str
     options = {"lossless": True} if suffix == "webp" else {}
     stored = saved(tmp_path / f"photo.{suffix}", ORIENTATIONS[orientation](upright), exif=tag, **options)
 
-    np.testing.assert_array_equal(imaging.load(stored), upright)
+    np.testing.assert_array_equal(reading.load(stored), upright)
 
 
 LOSS = 12  # grey levels that a lossy format may be off, on a smooth picture
@@ -204,7 +205,7 @@ def test_photos_of_newer_phones_are_read(tmp_path: Path, suffix: str) -> None:
     path = saved(tmp_path / f"photo.{suffix}", smooth_photo(), quality=95)
     path.rename(tmp_path / "photo.jpg")
 
-    read = imaging.load(tmp_path / "photo.jpg")
+    read = reading.load(tmp_path / "photo.jpg")
 
     assert read.shape == (64, 96, 3)
     assert np.abs(read.astype(int) - smooth_photo()).max() <= LOSS
@@ -220,7 +221,7 @@ def test_a_missing_decoder_of_newer_photos_is_named(
     (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x18ftyp" + brand + bytes(40))
 
     with pytest.raises(MissingExtra, match=rf"opening the {kind} photo .*photo\.heic.*bbquery\[heif\]"):
-        imaging.load(tmp_path / "photo.heic")
+        reading.load(tmp_path / "photo.heic")
 
 
 @pytest.mark.parametrize("brand", [b"heic", b"avif"])
@@ -230,7 +231,7 @@ def test_a_damaged_photo_of_newer_phones_is_refused(tmp_path: Path, brand: bytes
     (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x18ftyp" + brand + bytes(40))
 
     with pytest.raises(BadImage):
-        imaging.load(tmp_path / "photo.heic")
+        reading.load(tmp_path / "photo.heic")
 
 
 @pytest.mark.parametrize(
@@ -246,7 +247,7 @@ def test_a_damaged_photo_of_newer_phones_is_refused(tmp_path: Path, brand: bytes
 )
 def test_a_photo_of_which_a_model_sees_a_sliver_is_warned_of(photo: tuple[int, int], view: View, warning: str) -> None:
     """Panoramas pass; a strip whose middle alone is shown, or that is squeezed beyond recognition, does not."""
-    _, placement = imaging.fit(np.zeros((*photo, 3), np.uint8), view, UINT8)
+    _, placement = fit(np.zeros((*photo, 3), np.uint8), view, UINT8)
 
     assert warning in placement.warning
     assert bool(warning) == bool(placement.warning)
@@ -264,7 +265,7 @@ def test_the_main_picture_of_a_phone_s_mpo_is_read(tmp_path: Path) -> None:
     first, second = (PIL.Image.new("RGB", (16, 16), colour) for colour in ("red", "blue"))
     first.save(tmp_path / "phone.jpg", format="MPO", save_all=True, append_images=[second])
 
-    loaded = imaging.load(tmp_path / "phone.jpg")
+    loaded = reading.load(tmp_path / "phone.jpg")
 
     assert loaded[8, 8, 0] > 200
     assert loaded[8, 8, 2] < 50
@@ -274,7 +275,7 @@ def test_damaged_metadata_does_not_matter(tmp_path: Path) -> None:
     """A photo whose EXIF block is garbage is read without a warning: its pixels are sound."""
     path = saved(tmp_path / "photo.png", photo_of(), exif=b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\xff\xff\x00")
 
-    np.testing.assert_array_equal(imaging.load(path), photo_of())
+    np.testing.assert_array_equal(reading.load(path), photo_of())
 
 
 # --- files that are refused ---
@@ -282,7 +283,7 @@ def test_damaged_metadata_does_not_matter(tmp_path: Path) -> None:
 
 def refusal(source: Any) -> str:
     with pytest.raises(BadImage) as caught:
-        imaging.load(source)
+        reading.load(source)
     return str(caught.value)
 
 
@@ -344,7 +345,7 @@ def test_what_is_not_a_picture_is_refused(tmp_path: Path, content: bytes) -> Non
     assert "JPEG, PNG" in refusal(path)
 
 
-@pytest.mark.parametrize("format_", imaging.FORMATS)
+@pytest.mark.parametrize("format_", reading.FORMATS)
 def test_a_truncated_file_is_refused(tmp_path: Path, format_: str) -> None:
     """Half a file is refused in every format, never returned half grey."""
     whole = io.BytesIO()
@@ -359,7 +360,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, format_: str) -> None:
 def test_no_damage_gives_anything_but_bad_image(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Whatever bytes are overwritten, a file becomes a photo or is refused as BadImage: no other error, no warning."""
     whole = io.BytesIO()
-    format_ = data.draw(st.sampled_from(imaging.FORMATS))
+    format_ = data.draw(st.sampled_from(reading.FORMATS))
     PIL.Image.fromarray(photo_of()).save(whole, format_)
     content = bytearray(whole.getvalue())
     for place, byte in data.draw(
@@ -370,7 +371,7 @@ def test_no_damage_gives_anything_but_bad_image(data: st.DataObject, tmp_path_fa
     path.write_bytes(content)
 
     with contextlib.suppress(BadImage):
-        assert imaging.load(path).shape[2] == 3
+        assert reading.load(path).shape[2] == 3
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 100), (100, 7)])
@@ -384,7 +385,7 @@ def test_a_photo_that_is_too_small_is_refused(tmp_path: Path, height: int, width
 
 def test_the_smallest_photo_is_read(tmp_path: Path) -> None:
     """8 × 8 pixels are enough."""
-    assert imaging.load(saved(tmp_path / "small.png", photo_of(8, 8))).shape == (8, 8, 3)
+    assert reading.load(saved(tmp_path / "small.png", photo_of(8, 8))).shape == (8, 8, 3)
 
 
 @pytest.mark.parametrize(
@@ -445,7 +446,7 @@ def test_each_file_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(Path, "open", count)
 
-    imaging.load(path)
+    reading.load(path)
 
     assert opened == [path]
 
@@ -453,12 +454,12 @@ def test_each_file_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_an_unknown_sample_lists_the_known_ones() -> None:
     """A sample that does not exist is answered with those that do."""
     with pytest.raises(UnknownName, match="astronaut, cat, coffee"):
-        imaging.load("sample:dog")
+        reading.load("sample:dog")
 
 
 def test_a_sample_is_named_like_a_file() -> None:
     """The sample called cat is scikit-image's photo of Chelsea."""
-    assert imaging.load("sample:cat").shape == (300, 451, 3)
+    assert reading.load("sample:cat").shape == (300, 451, 3)
 
 
 # --- arrays ---
@@ -467,7 +468,7 @@ def test_a_sample_is_named_like_a_file() -> None:
 def test_an_array_is_copied() -> None:
     """A photo that came as an array does not change with it."""
     mine = photo_of()
-    loaded = imaging.load(mine)
+    loaded = reading.load(mine)
 
     mine[0, 0] = 255 - mine[0, 0]
 
@@ -477,7 +478,7 @@ def test_an_array_is_copied() -> None:
 @pytest.mark.parametrize("dtype", ["int64", "uint16", "float32", "float64"])
 def test_grey_levels_of_any_number_type_are_read(dtype: str) -> None:
     """Whole grey levels are kept, whatever type holds them."""
-    loaded = imaging.load(photo_of().astype(dtype))
+    loaded = reading.load(photo_of().astype(dtype))
 
     assert loaded.dtype == np.uint8
     np.testing.assert_array_equal(loaded, photo_of())
@@ -488,7 +489,7 @@ def test_fractional_grey_levels_are_rounded_half_to_even() -> None:
     levels = np.full((8, 8, 3), 100.5)
     levels[0] = 101.5
 
-    loaded = imaging.load(levels)
+    loaded = reading.load(levels)
 
     assert loaded[0, 0, 0] == 102
     assert loaded[1, 0, 0] == 100
@@ -538,7 +539,7 @@ def test_something_else_is_refused(source: object) -> None:
 
 def test_the_own_view_changes_nothing() -> None:
     """Without a size and a crop the photo's own pixels are sent."""
-    sent, placement = imaging.fit(photo_of(), View(), UINT8)
+    sent, placement = fit(photo_of(), View(), UINT8)
 
     np.testing.assert_array_equal(sent, photo_of())
     assert placement == Placement(photo=(12, 16), box=(0, 0, 16, 12), size=(12, 16))
@@ -546,7 +547,7 @@ def test_the_own_view_changes_nothing() -> None:
 
 def test_the_same_size_changes_nothing() -> None:
     """A view of the photo's own size sends its own pixels."""
-    sent, _ = imaging.fit(photo_of(), View(size=(12, 16)), UINT8)
+    sent, _ = fit(photo_of(), View(size=(12, 16)), UINT8)
 
     np.testing.assert_array_equal(sent, photo_of())
 
@@ -554,7 +555,7 @@ def test_the_same_size_changes_nothing() -> None:
 @pytest.mark.parametrize(("height", "width"), [(300, 451), (451, 300), (640, 427)])
 def test_efficientnet_s_crop_is_exact(height: int, width: int) -> None:
     """The side of its square is shorter · 224 / (224 + 32), in the middle, though that is no whole number."""
-    sent, placement = imaging.fit(photo_of(height, width), View(size=(224, 224), crop=0.875), UINT8)
+    sent, placement = fit(photo_of(height, width), View(size=(224, 224), crop=0.875), UINT8)
     left, top, right, bottom = placement.box
     side = min(height, width) * 224 / 256
 
@@ -566,7 +567,7 @@ def test_efficientnet_s_crop_is_exact(height: int, width: int) -> None:
 
 def test_a_crop_without_a_size_copies_pixels() -> None:
     """Without a size nothing is resampled: the middle square of whole pixels is sent as it is."""
-    sent, placement = imaging.fit(photo_of(11, 16), View(crop=0.8), UINT8)
+    sent, placement = fit(photo_of(11, 16), View(crop=0.8), UINT8)
 
     np.testing.assert_array_equal(sent, photo_of(11, 16)[1:10, 3:12])
     assert placement.box == (3, 1, 12, 10)
@@ -586,7 +587,7 @@ def test_resampling_is_bicubic_within_the_box(size: tuple[int, int]) -> None:
     """The pixels sent are those of the cubic convolution over the fractional box, up to rounding in each direction."""
     photo = photo_of(30, 45) // 2 + 64  # away from the ends of the scale, where the kernel's overshoot is clipped
 
-    sent, placement = imaging.fit(photo, View(size=size, crop=0.81), UINT8)
+    sent, placement = fit(photo, View(size=size, crop=0.81), UINT8)
 
     left, top, right, bottom = placement.box
     expected = np.einsum("ih,hwc,jw->ijc", cubic(top, bottom, 30, size[0]), photo, cubic(left, right, 45, size[1]))
@@ -596,17 +597,17 @@ def test_resampling_is_bicubic_within_the_box(size: tuple[int, int]) -> None:
 def test_the_domain_decides_the_type() -> None:
     """An in-process function is sent floating-point pixels, of the same grey levels."""
     view = View(size=(8, 8), crop=0.5)
-    sent, _ = imaging.fit(photo_of(), view, FLOAT)
+    sent, _ = fit(photo_of(), view, FLOAT)
 
     assert sent.dtype == np.float64
-    np.testing.assert_array_equal(sent, imaging.fit(photo_of(), view, UINT8)[0])
+    np.testing.assert_array_equal(sent, fit(photo_of(), view, UINT8)[0])
 
 
 @pytest.mark.parametrize("view", [View(crop=0.0), View(crop=1.5), View(crop=float("nan")), View(size=(0, 9))])
 def test_an_impossible_view_is_refused(view: View) -> None:
     """A crop that is no share, or an empty size, is the caller's mistake."""
     with pytest.raises(UsageError, match="view has"):
-        imaging.fit(photo_of(), view, UINT8)
+        fit(photo_of(), view, UINT8)
 
 
 # --- where a map lies on the photo ---
@@ -620,7 +621,7 @@ def placements(draw: st.DrawFn) -> Placement:
     photo = np.zeros((draw(SIZES), draw(SIZES), 3), dtype=np.uint8)
     size = draw(st.none() | st.tuples(st.integers(1, 60), st.integers(1, 60)))
     view = View(size=size, crop=draw(st.none() | st.floats(0.2, 1)))
-    return imaging.fit(photo, view, UINT8)[1]
+    return fit(photo, view, UINT8)[1]
 
 
 def grid(placement: Placement) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
@@ -670,7 +671,7 @@ def test_no_value_leaves_the_map_s_range(placement: Placement, data: st.DataObje
 def test_a_map_of_the_photo_s_own_pixels_is_kept() -> None:
     """Where nothing was resampled, nothing is interpolated."""
     values = np.random.default_rng(1).normal(size=(12, 16))
-    _, placement = imaging.fit(photo_of(), View(), UINT8)
+    _, placement = fit(photo_of(), View(), UINT8)
 
     np.testing.assert_allclose(placement.to_photo(values), values, rtol=1e-15)
 
@@ -711,7 +712,7 @@ def test_a_map_of_another_shape_is_refused() -> None:
 @given(image=arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(3))), level=st.integers(0, 9))
 def test_png_keeps_every_pixel(image: NDArray[np.uint8], level: int) -> None:
     """Whatever is sent is decoded to the very pixels, at every level of compression."""
-    decoded = PIL.Image.open(io.BytesIO(imaging.png(image, level=level)))
+    decoded = PIL.Image.open(io.BytesIO(png(image, level=level)))
 
     assert (decoded.format, decoded.mode) == ("PNG", "RGB")
     np.testing.assert_array_equal(np.asarray(decoded), image)
@@ -721,14 +722,14 @@ def test_png_takes_a_view_of_an_array() -> None:
     """Pixels need not be contiguous in memory."""
     turned = photo_of().transpose(1, 0, 2)[::-1]
 
-    np.testing.assert_array_equal(np.asarray(PIL.Image.open(io.BytesIO(imaging.png(turned)))), turned)
+    np.testing.assert_array_equal(np.asarray(PIL.Image.open(io.BytesIO(png(turned)))), turned)
 
 
 @pytest.mark.parametrize("image", [np.zeros((9, 9, 3)), np.zeros((9, 9), np.uint8), np.zeros((9, 9, 4), np.uint8)])
 def test_png_refuses_other_pixels(image: NDArray[Any]) -> None:
     """Floating-point, greyscale or four-channel pixels are not silently turned into something else."""
     with pytest.raises(UsageError, match="realise it"):
-        imaging.png(image)
+        png(image)
 
 
 def test_noise_is_stored_and_a_masked_photo_is_compressed() -> None:
@@ -737,6 +738,6 @@ def test_noise_is_stored_and_a_masked_photo_is_compressed() -> None:
     masked = np.full_like(noise, 127)
     masked[:64, :64] = noise[:64, :64]
 
-    assert imaging.png(noise) == imaging.png(noise, level=0)
-    assert imaging.png(masked) == imaging.png(masked, level=1)
-    assert len(imaging.png(masked)) < 0.2 * len(imaging.png(noise))
+    assert png(noise) == png(noise, level=0)
+    assert png(masked) == png(masked, level=1)
+    assert len(png(masked)) < 0.2 * len(png(noise))

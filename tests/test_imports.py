@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bbquery.errors import UsageError
-from bbquery.imports import imported
+from bbquery.system.imports import imported
 
 if TYPE_CHECKING:
     from pathlib import Path

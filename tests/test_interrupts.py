@@ -18,7 +18,7 @@ from PIL import Image as Pillow
 
 from bbquery.cli import main
 from bbquery.ledger import reports
-from bbquery.ledger.books import Books
+from bbquery.ledger.accounts import Books
 from bbquery.report import attack, comparison, evaluation, figure, files, folder, probe
 from tests import models
 
@@ -223,7 +223,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.{hang_up})
 from bbquery.cli import main
 from bbquery.ledger import reports
-from bbquery.ledger.books import Books
+from bbquery.ledger.accounts import Books
 from tests import test_interrupts
 test_interrupts.meanwhile.append(lambda: test_interrupts.wait_for_the_end_of({told}))
 code = main({typed!r})

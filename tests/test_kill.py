@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image as Pillow
 
-from bbquery.client import Tally
+from bbquery.client.client import Tally
 from bbquery.ledger.sqlite import Ledger
 from oracles import function
 from oracles.emulators.http import HttpEmulator

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bbquery.client.pace import MARGIN, SPREAD, Pace, window
 from bbquery.errors import UsageError
-from bbquery.limiter import MARGIN, SPREAD, Pace, window
 from bbquery.oracle import RateSeen
 from tests.conftest import FakeClock
 

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbquery import imaging, load
+from bbquery import load
 from bbquery.errors import BadImage, UnknownName, UsageError
 from bbquery.estimators import GradientEstimator  # noqa: TC001 - load reads annotations
 from bbquery.estimators.lr import LikelihoodRatio
 from bbquery.estimators.spsa import SimultaneousPerturbation
+from bbquery.images.png import png
 from bbquery.saliency.integrated import IntegratedGradients, Picture
 from bbquery.saliency.rise import Rise
 from bbquery.saliency.smoothgrad import SmoothGrad
@@ -460,7 +461,7 @@ def test_a_baseline_may_be_a_picture_from_a_file(tmp_path: Path) -> None:
     """`image:PATH` is read as photos are, and shown by a digest, not by its path or pixels."""
     pixels = np.random.default_rng(1).integers(0, 256, (9, 12, 3)).astype(np.uint8)
     path = tmp_path / "own.png"
-    path.write_bytes(imaging.png(pixels))
+    path.write_bytes(png(pixels))
 
     made = load.method(f"integrated:baseline=image:{path}")
 

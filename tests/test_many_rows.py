@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbquery.many_rows import LARGEST, execute_rows, parts
+from bbquery.ledger.rows import LARGEST, execute_rows, parts
 
 
 @given(rows=st.lists(st.tuples(st.binary(max_size=4), st.none() | st.integers(-9, 9)), max_size=700))

@@ -11,11 +11,11 @@ from asyncio_throttle import throttler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbquery.concurrency import FIRST, Concurrency
+from bbquery.client.concurrency import FIRST, Concurrency
+from bbquery.client.pace import MARGIN, Pace, window
+from bbquery.client.provider import provider_of
 from bbquery.errors import OutcomeUnknown, RateLimited, UsageError
-from bbquery.limiter import MARGIN, Pace, window
 from bbquery.oracle import Capabilities, Limits, RateSeen
-from bbquery.provider import provider_of
 from tests.conftest import FakeClock, ManualClock
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as Pillow
 
 from bbquery.cli import main
-from bbquery.estimate import estimate
+from bbquery.jobs.estimate import estimate
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.oracle import Limits, Quote

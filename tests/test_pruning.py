@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 
 from bbquery.cli import main
 from bbquery.ledger import batches, reports
-from bbquery.ledger.books import Books
+from bbquery.ledger.accounts import Books
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.types import Text, Units

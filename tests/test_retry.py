@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bbquery.client.retry import RetryPolicy
 from bbquery.errors import (
     BudgetExhausted,
     MalformedAnswer,
@@ -15,7 +16,6 @@ from bbquery.errors import (
     Rejected,
     Unreachable,
 )
-from bbquery.retry import RetryPolicy
 from tests.conftest import FakeClock
 
 FEW = RetryPolicy(rate_limited=3, not_billed=3, unknown=2)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from bbquery.client import Client
+from bbquery.client.client import Client
 from bbquery.ledger.records import Cap
 from bbquery.plan import Ask, Plan, Stopped, replay, together
 from bbquery.run import Driven, drive

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from bbquery import imaging, samples
 from bbquery.errors import BadImage, MissingExtra, UnknownName
+from bbquery.images import reading, samples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ def test_every_sample_is_a_colour_photo_at_hand(name: str, monkeypatch: pytest.M
     """Each sample is read without a connection, is in colour, and large enough for any model."""
     monkeypatch.setattr(socket, "socket", None)
 
-    photo = imaging.load(f"sample:{name}")
+    photo = reading.load(f"sample:{name}")
 
     assert min(photo.shape[:2]) >= 224
     assert np.ptp(photo.astype(int), axis=2).max() > 32
@@ -31,7 +31,9 @@ def test_every_sample_is_a_colour_photo_at_hand(name: str, monkeypatch: pytest.M
 
 def test_scikit_image_is_not_imported() -> None:
     """Looking a sample up costs no import of scikit-image, whose functions may download."""
-    code = "import sys; from bbquery import imaging; imaging.load('sample:cat'); sys.exit('skimage' in sys.modules)"
+    code = (
+        "import sys; from bbquery.images import reading; reading.load('sample:cat'); sys.exit('skimage' in sys.modules)"
+    )
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

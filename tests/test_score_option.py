@@ -11,10 +11,11 @@ from blake3 import blake3
 from PIL import Image as Pillow
 
 import bbquery
-from bbquery import codec, imaging
 from bbquery.cli import main
 from bbquery.errors import UnknownName, UsageError
-from bbquery.explanation import prepared
+from bbquery.images.placement import fit
+from bbquery.jobs.explain.explain import prepared
+from bbquery.ledger import codec
 from bbquery.oracle import Price
 from bbquery.saliency.rise import Rise
 from bbquery.scoring.soft import Soft
@@ -78,7 +79,7 @@ async def test_a_run_with_the_usual_score_is_called_what_it_always_was() -> None
     ) as job:
         found = job.identity()
 
-    x, _ = imaging.fit(PHOTO, own.capabilities.view, own.capabilities.domain)
+    x, _ = fit(PHOTO, own.capabilities.view, own.capabilities.domain)
     what = {
         "image": [codec.image_digest(PHOTO).hex(), codec.image_digest(x).hex()],
         "oracle": codec.fingerprint(own.capabilities.identity)[0],

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bbquery.client import Client
+from bbquery.client.client import Client
 from bbquery.errors import (
     BudgetExhausted,
     CostAboveHold,

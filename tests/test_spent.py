@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bbquery.cli import main
-from bbquery.client import Tally
+from bbquery.client.client import Tally
 from bbquery.commands.output import counted
 from bbquery.ledger.records import BudgetState, Cap
 from bbquery.plan import Ask

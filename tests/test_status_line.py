@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bbquery.client import Client
+from bbquery.client.client import Client
 from bbquery.commands.screen import Screen, Spent
 from bbquery.ledger.records import Cap, Granted, Request, Settlement
 from bbquery.plan import Ask

@@ -17,13 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from bbquery import codec, store_files
 from bbquery.cli import main
 from bbquery.errors import UsageError
-from bbquery.ledger.books import Books
+from bbquery.ledger import codec, store_files
+from bbquery.ledger.accounts import Books
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
-from bbquery.store_lines import Fault, Header, Reading, header_text
+from bbquery.ledger.store_lines import Fault, Header, Reading, header_text
 from bbquery.types import Label, Labels, NoAnswer, Text, Token, Vector
 from oracles import function
 from oracles.emulators.http import HttpEmulator

@@ -12,9 +12,9 @@ import pytest
 from bbquery import load
 from bbquery.cli import _parser, main
 from bbquery.errors import UnknownName
-from bbquery.evaluating.metrics import Choice
+from bbquery.jobs.evaluate.choice import Choice
 from bbquery.ledger import caps, statements
-from bbquery.ledger.books import Books
+from bbquery.ledger.accounts import Books
 
 
 def commands(parser: argparse.ArgumentParser, *words: str) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser]]:

@@ -13,8 +13,8 @@ from bbquery import load
 from bbquery.cli import main
 from bbquery.commands.targets import target
 from bbquery.errors import UsageError
+from bbquery.jobs.targeting import beware, check_commas
 from bbquery.oracle import Capabilities
-from bbquery.targeting import beware, check_commas
 from bbquery.types import Classes, Label, Labels, Text, Token, Vector
 from tests.oracles.onnx_models import classifier
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image as Pillow
 
 from bbquery.cli import main
-from bbquery.client import Client
+from bbquery.client.client import Client
 from bbquery.errors import OracleError, OutcomeUnknown
 from bbquery.ledger.records import Cap
 from bbquery.plan import Ask

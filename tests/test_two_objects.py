@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from bbquery import imaging
 from bbquery.cli import main
+from bbquery.images import reading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ HALF = (448, 224)  # width and height of each photo in the montage
 @pytest.fixture
 def montage(tmp_path: Path) -> str:
     """A cat above a cup of coffee, each half a square."""
-    cat, coffee = imaging.load("sample:cat")[30:255], imaging.load("sample:coffee")[60:360]
+    cat, coffee = reading.load("sample:cat")[30:255], reading.load("sample:coffee")[60:360]
     halves = [Pillow.fromarray(photo).resize(HALF, Pillow.Resampling.BICUBIC) for photo in (cat, coffee)]
     path = tmp_path / "two.png"
     Pillow.fromarray(np.concatenate([np.asarray(half) for half in halves])).save(path)

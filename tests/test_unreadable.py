@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import bbquery
-from bbquery.asker import MOST_UNREADABLE
-from bbquery.client import Client, Tally
+from bbquery.client.attempt import MOST_UNREADABLE
+from bbquery.client.client import Client, Tally
+from bbquery.client.retry import RetryPolicy
 from bbquery.commands.output import counted
 from bbquery.errors import CostAboveHold, MalformedAnswer, OracleError
 from bbquery.ledger.records import Cap, Unreadable
 from bbquery.plan import Ask
-from bbquery.retry import RetryPolicy
 from bbquery.types import NoAnswer, Reply, Units, Vector
 from tests.conftest import FakeClock
 from tests.support import FakeOracle, brightness, client_of, tiny_images

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from bbquery import money, user_file
+from bbquery import money
 from bbquery.cli import main
 from bbquery.errors import UsageError
-from bbquery.evaluating import npy_file
+from bbquery.jobs.evaluate import npy_file
+from bbquery.system import user_file
 from bbquery.telemetry import LOGGER, JsonLines
-from oracles import _refusals
-from oracles._efficientnet import checkpoint
+from oracles._http import refusals
+from oracles._local.efficientnet import checkpoint
 from tests.oracles import onnx_models
 
 SIDES = "function:call=tests.models.sides,classes=left|right,version=1"
@@ -161,7 +162,7 @@ def test_a_program_that_logs_what_cannot_be_formatted_is_told(here: Path, capsys
 @pytest.mark.parametrize("key", ["type", "code", "message", "param", "status"])
 def test_a_refusal_with_fields_of_any_kind_is_read(key: str, odd: object) -> None:
     """An error whose type is a list, or whose code is a mapping, is still an error with a message."""
-    found = _refusals.of({"error": {"message": "too bad", "type": "bad", key: odd}})
+    found = refusals.of({"error": {"message": "too bad", "type": "bad", key: odd}})
 
     assert isinstance(found.message, str)
-    assert _refusals.outcome(found, found.message, oracle="any", status=500) is not None
+    assert refusals.outcome(found, found.message, oracle="any", status=500) is not None

@@ -11,18 +11,18 @@ import pytest
 from PIL import Image as Pillow
 
 import bbquery
-from bbquery import waiting
 from bbquery.cli import _parser, main
-from bbquery.client import Client
+from bbquery.client import waiting
+from bbquery.client.client import Client
+from bbquery.client.halt import Halt, Interrupted
+from bbquery.client.waiting import Waits, at_most, in_words, longest, read
 from bbquery.errors import OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, UsageError
-from bbquery.halt import Halt, Interrupted
 from bbquery.interop import predict_fn
 from bbquery.ledger.records import Cap
 from bbquery.oracle import RateSeen
 from bbquery.plan import Ask
 from bbquery.telemetry import Requests
-from bbquery.waiting import Waits, at_most, in_words, longest, read
-from oracles import _refusals
+from oracles._http import refusals
 from tests.conftest import FakeClock, ManualClock
 from tests.models import sides
 from tests.support import FakeOracle, failing_first, tiny_images
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bbquery.clock import Clock
     from bbquery.ledger.sqlite import Ledger
+    from bbquery.system.clock import Clock
 
 DAY = 86_400.0
 
@@ -302,7 +302,7 @@ def test_python_takes_it_too(tmp_path: Path, ledger: Ledger) -> None:
 )
 def test_a_quota_that_only_a_message_names_ends_the_run(message: str) -> None:
     """A 429 whose words name a day or longer, and no time to wait, is a quota that is used up."""
-    error = _refusals.outcome(_refusals.Complaint(message), message, oracle="http", status=429)
+    error = refusals.outcome(refusals.Complaint(message), message, oracle="http", status=429)
 
     assert isinstance(error, QuotaExceeded)
 
@@ -318,7 +318,7 @@ def test_a_quota_that_only_a_message_names_ends_the_run(message: str) -> None:
 )
 def test_a_time_that_only_a_message_names_is_waited_for(message: str, wait: float | None) -> None:
     """Azure and OpenAI name it in words."""
-    error = _refusals.outcome(_refusals.Complaint(message), message, oracle="openai", status=429)
+    error = refusals.outcome(refusals.Complaint(message), message, oracle="openai", status=429)
 
     assert isinstance(error, RateLimited)
     assert error.retry_after == wait

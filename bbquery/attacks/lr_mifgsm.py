@@ -35,9 +35,9 @@ import numpy as np
 from bbquery.attacks._rays import queries_for, search
 from bbquery.attacks._record import GREY_LEVELS, Record, changed, rms
 from bbquery.errors import UnknownName, UsageError
+from bbquery.estimators.statistics.moments import Moments
 from bbquery.perturb.checks import at_least_one, positive
 from bbquery.perturb.lowfrequency import SmoothCopies
-from bbquery.perturb.moments import Moments
 from bbquery.perturb.noise import GaussianCopies
 from bbquery.plan import Stopped
 

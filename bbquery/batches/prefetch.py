@@ -7,24 +7,24 @@ import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bbquery import codec
-from bbquery.batches.courier import Courier
-from bbquery.batches.desk import Desk
+from bbquery.batches.context import Desk
 from bbquery.batches.folder import Folder
+from bbquery.batches.transport import Courier
 from bbquery.batches.writer import Writer
-from bbquery.clock import SystemClock
+from bbquery.client.halt import Interrupted
 from bbquery.errors import BbqueryError, OracleError, UsageError
-from bbquery.halt import Interrupted
+from bbquery.ledger import codec
+from bbquery.system.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from bbquery.batch_oracle import BatchOracle
-    from bbquery.batches.desk import Told
+    from bbquery.batches.context import Told
     from bbquery.batches.questions import Wanted
-    from bbquery.client import Client, Tally
-    from bbquery.clock import Clock
+    from bbquery.client.client import Client, Tally
     from bbquery.errors import BudgetExhausted
+    from bbquery.system.clock import Clock
 
 MOST_ROUNDS = 4  # of batches: a vendor that keeps failing is not asked for ever, and each round may take a day
 SECONDS_BETWEEN_LOOKS_AT_THE_LOCK = 2.0

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from bbquery import codec
+from bbquery.ledger import codec
+from bbquery.ledger.store import Question
 from bbquery.plan import Yielded, step
-from bbquery.store import Question
 from bbquery.types import Scores
 
 if TYPE_CHECKING:

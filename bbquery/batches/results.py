@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from bbquery import codec
 from bbquery.errors import OracleError
+from bbquery.ledger import codec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bbquery.batches.settling import Result
+    from bbquery.batches.settlement import Result
     from bbquery.types import Reply
 
 LINES_AT_ONCE = 256  # settled in one commit

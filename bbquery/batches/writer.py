@@ -19,10 +19,10 @@ from bbquery.ledger.records import Granted, Request
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence, Set
 
-    from bbquery.batches.courier import Courier
-    from bbquery.batches.desk import Desk
+    from bbquery.batches.context import Desk
     from bbquery.batches.questions import Row, Wanted
-    from bbquery.store import Question
+    from bbquery.batches.transport import Courier
+    from bbquery.ledger.store import Question
     from bbquery.types import Units
 
 ROWS_AT_ONCE = 16  # rendered, held and written together: what is in memory, and what one commit is for

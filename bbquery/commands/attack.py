@@ -9,8 +9,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bbquery.attacking import job as attacking
-from bbquery.attacking.votes import MOST_CHANCE
 from bbquery.commands import completing, consent, options
 from bbquery.commands.explain import logged, seed
 from bbquery.commands.output import counted, estimated, held, not_read, say, warn, warn_of
@@ -18,6 +16,8 @@ from bbquery.commands.output_folder import OutputFolder, add_out, default_name, 
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import target
 from bbquery.errors import UsageError
+from bbquery.jobs.attack import job as attacking
+from bbquery.jobs.attack.votes import MOST_CHANCE
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
 from bbquery.report import attack as report
@@ -27,7 +27,7 @@ from bbquery.types import Decision
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bbquery.attacking.stress import Stress
+    from bbquery.jobs.attack.result import Stress
 
 AUTHORISED = """Looks for the smallest change of an image that changes what the oracle answers, to measure how robust a
 model is that you own or are authorised to test. Whether anything is found is the result, not an error: the exit code is

@@ -16,7 +16,7 @@ from bbquery.commands import budget_tables as tables
 from bbquery.commands.output import in_words, say, standard_output
 from bbquery.errors import UsageError
 from bbquery.ledger import caps, reconcile, reports, settlement_csv, statements, vendor
-from bbquery.ledger.books import Books
+from bbquery.ledger.accounts import Books
 from bbquery.report.files import Write, whole_file
 from bbquery.shown import as_json
 

@@ -11,7 +11,7 @@ from bbquery.commands import consent
 from bbquery.commands.output import say
 from bbquery.errors import UsageError
 from bbquery.ledger import pruning
-from bbquery.ledger.books import Books
+from bbquery.ledger.accounts import Books
 
 if TYPE_CHECKING:
     import sqlite3

@@ -7,17 +7,17 @@ import contextlib
 import math
 from typing import TYPE_CHECKING
 
-from bbquery import explanation as explaining
 from bbquery.commands import completing, consent, options
 from bbquery.commands.explain import seed
 from bbquery.commands.output import not_read, say, table, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
-from bbquery.comparing.job import prepared
-from bbquery.comparing.methods import split_methods
 from bbquery.errors import UsageError
-from bbquery.explaining.findings import findings
+from bbquery.jobs.compare.job import prepared
+from bbquery.jobs.compare.methods import split_methods
+from bbquery.jobs.explain import explain as explaining
+from bbquery.jobs.explain.findings import findings
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars, picodollars
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
-    from bbquery.client import Client
-    from bbquery.comparing.job import Contest
-    from bbquery.comparing.records import Compared, Comparison
+    from bbquery.client.client import Client
+    from bbquery.jobs.compare.job import Contest
+    from bbquery.jobs.compare.result import Compared, Comparison
     from bbquery.oracle import Capabilities
     from bbquery.types import Answer
 

@@ -11,9 +11,9 @@ import shlex
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from bbquery import spare as spare_of
+from bbquery.client.halt import Interrupted
 from bbquery.errors import BudgetExhausted
-from bbquery.halt import Interrupted
+from bbquery.jobs import spare as spare_of
 from bbquery.ledger.pruning import RUN
 from bbquery.money import dollars_up
 from bbquery.oracle import is_unnamed
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bbquery.errors import BbqueryError
+    from bbquery.jobs.spare import Rest
     from bbquery.ledger.records import BudgetState, Cap
     from bbquery.oracle import Capabilities
-    from bbquery.spare import Rest
 
 OPTIONS = {"queries": "--max-queries", "tokens": "--max-tokens", "picodollars": "--max-usd"}
 SPARE = "--spare"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bbquery.wordnet.fetch import fetch
+from bbquery.scoring.wordnet.fetch import fetch
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bbquery import codec, load
+from bbquery import load
 from bbquery.commands import completing, consent, evaluate_metrics, map_file, options
 from bbquery.commands.exit_codes import alarms, ended_by
 from bbquery.commands.explain import logged, seed
@@ -17,8 +17,9 @@ from bbquery.commands.output_folder import OutputFolder, add_out, default_name, 
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import target
 from bbquery.errors import UsageError
-from bbquery.evaluating import evaluation as evaluating
-from bbquery.evaluating.metrics import same_fill
+from bbquery.jobs.evaluate import job as evaluating
+from bbquery.jobs.evaluate.choice import same_fill
+from bbquery.ledger import codec
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.report import evaluation as report
 from bbquery.report.spent import spent
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from bbquery.commands.map_file import MapFile
-    from bbquery.evaluating.evaluation import Evaluation, Job
-    from bbquery.evaluating.metrics import Figure
+    from bbquery.jobs.evaluate.choice import Figure
+    from bbquery.jobs.evaluate.job import Evaluation, Job
     from bbquery.oracle import Capabilities
     from bbquery.perturb.baselines import AnyFill
 

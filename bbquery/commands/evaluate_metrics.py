@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, get_args
 
 from bbquery import load
 from bbquery.errors import UsageError
-from bbquery.evaluating import making, montage, reference
-from bbquery.evaluating.making import Making
-from bbquery.evaluating.metrics import METRICS, Choice
-from bbquery.evaluating.names import OF_METHOD, ONLY_WHEN_NAMED
+from bbquery.jobs.evaluate import montage, provenance, reference
+from bbquery.jobs.evaluate.choice import METRICS, Choice
+from bbquery.jobs.evaluate.names import OF_METHOD, ONLY_WHEN_NAMED
+from bbquery.jobs.evaluate.provenance import Making
 from bbquery.metrics.boxes import Box
 from bbquery.perturb.baselines import Fill
 
@@ -92,17 +92,19 @@ def _made(chosen: argparse.Namespace, found: MapFile, names: tuple[str, ...]) ->
         return None
     seed = chosen.seed if found.made is None else found.made.seed
     if chosen.method is not None:
-        return Making(making.from_specification(chosen.method), seed)
+        return Making(provenance.from_specification(chosen.method), seed)
     if found.made is None:
         return None
     if chosen.gradient is not None:
         _check_gradient(found.made)
-    return Making(making.from_record(found.made.method), seed) if again or not found.made.signed else None
+    return Making(provenance.from_record(found.made.method), seed) if again or not found.made.signed else None
 
 
 def _check_gradient(made: Made) -> None:
     """See that a map is a gradient with signs, or that its estimator can be asked for one again."""
-    if made.unit == GRADIENT_UNIT and (made.signed or Making(making.from_record(made.method)).estimator is not None):
+    if made.unit == GRADIENT_UNIT and (
+        made.signed or Making(provenance.from_record(made.method)).estimator is not None
+    ):
         return
     raise UsageError(
         f"gradient_cosine needs a gradient with signs, but {made.method} made a map of {made.unit}"

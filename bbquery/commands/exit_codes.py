@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+from bbquery.client.halt import Interrupted
 from bbquery.errors import BbqueryError, BudgetExhausted, NotWritten, OracleError, UsageError
-from bbquery.halt import Interrupted
 
 EXIT_CODES: tuple[tuple[type[BbqueryError], int], ...] = (
     (UsageError, 2),

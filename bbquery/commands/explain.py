@@ -12,8 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bbquery import explanation as explaining
-from bbquery import explanations, load, telemetry
+from bbquery import load, telemetry
 from bbquery.commands import completing, consent, explain_batch, explain_several, options
 from bbquery.commands.exit_codes import alarms, ended_by
 from bbquery.commands.explain_several import Wish
@@ -22,7 +21,9 @@ from bbquery.commands.output_folder import OutputFolder, add_out, default_name
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
 from bbquery.errors import UsageError
-from bbquery.explaining.findings import findings
+from bbquery.jobs.explain import explain as explaining
+from bbquery.jobs.explain import many
+from bbquery.jobs.explain.findings import findings
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
 from bbquery.report import folder
@@ -30,7 +31,7 @@ from bbquery.report.spent import spent
 from bbquery.shown import shown
 
 if TYPE_CHECKING:
-    from bbquery.explanation import Explanation, Job
+    from bbquery.jobs.explain.explain import Explanation, Job
     from bbquery.ledger.records import Cap
 
 RULE = """Several images are one run, and each has a budget of its own within it. If only the run's cap is given, the
@@ -95,7 +96,7 @@ def seed(text: str) -> int:
 def _explain(chosen: argparse.Namespace) -> int:
     if chosen.until is not None:
         chosen.method = load.with_option(chosen.method, "until", chosen.until)
-    run, each = explanations.shared_caps(chosen.images, options.cap(chosen), options.cap(chosen, "_per_image"))
+    run, each = many.shared_caps(chosen.images, options.cap(chosen), options.cap(chosen, "_per_image"))
     if len(chosen.images) > 1 and chosen.batch:
         raise UsageError(f"--batch takes one image, not {len(chosen.images)}: give each a command of its own")
     if len(chosen.images) > 1:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bbquery.batches import choosing
+from bbquery.batches import feasibility
 from bbquery.money import dollars
 
 if TYPE_CHECKING:
-    from bbquery.explanation import Job
+    from bbquery.jobs.explain.explain import Job
 
 
 def estimate(job: Job) -> list[str]:
     """Return, for people, what a run by the file would send and cost; every image is rendered, and nothing is sent."""
     assert job.batch is not None  # noqa: S101 - made so by the caller
-    clean, found = job.oracle.quote(job.oracle.encode(job.x)), choosing.files(job.batch, job.wanted())
+    clean, found = job.oracle.quote(job.oracle.encode(job.x)), feasibility.files(job.batch, job.wanted())
     expected, worst = found.expected.plus(clean.expected), found.worst.plus(clean.worst)
     return [
         f"queries      {1 + found.lines:,} at most, stored answers not counted: 1 at once, {found.lines:,} by the file",

@@ -14,9 +14,9 @@ from bbquery.commands.output import counted, not_read, say, table, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, default_name
 from bbquery.commands.screen import Screen
 from bbquery.errors import BadImage
-from bbquery.explaining.findings import findings
-from bbquery.explanation import NothingToExplain, run_name
-from bbquery.explanations import prepared_many
+from bbquery.jobs.explain.explain import NothingToExplain, run_name
+from bbquery.jobs.explain.findings import findings
+from bbquery.jobs.explain.many import prepared_many
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
 from bbquery.report import folder, index
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     import argparse
 
     from bbquery.errors import BbqueryError
-    from bbquery.explanation import Explanation
-    from bbquery.explanations import ImageResult, Series
+    from bbquery.jobs.explain.explain import Explanation
+    from bbquery.jobs.explain.many import ImageResult, Series
+    from bbquery.jobs.spare import Rest
     from bbquery.ledger.records import BudgetState, Cap
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Capabilities
-    from bbquery.spare import Rest
 
 
 @dataclass(frozen=True)

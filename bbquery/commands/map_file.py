@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bbquery import codec, user_file
 from bbquery.errors import UsageError
-from bbquery.evaluating import npy_file
-from bbquery.imaging import Placement
+from bbquery.images.placement import Placement
+from bbquery.jobs.evaluate import npy_file
+from bbquery.ledger import codec
 from bbquery.oracle import is_unnamed
+from bbquery.system import user_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

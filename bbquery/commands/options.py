@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bbquery import waiting
+from bbquery.client import waiting
 from bbquery.drift import DEFAULT_EVERY
 from bbquery.errors import UsageError
 from bbquery.ledger.records import Cap

@@ -12,9 +12,9 @@ from bbquery import money
 from bbquery.shown import SafeStream, shown
 
 if TYPE_CHECKING:
-    from bbquery.client import Tally
-    from bbquery.estimate import Estimate
-    from bbquery.imaging import Placement
+    from bbquery.client.client import Tally
+    from bbquery.images.placement import Placement
+    from bbquery.jobs.estimate import Estimate
     from bbquery.ledger.records import UnknownAttempt
     from bbquery.report.files import Write
     from bbquery.types import Units

@@ -17,7 +17,7 @@ from blake3 import blake3
 from bbquery import load
 from bbquery.commands.exit_codes import exit_code
 from bbquery.errors import NotWritten, UsageError
-from bbquery.explanations import stem
+from bbquery.jobs.explain.many import stem
 from bbquery.report import folder
 from bbquery.report.claim import claimed
 

@@ -16,20 +16,20 @@ from bbquery.commands.output_folder import OutputFolder, add_out, default_name, 
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
 from bbquery.drift import DEFAULT_EVERY, checks_for
+from bbquery.jobs.probe import job as probing
+from bbquery.jobs.probe.advice import NO_MORE
+from bbquery.jobs.probe.design import FEWEST
+from bbquery.jobs.spare import allowing
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars_up
-from bbquery.probing import probe as probing
-from bbquery.probing.advice import NO_MORE
-from bbquery.probing.design import FEWEST
 from bbquery.report import probe as report
 from bbquery.report.spent import spent
-from bbquery.spare import allowing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from bbquery.probing.probe import Job, Probe
+    from bbquery.jobs.probe.job import Job, Probe
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

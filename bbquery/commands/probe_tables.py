@@ -11,10 +11,10 @@ from bbquery.money import dollars
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bbquery.probing.answers import AnswerFigures
-    from bbquery.probing.figures import ConditionFigures, ScoreFigures
-    from bbquery.probing.intervals import Estimate
-    from bbquery.probing.probe import Probe
+    from bbquery.jobs.probe.answers import AnswerFigures
+    from bbquery.jobs.probe.intervals import Estimate
+    from bbquery.jobs.probe.job import Probe
+    from bbquery.jobs.probe.statistics import ConditionFigures, ScoreFigures
 
 UNKNOWN = "–"
 DIGITS = 3  # of the mean cost of a query that tell something

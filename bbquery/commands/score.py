@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, get_args
 
 from bbquery import load
-from bbquery.blas_threads import one_blas_thread
 from bbquery.commands import typed_answer
 from bbquery.commands.output import not_read, say
 from bbquery.commands.targets import targets
 from bbquery.errors import UnknownName, UsageError
 from bbquery.oracle import Capabilities
 from bbquery.scoring.base import score_rows
+from bbquery.system.blas_threads import one_blas_thread
 from bbquery.types import AnswerKind, Classes, Decision, Labels, NoAnswer, Text, Vector
 
 if TYPE_CHECKING:

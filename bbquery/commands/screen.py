@@ -8,11 +8,11 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from bbquery import explanation as explaining
+from bbquery.client.halt import Interrupted
 from bbquery.commands import interrupts
 from bbquery.commands.progress import progress
-from bbquery.explaining.job import plans_of
-from bbquery.halt import Interrupted
+from bbquery.jobs.explain import explain as explaining
+from bbquery.jobs.explain.job import plans_of
 from bbquery.money import dollars
 from bbquery.shown import shown
 from bbquery.types import Label, Labels, Text, Vector
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from bbquery.batches.prefetch import Prefetch
-    from bbquery.client import Client
-    from bbquery.explanation import Job, Part
+    from bbquery.client.client import Client
+    from bbquery.jobs.explain.explain import Job, Part
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Capabilities
     from bbquery.types import Answer

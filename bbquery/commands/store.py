@@ -8,17 +8,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bbquery import store_files, store_repair
 from bbquery.commands import store_prune
 from bbquery.errors import StorageFailed, UsageError
-from bbquery.ledger import statements
-from bbquery.ledger.books import Books
+from bbquery.ledger import statements, store_files, store_repair
+from bbquery.ledger.accounts import Books
 from bbquery.report.files import whole_file
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from bbquery.store_lines import Header
+    from bbquery.ledger.store_lines import Header
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bbquery import store_size
 from bbquery.commands import consent
 from bbquery.commands.budget_prune import day
 from bbquery.commands.output import in_words, say, table
-from bbquery.ledger import statements
-from bbquery.ledger.books import Books
+from bbquery.ledger import statements, store_size
+from bbquery.ledger.accounts import Books
 from bbquery.money import dollars
 from bbquery.types import total
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from bbquery.store_size import Share
+    from bbquery.ledger.store_size import Share
 
 ABOUT = """Without a choice: shows what is stored, by oracle. With one: shows which answers that is and what they would
 cost to buy again, and takes them out once that is agreed to. 'bbquery store export' keeps a copy; 'bbquery store

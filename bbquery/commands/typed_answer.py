@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from bbquery import codec, user_file
 from bbquery.errors import UsageError
+from bbquery.ledger import codec
+from bbquery.system import user_file
 from bbquery.types import AnswerKind, Classes, Label, Labels, NoAnswer, Text, Vector
 
 if TYPE_CHECKING:

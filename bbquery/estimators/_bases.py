@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.perturb.pairs import PairedMoments
+from bbquery.estimators.statistics.pairs import PairedMoments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bbquery.perturb.moments import Perturbed
+    from bbquery.estimators.statistics.moments import Perturbed
 
 
 class Mean:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from bbquery.estimators import Gradient
+from bbquery.estimators.statistics.pairs import PairedMoments
 from bbquery.perturb.added import AddedCopies
 from bbquery.perturb.noise import mirrored
-from bbquery.perturb.pairs import PairedMoments
 from bbquery.plan import Ask, Stopped
 from bbquery.types import batches
 

@@ -25,10 +25,10 @@ import numpy as np
 from bbquery.errors import UnknownName
 from bbquery.estimators._gathering import gather, gradient
 from bbquery.estimators.lr import Control
+from bbquery.estimators.statistics.moments import ratio
 from bbquery.perturb.blocks import BlockCopies, BlockMoments, coverage
 from bbquery.perturb.checks import at_least_one, positive
 from bbquery.perturb.densities import Density, known_density
-from bbquery.perturb.moments import ratio
 from bbquery.types import batches
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ import numpy as np
 
 from bbquery.errors import UnknownName
 from bbquery.estimators._gathering import Pairs, gather, gradient, mirrored_batches
+from bbquery.estimators.statistics.pairs import PairedMoments
 from bbquery.perturb.checks import at_least_one, positive
 from bbquery.perturb.noise import noise
-from bbquery.perturb.pairs import PairedMoments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

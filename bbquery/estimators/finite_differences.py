@@ -26,13 +26,13 @@ import numpy as np
 
 from bbquery.errors import UnknownName
 from bbquery.estimators._gathering import Pairs, gather, gradient, mirrored_batches
+from bbquery.estimators.statistics.differences import ForwardDifferences
+from bbquery.estimators.statistics.moments import ratio
+from bbquery.estimators.statistics.pairs import PairedMoments
 from bbquery.perturb.added import AddedCopies, precision
 from bbquery.perturb.checks import at_least_one, positive
-from bbquery.perturb.differences import ForwardDifferences
 from bbquery.perturb.directions import coordinates, on_sphere
-from bbquery.perturb.moments import ratio
 from bbquery.perturb.noise import noise
-from bbquery.perturb.pairs import PairedMoments
 from bbquery.types import batches
 
 if TYPE_CHECKING:

@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
 
 from bbquery.errors import UnknownName, UsageError
 from bbquery.estimators._gathering import Pairs, gather, gradient, mirrored_batches
+from bbquery.estimators.statistics.moments import Moments, ratio
+from bbquery.estimators.statistics.pairs import PairedMoments
 from bbquery.perturb.added import AddedCopies
 from bbquery.perturb.checks import at_least_one, positive
 from bbquery.perturb.densities import Density, known_density, score_function
-from bbquery.perturb.moments import Moments, ratio
 from bbquery.perturb.noise import noise
-from bbquery.perturb.pairs import PairedMoments
 from bbquery.types import batches
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.estimators import Gradient
+    from bbquery.estimators.statistics.moments import Perturbed
     from bbquery.perturb.added import Change
-    from bbquery.perturb.moments import Perturbed
     from bbquery.plan import Plan
     from bbquery.types import Domain, Image
 

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from bbquery.estimators._gathering import Pairs, gather, gradient, mirrored_batches
+from bbquery.estimators.statistics.pairs import PairedMoments
 from bbquery.perturb.checks import at_least_one, positive
-from bbquery.perturb.pairs import PairedMoments
-from bbquery.perturb.shared import GreyCopies, GreyNoise, at_most_whole
+from bbquery.perturb.shared_noise import GreyCopies, GreyNoise, at_most_whole
 
 if TYPE_CHECKING:
     from bbquery.estimators import Gradient

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from bbquery import load, targeting
+from bbquery import load
 from bbquery.errors import UsageError
+from bbquery.jobs import targeting
 from bbquery.scoring.base import answered, nearer_is_higher, score_rows
 from bbquery.types import Vector
 

@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 from bbquery.errors import UsageError
-from bbquery.forks import OneProcess
+from bbquery.system.forks import OneProcess
 
 T = TypeVar("T")
 CLOSED = "this predict function is closed: open another; what was answered is kept and costs nothing again"

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from bbquery import imaging
 from bbquery.errors import UnknownName, UsageError
-from bbquery.pixel_scale import other_scale
+from bbquery.images import reading
+from bbquery.images.pixel_scale import other_scale
+from bbquery.images.placement import fit
 from bbquery.types import UINT8
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bbquery.images.pixel_scale import Scale
     from bbquery.oracle import Capabilities
-    from bbquery.pixel_scale import Scale
     from bbquery.types import Image, Images
 
 Sizes: TypeAlias = Literal["exact", "fitted"]
@@ -67,7 +68,7 @@ class Pixels:
         Raises:
             BadImage: it cannot be used.
         """
-        return imaging.fit(imaging.load(photo), self._capabilities.view, self._capabilities.domain)[0]
+        return fit(reading.load(photo), self._capabilities.view, self._capabilities.domain)[0]
 
     def images(self, batch: Any) -> Images:
         """Check a batch (n, h, w, 3) and return the images that are sent, made one by one.
@@ -87,7 +88,7 @@ class Pixels:
             return image  # most images: nothing to round, and rounding takes longer than all else here
         levels = image.astype(np.float64) * (GREY_LEVELS / self._white)  # of integers white is 255: they stay
         if self._sizes == "fitted":
-            return imaging.fit(UINT8.realise(levels), self._capabilities.view, domain)[0]
+            return fit(UINT8.realise(levels), self._capabilities.view, domain)[0]
         return domain.realise(levels)
 
     def _check_shape(self, given: NDArray[Any]) -> None:

@@ -21,14 +21,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bbquery import load
-from bbquery.client import Client
-from bbquery.halt import Interrupted
+from bbquery.client.client import Client
+from bbquery.client.halt import Interrupted
+from bbquery.client.waiting import longest
 from bbquery.interop.loop import LoopThread
 from bbquery.ledger.projects import open_within
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import in_unit
 from bbquery.plan import Ask
-from bbquery.waiting import longest
 
 if TYPE_CHECKING:
     from bbquery.ledger.records import BudgetState, Cap

@@ -24,7 +24,7 @@ from bbquery.errors import StorageFailed
 from bbquery.ledger import statements
 from bbquery.ledger.owners import batch_owner
 from bbquery.ledger.records import Granted, Settlement
-from bbquery.store import Question
+from bbquery.ledger.store import Question
 from bbquery.types import Units
 
 if TYPE_CHECKING:

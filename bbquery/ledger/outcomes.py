@@ -10,7 +10,7 @@ from bbquery.money import in_unit
 from bbquery.types import Reply, Units, believable
 
 if TYPE_CHECKING:
-    from bbquery.store import Question
+    from bbquery.ledger.store import Question
 
 
 class Held(Protocol):

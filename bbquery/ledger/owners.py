@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import portalocker
 
-from bbquery.forks import OneProcess, close_in_children
+from bbquery.system.forks import OneProcess, close_in_children
 
 if TYPE_CHECKING:
     from pathlib import Path

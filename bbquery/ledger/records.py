@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from bbquery.errors import BudgetExhausted, Outcome
-    from bbquery.store import Question
+    from bbquery.ledger.store import Question
     from bbquery.types import Reply
 
 

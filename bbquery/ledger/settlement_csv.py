@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from bbquery import money, user_file
+from bbquery import money
 from bbquery.errors import UsageError
 from bbquery.ledger.reconcile import Verdict
 from bbquery.ledger.statements import UNITS
 from bbquery.ledger.vendor import Usage
+from bbquery.system import user_file
 from bbquery.types import Units
 
 T = TypeVar("T")

@@ -20,10 +20,10 @@ import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from bbquery import home, store
-from bbquery.database import Database
 from bbquery.errors import StorageFailed
-from bbquery.ledger import owners, statements
+from bbquery.ledger import owners, statements, store
+from bbquery.ledger.database import Database
+from bbquery.system import home
 
 if TYPE_CHECKING:
     import sqlite3

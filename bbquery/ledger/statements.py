@@ -13,8 +13,8 @@ import operator
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from bbquery import store
 from bbquery.errors import BudgetExhausted, UnknownName, UsageError
+from bbquery.ledger import store
 from bbquery.ledger.records import (
     Answered,
     BudgetState,
@@ -26,7 +26,7 @@ from bbquery.ledger.records import (
     UnknownAttempt,
     Unreadable,
 )
-from bbquery.many_rows import blob, execute_rows, parts
+from bbquery.ledger.rows import blob, execute_rows, parts
 from bbquery.types import NOTHING, Units, total
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from bbquery.blas_threads import one_blas_thread
 from bbquery.errors import UsageError
 from bbquery.perturb.checks import at_least_one
 from bbquery.perturb.rendering import blended
 from bbquery.perturb.resizing import bilinear
+from bbquery.system.blas_threads import one_blas_thread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from bbquery.blas_threads import one_blas_thread
 from bbquery.perturb.rendering import blended, scratch
 from bbquery.perturb.rows import row_generator
+from bbquery.system.blas_threads import one_blas_thread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

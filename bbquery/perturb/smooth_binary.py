@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.blas_threads import one_blas_thread
 from bbquery.perturb.rows import row_generator
+from bbquery.system.blas_threads import one_blas_thread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

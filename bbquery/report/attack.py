@@ -7,9 +7,11 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from bbquery import codec, imaging, load
-from bbquery.attacking.votes import MOST_CHANCE, TEST
+from bbquery import load
 from bbquery.errors import MissingExtra
+from bbquery.images.png import png
+from bbquery.jobs.attack.votes import MOST_CHANCE, TEST
+from bbquery.ledger import codec
 from bbquery.money import dollars
 from bbquery.report.files import write_bytes
 from bbquery.report.oracle import described
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bbquery.attacking.stress import Stress
-    from bbquery.attacking.votes import Votes
+    from bbquery.jobs.attack.result import Stress
+    from bbquery.jobs.attack.votes import Votes
 
 PIXELS = "adversarial.png"
 
@@ -53,8 +55,8 @@ def _pictures(stress: Stress) -> dict[str, bytes]:
     except ImportError as error:
         raise MissingExtra("report", "drawing an attack", "matplotlib") from error
     return {
-        PIXELS: imaging.png(stress.found.best),
-        "clean.png": imaging.png(stress.x),
+        PIXELS: png(stress.found.best),
+        "clean.png": png(stress.x),
         "difference.png": attack_figure.difference(stress.x, stress.found.best),
         "attack.png": attack_figure.overview(stress),
     }

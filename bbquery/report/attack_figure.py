@@ -11,7 +11,7 @@ from bbquery.report.figure import FAINT, GAP, INK, LINE, MARGIN, SMALL, SPACE, T
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bbquery.attacking.stress import Stress
+    from bbquery.jobs.attack.result import Stress
     from bbquery.types import Image
 
 PANEL = 2.6  # inches, the longer side of a picture

@@ -10,7 +10,7 @@ import numpy as np
 
 from bbquery import load
 from bbquery.errors import MissingExtra
-from bbquery.explaining.findings import of_map
+from bbquery.jobs.explain.findings import of_map
 from bbquery.report import folder as explained
 from bbquery.report.curves import overlaid_curves_png
 from bbquery.report.files import write_bytes
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bbquery.comparing.records import Compared, Comparison
+    from bbquery.jobs.compare.result import Compared, Comparison
     from bbquery.report.tiles import Tile
 
 SHEET, CURVES, RECORD = "compare.png", "curves.png", "compare.json"

@@ -7,7 +7,8 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from bbquery import codec, load
+from bbquery import load
+from bbquery.ledger import codec
 from bbquery.money import dollars
 from bbquery.report.curves import curves_png
 from bbquery.report.files import write_bytes
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bbquery.evaluating.evaluation import Evaluation
-    from bbquery.evaluating.metrics import Figure
+    from bbquery.jobs.evaluate.choice import Figure
+    from bbquery.jobs.evaluate.job import Evaluation
     from bbquery.ledger.records import BudgetState
     from bbquery.metrics.deletion_insertion import Curves
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.errors import MissingExtra
-from bbquery.explaining.progress import stages
+from bbquery.jobs.explain.progress import stages
 from bbquery.report.files import check_writable, write_bytes
 from bbquery.report.interval import interval_png
 from bbquery.report.overlay import overlay_png
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bbquery.explanation import Explanation, TargetMap
+    from bbquery.jobs.explain.explain import Explanation, TargetMap
 
 LARGEST_WHOLE = 4_000_000
 """Pixels of a photo, above which arrays are written as they were asked: those of all its pixels take 32 MB at this."""
@@ -64,9 +64,9 @@ def write(
     For each target NAME.npy, the map, and NAME.png, its picture. Where the method estimates it, NAME-error.npy, the
     map's standard error, and NAME-interval.png, where the 90 % interval excludes 0. Arrays are float64 (H, W) in the
     photo's coordinates; of a photo above 4 megapixels they are float32 (h, w) in those of the pixels that were sent,
-    and `bbquery.imaging.Placement.of` the record's image.sent leads back. full_size: write them as of smaller photos.
-    progress: also NAME-progress.png, the map after 32, 64, 128 … queries. Last `run.json`, so that a folder with a
-    record is whole. What an earlier run of the same name wrote and this one does not is removed.
+    and `bbquery.images.placement.Placement.of` the record's image.sent leads back. full_size: write them as of
+    smaller photos. progress: also NAME-progress.png, the map after 32, 64, 128 … queries. Last `run.json`, so that a
+    folder with a record is whole. What an earlier run of the same name wrote and this one does not is removed.
 
     Raises:
         UsageError: the folder cannot be written. MissingExtra: no matplotlib.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bbquery import codec
+from bbquery.ledger import codec
 
 if TYPE_CHECKING:
     from bbquery.oracle import Capabilities

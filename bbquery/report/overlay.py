@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import PIL.Image
 
-from bbquery.blas_threads import one_blas_thread
 from bbquery.errors import MissingExtra, UsageError
+from bbquery.system.blas_threads import one_blas_thread
 
 if TYPE_CHECKING:
     from types import ModuleType

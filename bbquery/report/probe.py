@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bbquery import codec
 from bbquery.errors import MissingExtra
+from bbquery.jobs.probe.statistics import QUANTILES
+from bbquery.ledger import codec
 from bbquery.money import dollars
-from bbquery.probing.figures import QUANTILES
 from bbquery.report.files import write_bytes
 from bbquery.report.oracle import described
 from bbquery.report.record import versions
@@ -21,10 +21,10 @@ from bbquery.shown import as_json
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bbquery.jobs.probe.design import Condition
+    from bbquery.jobs.probe.job import Probe
+    from bbquery.jobs.probe.statistics import ConditionFigures, ScoreFigures, Use
     from bbquery.ledger.records import BudgetState
-    from bbquery.probing.design import Condition
-    from bbquery.probing.figures import ConditionFigures, ScoreFigures, Use
-    from bbquery.probing.probe import Probe
 
 
 def write(probe: Probe, folder: Path, *, command: Sequence[str], source: str, following: Sequence[str]) -> list[Path]:

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from bbquery.probing.answers import AnswerFigures
-    from bbquery.probing.figures import ScoreFigures
-    from bbquery.probing.intervals import Estimate
-    from bbquery.probing.probe import Probe
+    from bbquery.jobs.probe.answers import AnswerFigures
+    from bbquery.jobs.probe.intervals import Estimate
+    from bbquery.jobs.probe.job import Probe
+    from bbquery.jobs.probe.statistics import ScoreFigures
 
 WIDTH, HEIGHT, HEADING = 9.6, 3.3, 0.75  # inches; the height is of a target's row of two panels
 DPI = 160

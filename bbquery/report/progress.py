@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bbquery.explaining.progress import Stage
+    from bbquery.jobs.explain.progress import Stage
 
 LONGEST_PANEL = 2 * LONGEST_THUMBNAIL
 """Pixels: a longer photo is reduced for a panel, to no less than half of this."""

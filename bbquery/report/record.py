@@ -9,8 +9,9 @@ import platform
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from bbquery import codec, load
-from bbquery.explaining.findings import decided, findings
+from bbquery import load
+from bbquery.jobs.explain.findings import decided, findings
+from bbquery.ledger import codec
 from bbquery.money import dollars
 from bbquery.report.oracle import described
 from bbquery.report.spent import spent
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping, Sequence
 
-    from bbquery.explanation import Explanation, TargetMap
+    from bbquery.jobs.explain.explain import Explanation, TargetMap
 
 MOST_UNREAD = 20  # different things that the score could not read
 MOST_LABELS, LONGEST_TEXT = 5, 20_000  # labels and characters of the clean answer

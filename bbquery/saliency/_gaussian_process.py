@@ -25,8 +25,8 @@ import numpy as np
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Kernel, Matern
 
-from bbquery.blas_threads import one_blas_thread
 from bbquery.saliency._window_states import PAPERS_LENGTH_SCALE
+from bbquery.system.blas_threads import one_blas_thread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from bbquery.estimators.statistics.pairs import PairedMoments
 from bbquery.perturb.added import precision
 from bbquery.perturb.baselines import AT_SIDE, blurred
 from bbquery.perturb.checks import at_least_one, positive
-from bbquery.perturb.pairs import PairedMoments
 from bbquery.perturb.remembered import Remembered
 from bbquery.perturb.rendering import blended
 from bbquery.perturb.smooth_binary import SmoothBinaryMasks

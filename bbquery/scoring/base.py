@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from bbquery.blas_threads import one_blas_thread
+from bbquery.system.blas_threads import one_blas_thread
 from bbquery.types import Answer, Decision, NoAnswer, Scores, Text
 
 if TYPE_CHECKING:

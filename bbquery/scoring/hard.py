@@ -30,10 +30,10 @@ import numpy as np
 
 from bbquery.errors import UsageError
 from bbquery.scoring.base import About
+from bbquery.scoring.wordnet.senses import resolver
+from bbquery.scoring.wordnet.tree import DEEPEST
+from bbquery.scoring.wordnet.vocabulary import Vocabulary, vocabulary
 from bbquery.types import Answer, Classes, Decision, Label, Labels, Text, Vector
-from bbquery.wordnet.senses import resolver
-from bbquery.wordnet.tree import DEEPEST
-from bbquery.wordnet.vocabulary import Vocabulary, vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
     from bbquery.oracle import Capabilities
     from bbquery.scoring.base import BoundScore
-    from bbquery.wordnet.senses import Meaning
-    from bbquery.wordnet.tree import Tree
+    from bbquery.scoring.wordnet.senses import Meaning
+    from bbquery.scoring.wordnet.tree import Tree
 
 Form = Literal["similarity", "distance", "list"]
 Reading = tuple[Decision, float]

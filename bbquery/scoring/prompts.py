@@ -2,7 +2,7 @@
 
 Zhang et al., "Forward Learning for Gradient-based Black-box Saliency Map Generation", section 3.4, "prompt
 construction": the model is asked to answer "The input image belongs to [MASK]" and the nearest path in WordNet from the
-mask to the target is the score. `bbquery.prompts` holds the questions; this score reads the answers:
+mask to the target is the score. `bbquery.prompt_templates` holds the questions; this score reads the answers:
 
 read=class         the class that the text names. With a closed set (`classes=cat|dog`, or the oracle's own) by name and
                    alias, whole words, the longest first; without one the noun phrase. Then

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.embeddings.folder import MINILM
-from bbquery.embeddings.opening import Backend, opened
 from bbquery.errors import UsageError
 from bbquery.scoring.base import About
+from bbquery.scoring.embeddings.folder import MINILM
+from bbquery.scoring.embeddings.opening import Backend, opened
 from bbquery.types import Answer, Classes, Decision, Labels, Text
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bbquery.embeddings.base import Embedder
     from bbquery.oracle import Capabilities
     from bbquery.scoring.base import BoundScore
+    from bbquery.scoring.embeddings.base import Embedder
 
 NOTHING_SAID = "no words"
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from bbquery import imaging
+from bbquery.images import reading
+from bbquery.images.placement import fit
 from bbquery.types import UINT8, Decision, Scores
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Model:
 
     def sent(self, photo: Path) -> Image:
         """Return the pixels that it is sent of a photo."""
-        return imaging.fit(imaging.load(photo), self.view, UINT8)[0]
+        return fit(reading.load(photo), self.view, UINT8)[0]
 
 
 def chosen(folder: Path, count: int) -> list[Path]:

@@ -14,9 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bbquery import user_file
 from bbquery.errors import Rejected, Unreachable, UsageError
-from oracles import _hiding
+from bbquery.system import user_file
 from oracles._google_vision.vendor import (
     GoogleAuthError,
     ImageAnnotatorGrpcAsyncIOTransport,
@@ -25,6 +24,7 @@ from oracles._google_vision.vendor import (
     default_credentials,
     service_account,
 )
+from oracles._shared import hiding
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -60,7 +60,7 @@ class Account:
     def hide(self, text: str) -> str:
         """Return `text` without the path or any secret: what was never read was never sent."""
         token = str(getattr(self._credentials, "token", None) or "")
-        return _hiding.hide(text, (secret for secret in (*self._secrets, token) if len(secret) >= _hiding.SHORTEST))
+        return hiding.hide(text, (secret for secret in (*self._secrets, token) if len(secret) >= hiding.SHORTEST))
 
     # In the functions below `from None`: the library's errors quote the path and what the file holds.
 

@@ -15,7 +15,6 @@ import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from oracles._bodies import LARGEST
 from oracles._google_vision.vendor import (
     ClientOptions,
     ImageAnnotatorGrpcAsyncIOTransport,
@@ -23,6 +22,7 @@ from oracles._google_vision.vendor import (
     grpc,
     vision_v1,
 )
+from oracles._http.bodies import LARGEST
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials

@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bbquery import imaging
 from bbquery.errors import MalformedAnswer, OracleError, Unreachable, UsageError
+from bbquery.images.png import png
 from bbquery.oracle import Capabilities, Quote
 from bbquery.types import Label, Labels, NoAnswer, Reply, Units
 from oracles._google_vision import answers, failures
@@ -15,8 +15,8 @@ from oracles._google_vision.account import Account
 from oracles._google_vision.connection import Connection, NoConnection
 from oracles._google_vision.endpoint import LARGEST_BATCH
 from oracles._google_vision.vendor import DecodeError, GoogleAPICallError, vision_v1
-from oracles._loops import OnePerLoop
-from oracles._tls import advice
+from oracles._http.tls import advice
+from oracles._shared.loops import OnePerLoop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,15 +74,15 @@ class GoogleVision:
         Raises:
             UsageError: it is no such image, or its PNG is larger than the service takes.
         """
-        png = imaging.png(image)
-        if len(png) > LARGEST_IMAGE:
+        encoded = png(image)
+        if len(encoded) > LARGEST_IMAGE:
             raise UsageError(
-                f"an image of {image.shape[1]} × {image.shape[0]} pixels is a PNG of {len(png):,} bytes, and Google "
-                f"takes {LARGEST_IMAGE:,}: give the oracle height and width"
+                f"an image of {image.shape[1]} × {image.shape[0]} pixels is a PNG of {len(encoded):,} bytes, and "
+                f"Google takes {LARGEST_IMAGE:,}: give the oracle height and width"
             )
         request = vision_v1.BatchAnnotateImagesRequest.pb()()
         one = request.requests.add()
-        one.image.content = png
+        one.image.content = encoded
         one.features.append(self._feature)
         encoded: bytes = request.SerializeToString()
         return encoded

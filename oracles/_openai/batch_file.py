@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from bbquery.batch_oracle import BatchLimits
-from oracles._bodies import LARGEST
+from oracles._http.bodies import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

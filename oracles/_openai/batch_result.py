@@ -2,7 +2,7 @@
 
 1. A line that was never worked on, since the batch expired or was cancelled, was not charged: `Unasked`.
 2. A line with a response of its own means what that response would have meant outside a batch
-   (`oracles._refusals`): 4xx was refused before any work, 5xx and 408 may have been charged.
+   (`oracles._http.refusals`): 4xx was refused before any work, 5xx and 408 may have been charged.
 3. Any other error, such as the vendor's own time-out, may have been charged: `OutcomeUnknown`.
 4. What cannot be read was answered, so it was charged: `MalformedAnswer`.
 """
@@ -15,10 +15,10 @@ from typing import Any, TypeAlias
 
 from bbquery.errors import MalformedAnswer, NotBilled, OracleError, OutcomeUnknown
 from bbquery.types import NoAnswer, Reply
-from oracles import _refusals
-from oracles._numbers import whole
+from oracles._http import refusals
 from oracles._openai.reply import Unreadable, parsed
 from oracles._openai.words import shortened
+from oracles._shared.numbers import whole
 
 Read: TypeAlias = Callable[[dict[str, Any]], Reply | OracleError]
 """What reads the body of a success."""
@@ -76,7 +76,7 @@ def _never_answered(error: dict[str, Any], oracle: str) -> OracleError:
 
 
 def _refused(status: int, body: object, oracle: str) -> Reply | OracleError:
-    complaint = _refusals.of(body)
+    complaint = refusals.of(body)
     said = f"a line of the batch gave {status}: {shortened(complaint.message)}"
-    found = _refusals.outcome(complaint, said, oracle=oracle, status=status)
+    found = refusals.outcome(complaint, said, oracle=oracle, status=status)
     return Reply(found) if isinstance(found, NoAnswer) else found

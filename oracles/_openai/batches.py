@@ -19,11 +19,11 @@ import openai
 
 from bbquery.batch_oracle import BatchState
 from bbquery.errors import OutcomeUnknown
-from oracles._numbers import whole
 from oracles._openai import batch_file
 from oracles._openai.batch_result import Unasked, result
 from oracles._openai.reply import Unreadable, parsed
 from oracles._openai.words import shortened
+from oracles._shared.numbers import whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -21,18 +21,18 @@ import openai
 
 from bbquery.errors import MalformedAnswer, OracleError, OutcomeUnknown, Rejected, Unreachable, UsageError
 from bbquery.types import NoAnswer
-from oracles import _bodies, _refusals
-from oracles._bodies import Unpacker, UnreadableBody
-from oracles._loops import OnePerLoop
+from oracles._http import bodies, refusals
+from oracles._http.bodies import Unpacker, UnreadableBody
+from oracles._http.rates import rate_seen
+from oracles._http.tls import advice
+from oracles._http.url import is_loopback, proxy_for
 from oracles._openai import failure
 from oracles._openai.words import shortened
-from oracles._rates import rate_seen
-from oracles._tls import advice
-from oracles._url import is_loopback, proxy_for
+from oracles._shared.loops import OnePerLoop
 
 if TYPE_CHECKING:
     from bbquery.oracle import RateSeen
-    from oracles._key import Key
+    from oracles._shared.key import Key
 
 T = TypeVar("T")
 Ask: TypeAlias = Callable[[openai.AsyncOpenAI, dict[str, Any]], Awaitable[T]]
@@ -161,13 +161,13 @@ class Endpoint:
         said = self.hide(f"{request} gave {status}: {reason}")
         variable = None if self.key is None else self.key.variable
         wait = failure.wait(error.response.headers, self.clock())
-        found = _refusals.outcome(complaint, said, oracle=self.name, status=status, wait=wait)
+        found = refusals.outcome(complaint, said, oracle=self.name, status=status, wait=wait)
         if isinstance(found, NoAnswer):
             return found
         said += failure.advice(
             status, complaint, model=self.model, url=self.url, variable=variable, optional=self.optional
         )
-        return _refusals.outcome(complaint, said, oracle=self.name, status=status, wait=wait)
+        return refusals.outcome(complaint, said, oracle=self.name, status=status, wait=wait)
 
     def _broken(self, path: str, error: Exception, seconds: float) -> OracleError:
         if (unreadable := failure.cause_of(error, UnreadableBody)) is not None:
@@ -189,7 +189,7 @@ class Endpoint:
             base_url=self.url,
             max_retries=0,
             # The key travels as a header of ours, so that no other key of the environment takes its place.
-            default_headers={"Accept-Encoding": _bodies.PACKINGS, **(self.key.header() if self.key else {})},
+            default_headers={"Accept-Encoding": bodies.PACKINGS, **(self.key.header() if self.key else {})},
             http_client=_transport()(
                 timeout=httpx2.Timeout(self.timeout, connect=connect, pool=connect),
                 limits=httpx2.Limits(max_connections=self.connections, keepalive_expiry=IDLE),
@@ -228,7 +228,7 @@ async def _limit(response: httpx2.Response) -> None:
     is_file = response.request.url.path.endswith(FILE)
     response.stream = _Limited(
         response.stream,  # type: ignore[arg-type]  # an asynchronous client's is asynchronous
-        Unpacker(response.headers.pop("content-encoding", ""), _bodies.LARGEST_FILE if is_file else _bodies.LARGEST),
+        Unpacker(response.headers.pop("content-encoding", ""), bodies.LARGEST_FILE if is_file else bodies.LARGEST),
         refusal=not response.is_success,
     )
 
@@ -252,9 +252,9 @@ class _Limited(httpx2.AsyncByteStream):
         await self._body.aclose()
 
 
-def _complaint(response: httpx2.Response, hide: Callable[[bytes], bytes]) -> _refusals.Complaint:
+def _complaint(response: httpx2.Response, hide: Callable[[bytes], bytes]) -> refusals.Complaint:
     """Return what the server says went wrong."""
     try:
-        return _refusals.of_body(hide(response.content))
+        return refusals.of_body(hide(response.content))
     except httpx2.ResponseNotRead:
-        return _refusals.Complaint("")
+        return refusals.Complaint("")

@@ -3,7 +3,7 @@
 1. No connection was made: nothing was sent. `Unreachable`. The vendor's package does not say so itself: over aiohttp
    it reports a refused connection and one dropped after sending alike, as a time-out while connecting, and only the
    cause of its cause tells them apart.
-2. Whatever a server says, by its status or inside a success, means what `oracles._refusals` says.
+2. Whatever a server says, by its status or inside a success, means what `oracles._http.refusals` says.
 3. Everything else after connecting is `OutcomeUnknown`.
 """
 
@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx2
 
-from oracles._date import server_time
+from oracles._http.date import server_time
+from oracles._http.rates import rate_seen
+from oracles._http.refusals import WRONG_FIELD, field_named
+from oracles._http.url import is_azure
 from oracles._openai.words import shortened
-from oracles._rates import rate_seen
-from oracles._refusals import WRONG_FIELD, field_named
-from oracles._url import is_azure
 
 try:
     import aiohttp
@@ -30,7 +30,7 @@ except ImportError:  # the vendor's package then speaks through httpx2 itself
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from oracles._refusals import Complaint
+    from oracles._http.refusals import Complaint
 
 Cause = TypeVar("Cause", bound=BaseException)
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bbquery.types import NoAnswer, Text, Token
-from oracles._event_stream import STREAMED, is_stream
-from oracles._numbers import finite, whole
+from oracles._http.event_stream import STREAMED, is_stream
 from oracles._openai.words import printable, shortened
+from oracles._shared.numbers import finite, whole
 
 if TYPE_CHECKING:
     from bbquery.types import Answer

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from bbquery import imaging
+from bbquery.images import reading
+from bbquery.images.placement import fit
 from oracles.emulators._pictures import decoded
 
 if TYPE_CHECKING:
@@ -37,10 +38,10 @@ class Model:
     def _encoded(self, content: bytes) -> Any:
         capabilities = self._oracle.capabilities
         try:
-            photo = imaging.load(decoded(content))
+            photo = reading.load(decoded(content))
         except Exception:  # noqa: BLE001 - hostile bytes make a decoder raise nearly anything
             return None
-        return self._oracle.encode(imaging.fit(photo, capabilities.view, capabilities.domain)[0])
+        return self._oracle.encode(fit(photo, capabilities.view, capabilities.domain)[0])
 
     async def _in_batches(self, payloads: Sequence[Any]) -> list[Reply | OracleError]:
         size = self._oracle.capabilities.limits.largest_batch

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.prompts import MASKED
+from bbquery.prompt_templates import MASKED
 from oracles.emulators._openai_usage import pieces
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ LEADS = ("The image most likely shows", "; it could also be", " or")
 
 
 YES_OR_NO = re.compile(r"Does the image show this: (.+?)\? Answer Yes or No")
-"""How `bbquery.prompts.yes_no` asks; the emulator answers no other form of the question."""
+"""How `bbquery.prompt_templates.yes_no` asks; the emulator answers no other form of the question."""
 
 
 @dataclass(frozen=True)

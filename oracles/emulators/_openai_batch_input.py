@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from oracles._wire.fields import WireError, loads
+from oracles._http.wire.fields import WireError, loads
 from oracles.emulators._openai_models import BY_NAME
 
 MOST_LINES = 50_000

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import BodyPartReader
 
-from oracles._wire.fields import WireError, dumps, loads
+from oracles._http.wire.fields import WireError, dumps, loads
 from oracles.emulators import _server
 from oracles.emulators._openai_batch_input import MOST_BYTES
 from oracles.emulators._openai_refusals import TooFast, broken, spent

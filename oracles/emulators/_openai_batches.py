@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oracles._wire.fields import dumps
+from oracles._http.wire.fields import dumps
 from oracles.emulators import _openai_batch_input as batch_input
 from oracles.emulators._openai_batch import APIS, WINDOW, Batch
 from oracles.emulators._openai_files import Files

@@ -6,9 +6,9 @@ import asyncio
 import hashlib
 from typing import TYPE_CHECKING
 
-from bbquery import imaging
 from bbquery.errors import OracleError, UsageError
-from bbquery.prompts import MASKED
+from bbquery.images.placement import fit
+from bbquery.prompt_templates import MASKED
 from bbquery.types import Vector
 from oracles.emulators._openai_answers import (
     asked_for_yes_or_no,
@@ -93,7 +93,7 @@ class Model:
         capabilities = self._oracle.capabilities
         if pixels.shape[:2] == capabilities.view.size:  # seen as it is: the model's own crop is for photos
             return self._oracle.encode(capabilities.domain.realise(pixels))
-        return self._oracle.encode(imaging.fit(pixels, capabilities.view, capabilities.domain)[0])
+        return self._oracle.encode(fit(pixels, capabilities.view, capabilities.domain)[0])
 
     def _phrased(self, asked: Asked, number: int, probabilities: Sequence[float]) -> list[Piece]:
         seed = (self._faults.seed, number) if asked.seed is None else (abs(asked.seed),)

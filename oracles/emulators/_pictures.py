@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image as Pillow
 
-from bbquery import imaging
+from bbquery.images import reading
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,14 +18,14 @@ class TooLarge(Exception):
     """A picture with more pixels than are read."""
 
 
-def decoded(content: bytes, formats: tuple[str, ...] = imaging.FORMATS) -> NDArray[np.uint8]:
+def decoded(content: bytes, formats: tuple[str, ...] = reading.FORMATS) -> NDArray[np.uint8]:
     """Return the uint8 (H, W, 3) pixels of a picture.
 
     Raises:
         TooLarge: it has more pixels than are read. Exception: nearly any, on hostile bytes.
     """
     with Pillow.open(io.BytesIO(content), formats=formats) as picture:
-        if picture.width * picture.height > imaging.MOST_PIXELS:
+        if picture.width * picture.height > reading.MOST_PIXELS:
             size = f"{picture.width} × {picture.height} pixels"
-            raise TooLarge(f"the image has {size}, and {imaging.MOST_PIXELS / 1e6:g} megapixels are read at most")
+            raise TooLarge(f"the image has {size}, and {reading.MOST_PIXELS / 1e6:g} megapixels are read at most")
         return np.array(picture.convert("RGB"))

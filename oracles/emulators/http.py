@@ -20,11 +20,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from bbquery.errors import OracleError, QuotaExceeded, RateLimited, Rejected, UsageError
-from oracles._wire import ANSWER_PATH, BILL_PATH, MODEL_PATH
-from oracles._wire.answers import pack_answers
-from oracles._wire.fields import WireError, dumps
-from oracles._wire.images import split_images, unpack_image
-from oracles._wire.model import pack_model
+from oracles._http.wire import ANSWER_PATH, BILL_PATH, MODEL_PATH
+from oracles._http.wire.answers import pack_answers
+from oracles._http.wire.fields import WireError, dumps
+from oracles._http.wire.images import split_images, unpack_image
+from oracles._http.wire.model import pack_model
 from oracles.emulators._bill import Bill, picodollars
 from oracles.emulators._faults import NO_FAULTS, Fate, Faults, SlidingLimit
 from oracles.emulators._server import JSON, delivered, listening, web

@@ -26,7 +26,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from bbquery.errors import MissingExtra
-from oracles._wire.fields import WireError, dumps, loads
+from oracles._http.wire.fields import WireError, dumps, loads
 from oracles.emulators import _server
 from oracles.emulators._faults import SlidingLimit
 from oracles.emulators._openai_batch_routes import BatchRoutes

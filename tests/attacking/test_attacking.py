@@ -13,15 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bbquery.attacking.job import attack, attack_async, overhead
-from bbquery.attacking.votes import Votes
+from bbquery.client.halt import Interrupted
 from bbquery.drift import checks_for
 from bbquery.errors import BudgetExhausted, OracleError, OutcomeUnknown, Rejected, UnknownName, UsageError
-from bbquery.halt import Interrupted
+from bbquery.jobs.attack.job import attack, attack_async, overhead
+from bbquery.jobs.attack.votes import Votes
+from bbquery.jobs.probe.job import Unwatched
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.oracle import Price
-from bbquery.probing.probe import Unwatched
 from bbquery.types import Decision, Units
 from oracles import function
 from tests import models
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bbquery.client import Client
+    from bbquery.client.client import Client
     from bbquery.oracle import Oracle
 
 LEVELS = 12  # the left half is brighter by so many grey levels
@@ -96,7 +96,7 @@ def test_the_same_run_twice_sends_nothing_and_finds_the_same_bytes(ledger: Ledge
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let retries wait on a clock that needs no time."""
-    monkeypatch.setattr("bbquery.client.SystemClock", FakeClock)
+    monkeypatch.setattr("bbquery.client.client.SystemClock", FakeClock)
 
 
 @given(cap=st.integers(1, 700), every=st.none() | st.integers(2, 40))

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from scipy.stats import fisher_exact
 
-from bbquery.attacking.job import REPEATS, attack
-from bbquery.attacking.search import MORE
-from bbquery.attacking.search import REPEATS as CLEAN_REPEATS
-from bbquery.attacking.votes import MOST_CHANCE, Votes, adversarial, chance
 from bbquery.errors import UnknownName
+from bbquery.jobs.attack.job import REPEATS, attack
+from bbquery.jobs.attack.search import MORE
+from bbquery.jobs.attack.search import REPEATS as CLEAN_REPEATS
+from bbquery.jobs.attack.votes import MOST_CHANCE, Votes, adversarial, chance
 from oracles import function
 from tests import models
 
 if TYPE_CHECKING:
-    from bbquery.attacking.stress import Stress
+    from bbquery.jobs.attack.result import Stress
     from bbquery.ledger.sqlite import Ledger
 
 PHOTO = np.full((16, 16, 3), 100, np.uint8)

@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 
 from bbquery.batches import prefetch
 from bbquery.cli import main
-from bbquery.client import Tally
+from bbquery.client.client import Tally
 from bbquery.commands.screen import Screen
 from tests.batches_vendor import Vendor
 from tests.conftest import FakeClock

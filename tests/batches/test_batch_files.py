@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbquery import codec, load
+from bbquery import load
 from bbquery.batch_oracle import BatchLimits
 from bbquery.batches import questions
-from bbquery.batches.choosing import files, wanted
+from bbquery.batches.feasibility import files, wanted
 from bbquery.batches.folder import Folder
 from bbquery.batches.limits import Filling, split
 from bbquery.batches.questions import Wanted
 from bbquery.batches.writer import line_name
 from bbquery.errors import StorageFailed, UsageError
+from bbquery.ledger import codec
 from bbquery.plan import Ask, Yielded, step
 from bbquery.saliency.rise import Rise
 from bbquery.types import UINT8, Scores, Units

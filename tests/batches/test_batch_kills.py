@@ -30,7 +30,7 @@ import bbquery
 from bbquery.batch_oracle import BatchLimits
 from bbquery.batches import courier, results, settling, writer
 from bbquery.batches.folder import Folder
-from bbquery.clock import SystemClock
+from bbquery.system.clock import SystemClock
 from bbquery.ledger import batches
 from bbquery.saliency.rise import Rise
 from tests.batches_vendor import Vendor

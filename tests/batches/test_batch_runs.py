@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import bbquery
-from bbquery import explanation as explaining
 from bbquery.batch_oracle import BatchLimits, BatchOracle
-from bbquery.batches import courier, prefetch, results
+from bbquery.batches import prefetch, results, transport
 from bbquery.batches.folder import Folder
+from bbquery.client.halt import Interrupted
 from bbquery.errors import (
     BudgetExhausted,
     CostAboveHold,
@@ -28,7 +28,7 @@ from bbquery.errors import (
     Unreachable,
     UsageError,
 )
-from bbquery.halt import Interrupted
+from bbquery.jobs.explain import explain as explaining
 from bbquery.ledger.sqlite import Ledger
 from bbquery.saliency.rise import Rise
 from bbquery.types import Reply, Units, Vector
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bbquery.batches.prefetch import Prefetch
-    from bbquery.client import Client
+    from bbquery.client.client import Client
     from bbquery.errors import BbqueryError
-    from bbquery.explanation import Explanation, Job
+    from bbquery.jobs.explain.explain import Explanation, Job
 
 PHOTO = np.random.default_rng(3).integers(0, 256, (8, 8, 3), dtype=np.uint8)
 QUERIES = 40
@@ -559,7 +559,7 @@ def test_a_vendor_that_is_never_reached_leaves_nothing_held(vendor: Vendor, ledg
     assert explanation.budget.held.queries == 0
 
 
-@pytest.mark.parametrize("lag", range(len(courier.SECONDS_BEFORE_A_LOOK)))
+@pytest.mark.parametrize("lag", range(len(transport.SECONDS_BEFORE_A_LOOK)))
 def test_a_submission_whose_answer_is_lost_is_found(vendor: Vendor, ledger: Ledger, lag: int, time: FakeClock) -> None:
     """It was accepted, but nobody heard: the vendor's list tells, even if it lags, and nothing is submitted twice."""
     vendor.lag = lag
@@ -569,7 +569,7 @@ def test_a_submission_whose_answer_is_lost_is_found(vendor: Vendor, ledger: Ledg
 
     assert len(vendor.submissions()) == 1
     assert not explanation.partial
-    assert time.time >= sum(courier.SECONDS_BEFORE_A_LOOK[: lag + 1])
+    assert time.time >= sum(transport.SECONDS_BEFORE_A_LOOK[: lag + 1])
 
 
 def test_a_submission_that_never_arrived_is_submitted_after_looking_long_enough(
@@ -782,7 +782,7 @@ def test_a_vendor_that_is_out_for_long_is_given_up_for_now(vendor: Vendor, ledge
 
     explanation = explain(vendor, ledger)
 
-    assert vendor.looked == courier.MOST_FAILED_LOOKS
+    assert vendor.looked == transport.MOST_FAILED_LOOKS
     assert explanation.budget.held.queries == QUERIES
 
 

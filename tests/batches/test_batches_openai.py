@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from bbquery.explanation import Explanation
+    from bbquery.jobs.explain.explain import Explanation
 
 QUERIES = 24
 PHOTO = np.random.default_rng(3).integers(0, 256, (8, 8, 3), dtype=np.uint8)
@@ -181,7 +181,7 @@ async def test_through_all_faults_no_line_is_submitted_twice_and_the_bill_is_cov
 RUN = """
 import asyncio, os, signal, sys
 from bbquery.cli import main
-from bbquery.clock import SystemClock
+from bbquery.system.clock import SystemClock
 from bbquery.ledger import batches
 
 async def no_time(self, seconds):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from bbquery.client import Client
+from bbquery.client.client import Client
 from bbquery.errors import QuotaExceeded
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger

@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 
 from bbquery import load
-from bbquery.answers import checked
+from bbquery.client.answer_checks import checked
 from bbquery.errors import BbqueryError, OracleError, UsageError
 from bbquery.oracle import Quote
 from bbquery.types import Answer, AnswerKind, Domain, Labels, Reply, Text, Units, Vector

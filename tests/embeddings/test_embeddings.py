@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from bbquery.embeddings import folder, onnx, sentence_transformers
-from bbquery.embeddings.folder import MINILM, located, packaged
-from bbquery.embeddings.opening import opened
 from bbquery.errors import MissingExtra, UsageError
+from bbquery.scoring.embeddings import folder, onnx, sentence_transformers
+from bbquery.scoring.embeddings.folder import MINILM, located, packaged
+from bbquery.scoring.embeddings.opening import opened
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from bbquery.embeddings.base import Embedder
-    from bbquery.embeddings.opening import Backend
+    from bbquery.scoring.embeddings.base import Embedder
+    from bbquery.scoring.embeddings.opening import Backend
 
 BACKENDS: tuple[Backend, ...] = ("sentence-transformers", "onnx")
 SUBJECTS = (

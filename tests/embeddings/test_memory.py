@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbquery.embeddings.memory import Remembered
+from bbquery.scoring.embeddings.memory import Remembered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

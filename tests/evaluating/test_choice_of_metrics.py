@@ -8,11 +8,11 @@ import pytest
 
 from bbquery.errors import UnknownName, UsageError
 from bbquery.estimators.lr import LikelihoodRatio
-from bbquery.evaluating.making import Making
-from bbquery.evaluating.metrics import METRICS, Choice, figures, same_fill
-from bbquery.evaluating.montage import Photo
-from bbquery.evaluating.names import ONLY_WHEN_NAMED
-from bbquery.evaluating.reference import Reference
+from bbquery.jobs.evaluate.choice import METRICS, Choice, figures, same_fill
+from bbquery.jobs.evaluate.montage import Photo
+from bbquery.jobs.evaluate.names import ONLY_WHEN_NAMED
+from bbquery.jobs.evaluate.provenance import Making
+from bbquery.jobs.evaluate.reference import Reference
 from bbquery.metrics.boxes import Box
 from bbquery.metrics.deletion_insertion import Curves
 from bbquery.saliency.rise import Rise

@@ -8,7 +8,7 @@ import pytest
 from bbquery import load
 from bbquery.errors import MissingExtra, UnknownName, UsageError
 from bbquery.estimators.lr import LikelihoodRatio
-from bbquery.evaluating.making import Making, from_record, from_specification
+from bbquery.jobs.evaluate.provenance import Making, from_record, from_specification
 from bbquery.saliency.rise import Rise
 from bbquery.saliency.vanilla import GradientMap
 

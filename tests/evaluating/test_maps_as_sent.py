@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bbquery.errors import UsageError
-from bbquery.evaluating.sent import both_ways, to_sent
-from bbquery.imaging import Placement
+from bbquery.images.placement import Placement, both_ways, to_sent
 
 CROPPED = Placement(photo=(30, 40), box=(6.3, 1.3, 33.7, 28.7), size=(20, 20))
 ENLARGED = Placement(photo=(30, 40), box=(6.7, 1.7, 33.3, 28.3), size=(40, 40))

@@ -6,10 +6,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from bbquery import imaging
 from bbquery.errors import BadImage, UsageError
-from bbquery.evaluating.making import Making
-from bbquery.evaluating.montage import InMontage, Photo, load
+from bbquery.images.placement import fit
+from bbquery.jobs.evaluate.montage import InMontage, Photo, load
+from bbquery.jobs.evaluate.provenance import Making
 from bbquery.oracle import Capabilities, View
 from bbquery.plan import Yielded, step
 from bbquery.saliency.occlusion import Occlusion
@@ -33,7 +33,7 @@ def shown(count: int, view: View) -> Any:
     """What a method that first asks the picture itself is given: the montage of so many photos."""
     first, *rest = photos(count)
     others = tuple(Photo("p", pixels) for pixels in rest)
-    x, _ = imaging.fit(first, view, capabilities(view).domain)
+    x, _ = fit(first, view, capabilities(view).domain)
     asked = step(InMontage(made=Making(Occlusion()), others=others).plan_of(first, x, capabilities(view)), None)
     assert isinstance(asked, Yielded)
     return asked.ask.images[0]

@@ -7,9 +7,8 @@ import pytest
 from scipy.spatial.distance import cosine
 
 from bbquery.errors import UsageError
-from bbquery.evaluating.reference import Reference, read
-from bbquery.evaluating.sent import gradient_as_sent
-from bbquery.imaging import Placement
+from bbquery.images.placement import Placement, gradient_as_sent
+from bbquery.jobs.evaluate.reference import Reference, read
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from bbquery.client.halt import Interrupted
 from bbquery.errors import BbqueryError, BudgetExhausted, OutcomeUnknown, Rejected, UnknownName, UsageError
-from bbquery.halt import Interrupted
 from bbquery.interop import Predict, Unanswered, predict_fn
 from bbquery.ledger.records import Cap
 from bbquery.oracle import Price

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbquery import imaging
 from bbquery.errors import UsageError
+from bbquery.images.placement import fit
 from bbquery.interop import predict_fn
 from bbquery.interop.pixels import Pixels
 from bbquery.oracle import View
@@ -166,7 +166,7 @@ def test_any_size_is_fitted_where_asked() -> None:
     found = sent(batch, sizes="fitted", height=6, width=6, crop=0.5)
 
     view = View(size=(6, 6), crop=0.5)
-    expected = [imaging.fit(image, view, oracle().capabilities.domain)[0] for image in batch]
+    expected = [fit(image, view, oracle().capabilities.domain)[0] for image in batch]
     assert np.array_equal(np.stack(found), np.stack(expected))
 
 

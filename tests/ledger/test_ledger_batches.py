@@ -12,8 +12,8 @@ import pytest
 
 from bbquery.errors import BudgetExhausted, StorageFailed
 from bbquery.ledger import batches
+from bbquery.ledger.accounts import Books
 from bbquery.ledger.batches import Batch
-from bbquery.ledger.books import Books
 from bbquery.ledger.records import Answered, Busy, Cap, Granted, Request
 from bbquery.ledger.sqlite import Ledger
 from bbquery.types import Units

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from bbquery import codec, database
-from bbquery.database import Database
 from bbquery.errors import StorageFailed
-from bbquery.ledger import reconcile
-from bbquery.ledger.books import Books
+from bbquery.ledger import codec, database, reconcile
+from bbquery.ledger.accounts import Books
+from bbquery.ledger.database import Database
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.types import Label, Labels, NoAnswer, Text, Units, Vector

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bbquery.ledger.outcomes import above_hold
-from bbquery.store import Question
+from bbquery.ledger.store import Question
 from bbquery.types import Reply, Text, Units
 
 

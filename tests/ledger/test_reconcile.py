@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bbquery.errors import UsageError
 from bbquery.ledger import reconcile, reports, settlement_csv, vendor
-from bbquery.ledger.books import Books
+from bbquery.ledger.accounts import Books
 from bbquery.ledger.reconcile import Settled, Verdict
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bbquery.errors import StorageFailed, UsageError
 from bbquery.ledger import reports
-from bbquery.ledger.books import Books
+from bbquery.ledger.accounts import Books
 from bbquery.ledger.records import Cap
 from bbquery.ledger.reports import Spending, known_oracle
 from bbquery.ledger.sqlite import Ledger

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 import oracles.http
 from bbquery.errors import MalformedAnswer, OracleError, Rejected
 from bbquery.types import Reply, Text
-from oracles import _bodies
-from oracles._bodies import LARGEST, Unpacker, UnreadableBody
+from oracles._http import bodies
+from oracles._http.bodies import LARGEST, Unpacker, UnreadableBody
 from oracles._openai import batch_file
 from tests.oracles import openai_helpers
 from tests.oracles.http_helpers import Handler, always, answering, photos, serving
@@ -55,7 +55,7 @@ ANSWERS = {"openai": completion("cat"), "http": {"answers": [{"text": "cat"}]}}
 
 def bomb(mebibytes: int) -> bytes:
     """Return a gzip file that unpacks into so many MiB."""
-    packer = zlib.compressobj(9, wbits=_bodies.GZIP)
+    packer = zlib.compressobj(9, wbits=bodies.GZIP)
     return b"".join((*(packer.compress(bytes(MIB)) for _ in range(mebibytes)), packer.flush()))
 
 
@@ -113,7 +113,7 @@ async def test_a_body_without_end_is_left(name: str) -> None:
 async def test_a_body_that_says_how_long_it_is_has_the_same_limit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not packed and of a stated length, an answer that is too long is no better."""
     plain = json.dumps(ANSWERS[name]).encode()
-    monkeypatch.setattr(_bodies, "LARGEST", 1000)
+    monkeypatch.setattr(bodies, "LARGEST", 1000)
     headers = {"Content-Type": "application/json"}
 
     reply = await ORACLES[name](always(lambda: web.Response(body=plain.ljust(1000), headers=headers)))
@@ -129,8 +129,8 @@ async def test_a_body_that_says_how_long_it_is_has_the_same_limit(name: str, mon
 async def test_packed_answers_are_read(name: str, packing: str) -> None:
     """As servers pack them, also where they do not follow the letter."""
     plain = json.dumps(ANSWERS[name]).encode()
-    raw = zlib.compressobj(wbits=_bodies.RAW)
-    bodies = {
+    raw = zlib.compressobj(wbits=bodies.RAW)
+    forms = {
         "deflate": zlib.compress(plain),
         "raw deflate": raw.compress(plain) + raw.flush(),
         "identity": plain,
@@ -138,7 +138,7 @@ async def test_packed_answers_are_read(name: str, packing: str) -> None:
     }
     said = {"raw deflate": "deflate", "two members": "gzip"}.get(packing, packing)
 
-    reply = await ORACLES[name](packed(bodies.get(packing, gzip.compress(plain)), said))
+    reply = await ORACLES[name](packed(forms.get(packing, gzip.compress(plain)), said))
 
     assert isinstance(reply, Reply), reply
     assert reply.answer == Text("cat")

@@ -16,7 +16,7 @@ import oracles.http
 from bbquery.errors import Unreachable
 from bbquery.interop.loop import LoopThread
 from oracles._google_vision.connection import Connection
-from oracles._loops import OnePerLoop
+from oracles._shared.loops import OnePerLoop
 from oracles.emulators.http import HttpEmulator
 from oracles.emulators.openai import OpenAIEmulator
 from tests.oracles.http_helpers import Fake, photos

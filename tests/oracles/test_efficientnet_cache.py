@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from oracles._efficientnet.cache import cached
+from oracles._local.efficientnet.cache import cached
 
 MADE = b"a model" * 1000
 

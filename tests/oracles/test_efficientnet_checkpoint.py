@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bbquery.errors import UsageError
-from oracles._efficientnet.checkpoint import _STAND_INS, MAGIC, PROTOCOL, read
+from oracles._local.efficientnet.checkpoint import _STAND_INS, MAGIC, PROTOCOL, read
 
 SYSTEM = {"protocol_version": PROTOCOL, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
 FOUR = np.arange(4, dtype="<f4").tobytes()

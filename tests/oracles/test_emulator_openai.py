@@ -27,9 +27,9 @@ from bbquery.errors import (
     Unreachable,
     UsageError,
 )
-from bbquery.prompts import yes_no
+from bbquery.prompt_templates import yes_no
 from bbquery.types import NoAnswer, Reply, Text, Units, Vector
-from oracles._rates import seconds
+from oracles._http.rates import seconds
 from oracles.emulators import _openai_answers as phrases
 from oracles.emulators._openai_model import Model
 from oracles.emulators._openai_models import SERVED

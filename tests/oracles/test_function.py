@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import pytest
 
-from bbquery.answers import checked
+from bbquery.client.answer_checks import checked
 from bbquery.errors import MalformedAnswer, OracleError, OutcomeUnknown, RateLimited, Rejected, UnknownName, UsageError
 from bbquery.oracle import Capabilities, Limits, Price, Quote, View
 from bbquery.types import (

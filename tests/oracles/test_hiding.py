@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oracles._hiding import hide, hide_in_body
+from oracles._shared.hiding import hide, hide_in_body
 
 PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F))
 keys = st.text(PRINTABLE, min_size=8, max_size=40)

@@ -19,8 +19,8 @@ from hypothesis.extra.numpy import arrays
 import oracles.http
 from bbquery.errors import MalformedAnswer, OutcomeUnknown, UsageError
 from bbquery.types import FLOAT, UINT8, Label, Labels, NoAnswer, Reply, Text, Vector
-from oracles._wire.answers import pack_answers, split_answers, unpack_answer
-from oracles._wire.images import join_images, pack_image, unpack_image
+from oracles._http.wire.answers import pack_answers, split_answers, unpack_answer
+from oracles._http.wire.images import join_images, pack_image, unpack_image
 from oracles.emulators.http import HttpEmulator
 from tests.oracles.http_helpers import (
     COLOURS,

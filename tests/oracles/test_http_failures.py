@@ -23,9 +23,9 @@ from bbquery.errors import (
     Unreachable,
 )
 from bbquery.oracle import RateSeen
-from oracles import _refusals
-from oracles._headers import Headers
-from oracles._transport import Connections, Endpoint, seconds_until, shortened
+from oracles._http import refusals
+from oracles._http.headers import Headers
+from oracles._http.transport import Connections, Endpoint, seconds_until, shortened
 from tests.oracles.http_helpers import MODEL, Handler, always, answering, photos, saying, serving
 
 if TYPE_CHECKING:
@@ -296,7 +296,7 @@ async def test_a_refusal_with_half_a_body_is_a_refusal() -> None:
 )
 def test_the_reason_is_found_in_common_bodies(body: bytes, said: str) -> None:
     """A body is read as our own, as those of common frameworks, or shown as it is."""
-    assert _refusals.of_body(body).message == said
+    assert refusals.of_body(body).message == said
 
 
 def test_reasons_are_shown_on_one_printable_line() -> None:

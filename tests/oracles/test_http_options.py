@@ -15,9 +15,9 @@ import oracles.http
 from bbquery.errors import BbqueryError, MissingExtra, OracleError, UnknownPrice, UsageError
 from bbquery.oracle import Quote
 from bbquery.types import Label, Labels, Reply, Units
-from oracles._headers import Headers
-from oracles._key import Key
-from oracles._url import is_loopback
+from oracles._http.headers import Headers
+from oracles._http.url import is_loopback
+from oracles._shared.key import Key
 from tests.oracles.http_helpers import MODEL, Handler, always, photos, saying, serving
 
 if TYPE_CHECKING:
@@ -290,7 +290,7 @@ async def test_the_key_is_not_part_of_the_identity(key_env: str) -> None:
 )
 def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch, module: str, package: str) -> None:
     """Without the extra, importing says how to install it."""
-    ours = ("oracles.http", "oracles._url", "oracles._transport", "oracles._wire", "oracles.emulators")
+    ours = ("oracles.http", "oracles._http.url", "oracles._http.transport", "oracles._http.wire", "oracles.emulators")
     for name in [name for name in sys.modules if name.startswith(ours) or name.split(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)

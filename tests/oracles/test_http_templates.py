@@ -27,9 +27,9 @@ from bbquery.errors import (
 )
 from bbquery.oracle import Limits, Quote, View
 from bbquery.types import Classes, Label, Labels, NoAnswer, Reply, Text, Units, Vector
-from oracles._preprocessing import preprocessing
-from oracles._template.file import read_template
-from oracles._template.slots import OF_A_REQUEST, OF_AN_IMAGE
+from oracles._http.template.file import read_template
+from oracles._http.template.slots import OF_A_REQUEST, OF_AN_IMAGE
+from oracles._shared.preprocessing import preprocessing
 from tests.oracles.http_helpers import always, saying, serving
 from tests.oracles.replies import bare
 from tests.oracles.template_servers import (

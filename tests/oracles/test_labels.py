@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bbquery.errors import UsageError
-from oracles._labels import read_labels
+from oracles._shared.labels import read_labels
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,8 +21,8 @@ from bbquery.errors import MissingExtra, OracleError, Rejected, UnknownName, Usa
 from bbquery.oracle import Price
 from bbquery.types import UINT8, Classes, Label, Labels, Reply, Units, Vector
 from oracles import efficientnet, onnx
-from oracles._onnx.reading import reading
-from oracles._preprocessing import preprocessing
+from oracles._local.onnx.reading import reading
+from oracles._shared.preprocessing import preprocessing
 from tests.oracles.onnx_models import WEIGHTS, classifier, logits, operator, several_labels
 
 if TYPE_CHECKING:

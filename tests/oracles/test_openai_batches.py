@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bbquery import codec, money
+from bbquery import money
 from bbquery.errors import MalformedAnswer, OutcomeUnknown, Rejected, UnknownPrice
+from bbquery.ledger import codec
 from bbquery.types import NoAnswer, Reply, Text, Units
-from oracles import _bodies
+from oracles._http import bodies
 from oracles._openai import batches
 from oracles._openai.prices import bill
 from oracles._openai.reply import Usage
@@ -300,11 +301,11 @@ async def test_results_have_a_limit_of_their_own(tmp_path: Path, monkeypatch: py
     async with rehearsed() as (_, oracle):
         vendor = await oracle.submit(written(oracle, tmp_path, names(30)), "ours")
         await ended(oracle, vendor)
-        monkeypatch.setattr(_bodies, "LARGEST", 5_000)
+        monkeypatch.setattr(bodies, "LARGEST", 5_000)
 
         assert len(await collected(oracle, vendor)) == 30
 
-        monkeypatch.setattr(_bodies, "LARGEST_FILE", 5_000)
+        monkeypatch.setattr(bodies, "LARGEST_FILE", 5_000)
         with pytest.raises(MalformedAnswer, match=r"longer than 0\.00476837 MiB"):
             await collected(oracle, vendor)
 

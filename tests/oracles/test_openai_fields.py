@@ -11,8 +11,8 @@ from aiohttp import web
 from bbquery import load
 from bbquery.errors import OracleError, Rejected, UsageError
 from bbquery.types import Reply
+from oracles._http.refusals import Complaint
 from oracles._openai import failure
-from oracles._refusals import Complaint
 from tests.oracles.http_helpers import always, serving
 from tests.oracles.openai_helpers import ask, completion, connect, image, mistake
 

@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from bbquery import load, prompts
+from bbquery import load, prompt_templates
 from bbquery.errors import MissingExtra, UnknownName, UsageError
-from bbquery.prompts import CLASS_RULE, OPEN_QUESTION
+from bbquery.prompt_templates import CLASS_RULE, OPEN_QUESTION
 from tests.oracles.openai_helpers import VARIABLE, ask, connect, image, prepare
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def test_a_prompt_can_be_named() -> None:
     """A name after @ stands for one of bbquery's questions, about the classes that are given."""
     text = parts(prompt="@yes-no", classes="tabby cat")[0]["text"]
 
-    assert text == prompts.yes_no(["tabby cat"])
+    assert text == prompt_templates.yes_no(["tabby cat"])
 
 
 def test_a_list_to_choose_from_is_the_oracle_s_closed_set() -> None:

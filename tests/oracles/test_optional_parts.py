@@ -13,12 +13,12 @@ from openai.types import Batch
 from bbquery.batch_oracle import BatchOracle
 from bbquery.types import AnswerKind, Label, Labels, NoAnswer, Reply, Text, Token, Vector
 from oracles import function
+from oracles._http.template.file import read_template
+from oracles._http.wire import answers as wire
+from oracles._http.wire import fields as wire_fields
+from oracles._http.wire.model import unpack_model
 from oracles._openai.batch_result import result
 from oracles._openai.reply import usage
-from oracles._template.file import read_template
-from oracles._wire import answers as wire
-from oracles._wire import fields as wire_fields
-from oracles._wire.model import unpack_model
 from tests.oracles.http_helpers import saying, serving
 from tests.oracles.odd_parts import with_odd
 from tests.oracles.openai_helpers import (

@@ -13,7 +13,7 @@ from aiohttp import web
 import oracles.http
 from bbquery.errors import OracleError, Unreachable, UsageError
 from bbquery.types import Reply, Text
-from oracles._url import proxy_for
+from oracles._http.url import proxy_for
 from tests.oracles import openai_helpers
 from tests.oracles.http_helpers import MODEL, photos, serving
 from tests.oracles.openai_helpers import completion

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bbquery.oracle import RateSeen
-from oracles._rates import rate_seen, seconds
+from oracles._http.rates import rate_seen, seconds
 
 
 def test_all_that_is_said_is_read() -> None:

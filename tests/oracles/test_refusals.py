@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import oracles.http
 from bbquery.errors import OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected
 from bbquery.types import NoAnswer, Reply, Text
-from oracles import _refusals
+from oracles._http import refusals
 from tests.oracles import openai_helpers
 from tests.oracles.http_helpers import Handler, always, answering, photos, saying, serving
 from tests.oracles.openai_helpers import choice, completion, response, text_part
@@ -239,11 +239,11 @@ async def test_a_veto_of_several_images_says_to_send_one() -> None:
 )
 def test_whatever_an_error_holds_it_is_read(content: object) -> None:
     """Any JSON is a complaint, and none makes reading it fail."""
-    complaint = _refusals.of(content)
+    complaint = refusals.of(content)
 
     assert isinstance(complaint.message, str)
     assert complaint.status is None or 400 <= complaint.status < 600
-    assert _refusals.within(content) is None or isinstance(content, dict)
+    assert refusals.within(content) is None or isinstance(content, dict)
 
 
 def test_errors_nested_without_end_are_read() -> None:
@@ -251,8 +251,8 @@ def test_errors_nested_without_end_are_read() -> None:
     deep: Any = {"message": "the end"}
     for _ in range(50):
         deep = {"error": deep}
-    assert _refusals.of(deep).message
-    assert _refusals.of_body(b'{"error":' * 100_000).message
+    assert refusals.of(deep).message
+    assert refusals.of_body(b'{"error":' * 100_000).message
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bbquery.errors import UsageError
-from oracles._template.paths import read_path
-from oracles._wire.fields import WireError
+from oracles._http.template.paths import read_path
+from oracles._http.wire.fields import WireError
 
 names = st.text(max_size=6) | st.sampled_from(["label", "a-b", "a b", "0", "'", '"', "\\", "]", ".", "*", "$", "Ä"])
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=6)

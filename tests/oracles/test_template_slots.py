@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bbquery.errors import UsageError
-from oracles._preprocessing import preprocessing
-from oracles._template.bodies import JsonBody
-from oracles._template.slots import OF_AN_IMAGE, TEXTS, document
+from oracles._http.template.bodies import JsonBody
+from oracles._http.template.slots import OF_AN_IMAGE, TEXTS, document
+from oracles._shared.preprocessing import preprocessing
 
 TEXT = {"image_base64": "aGVs+/==", "image_data_url": "data:image/png;base64,aGVs+/=="}
 VALUES: dict[str, Any] = {**TEXT, "image_floats": [[0.5, -1e-7]], "image_width": 3, "image_height": 2}

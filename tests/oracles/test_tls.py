@@ -30,10 +30,10 @@ from PIL import Image as Pillow
 import oracles.http
 from bbquery.errors import OutcomeUnknown, Unreachable, UsageError
 from bbquery.ledger import reports
-from bbquery.ledger.books import Books
+from bbquery.ledger.accounts import Books
 from bbquery.types import Units
 from oracles._google_vision.vendor import grpc
-from oracles._tls import advice
+from oracles._http.tls import advice
 from tests.oracles import google_vision_helpers
 from tests.oracles.http_helpers import MODEL, saying, serving
 from tests.oracles.openai_helpers import KEY, VARIABLE, answered, ask, completion, prepare
@@ -60,7 +60,7 @@ TRIES = 6  # at what was not billed
 WITHOUT_WAITING = """
 import asyncio, sys
 from bbquery.cli import main
-from bbquery.clock import SystemClock
+from bbquery.system.clock import SystemClock
 
 async def at_once(self, seconds):
     await asyncio.sleep(0)

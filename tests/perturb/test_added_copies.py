@@ -9,7 +9,7 @@ import pytest
 from bbquery.perturb import remembered
 from bbquery.perturb.added import AddedCopies, precision
 from bbquery.perturb.noise import mirrored, noise
-from bbquery.perturb.shared import GreyCopies
+from bbquery.perturb.shared_noise import GreyCopies
 from bbquery.types import FLOAT, UINT8
 
 if TYPE_CHECKING:

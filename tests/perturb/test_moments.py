@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from bbquery.perturb.moments import Moments
+from bbquery.estimators.statistics.moments import Moments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

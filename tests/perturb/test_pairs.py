@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bbquery.perturb.differences import ForwardDifferences
-from bbquery.perturb.pairs import PairedMoments
+from bbquery.estimators.statistics.differences import ForwardDifferences
+from bbquery.estimators.statistics.pairs import PairedMoments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

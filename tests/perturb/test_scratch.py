@@ -13,7 +13,7 @@ from bbquery.perturb.added import precision
 from bbquery.perturb.cells import CellCopies, GridCells
 from bbquery.perturb.masks import MaskedCopies, Upsampling
 from bbquery.perturb.rendering import scratch
-from bbquery.perturb.shared import GreyCopies
+from bbquery.perturb.shared_noise import GreyCopies
 from bbquery.perturb.smooth_binary import SmoothBinaryMasks
 from bbquery.saliency.bgeex import HalfSharpCopies
 from bbquery.types import FLOAT, UINT8

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bbquery.errors import UsageError
+from bbquery.estimators.statistics.moments import Moments
 from bbquery.perturb.lowfrequency import SmoothCopies
-from bbquery.perturb.moments import Moments
 from bbquery.types import FLOAT, UINT8
 
 GREY = np.full((24, 36, 3), 128, np.uint8)

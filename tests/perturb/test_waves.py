@@ -7,7 +7,7 @@ import pytest
 
 from bbquery.errors import UsageError
 from bbquery.perturb.added import AddedCopies
-from bbquery.perturb.shared import GreyCopies, GreyNoise, at_most_whole
+from bbquery.perturb.shared_noise import GreyCopies, GreyNoise, at_most_whole
 from bbquery.perturb.waves import WaveCopies, Waves
 from bbquery.types import FLOAT, UINT8
 

@@ -7,8 +7,8 @@ import pytest
 
 from bbquery import load
 from bbquery.errors import UnknownName, UsageError
+from bbquery.jobs.probe import candidates
 from bbquery.oracle import Capabilities
-from bbquery.probing import candidates
 from bbquery.types import AnswerKind, Classes, Label, Labels, Text, Vector
 
 OWN = "tests.probing_scores:First"

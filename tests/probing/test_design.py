@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from bbquery.errors import UsageError
 from bbquery.estimators.lr import LikelihoodRatio
+from bbquery.jobs.probe.design import BLOCKS, FEWEST, SHARES, Condition, Design
 from bbquery.perturb.masks import MaskedCopies, Upsampling
-from bbquery.probing.design import BLOCKS, FEWEST, SHARES, Condition, Design
 from bbquery.saliency.rise import Rise
 from bbquery.types import UINT8, Images
 

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bbquery
+from bbquery.client.halt import Interrupted
 from bbquery.errors import BudgetExhausted, Rejected, UsageError
-from bbquery.explanation import NothingToExplain
-from bbquery.halt import Interrupted
+from bbquery.jobs.explain.explain import NothingToExplain
+from bbquery.jobs.probe.design import FEWEST, SHARES, Design
+from bbquery.jobs.probe.job import Unwatched, probe_async
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
-from bbquery.probing.design import FEWEST, SHARES, Design
-from bbquery.probing.probe import Unwatched, probe_async
 from bbquery.report.probe import record
 from bbquery.types import Units
 from oracles import function
@@ -29,9 +29,9 @@ from tests.support import FakeOracle, guard_caps
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bbquery.client import Client
+    from bbquery.client.client import Client
+    from bbquery.jobs.probe.job import Probe
     from bbquery.oracle import Oracle
-    from bbquery.probing.probe import Probe
     from bbquery.types import Image
 
 PHOTO = np.full((28, 28, 3), 247, dtype=np.uint8)

@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 from bbquery import cli
 from bbquery.cli import main
 from bbquery.commands import probe_tables
-from bbquery.probing.design import Design
+from bbquery.jobs.probe.design import Design
 from bbquery.types import Units
 from oracles import function
 from oracles.emulators.http import Faults, HttpEmulator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from bbquery.probing.reliability import Components, Looks, components, explained, interval
+from bbquery.jobs.probe.reliability import Components, Looks, components, explained, interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbquery.probing import repeats
+from bbquery.jobs.probe import repeats
 
 
 @given(st.floats(0, 1), st.integers(2, 50))

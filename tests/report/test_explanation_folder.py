@@ -13,8 +13,8 @@ from PIL import Image as Pillow
 import bbquery
 from bbquery.cli import main
 from bbquery.errors import UsageError
-from bbquery.explaining.progress import checkpoints, stages
-from bbquery.imaging import Placement
+from bbquery.images.placement import Placement
+from bbquery.jobs.explain.progress import checkpoints, stages
 from bbquery.plan import replay
 from bbquery.report import folder
 from bbquery.report.progress import progress_png
@@ -137,11 +137,11 @@ def test_a_stage_is_the_map_of_a_run_that_stopped_there(method: Any, tmp_path: P
 
 def _live(explanation: bbquery.Explanation, tmp_path: Path, queries: int) -> np.ndarray[Any, Any]:
     """Run the method again on the model itself, stopped after so many queries."""
-    from bbquery import imaging
+    from bbquery.images.placement import fit
     from bbquery.scoring.base import score_rows
     from bbquery.types import Vector
 
-    x, placement = imaging.fit(PHOTO, explanation.oracle.view, UINT8)
+    x, placement = fit(PHOTO, explanation.oracle.view, UINT8)
 
     def answer(ask: bbquery.Ask) -> bbquery.Scores:
         answers = [[Vector(np.array(models.sides(ask.images[row])))] for row in range(len(ask.images))]
@@ -278,7 +278,7 @@ def test_a_strip_is_warned_of_before_anything_is_asked(
     monkeypatch.chdir(tmp_path)
     Pillow.fromarray(np.tile(PHOTO[:10, :10], (1, 40, 1))).save("strip.png")
     np.save("map.npy", np.random.default_rng(0).normal(size=(10, 400)))
-    monkeypatch.setattr("bbquery.client.Client.__aenter__", _ends_here)
+    monkeypatch.setattr("bbquery.client.client.Client.__aenter__", _ends_here)
     oracle = ["--oracle", "function:call=tests.models.sides,classes=left|right,version=1,crop=1.0"]
     for command in (
         ["explain", "strip.png"],

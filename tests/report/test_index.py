@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 import bbquery
-from bbquery.client import Tally
+from bbquery.client.client import Tally
 from bbquery.drift import Check, DriftReport
 from bbquery.errors import BudgetExhausted
-from bbquery.explanations import ImageResult
+from bbquery.jobs.explain.many import ImageResult
+from bbquery.jobs.spare import not_begun
 from bbquery.ledger.records import BudgetState, Cap
 from bbquery.report import index
-from bbquery.spare import not_begun
 from bbquery.types import Units
 from oracles import function
 from tests import models

@@ -243,7 +243,7 @@ def test_oracles_that_it_cannot_score_are_refused(
 
 def test_without_wordnet_the_check_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is sent either."""
-    from bbquery.wordnet import data
+    from bbquery.scoring.wordnet import data
 
     monkeypatch.setattr(data, "_places", lambda: iter(()))
 

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbquery import codec, load
-from bbquery.answers import checked
+from bbquery import load
+from bbquery.client.answer_checks import checked
+from bbquery.ledger import codec
 from bbquery.oracle import Capabilities
 from bbquery.reasoning import answer_spans
 from bbquery.report.record import clean_answer

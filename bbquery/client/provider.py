@@ -1,0 +1,90 @@
+"""What all runs of a process share of one oracle: its pace, its concurrency, and how many requests are in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING
+
+from bbquery.client.concurrency import Concurrency
+from bbquery.client.pace import Pace
+from bbquery.errors import RateLimited
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bbquery.errors import OracleError
+    from bbquery.oracle import Capabilities, RateSeen
+    from bbquery.system.clock import Clock
+
+# An event loop's locks are its own, so runs share what they share within a loop.
+_shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Provider]] = weakref.WeakKeyDictionary()
+
+
+class Provider:
+    """One oracle's limits. Who may want a slot leaves a callback in `waiting`. rate_limits counts refusals."""
+
+    def __init__(self, capabilities: Capabilities, clock: Clock) -> None:
+        limits = capabilities.limits
+        self.pace = Pace(limits.requests_per_minute, limits.tokens_per_minute, clock)
+        self._concurrency = Concurrency(limits.concurrency, adaptive=limits.adaptive, clock=clock)
+        self.in_flight = 0
+        self.rate_limits = 0
+        self.waiting: deque[Callable[[], None]] = deque()
+
+    @property
+    def has_a_slot(self) -> bool:
+        """Whether one more request may be in flight."""
+        return self.in_flight < self._concurrency.limit
+
+    @property
+    def slots(self) -> int:
+        """How many requests may be in flight."""
+        return self._concurrency.limit
+
+    def goes_on(self) -> bool:
+        """Keep a slot for another request, unless others want it or there are fewer slots than there were."""
+        if len(self.waiting) > 1 or self.in_flight > self._concurrency.limit:
+            return False
+        self._concurrency.started(self.in_flight)
+        return True
+
+    def start(self) -> None:
+        """Take a slot."""
+        self.in_flight += 1
+        self._concurrency.started(self.in_flight)
+
+    def end(self) -> None:
+        """Give the slot back. Who is told first takes it, so each is told first in turn."""
+        self.in_flight -= 1
+        for wake in self.waiting:
+            wake()
+        self.waiting.rotate(-1)
+
+    def learn(self, failures: Sequence[OracleError], seen: RateSeen | None) -> None:
+        """Take a lesson from how a request ended: what failed of it, and what the oracle said of its limits."""
+        if seen is not None:
+            self.pace.learn(seen)
+        if not failures:
+            self._concurrency.answered()
+            return
+        refusals = [r for r in failures if isinstance(r, RateLimited)]
+        waits = [failure.retry_after for failure in failures if failure.retry_after is not None]
+        if waits:
+            self.pace.pause(max(waits))
+        if refusals:
+            self.rate_limits += 1
+            self._concurrency.rate_limited(max(waits, default=None))
+        else:
+            self._concurrency.failed()
+
+
+def provider_of(capabilities: Capabilities, clock: Clock) -> Provider:
+    """Return the provider of an oracle: shared with all others of the same name, its own where it has none."""
+    if not capabilities.provider:
+        return Provider(capabilities, clock)
+    known = _shared.setdefault(asyncio.get_running_loop(), {})
+    if capabilities.provider not in known:
+        known[capabilities.provider] = Provider(capabilities, clock)
+    return known[capabilities.provider]

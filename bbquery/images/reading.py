@@ -1,0 +1,246 @@
+"""Photos in: what is read from a file, an array or a sample, each by a documented rule.
+
+1. A photo is (H, W, 3) uint8 RGB, upright. Whatever is read becomes that by a documented rule, or is refused.
+2. Size is judged from the header, before any pixel is decoded.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import threading
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+import numpy as np
+import PIL.Image
+from PIL import ImageOps
+
+from bbquery.errors import BadImage
+from bbquery.images import heif, samples
+from bbquery.images.pixel_scale import other_scale
+from bbquery.types import UINT8, Image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from bbquery.images.pixel_scale import Scale
+
+SHORTEST_SIDE = 8
+"""Pixels: below this there is nothing to explain, and most models' own resizing degenerates."""
+
+MOST_PIXELS = 64_000_000
+"""Above this a file is more likely a mistake or a decompression bomb than a photo."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+"""What is read, beside HEIC and AVIF. Pillow knows more, some of which run other programs (EPS) or are not photos."""
+
+MAIN_PICTURE = frozenset({"MPO", "HEIF"})
+"""Formats whose further pictures, such as depths and bursts, are not frames."""
+
+_DAMAGE = (
+    # Pillow's decoders do not agree on one error for a damaged file; these are what they raise.
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    OverflowError,
+    struct.error,
+)
+
+_WARNING_FILTERS = threading.Lock()  # they belong to the whole process, so one thread at a time changes them
+
+
+def called(source: str | os.PathLike[str] | Image) -> str:
+    """Return what people call a photo: its file's name, or that of a sample; nothing for an array."""
+    return "" if isinstance(source, np.ndarray) else os.fsencode(source).decode(errors="replace").rpartition("/")[2]
+
+
+def load(source: str | os.PathLike[str] | Image) -> NDArray[np.uint8]:
+    """Return a photo as (H, W, 3) uint8 RGB, upright; both sides at least 8 pixels, at most 64 megapixels in all.
+
+    source: a path, "sample:NAME" (see `bbquery.images.samples`), or an array (H, W, 3) in grey levels 0 to 255.
+
+    What becomes of the kinds of files (JPEG, PNG, WebP, TIFF, BMP, GIF, PPM; AVIF and HEIC with the extra `heif`):
+
+    - 8-bit RGB: as it is. Greyscale, black and white, palette: expanded to RGB.
+    - CMYK, YCbCr, LAB: converted by Pillow's formula. Colour profiles are ignored for every kind, as classifiers do.
+    - Transparency of any kind: composited over white.
+    - 16-bit greyscale: divided by 257 and rounded, so that 65535 becomes 255 (257 = 65535 / 255).
+      16-bit colour: Pillow keeps the upper byte of each channel.
+    - EXIF orientation: applied, so that the photo is upright.
+    - MPO and HEIC with extra pictures, as phones write: the main picture, as every viewer shows.
+    - Refused: animations and multi-page files, floating-point pixels, integers beyond 16 bits, anything damaged.
+
+    What becomes of arrays: integers as they are, floating-point numbers rounded half to even; the result is a copy.
+
+    Raises:
+        BadImage: the source cannot be used; says why and what to do.
+        UnknownName: no sample has this name.
+        MissingExtra: a sample is wanted and scikit-image is not installed; or the photo is HEIC or AVIF and its
+            decoder is not.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, str) and source.startswith(samples.PREFIX):
+        return _from_file(samples.path(source.removeprefix(samples.PREFIX)), source)
+    if isinstance(source, (str, os.PathLike)):
+        return _from_file(Path(source), os.fspath(source))
+    raise BadImage(type(source).__name__, "give a path, 'sample:NAME' or a numpy array (height, width, 3)")
+
+
+# --- files ---
+
+
+def _from_file(path: Path, name: str) -> NDArray[np.uint8]:
+    """Open once, read once: what is checked is what is decoded."""
+    try:
+        _refuse_unless_file(path, name)
+        with path.open("rb") as file:
+            return _decode(file, name)
+    except FileNotFoundError as error:
+        advice = "download it first and give the file" if "://" in name else "check the path"
+        raise BadImage(name, f"there is no such file: {advice}") from error
+    except PermissionError as error:
+        raise BadImage(name, "you may not read it: change its permissions or copy it") from error
+    except (OSError, ValueError) as error:  # a name that is too long, a loop of links, a null character
+        raise BadImage(name, f"it cannot be opened ({getattr(error, 'strerror', None) or error})") from error
+
+
+def _refuse_unless_file(path: Path, name: str) -> None:
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        files = (entry.name for entry in path.iterdir() if entry.is_file() and not entry.name.startswith("."))
+        first = min(files, default=None)
+        if first is None:
+            raise BadImage(name, "it is a folder without a file: give a photo")
+        raise BadImage(name, f"it is a folder: give one photo, such as {str(path / first)!r}")
+    if not stat.S_ISREG(mode):  # reading a pipe or a device might never end
+        raise BadImage(name, "it is not a regular file: copy the photo into one")
+
+
+def _decode(file: BinaryIO, name: str) -> NDArray[np.uint8]:
+    try:
+        also = heif.formats(file.read(heif.HEAD), name)
+        file.seek(0)
+        with _no_warnings(), PIL.Image.open(file, formats=also or FORMATS) as image:
+            _refuse_size(image.height, image.width, name)
+            _refuse_frames(image, name)
+            ImageOps.exif_transpose(image, in_place=True)  # decodes
+            return _rgb(image, name)
+    except PIL.Image.DecompressionBombError as error:
+        raise BadImage(name, f"it is larger than {_megapixels(MOST_PIXELS)}: shrink it first") from error
+    except PIL.UnidentifiedImageError as error:
+        known = f"{', '.join(FORMATS)}, AVIF and HEIC are read"
+        reason = f"it is not a picture, or its start is damaged; {known}: convert it to one of them"
+        raise BadImage(name, reason) from error
+    except _DAMAGE as error:
+        reason = f"it is damaged, cut short or of a kind that is not read ({error}): save it anew as an 8-bit RGB PNG"
+        raise BadImage(name, reason) from error
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Silence Pillow: it warns of damaged metadata, which are not used, and of sizes that are refused anyway."""
+    with _WARNING_FILTERS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _refuse_size(height: int, width: int, name: str) -> None:
+    if height * width > MOST_PIXELS:
+        size = f"{width} × {height} pixels are {_megapixels(height * width)}"
+        raise BadImage(name, f"{size}, more than the {_megapixels(MOST_PIXELS)} that are read: shrink it first")
+    if min(height, width) < SHORTEST_SIDE:
+        raise BadImage(name, f"it has {width} × {height} pixels: both sides must be at least {SHORTEST_SIDE}")
+
+
+def _megapixels(pixels: int) -> str:
+    return f"{pixels / 1e6:.4g} megapixels"
+
+
+def _refuse_frames(image: PIL.Image.Image, name: str) -> None:
+    if getattr(image, "is_animated", False) and image.format not in MAIN_PICTURE:
+        reason = (
+            f"it is an animation or has several pages ({image.format}): extract one frame, save it as PNG and give that"
+        )
+        raise BadImage(name, reason)
+
+
+def _rgb(image: PIL.Image.Image, name: str) -> NDArray[np.uint8]:
+    if image.mode == "F":
+        raise BadImage(name, "its pixels are floating-point, so white is unknown: save it with 8 bits a channel")
+    if image.mode.startswith("I"):
+        return _from_deep_grey(np.asarray(image), image.info.get("transparency"), name)
+    if image.has_transparency_data:
+        white = PIL.Image.new("RGBA", image.size, "white")
+        white.alpha_composite(image.convert("RGBA"))
+        return np.array(white.convert("RGB"))
+    return np.array(image.convert("RGB"))
+
+
+def _from_deep_grey(grey: NDArray[Any], transparent: int | None, name: str) -> NDArray[np.uint8]:
+    """Bring 16-bit greyscale (H, W) to 8 bits; the grey level that stands for transparency becomes white."""
+    if grey.min() < 0 or grey.max() > 65535:
+        raise BadImage(name, "its pixels have more than 16 bits: save it with 8 bits a channel")
+    eight = ((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)  # to the nearest: 257 is odd, so there are no ties
+    if transparent is not None:
+        eight[grey == transparent] = 255
+    return np.repeat(eight[:, :, None], 3, axis=2)
+
+
+# --- arrays ---
+
+
+TO_LEVELS: Final[dict[Scale, str]] = {
+    "unit": "multiply by 255",
+    "signed": "if they are of -1 to 1, give (x + 1) * 127.5; if normalised, undo that: (x * std + mean) * 255",
+    "normalised": "undo their normalisation by mean and deviation: give (x * std + mean) * 255",
+    "unknown": "scale them to grey levels 0 to 255",
+}
+
+
+def _from_array(array: NDArray[Any]) -> NDArray[np.uint8]:
+    name = f"array {array.shape} of {array.dtype}"
+    if array.ndim != 3 or array.shape[2] != 3:
+        raise BadImage(name, f"its shape must be (height, width, 3): {_shape_advice(array.shape)}")
+    if array.dtype.kind not in "uif":
+        raise BadImage(name, "its numbers must be integers or floating-point, in grey levels 0 to 255")
+    _refuse_size(array.shape[0], array.shape[1], name)
+    _refuse_levels(array, name)
+    if array.dtype == np.uint8:
+        return np.array(array, order="C")
+    return np.ascontiguousarray(UINT8.realise(array))
+
+
+def _shape_advice(shape: tuple[int, ...]) -> str:
+    if len(shape) == 2:
+        return "repeat a greyscale image with np.stack([image] * 3, axis=2)"
+    if len(shape) == 4:
+        return "give one image of the batch, batch[0]"
+    if len(shape) == 3 and shape[2] == 4:
+        return "drop the alpha channel with image[:, :, :3]"
+    if len(shape) == 3 and shape[0] == 3:
+        return "put the channels last with image.transpose(1, 2, 0)"
+    return "give an RGB image"
+
+
+def _refuse_levels(array: NDArray[Any], name: str) -> None:
+    if not np.isfinite(array).all():
+        raise BadImage(name, "it has NaN or infinite values: replace them")
+    low, high = array.min(), array.max()
+    scale = other_scale(array, 255)
+    if scale is None and (low < 0 or high > 255):
+        scale = "unknown"
+    if scale is not None:
+        raise BadImage(
+            name, f"its values run from {low:g} to {high:g}, and grey levels from 0 to 255: {TO_LEVELS[scale]}"
+        )

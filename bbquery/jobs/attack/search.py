@@ -1,0 +1,118 @@
+"""The part of a run that is not verification: the clean image, how steady its label is, and the attack."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bbquery.drift import DriftWatch
+from bbquery.errors import UsageError
+from bbquery.jobs import targeting
+from bbquery.jobs.attack import votes
+from bbquery.jobs.explain.explain import NothingToExplain
+from bbquery.plan import Ask, shortened
+from bbquery.run import drive
+from bbquery.scoring.base import nearer_is_higher
+from bbquery.types import Decision, Labels, NoAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bbquery.attacks import Attack, AttackResult
+    from bbquery.client.client import Client
+    from bbquery.jobs.attack.votes import Votes
+    from bbquery.jobs.probe.job import Watch
+    from bbquery.run import Driven
+    from bbquery.scoring.base import BoundScore, Score
+    from bbquery.types import Answer, Image, Reply
+
+REPEATS = 5  # of the clean image beside its first answer
+MORE = 10  # of the clean image and of what was found, each, where those differ
+FIRST_REPEAT = 1_000_000  # the number of the first of them; smaller ones are the drift checks'
+
+
+@dataclass(frozen=True, eq=False)
+class Sought:
+    """What was found, and of what.
+
+    more: how often to ask that again beyond the usual. driven: None where the clean image's own label does not stand.
+    """
+
+    clean: Answer
+    votes: Votes
+    score: Score
+    bound: BoundScore
+    drift: DriftWatch
+    more: int
+    driven: Driven[AttackResult] | None
+
+    @property
+    def unread(self) -> Counter[str]:
+        """What the score could not read, by how often."""
+        return Counter() if self.driven is None else self.driven.unread
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """An attack on x, (H, W, 3) uint8. scores: to try on the clean answer, in this order. every: as of `DriftWatch`."""
+
+    x: Image
+    attack: Attack
+    scores: Sequence[Score]
+    target: str | None
+    every: int
+    seed: int
+
+    async def run(self, client: Client, watch: Watch) -> Sought:
+        """Ask the clean image until its label is known, and attack it if that label stands.
+
+        Raises:
+            OracleError, BudgetExhausted: the clean image was not answered. UsageError: no score can read the answer.
+        """
+        first = await self._clean(client)
+        watch.seen(first.answer, client.oracle.capabilities)
+        score, bound = await client.off_loop(self._bound, client, first.answer)
+        named = [] if self.target is None else [self.target]
+        for line in await client.off_loop(targeting.beware, named, [bound], first.answer, client.oracle.capabilities):
+            watch.beware(line)
+        drift = DriftWatch(self.x, first, bound, self.every, self.attack.queries)
+        await drift.start(client)
+        repeats = await votes.ask(client, self.x, REPEATS, first=FIRST_REPEAT)
+        more = MORE if _differ(votes.count(bound, [first, *repeats])) else 0
+        if more:
+            repeats += await votes.ask(client, self.x, more, first=FIRST_REPEAT + REPEATS)
+        counted = votes.count(bound, [first, *repeats])
+        driven = None
+        if counted.majority == Decision.MET:
+            plan = self.attack.plan(self.x, client.oracle.capabilities.domain, self.seed)
+            if more:  # they come out of the attack's queries: the cap is the same, and so is the run
+                plan = shortened(plan, max(0, self.attack.queries - 2 * more))
+            driven = await drive(plan, client, nearer_is_higher(bound), drift)
+        return Sought(first.answer, counted, score, bound, drift, more, driven)
+
+    async def _clean(self, client: Client) -> Reply:
+        ((reply,),) = await client.ask(Ask(self.x[None]))
+        name = client.oracle.capabilities.name
+        if reply is None:
+            assert client.halt.error is not None  # noqa: S101 - nothing else leaves a row unanswered
+            raise client.halt.error
+        if isinstance(reply.answer, NoAnswer):
+            raise NothingToExplain(f"gave no answer to the clean image: {reply.answer.reason}", oracle=name)
+        if reply.answer == Labels(()) and self.target is None:
+            raise NothingToExplain("names nothing in the clean image, so there is no label to lose", oracle=name)
+        return reply
+
+    def _bound(self, client: Client, clean: Answer) -> tuple[Score, BoundScore]:
+        """Bind the first score that can read the clean answer; on a worker thread."""
+        classes = client.oracle.capabilities.classes
+        for score in self.scores[:-1]:
+            try:
+                return score, score.bind(clean, self.target, classes)
+            except UsageError:  # its label is no noun, say
+                continue
+        return self.scores[-1], self.scores[-1].bind(clean, self.target, classes)
+
+
+def _differ(counted: Votes) -> bool:
+    return counted.kept > 0 and counted.left > 0

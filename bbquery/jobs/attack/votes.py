@@ -1,0 +1,87 @@
+"""One image asked several times, what most of the answers say, and whether that can be told from chance.
+
+The test: Fisher's exact test, one-sided (R. A. Fisher, "The Design of Experiments", 1935). Of the clean image m answers
+were counted, c of them without the clean label; of the image that was found n, a of them. If both lose the label as
+often, by chance alone, then given that a + c of the m + n answers lack it, their number in the second image is
+hypergeometric, and the probability of a or more is
+
+    P = Σ_{k ≥ a} C(n, k) C(m, a + c - k) / C(m + n, a + c)
+
+An image is adversarial if most answers say so and P is at most 2 %. The answer by which the search chose the image does
+not count: it was picked because it lacked the label. Where the first six answers to the clean image differ, ten more
+are asked of it and of the image that was found. Then fewer than 1 run in 100 calls chance adversarial, whatever the
+share of answers that are chance (exactly .25 % at a fifth of them, .9 % at the worst share:
+`tests/attacking/test_chance.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bbquery.plan import Ask
+from bbquery.scoring.base import score_rows
+from bbquery.types import Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bbquery.client.client import Client
+    from bbquery.scoring.base import BoundScore
+    from bbquery.types import Image, Reply
+
+MOST_CHANCE = 0.02
+"""The probability of chance up to which an image counts as adversarial."""
+
+TEST = "Fisher's exact test, one-sided, against the clean image's own answers"
+
+
+@dataclass(frozen=True)
+class Votes:
+    """One image asked several times. kept, left: answers by which the clean label stands, or does not.
+
+    asked: queries. Those that are neither were refused, could not be read, or were never answered.
+    """
+
+    asked: int
+    kept: int
+    left: int
+
+    @property
+    def majority(self) -> Decision:
+        """MET where the label stands by most votes."""
+        return Decision.UNDECIDED if self.kept == self.left else Decision(self.kept > self.left)
+
+    @property
+    def flip_rate(self) -> float:
+        """The share of the minority; NaN without a vote."""
+        return min(self.kept, self.left) / (self.kept + self.left) if self.kept + self.left else float("nan")
+
+
+def chance(clean: Votes, again: Votes) -> float:
+    """Return the probability that an image loses the label at least so often, if it does so as the clean image does.
+
+    0 to 1; 1 where nothing was counted. The test is described above.
+    """
+    m, n, left = clean.kept + clean.left, again.kept + again.left, clean.left + again.left
+    ways = sum(math.comb(n, k) * math.comb(m, left - k) for k in range(again.left, min(n, left) + 1))
+    return ways / math.comb(m + n, left)
+
+
+def adversarial(clean: Votes, again: Votes) -> bool:
+    """Return whether the label is lost by most answers, and more often than chance would have it."""
+    return again.majority == Decision.NOT_MET and chance(clean, again) <= MOST_CHANCE
+
+
+def count(bound: BoundScore, replies: Iterable[Reply | None]) -> Votes:
+    """Return the votes of replies, None where none was to be had."""
+    rows = [[None if reply is None else reply.answer] for reply in replies]
+    decisions = score_rows(bound, rows).decision.tolist()
+    return Votes(len(rows), decisions.count(Decision.MET), decisions.count(Decision.NOT_MET))
+
+
+async def ask(client: Client, image: Image, times: int, *, first: int) -> list[Reply | None]:
+    """Ask for an image so many times; `first` numbers the first of them among all times that it is ever asked."""
+    (replies,) = await client.ask(Ask(image[None], repeat=times), first_sample=first)
+    return replies

@@ -1,0 +1,117 @@
+"""What an explanation hands over: maps, and all that is needed to repeat and audit them."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bbquery.errors import OracleError
+from bbquery.recording import Recorded
+from bbquery.run import Unanswered
+from bbquery.types import Vector
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bbquery.client.client import Tally
+    from bbquery.drift import DriftReport
+    from bbquery.errors import BbqueryError
+    from bbquery.images.placement import Placement
+    from bbquery.jobs.spare import Rest
+    from bbquery.ledger.records import BudgetState, UnknownAttempt
+    from bbquery.oracle import Capabilities
+    from bbquery.saliency import Method
+    from bbquery.scoring.base import BoundScore, Score
+    from bbquery.types import Answer, SaliencyMap
+
+
+class NothingToExplain(OracleError):
+    """The oracle answered the unperturbed image, and named nothing in it; another image may fare better."""
+
+    outcome = "posted"
+
+
+@dataclass(frozen=True, eq=False)
+class TargetMap:
+    """The map of one target. values: float64 (H, W) in the photo's coordinates, NaN where the oracle saw nothing.
+
+    sent: the same map in the coordinates of the pixels that were sent, with its sign, unit and counts.
+    stopped: why it rests on fewer answers than planned; None where it does not. score: what was scored, and what its
+    values mean; where lower ones are nearer to the target, the map is that of their negative. unread: what could not
+    be read in the answers, by how often. standard_error: float64 (H, W) like values, None where the method has no
+    estimate of it; where the photo's pixels lie between those sent it is on the safe side. asked: queries of
+    this map, the unperturbed image's not counted. recorded: the scores they were given, to run the method again.
+    unanswered: which of them got no answer.
+    """
+
+    target: str
+    values: NDArray[np.float64]
+    sent: SaliencyMap
+    stopped: str | None
+    score: BoundScore
+    unread: Counter[str]
+    standard_error: NDArray[np.float64] | None = None
+    asked: int = 0
+    recorded: Recorded = field(default_factory=Recorded)
+    unanswered: Unanswered = field(default_factory=Unanswered)
+
+    @property
+    def constant(self) -> bool:
+        """Whether it says nothing, because no answer scored differently from another."""
+        return self.sent.answered > 0 and bool(np.ptp(self.sent.values) == 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Maps, one per target, and all that is needed to repeat and audit them.
+
+    error: what ended the run early (a budget, the oracle, a person), None where nothing did. unknown: attempts of this
+    run's budget that may have been billed without an answer. drift: whether the model stayed the same, as far as it was
+    checked. seconds: by stage. score: how answers became numbers. rest: what completing it takes. placement: where on
+    the photo the pixels lie that were sent.
+    """
+
+    run: str
+    photo: NDArray[np.uint8]
+    placement: Placement
+    maps: tuple[TargetMap, ...]
+    clean: Answer
+    oracle: Capabilities
+    method: Method
+    score: Score
+    seed: int
+    queries: Tally
+    budget: BudgetState
+    unknown: tuple[UnknownAttempt, ...]
+    error: BbqueryError | None
+    drift: DriftReport
+    seconds: dict[str, float]
+    rest: Rest
+
+    @property
+    def partial(self) -> bool:
+        """Whether any map rests on fewer answers than planned."""
+        return any(m.stopped is not None for m in self.maps)
+
+    @property
+    def unread(self) -> Counter[str]:
+        """What the score could not read in the answers (unknown labels, say), by how often."""
+        return functools.reduce(operator.or_, (m.unread for m in self.maps), Counter())  # maps share answers
+
+    def top(self, k: int = 5) -> list[tuple[str, float]]:
+        """Return the k highest classes of the clean image with their numbers; none where answers are no vectors."""
+        if not isinstance(self.clean, Vector):
+            return []
+        return top_classes(self.clean, self.oracle, k)
+
+
+def top_classes(answer: Vector, capabilities: Capabilities, k: int) -> list[tuple[str, float]]:
+    """Return the k highest classes of an answer, by name where there are names, with their numbers."""
+    best = np.argsort(-answer.values, kind="stable")[:k]
+    show: Any = capabilities.classes.show if capabilities.classes else str
+    return [(show(int(i)), float(answer.values[i])) for i in best]

@@ -1,0 +1,1 @@
+"""This process and this machine: clocks, folders, files that a person named, threads and forks."""

@@ -1,0 +1,229 @@
+"""The answers in a server's response, found by paths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bbquery.types import Classes, NoAnswer, Text, Vector, folded
+from oracles._http.template.paths import EVERY
+from oracles._http.wire.answers import labels, pairs, said_of, served_as, vector
+from oracles._http.wire.fields import WireError, brief, parsed
+from oracles._shared.softmax import softmax
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bbquery.types import Answer, AnswerKind, Labels
+    from oracles._http.template.paths import Path
+    from oracles._shared.scored_labels import Pair
+
+
+class Item(NamedTuple):
+    """What a response says of one image. numbers: its share of a list that holds those of all images."""
+
+    document: Any
+    numbers: list[Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """Where the parts of an answer stand. Paths are of an image's item, where `items` finds them, or of the response.
+
+    values: numbers in the order of the classes. names, scores: of labels, or of classes in any order; mapping: an
+    object of scores by name in place of both. text: a text. refused, error: what is there if the image was not
+    answered, or failed. served: the model version. apply_softmax: the numbers are logits.
+    """
+
+    kind: AnswerKind
+    items: Path | None = None
+    values: Path | None = None
+    names: Path | None = None
+    scores: Path | None = None
+    mapping: Path | None = None
+    text: Path | None = None
+    refused: Path | None = None
+    error: Path | None = None
+    served_by: Path | None = None
+    apply_softmax: bool = False
+    classes: Classes | None = None
+
+    def split(self, body: bytes, expected: int) -> list[Item]:
+        """Return one item an image, not yet read.
+
+        Raises:
+            WireError: the body is not JSON, or does not hold one item an image.
+        """
+        response = parsed(body)
+        if self.items is not None:
+            found = self.items.select(response)
+            if len(found) != expected:
+                raise WireError(f"{len(found)} answers at {self.items.text} to {expected} images")
+            return [Item(document) for document in found]
+        if expected == 1:
+            return [Item(response)]
+        return [Item(response, row) for row in self._rows(response, expected)]
+
+    def failure(self, item: Item) -> str | None:
+        """Return why an image failed alone, None where it did not."""
+        return _said(self.error, item)
+
+    def served(self, item: Item) -> str | None:
+        """Return which model answered, None where it is not said."""
+        found = None if self.served_by is None else self.served_by.first(item.document)
+        return served_as(found)
+
+    def answer(self, item: Item) -> Answer:
+        """Return the answer in an item.
+
+        Raises:
+            WireError: there is none, or it is not what was promised.
+        """
+        refusal = _said(self.refused, item)
+        if refusal is not None:
+            return NoAnswer(refusal)
+        if self.text is not None:
+            return _text(self.text, item)
+        if self.kind == "labels":
+            return self._labels(item)
+        return self._vector(item)
+
+    def _rows(self, response: Any, expected: int) -> Iterator[list[Any]]:
+        """Split a list of all images' numbers, or a tensor of shape (images, classes), into each image's."""
+        numbers = self._numbers(response)
+        size, rest = divmod(len(numbers), expected)
+        if rest or not size:
+            raise WireError(f"{len(numbers)} numbers cannot be shared among {expected} images")
+        return (numbers[start : start + size] for start in range(0, len(numbers), size))
+
+    def _numbers(self, document: Any) -> list[Any]:
+        return list(_flat(self.values.select(document))) if self.values else []
+
+    def _vector(self, item: Item) -> Vector:
+        if self.values is not None:
+            numbers = self._numbers(item.document) if item.numbers is None else item.numbers
+        else:
+            numbers = self._in_order(self._scored(item.document))
+        kind = "scores" if self.apply_softmax else self.kind
+        found = vector(numbers, kind, self.classes)
+        return replace(found, values=softmax(found.values)) if self.apply_softmax else found
+
+    def _in_order(self, scored: Sequence[Pair]) -> list[Any]:
+        """Return the numbers in the order of the classes, from pairs in any order."""
+        by_index = {self._index(name): number for name, number in scored}
+        classes = self.classes or Classes(())
+        missing = [classes.show(index) for index in range(len(classes)) if index not in by_index]
+        if missing:
+            raise WireError(
+                f"no number for {brief(missing[0])} and {len(missing) - 1} other classes: have the server tell all, "
+                f'or say kind = "labels"'
+            )
+        return [by_index[index] for index in range(len(classes))]
+
+    def _index(self, name: str) -> int:
+        found = self._indices.get(name) or self._folded.get(folded(name), ())
+        if len(found) != 1:
+            raise WireError(f"{brief(name)} is the name of {len(found)} classes")
+        return found[0]
+
+    @cached_property
+    def _folded(self) -> dict[str, tuple[int, ...]]:
+        """The same by names as they are compared: a server may compose accents otherwise."""
+        indices = dict[str, tuple[int, ...]]()
+        for name, found in self._indices.items():
+            indices[folded(name)] = tuple(dict.fromkeys((*indices.get(folded(name), ()), *found)))
+        return indices
+
+    @cached_property
+    def _indices(self) -> dict[str, tuple[int, ...]]:
+        """Classes by key and by each of their names."""
+        classes, indices = self.classes or Classes(()), dict[str, tuple[int, ...]]()
+        for index, names in enumerate(classes.names):
+            for name in {*names, *classes.keys[index : index + 1]}:
+                indices[name] = (*indices.get(name, ()), index)
+        return indices
+
+    def _labels(self, item: Item) -> Labels:
+        return labels(self._scored(item.document))
+
+    def _scored(self, document: Any) -> list[Pair]:
+        """Return pairs of name and score, None where there are no scores."""
+        if self.mapping is not None:
+            return _by_name(self.mapping, document)
+        if self.names is None:
+            return []
+        if self.scores is None:
+            return _named(self.names.select(document))
+        beside = self._beside(self.names, self.scores, document)
+        if beside is not None:
+            return beside
+        names, scores = [list(_flat(path.select(document))) for path in (self.names, self.scores)]
+        if len(names) != len(scores):
+            raise WireError(f"{len(scores)} scores for {len(names)} names")
+        return [(_name(name), score) for name, score in zip(names, scores, strict=True)]
+
+    def _beside(self, names: Path, scores: Path, document: Any) -> list[Pair] | None:
+        """Return pairs where each name and its score stand in one element, of which some may have no score.
+
+        None where they do not stand so, or no element has a score: the path is wrong then.
+        """
+        shared = names.shared(scores)
+        if not shared.steps or shared.steps[-1] is not EVERY:
+            return None
+        name, score = names.after(shared), scores.after(shared)
+        found = [(_one(name, element), score.first(element)) for element in shared.select(document)]
+        if any(isinstance(called, list) for called, _ in found) or all(said is None for _, said in found):
+            return None
+        return [(_name(called), said) for called, said in found]
+
+
+def _one(path: Path, document: Any) -> Any:
+    found = path.select(document)
+    if len(found) != 1:
+        raise WireError(f"the path {path.text} finds {len(found)} things where one is needed")
+    return found[0]
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    """Yield what a list holds, and the lists in it."""
+    if not isinstance(value, list):
+        yield value
+        return
+    for part in value:
+        yield from _flat(part)
+
+
+def _by_name(path: Path, document: Any) -> list[Pair]:
+    """Return what an object of scores by name says, or a list of names that have their scores beside them."""
+    found = _one(path, document)
+    named = pairs(found)
+    if not isinstance(found, dict) and all(score is None for _, score in named):
+        raise WireError(f"{path.text} must be scores by name, not {brief(found)}")
+    return named
+
+
+def _named(found: list[Any]) -> list[Pair]:
+    """Return what a path to names finds: names, nested or not, or names with their scores beside them."""
+    flat = list(_flat(found))
+    if any(isinstance(part, dict | float) for part in flat):
+        return pairs(found[0] if len(found) == 1 else found)
+    return [(_name(name), None) for name in flat]
+
+
+def _said(path: Path | None, item: Item) -> str | None:
+    """Return what stands at a path that need not be there, as text; None for nothing, null, false, 0 and ""."""
+    return None if path is None else said_of(path.first(item.document))
+
+
+def _text(path: Path, item: Item) -> Text:
+    said = _one(path, item.document)
+    if not isinstance(said, str):
+        raise WireError(f"{path.text} must be a text, not {brief(said)}")
+    return Text(said)
+
+
+def _name(name: Any) -> str:
+    if type(name) not in (str, int) or name == "":
+        raise WireError(f"a name must be a text that is not empty, not {brief(name)}")
+    return str(name)

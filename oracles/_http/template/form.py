@@ -1,0 +1,45 @@
+"""A template as the form in which a server is asked and answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bbquery.types import Answer, Image
+    from oracles._http.template.answers import Item
+    from oracles._http.template.bodies import Pieces
+    from oracles._http.template.file import Template
+
+
+class TemplateForm:
+    """What `oracles._http.remote.Form` asks for, as a template says it."""
+
+    def __init__(self, template: Template) -> None:
+        self.method, self.path = template.request.method, template.request.path
+        self._body, self._reader = template.request.body, template.reader
+
+    def encode(self, image: Image) -> Pieces:
+        """Return what an image gives to a request."""
+        return self._body.encode(image)
+
+    def join(self, payloads: Sequence[Pieces]) -> tuple[bytes, Mapping[str, str]]:
+        """Return a request's body and the headers that belong to it."""
+        return self._body.join(payloads)
+
+    def split(self, body: bytes, expected: int) -> list[Item]:
+        """Return one item an image of the request."""
+        return self._reader.split(body, expected)
+
+    def failure(self, item: Item) -> str | None:
+        """Return why an image failed alone, None where it did not."""
+        return self._reader.failure(item)
+
+    def answer(self, item: Item) -> Answer:
+        """Return the answer in an item."""
+        return self._reader.answer(item)
+
+    def served(self, item: Item) -> str | None:
+        """Return which model answered, None where it is not said."""
+        return self._reader.served(item)

@@ -1,0 +1,1 @@
+"""What oracles of every kind share: options, secrets, prices, labels and numbers."""
