@@ -12,7 +12,7 @@ import bbquery
 from bbquery.drift import FIRST_CHECKS, checks_for
 from bbquery.errors import UsageError
 from bbquery.types import NoAnswer, Reply, Vector
-from tests.support import FakeOracle, brightness
+from tests.support.fakes import FakeOracle, brightness
 
 if TYPE_CHECKING:
     from collections.abc import Callable

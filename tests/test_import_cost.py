@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.support.paths import ROOT
+
 MOST_SECONDS = 0.3
 HEAVY = {
     "torch", "openai", "google", "nltk", "onnxruntime", "onnx", "aiohttp", "matplotlib", "skimage", "transformers",

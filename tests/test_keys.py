@@ -17,8 +17,8 @@ from bbquery.errors import OutcomeUnknown
 from oracles import function, http
 from oracles.emulators import http as http_emulator
 from oracles.emulators import openai as openai_emulator
-from tests import models
-from tests.oracles.http_helpers import serving
+from tests.support import models
+from tests.support.http_helpers import serving
 
 if TYPE_CHECKING:
     from pathlib import Path

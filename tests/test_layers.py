@@ -10,11 +10,10 @@ import ast
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.support.paths import ROOT
 
 # From top to bottom. A module imports from lower layers and from its own package only, never sideways.
 LAYERS: tuple[tuple[str, ...], ...] = (

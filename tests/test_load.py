@@ -29,13 +29,13 @@ from bbquery.scoring.compose import Compose
 from bbquery.scoring.mention import Mention
 from bbquery.scoring.soft import Soft
 from oracles.emulators.http import Faults
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
 
 HERE = "tests.test_load"
-ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -518,7 +518,7 @@ def test_a_score_of_scores_says_which_part_is_wrong(specification: str, said: st
 
 async def test_an_oracle_is_connected_whether_or_not_connecting_waits() -> None:
     """A synchronous `connect` and one that must be awaited are called alike."""
-    oracle = await load.oracle("function:call=tests.models.sides,classes=left|right,version=1")
+    oracle = await load.oracle("function:call=tests.support.models.sides,classes=left|right,version=1")
     await oracle.aclose()
 
     assert (oracle.capabilities.name, len(oracle.capabilities.classes or ())) == ("sides", 2)

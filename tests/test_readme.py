@@ -7,13 +7,12 @@ import importlib
 import inspect
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 
 from bbquery import cli, load
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 LINES = [line for block in BLOCKS for line in block.replace("\\\n", " ").splitlines()]

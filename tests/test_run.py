@@ -17,8 +17,8 @@ from bbquery.run import Driven, drive
 from bbquery.scoring.base import score_rows
 from bbquery.types import Answer, Decision, Image, Label, Labels, Vector
 from tests.conftest import FakeClock
-from tests.scores import EachAlone
-from tests.support import FakeOracle, brightness, tiny_images
+from tests.support.fakes import FakeOracle, brightness, tiny_images
+from tests.support.scores import EachAlone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

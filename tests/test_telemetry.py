@@ -20,7 +20,7 @@ from bbquery.plan import Ask
 from bbquery.telemetry import LOGGER, JsonLines, OpenTelemetry, Requests
 from bbquery.types import Reply, Units
 from tests.conftest import FakeClock
-from tests.support import FakeOracle, brightness, tiny_images
+from tests.support.fakes import FakeOracle, brightness, tiny_images
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ def test_a_log_tells_a_run_line_by_line(tmp_path: Path) -> None:
     photo = tmp_path / "photo.png"
     Pillow.fromarray(np.full((24, 24, 3), 99, np.uint8)).save(photo)
     before = (LOGGER.level, list(LOGGER.handlers))
-    oracle = "function:call=tests.models.sides,version=1"
+    oracle = "function:call=tests.support.models.sides,version=1"
     command = [
         "explain",
         str(photo),

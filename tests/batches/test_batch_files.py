@@ -22,8 +22,8 @@ from bbquery.ledger import codec
 from bbquery.plan import Ask, Yielded, step
 from bbquery.saliency.rise import Rise
 from bbquery.types import UINT8, Scores, Units
-from tests.batches_vendor import HALF, HALF_BILL, Vendor
-from tests.support import tiny_images
+from tests.support.batches_vendor import HALF, HALF_BILL, Vendor
+from tests.support.fakes import tiny_images
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ import pytest
 
 from bbquery.batches.folder import Folder
 from bbquery.ledger.sqlite import Ledger
-from tests.batches_vendor import BILL, HALF_BILL, Vendor
+from tests.support.batches_vendor import BILL, HALF_BILL, Vendor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ from bbquery.batches.folder import Folder
 from bbquery.system.clock import SystemClock
 from bbquery.ledger import batches
 from bbquery.saliency.rise import Rise
-from tests.batches_vendor import Vendor
+from tests.support.batches_vendor import Vendor
 
 folder, how, point, left = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 

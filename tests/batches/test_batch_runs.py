@@ -32,9 +32,9 @@ from bbquery.jobs.explain import explain as explaining
 from bbquery.ledger.sqlite import Ledger
 from bbquery.saliency.rise import Rise
 from bbquery.types import Reply, Units, Vector
-from tests.batches_vendor import BILL, FULL, HALF, HALF_BILL, Vendor, bad_request, expired
 from tests.conftest import FakeClock
-from tests.support import guard_caps
+from tests.support.batches_vendor import BILL, FULL, HALF, HALF_BILL, Vendor, bad_request, expired
+from tests.support.fakes import guard_caps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -253,7 +253,7 @@ def test_what_adapts_after_all_is_never_asked_at_full_price(vendor: Vendor, ledg
 
 def test_an_oracle_that_takes_no_files_is_refused(ledger: Ledger) -> None:
     """The message names the oracle and the way out."""
-    from tests.support import FakeOracle
+    from tests.support.fakes import FakeOracle
 
     oracle = FakeOracle()
     with pytest.raises(UsageError, match="fake takes no batches: leave out --batch"):
@@ -468,7 +468,8 @@ def test_lines_that_may_have_been_charged_stay_held(tmp_path: Path, ledger: Ledg
 def test_what_breaks_a_promise_is_paid_and_not_kept(vendor: Vendor, ledger: Ledger) -> None:
     """An answer that no oracle of its kind may give is charged as it says, and is no answer."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tests.batches_vendor.sides", lambda image: [float("nan"), 0.5] if image[0, 0, 0] % 2 else [1, 0])
+        sides = "tests.support.batches_vendor.sides"
+        patch.setattr(sides, lambda image: [float("nan"), 0.5] if image[0, 0, 0] % 2 else [1, 0])
         explanation = explain(vendor, ledger, target="left")
 
     assert explanation.partial

@@ -21,7 +21,7 @@ from oracles.emulators import google_vision as google_emulator
 from oracles.emulators import http as http_emulator
 from oracles.emulators import openai as openai_emulator
 from tests.conftest import FakeClock
-from tests.support import guard_caps, tiny_images
+from tests.support.fakes import guard_caps, tiny_images
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -30,6 +30,7 @@ from bbquery.oracle import Quote
 from bbquery.types import Answer, AnswerKind, Domain, Labels, Reply, Text, Units, Vector
 from oracles import efficientnet, function, http
 from oracles.emulators.http import HttpEmulator
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from bbquery.oracle import Oracle
 
 NAMES = list(load.names("oracle"))
-ROOT = Path(__file__).parents[2]
 
 # Packages that take long to import or that not everybody has, and the oracles that bring one along.
 HEAVY = frozenset(
@@ -104,7 +104,7 @@ async def a_server() -> AsyncIterator[Connecting]:
 async def a_file() -> AsyncIterator[Connecting]:
     """A file with a small network."""
     from oracles import onnx
-    from tests.oracles.onnx_models import classifier
+    from tests.support.onnx_models import classifier
 
     async def connect() -> Oracle:
         return onnx.connect(model=path, scale="1/255")

@@ -21,7 +21,7 @@ from bbquery.perturb.blocks import coverage
 from bbquery.perturb.densities import Density
 from bbquery.plan import replay
 from bbquery.types import FLOAT, UINT8
-from tests.known_scores import answer, assert_mean, estimates, linear
+from tests.support.known_scores import answer, assert_mean, estimates, linear
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

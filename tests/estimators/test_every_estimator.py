@@ -15,7 +15,7 @@ from bbquery import load
 from bbquery.errors import UsageError
 from bbquery.plan import Ask, replay
 from bbquery.types import FLOAT, UINT8, Scores
-from tests.known_scores import answer, assert_mean, estimates, linear
+from tests.support.known_scores import answer, assert_mean, estimates, linear
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

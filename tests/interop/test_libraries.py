@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +11,13 @@ import pytest
 
 from bbquery.errors import BudgetExhausted
 from bbquery.interop import predict_fn
-from tests.interop.interop_models import Counted, corner, oracle
-from tests.support import guard_caps
+from tests.support.fakes import guard_caps
+from tests.support.interop_models import Counted, corner, oracle
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger
 
-ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "interop.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 SIDE = 32

@@ -15,7 +15,7 @@ from bbquery.images.placement import fit
 from bbquery.interop import predict_fn
 from bbquery.interop.pixels import Pixels
 from bbquery.oracle import View
-from tests.interop.interop_models import Counted, by_hand, images, oracle
+from tests.support.interop_models import Counted, by_hand, images, oracle
 
 if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger

@@ -15,7 +15,7 @@ from bbquery.errors import BudgetExhausted, StorageFailed, UsageError
 from bbquery.ledger.records import Answered, Busy, Cap, Granted, Request, Settlement
 from bbquery.ledger.sqlite import Ledger, open_ledger
 from bbquery.types import Reply, Text, Units
-from tests.support import guard_caps, question
+from tests.support.fakes import guard_caps, question
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from bbquery.ledger.batches import Batch
 from bbquery.ledger.records import Answered, Busy, Cap, Granted, Request
 from bbquery.ledger.sqlite import Ledger
 from bbquery.types import Units
-from tests.bookkeeping import asked, remember, sent
+from tests.support.bookkeeping import asked, remember, sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable

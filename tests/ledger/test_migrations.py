@@ -22,7 +22,7 @@ from bbquery.ledger.database import Database
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.types import Label, Labels, NoAnswer, Text, Units, Vector
-from tests.bookkeeping import asked, sent
+from tests.support.bookkeeping import asked, sent
 
 if TYPE_CHECKING:
     from pathlib import Path

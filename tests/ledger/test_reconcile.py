@@ -18,7 +18,7 @@ from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.ledger.vendor import Comparison, Usage
 from bbquery.types import Units
-from tests.bookkeeping import COST, HOLD, asked, remember, sent
+from tests.support.bookkeeping import COST, HOLD, asked, remember, sent
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from bbquery.ledger.records import Cap
 from bbquery.ledger.reports import Spending, known_oracle
 from bbquery.ledger.sqlite import Ledger
 from bbquery.types import Units
-from tests.bookkeeping import COST, HOLD, asked, remember, sent
+from tests.support.bookkeeping import COST, HOLD, asked, remember, sent
 
 if TYPE_CHECKING:
     import sqlite3

@@ -21,9 +21,9 @@ from bbquery.types import Reply, Text
 from oracles._http import bodies
 from oracles._http.bodies import LARGEST, Unpacker, UnreadableBody
 from oracles._openai import batch_file
-from tests.oracles import openai_helpers
-from tests.oracles.http_helpers import Handler, always, answering, photos, serving
-from tests.oracles.openai_helpers import completion
+from tests.support import openai_helpers
+from tests.support.http_helpers import Handler, always, answering, photos, serving
+from tests.support.openai_helpers import completion
 
 MIB = 2**20
 

@@ -19,8 +19,8 @@ from oracles._google_vision.connection import Connection
 from oracles._shared.loops import OnePerLoop
 from oracles.emulators.http import HttpEmulator
 from oracles.emulators.openai import OpenAIEmulator
-from tests.oracles.http_helpers import Fake, photos
-from tests.oracles.openai_helpers import connect, prepare
+from tests.support.http_helpers import Fake, photos
+from tests.support.openai_helpers import connect, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,6 +19,7 @@ from bbquery.images import reading
 from bbquery.images.placement import fit
 from bbquery.types import UINT8, Reply, Units, Vector
 from oracles import efficientnet
+from tests.support.paths import ROOT, SHARED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
 
     from bbquery.oracle import Oracle
 
-ROOT = Path(__file__).parents[2]
-PHOTOS = ROOT.parent / "shared" / "images"
+PHOTOS = SHARED / "images"
 
 RACER = """
 import asyncio, hashlib, sys

@@ -16,11 +16,12 @@ from bbquery.images.placement import fit
 from bbquery.oracle import View
 from bbquery.types import UINT8
 from oracles._local.efficientnet import checkpoint, graph
+from tests.support.paths import SHARED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PHOTOS = Path(__file__).parents[3] / "shared" / "images"
+PHOTOS = SHARED / "images"
 FLOAT32_PARITY = 1e-4  # logits run to about 10, so this is some hundred roundings
 
 

@@ -27,7 +27,8 @@ from bbquery.images import reading
 from bbquery.images.placement import fit
 from bbquery.types import Classes, Label, Labels, NoAnswer, Reply, Text, Vector
 from oracles.emulators.google_vision import Bill, Faults, GoogleVisionEmulator, serve
-from tests.oracles.google_vision_helpers import (
+from tests.images.test_reading import png_header_of
+from tests.support.google_vision_helpers import (
     COLOURS,
     Fake,
     ask,
@@ -38,7 +39,6 @@ from tests.oracles.google_vision_helpers import (
     share_of_colours,
     vendor_client,
 )
-from tests.test_imaging import png_header_of
 
 if TYPE_CHECKING:
     from bbquery.types import Answer

@@ -12,7 +12,7 @@ import oracles.google_vision
 from bbquery.errors import MalformedAnswer, NotBilled, OracleError, UsageError
 from bbquery.types import NoAnswer, Reply, Units
 from oracles.emulators.google_vision import Faults, GoogleVisionEmulator
-from tests.oracles.google_vision_helpers import Fake, ask, photos, share_of_colours
+from tests.support.google_vision_helpers import Fake, ask, photos, share_of_colours
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

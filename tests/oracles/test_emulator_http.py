@@ -31,9 +31,9 @@ from bbquery.oracle import RateSeen
 from bbquery.types import NoAnswer, Reply, Units, Vector
 from oracles.emulators._faults import SlidingLimit
 from oracles.emulators.http import Bill, Faults, HttpEmulator, serve
-from tests.oracles.http_helpers import Fake, base64_png, photos, share_of_colours
-from tests.oracles.replies import bare
-from tests.test_imaging import png_header_of
+from tests.images.test_reading import png_header_of
+from tests.support.http_helpers import Fake, base64_png, photos, share_of_colours
+from tests.support.replies import bare
 
 if TYPE_CHECKING:
     from bbquery.oracle import Oracle

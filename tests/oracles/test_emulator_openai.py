@@ -37,9 +37,9 @@ from oracles.emulators._openai_refusals import duration
 from oracles.emulators._openai_request import read
 from oracles.emulators._openai_usage import pieces
 from oracles.emulators.openai import Bill, Faults, OpenAIEmulator, serve
-from tests.oracles.http_helpers import COLOURS, Fake, base64_png, share_of_colours
-from tests.oracles.openai_helpers import KEY, MODELS, answered, ask, connect, connected, image, prepare
-from tests.test_imaging import png_header_of
+from tests.images.test_reading import png_header_of
+from tests.support.http_helpers import COLOURS, Fake, base64_png, share_of_colours
+from tests.support.openai_helpers import KEY, MODELS, answered, ask, connect, connected, image, prepare
 
 if TYPE_CHECKING:
     from bbquery.oracle import Oracle

@@ -15,8 +15,8 @@ from bbquery.errors import UsageError
 from oracles.emulators import _openai_batch_input, _openai_batch_routes
 from oracles.emulators._openai_models import SERVED, price
 from oracles.emulators.openai import NO_FAULTS, Faults, OpenAIEmulator
-from tests.oracles.http_helpers import Fake, base64_png
-from tests.oracles.openai_helpers import KEY, image, prepare
+from tests.support.http_helpers import Fake, base64_png
+from tests.support.openai_helpers import KEY, image, prepare
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

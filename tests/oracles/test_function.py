@@ -33,8 +33,8 @@ from bbquery.types import (
 )
 from oracles import function
 from oracles.function import Pixels, Takes
-from tests.oracles.replies import bare
-from tests.support import tiny_images
+from tests.support.fakes import tiny_images
+from tests.support.replies import bare
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -567,7 +567,7 @@ def test_what_changes_answers_changes_the_identity(options: dict[str, Any]) -> N
 
 async def test_a_function_is_found_by_its_path() -> None:
     """On a command line a function is named as Python would import it."""
-    oracle = function.connect("tests.models.sides")
+    oracle = function.connect("tests.support.models.sides")
 
     (answer,) = await ask(oracle, [np.full((8, 8, 3), 9, np.uint8)])
 
@@ -579,11 +579,11 @@ async def test_a_function_is_found_by_its_path() -> None:
     ("call", "said"),
     [
         ("no_such_module.f", "cannot import 'f' from 'no_such_module': neither the current folder"),
-        ("tests.models.no_such", "it has no such name"),
+        ("tests.support.models.no_such", "it has no such name"),
         ("sides", "write package.module.function"),
         (".sides", "write package.module.function"),
         ("", "write package.module.function"),
-        ("tests.models", "is not a function"),
+        ("tests.support.models", "is not a function"),
         (3, "3 is not a function"),
         (None, "None is not a function"),
     ],

@@ -19,7 +19,7 @@ import oracles.google_vision
 from bbquery.errors import BbqueryError, Rejected, Unreachable, UsageError
 from oracles._google_vision.account import Account
 from oracles._google_vision.vendor import grpc
-from tests.oracles.google_vision_helpers import ask, failing, labelled, photos, saying, serving
+from tests.support.google_vision_helpers import ask, failing, labelled, photos, saying, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

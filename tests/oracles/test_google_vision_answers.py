@@ -18,7 +18,7 @@ from bbquery.errors import MalformedAnswer, OracleError, OutcomeUnknown, RateLim
 from bbquery.types import Label, Labels, NoAnswer, Reply, Units
 from oracles._google_vision.vendor import grpc
 from oracles.emulators.google_vision import GoogleVisionEmulator
-from tests.oracles.google_vision_helpers import (
+from tests.support.google_vision_helpers import (
     COLOURS,
     Fake,
     ImageResponse,

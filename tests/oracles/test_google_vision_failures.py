@@ -15,7 +15,7 @@ from bbquery.errors import NotBilled, OutcomeUnknown, QuotaExceeded, RateLimited
 from oracles._google_vision.connection import Connection, NoConnection
 from oracles._google_vision.endpoint import Endpoint
 from oracles._google_vision.vendor import grpc
-from tests.oracles.google_vision_helpers import (
+from tests.support.google_vision_helpers import (
     ImageResponse,
     ask,
     ask_at,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,8 @@ from bbquery.oracle import Limits, Quote, View
 from bbquery.types import Units
 from oracles._google_vision.endpoint import Endpoint, checked_endpoint
 from oracles.google_vision import connect
-from tests.oracles.google_vision_helpers import photos
+from tests.support.google_vision_helpers import photos
+from tests.support.paths import ROOT
 
 # --- what it says of itself ---
 
@@ -214,7 +214,7 @@ def python(program: str, *flags: str) -> str:
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
     )
     return done.stdout.strip() + done.stderr.strip()
 

@@ -22,7 +22,7 @@ from bbquery.types import FLOAT, UINT8, Label, Labels, NoAnswer, Reply, Text, Ve
 from oracles._http.wire.answers import pack_answers, split_answers, unpack_answer
 from oracles._http.wire.images import join_images, pack_image, unpack_image
 from oracles.emulators.http import HttpEmulator
-from tests.oracles.http_helpers import (
+from tests.support.http_helpers import (
     COLOURS,
     MODEL,
     Fake,
@@ -34,7 +34,7 @@ from tests.oracles.http_helpers import (
     serving,
     share_of_colours,
 )
-from tests.oracles.replies import bare
+from tests.support.replies import bare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -26,7 +26,7 @@ from bbquery.oracle import RateSeen
 from oracles._http import refusals
 from oracles._http.headers import Headers
 from oracles._http.transport import Connections, Endpoint, seconds_until, shortened
-from tests.oracles.http_helpers import MODEL, Handler, always, answering, photos, saying, serving
+from tests.support.http_helpers import MODEL, Handler, always, answering, photos, saying, serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ from bbquery.types import Label, Labels, Reply, Units
 from oracles._http.headers import Headers
 from oracles._http.url import is_loopback
 from oracles._shared.key import Key
-from tests.oracles.http_helpers import MODEL, Handler, always, photos, saying, serving
+from tests.support.http_helpers import MODEL, Handler, always, photos, saying, serving
 
 if TYPE_CHECKING:
     import logging

@@ -30,9 +30,10 @@ from bbquery.types import Classes, Label, Labels, NoAnswer, Reply, Text, Units, 
 from oracles._http.template.file import read_template
 from oracles._http.template.slots import OF_A_REQUEST, OF_AN_IMAGE
 from oracles._shared.preprocessing import preprocessing
-from tests.oracles.http_helpers import always, saying, serving
-from tests.oracles.replies import bare
-from tests.oracles.template_servers import (
+from tests.support.http_helpers import always, saying, serving
+from tests.support.paths import ROOT
+from tests.support.replies import bare
+from tests.support.template_servers import (
     ANIMALS,
     HuggingFace,
     KServe,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
     from bbquery.oracle import Oracle
 
-PAGE = (Path(__file__).parents[2] / "docs" / "http.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
 SNIPPETS = dict(re.findall(r"```toml\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
 COMMANDS = re.findall(r"--oracle (\S+)", "\n".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)))
 SIDE = 224

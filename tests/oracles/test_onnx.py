@@ -23,14 +23,14 @@ from bbquery.types import UINT8, Classes, Label, Labels, Reply, Units, Vector
 from oracles import efficientnet, onnx
 from oracles._local.onnx.reading import reading
 from oracles._shared.preprocessing import preprocessing
-from tests.oracles.onnx_models import WEIGHTS, classifier, logits, operator, several_labels
+from tests.support.onnx_models import WEIGHTS, classifier, logits, operator, several_labels
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.oracle import Oracle
 
-ROOT = Path(__file__).parents[2]
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 

@@ -16,8 +16,8 @@ from bbquery.oracle import RateSeen
 from bbquery.types import NoAnswer, Reply, Text, Token, Units
 from oracles._openai.failed import failure_in
 from oracles._openai.reply import Said, Unreadable, Usage, usage
-from tests.oracles.http_helpers import always, saying, serving
-from tests.oracles.openai_helpers import (
+from tests.support.http_helpers import always, saying, serving
+from tests.support.openai_helpers import (
     answered,
     ask,
     choice,

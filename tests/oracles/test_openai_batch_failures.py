@@ -31,16 +31,16 @@ from bbquery.errors import (
 )
 from bbquery.types import NoAnswer, Reply, Text, Units
 from oracles._openai.batch_result import Unasked
-from tests.oracles.http_helpers import serving
-from tests.oracles.openai_batch_helpers import at, collected, names, written
-from tests.oracles.openai_helpers import KEY, VARIABLE, completion, mistake, prepare, response, text_part
+from tests.support.http_helpers import serving
+from tests.support.openai_batch_helpers import at, collected, names, written
+from tests.support.openai_helpers import KEY, VARIABLE, completion, mistake, prepare, response, text_part
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from bbquery.batch_oracle import BatchOracle
-    from tests.oracles.http_helpers import Handler
+    from tests.support.http_helpers import Handler
 
 FILE = {"id": "file-1", "object": "file", "bytes": 1, "created_at": 0, "filename": "a.jsonl", "purpose": "batch"}
 PAID = Units(1, 103, 100 * 75_000 + 3 * 300_000)  # of `completion`, at gpt-4o-mini's price in a batch

@@ -13,8 +13,8 @@ from bbquery.errors import OracleError, OutcomeUnknown, QuotaExceeded, RateLimit
 from bbquery.types import Reply
 from oracles._openai.batch_result import Unasked
 from oracles.emulators.openai import NO_FAULTS, Faults
-from tests.oracles.openai_batch_helpers import answered, collected, ended, names, rehearsed, written
-from tests.oracles.openai_helpers import prepare
+from tests.support.openai_batch_helpers import answered, collected, ended, names, rehearsed, written
+from tests.support.openai_helpers import prepare
 
 if TYPE_CHECKING:
     from pathlib import Path

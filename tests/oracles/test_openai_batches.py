@@ -16,8 +16,8 @@ from oracles._openai import batches
 from oracles._openai.prices import bill
 from oracles._openai.reply import Usage
 from oracles.emulators.openai import NO_FAULTS
-from tests.oracles.openai_batch_helpers import answered, at, collected, ended, names, rehearsed, written
-from tests.oracles.openai_helpers import KEY, MODELS, connect, image, prepare
+from tests.support.openai_batch_helpers import answered, at, collected, ended, names, rehearsed, written
+from tests.support.openai_helpers import KEY, MODELS, connect, image, prepare
 
 if TYPE_CHECKING:
     from pathlib import Path

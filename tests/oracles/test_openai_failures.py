@@ -33,8 +33,8 @@ from bbquery.types import NoAnswer, Reply
 from oracles._openai import endpoint
 from oracles._openai.failure import wait
 from oracles._openai.words import shortened
-from tests.oracles.http_helpers import Handler, always, serving
-from tests.oracles.openai_helpers import (
+from tests.support.http_helpers import Handler, always, serving
+from tests.support.openai_helpers import (
     KEY,
     VARIABLE,
     ask,

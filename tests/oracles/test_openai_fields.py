@@ -13,8 +13,8 @@ from bbquery.errors import OracleError, Rejected, UsageError
 from bbquery.types import Reply
 from oracles._http.refusals import Complaint
 from oracles._openai import failure
-from tests.oracles.http_helpers import always, serving
-from tests.oracles.openai_helpers import ask, completion, connect, image, mistake
+from tests.support.http_helpers import always, serving
+from tests.support.openai_helpers import ask, completion, connect, image, mistake
 
 OWN: dict[str, Any] = {"model": "mine", "image_tokens": 500, "input_usd": 0, "output_usd": 0, "key_env": None}
 ALL: dict[str, Any] = {"max_tokens": 20, "top_logprobs": 2, "seed": 1, "reasoning_effort": "low", "temperature": 0.5}

@@ -8,7 +8,6 @@ import io
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,12 +19,11 @@ from PIL import Image as Pillow
 from bbquery import load, prompt_templates
 from bbquery.errors import MissingExtra, UnknownName, UsageError
 from bbquery.prompt_templates import CLASS_RULE, OPEN_QUESTION
-from tests.oracles.openai_helpers import VARIABLE, ask, connect, image, prepare
+from tests.support.openai_helpers import VARIABLE, ask, connect, image, prepare
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from bbquery.oracle import Oracle
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from oracles._openai import models, prices, tokens
 from oracles._openai.models import Model, Patches
 from oracles._openai.reply import Usage
 from oracles.emulators import _openai_models, _openai_usage
-from tests.oracles.openai_helpers import VARIABLE, connect, image
+from tests.support.openai_helpers import VARIABLE, connect, image
 
 if TYPE_CHECKING:
     from bbquery.oracle import Quote

@@ -19,9 +19,9 @@ from oracles._http.wire import fields as wire_fields
 from oracles._http.wire.model import unpack_model
 from oracles._openai.batch_result import result
 from oracles._openai.reply import usage
-from tests.oracles.http_helpers import saying, serving
-from tests.oracles.odd_parts import with_odd
-from tests.oracles.openai_helpers import (
+from tests.support.http_helpers import saying, serving
+from tests.support.odd_parts import with_odd
+from tests.support.openai_helpers import (
     choice,
     completion,
     connect,

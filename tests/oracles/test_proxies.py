@@ -14,9 +14,9 @@ import oracles.http
 from bbquery.errors import OracleError, Unreachable, UsageError
 from bbquery.types import Reply, Text
 from oracles._http.url import proxy_for
-from tests.oracles import openai_helpers
-from tests.oracles.http_helpers import MODEL, photos, serving
-from tests.oracles.openai_helpers import completion
+from tests.support import openai_helpers
+from tests.support.http_helpers import MODEL, photos, serving
+from tests.support.openai_helpers import completion
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -14,9 +14,9 @@ import oracles.http
 from bbquery.errors import OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected
 from bbquery.types import NoAnswer, Reply, Text
 from oracles._http import refusals
-from tests.oracles import openai_helpers
-from tests.oracles.http_helpers import Handler, always, answering, photos, saying, serving
-from tests.oracles.openai_helpers import choice, completion, response, text_part
+from tests.support import openai_helpers
+from tests.support.http_helpers import Handler, always, answering, photos, saying, serving
+from tests.support.openai_helpers import choice, completion, response, text_part
 
 TEMPLATE: dict[str, Any] = {
     "name": "captions",

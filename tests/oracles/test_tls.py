@@ -34,17 +34,17 @@ from bbquery.ledger.accounts import Books
 from bbquery.types import Units
 from oracles._google_vision.vendor import grpc
 from oracles._http.tls import advice
-from tests.oracles import google_vision_helpers
-from tests.oracles.http_helpers import MODEL, saying, serving
-from tests.oracles.openai_helpers import KEY, VARIABLE, answered, ask, completion, prepare
-from tests.oracles.tls_helpers import Authority, serving_tls, tunnelling
+from tests.support import google_vision_helpers
+from tests.support.http_helpers import MODEL, saying, serving
+from tests.support.openai_helpers import KEY, VARIABLE, answered, ask, completion, prepare
+from tests.support.tls_helpers import Authority, serving_tls, tunnelling
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tests.oracles.http_helpers import Handler
-    from tests.oracles.tls_helpers import Shown
+    from tests.support.http_helpers import Handler
+    from tests.support.tls_helpers import Shown
 
 HOSTS = ("localhost", "vision.googleapis.com")
 FAULTS = ("self-signed", "expired", "wrong host")

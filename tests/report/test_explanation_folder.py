@@ -21,8 +21,8 @@ from bbquery.report.progress import progress_png
 from bbquery.saliency.rise import Rise
 from bbquery.types import UINT8
 from oracles import function
-from tests import models
-from tests.cells_method import Cells
+from tests.support import models
+from tests.support.cells_method import Cells
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -171,13 +171,13 @@ def test_a_run_of_one_query_has_a_strip_of_one(tmp_path: Path) -> None:
 
 # --- on the command line ---
 
-HERE = "function:call=tests.models.sides,classes=left|right,version=1"
+HERE = "function:call=tests.support.models.sides,classes=left|right,version=1"
 
 
 def test_a_person_sees_the_strip_the_notes_and_the_warnings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`explain --progress` names the strip among its files; what must be known of the map is said."""
     Pillow.fromarray(PHOTO).save(tmp_path / "photo.png")
-    method = "tests.cells_method:Cells:queries=40,note=beware"
+    method = "tests.support.cells_method:Cells:queries=40,note=beware"
 
     typed = ["explain", str(tmp_path / "photo.png"), "--oracle", HERE, "--method", method, "--target", "left"]
     code = main([*typed, "--out", str(tmp_path / "out"), "--progress"])
@@ -194,7 +194,8 @@ def test_several_photos_have_all_their_pictures(tmp_path: Path, capsys: pytest.C
         Pillow.fromarray(PHOTO).save(tmp_path / f"{name}.png")
     photos = [str(tmp_path / f"{name}.png") for name in ("cat", "dog")]
 
-    typed = ["explain", *photos, "--oracle", HERE, "--method", "tests.cells_method:Cells:queries=40,note=beware"]
+    method = "tests.support.cells_method:Cells:queries=40,note=beware"
+    typed = ["explain", *photos, "--oracle", HERE, "--method", method]
     code = main([*typed, "--target", "left,right", "--out", str(tmp_path / "out")])
 
     assert code == 0
@@ -243,7 +244,7 @@ def test_maps_of_any_size_are_evaluated(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(folder, "LARGEST_WHOLE", largest)
     Pillow.fromarray(PHOTO).save("photo.png")
-    oracle = "function:call=tests.models.sides,classes=left|right,version=1,crop=0.8,"
+    oracle = "function:call=tests.support.models.sides,classes=left|right,version=1,crop=0.8,"
     asked = ["--oracle", f"{oracle}height=16,width=16", "--max-queries", "20", "--method", "rise", "--out", "out"]
     assert main(["explain", "photo.png", *asked, *more]) == 0
 
@@ -279,7 +280,7 @@ def test_a_strip_is_warned_of_before_anything_is_asked(
     Pillow.fromarray(np.tile(PHOTO[:10, :10], (1, 40, 1))).save("strip.png")
     np.save("map.npy", np.random.default_rng(0).normal(size=(10, 400)))
     monkeypatch.setattr("bbquery.client.client.Client.__aenter__", _ends_here)
-    oracle = ["--oracle", "function:call=tests.models.sides,classes=left|right,version=1,crop=1.0"]
+    oracle = ["--oracle", "function:call=tests.support.models.sides,classes=left|right,version=1,crop=1.0"]
     for command in (
         ["explain", "strip.png"],
         ["explain", "strip.png", "strip.png"],

@@ -21,7 +21,7 @@ from bbquery.ledger.records import BudgetState, Cap
 from bbquery.report import index
 from bbquery.types import Units
 from oracles import function
-from tests import models
+from tests.support import models
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (300, 500, 3), dtype=np.uint8)
 BUDGET = BudgetState(1, "p/explain-1", Cap(queries=90), Units(60, 5, 2 * 10**9), Units(queries=1))

@@ -10,7 +10,7 @@ import pytest
 
 from bbquery.errors import NotWritten, UsageError
 from bbquery.report.files import check_writable, whole_file, write_bytes
-from tests.privileges import unprivileged
+from tests.support.privileges import unprivileged
 
 
 def test_a_file_is_written_over_the_old_one(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from bbquery.perturb.smooth_binary import SmoothBinaryMasks
 from bbquery.plan import Ask, replay
 from bbquery.saliency.bgeex import BinaryGeex, HalfSharpCopies, path
 from bbquery.types import FLOAT, UINT8, Scores
-from tests.known_scores import answer, linear
+from tests.support.known_scores import answer, linear
 
 if TYPE_CHECKING:
     from bbquery.types import Domain, Image, SaliencyMap

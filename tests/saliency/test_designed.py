@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,15 +17,16 @@ from bbquery.saliency import _superpixels
 from bbquery.saliency._detail import relative_detail
 from bbquery.saliency.designed import PATTERN_REACH, PATTERN_SHOWN, SURROUNDINGS, Designed
 from bbquery.types import UINT8, Scores
-from tests.saliency.known_games import all_rows, exact_effects, play
+from tests.support.known_games import all_rows, exact_effects, play
+from tests.support.paths import SHARED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.types import Image
-    from tests.saliency.known_games import Value
+    from tests.support.known_games import Value
 
-GAMES = Path(__file__).parents[3] / "shared" / "games"
+GAMES = SHARED / "games"
 EFFECTS = np.linspace(-1, 2, 16)
 PHOTO = np.random.default_rng(0).integers(0, 256, (56, 70, 3), dtype=np.uint8)
 

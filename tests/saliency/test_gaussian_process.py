@@ -4,7 +4,6 @@ import math
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +22,8 @@ from bbquery.saliency._gaussian_process import (
     KnownCovariances,
     likeliest_length_scale,
 )
-from tests.saliency.matern import covariance, scale_of, solved
+from tests.support.matern import covariance, scale_of, solved
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(11)
 STATES = RNG.uniform(0, 224, (30, 3))
 VALUES = RNG.normal(size=30)

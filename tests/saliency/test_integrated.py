@@ -14,7 +14,7 @@ from bbquery.perturb.baselines import Fill, filling
 from bbquery.plan import replay
 from bbquery.saliency.integrated import IntegratedGradients, Picture
 from bbquery.types import FLOAT, UINT8
-from tests.saliency.known_gradients import Asked, Exact
+from tests.support.known_gradients import Asked, Exact
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

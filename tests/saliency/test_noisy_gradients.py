@@ -14,7 +14,7 @@ from bbquery.plan import Ask, replay
 from bbquery.saliency.smoothgrad import SmoothGrad
 from bbquery.saliency.vargrad import VarGrad
 from bbquery.types import FLOAT, UINT8, Scores
-from tests.saliency.known_gradients import Asked, Exact
+from tests.support.known_gradients import Asked, Exact
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,7 +15,7 @@ from bbquery.estimators.lr import LikelihoodRatio
 from bbquery.plan import replay
 from bbquery.saliency._points import Spread, advice, gradients, shares, with_queries
 from bbquery.types import FLOAT, UINT8
-from tests.saliency.known_gradients import Asked, Exact
+from tests.support.known_gradients import Asked, Exact
 
 SHAPE = (2, 3, 3)
 

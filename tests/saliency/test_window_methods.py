@@ -16,7 +16,7 @@ from bbquery.saliency._gaussian_process import NO_AVERAGES, GaussianProcess, lik
 from bbquery.saliency.bayes import Acquisition, Bayes, Search, expected_improvement
 from bbquery.saliency.random_windows import RandomWindows
 from bbquery.types import FLOAT, UINT8, Scores
-from tests.saliency.matern import scale_of, solved
+from tests.support.matern import scale_of, solved
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bbquery.scoring.base import About, nearer_is_higher, score_rows
 from bbquery.types import Answer, Decision, NoAnswer, Text, Vector
-from tests.scores import EachAlone
+from tests.support.scores import EachAlone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ An image is adversarial if most answers say so and P is at most 2 %. The answer 
 not count: it was picked because it lacked the label. Where the first six answers to the clean image differ, ten more
 are asked of it and of the image that was found. Then fewer than 1 run in 100 calls chance adversarial, whatever the
 share of answers that are chance (exactly .25 % at a fifth of them, .9 % at the worst share:
-`tests/attacking/test_chance.py`).
+`tests/jobs/attack/test_chance.py`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,713 @@
+"""The client's promises, with an oracle whose every fault is scripted."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bbquery.client.client import Client, Tally
+from bbquery.client.halt import Interrupted
+from bbquery.client.retry import RetryPolicy
+from bbquery.errors import (
+    BudgetExhausted,
+    MalformedAnswer,
+    NotBilled,
+    OracleError,
+    OutcomeUnknown,
+    RateLimited,
+    Rejected,
+    StorageFailed,
+    Unreachable,
+    UsageError,
+)
+from bbquery.ledger.records import Cap
+from bbquery.ledger.sqlite import Ledger
+from bbquery.plan import Ask
+from bbquery.types import Image, NoAnswer, Reply, Text, Units, Vector
+from tests.conftest import FakeClock, ManualClock
+from tests.support.fakes import FakeOracle, brightness, client_of, failing_first, guard_caps, tiny_images
+
+if TYPE_CHECKING:
+    from bbquery.types import Answer
+
+
+def values(rows: list[list[Reply | None]]) -> list[float | None]:
+    answers = [None if reply is None else reply.answer for row in rows for reply in row]
+    return [answer.values[0] if isinstance(answer, Vector) else None for answer in answers]
+
+
+def expected(images: np.ndarray) -> list[float]:
+    return [float(brightness(image).values[0]) for image in images]
+
+
+async def test_answers_come_back_in_order(ledger: Ledger) -> None:
+    """Whatever the batches and the concurrency, row i of the answers belongs to row i of the images."""
+    images = tiny_images(50)
+    async with client_of(FakeOracle(), ledger) as client:
+        rows = await client.ask(Ask(images))
+
+    assert values(rows) == expected(images)
+
+
+async def test_batches_are_as_large_as_the_oracle_takes(ledger: Ledger) -> None:
+    """40 queries to an oracle that takes 8 are 5 requests."""
+    oracle = FakeOracle(largest_batch=8, concurrency=2)
+    async with client_of(oracle, ledger) as client:
+        await client.ask(Ask(tiny_images(40)))
+
+    assert oracle.batch_sizes == [8] * 5
+
+
+async def test_concurrency_is_used_and_never_passed(ledger: Ledger) -> None:
+    """With 3 requests allowed in flight, 3 are, and never 4."""
+    oracle = FakeOracle(largest_batch=1, concurrency=3, gate=asyncio.Event())
+    async with client_of(oracle, ledger) as client:
+        asking = asyncio.create_task(client.ask(Ask(tiny_images(20))))
+        while oracle.requests < 3:
+            await asyncio.sleep(0)
+        assert oracle.gate is not None
+        oracle.gate.set()
+        await asking
+
+    assert oracle.most_in_flight == 3
+
+
+async def test_a_second_run_sends_nothing(ledger: Ledger) -> None:
+    """What was answered once is served from the store, also to another client."""
+    images = tiny_images(10)
+    oracle = FakeOracle()
+    async with client_of(oracle, ledger) as client:
+        first = await client.ask(Ask(images))
+    async with client_of(oracle, ledger) as client:
+        second = await client.ask(Ask(images))
+        tally = client.tally
+
+    assert values(second) == values(first)
+    assert tally == Tally(asked=10, sent=0, from_store=10, unknown=0, answered=10)
+    assert oracle.billed == 10
+
+
+async def test_another_model_version_is_asked_again(ledger: Ledger) -> None:
+    """The oracle's identity is part of every key."""
+    images = tiny_images(3)
+    for version in ("1", "2"):
+        oracle = FakeOracle(version=version)
+        async with client_of(oracle, ledger) as client:
+            await client.ask(Ask(images))
+
+    assert oracle.billed == 3
+
+
+async def test_equal_questions_in_flight_are_sent_once(ledger: Ledger) -> None:
+    """Two equal rows share one attempt, and are one question asked."""
+    images = np.repeat(tiny_images(1), 6, axis=0)
+    oracle = FakeOracle(largest_batch=1)
+    async with client_of(oracle, ledger) as client:
+        rows = await client.ask(Ask(images))
+        tally = client.tally
+
+    assert values(rows) == expected(images)
+    assert (oracle.billed, tally.asked, tally.sent, tally.from_store) == (1, 1, 1, 0)
+
+
+async def test_a_shared_question_outlives_who_asked_first(ledger: Ledger) -> None:
+    """Cancelling the first of two who share an attempt leaves the second its answer."""
+    images = tiny_images(1)
+    oracle = FakeOracle(gate=asyncio.Event())
+    assert oracle.gate is not None
+    async with client_of(oracle, ledger) as client:
+        first = asyncio.create_task(client.ask(Ask(images)))
+        while oracle.requests < 1:
+            await asyncio.sleep(0)
+        second = asyncio.create_task(client.ask(Ask(images)))
+        while sum(map(len, client._flights.values())) < 2:
+            await asyncio.sleep(0)
+        for _ in range(20):
+            await asyncio.to_thread(lambda: None)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        oracle.gate.set()
+        rows = await second
+
+    assert values(rows) == expected(images)
+    assert oracle.billed == 1
+
+
+async def test_once_interrupted_not_even_stored_answers_are_read(ledger: Ledger) -> None:
+    """A person who interrupts does not wait for a thousand rows to be rendered and looked up."""
+    images = tiny_images(5)
+    async with client_of(FakeOracle(), ledger) as client:
+        await client.ask(Ask(images))
+    async with client_of(FakeOracle(), ledger) as client:
+        client.halt.set(Interrupted("Ctrl-C"))
+        rows = await client.ask(Ask(images))
+
+    assert values(rows) == [None] * 5
+
+
+async def test_repeats_are_asked_each_and_remembered_each(ledger: Ledger) -> None:
+    """repeat=5 pays for five samples, and a rerun with repeat=6 for one more."""
+    oracle = FakeOracle()
+    async with client_of(oracle, ledger) as client:
+        rows = await client.ask(Ask(tiny_images(2), repeat=5))
+        await client.ask(Ask(tiny_images(2), repeat=6))
+
+    assert [len(row) for row in rows] == [5, 5]
+    assert oracle.billed == 12
+
+
+async def test_rows_may_have_repeats_of_their_own(ledger: Ledger) -> None:
+    """Each row is asked as often as it says."""
+    oracle = FakeOracle()
+    async with client_of(oracle, ledger) as client:
+        rows = await client.ask(Ask(tiny_images(3), repeat=(1, 3, 2)))
+
+    assert [len(row) for row in rows] == [1, 3, 2]
+    assert oracle.billed == 6
+
+
+async def test_the_cap_is_spent_to_the_last_query_and_not_passed(ledger: Ledger) -> None:
+    """10 rows under a cap of 7: seven are answered, three are not, and the halt says why."""
+    oracle = FakeOracle(largest_batch=4)
+    async with client_of(oracle, ledger, cap=7) as client:
+        rows = await client.ask(Ask(tiny_images(10)))
+
+    answered = [value for value in values(rows) if value is not None]
+    assert (len(answered), oracle.billed) == (7, 7)
+    assert isinstance(client.halt.error, BudgetExhausted)
+
+
+async def test_after_the_cap_stored_answers_are_still_served(ledger: Ledger) -> None:
+    """An exhausted budget stops sending and encoding, not reading."""
+    images = tiny_images(8)
+    encoded: list[Image] = []
+
+    class Noting(FakeOracle):
+        def encode(self, image: Image) -> Image:
+            encoded.append(image)
+            return image
+
+    oracle = Noting()
+    async with client_of(oracle, ledger, cap=4) as client:
+        await client.ask(Ask(images[4:]))
+    async with client_of(oracle, ledger, cap=4) as client:
+        first = await client.ask(Ask(images))
+        encoded.clear()
+        again = await client.ask(Ask(images))
+
+    assert values(first) == values(again) == [None] * 4 + expected(images[4:])
+    assert not encoded
+
+
+async def test_a_refusal_in_flight_does_not_end_the_run(ledger: Ledger) -> None:
+    """A budget that looks empty while holds are in flight is not given up: one of them may be given back (429)."""
+    late = asyncio.Event()
+
+    class FirstIsLate(FakeOracle):
+        async def answer(self, payloads: Sequence[Image]) -> Sequence[Reply | OracleError]:
+            if self.requests == 0:
+                self.requests = 1
+                await late.wait()
+                raise RateLimited("slow down", retry_after=1.0)
+            return await super().answer(payloads)
+
+    oracle = FirstIsLate(largest_batch=1, concurrency=3)
+    async with client_of(oracle, ledger, cap=3) as client:
+        asking = asyncio.create_task(client.ask(Ask(tiny_images(5))))
+        while not (client._dispatcher._short_of_budget or client.halt):
+            await asyncio.sleep(0)
+        late.set()
+        rows = await asking
+
+    assert sum(value is not None for value in values(rows)) == oracle.billed == 3
+
+
+async def test_a_rate_limit_is_obeyed_and_costs_nothing(ledger: Ledger) -> None:
+    """429 with Retry-After: nothing is held, and no query at all starts before the time it named."""
+    clock = ManualClock()
+    script, paid = failing_first(RateLimited("slow down", retry_after=7.5)), Units(queries=1, picodollars=5)
+    oracle = FakeOracle(script=script, largest_batch=1, concurrency=1, hold=paid)
+    async with client_of(oracle, ledger, clock=clock) as client:
+        asking = asyncio.create_task(client.ask(Ask(tiny_images(4))))
+        while len(clock.sleepers) < 2:  # the query that was told to wait, and the pace for all others
+            await asyncio.sleep(0)
+        held = ledger.budget(client.budget).held
+        clock.advance(7.4)
+        for _ in range(20):
+            await asyncio.to_thread(lambda: None)
+        started_early = oracle.requests
+        clock.advance(0.2)
+        await asking
+        state = ledger.budget(client.budget)
+
+    assert (held, started_early) == (Units(), 1)
+    assert (state.posted, state.held) == (Units(queries=4, picodollars=20), Units())
+
+
+async def test_a_retry_is_charged_as_a_new_attempt(ledger: Ledger) -> None:
+    """A query whose outcome is unknown stays held, and its retry is paid beside it."""
+    oracle = FakeOracle(script=failing_first(OutcomeUnknown("dropped")), largest_batch=1)
+    async with client_of(oracle, ledger) as client:
+        rows = await client.ask(Ask(tiny_images(3)))
+        state, tally = ledger.budget(client.budget), client.tally
+
+    assert None not in values(rows)
+    assert (state.posted.queries, state.held.queries) == (3, 1)
+    assert (tally.sent, tally.unknown) == (4, 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [(OutcomeUnknown("lost"), 6), (Unreachable("no route"), 6), (RateLimited("busy"), 30), (Rejected("bad key"), 1)],
+)
+async def test_tries_are_bounded_by_how_they_end(ledger: Ledger, error: OracleError, tries: int) -> None:
+    """Doubtful outcomes get 6 tries, unbilled ones 6, rate limits 30, final refusals 1; then the run halts with it."""
+    oracle = FakeOracle(script=lambda _: error)
+    async with client_of(oracle, ledger) as client:
+        rows = await client.ask(Ask(tiny_images(1)))
+
+    assert values(rows) == [None]
+    assert oracle.requests == tries
+    assert client.halt.error is error
+
+
+async def test_an_item_that_fails_alone_is_settled_and_retried_alone(ledger: Ledger) -> None:
+    """One error inside a batch leaves its neighbours' answers as they are."""
+    dark = np.zeros((8, 8, 3), np.uint8)
+    failures = iter([OutcomeUnknown("this image only")])
+
+    def reply(image: Image) -> Answer | OracleError:
+        return next(failures, brightness(image)) if not image.any() else brightness(image)
+
+    images = np.concatenate([tiny_images(3), dark[None]])
+    oracle = FakeOracle(reply=reply, largest_batch=4)
+    async with client_of(oracle, ledger) as client:
+        rows = await client.ask(Ask(images))
+        state = ledger.budget(client.budget)
+
+    assert values(rows) == expected(images)
+    assert oracle.batch_sizes == [4, 1]
+    assert (state.posted.queries, state.held.queries) == (4, 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Vector(np.array([0.5, np.nan])), "class 1 is nan"),
+        (Vector(np.array([0.1, 0.2, 0.7])), "3 numbers for 2 classes"),
+        (Vector(np.array([-3.0, 4.0])), "declare answers=scores"),
+        (Vector(np.zeros((2, 2))), "shape"),
+        (Text("a cat"), "promised probabilities, answered Text"),
+    ],
+)
+async def test_an_answer_that_breaks_its_promise_halts_and_is_paid(ledger: Ledger, answer: Answer, said: str) -> None:
+    """NaN, wrong length, wrong range, wrong kind: a clear error, posted, not stored, not asked again."""
+    oracle = FakeOracle(reply=lambda _: answer)
+    async with client_of(oracle, ledger) as client:
+        rows = await client.ask(Ask(tiny_images(1)))
+        state = ledger.budget(client.budget)
+
+    assert rows == [[None]]
+    assert isinstance(client.halt.error, MalformedAnswer)
+    assert said in str(client.halt.error)
+    assert (state.posted.queries, oracle.requests) == (1, 1)
+
+
+async def test_too_few_answers_to_a_batch_are_malformed(ledger: Ledger) -> None:
+    """An oracle that answers 1 of 4 images has broken its promise for the whole batch."""
+
+    class Short(FakeOracle):
+        async def answer(self, payloads: object) -> list[Reply | OracleError]:
+            return [Reply(Vector(np.array([0.5, 0.5])))]
+
+    async with client_of(Short(), ledger) as client:
+        await client.ask(Ask(tiny_images(4)))
+
+    assert "1 answers to 4 images" in str(client.halt.error)
+
+
+async def test_a_refusal_to_answer_is_an_answer(ledger: Ledger) -> None:
+    """A filtered question is paid, stored and not asked again."""
+    oracle = FakeOracle(reply=lambda _: NoAnswer("filtered"))
+    async with client_of(oracle, ledger) as client:
+        first = await client.ask(Ask(tiny_images(1)))
+        again = await client.ask(Ask(tiny_images(1)))
+
+    assert [[reply and reply.answer for reply in row] for row in (*first, *again)] == [[NoAnswer("filtered")]] * 2
+    assert oracle.billed == 1
+
+
+async def test_an_adapters_bug_is_settled_as_unknown(ledger: Ledger) -> None:
+    """An exception nobody foresaw may hide a bill, so its hold stays, and the run halts with it."""
+
+    class Broken(FakeOracle):
+        async def answer(self, payloads: object) -> list[Reply | OracleError]:
+            raise ZeroDivisionError("surprise")
+
+    async with client_of(Broken(), ledger) as client:
+        await client.ask(Ask(tiny_images(1)))
+        state = ledger.budget(client.budget)
+
+    assert "ZeroDivisionError: surprise" in str(client.halt.error)
+    assert state.held.queries == 1
+
+
+async def test_a_fault_of_the_dispatcher_halts_and_nobody_waits_for_ever(ledger: Ledger) -> None:
+    """Where pacing itself breaks, everyone is told why, and nothing leaves unpaced."""
+
+    class Broken(FakeClock):
+        async def sleep(self, seconds: float) -> None:
+            raise ValueError("the clock is broken")
+
+    oracle = FakeOracle(largest_batch=1, limits={"requests_per_minute": 60.0})
+
+    async with client_of(oracle, ledger, clock=Broken()) as client:
+        rows = await client.ask(Ask(tiny_images(5)))
+
+        assert "asking failed unexpectedly: ValueError: the clock is broken" in client.halt.reason
+    answered = sum(reply is not None for (reply,) in rows)
+    assert answered == oracle.billed == ledger.budget(client.budget).posted.queries <= 1
+    assert ledger.budget(client.budget).held == Units()
+
+
+async def test_a_timeout_keeps_its_hold(ledger: Ledger) -> None:
+    """A query that times out may have been billed, so it stays held."""
+    oracle = FakeOracle(gate=asyncio.Event(), timeout=0.001)
+    async with client_of(oracle, ledger) as client:
+        await client.ask(Ask(tiny_images(1)))
+        state = ledger.budget(client.budget)
+
+    assert isinstance(client.halt.error, OutcomeUnknown)
+    assert state.held.queries == oracle.requests == 6
+
+
+async def test_interrupted_nothing_more_is_sent_and_what_is_in_flight_is_kept(ledger: Ledger) -> None:
+    """After an interruption the requests in flight are awaited, stored and returned; no other leaves."""
+    oracle = FakeOracle(largest_batch=1, concurrency=2, gate=asyncio.Event())
+    assert oracle.gate is not None
+    async with client_of(oracle, ledger) as client:
+        asking = asyncio.create_task(client.ask(Ask(tiny_images(20))))
+        while oracle.requests < 2:
+            await asyncio.sleep(0)
+        client.halt.set(Interrupted("Ctrl-C"))
+        oracle.gate.set()
+        rows = await asking
+        state = ledger.budget(client.budget)
+
+    assert oracle.requests == 2
+    assert sum(value is not None for value in values(rows)) == 2
+    assert state.posted.queries == 2
+
+
+async def test_abandoned_requests_become_unknown(ledger: Ledger) -> None:
+    """Not waiting for what is in flight leaves its hold, and the run ends at once."""
+    oracle = FakeOracle(largest_batch=1, concurrency=2, gate=asyncio.Event())
+    async with client_of(oracle, ledger) as client:
+        asking = asyncio.create_task(client.ask(Ask(tiny_images(20))))
+        while oracle.requests < 2:
+            await asyncio.sleep(0)
+        client.halt.set(Interrupted("Ctrl-C"))
+        client.abandon()
+        rows = await asking
+        state = ledger.budget(client.budget)
+
+    assert set(values(rows)) == {None}
+    assert (state.posted.queries, state.held.queries) == (0, 2)
+
+
+async def test_a_cancelled_caller_loses_no_paid_answer(ledger: Ledger) -> None:
+    """Cancelling who waits does not cancel what is in flight: it is settled and stored."""
+    images = tiny_images(2)
+    oracle = FakeOracle(largest_batch=1, concurrency=2, gate=asyncio.Event())
+    assert oracle.gate is not None
+    async with client_of(oracle, ledger) as client:
+        asking = asyncio.create_task(client.ask(Ask(images)))
+        while oracle.requests < 2:
+            await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        oracle.gate.set()
+    async with client_of(oracle, ledger) as client:
+        rows = await client.ask(Ask(images))
+
+    assert values(rows) == expected(images)
+    assert oracle.billed == 2
+
+
+async def test_cancelling_the_clients_end_makes_what_is_in_flight_unknown(ledger: Ledger) -> None:
+    """Whoever will not even wait for the end leaves holds, not open attempts."""
+    oracle = FakeOracle(largest_batch=1, concurrency=2, gate=asyncio.Event())
+    client = client_of(oracle, ledger)
+    asking = asyncio.create_task(client.ask(Ask(tiny_images(2))))
+    while oracle.requests < 2:
+        await asyncio.sleep(0)
+    closing = asyncio.create_task(client.aclose())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+
+    assert len(ledger.unknowns(client.budget)) == 2
+
+
+async def test_a_failed_ledger_halts_before_anything_is_sent(ledger: Ledger) -> None:
+    """Without a committed hold nothing leaves."""
+    oracle = FakeOracle()
+    client = client_of(oracle, ledger)
+    ledger._database._connection.close()
+    rows = await client.ask(Ask(tiny_images(3)))
+    await client.aclose()
+
+    assert values(rows) == [None] * 3
+    assert isinstance(client.halt.error, StorageFailed)
+    assert oracle.requests == 0
+
+
+async def test_answers_reach_the_plan_though_the_ledger_fails_while_they_are_in_flight(ledger: Ledger) -> None:
+    """A disk that fails after sending halts the run, but what was paid is returned."""
+    images = tiny_images(1)
+    oracle = FakeOracle(gate=asyncio.Event())
+    assert oracle.gate is not None
+    client = client_of(oracle, ledger)
+    asking = asyncio.create_task(client.ask(Ask(images)))
+    while oracle.requests < 1:
+        await asyncio.sleep(0)
+    ledger._database._connection.close()
+    oracle.gate.set()
+    rows = await asking
+    await client.aclose()
+
+    assert values(rows) == expected(images)
+    assert isinstance(client.halt.error, StorageFailed)
+
+
+async def test_a_client_closes_though_its_ledger_fails_in_an_unforeseen_way(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake in the code ends the run with its cause; what was answered still reaches who asked."""
+    oracle = FakeOracle(gate=asyncio.Event())
+    assert oracle.gate is not None
+
+    async def mistaken(_: object) -> None:
+        raise ZeroDivisionError("a mistake")
+
+    client = client_of(oracle, ledger)
+    asking = asyncio.create_task(client.ask(Ask(tiny_images(1))))
+    while oracle.requests < 1:
+        await asyncio.sleep(0)
+    monkeypatch.setattr(ledger, "settle", mistaken)
+    oracle.gate.set()
+    rows = await asking
+    await client.aclose()
+
+    assert values(rows) == expected(tiny_images(1))
+    assert "asking failed unexpectedly: ZeroDivisionError: a mistake" in client.halt.reason
+
+
+async def test_an_image_that_cannot_be_encoded_halts_unpaid(ledger: Ledger) -> None:
+    """What the oracle cannot take is found before it is held or sent."""
+
+    class Picky(FakeOracle):
+        def encode(self, image: Image) -> Image:
+            raise UsageError("this oracle takes 224 by 224")
+
+    oracle = Picky()
+    async with client_of(oracle, ledger) as client:
+        await client.ask(Ask(tiny_images(2)))
+        state = ledger.budget(client.budget)
+
+    assert isinstance(client.halt.error, UsageError)
+    assert (oracle.requests, state.held) == (0, Units())
+
+
+async def test_what_an_oracle_refuses_to_send_is_not_counted_as_sent(ledger: Ledger) -> None:
+    """Without a key nothing leaves: no query is sent, and none is paid."""
+
+    class Keyless(FakeOracle):
+        async def answer(self, payloads: Sequence[Image]) -> Sequence[Reply | OracleError]:
+            raise UsageError("the environment variable 'KEY' is unset or empty")
+
+    async with client_of(Keyless(), ledger) as client:
+        await client.ask(Ask(tiny_images(3)))
+        tally, state = client.tally, ledger.budget(client.budget)
+
+    assert (tally.sent, tally.unknown) == (0, 0)
+    assert (state.posted, state.held) == (Units(), Units())
+
+
+async def test_each_image_is_rendered_and_encoded_once_off_the_loop(ledger: Ledger) -> None:
+    """Retries and repeats share one rendering, which never runs on the event loop's thread."""
+    rendered: list[str] = []
+    encoded: list[str] = []
+
+    class Images:
+        def __len__(self) -> int:
+            return 6
+
+        def __getitem__(self, row: int, /) -> Image:
+            rendered.append(threading.current_thread().name)
+            image: Image = tiny_images(6)[row]
+            return image
+
+    class Noting(FakeOracle):
+        def encode(self, image: Image) -> Image:
+            encoded.append(threading.current_thread().name)
+            return image
+
+    oracle = Noting(script=failing_first(OutcomeUnknown("lost")))
+    async with client_of(oracle, ledger) as client:
+        await client.ask(Ask(Images(), repeat=3))
+
+    assert len(rendered) == len(encoded) == 6
+    assert {name.rpartition("_")[0] for name in rendered + encoded} == {"bbquery-render"}
+
+
+async def test_rows_in_work_are_bounded(ledger: Ledger) -> None:
+    """However many rows are asked, those rendered fit four times into the requests in flight and one to come."""
+    rendered = 0
+
+    class Images:
+        def __len__(self) -> int:
+            return 1000
+
+        def __getitem__(self, row: int, /) -> Image:
+            nonlocal rendered
+            rendered += 1
+            return np.full((8, 8, 3), row % 256, np.uint8) + np.uint8(row // 256)
+
+    oracle = FakeOracle(largest_batch=2, concurrency=3, gate=asyncio.Event())
+    assert oracle.gate is not None
+    async with client_of(oracle, ledger) as client:
+        asking = asyncio.create_task(client.ask(Ask(Images())))
+        while oracle.requests < 3:
+            await asyncio.sleep(0)
+        in_work = rendered
+        client.halt.set(Interrupted("enough"))
+        oracle.gate.set()
+        await asking
+
+    assert in_work <= 4 * 2 * (3 + 1)
+
+
+async def test_two_clients_on_one_budget_never_pass_it_together(ledger: Ledger) -> None:
+    """Side by side under one cap, both make progress and the sum stays within it."""
+    oracles = [FakeOracle(largest_batch=1, version=v) for v in ("a", "b")]
+    async with client_of(oracles[0], ledger, cap=20) as first, client_of(oracles[1], ledger, cap=20) as second:
+        await asyncio.gather(first.ask(Ask(tiny_images(30))), second.ask(Ask(tiny_images(30))))
+
+    assert sum(oracle.billed for oracle in oracles) == 20
+    assert min(oracle.billed for oracle in oracles) >= 1
+
+
+async def test_clients_of_two_processes_pay_an_equal_question_once(ledger: Ledger) -> None:
+    """A question that another process has in flight is waited for and then served from the store."""
+    images = tiny_images(4)
+    first_oracle = FakeOracle(gate=asyncio.Event())
+    second_oracle = FakeOracle()
+    assert first_oracle.gate is not None
+    with Ledger(ledger.path) as other:
+        async with client_of(first_oracle, ledger) as first, client_of(second_oracle, other) as second:
+            asking = [asyncio.create_task(first.ask(Ask(images)))]
+            while first_oracle.requests < 1:
+                await asyncio.sleep(0)
+            asking.append(asyncio.create_task(second.ask(Ask(images))))
+            while not second._dispatcher._followers:
+                await asyncio.sleep(0)
+            first_oracle.gate.set()
+            rows = await asyncio.gather(*asking)
+            tally = second.tally
+
+    assert values(rows[0]) == values(rows[1]) == expected(images)
+    assert (first_oracle.billed, second_oracle.billed) == (4, 0)
+    assert (tally.sent, tally.from_store) == (0, 4)
+
+
+FAULTS = st.sampled_from(["fine", "fine", "fine", "limited", "unreachable", "dropped", "lost", "timeout"])
+
+
+def fault(kind: str) -> OracleError | None:
+    match kind:
+        case "limited":
+            return RateLimited("429", retry_after=0.5)
+        case "unreachable":
+            return Unreachable("refused")
+        case "dropped" | "lost" | "timeout":
+            return OutcomeUnknown(kind)
+    return None
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    cap=st.integers(1, 40),
+    rows=st.integers(1, 30),
+    largest_batch=st.integers(1, 7),
+    concurrency=st.integers(1, 5),
+    repeat=st.integers(1, 3),
+    faults=st.lists(FAULTS, min_size=1, max_size=25),
+    interrupt_after=st.none() | st.integers(0, 12),
+    abandon=st.booleans(),
+)
+async def test_no_fault_overdraws_or_hides_a_bill(
+    cap: int,
+    rows: int,
+    largest_batch: int,
+    concurrency: int,
+    repeat: int,
+    faults: list[str],
+    interrupt_after: int | None,
+    abandon: bool,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Whatever the concurrency, batches, faults, retries and cancellations, two things hold.
+
+    At every commit posted + held <= cap; and the oracle's own count of answered images never exceeds what the ledger
+    holds as posted or unknown.
+    """
+    path = tmp_path_factory.mktemp("ledger") / "l.sqlite3"
+    client: Client
+
+    def script(number: int) -> OracleError | None:
+        if interrupt_after is not None and number >= interrupt_after:
+            client.halt.set(Interrupted("stop"))
+            if abandon:
+                client.abandon()
+        return fault(faults[number % len(faults)])
+
+    with Ledger(path) as ledger:
+        guard_caps(path)
+        oracle = FakeOracle(
+            script=script,
+            largest_batch=largest_batch,
+            concurrency=concurrency,
+            lost_after_answering=lambda n: faults[n % len(faults)] == "lost",
+        )
+        budget = ledger.open_budget("run", Cap(queries=cap))
+        policy = RetryPolicy(rate_limited=3, not_billed=3, unknown=3)
+        async with Client(oracle, ledger, budget, clock=FakeClock(), retry=policy) as client:
+            answered = await client.ask(Ask(tiny_images(rows), repeat=repeat))
+        state, unknowns = ledger.budget(budget), ledger.unknowns(budget)
+
+    assert state.posted.queries + state.held.queries <= cap
+    assert state.held.queries == len(unknowns)
+    assert oracle.billed <= state.posted.queries + len(unknowns)
+    assert sum(a is not None for row in answered for a in row) == state.posted.queries
+    assert isinstance(client.halt.error, BudgetExhausted | OracleError | Interrupted | None)
+
+
+def test_only_unbilled_outcomes_release_holds() -> None:
+    """Among all errors of an oracle, exactly those under NotBilled are voided."""
+
+    def family(kind: type[OracleError]) -> set[type[OracleError]]:
+        return {kind}.union(*(family(sub) for sub in kind.__subclasses__()))
+
+    assert {kind for kind in family(OracleError) if kind.outcome == "voided"} == family(NotBilled)

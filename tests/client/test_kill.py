@@ -1,0 +1,286 @@
+"""What survives `kill -9`, Ctrl-C and a second process: real processes against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image as Pillow
+
+from bbquery.client.client import Tally
+from bbquery.ledger.sqlite import Ledger
+from oracles import function
+from oracles.emulators.http import HttpEmulator
+from tests.support import models
+
+if TYPE_CHECKING:
+    from bbquery.oracle import Oracle
+
+QUERIES = 120
+TOTAL = QUERIES + 1
+
+
+@dataclass
+class Counting:
+    """An oracle that calls `reached` once when it has answered `threshold` more images."""
+
+    inner: Oracle
+    answered: int = 0
+    threshold: int = -1
+    reached: Callable[[], None] = field(default=lambda: None)
+
+    @property
+    def capabilities(self) -> Any:
+        return self.inner.capabilities
+
+    def encode(self, image: Any) -> Any:
+        return self.inner.encode(image)
+
+    def quote(self, payload: Any) -> Any:
+        return self.inner.quote(payload)
+
+    @property
+    def rate_seen(self) -> Any:
+        return self.inner.rate_seen
+
+    async def answer(self, payloads: Sequence[Any]) -> Sequence[Any]:
+        answers = await self.inner.answer(payloads)
+        self.answered += len(payloads)
+        if 0 <= self.threshold <= self.answered:
+            self.threshold = -1
+            self.reached()
+        return answers
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+    def when_answered(self, more: int, act: Callable[[], None]) -> None:
+        self.threshold, self.reached = self.answered + more, act
+
+
+@dataclass
+class Bench:
+    """A photo, a server that counts, and a folder for each home."""
+
+    folder: Path
+    url: str
+    oracle: Counting
+
+    async def explain(
+        self, home: str, *, cap: int = TOTAL, during: Callable[[asyncio.subprocess.Process], None] | None = None
+    ) -> tuple[int, str]:
+        """Run the command in a process of its own; return its exit code and what it said on stderr."""
+        process = await self.start(home, cap=cap)
+        if during is not None:
+            during(process)
+        _, err = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, err.decode()
+
+    async def start(self, home: str, *, cap: int = TOTAL, out: str = "out") -> asyncio.subprocess.Process:
+        command = [
+            *(sys.executable, "-m", "bbquery", "explain", str(self.folder / "photo.png")),
+            *("--oracle", f"http:url={self.url}", "--method", f"rise:queries={QUERIES},batch=64"),
+            *("--drift-every", "0", "--max-queries", str(cap), "--out", str(self.folder / home / out)),
+        ]
+        environment = os.environ | {"BBQUERY_HOME": str(self.folder / home / "home")}
+        return await asyncio.create_subprocess_exec(
+            *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+
+    def map(self, home: str, out: str = "out") -> bytes:
+        return next((self.folder / home / out).glob("*.npy")).read_bytes()
+
+    def record(self, home: str, out: str = "out") -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads((self.folder / home / out / "run.json").read_text())
+        return loaded
+
+    def ledger(self, home: str) -> Ledger:
+        return Ledger(self.folder / home / "home" / "bbquery.sqlite3")
+
+
+@asynccontextmanager
+async def bench(folder: Path) -> AsyncIterator[Bench]:
+    pixels = np.random.default_rng(1).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    Pillow.fromarray(pixels).save(folder / "photo.png")
+    inner = function.connect(models.sides, classes="left|right", height=32, width=32, version="1", concurrency=4)
+    oracle = Counting(inner)
+    emulator = HttpEmulator(oracle)
+    async with emulator.running() as url:
+        yield Bench(folder, url, oracle)
+    await inner.aclose()
+
+
+async def test_ten_kills_cost_no_answer_twice(tmp_path: Path) -> None:
+    """Killed at ten random moments, a run ends with the map of an undisturbed one, and paid nothing it could keep.
+
+    After each kill: posted + held is within the cap, only unknowns are held, and the server's bill is covered. With
+    slack for the unknowns the last run completes; what it sends is exactly what was not answered before.
+    """
+    rng = np.random.default_rng(20)
+    async with bench(tmp_path) as b:
+        code, _ = await b.explain("undisturbed")
+        assert code == 0
+        before = b.oracle.answered
+        slack = TOTAL + 200
+        for _ in range(10):
+            code, _ = await b.explain(
+                "killed",
+                cap=slack,
+                during=lambda p: b.oracle.when_answered(int(rng.integers(1, 12)), p.kill),
+            )
+            assert code == -signal.SIGKILL
+            with b.ledger("killed") as ledger:
+                state, unknown = ledger.budget(1), ledger.unknowns(1)
+            assert state.posted.queries + state.held.queries <= slack
+            assert state.held.queries == len(unknown)
+            assert b.oracle.answered - before <= state.posted.queries + len(unknown)
+        answered_by_then = state.posted.queries
+        code, _ = await b.explain("killed", cap=slack)
+
+    record = b.record("killed")
+    assert code == 0
+    assert b.map("killed") == b.map("undisturbed")
+    assert record["queries"] == asdict(
+        Tally(
+            asked=TOTAL,
+            sent=TOTAL - answered_by_then,
+            from_store=answered_by_then,
+            unknown=len(unknown),
+            answered=TOTAL,
+        )
+    )
+    assert len(unknown) > 0
+    assert record["budget"]["posted"]["queries"] == TOTAL
+
+
+async def test_with_an_exact_cap_a_killed_run_ends_partial_and_names_the_unknowns(tmp_path: Path) -> None:
+    """Where the cap leaves no room for what may have been billed, the rerun says so, with exit code 4 and a way out."""
+    async with bench(tmp_path) as b:
+        await b.explain("home", during=lambda p: b.oracle.when_answered(30, p.kill))
+        code, said = await b.explain("home")
+        record = b.record("home")
+        more = TOTAL + record["queries"]["unknown"] + 1  # kept for one that is lost next
+        completed, _ = await b.explain("home", cap=more)
+
+    assert code == 4
+    assert record["status"] == "partial"
+    assert record["queries"]["unknown"] == len(record["unknown"]) > 0
+    assert all(f"attempt {u['attempt']} " in said for u in record["unknown"])
+    assert f"--max-queries {more}" in said
+    assert completed == 0
+
+
+async def test_ctrl_c_ends_in_order(tmp_path: Path) -> None:
+    """Interrupted, a run stores what was answered, holds nothing and writes a partial map; a rerun completes it."""
+    async with bench(tmp_path) as b:
+        code, said = await b.explain(
+            "home", during=lambda p: b.oracle.when_answered(25, lambda: p.send_signal(signal.SIGINT))
+        )
+        record = b.record("home")
+        partial = b.map("home")
+        with b.ledger("home") as ledger:
+            state = ledger.budget(1)
+        answered = b.oracle.answered
+        again, _ = await b.explain("home")
+
+    assert code == 130
+    assert "PARTIAL" in said
+    assert (record["status"], record["stopped"]) == ("partial", "interrupted by Ctrl-C")
+    assert state.posted.queries == answered
+    assert state.held.queries == 0
+    assert again == 0
+    assert b.oracle.answered == TOTAL
+    assert b.map("home") != partial
+
+
+async def test_two_equal_runs_at_once_pay_once(tmp_path: Path) -> None:
+    """Two processes with the same command share the work: both end with the map, and each question is paid once."""
+    async with bench(tmp_path) as b:
+        both = [await b.start("home", out="a"), await b.start("home", out="b")]
+        await asyncio.gather(*(p.communicate() for p in both))
+        codes = [p.returncode for p in both]
+
+    sent = [b.record("home", out)["queries"]["sent"] for out in ("a", "b")]
+    assert codes == [0, 0]
+    assert b.map("home", "a") == b.map("home", "b")
+    assert b.oracle.answered == sum(sent) == TOTAL
+
+
+SPEND = """
+import asyncio, sys
+import numpy as np
+from pathlib import Path
+from bbquery import Ask, Cap, Client, Ledger
+from oracles import function
+
+async def main():
+    path, seed = Path(sys.argv[1]), int(sys.argv[2])
+    oracle = function.connect(lambda image: [float(image.mean()) / 255], version="1")
+    images = np.random.default_rng(seed).integers(0, 256, (300, 8, 8, 3), dtype=np.uint8)
+    with Ledger(path) as ledger:
+        project = ledger.open_budget("project", Cap(queries=200))
+        run = ledger.open_budget(f"run {seed}", Cap(queries=300), project)
+        print("ready", flush=True)
+        sys.stdin.readline()
+        async with Client(oracle, ledger, run) as client:
+            await client.ask(Ask(images))
+    await oracle.aclose()
+
+asyncio.run(main())
+"""
+
+
+async def test_runs_on_one_budget_stay_within_it_and_all_advance(tmp_path: Path) -> None:
+    """Three processes open a new ledger at once, want 300 queries each, and get the project's 200, none starving."""
+    path = tmp_path / "ledger.sqlite3"
+    pipe = asyncio.subprocess.PIPE
+    runs = [
+        await asyncio.create_subprocess_exec(sys.executable, "-c", SPEND, str(path), seed, stdin=pipe, stdout=pipe)
+        for seed in ("1", "2", "3")
+    ]
+    for process in runs:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"ready\n"
+    for process in runs:
+        assert process.stdin is not None
+        process.stdin.write(b"go\n")
+    await asyncio.gather(*(process.communicate() for process in runs))
+
+    with Ledger(path) as ledger:
+        project, *shares = (ledger.budget(budget) for budget in (1, 2, 3, 4))
+    assert [process.returncode for process in runs] == [0, 0, 0]
+    assert (project.posted.queries, project.held.queries) == (200, 0)
+    assert sum(share.posted.queries for share in shares) == 200
+    assert min(share.posted.queries for share in shares) >= 20
+
+
+async def test_a_free_oracle_leaves_no_unknowns_behind(tmp_path: Path) -> None:
+    """Killed while it asks an in-process oracle, which is free, a run's holds are released when it is next opened."""
+    script = SPEND.replace("[float(image.mean()) / 255]", "slow(image)").replace(
+        "async def main", "def slow(image):\n    print('asked', flush=True)\n    sys.stdin.readline()\n\nasync def main"
+    )
+    path = tmp_path / "ledger.sqlite3"
+    pipe = asyncio.subprocess.PIPE
+    command = (sys.executable, "-c", script, str(path), "1")
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(b"go\n")
+    while await process.stdout.readline() != b"asked\n":
+        continue
+    process.kill()
+    await process.communicate()
+
+    with Ledger(path) as ledger:
+        assert ledger.budget(1).held.queries == 0
+        assert ledger.unknowns(1) == []

@@ -1,0 +1,61 @@
+"""The status line shows what a run spends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bbquery.client.client import Client
+from bbquery.commands.screen import Screen, Spent
+from bbquery.ledger.records import Cap, Granted, Request, Settlement
+from bbquery.plan import Ask
+from bbquery.types import Units
+from tests.conftest import FakeClock
+from tests.support.fakes import FakeOracle, client_of, question, tiny_images
+
+if TYPE_CHECKING:
+    import pytest
+
+    from bbquery.ledger.sqlite import Ledger
+
+DOLLAR = 10**12
+
+
+async def spend(ledger: Ledger, budget: int, number: int, dollars: int) -> None:
+    (granted,) = await ledger.reserve([Request(question(number), budget, Units(1, 0, dollars * DOLLAR))])
+    assert isinstance(granted, Granted)
+    await ledger.settle([Settlement(granted.attempt, "posted", Units(1, 0, dollars * DOLLAR))])
+
+
+async def test_spending_is_of_all_budgets_of_a_run(ledger: Ledger) -> None:
+    """A search that had spent $25 before, and a verification that spends $1: 26 in all, 1 since, and never less."""
+    search, verification = (ledger.open_budget(name, Cap()) for name in ("search", "verification"))
+    await spend(ledger, search, 1, 25)
+    spent = Spent()
+    spent.follow(ledger, search)
+    spent.follow(ledger, verification)
+    await spend(ledger, verification, 2, 1)
+    spent.follow(ledger, verification)  # once more, as for a second map
+
+    assert spent.picodollars(ledger) == (26 * DOLLAR, DOLLAR)
+
+
+async def test_the_rate_is_never_below_zero(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second client in a budget of its own, as an attack's verification has, takes nothing back."""
+    first = client_of(FakeOracle(hold=Units(1, 0, DOLLAR)), ledger)
+    await spend(ledger, first.budget, 1, 25)
+    with Screen() as screen:
+        screen.follow(first, 10)
+        screen.follow(second := client_of_budget(ledger, "verification"), 5)
+        await second.ask(Ask(tiny_images(3)))
+        status = screen._status(60.0)
+        await second.aclose()
+        await first.aclose()
+
+    assert "$28.00 spent" in status
+    assert "$3.00/min" in status
+    assert "$-" not in status
+
+
+def client_of_budget(ledger: Ledger, name: str) -> Client:
+    oracle = FakeOracle(hold=Units(1, 0, DOLLAR))
+    return Client(oracle, ledger, ledger.open_budget(name, Cap(queries=9)), clock=FakeClock())

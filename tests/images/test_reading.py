@@ -1,0 +1,743 @@
+"""Photos in and pixels out."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import struct
+import sys
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import PIL.Image
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from bbquery.errors import BadImage, MissingExtra, UnknownName, UsageError
+from bbquery.images import reading
+from bbquery.images.placement import Placement, fit
+from bbquery.images.png import png
+from bbquery.oracle import View
+from bbquery.types import FLOAT, UINT8
+from tests.support.privileges import unprivileged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+LOSSLESS = ("png", "webp", "tiff", "bmp", "ppm")
+
+
+def photo_of(height: int = 12, width: int = 16) -> NDArray[np.uint8]:
+    """A photo in which every pixel differs from its neighbours."""
+    return np.random.default_rng(7).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def saved(path: Path, pixels: NDArray[Any], **options: Any) -> Path:
+    PIL.Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+def png_header_of(width: int, height: int) -> bytes:
+    """A PNG that promises this size and holds no pixels."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = zlib.compress(b"")
+    chunks = [(b"IHDR", header), (b"IDAT", body), (b"IEND", b"")]
+    packed = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+# --- files that become a photo ---
+
+
+@pytest.mark.parametrize("suffix", LOSSLESS)
+def test_lossless_files_keep_every_pixel(tmp_path: Path, suffix: str) -> None:
+    """An 8-bit RGB photo in a lossless file is read exactly."""
+    photo = photo_of()
+    path = saved(tmp_path / f"photo.{suffix}", photo, **({"lossless": True} if suffix == "webp" else {}))
+
+    loaded = reading.load(str(path))
+
+    assert loaded.dtype == np.uint8
+    np.testing.assert_array_equal(loaded, photo)
+
+
+def test_a_photo_is_read_through_any_path_object(tmp_path: Path) -> None:
+    """A path object is as good as a string."""
+    path = saved(tmp_path / "photo.png", photo_of())
+
+    np.testing.assert_array_equal(reading.load(path), reading.load(str(path)))
+
+
+@pytest.mark.parametrize("mode", ["L", "1"])
+def test_greyscale_is_repeated_into_three_channels(tmp_path: Path, mode: str) -> None:
+    """A greyscale or black-and-white file gives three equal channels of its own levels."""
+    grey = (photo_of()[:, :, 0] // 128 * 255).astype(np.uint8)
+    PIL.Image.fromarray(grey).convert(mode).save(tmp_path / "grey.png")
+
+    loaded = reading.load(tmp_path / "grey.png")
+
+    np.testing.assert_array_equal(loaded, np.stack([grey] * 3, axis=2))
+
+
+def test_a_palette_is_looked_up(tmp_path: Path) -> None:
+    """A palette file gives the colours of its palette, not the indices."""
+    image = PIL.Image.fromarray(np.tile(np.array([0, 1], dtype=np.uint8), (8, 4))).convert("P")
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    image.save(tmp_path / "palette.png")
+
+    loaded = reading.load(tmp_path / "palette.png")
+
+    np.testing.assert_array_equal(loaded[0, :2], [[10, 20, 30], [200, 100, 50]])
+
+
+def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
+    """A CMYK file is converted by R = 255 - min(255, C + K), up to Pillow's rounding."""
+    inks = np.empty((8, 8, 4), dtype=np.uint8)
+    inks[:] = (200, 100, 0, 0)
+    PIL.Image.frombytes("CMYK", (8, 8), inks.tobytes()).save(tmp_path / "print.tiff")
+
+    loaded = reading.load(tmp_path / "print.tiff")
+
+    np.testing.assert_allclose(loaded[0, 0].astype(int), [55, 155, 255], atol=1)
+
+
+def test_lab_becomes_rgb(tmp_path: Path) -> None:
+    """A LAB file of full lightness without colour is white."""
+    PIL.Image.new("LAB", (8, 8), (255, 128, 128)).save(tmp_path / "lab.tiff")
+
+    np.testing.assert_allclose(reading.load(tmp_path / "lab.tiff")[0, 0].astype(int), 255, atol=3)
+
+
+def test_alpha_is_composited_over_white(tmp_path: Path) -> None:
+    """A pixel of opacity a becomes a × colour + (1 - a) × white, up to rounding."""
+    rgba = np.random.default_rng(3).integers(0, 256, (9, 10, 4), dtype=np.uint8)
+    opacity = rgba[:, :, 3:] / 255
+
+    loaded = reading.load(saved(tmp_path / "alpha.png", rgba))
+
+    np.testing.assert_allclose(loaded, rgba[:, :, :3] * opacity + 255 * (1 - opacity), atol=1)
+
+
+def test_the_transparent_colour_of_a_palette_is_white(tmp_path: Path) -> None:
+    """A still GIF's transparent pixels become white, not the colour that stands for them."""
+    image = PIL.Image.new("P", (8, 8), 1)
+    image.putpalette([0, 0, 0, 200, 0, 0])
+    image.putpixel((0, 0), 0)
+    image.save(tmp_path / "still.gif", transparency=0)
+
+    loaded = reading.load(tmp_path / "still.gif")
+
+    assert loaded[0, 0].tolist() == [255, 255, 255]
+    assert loaded[1, 1].tolist() == [200, 0, 0]
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff", "pgm"])
+def test_16_bit_grey_is_scaled_to_the_nearest_level(tmp_path: Path, suffix: str) -> None:
+    """A 16-bit grey level g becomes the integer nearest to g / 257, so that black stays black and white white."""
+    grey = np.linspace(0, 65535, 2560).round().astype(np.uint16).reshape(40, 64)
+
+    loaded = reading.load(saved(tmp_path / f"deep.{suffix}", grey))
+
+    np.testing.assert_array_equal(loaded[:, :, 1], np.floor(grey / 257 + 0.5))
+
+
+def test_the_transparent_level_of_16_bit_grey_is_white(tmp_path: Path) -> None:
+    """The one grey level that a 16-bit PNG calls transparent becomes white, its neighbours do not."""
+    grey = np.full((8, 8), 1001, dtype=np.uint16)
+    grey[0, 0] = 1000
+
+    loaded = reading.load(saved(tmp_path / "deep.png", grey, transparency=1000))
+
+    assert loaded[0, 0].tolist() == [255, 255, 255]
+    assert loaded[1, 1].tolist() == [4, 4, 4]
+
+
+ORIENTATIONS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    # the tag's value: what an upright photo went through when it was stored so (EXIF 2.32, table 6)
+    1: lambda upright: upright,
+    2: lambda upright: upright[:, ::-1],
+    3: lambda upright: upright[::-1, ::-1],
+    4: lambda upright: upright[::-1],
+    5: lambda upright: upright.transpose(1, 0, 2),
+    6: np.rot90,
+    7: lambda upright: upright[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda upright: np.rot90(upright, -1),
+}
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff", "webp"])
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_a_photo_is_turned_upright(tmp_path: Path, orientation: int, suffix: str) -> None:
+    """Each of the eight EXIF orientations is undone, once."""
+    upright = photo_of()
+    tag = PIL.Image.Exif()
+    tag[0x0112] = orientation
+    options = {"lossless": True} if suffix == "webp" else {}
+    stored = saved(tmp_path / f"photo.{suffix}", ORIENTATIONS[orientation](upright), exif=tag, **options)
+
+    np.testing.assert_array_equal(reading.load(stored), upright)
+
+
+LOSS = 12  # grey levels that a lossy format may be off, on a smooth picture
+
+
+def smooth_photo() -> NDArray[np.uint8]:
+    """A photo that lossy formats keep nearly as it is."""
+    down, across = np.mgrid[0:64, 0:96]
+    return np.stack([down * 3, across * 2, 255 - down * 2], axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("suffix", ["heic", "avif"])
+def test_photos_of_newer_phones_are_read(tmp_path: Path, suffix: str) -> None:
+    """HEIC and AVIF open where their decoders are installed, whatever the file is called."""
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    path = saved(tmp_path / f"photo.{suffix}", smooth_photo(), quality=95)
+    path.rename(tmp_path / "photo.jpg")
+
+    read = reading.load(tmp_path / "photo.jpg")
+
+    assert read.shape == (64, 96, 3)
+    assert np.abs(read.astype(int) - smooth_photo()).max() <= LOSS
+
+
+@pytest.mark.parametrize(("brand", "kind"), [(b"heic", "HEIC"), (b"mif1", "HEIC"), (b"avif", "AVIF")])
+def test_a_missing_decoder_of_newer_photos_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, brand: bytes, kind: str
+) -> None:
+    """Where HEIC or AVIF cannot be decoded, the error says which extra to install."""
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x18ftyp" + brand + bytes(40))
+
+    with pytest.raises(MissingExtra, match=rf"opening the {kind} photo .*photo\.heic.*bbquery\[heif\]"):
+        reading.load(tmp_path / "photo.heic")
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"avif"])
+def test_a_damaged_photo_of_newer_phones_is_refused(tmp_path: Path, brand: bytes) -> None:
+    """A HEIC or AVIF photo that ends after its first words is a bad image, and no traceback."""
+    pytest.importorskip("pillow_heif")
+    (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x18ftyp" + brand + bytes(40))
+
+    with pytest.raises(BadImage):
+        reading.load(tmp_path / "photo.heic")
+
+
+@pytest.mark.parametrize(
+    ("photo", "view", "warning"),
+    [
+        ((10, 20000), View(size=(224, 224), crop=0.875), "a sliver of the photo, 8.75 × 8.75 of its 20000 × 10 pixels"),
+        ((20000, 10), View(crop=1.0), "a sliver of the photo, 10 × 10 of its 10 × 20000 pixels (0.05%)"),
+        ((10, 20000), View(size=(224, 224)), "squeezed, its 20000 × 10 pixels as 224 × 224, 2e+03 times more"),
+        ((1000, 3000), View(size=(224, 224), crop=0.875), ""),
+        ((1000, 3000), View(size=(224, 224)), ""),
+        ((10, 20000), View(), ""),
+    ],
+)
+def test_a_photo_of_which_a_model_sees_a_sliver_is_warned_of(photo: tuple[int, int], view: View, warning: str) -> None:
+    """Panoramas pass; a strip whose middle alone is shown, or that is squeezed beyond recognition, does not."""
+    _, placement = fit(np.zeros((*photo, 3), np.uint8), view, UINT8)
+
+    assert warning in placement.warning
+    assert bool(warning) == bool(placement.warning)
+
+
+def test_a_placement_comes_back_from_a_record() -> None:
+    """What run.json says of where the pixels lie is read as it was."""
+    placement = Placement(photo=(40, 60), box=(10.5, 0.5, 49.5, 39.5), size=(16, 16))
+
+    assert Placement.of(json.loads(json.dumps(dataclasses.asdict(placement)))) == placement
+
+
+def test_the_main_picture_of_a_phone_s_mpo_is_read(tmp_path: Path) -> None:
+    """A JPEG that carries a second picture is its first one, as every viewer shows it."""
+    first, second = (PIL.Image.new("RGB", (16, 16), colour) for colour in ("red", "blue"))
+    first.save(tmp_path / "phone.jpg", format="MPO", save_all=True, append_images=[second])
+
+    loaded = reading.load(tmp_path / "phone.jpg")
+
+    assert loaded[8, 8, 0] > 200
+    assert loaded[8, 8, 2] < 50
+
+
+def test_damaged_metadata_does_not_matter(tmp_path: Path) -> None:
+    """A photo whose EXIF block is garbage is read without a warning: its pixels are sound."""
+    path = saved(tmp_path / "photo.png", photo_of(), exif=b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\xff\xff\x00")
+
+    np.testing.assert_array_equal(reading.load(path), photo_of())
+
+
+# --- files that are refused ---
+
+
+def refusal(source: Any) -> str:
+    with pytest.raises(BadImage) as caught:
+        reading.load(source)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("nowhere.png", "check the path"), ("https://host/cat.png", "download it first"), ("x" * 300, "too long")],
+)
+def test_a_missing_file_is_named(tmp_path: Path, name: str, advice: str) -> None:
+    """A path without a file is refused with its name and what to do."""
+    message = refusal(name)
+
+    assert name in message
+    assert advice in message
+
+
+def test_a_name_with_a_null_character_is_refused() -> None:
+    """A name that no file can have is refused like any other, not with Python's error."""
+    assert "cannot be opened" in refusal("a\0b.png")
+
+
+def test_a_folder_is_refused_with_a_file_of_it(tmp_path: Path) -> None:
+    """A folder is refused with one of its files as an example, not a hidden one."""
+    (tmp_path / ".DS_Store").write_bytes(b"")
+    saved(tmp_path / "b.png", photo_of())
+    saved(tmp_path / "a.png", photo_of())
+
+    assert str(tmp_path / "a.png") in refusal(tmp_path)
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    """A folder without a file is refused as such."""
+    assert "a folder without a file" in refusal(tmp_path)
+
+
+def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
+    """Something that might never end is not read at all."""
+    os.mkfifo(tmp_path / "pipe")
+
+    assert "not a regular file" in refusal(tmp_path / "pipe")
+
+
+def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
+    """A file without permission is refused as such, not as a damaged one."""
+    path = saved(tmp_path / "secret.png", photo_of())
+    path.chmod(0)
+
+    with unprivileged():
+        message = refusal(path)
+
+    assert "may not read" in message
+
+
+@pytest.mark.parametrize("content", [b"", b"hello, this is a text file\n" * 50, b"\x89PNG\r\n\x1a\n"])
+def test_what_is_not_a_picture_is_refused(tmp_path: Path, content: bytes) -> None:
+    """An empty file, a text and a bare signature are refused with the formats that are read."""
+    path = tmp_path / "photo.png"
+    path.write_bytes(content)
+
+    assert "JPEG, PNG" in refusal(path)
+
+
+@pytest.mark.parametrize("format_", reading.FORMATS)
+def test_a_truncated_file_is_refused(tmp_path: Path, format_: str) -> None:
+    """Half a file is refused in every format, never returned half grey."""
+    whole = io.BytesIO()
+    PIL.Image.fromarray(photo_of(40, 60)).save(whole, "PPM" if format_ == "PPM" else format_)
+    path = tmp_path / "half"
+    path.write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
+
+    assert str(path) in refusal(path)
+
+
+@given(data=st.data())
+def test_no_damage_gives_anything_but_bad_image(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whatever bytes are overwritten, a file becomes a photo or is refused as BadImage: no other error, no warning."""
+    whole = io.BytesIO()
+    format_ = data.draw(st.sampled_from(reading.FORMATS))
+    PIL.Image.fromarray(photo_of()).save(whole, format_)
+    content = bytearray(whole.getvalue())
+    for place, byte in data.draw(
+        st.lists(st.tuples(st.integers(0, len(content) - 1), st.integers(0, 255)), max_size=9)
+    ):
+        content[place] = byte
+    path = tmp_path_factory.getbasetemp() / "damaged"
+    path.write_bytes(content)
+
+    with contextlib.suppress(BadImage):
+        assert reading.load(path).shape[2] == 3
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 100), (100, 7)])
+def test_a_photo_that_is_too_small_is_refused(tmp_path: Path, height: int, width: int) -> None:
+    """Below 8 pixels on a side a photo is refused, with its size and the bound."""
+    message = refusal(saved(tmp_path / "dot.png", photo_of(height, width)))
+
+    assert f"{width} × {height}" in message
+    assert "at least 8" in message
+
+
+def test_the_smallest_photo_is_read(tmp_path: Path) -> None:
+    """8 × 8 pixels are enough."""
+    assert reading.load(saved(tmp_path / "small.png", photo_of(8, 8))).shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize(
+    "side",
+    [8001, 9800, 20_000, 100_000],  # beyond our bound, Pillow's warning, Pillow's error, and absurdly far
+)
+def test_a_bomb_is_refused_from_its_header(tmp_path: Path, side: int) -> None:
+    """A file that promises over 64 megapixels is refused for its size; this one has no pixels to decode."""
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png_header_of(side, side))
+
+    message = refusal(path)
+
+    assert "64 megapixels" in message
+    assert "shrink it" in message
+
+
+def test_the_bound_is_on_pixels(tmp_path: Path) -> None:
+    """64 megapixels exactly pass the bound: this file is then refused for its missing pixels."""
+    path = tmp_path / "large.png"
+    path.write_bytes(png_header_of(8000, 8000))
+
+    assert "damaged" in refusal(path)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp", "tiff"])
+def test_animations_and_pages_are_refused(tmp_path: Path, suffix: str) -> None:
+    """A file of several frames or pages is refused with advice, rather than its first frame taken silently."""
+    first, second = (PIL.Image.fromarray(photo_of(9, width)).resize((9, 9)) for width in (9, 10))
+    first.save(tmp_path / f"film.{suffix}", save_all=True, append_images=[second])
+
+    assert "extract one frame" in refusal(tmp_path / f"film.{suffix}")
+
+
+def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
+    """A file whose white level is unknown is refused."""
+    path = saved(tmp_path / "float.tiff", np.ones((8, 8), dtype=np.float32))
+
+    assert "floating-point" in refusal(path)
+
+
+@pytest.mark.parametrize("level", [-1, 65536])
+def test_integers_beyond_16_bits_are_refused(tmp_path: Path, level: int) -> None:
+    """A 32-bit file is refused once it goes beyond 16 bits, rather than wrapped around."""
+    path = saved(tmp_path / "deep.tiff", np.full((8, 8), level, dtype=np.int32))
+
+    assert "more than 16 bits" in refusal(path)
+
+
+def test_each_file_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is checked is what is decoded: a file swapped in between cannot be."""
+    path = saved(tmp_path / "photo.png", photo_of())
+    opened, really_open = [], Path.open
+
+    def count(self: Path, mode: str) -> Any:
+        opened.append(self)
+        return really_open(self, mode)
+
+    monkeypatch.setattr(Path, "open", count)
+
+    reading.load(path)
+
+    assert opened == [path]
+
+
+def test_an_unknown_sample_lists_the_known_ones() -> None:
+    """A sample that does not exist is answered with those that do."""
+    with pytest.raises(UnknownName, match="astronaut, cat, coffee"):
+        reading.load("sample:dog")
+
+
+def test_a_sample_is_named_like_a_file() -> None:
+    """The sample called cat is scikit-image's photo of Chelsea."""
+    assert reading.load("sample:cat").shape == (300, 451, 3)
+
+
+# --- arrays ---
+
+
+def test_an_array_is_copied() -> None:
+    """A photo that came as an array does not change with it."""
+    mine = photo_of()
+    loaded = reading.load(mine)
+
+    mine[0, 0] = 255 - mine[0, 0]
+
+    np.testing.assert_array_equal(loaded, photo_of())
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint16", "float32", "float64"])
+def test_grey_levels_of_any_number_type_are_read(dtype: str) -> None:
+    """Whole grey levels are kept, whatever type holds them."""
+    loaded = reading.load(photo_of().astype(dtype))
+
+    assert loaded.dtype == np.uint8
+    np.testing.assert_array_equal(loaded, photo_of())
+
+
+def test_fractional_grey_levels_are_rounded_half_to_even() -> None:
+    """An array of 100.5 becomes 100, and 101.5 becomes 102."""
+    levels = np.full((8, 8, 3), 100.5)
+    levels[0] = 101.5
+
+    loaded = reading.load(levels)
+
+    assert loaded[0, 0, 0] == 102
+    assert loaded[1, 0, 0] == 100
+
+
+@pytest.mark.parametrize(
+    ("array", "advice"),
+    [
+        (np.zeros((9, 9), np.uint8), "np.stack"),
+        (np.zeros((3, 9, 9), np.uint8), "transpose(1, 2, 0)"),
+        (np.zeros((9, 9, 4), np.uint8), "drop the alpha channel"),
+        (np.zeros((2, 9, 9, 3), np.uint8), "batch[0]"),
+        (np.zeros((9, 9, 1), np.uint8), "give an RGB image"),
+        (np.zeros((9, 9, 3), bool), "integers or floating-point"),
+        (np.zeros((9, 9, 3), complex), "integers or floating-point"),
+        (np.zeros((9, 7, 3), np.uint8), "at least 8"),
+        (np.full((9, 9, 3), np.nan), "NaN"),
+        (np.full((9, 9, 3), np.inf), "infinite"),
+        (np.full((9, 9, 3), 256), "from 256 to 256"),
+        (np.full((9, 9, 3), -0.5), "from -0.5"),
+        (np.full((9, 9, 3), 0.5), "multiply by 255"),
+        (np.linspace(-1, 1, 243).reshape(9, 9, 3), "give (x + 1) * 127.5"),
+        (np.linspace(-2.1, 2.6, 243).reshape(9, 9, 3), "give (x * std + mean) * 255"),
+        (np.linspace(0, 2.6, 243).reshape(9, 9, 3), "give (x * std + mean) * 255"),
+        (np.ones((9, 9, 3), np.uint8), "multiply by 255"),
+        (np.ones((9, 9, 3), np.int64), "multiply by 255"),
+        (np.broadcast_to(np.uint8(0), (8001, 8000, 3)), "64 megapixels"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_array_that_is_no_photo_is_refused(array: NDArray[Any], advice: str) -> None:
+    """A wrong shape, type or range is refused with the array's own shape and what to do."""
+    message = refusal(array)
+
+    assert str(array.shape) in message
+    assert advice in message
+
+
+@pytest.mark.parametrize("source", [None, 7, b"cat.png", [[0]]])
+def test_something_else_is_refused(source: object) -> None:
+    """What is neither a path nor an array is refused with what may be given."""
+    assert "give a path" in refusal(source)
+
+
+# --- what an oracle is sent ---
+
+
+def test_the_own_view_changes_nothing() -> None:
+    """Without a size and a crop the photo's own pixels are sent."""
+    sent, placement = fit(photo_of(), View(), UINT8)
+
+    np.testing.assert_array_equal(sent, photo_of())
+    assert placement == Placement(photo=(12, 16), box=(0, 0, 16, 12), size=(12, 16))
+
+
+def test_the_same_size_changes_nothing() -> None:
+    """A view of the photo's own size sends its own pixels."""
+    sent, _ = fit(photo_of(), View(size=(12, 16)), UINT8)
+
+    np.testing.assert_array_equal(sent, photo_of())
+
+
+@pytest.mark.parametrize(("height", "width"), [(300, 451), (451, 300), (640, 427)])
+def test_efficientnet_s_crop_is_exact(height: int, width: int) -> None:
+    """The side of its square is shorter · 224 / (224 + 32), in the middle, though that is no whole number."""
+    sent, placement = fit(photo_of(height, width), View(size=(224, 224), crop=0.875), UINT8)
+    left, top, right, bottom = placement.box
+    side = min(height, width) * 224 / 256
+
+    assert sent.shape == (224, 224, 3)
+    assert sent.dtype == np.uint8
+    assert (right - left, bottom - top) == (side, side)
+    assert (left + right, top + bottom) == (width, height)
+
+
+def test_a_crop_without_a_size_copies_pixels() -> None:
+    """Without a size nothing is resampled: the middle square of whole pixels is sent as it is."""
+    sent, placement = fit(photo_of(11, 16), View(crop=0.8), UINT8)
+
+    np.testing.assert_array_equal(sent, photo_of(11, 16)[1:10, 3:12])
+    assert placement.box == (3, 1, 12, 10)
+
+
+def cubic(start: float, stop: float, pixels: int, size: int) -> NDArray[np.float64]:
+    """Keys' cubic kernel (1981, a = -1/2), widened where it shrinks, as weights (size, pixels)."""
+    step = (stop - start) / size
+    at = (start + (np.arange(size)[:, None] + 0.5) * step - np.arange(pixels) - 0.5) / max(step, 1)
+    t = np.abs(at)
+    weights = np.where(t < 1, 1.5 * t**3 - 2.5 * t**2 + 1, np.where(t < 2, -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2, 0))
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize("size", [(10, 20), (50, 40)], ids=["shrunk", "enlarged"])
+def test_resampling_is_bicubic_within_the_box(size: tuple[int, int]) -> None:
+    """The pixels sent are those of the cubic convolution over the fractional box, up to rounding in each direction."""
+    photo = photo_of(30, 45) // 2 + 64  # away from the ends of the scale, where the kernel's overshoot is clipped
+
+    sent, placement = fit(photo, View(size=size, crop=0.81), UINT8)
+
+    left, top, right, bottom = placement.box
+    expected = np.einsum("ih,hwc,jw->ijc", cubic(top, bottom, 30, size[0]), photo, cubic(left, right, 45, size[1]))
+    np.testing.assert_allclose(sent, expected, atol=1.6)
+
+
+def test_the_domain_decides_the_type() -> None:
+    """An in-process function is sent floating-point pixels, of the same grey levels."""
+    view = View(size=(8, 8), crop=0.5)
+    sent, _ = fit(photo_of(), view, FLOAT)
+
+    assert sent.dtype == np.float64
+    np.testing.assert_array_equal(sent, fit(photo_of(), view, UINT8)[0])
+
+
+@pytest.mark.parametrize("view", [View(crop=0.0), View(crop=1.5), View(crop=float("nan")), View(size=(0, 9))])
+def test_an_impossible_view_is_refused(view: View) -> None:
+    """A crop that is no share, or an empty size, is the caller's mistake."""
+    with pytest.raises(UsageError, match="view has"):
+        fit(photo_of(), view, UINT8)
+
+
+# --- where a map lies on the photo ---
+
+SIZES = st.integers(8, 60)
+
+
+@st.composite
+def placements(draw: st.DrawFn) -> Placement:
+    """Placements as `fit` makes them, of photos larger and smaller than what is sent."""
+    photo = np.zeros((draw(SIZES), draw(SIZES), 3), dtype=np.uint8)
+    size = draw(st.none() | st.tuples(st.integers(1, 60), st.integers(1, 60)))
+    view = View(size=size, crop=draw(st.none() | st.floats(0.2, 1)))
+    return fit(photo, view, UINT8)[1]
+
+
+def grid(placement: Placement) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Rows and columns of the photo's pixel centres, and whether they lie in the box; all (H, W)."""
+    rows, columns = np.mgrid[: placement.photo[0], : placement.photo[1]] + 0.5
+    left, top, right, bottom = placement.box
+    return rows, columns, (rows >= top) & (rows <= bottom) & (columns >= left) & (columns <= right)
+
+
+@given(placement=placements(), constant=st.floats(-1e3, 1e3))
+def test_a_constant_map_stays_constant(placement: Placement, constant: float) -> None:
+    """A constant comes back as itself wherever the oracle saw the photo, and as NaN everywhere else."""
+    values = placement.to_photo(np.full(placement.size, constant))
+
+    expected = np.where(grid(placement)[2], constant, np.nan)
+    np.testing.assert_allclose(values, expected, rtol=1e-12, atol=1e-12)
+
+
+@given(placement=placements())
+def test_a_linear_ramp_comes_back_exactly(placement: Placement) -> None:
+    """A map that holds the photo's own coordinates comes back as them, inside the centres of its outermost pixels."""
+    (left, top, right, bottom), (h, w) = placement.box, placement.size
+    tall, wide = (bottom - top) / h, (right - left) / w
+    ramp = (top + (np.arange(h)[:, None] + 0.5) * tall) + 1000 * (left + (np.arange(w) + 0.5) * wide)
+
+    values = placement.to_photo(ramp)
+
+    rows, columns, _ = grid(placement)
+    y, x = tall / 2 + 0.5, wide / 2 + 0.5  # a photo's pixel is itself one wide
+    inner = (rows >= top + y) & (rows <= bottom - y) & (columns >= left + x) & (columns <= right - x)
+    np.testing.assert_allclose(values[inner], (rows + 1000 * columns)[inner], rtol=1e-11)
+
+
+@given(placement=placements(), data=st.data())
+def test_no_value_leaves_the_map_s_range(placement: Placement, data: st.DataObject) -> None:
+    """Interpolation invents no peak and no change of sign."""
+    values = data.draw(arrays(np.float64, placement.size, elements=st.floats(-1, 1)))
+
+    mapped = placement.to_photo(values)
+
+    seen = mapped[~np.isnan(mapped)]
+    assert seen.size
+    assert seen.min() >= values.min() - 1e-12
+    assert seen.max() <= values.max() + 1e-12
+
+
+def test_a_map_of_the_photo_s_own_pixels_is_kept() -> None:
+    """Where nothing was resampled, nothing is interpolated."""
+    values = np.random.default_rng(1).normal(size=(12, 16))
+    _, placement = fit(photo_of(), View(), UINT8)
+
+    np.testing.assert_allclose(placement.to_photo(values), values, rtol=1e-15)
+
+
+def test_an_enlarged_photo_gets_means() -> None:
+    """Where an oracle was sent k × k pixels for one of the photo, that one gets their mean: none is skipped."""
+    values = np.random.default_rng(1).normal(size=(48, 64))
+    placement = Placement(photo=(12, 16), box=(0, 0, 16, 12), size=(48, 64))
+
+    means = values.reshape(12, 4, 16, 4).mean(axis=(1, 3))
+
+    np.testing.assert_allclose(placement.to_photo(values), means, rtol=1e-12)
+
+
+def test_an_unknown_value_stays_unknown_nearby() -> None:
+    """One NaN of the map makes its own surroundings NaN and nothing else."""
+    values = np.zeros((10, 10))
+    values[5, 5] = np.nan
+    placement = Placement(photo=(20, 20), box=(0, 0, 20, 20), size=(10, 10))
+
+    unknown = np.argwhere(np.isnan(placement.to_photo(values)))
+
+    assert unknown.min() >= 9
+    assert unknown.max() <= 12
+
+
+def test_a_map_of_another_shape_is_refused() -> None:
+    """A map that is not of the pixels that were sent is not stretched over the photo."""
+    placement = Placement(photo=(20, 20), box=(0, 0, 20, 20), size=(10, 10))
+
+    with pytest.raises(UsageError, match=r"\(10, 11\)"):
+        placement.to_photo(np.zeros((10, 11)))
+
+
+# --- what travels ---
+
+
+@given(image=arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(3))), level=st.integers(0, 9))
+def test_png_keeps_every_pixel(image: NDArray[np.uint8], level: int) -> None:
+    """Whatever is sent is decoded to the very pixels, at every level of compression."""
+    decoded = PIL.Image.open(io.BytesIO(png(image, level=level)))
+
+    assert (decoded.format, decoded.mode) == ("PNG", "RGB")
+    np.testing.assert_array_equal(np.asarray(decoded), image)
+
+
+def test_png_takes_a_view_of_an_array() -> None:
+    """Pixels need not be contiguous in memory."""
+    turned = photo_of().transpose(1, 0, 2)[::-1]
+
+    np.testing.assert_array_equal(np.asarray(PIL.Image.open(io.BytesIO(png(turned)))), turned)
+
+
+@pytest.mark.parametrize("image", [np.zeros((9, 9, 3)), np.zeros((9, 9), np.uint8), np.zeros((9, 9, 4), np.uint8)])
+def test_png_refuses_other_pixels(image: NDArray[Any]) -> None:
+    """Floating-point, greyscale or four-channel pixels are not silently turned into something else."""
+    with pytest.raises(UsageError, match="realise it"):
+        png(image)
+
+
+def test_noise_is_stored_and_a_masked_photo_is_compressed() -> None:
+    """The encoder spends no time where there is nothing to gain, and gains where there is."""
+    noise = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    masked = np.full_like(noise, 127)
+    masked[:64, :64] = noise[:64, :64]
+
+    assert png(noise) == png(noise, level=0)
+    assert png(masked) == png(masked, level=1)
+    assert len(png(masked)) < 0.2 * len(png(noise))

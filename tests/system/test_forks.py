@@ -1,0 +1,171 @@
+"""A forked child that uses what its parent opened is told at once, and harms nothing of the parent's."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from bbquery.interop import predict_fn
+from bbquery.ledger.owners import Owner, is_dead
+from bbquery.ledger.records import Cap, Granted, Request
+from bbquery.ledger.sqlite import Ledger
+from bbquery.plan import Ask
+from bbquery.types import Units
+from oracles import function, onnx
+from tests.support.fakes import FakeOracle, client_of, question, tiny_images
+from tests.support.models import sides
+from tests.support.onnx_models import classifier
+
+if TYPE_CHECKING:
+    from bbquery.client.client import Client
+    from bbquery.oracle import Oracle
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+SECONDS = 10.0  # within which a child has ended
+
+
+def in_a_child(work: Callable[[], object]) -> str:
+    """Run `work` in a forked child; return what it raised, or returned."""
+    reads, writes = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            said = f"returned {work()}"
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the parent is told
+            said = f"{type(error).__name__}: {error}"
+        os.write(writes, said.encode())
+        os._exit(0)
+    os.close(writes)
+    with os.fdopen(reads, "rb") as pipe:
+        told, _, _ = select.select([pipe], [], [], SECONDS)  # until it says something
+        if not told:
+            os.kill(child, signal.SIGKILL)
+        said = pipe.read().decode()  # until it has ended
+    os.waitpid(child, 0)
+    if not told:
+        pytest.fail("the child waits for ever")
+    return said
+
+
+def is_told(said: str, what: str) -> None:
+    assert said.startswith(f"UsageError: {what}")
+    assert f"was opened in process {os.getpid()} and cannot be used in process" in said
+    assert "open it in the child, after the fork, or start the child with" in said
+
+
+def test_a_ledger_of_the_parent_is_refused(ledger: Ledger) -> None:
+    """To write in it would wait for a thread that the child has not; to read, share a connection."""
+    budget = ledger.open_budget("run", Cap(queries=5))
+
+    is_told(in_a_child(lambda: ledger.open_budget("other", Cap())), "the ledger")
+    is_told(in_a_child(lambda: ledger.budget(budget)), "the ledger")
+    is_told(in_a_child(lambda: asyncio.run(ledger.reserve([]))), "the ledger")
+
+
+async def test_a_child_that_closes_leaves_the_parent_alive(tmp_path: Path) -> None:
+    """The parent's hold stays its own, and its ledger goes on."""
+    path = tmp_path / "ledger.sqlite3"
+    with Ledger(path) as ledger:
+        budget = ledger.open_budget("run", Cap(queries=5))
+        (granted,) = await ledger.reserve([Request(question(1), budget, Units(1))])
+
+        assert in_a_child(ledger.close) == "returned None"
+
+        assert isinstance(granted, Granted)
+        assert not is_dead(path.with_name(path.name + ".owners"), ledger._me.name)
+        with Ledger(path) as other:
+            assert (other.unknowns(budget), other.budget(budget).held.queries) == ([], 1)
+
+
+def test_a_child_that_lives_on_keeps_no_dead_parent_alive(tmp_path: Path) -> None:
+    """What a killed process left in flight becomes unknown, though a child that it forked still runs."""
+    owner = Owner(tmp_path)
+    reads, writes = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(writes, b"x")
+        signal.pause()
+        os._exit(0)
+    try:
+        os.read(reads, 1)
+        assert not is_dead(tmp_path, owner.name)
+
+        owner._file.close()  # as the system does when a process is killed
+
+        assert is_dead(tmp_path, owner.name)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(reads)
+        os.close(writes)
+
+
+def test_a_ledger_that_the_child_opens_itself_is_fine(ledger: Ledger) -> None:
+    """Opened after the fork, it works beside the parent's."""
+
+    def opened() -> int:
+        with Ledger(ledger.path) as own:
+            return own.open_budget("child", Cap(queries=5))
+
+    assert in_a_child(opened).startswith("returned ")
+    assert ledger.find_budget("child")
+
+
+def small_onnx(tmp_path: Path) -> Oracle:
+    return onnx.connect(model=classifier(tmp_path / "model.onnx", softmax=True))
+
+
+def small_function(_: Path) -> Oracle:
+    return function.connect(sides, classes="left|right", version="1")
+
+
+@pytest.mark.parametrize("made", [small_function, small_onnx])
+async def test_an_oracle_in_the_process_is_refused(made: Callable[[Path], Oracle], tmp_path: Path) -> None:
+    """Its worker threads are the parent's: asked in the child, they would never answer."""
+    oracle = made(tmp_path)
+    pixels = np.zeros((*(oracle.capabilities.view.size or (8, 8)), 3), np.uint8)
+    await oracle.answer([oracle.encode(pixels)])
+
+    def asked() -> object:
+        return asyncio.new_event_loop().run_until_complete(oracle.answer([oracle.encode(pixels)]))
+
+    said = await asyncio.to_thread(in_a_child, asked)
+
+    is_told(said, "the oracle ")
+    await oracle.aclose()
+
+
+def test_a_predict_function_is_refused(ledger: Ledger) -> None:
+    """Libraries that fork workers are told that each needs one of its own; closing it there does nothing."""
+    with predict_fn(small_function(Path()), max_queries=9, ledger=ledger) as predict:
+        first = predict(np.zeros((1, 8, 8, 3), np.uint8))
+
+        is_told(in_a_child(lambda: predict(np.zeros((1, 8, 8, 3), np.uint8))), "this predict function")
+        assert in_a_child(predict.close) == "returned None"
+
+        assert np.array_equal(predict(np.zeros((1, 8, 8, 3), np.uint8)), first)
+
+
+def test_a_client_is_refused(ledger: Ledger) -> None:
+    """So is a client that the parent made."""
+
+    async def made() -> Client:
+        return client_of(FakeOracle(), ledger)
+
+    loop = asyncio.new_event_loop()
+    client = loop.run_until_complete(made())
+
+    def asked() -> object:
+        return asyncio.new_event_loop().run_until_complete(client.ask(Ask(tiny_images(1))))
+
+    is_told(in_a_child(asked), "this client")
+    loop.run_until_complete(client.aclose())
+    loop.close()
