@@ -147,7 +147,8 @@ async def several(options: dict[str, Any]) -> list[bbquery.Explanation]:
 
 def of_a_command(case: Mapping[str, Any]) -> tuple[Any, int]:
     """Return the run of a case, and how much was sent; a vendor of batches keeps its bill in a folder."""
-    assert main([*case["options"]["argv"], "--out", "again"]) == 0
+    moved = [part.replace("tests.batches_vendor:", "tests.support.batches_vendor:") for part in case["options"]["argv"]]
+    assert main([*moved, "--out", "again"]) == 0
     (record,) = Path("again").glob("*.json")
     return json.loads(record.read_text())["run"], len(models.asked) + len(list(Path().glob("vendor/*")))
 

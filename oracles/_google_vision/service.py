@@ -84,8 +84,8 @@ class GoogleVision:
         one = request.requests.add()
         one.image.content = encoded
         one.features.append(self._feature)
-        encoded: bytes = request.SerializeToString()
-        return encoded
+        packed: bytes = request.SerializeToString()
+        return packed
 
     def quote(self, payload: bytes) -> Quote:  # noqa: ARG002 - every image costs the same
         """Return the feature's price. The free units of a month are never counted on: others may have used them."""

@@ -315,12 +315,11 @@ def test_an_interruption_before_the_first_query_is_quiet(
     photo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Ctrl-C while a model is loaded ends with 130 and one line."""
-    from bbquery.jobs.explain import explain
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(explain, "prepared", interrupted)
+    monkeypatch.setattr("bbquery.jobs.explain.explain.prepared", interrupted)
 
     assert explain(photo, tmp_path / "out") == 130
     assert "interrupted before anything was asked" in capsys.readouterr().err
