@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.interop",),
     ("bbquery.jobs",),
     ("bbquery.run", "bbquery.load"),
+    ("bbquery.options",),
     ("bbquery.drift", "bbquery.recording", "bbquery.batches"),
     ("bbquery.client",),
     ("bbquery.ledger",),
@@ -39,6 +40,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.oracle", "bbquery.telemetry"),
     ("bbquery.types",),
     ("bbquery.system",),
+    ("bbquery.specification",),
     ("bbquery.errors", "bbquery.reasoning"),
     ("bbquery.shown", "bbquery.version"),
 )

@@ -28,6 +28,7 @@ from bbquery.saliency.vargrad import VarGrad
 from bbquery.scoring.compose import Compose
 from bbquery.scoring.mention import Mention
 from bbquery.scoring.soft import Soft
+from bbquery.specification import parse, with_option
 from oracles.emulators.http import Faults
 from tests.support.paths import ROOT
 
@@ -135,9 +136,9 @@ def test_what_is_written_is_what_is_read(name: str, options: dict[str, str]) -> 
     """Any name with any options comes back, whatever the values hold: commas, colons, equals signs, backslashes."""
     written = name
     for key, value in options.items():
-        written = load.with_option(written, key, value)
+        written = with_option(written, key, value)
 
-    assert load.parse(written) == (name, options)
+    assert parse(written) == (name, options)
 
 
 without_commas = st.text(st.characters(exclude_characters=","), max_size=9)
@@ -149,13 +150,13 @@ def test_values_without_a_comma_need_nothing(name: str, options: dict[str, str])
     options = {key: value.rstrip("\\") for key, value in options.items()}
     written = name + (":" if options else "") + ",".join(f"{key}={value}" for key, value in options.items())
 
-    assert load.parse(written) == (name, options)
+    assert parse(written) == (name, options)
 
 
 @given(word=values, whole=st.integers())
 def test_a_method_made_from_a_specification_is_shown_as_the_call_that_makes_it(word: str, whole: int) -> None:
     """What goes in as options, commas included, comes out of the constructor call that a record shows."""
-    written = load.with_option(load.with_option(f"{HERE}:Own", "word", word), "whole", whole)
+    written = with_option(with_option(f"{HERE}:Own", "word", word), "whole", whole)
 
     made: object = load.method(written)
 
@@ -179,13 +180,13 @@ def test_a_method_made_from_a_specification_is_shown_as_the_call_that_makes_it(w
 )
 def test_a_comma_after_a_backslash_belongs_to_the_value(text: str, prompt: str) -> None:
     """An odd number of backslashes makes a comma part of the value; elsewhere a backslash is a character like any."""
-    assert load.parse(f"openai:{text}")[1]["prompt"] == prompt
+    assert parse(f"openai:{text}")[1]["prompt"] == prompt
 
 
 def test_a_comma_that_cuts_a_value_short_says_how_to_write_it() -> None:
     """Who forgets the backslash is told of it."""
     with pytest.raises(UsageError, match=r"cannot read the option ' or a dog\?'.*write a comma within a value as \\,"):
-        load.parse("openai:prompt=A cat, or a dog?")
+        parse("openai:prompt=A cat, or a dog?")
 
 
 @pytest.mark.parametrize(
@@ -206,7 +207,7 @@ def test_a_comma_that_cuts_a_value_short_says_how_to_write_it() -> None:
 )
 def test_every_form_of_specification_is_read(specification: str, name: str, options: dict[str, str]) -> None:
     """A colon after which no `=` comes belongs to the name; all others to the options."""
-    assert load.parse(specification) == (name, options)
+    assert parse(specification) == (name, options)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +228,7 @@ def test_every_form_of_specification_is_read(specification: str, name: str, opti
 def test_what_cannot_be_read_says_how_to_write_it(specification: str, said: str) -> None:
     """The faulty part is quoted, with the form it should have."""
     with pytest.raises(UsageError, match="key=value") as caught:
-        load.parse(specification)
+        parse(specification)
 
     assert said in str(caught.value)
 
@@ -238,7 +239,7 @@ def test_what_cannot_be_read_says_how_to_write_it(specification: str, said: str)
 )
 def test_an_option_is_added_unless_it_is_there(specification: str, with_seed: str) -> None:
     """What a person has said is not overwritten."""
-    assert load.with_option(specification, "p", 3) == with_seed
+    assert with_option(specification, "p", 3) == with_seed
 
 
 # --- options ---

@@ -11,6 +11,7 @@ import shlex
 import pytest
 
 from bbquery import cli, load
+from bbquery.specification import parse
 from tests.support.paths import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,7 +30,7 @@ def test_every_command_can_be_typed(command: str) -> None:
     chosen = parsed(command)
 
     asked = getattr(chosen, "oracle", None)  # of 'store' it is a list of names
-    name, options = load.parse(asked if isinstance(asked, str) else "efficientnet")
+    name, options = parse(asked if isinstance(asked, str) else "efficientnet")
     connect = importlib.import_module(load.names("oracle")[name]).connect
     assert set(options) <= set(inspect.signature(connect).parameters)
 
@@ -39,7 +40,7 @@ def paying(command: str) -> bool:
     chosen = parsed(command)
     if not isinstance(getattr(chosen, "oracle", None), str) or not hasattr(chosen, "yes"):
         return False
-    name, options = load.parse(chosen.oracle)
+    name, options = parse(chosen.oracle)
     free = name == "http" and "127.0.0.1" in options["url"] and "usd_per_query" not in options
     return name in ("openai", "google_vision", "http") and not free and options.get("usd_per_query") != "0"
 

@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from bbquery import load
 from bbquery.errors import UsageError
 from bbquery.jobs.evaluate import montage, provenance, reference
 from bbquery.jobs.evaluate.choice import METRICS, Choice
@@ -14,6 +13,7 @@ from bbquery.jobs.evaluate.names import OF_METHOD, ONLY_WHEN_NAMED
 from bbquery.jobs.evaluate.provenance import Making
 from bbquery.metrics.boxes import Box
 from bbquery.perturb.baselines import Fill
+from bbquery.specification import split
 
 if TYPE_CHECKING:
     from bbquery.commands.map_file import Made, MapFile
@@ -79,7 +79,7 @@ def choice(chosen: argparse.Namespace, found: MapFile) -> Choice:
         names=names, steps=chosen.steps, copies=chosen.copies, fill=chosen.fill,
         insertion_fill=chosen.insertion_fill, boxes=tuple(chosen.box), repeats=chosen.repeats,
         noisy_copies=chosen.noisy_copies, radius=chosen.radius,
-        montage=tuple(montage.load(source) for source in load.split(chosen.montage or "") if source),
+        montage=tuple(montage.load(source) for source in split(chosen.montage or "") if source),
         gradient=None if chosen.gradient is None else reference.read(chosen.gradient),
         made=_made(chosen, found, names),
     )  # fmt: skip

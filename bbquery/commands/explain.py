@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bbquery import load, telemetry
+from bbquery import telemetry
 from bbquery.commands import completing, consent, explain_batch, explain_several, options
 from bbquery.commands.exit_codes import alarms, ended_by
 from bbquery.commands.explain_several import Wish
@@ -29,6 +29,7 @@ from bbquery.money import dollars
 from bbquery.report import folder
 from bbquery.report.spent import spent
 from bbquery.shown import shown
+from bbquery.specification import with_option
 
 if TYPE_CHECKING:
     from bbquery.jobs.explain.explain import Explanation, Job
@@ -95,7 +96,7 @@ def seed(text: str) -> int:
 
 def _explain(chosen: argparse.Namespace) -> int:
     if chosen.until is not None:
-        chosen.method = load.with_option(chosen.method, "until", chosen.until)
+        chosen.method = with_option(chosen.method, "until", chosen.until)
     run, each = many.shared_caps(chosen.images, options.cap(chosen), options.cap(chosen, "_per_image"))
     if len(chosen.images) > 1 and chosen.batch:
         raise UsageError(f"--batch takes one image, not {len(chosen.images)}: give each a command of its own")

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from blake3 import blake3
 
-from bbquery import load
 from bbquery.commands.exit_codes import exit_code
 from bbquery.errors import NotWritten, UsageError
 from bbquery.jobs.explain.many import stem
 from bbquery.report import folder
 from bbquery.report.claim import claimed
+from bbquery.specification import parse
 
 if TYPE_CHECKING:
     import argparse
@@ -49,7 +49,7 @@ def default_name(image: str, result: str, *what: str) -> str:
     what: specifications of what decides it (oracle, method, score); their names are taken.
     """
     letters = stem(image).encode(errors="replace")[:LONGEST_IMAGE].decode(errors="ignore")
-    names = (load.parse(each)[0].replace(":", ".").replace("/", ".") for each in what)
+    names = (parse(each)[0].replace(":", ".").replace("/", ".") for each in what)
     return "-".join((letters, *names, result[:LONGEST_RESULT]))
 
 

@@ -9,6 +9,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from bbquery import load
+from bbquery.specification import parse, with_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +80,7 @@ async def _served(chosen: argparse.Namespace) -> None:
     emulator, options = load.emulator(chosen.protocol)
     faults = load.configured(emulator.Faults, chosen.faults, "--faults")
     oracle = await load.oracle(chosen.oracle)
-    ready = functools.partial(_ready, load.parse(chosen.protocol)[0], options)
+    ready = functools.partial(_ready, parse(chosen.protocol)[0], options)
     try:
         await emulator.serve(oracle, port=chosen.port, faults=faults, ready=ready, **options)
     finally:
@@ -90,5 +91,5 @@ def _ready(protocol: str, options: Mapping[str, object], url: str) -> None:
     """Say where it is and how it is asked, at the same price."""
     oracle = ASKED_WITH[protocol].format(url=url)
     for option in PRICED.keys() & options.keys():
-        oracle = load.with_option(oracle, PRICED[option], options[option])
+        oracle = with_option(oracle, PRICED[option], options[option])
     print(f"serving at {url}; Ctrl-C ends it", f"ask it with: --oracle {oracle}", sep="\n", flush=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bbquery import load
 from bbquery.errors import UsageError
+from bbquery.specification import split
 
 
 def targets(text: str | None) -> list[str] | None:
@@ -14,7 +14,7 @@ def targets(text: str | None) -> list[str] | None:
     """
     if text is None:
         return None
-    found = [part.strip() for part in load.split(text)]
+    found = [part.strip() for part in split(text)]
     if not all(found):
         raise UsageError(f"--target {text!r} names an empty label: separate labels by single commas")
     return found
@@ -22,4 +22,4 @@ def targets(text: str | None) -> list[str] | None:
 
 def target(text: str | None) -> str | None:
     r"""Return the one target of a command that takes no more; a comma within it may be written `\,` or as it is."""
-    return None if text is None else ",".join(load.split(text))
+    return None if text is None else ",".join(split(text))

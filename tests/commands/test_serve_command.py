@@ -21,6 +21,7 @@ from bbquery import load
 from bbquery.cli import main
 from bbquery.commands.serve import OPTIONS
 from bbquery.ledger.sqlite import Ledger
+from bbquery.specification import with_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +81,7 @@ def test_options_reach_the_server_and_the_price_whoever_asks_it(
     seen: dict[str, Any] = {}
     module = importlib.import_module(f"oracles.emulators.{protocol}")
     monkeypatch.setattr(module, "serve", remembering(module.serve, seen))
-    written = functools.reduce(lambda text, pair: load.with_option(text, *pair), given.items(), protocol)
+    written = functools.reduce(lambda text, pair: with_option(text, *pair), given.items(), protocol)
 
     assert main(["serve", "--oracle", SIDES, "--protocol", written, "--port", "0"]) == 0
 

@@ -14,7 +14,6 @@ import pytest
 from aiohttp import web
 
 import oracles.http
-from bbquery import load
 from bbquery.errors import (
     MalformedAnswer,
     OracleError,
@@ -26,6 +25,7 @@ from bbquery.errors import (
     UsageError,
 )
 from bbquery.oracle import Limits, Quote, View
+from bbquery.specification import parse
 from bbquery.types import Classes, Label, Labels, NoAnswer, Reply, Text, Units, Vector
 from oracles._http.template.file import read_template
 from oracles._http.template.slots import OF_A_REQUEST, OF_AN_IMAGE
@@ -152,7 +152,7 @@ async def test_the_pixels_arrive_as_they_were_sent(tmp_path: Path, name: str) ->
 def test_every_snippet_of_the_page_is_run() -> None:
     """No template is printed that is not tested, and commands name templates that are printed."""
     assert set(SNIPPETS) == set(CASES)
-    templates = [load.parse(command)[1]["template"] for command in COMMANDS]
+    templates = [parse(command)[1]["template"] for command in COMMANDS]
     assert len(templates) == 3
     assert set(templates) <= set(SNIPPETS)
 

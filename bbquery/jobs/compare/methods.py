@@ -1,15 +1,15 @@
 r"""Which methods are compared: read from one line, and named after themselves.
 
 A list is `rise,lr:sigma=8,batch=64,occlusion`: a piece that looks like `key=value` belongs to the method before it.
-A comma within a value is written `\,`, as in any specification (see `bbquery.load`).
+A comma within a value is written `\,`, as in any specification (see `bbquery.specification`).
 """
 
 from __future__ import annotations
 
 import re
 
-from bbquery import load
 from bbquery.errors import UsageError
+from bbquery.specification import parse
 
 BEGINS = re.compile(r"[\w.]+(:|$)")  # a name, up to its options; `key=value` does not begin one
 FEWEST, MOST = 2, 8
@@ -46,7 +46,7 @@ def names_of(methods: list[str]) -> list[str]:
     """Return a name for each method, for its budget and its folder: rise, and rise~2 for another form of it."""
     names: list[str] = []
     for method in methods:
-        stem = load.parse(method)[0].replace(":", ".")
+        stem = parse(method)[0].replace(":", ".")
         taken = sum(name.partition("~")[0].casefold() == stem.casefold() for name in names)
         names.append(f"{stem}~{taken + 1}" if taken else stem)
     return names

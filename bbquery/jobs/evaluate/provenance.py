@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bbquery import load
 from bbquery.errors import MissingExtra, UsageError
 from bbquery.saliency.vanilla import GradientMap
+from bbquery.specification import parse
 
 if TYPE_CHECKING:
     from bbquery.estimators import GradientEstimator
@@ -58,7 +59,7 @@ def from_specification(specification: str) -> Method:
         UnknownName: no such method or option. UsageError: a bad option, or its queries are not said.
     """
     method = load.method(specification)
-    said = {key.rpartition(".")[2] for key in load.parse(specification)[1]}
+    said = {key.rpartition(".")[2] for key in parse(specification)[1]}
     if "queries" not in said and load.method(specification, queries=method.queries + 1) != method:
         raise UsageError(f"{specification!r} does not say how many queries the map took: {ADVICE}")
     return method

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bbquery import load
 from bbquery.errors import UsageError
 from bbquery.jobs.explain.explain import score_for
+from bbquery.specification import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -62,7 +63,7 @@ def suiting(capabilities: Capabilities, targets: Sequence[str], wanted: Sequence
 def _usual_first(names: Iterable[str], capabilities: Capabilities) -> list[str]:
     """Begin with the score that an explanation takes where none is named."""
     usual = type(score_for(capabilities)).__module__.rpartition(".")[2]
-    return sorted(names, key=lambda name: load.parse(name)[0] != usual)
+    return sorted(names, key=lambda name: parse(name)[0] != usual)
 
 
 def _checked(specification: str, capabilities: Capabilities, targets: Sequence[str]) -> Score:

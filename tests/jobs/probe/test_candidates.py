@@ -9,6 +9,7 @@ from bbquery import load
 from bbquery.errors import UnknownName, UsageError
 from bbquery.jobs.probe import candidates
 from bbquery.oracle import Capabilities
+from bbquery.specification import parse
 from bbquery.types import AnswerKind, Classes, Label, Labels, Text, Vector
 
 OWN = "tests.support.probing_scores:First"
@@ -23,7 +24,7 @@ def test_every_score_is_tried_in_each_of_its_forms() -> None:
     """No score that can be chosen is left out, the default form goes by the name alone, and all can be made."""
     found = list(candidates.specifications())
 
-    assert {load.parse(name)[0] for name in found} == set(load.names("score"))
+    assert {parse(name)[0] for name in found} == set(load.names("score"))
     assert {"soft", "soft:form=log_odds", "soft:form=margin", "hard", "hard:form=distance"} <= set(found)
     assert not {"soft:form=probability", "hard:form=similarity"} & set(found)
     assert len(found) == len(set(found))
