@@ -11,7 +11,7 @@ from bbquery.jobs.evaluate import montage, provenance, reference
 from bbquery.jobs.evaluate.choice import METRICS, Choice
 from bbquery.jobs.evaluate.names import OF_METHOD, ONLY_WHEN_NAMED
 from bbquery.jobs.evaluate.provenance import Making
-from bbquery.metrics.boxes import Box
+from bbquery.metrics._boxes import Box
 from bbquery.perturb.baselines import Fill
 from bbquery.specification import split
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.errors import UsageError
-from bbquery.metrics.boxes import Box
+from bbquery.metrics._boxes import Box
 from bbquery.metrics.r_sal import r_sal
 
 if TYPE_CHECKING:

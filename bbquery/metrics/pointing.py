@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.errors import UsageError
+from bbquery.metrics._boxes import Box, inside
 from bbquery.metrics._maps import ranks
-from bbquery.metrics.boxes import Box, inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.metrics.boxes import Box, inside
+from bbquery.metrics._boxes import Box, inside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.evaluate.choice import Figure
     from bbquery.jobs.evaluate.job import Evaluation
     from bbquery.ledger.records import BudgetState
-    from bbquery.metrics.deletion_insertion import Curves
+    from bbquery.metrics.srg import Curves
 
 
 def write(

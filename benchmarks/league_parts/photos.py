@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.metrics.aopc import aopc
-from bbquery.metrics.deletion_insertion import DeletionInsertion
+from bbquery.metrics.srg import DeletionInsertion
 from bbquery.plan import replay
 from bbquery.types import UINT8
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from bbquery.metrics._hidden import HiddenCopies
-from bbquery.metrics.deletion_insertion import DeletionInsertion
 from bbquery.metrics.infidelity import Infidelity, Squares
 from bbquery.metrics.max_sensitivity import MaxSensitivity
 from bbquery.metrics.mu_fidelity import MuFidelity
+from bbquery.metrics.srg import DeletionInsertion
 from bbquery.plan import Ask, replay
 from bbquery.saliency.rise import Rise
 from bbquery.types import FLOAT, Scores

@@ -9,7 +9,7 @@ import PIL.Image
 import pytest
 
 from bbquery.errors import UsageError
-from bbquery.metrics.deletion_insertion import Curves
+from bbquery.metrics.srg import Curves
 from bbquery.report.curves import MOST, curves_png, overlaid_curves_png
 from bbquery.report.curves_figure import COLOURS, LINES
 

@@ -26,7 +26,7 @@ from bbquery.jobs.spare import Rest, kept, not_begun
 from bbquery.jobs.watch import Part
 from bbquery.ledger.projects import name_within, open_within
 from bbquery.ledger.records import Cap
-from bbquery.metrics.deletion_insertion import DeletionInsertion
+from bbquery.metrics.srg import DeletionInsertion
 from bbquery.run import drive
 from bbquery.scoring.base import nearer_is_higher
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.explain.result import Explanation, TargetMap
     from bbquery.jobs.watch import Watch
     from bbquery.ledger.sqlite import Ledger
-    from bbquery.metrics.deletion_insertion import Curves
+    from bbquery.metrics.srg import Curves
     from bbquery.oracle import Oracle
     from bbquery.scoring.base import Score
     from bbquery.types import Image

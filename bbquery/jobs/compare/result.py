@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.explain.result import Explanation, TargetMap
     from bbquery.jobs.spare import Rest
     from bbquery.ledger.records import BudgetState
-    from bbquery.metrics.deletion_insertion import Curves, DeletionInsertion
+    from bbquery.metrics.srg import Curves, DeletionInsertion
     from bbquery.oracle import Capabilities
 
 Status: TypeAlias = Literal["complete", "partial", "failed", "not begun"]

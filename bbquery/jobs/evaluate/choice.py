@@ -24,18 +24,18 @@ from bbquery.jobs.evaluate.names import (
 )
 from bbquery.jobs.evaluate.provenance import ADVICE
 from bbquery.jobs.evaluate.rerun import Again, GradientAgain
-from bbquery.metrics.deletion_insertion import DeletionInsertion
 from bbquery.metrics.infidelity import Infidelity
 from bbquery.metrics.max_sensitivity import MaxSensitivity
 from bbquery.metrics.mu_fidelity import MuFidelity
 from bbquery.metrics.repeatability import Repeatability
+from bbquery.metrics.srg import DeletionInsertion
 from bbquery.perturb.baselines import LEVELS
 
 if TYPE_CHECKING:
     from bbquery.jobs.evaluate.montage import Photo
     from bbquery.jobs.evaluate.provenance import Making
     from bbquery.jobs.evaluate.reference import Reference
-    from bbquery.metrics.boxes import Box
+    from bbquery.metrics._boxes import Box
     from bbquery.perturb.baselines import AnyFill
 
 __all__ = ["CURVES", "METRICS", "OF_BOXES", "Choice", "Figure", "Question", "figures", "same_fill"]

@@ -37,7 +37,7 @@ from bbquery.ledger import codec
 from bbquery.ledger.projects import open_within
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import open_ledger
-from bbquery.metrics.boxes import inside
+from bbquery.metrics._boxes import inside
 from bbquery.plan import Ask, step
 from bbquery.run import drive
 from bbquery.scoring.base import nearer_is_higher
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.probe.job import Watch
     from bbquery.ledger.records import BudgetState, UnknownAttempt
     from bbquery.ledger.sqlite import Ledger
-    from bbquery.metrics.deletion_insertion import Curves
+    from bbquery.metrics.srg import Curves
     from bbquery.oracle import Capabilities, Oracle
     from bbquery.plan import Plan
     from bbquery.run import Driven

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.jobs.evaluate.choice import Choice
-    from bbquery.metrics.boxes import Box
-    from bbquery.metrics.deletion_insertion import Curves
+    from bbquery.metrics._boxes import Box
     from bbquery.metrics.infidelity import Infidelities
     from bbquery.metrics.max_sensitivity import Sensitivity
     from bbquery.metrics.mu_fidelity import Faithfulness
+    from bbquery.metrics.srg import Curves
     from bbquery.types import SaliencyMap
 
 

@@ -13,8 +13,8 @@ from bbquery.jobs.evaluate.montage import Photo
 from bbquery.jobs.evaluate.names import ONLY_WHEN_NAMED
 from bbquery.jobs.evaluate.provenance import Making
 from bbquery.jobs.evaluate.reference import Reference
-from bbquery.metrics.boxes import Box
-from bbquery.metrics.deletion_insertion import Curves
+from bbquery.metrics._boxes import Box
+from bbquery.metrics.srg import Curves
 from bbquery.saliency.rise import Rise
 from bbquery.saliency.vanilla import GradientMap
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.integrate import trapezoid
 
 from bbquery.errors import UnknownName, UsageError
-from bbquery.metrics.deletion_insertion import DeletionInsertion, coarse_first
+from bbquery.metrics.srg import DeletionInsertion, coarse_first
 from bbquery.perturb.baselines import filling
 from bbquery.plan import Ask, Yielded, replay, step
 from bbquery.types import FLOAT, UINT8, Scores
