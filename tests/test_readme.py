@@ -78,9 +78,3 @@ def test_the_checks_run_the_readmes_own_test_line() -> None:
 
     assert "README.md" in script
     assert "-m pytest" not in script
-
-
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))
-def test_every_link_leads_somewhere(link: str) -> None:
-    """Files that the README points to are there."""
-    assert (ROOT / link).exists()
