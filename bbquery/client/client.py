@@ -19,11 +19,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import operator
 import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from bbquery.client.dispatch import AHEAD, Dispatcher
@@ -75,6 +76,10 @@ class Tally:
     unreadable: int = 0
     paid_again: int = 0
     answered: int = 0
+
+    def plus(self, other: Tally) -> Tally:
+        """Return the sum of two clients' tallies; a question that both asked counts twice."""
+        return Tally(*map(operator.add, astuple(self), astuple(other)))
 
 
 class Prepared(NamedTuple):

@@ -97,7 +97,8 @@ def _compare(chosen: argparse.Namespace) -> int:
         found = asyncio.run(_compared(chosen, out))
         written = out.write(lambda place: report.write(found, place, command=chosen.typed, source=chosen.image))
     warn(*_troubles(found, chosen.typed))
-    say(*_table(found).split("\n"), "", *map(str, written), spent(found.budget, found.from_store, found.sent))
+    said = spent(found.budget, found.queries.from_store, found.queries.sent)
+    say(*_table(found).split("\n"), "", *map(str, written), said)
     return out.exit_code(found.error)
 
 

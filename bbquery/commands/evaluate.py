@@ -209,7 +209,7 @@ def _fills(evaluation: Evaluation) -> set[AnyFill]:
 def _print(evaluation: Evaluation, told: list[str], known: list[str], typed: Sequence[str]) -> None:
     """known: what was said of it before it was asked."""
     q = evaluation.queries
-    say(f"target: {evaluation.target} ({evaluation.score.about.unit})")
+    say(f"target: {evaluation.target} ({evaluation.bound.about.unit})")
     say(*_figures(evaluation.figures))
     say(f"queries: {counted(q)}")
     said = [f"BEWARE: {warning}" for warning in told if warning not in known]

@@ -130,7 +130,7 @@ def record(comparison: Comparison, command: Sequence[str], source: str) -> bytes
         "metric": None if comparison.metric is None else load.constructor(comparison.metric),
         "methods": [_method(each) for each in comparison.results],
         "rank_correlation": [[_number(value) for value in row] for row in comparison.agreement().tolist()],
-        "spent": spent(budget, comparison.from_store, comparison.sent),
+        "spent": spent(budget, comparison.queries.from_store, comparison.queries.sent),
         "budget": {
             "name": budget.name,
             "cap": asdict(budget.cap),

@@ -53,7 +53,7 @@ def _picture(evaluation: Evaluation, curves: Curves) -> bytes:
         title=f"How the map of “{evaluation.target}” ranks pixels",
         caption=f"{evaluation.oracle.name} · deletion to {choice.fill}, insertion from {choice.insertion_fill}, "
         f"{choice.steps} steps{partial}",
-        unit=evaluation.score.about.unit,
+        unit=evaluation.bound.about.unit,
     )
 
 

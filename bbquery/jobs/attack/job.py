@@ -20,17 +20,16 @@ import asyncio
 import contextlib
 import json
 import logging
-import operator
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
 from bbquery import load
 from bbquery.client import waiting
-from bbquery.client.client import Client, Tally
+from bbquery.client.client import Client
 from bbquery.drift import DEFAULT_EVERY, checks_for
 from bbquery.errors import BudgetExhausted, UnknownName, UsageError
 from bbquery.images import reading
@@ -320,7 +319,7 @@ class Job:
             thresholds=self.thresholds, seed=self.seed, found=None if sought.driven is None else sought.driven.result,
             verification=verification, stopped=None if sought.driven is None else sought.driven.stopped,
             error=client.halt.error or verifier.halt.error, unread=sought.unread, drift=drift,
-            queries=_sum(client.tally, verifier.tally), budget=ledger.budget(whole),
+            queries=client.tally.plus(verifier.tally), budget=ledger.budget(whole),
             unknown=(*ledger.unknowns(own), *ledger.unknowns(rest)), seconds=seconds,
             rest=self._rest(client, verifier, ledger.budget(whole)),
         )  # fmt: skip
@@ -356,7 +355,3 @@ async def _verified(client: Client, sought: Sought) -> tuple[Votes | None, Drift
         replies = await votes.ask(client, best, REPEATS + sought.more, first=1)  # the search had its 0
         counted = votes.count(sought.bound, replies)
     return counted, await sought.drift.end(client)
-
-
-def _sum(first: Tally, second: Tally) -> Tally:
-    return Tally(*map(operator.add, astuple(first), astuple(second)))

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from bbquery.client.client import Client, Tally
+from bbquery.client.client import Client
 from bbquery.errors import BbqueryError, BudgetExhausted, UsageError
 from bbquery.images import reading
 from bbquery.jobs.compare.methods import checked, names_of
-from bbquery.jobs.compare.result import Compared, Comparison
+from bbquery.jobs.compare.result import NO_QUERIES, Compared, Comparison
 from bbquery.jobs.estimate import estimate
 from bbquery.jobs.explain.setting import connection, setting
 from bbquery.jobs.spare import Rest, kept, not_begun
@@ -33,6 +33,7 @@ from bbquery.scoring.base import nearer_is_higher
 if TYPE_CHECKING:
     import os
 
+    from bbquery.client.client import Tally
     from bbquery.jobs.estimate import Estimate
     from bbquery.jobs.explain.job import Job
     from bbquery.jobs.explain.result import Explanation, TargetMap
@@ -131,6 +132,7 @@ class Contest:
         picodollars: int | None = None,
     ) -> Comparison:  # fmt: skip
         """Ask, and return the maps of all. tokens, picodollars: further caps of the run."""
+        began = time.perf_counter()
         cap = Cap(queries=self.cap, tokens=tokens, picodollars=picodollars)
         own = f"compare-{self.run}"
         budget, name = open_within(ledger, project, own, cap, self.source), name_within(project, own)
@@ -145,7 +147,10 @@ class Contest:
             results.append(await self._one(place, ledger, (name, budget), watch))
         job, state = self.jobs[0], ledger.budget(budget)
         oracle = job.oracle.capabilities
-        return Comparison(self.run, job.photo, oracle, tuple(results), self.metric, job.seed, state)
+        return Comparison(
+            self.run, job.photo, job.x, oracle, tuple(results), self.metric, job.seed, state,
+            {"ask": time.perf_counter() - began},
+        )  # fmt: skip
 
     async def _one(self, place: int, ledger: Ledger, run: tuple[str, int], watch: Watch) -> Compared:
         """Explain by one method, and measure its map. run: name and id of the run's budget."""
@@ -154,21 +159,21 @@ class Contest:
         explanation: Explanation | None = None
         curves: Curves | None = None
         rests: list[Rest] = []
-        tallies: list[Tally] = []
+        queries, budgets = NO_QUERIES, list[int]()
         error: BbqueryError | None
         try:
-            budget = ledger.open_budget(own, self.each, run[1])
-            explanation = await self.jobs[place].ask(ledger, budget, watch, began)
+            budgets.append(ledger.open_budget(own, self.each, run[1]))
+            explanation = await self.jobs[place].ask(ledger, budgets[-1], watch, began)
             error = explanation.error
             rests.append(explanation.rest)
-            tallies.append(explanation.queries)
+            queries = explanation.queries
             if self.metric is not None and not explanation.partial:  # the whole map is another one, measured anew
-                budget = ledger.open_budget(f"{own}-measured", self.measured_cap, run[1])
+                budgets.append(ledger.open_budget(f"{own}-measured", self.measured_cap, run[1]))
                 curves, rest, tally, stopped = await self._measured(
-                    self.jobs[place], explanation.maps[0], (ledger, budget), watch
+                    self.jobs[place], explanation.maps[0], (ledger, budgets[-1]), watch
                 )
                 rests.append(rest)
-                tallies.append(tally)
+                queries = queries.plus(tally)
                 error = error or stopped
         except BbqueryError as found:
             error = found
@@ -182,8 +187,8 @@ class Contest:
             error,
             ended_run=ended,
             rests=tuple(rests),
-            from_store=sum(tally.from_store for tally in tallies),
-            sent=sum(tally.sent for tally in tallies),
+            queries=queries,
+            unknown=tuple(attempt for budget in budgets for attempt in ledger.unknowns(budget)),
         )
 
     def _whole(self, place: int) -> tuple[Rest, ...]:

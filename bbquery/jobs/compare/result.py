@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from bbquery.client.client import Tally
 from bbquery.jobs.explain.ranks import rank_correlation
 
 if TYPE_CHECKING:
@@ -15,11 +17,14 @@ if TYPE_CHECKING:
     from bbquery.errors import BbqueryError
     from bbquery.jobs.explain.result import Explanation, TargetMap
     from bbquery.jobs.spare import Rest
-    from bbquery.ledger.records import BudgetState
+    from bbquery.ledger.records import BudgetState, UnknownAttempt
     from bbquery.metrics.srg import Curves, DeletionInsertion
     from bbquery.oracle import Capabilities
+    from bbquery.types import Image
 
 Status: TypeAlias = Literal["complete", "partial", "failed", "not begun"]
+
+NO_QUERIES = Tally(asked=0, sent=0, from_store=0, unknown=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +33,8 @@ class Compared:
 
     explanation: None where not even the unperturbed image was answered. curves: its deletion and insertion, None where
     they were not asked for or could not be asked. error: what ended it early, None where nothing did. ended_run:
-    whether that ended the run as a whole. rests: what completing the map and its measuring takes.
-    from_store: answers to both for which nothing was sent. sent: attempts for both.
+    whether that ended the run as a whole. rests: what completing the map and its measuring takes. queries: of both.
+    unknown: attempts of either that may have been billed without an answer.
     """
 
     name: str
@@ -39,8 +44,8 @@ class Compared:
     error: BbqueryError | None
     ended_run: bool
     rests: tuple[Rest, ...] = ()
-    from_store: int = 0
-    sent: int = 0
+    queries: Tally = NO_QUERIES
+    unknown: tuple[UnknownAttempt, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -59,16 +64,19 @@ class Compared:
 class Comparison:
     """Maps of one image by several methods. metric: how they were measured, None where they were not.
 
-    photo: (H, W, 3) uint8. results: in the order of the methods. budget: of all together.
+    photo: (H, W, 3) uint8. x: its pixels as they are sent unperturbed. results: in the order of the methods. budget: of
+    all together. seconds: by stage.
     """
 
     run: str
     photo: NDArray[np.uint8]
+    x: Image
     oracle: Capabilities
     results: tuple[Compared, ...]
     metric: DeletionInsertion | None
     seed: int
     budget: BudgetState
+    seconds: dict[str, float]
 
     @property
     def error(self) -> BbqueryError | None:
@@ -77,14 +85,14 @@ class Comparison:
         return next(iter([*ended, *(each.error for each in self.results if each.error is not None)]), None)
 
     @property
-    def from_store(self) -> int:
-        """How many answers came from the store: from earlier runs, or paid for by another method."""
-        return sum(each.from_store for each in self.results)
+    def queries(self) -> Tally:
+        """What was asked for maps and for measuring them; what another method has paid for came from the store."""
+        return functools.reduce(Tally.plus, (each.queries for each in self.results))
 
     @property
-    def sent(self) -> int:
-        """How many attempts left in this run, for maps and for measuring them."""
-        return sum(each.sent for each in self.results)
+    def unknown(self) -> tuple[UnknownAttempt, ...]:
+        """Attempts of all methods that may have been billed without an answer."""
+        return tuple(attempt for each in self.results for attempt in each.unknown)
 
     def agreement(self) -> NDArray[np.float64]:
         """Return the rank correlation of each two maps, (n, n); NaN without a map, or where one is constant."""

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import math
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -80,18 +81,20 @@ LOWERED = {
 class Evaluation:
     """What a map is worth, and all that is needed to repeat and audit it.
 
-    figures: each with its fill and steps. curves: of deletion and insertion; None where they were not chosen. score:
-    what was scored; where lower values are nearer to the target, figures are of their negative. unread: what could not
-    be read in the answers. error: what ended the run early, None where nothing did. partial: whether figures rest on
-    fewer answers than planned. unknown: attempts that may have been billed without an answer. rest: what completing it
-    takes.
+    x: the photo's pixels as they are sent unperturbed. figures: each with its fill and steps. curves: of deletion and
+    insertion; None where they were not chosen. score: how answers became numbers, bound: to the target; where lower
+    values are nearer to it, figures are of their negative. unread: what could not be read in the answers. error: what
+    ended the run early, None where nothing did. partial: whether figures rest on fewer answers than planned. unknown:
+    attempts that may have been billed without an answer. seconds: by stage. rest: what completing it takes.
     """
 
     run: str
     photo: NDArray[np.uint8]
+    x: Image
     oracle: Capabilities
     target: str
-    score: BoundScore
+    score: Score
+    bound: BoundScore
     choice: Choice
     seed: int
     figures: tuple[Figure, ...]
@@ -102,6 +105,7 @@ class Evaluation:
     budget: BudgetState
     unknown: tuple[UnknownAttempt, ...]
     error: BbqueryError | None
+    seconds: dict[str, float]
     rest: Rest
 
 
@@ -267,6 +271,7 @@ class Job:
 
     async def run(self, ledger: Ledger, cap: Cap, project: str | None, watch: Watch) -> Evaluation:
         """Ask, and return figures."""
+        began = time.perf_counter()
         budget = open_within(ledger, project, f"evaluate-{self.identity()}", cap, self.source)
         async with Client(self.oracle, ledger, budget, progress=watch.progressed, waiting=watch.waiting) as client:
             watch.follow(client, self.choice.asked)
@@ -278,7 +283,7 @@ class Job:
                 watch.beware(line)
             questions = self.choice.questions()
             driven = await asyncio.gather(*(self._driven(client, bound, each) for each in questions.values()))
-            return self._evaluation(client, ledger, bound, dict(zip(questions, driven, strict=True)))
+            return self._evaluation(client, ledger, bound, dict(zip(questions, driven, strict=True)), began)
 
     async def _clean(self, client: Client) -> Answer:
         ((reply,),) = await client.ask(Ask(self.x[None]))
@@ -302,18 +307,20 @@ class Job:
         return await drive(self._plan(question), client, nearer_is_higher(score))
 
     def _evaluation(
-        self, client: Client, ledger: Ledger, score: BoundScore, driven: dict[str, Driven[Any]]
+        self, client: Client, ledger: Ledger, bound: BoundScore, driven: dict[str, Driven[Any]], began: float
     ) -> Evaluation:
         results = self._results(driven)
         unread: Counter[str] = Counter()
         for each in driven.values():
             unread += each.unread
         return Evaluation(
-            run=self.identity(), photo=self.photo, oracle=self.oracle.capabilities, target=score.target, score=score,
-            choice=self.choice, seed=self.seed, figures=tuple(figures(self.choice, results, self.values, self.seed)),
+            run=self.identity(), photo=self.photo, x=self.x, oracle=self.oracle.capabilities, target=bound.target,
+            score=self.score, bound=bound, choice=self.choice, seed=self.seed,
+            figures=tuple(figures(self.choice, results, self.values, self.seed)),
             curves=results.get(CURVES), unread=unread, partial=any(each.stopped for each in driven.values()),
             queries=client.tally, budget=ledger.budget(client.budget), unknown=tuple(ledger.unknowns(client.budget)),
-            error=client.halt.error, rest=self._rest(client.tally, ledger.budget(client.budget)),
+            error=client.halt.error, seconds={"ask": time.perf_counter() - began},
+            rest=self._rest(client.tally, ledger.budget(client.budget)),
         )  # fmt: skip
 
     def _rest(self, tally: Tally, budget: BudgetState) -> Rest:

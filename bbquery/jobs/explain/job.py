@@ -118,8 +118,9 @@ class Job:
         needless = by_file is not None and whole and not by_file.forbids
         seconds["ask"] = time.perf_counter() - began - seconds["prepare"]
         return Explanation(
-            run=self.identity(), photo=self.photo, maps=maps, clean=clean.answer, oracle=self.oracle.capabilities,
-            method=self.method, score=self.score, seed=self.seed, queries=tally, budget=ledger.budget(budget),
+            run=self.identity(), photo=self.photo, x=self.x, maps=maps, clean=clean.answer,
+            oracle=self.oracle.capabilities, method=self.method, score=self.score, seed=self.seed, queries=tally,
+            budget=ledger.budget(budget),
             unknown=tuple(ledger.unknowns(budget)), error=None if needless else client.halt.error, drift=drift,
             seconds=seconds, rest=self._rest(tally, ledger.budget(budget), maps), placement=self.placement,
         )  # fmt: skip

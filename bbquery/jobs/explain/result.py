@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bbquery.oracle import Capabilities
     from bbquery.saliency import Method
     from bbquery.scoring.base import BoundScore, Score
-    from bbquery.types import Answer, SaliencyMap
+    from bbquery.types import Answer, Image, SaliencyMap
 
 
 class NothingToExplain(OracleError):
@@ -73,11 +73,12 @@ class Explanation:
     error: what ended the run early (a budget, the oracle, a person), None where nothing did. unknown: attempts of this
     run's budget that may have been billed without an answer. drift: whether the model stayed the same, as far as it was
     checked. seconds: by stage. score: how answers became numbers. rest: what completing it takes. placement: where on
-    the photo the pixels lie that were sent.
+    the photo the pixels lie that were sent; x: these pixels, unperturbed.
     """
 
     run: str
     photo: NDArray[np.uint8]
+    x: Image
     placement: Placement
     maps: tuple[TargetMap, ...]
     clean: Answer

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -104,13 +105,15 @@ class Unwatched:
 class Probe:
     """What a probe found, and what it rests on.
 
-    scores: the figures of each score, one for each target, by the specification that makes it. unsuited: why other
-    scores were left out. error: what ended the run early (a budget, the oracle, a person), None where nothing did.
-    unknown: attempts of this run's budget that may have been billed without an answer. rest: what completing it takes.
+    x: the photo's pixels as they are sent unperturbed. scores: the figures of each score, one for each target, by the
+    specification that makes it. unsuited: why other scores were left out. error: what ended the run early (a budget,
+    the oracle, a person), None where nothing did. unknown: attempts of this run's budget that may have been billed
+    without an answer. seconds: by stage. rest: what completing it takes.
     """
 
     run: str
     photo: NDArray[np.uint8]
+    x: Image
     oracle: Capabilities
     seed: int
     answers: Answers
@@ -123,6 +126,7 @@ class Probe:
     budget: BudgetState
     unknown: tuple[UnknownAttempt, ...]
     error: BbqueryError | None
+    seconds: dict[str, float]
     rest: Rest
 
     @property
@@ -269,6 +273,7 @@ class Job:
 
     async def run(self, ledger: Ledger, cap: Cap, project: str | None, watch: Watch) -> Probe:
         """Ask, and work out the figures."""
+        began = time.perf_counter()
         budget = open_within(ledger, project, f"probe-{self.identity()}", cap, self.source)
         domain = self.oracle.capabilities.domain
         async with Client(self.oracle, ledger, budget, progress=watch.progressed, waiting=watch.waiting) as client:
@@ -282,7 +287,7 @@ class Job:
             rows = await _answers(client, self.design.perturbed(self.x, domain, self.seed))
             blocks = await client.off_loop(self.design.blocks, self.x, domain, self.seed)
             found = Answers(self.design, clean, rows, blocks)
-            return await client.off_loop(self._probe, client, ledger, found, bound)
+            return await client.off_loop(self._probe, client, ledger, found, bound, began)
 
     def _first(self, clean: Row, client: Client) -> Answer:
         """Return the first answer to the unperturbed image, which scores are bound to."""
@@ -309,7 +314,7 @@ class Job:
         told = (targeting.beware(self.targets, scores, first, capabilities) for scores in bound.scores.values())
         return list(dict.fromkeys(chain.from_iterable(told)))
 
-    def _probe(self, client: Client, ledger: Ledger, found: Answers, bound: Bound) -> Probe:
+    def _probe(self, client: Client, ledger: Ledger, found: Answers, bound: Bound, began: float) -> Probe:
         """Work out the figures; on a worker thread."""
         clean, came = of_clean(found.clean, self.oracle.capabilities.classes), of_conditions(found)
         scores = {
@@ -317,10 +322,11 @@ class Job:
             for specification, of_targets in bound.scores.items()
         }
         return Probe(
-            run=self.identity(), photo=self.photo, oracle=self.oracle.capabilities, seed=self.seed, answers=found,
-            clean=clean, came=came, scores=scores, unsuited=bound.unsuited, advice=advise(scores, clean, came),
-            queries=client.tally, budget=ledger.budget(client.budget), unknown=tuple(ledger.unknowns(client.budget)),
-            error=client.halt.error, rest=self._rest(client.tally, ledger.budget(client.budget)),
+            run=self.identity(), photo=self.photo, x=self.x, oracle=self.oracle.capabilities, seed=self.seed,
+            answers=found, clean=clean, came=came, scores=scores, unsuited=bound.unsuited,
+            advice=advise(scores, clean, came), queries=client.tally, budget=ledger.budget(client.budget),
+            unknown=tuple(ledger.unknowns(client.budget)), error=client.halt.error,
+            seconds={"ask": time.perf_counter() - began}, rest=self._rest(client.tally, ledger.budget(client.budget)),
         )  # fmt: skip
 
     def _rest(self, tally: Tally, budget: BudgetState) -> Rest:
