@@ -48,9 +48,9 @@ if TYPE_CHECKING:
         SaliencyMap,
         Scores,
         Text,
-        Units,
         Vector,
     )
+    from bbquery.units import Units
 
 _HOMES = {
     "bbquery.jobs.attack.job": ("attack", "attack_async"),
@@ -83,9 +83,9 @@ _HOMES = {
         "SaliencyMap",
         "Scores",
         "Text",
-        "Units",
         "Vector",
     ),
+    "bbquery.units": ("Units",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

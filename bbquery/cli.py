@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bbquery.client import waiting
 from bbquery.client.halt import Interrupted
@@ -30,6 +29,9 @@ from bbquery.commands.parser import Parser
 from bbquery.errors import BbqueryError, BudgetExhausted, NotWritten
 from bbquery.shown import safe_output
 from bbquery.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

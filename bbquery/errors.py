@@ -34,7 +34,7 @@ from bbquery.shown import shown
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bbquery.types import Units
+    from bbquery.units import Units
 
 Outcome = Literal["posted", "voided", "unknown"]
 

@@ -12,7 +12,6 @@ import dataclasses
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from bbquery.errors import UnknownName, UsageError
@@ -21,6 +20,9 @@ from bbquery.images import reading
 from bbquery.saliency._picture import Picture
 from bbquery.scoring.base import Score
 from bbquery.specification import parse
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 PICTURE = "image:"
 

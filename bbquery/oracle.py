@@ -7,13 +7,15 @@ only what was provably not billed is `NotBilled`, everything doubtful is `Outcom
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bbquery.types import UINT8, AnswerKind, Classes, Domain, Image, Reply, Units
+from bbquery.types import UINT8, AnswerKind, Classes, Domain, Image, Reply
+from bbquery.units import Units
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from bbquery.errors import OracleError
 
 ONE_QUERY = Units(queries=1)

@@ -7,7 +7,6 @@ extra "otel" brings the interface; the program chooses the exporter). Neither ev
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import re
@@ -18,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from bbquery.errors import OracleError, UsageError
 from bbquery.shown import shown
-from bbquery.types import Units
+from bbquery.units import Units
 
 if TYPE_CHECKING:
+    import contextlib
     from collections.abc import Awaitable, Sequence
     from pathlib import Path
 

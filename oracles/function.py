@@ -15,19 +15,7 @@ from bbquery.errors import MalformedAnswer, OracleError, Rejected, UsageError, d
 from bbquery.oracle import UNNAMED, Capabilities, Limits, Price, Quote, View
 from bbquery.system.forks import OneProcess
 from bbquery.system.imports import imported
-from bbquery.types import (
-    Answer,
-    AnswerKind,
-    Classes,
-    Domain,
-    Image,
-    Labels,
-    NoAnswer,
-    Reply,
-    Text,
-    Units,
-    Vector,
-)
+from bbquery.types import Answer, AnswerKind, Classes, Domain, Image, Labels, NoAnswer, Reply, Text, Vector
 from oracles._shared.activation import Applied, apply, are_shares, check_probabilities, told
 from oracles._shared.options import check_at_least_one, check_choices
 from oracles._shared.price import STATED, cost_of_query
@@ -37,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.oracle import Oracle
+    from bbquery.units import Units
 
 Takes: TypeAlias = Literal["image", "batch"]
 Pixels: TypeAlias = Literal["uint8", "float64"]

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from bbquery.errors import UsageError
 from bbquery.money import picodollars, query_price
 from bbquery.oracle import Capabilities, Limits, Price, View
-from bbquery.types import Units
+from bbquery.units import Units
 from oracles._google_vision.endpoint import LARGEST_BATCH, checked_endpoint
 from oracles._shared.options import check_at_least_one, check_choices, check_positive
 

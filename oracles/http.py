@@ -92,7 +92,7 @@ from oracles._shared.options import check_at_least_one, check_positive
 from oracles._shared.price import STATED, cost_of_query
 
 if TYPE_CHECKING:
-    from bbquery.types import Units
+    from bbquery.units import Units
 
 ADAPTER = 1  # part of every answer's key: raise it when the same server would be read differently
 MOST_IN_FLIGHT = 32  # at a server that does not say how much it takes; found from below

@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +43,7 @@ from bbquery.errors import (
 )
 from bbquery.images.png import png
 from bbquery.oracle import Capabilities, Limits, Oracle, Price, Quote, View
-from bbquery.types import Classes, NoAnswer, Reply, Units
+from bbquery.types import Classes, NoAnswer, Reply
 from oracles._http import refusals
 from oracles._openai import batch_file, prices
 from oracles._openai.cost import Cost
@@ -74,12 +73,13 @@ except MissingExtra as error:  # one extra brings all of it
     raise MissingExtra("openai", "asking a model of OpenAI", "openai") from error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
     from bbquery.batch_oracle import BatchLimits, BatchState
     from bbquery.oracle import RateSeen
     from bbquery.types import Image
+    from bbquery.units import Units
     from oracles._http.refusals import Complaint
     from oracles._openai.batches import Batches
     from oracles._openai.endpoint import Endpoint

@@ -28,7 +28,7 @@ from bbquery.errors import (
     Unreachable,
     did_you_mean,
 )
-from bbquery.types import Units
+from bbquery.units import Units
 
 MANY = [f"colour {i}" for i in range(15)] + ["grey fox", "red fox", "fox squirrel", "crane", "tench", "cock", "hen"]
 

@@ -42,14 +42,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.system",),
     ("bbquery.specification",),
     ("bbquery.errors", "bbquery.reasoning"),
-    ("bbquery.shown", "bbquery.version"),
+    ("bbquery.units", "bbquery.shown", "bbquery.version"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-
-# Imports that point up, for type checkers only, each with the reason why it cannot be avoided.
-UPWARD_FOR_TYPES = {
-    ("bbquery.errors", "bbquery.types.Units"): "an error carries what the failed query cost; types raises errors",
-}
 
 # Algorithms are functions of their arguments, seed and scores: these, and nothing else, are what they may import.
 ALGORITHMS = (
@@ -63,15 +58,15 @@ ALGORITHMS_MAY_ALSO_IMPORT: dict[str, tuple[str, ...]] = {
     "bbquery.saliency._gaussian_process": ("sklearn",),
 }
 ALGORITHMS_MAY_IMPORT = (
-    *ALGORITHMS, "bbquery.types", "bbquery.errors", "bbquery.system.blas_threads", "numpy", "__future__", "abc",
-    "collections", "dataclasses", "enum", "functools", "itertools", "math", "operator", "typing",
+    *ALGORITHMS, "bbquery.types", "bbquery.units", "bbquery.errors", "bbquery.system.blas_threads", "numpy",
+    "__future__", "abc", "collections", "dataclasses", "enum", "functools", "itertools", "math", "operator", "typing",
 )  # fmt: skip
 OUTSIDE_WORLD = frozenset({"open", "print", "input", "eval", "exec", "__import__", "breakpoint"})
 
 # What an oracle may know of bbquery. An emulator's bill is an independent second opinion, so it may not know prices.
 ORACLES_MAY_IMPORT = (
-    "bbquery.oracle", "bbquery.batch_oracle", "bbquery.types", "bbquery.errors", "bbquery.images", "bbquery.money",
-    "bbquery.prompt_templates", "bbquery.system",
+    "bbquery.oracle", "bbquery.batch_oracle", "bbquery.types", "bbquery.units", "bbquery.errors", "bbquery.images",
+    "bbquery.money", "bbquery.prompt_templates", "bbquery.system",
 )  # fmt: skip
 EMULATORS_MAY_IMPORT = tuple(name for name in ORACLES_MAY_IMPORT if name != "bbquery.money")
 
@@ -103,12 +98,6 @@ class Module:
     def imports(self) -> list[tuple[int, str]]:
         """Every import, wherever it stands: line, and full dotted name of what is imported."""
         return sorted(_imports(self.tree))
-
-    @functools.cached_property
-    def imports_for_types(self) -> list[tuple[int, str]]:
-        """Those of the imports that only type checkers see."""
-        guards = [node for node in ast.walk(self.tree) if isinstance(node, ast.If)]
-        return [found for guard in guards if ast.unparse(guard.test) == "TYPE_CHECKING" for found in _imports(guard)]
 
     @functools.cached_property
     def calls(self) -> list[tuple[ast.Call, str]]:
@@ -155,9 +144,7 @@ def imports_point_down(module: Module) -> Iterator[str]:
     if not lies_in(module.name, "bbquery"):
         return
     for line, target in upward(module):
-        excepted = (module.name, target) in UPWARD_FOR_TYPES and (line, target) in module.imports_for_types
-        if not excepted:
-            yield f"{module}:{line} imports {target}, which does not lie below {layer(module.name)}"
+        yield f"{module}:{line} imports {target}, which does not lie below {layer(module.name)}"
 
 
 def every_module_has_a_layer(module: Module) -> Iterator[str]:
@@ -279,13 +266,6 @@ def test_every_layer_exists() -> None:
     assert [name for name in RANK if name not in known] == []
 
 
-def test_every_exception_is_needed() -> None:
-    """An exception that nobody uses any more is taken back."""
-    used = {(module.name, target) for module in modules("bbquery") for _, target in upward(module)}
-
-    assert set(UPWARD_FOR_TYPES) <= used
-
-
 def test_every_import_is_seen() -> None:
     """Imports count wherever they stand: at the top, in a function, for type checkers, of a name or of a module."""
     module = Module(
@@ -318,7 +298,6 @@ FOR_TYPES = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    "
         (imports_point_down, "bbquery.run", "from bbquery import load"),
         (imports_point_down, "bbquery.run", "from bbquery import Client"),
         (imports_point_down, "bbquery.run", FOR_TYPES + "from bbquery.jobs.explain.explain import Explanation"),
-        (imports_point_down, "bbquery.errors", "from bbquery.types import Units"),
         (imports_point_down, "bbquery.errors", FOR_TYPES + "from bbquery.types import Answer"),
         (imports_point_down, "bbquery.types", "def f():\n    from bbquery.oracle import Limits"),
         (imports_point_down, "bbquery.perturb.noise", "from bbquery.estimators.lr import LikelihoodRatio"),
@@ -371,7 +350,7 @@ def test_a_breach_is_found(rule: Rule, name: str, source: str) -> None:
     [
         (imports_point_down, "bbquery.run", "from bbquery.plan import step\nimport numpy\nimport bbqueryish"),
         (imports_point_down, "bbquery.ledger.sqlite", "from bbquery.ledger import records, owners"),
-        (imports_point_down, "bbquery.errors", FOR_TYPES + "from bbquery.types import Units"),
+        (imports_point_down, "bbquery.errors", FOR_TYPES + "from bbquery.units import Units"),
         (imports_point_down, "oracles.http", "from bbquery.oracle import Oracle"),
         (every_module_has_a_layer, "bbquery.saliency.new", ""),
         (every_module_has_a_layer, "oracles.new", ""),

@@ -18,7 +18,8 @@ from bbquery.errors import OracleError, OutcomeUnknown
 from bbquery.ledger.records import Cap
 from bbquery.plan import Ask
 from bbquery.telemetry import LOGGER, JsonLines, OpenTelemetry, Requests
-from bbquery.types import Reply, Units
+from bbquery.types import Reply
+from bbquery.units import Units
 from tests.conftest import FakeClock
 from tests.support.fakes import FakeOracle, brightness, tiny_images
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from bbquery.errors import UnknownName, UsageError
-from bbquery.types import FLOAT, UINT8, Classes, Decision, SaliencyMap, Scores, Units, batches
+from bbquery.types import FLOAT, UINT8, Classes, Decision, SaliencyMap, Scores, batches
+from bbquery.units import Units
 
 BIRDS = Classes(
     names=(("Crane", "Grus"), ("crane", "hoist"), ("tench", "Tinca tinca"), ("2",)),

@@ -12,7 +12,7 @@ from bbquery.batches.writer import line_name
 from bbquery.errors import UsageError
 from bbquery.ledger import codec
 from bbquery.plan import Ask
-from bbquery.types import Units
+from bbquery.units import Units
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

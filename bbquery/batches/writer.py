@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bbquery.batches.questions import Row, Wanted
     from bbquery.batches.transport import Courier
     from bbquery.ledger.store import Question
-    from bbquery.types import Units
+    from bbquery.units import Units
 
 ROWS_AT_ONCE = 16  # rendered, held and written together: what is in memory, and what one commit is for
 LINE_NAME = "{:019d}"  # of an attempt's number, each as long as the next, so a line's size is known before it is held

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,9 +11,12 @@ import numpy as np
 
 from bbquery.errors import MalformedAnswer, OracleError, encodable
 from bbquery.telemetry import note
-from bbquery.types import Label, Labels, NoAnswer, Reply, Text, Vector, believable
+from bbquery.types import Label, Labels, NoAnswer, Reply, Text, Vector
+from bbquery.units import believable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bbquery.oracle import Capabilities
     from bbquery.types import Answer
 

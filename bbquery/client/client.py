@@ -22,7 +22,6 @@ import functools
 import operator
 import os
 import time
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -38,10 +37,11 @@ from bbquery.ledger import codec
 from bbquery.ledger.store import Question
 from bbquery.system.clock import SystemClock
 from bbquery.system.forks import OneProcess
-from bbquery.types import NoAnswer, Reply, Units
+from bbquery.types import NoAnswer, Reply
+from bbquery.units import Units
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Self
 
     from bbquery.ledger.sqlite import Ledger

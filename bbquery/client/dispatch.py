@@ -19,7 +19,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -31,6 +30,8 @@ from bbquery.ledger.owners import batch_of
 from bbquery.ledger.records import Answered, Busy, Granted, Request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+
     from bbquery.client.halt import Halt
     from bbquery.client.waiting import Waits
     from bbquery.ledger.records import Result

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from bbquery.errors import OracleError
     from bbquery.ledger.sqlite import Ledger
     from bbquery.ledger.store import Question
-    from bbquery.types import Reply, Units
+    from bbquery.types import Reply
+    from bbquery.units import Units
 
 LONGEST_WAIT = 0.02  # seconds for which an outcome waits for others: little to whoever waits for it, and many requests
 

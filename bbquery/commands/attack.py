@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 import time
@@ -25,6 +24,7 @@ from bbquery.report.spent import spent
 from bbquery.types import Decision
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from bbquery.jobs.attack.result import Stress

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +10,12 @@ from bbquery.ledger.statements import UNITS
 from bbquery.money import dollars
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bbquery.ledger.caps import Raised
     from bbquery.ledger.reports import Attempt, Branch, By, Spending
     from bbquery.ledger.vendor import Comparison, Window
-    from bbquery.types import Units
+    from bbquery.units import Units
 
 NAMES = {"queries": "queries", "tokens": "tokens", "picodollars": "dollars"}
 OPTIONS = {"queries": "--max-queries", "tokens": "--max-tokens", "picodollars": "--max-usd"}

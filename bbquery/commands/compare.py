@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from bbquery.shown import shown
 
 if TYPE_CHECKING:
     import argparse
+    import contextlib
     from collections.abc import Iterator, Sequence
 
     from bbquery.client.client import Client

@@ -17,7 +17,7 @@ from bbquery.jobs import spare as spare_of
 from bbquery.ledger.pruning import RUN
 from bbquery.money import dollars_up
 from bbquery.oracle import is_unnamed
-from bbquery.types import total
+from bbquery.units import total
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

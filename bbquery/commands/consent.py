@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bbquery.ledger.records import Cap
-    from bbquery.types import Units
+    from bbquery.units import Units
 
 YES = "yes"
 CAPPED = "this run may cost up to ${worst} and has no cap in dollars"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import math
 from pathlib import Path
@@ -25,6 +24,7 @@ from bbquery.report import evaluation as report
 from bbquery.report.spent import spent
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery.commands import completing, consent
@@ -21,10 +20,11 @@ from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
 from bbquery.report import folder, index
 from bbquery.report.spent import spent
-from bbquery.types import Units, total
+from bbquery.units import Units, total
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from bbquery.errors import BbqueryError
     from bbquery.jobs.explain.explain import Explanation

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
+from typing import TYPE_CHECKING
 
 from bbquery import load
 from bbquery.errors import UnknownName
+
+if TYPE_CHECKING:
+    import argparse
 
 KINDS = ("oracle", "method", "score", "attack")
 

@@ -8,7 +8,6 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,6 +22,7 @@ from bbquery.specification import parse
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Mapping
     from typing import Self
 
     from bbquery.errors import BbqueryError

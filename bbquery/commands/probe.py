@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import shlex
 from pathlib import Path
@@ -26,6 +25,7 @@ from bbquery.report import probe as report
 from bbquery.report.spent import spent
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from bbquery.ledger.accounts import Books
 from bbquery.report.files import whole_file
 
 if TYPE_CHECKING:
+    import argparse
     import sqlite3
 
     from bbquery.ledger.store_lines import Header

@@ -10,7 +10,7 @@ from bbquery.commands.output import in_words, say, table
 from bbquery.ledger import statements, store_size
 from bbquery.ledger.accounts import Books
 from bbquery.money import dollars
-from bbquery.types import total
+from bbquery.units import total
 
 if TYPE_CHECKING:
     import argparse

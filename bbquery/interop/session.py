@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from bbquery.ledger.records import BudgetState, Cap
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
-    from bbquery.types import Answer, Images, Units
+    from bbquery.types import Answer, Images
+    from bbquery.units import Units
 
 INTERRUPTED = "a call was interrupted, so nothing more is sent: open another; what was answered is kept"
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bbquery.ledger.sqlite import Ledger
-    from bbquery.types import Units
+    from bbquery.units import Units
 
 
 def check(

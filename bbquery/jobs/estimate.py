@@ -9,7 +9,7 @@ from bbquery.client.pace import MARGIN
 
 if TYPE_CHECKING:
     from bbquery.oracle import Limits, Quote
-    from bbquery.types import Units
+    from bbquery.units import Units
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from bbquery.errors import UsageError
 from bbquery.ledger.records import BudgetState, Cap
-from bbquery.types import Units
+from bbquery.units import Units
 
 if TYPE_CHECKING:
     from bbquery.oracle import Price

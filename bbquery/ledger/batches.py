@@ -25,7 +25,7 @@ from bbquery.ledger import statements
 from bbquery.ledger.owners import batch_owner
 from bbquery.ledger.records import Granted, Settlement
 from bbquery.ledger.store import Question
-from bbquery.types import Units
+from bbquery.units import Units
 
 if TYPE_CHECKING:
     import sqlite3

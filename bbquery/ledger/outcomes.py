@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 from bbquery.errors import CostAboveHold, MalformedAnswer, OracleError
 from bbquery.ledger.records import Settlement
 from bbquery.money import in_unit
-from bbquery.types import Reply, Units, believable
+from bbquery.units import Units, believable
 
 if TYPE_CHECKING:
     from bbquery.ledger.store import Question
+    from bbquery.types import Reply
 
 
 class Held(Protocol):

@@ -14,7 +14,7 @@ from bbquery.errors import UsageError
 from bbquery.ledger import reports, statements
 from bbquery.ledger.records import LARGEST_AMOUNT
 from bbquery.money import in_unit
-from bbquery.types import Units
+from bbquery.units import Units
 
 if TYPE_CHECKING:
     import sqlite3

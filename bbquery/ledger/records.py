@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from bbquery.errors import UsageError
 from bbquery.money import in_unit, picodollars
-from bbquery.types import NOTHING, Units
+from bbquery.units import NOTHING, Units
 
 if TYPE_CHECKING:
     from decimal import Decimal

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from bbquery.ledger import statements
-from bbquery.types import Units
+from bbquery.units import Units
 
 if TYPE_CHECKING:
     import datetime

@@ -6,8 +6,7 @@ import csv
 import datetime
 import io
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from bbquery import money
 from bbquery.errors import UsageError
@@ -15,7 +14,10 @@ from bbquery.ledger.reconcile import Verdict
 from bbquery.ledger.statements import UNITS
 from bbquery.ledger.vendor import Usage
 from bbquery.system import user_file
-from bbquery.types import Units
+from bbquery.units import Units
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 T = TypeVar("T")
 Row: TypeAlias = Mapping[str, str]

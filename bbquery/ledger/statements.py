@@ -27,7 +27,7 @@ from bbquery.ledger.records import (
     Unreadable,
 )
 from bbquery.ledger.rows import blob, execute_rows, parts
-from bbquery.types import NOTHING, Units, total
+from bbquery.units import NOTHING, Units, total
 
 if TYPE_CHECKING:
     import sqlite3

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from bbquery.errors import StorageFailed
 from bbquery.ledger.codec import pack, unpack
 from bbquery.ledger.rows import blob, execute_rows
-from bbquery.types import Reply, Units
+from bbquery.types import Reply
+from bbquery.units import Units
 
 if TYPE_CHECKING:
     import sqlite3

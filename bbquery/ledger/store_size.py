@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bbquery.errors import StorageFailed
 from bbquery.ledger import reports, store_files
-from bbquery.types import Units
+from bbquery.units import Units
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -27,7 +27,7 @@ from bbquery.ledger import reports
 from bbquery.ledger.reconcile import Verdict
 from bbquery.ledger.statements import UNITS
 from bbquery.money import undated
-from bbquery.types import Units
+from bbquery.units import Units
 
 if TYPE_CHECKING:
     import sqlite3

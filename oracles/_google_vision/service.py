@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bbquery.errors import MalformedAnswer, OracleError, Unreachable, UsageError
 from bbquery.images.png import png
 from bbquery.oracle import Capabilities, Quote
-from bbquery.types import Label, Labels, NoAnswer, Reply, Units
+from bbquery.types import Label, Labels, NoAnswer, Reply
 from oracles._google_vision import answers, failures
 from oracles._google_vision.account import Account
 from oracles._google_vision.connection import Connection, NoConnection
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bbquery.types import Image
+    from bbquery.units import Units
     from oracles._google_vision.endpoint import Endpoint
 
 LARGEST_IMAGE = 20_000_000  # bytes

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from bbquery.errors import OracleError
     from bbquery.oracle import Capabilities, RateSeen
-    from bbquery.types import Answer, Image, Units
+    from bbquery.types import Answer, Image
+    from bbquery.units import Units
     from oracles._http.transport import Endpoint
 
 MARK = b'"error'  # without it there is no failure to look for, which spares most answers a second reading

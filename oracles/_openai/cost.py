@@ -9,7 +9,7 @@ from bbquery.oracle import Quote
 from oracles._openai import prices, tokens
 
 if TYPE_CHECKING:
-    from bbquery.types import Units
+    from bbquery.units import Units
     from oracles._openai.models import Model
     from oracles._openai.prices import Prices
     from oracles._openai.question import Question

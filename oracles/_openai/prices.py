@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bbquery import money
 from bbquery.errors import UsageError
 from bbquery.money import TokenPrice
-from bbquery.types import Units
+from bbquery.units import Units
 
 if TYPE_CHECKING:
     from oracles._openai.reply import Usage

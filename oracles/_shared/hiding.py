@@ -13,7 +13,10 @@ import functools
 import html.entities
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
 
 HIDDEN = "***"
 SHORTEST = 8  # characters of a secret that is looked for in answers: shorter ones are found in too much else

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bbquery.money import picodollars
 from bbquery.oracle import ONE_QUERY, Price
-from bbquery.types import Units
+from bbquery.units import Units
 
 STATED = Price(source="the option usd_per_query")
 

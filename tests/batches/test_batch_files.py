@@ -21,7 +21,8 @@ from bbquery.errors import StorageFailed, UsageError
 from bbquery.ledger import codec
 from bbquery.plan import Ask, Yielded, step
 from bbquery.saliency.rise import Rise
-from bbquery.types import UINT8, Scores, Units
+from bbquery.types import UINT8, Scores
+from bbquery.units import Units
 from tests.support.batches_vendor import HALF, HALF_BILL, Vendor
 from tests.support.fakes import tiny_images
 

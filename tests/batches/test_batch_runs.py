@@ -31,7 +31,8 @@ from bbquery.errors import (
 from bbquery.jobs.explain import explain as explaining
 from bbquery.ledger.sqlite import Ledger
 from bbquery.saliency.rise import Rise
-from bbquery.types import Reply, Units, Vector
+from bbquery.types import Reply, Vector
+from bbquery.units import Units
 from tests.conftest import FakeClock
 from tests.support.batches_vendor import BILL, FULL, HALF, HALF_BILL, Vendor, bad_request, expired
 from tests.support.fakes import guard_caps

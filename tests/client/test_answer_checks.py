@@ -14,7 +14,8 @@ from hypothesis.extra import numpy as hnp
 from bbquery.client.answer_checks import checked
 from bbquery.errors import MalformedAnswer, OutcomeUnknown
 from bbquery.oracle import Capabilities
-from bbquery.types import AnswerKind, Classes, Label, Labels, NoAnswer, Reply, Text, Units, Vector
+from bbquery.types import AnswerKind, Classes, Label, Labels, NoAnswer, Reply, Text, Vector
+from bbquery.units import Units
 
 if TYPE_CHECKING:
     from bbquery.types import Answer

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,11 +29,14 @@ from bbquery.errors import (
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
-from bbquery.types import Image, NoAnswer, Reply, Text, Units, Vector
+from bbquery.types import Image, NoAnswer, Reply, Text, Vector
+from bbquery.units import Units
 from tests.conftest import FakeClock, ManualClock
 from tests.support.fakes import FakeOracle, brightness, client_of, failing_first, guard_caps, tiny_images
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bbquery.types import Answer
 
 

@@ -6,9 +6,7 @@ import asyncio
 import itertools
 import types
 from collections import Counter
-from collections.abc import Callable, Coroutine, Generator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -28,12 +26,16 @@ from bbquery.ledger.records import Cap, Granted, Request, Settlement
 from bbquery.ledger.sqlite import Ledger
 from bbquery.ledger.store import Question
 from bbquery.plan import Ask
-from bbquery.types import Label, Labels, Reply, Units
+from bbquery.types import Label, Labels, Reply
+from bbquery.units import Units
 from oracles import function
 from tests.conftest import FakeClock
 from tests.support.fakes import FakeOracle, brightness, client_of, failing_first, tiny_images
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator
+    from pathlib import Path
+
     from bbquery.oracle import Capabilities
 
 When = Literal["instead", "after"]

@@ -13,7 +13,7 @@ from bbquery.client.halt import Interrupted
 from bbquery.errors import RateLimited
 from bbquery.oracle import Quote
 from bbquery.plan import Ask
-from bbquery.types import Units
+from bbquery.units import Units
 from tests.conftest import ManualClock
 from tests.support.fakes import FakeOracle, brightness, client_of, failing_first, tiny_images
 

@@ -22,7 +22,8 @@ from bbquery.errors import (
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
-from bbquery.types import Image, Reply, Units
+from bbquery.types import Image, Reply
+from bbquery.units import Units
 from tests.conftest import FakeClock
 from tests.support.fakes import FakeOracle, brightness, guard_caps, tiny_images
 

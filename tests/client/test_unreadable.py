@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,11 +17,14 @@ from bbquery.commands.output import counted
 from bbquery.errors import CostAboveHold, MalformedAnswer, OracleError
 from bbquery.ledger.records import Cap, Unreadable
 from bbquery.plan import Ask
-from bbquery.types import NoAnswer, Reply, Units, Vector
+from bbquery.types import NoAnswer, Reply, Vector
+from bbquery.units import Units
 from tests.conftest import FakeClock
 from tests.support.fakes import FakeOracle, brightness, client_of, tiny_images
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Capabilities
     from bbquery.types import Answer, Image

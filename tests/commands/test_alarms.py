@@ -13,7 +13,8 @@ from bbquery.cli import main
 from bbquery.client.halt import Interrupted
 from bbquery.commands.exit_codes import alarms, ended_by, exit_code
 from bbquery.errors import BudgetExhausted, CostAboveHold, QuotaExceeded, StorageFailed
-from bbquery.types import Reply, Units, Vector
+from bbquery.types import Reply, Vector
+from bbquery.units import Units
 from tests.support.models import sides
 
 if TYPE_CHECKING:

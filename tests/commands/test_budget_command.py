@@ -15,7 +15,7 @@ import pytest
 from bbquery.cli import main
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
-from bbquery.types import Units
+from bbquery.units import Units
 from tests.support.bookkeeping import COST, HOLD, asked, remember, sent
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,11 +18,12 @@ from bbquery.errors import BudgetExhausted, UsageError
 from bbquery.jobs.spare import Rest, kept
 from bbquery.ledger.records import BudgetState, Cap
 from bbquery.oracle import Price
-from bbquery.types import NOTHING, Units
+from bbquery.units import NOTHING, Units
 from tests.support import lossy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 SIDES = "function:call=tests.support.lossy.sides,classes=left|right,version=1,usd_per_query=0.001"
 HALVES = "function:call=tests.support.lossy.brighter_half,answers=labels,version=1,usd_per_query=0.001"

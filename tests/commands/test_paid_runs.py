@@ -14,7 +14,7 @@ from bbquery.jobs.estimate import estimate
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.oracle import Limits, Quote
-from bbquery.types import Units
+from bbquery.units import Units
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from bbquery import cli
 from bbquery.cli import main
 from bbquery.commands import probe_tables
 from bbquery.jobs.probe.design import Design
-from bbquery.types import Units
+from bbquery.units import Units
 from oracles import function
 from oracles.emulators.http import Faults, HttpEmulator
 from tests.support import models

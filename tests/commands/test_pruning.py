@@ -16,7 +16,8 @@ from bbquery.ledger import batches, reports
 from bbquery.ledger.accounts import Books
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
-from bbquery.types import Text, Units
+from bbquery.types import Text
+from bbquery.units import Units
 from tests.support.bookkeeping import COST, asked, remember, sent
 
 if TYPE_CHECKING:

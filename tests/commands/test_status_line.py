@@ -8,7 +8,7 @@ from bbquery.client.client import Client
 from bbquery.commands.screen import Screen, Spent
 from bbquery.ledger.records import Cap, Granted, Request, Settlement
 from bbquery.plan import Ask
-from bbquery.types import Units
+from bbquery.units import Units
 from tests.conftest import FakeClock
 from tests.support.fakes import FakeOracle, client_of, question, tiny_images
 

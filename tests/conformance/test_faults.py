@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from bbquery.errors import QuotaExceeded
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
-from bbquery.types import Units
+from bbquery.units import Units
 from oracles import function, google_vision, http, openai
 from oracles.emulators import google_vision as google_emulator
 from oracles.emulators import http as http_emulator
@@ -24,6 +23,7 @@ from tests.conftest import FakeClock
 from tests.support.fakes import guard_caps, tiny_images
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from bbquery.ledger.records import BudgetState, UnknownAttempt

@@ -27,7 +27,8 @@ from bbquery import load
 from bbquery.client.answer_checks import checked
 from bbquery.errors import BbqueryError, OracleError, UsageError
 from bbquery.oracle import Quote
-from bbquery.types import Answer, AnswerKind, Domain, Labels, Reply, Text, Units, Vector
+from bbquery.types import Answer, AnswerKind, Domain, Labels, Reply, Text, Vector
+from bbquery.units import Units
 from oracles import efficientnet, function, http
 from oracles.emulators.http import HttpEmulator
 from tests.support.paths import ROOT

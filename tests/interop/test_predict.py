@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +25,8 @@ from tests.support.fakes import guard_caps
 from tests.support.interop_models import Counted, by_hand, images, oracle, sides
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bbquery.ledger.sqlite import Ledger
     from bbquery.types import Image
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from bbquery.errors import BudgetExhausted, StorageFailed, UsageError
 from bbquery.ledger.records import Answered, Busy, Cap, Granted, Request, Settlement
 from bbquery.ledger.sqlite import Ledger, open_ledger
-from bbquery.types import Reply, Text, Units
+from bbquery.types import Reply, Text
+from bbquery.units import Units
 from tests.support.fakes import guard_caps, question
 
 if TYPE_CHECKING:

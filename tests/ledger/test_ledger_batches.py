@@ -16,7 +16,7 @@ from bbquery.ledger.accounts import Books
 from bbquery.ledger.batches import Batch
 from bbquery.ledger.records import Answered, Busy, Cap, Granted, Request
 from bbquery.ledger.sqlite import Ledger
-from bbquery.types import Units
+from bbquery.units import Units
 from tests.support.bookkeeping import asked, remember, sent
 
 if TYPE_CHECKING:

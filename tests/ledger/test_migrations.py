@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +20,12 @@ from bbquery.ledger.accounts import Books
 from bbquery.ledger.database import Database
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
-from bbquery.types import Label, Labels, NoAnswer, Text, Units, Vector
+from bbquery.types import Label, Labels, NoAnswer, Text, Vector
+from bbquery.units import Units
 from tests.support.bookkeeping import asked, sent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from bbquery.types import Answer

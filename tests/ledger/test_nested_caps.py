@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bbquery.errors import BudgetExhausted
 from bbquery.ledger.records import Cap, Granted, Request, Settlement
 from bbquery.ledger.sqlite import Ledger
-from bbquery.types import Units
+from bbquery.units import Units
 from tests.support.fakes import guard_caps, question
 
 if TYPE_CHECKING:

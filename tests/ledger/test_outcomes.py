@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from bbquery.ledger.outcomes import above_hold
 from bbquery.ledger.store import Question
-from bbquery.types import Reply, Text, Units
+from bbquery.types import Reply, Text
+from bbquery.units import Units
 
 
 @dataclass(frozen=True)

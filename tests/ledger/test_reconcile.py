@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,10 +16,11 @@ from bbquery.ledger.reconcile import Settled, Verdict
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.ledger.vendor import Comparison, Usage
-from bbquery.types import Units
+from bbquery.units import Units
 from tests.support.bookkeeping import COST, HOLD, asked, remember, sent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 DAY = datetime.datetime(2026, 4, 13, tzinfo=datetime.UTC)

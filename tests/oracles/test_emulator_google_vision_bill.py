@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import oracles.google_vision
 from bbquery.errors import MalformedAnswer, NotBilled, OracleError, UsageError
-from bbquery.types import NoAnswer, Reply, Units
+from bbquery.types import NoAnswer, Reply
+from bbquery.units import Units
 from oracles.emulators.google_vision import Faults, GoogleVisionEmulator
 from tests.support.google_vision_helpers import Fake, ask, photos, share_of_colours
 

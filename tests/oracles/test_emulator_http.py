@@ -28,7 +28,8 @@ from bbquery.errors import (
     UsageError,
 )
 from bbquery.oracle import RateSeen
-from bbquery.types import NoAnswer, Reply, Units, Vector
+from bbquery.types import NoAnswer, Reply, Vector
+from bbquery.units import Units
 from oracles.emulators._faults import SlidingLimit
 from oracles.emulators.http import Bill, Faults, HttpEmulator, serve
 from tests.images.test_reading import png_header_of

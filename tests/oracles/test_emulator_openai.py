@@ -28,7 +28,8 @@ from bbquery.errors import (
     UsageError,
 )
 from bbquery.prompt_templates import yes_no
-from bbquery.types import NoAnswer, Reply, Text, Units, Vector
+from bbquery.types import NoAnswer, Reply, Text, Vector
+from bbquery.units import Units
 from oracles._http.rates import seconds
 from oracles.emulators import _openai_answers as phrases
 from oracles.emulators._openai_model import Model

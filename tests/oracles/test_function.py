@@ -7,7 +7,6 @@ import functools
 import itertools
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -28,15 +27,17 @@ from bbquery.types import (
     NoAnswer,
     Reply,
     Text,
-    Units,
     Vector,
 )
+from bbquery.units import Units
 from oracles import function
 from oracles.function import Pixels, Takes
 from tests.support.fakes import tiny_images
 from tests.support.replies import bare
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from numpy.typing import NDArray
 
     from bbquery.oracle import Oracle

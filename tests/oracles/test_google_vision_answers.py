@@ -15,7 +15,8 @@ from PIL import Image as Pillow
 
 import oracles.google_vision
 from bbquery.errors import MalformedAnswer, OracleError, OutcomeUnknown, RateLimited, Rejected, UsageError
-from bbquery.types import Label, Labels, NoAnswer, Reply, Units
+from bbquery.types import Label, Labels, NoAnswer, Reply
+from bbquery.units import Units
 from oracles._google_vision.vendor import grpc
 from oracles.emulators.google_vision import GoogleVisionEmulator
 from tests.support.google_vision_helpers import (

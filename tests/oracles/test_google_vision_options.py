@@ -11,7 +11,7 @@ import pytest
 from bbquery import load
 from bbquery.errors import MissingExtra, UnknownName, UsageError
 from bbquery.oracle import Limits, Quote, View
-from bbquery.types import Units
+from bbquery.units import Units
 from oracles._google_vision.endpoint import Endpoint, checked_endpoint
 from oracles.google_vision import connect
 from tests.support.google_vision_helpers import photos

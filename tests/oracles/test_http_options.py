@@ -14,7 +14,8 @@ from aiohttp import web
 import oracles.http
 from bbquery.errors import BbqueryError, MissingExtra, OracleError, UnknownPrice, UsageError
 from bbquery.oracle import Quote
-from bbquery.types import Label, Labels, Reply, Units
+from bbquery.types import Label, Labels, Reply
+from bbquery.units import Units
 from oracles._http.headers import Headers
 from oracles._http.url import is_loopback
 from oracles._shared.key import Key

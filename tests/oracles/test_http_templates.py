@@ -6,7 +6,6 @@ import json
 import re
 import traceback
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +25,8 @@ from bbquery.errors import (
 )
 from bbquery.oracle import Limits, Quote, View
 from bbquery.specification import parse
-from bbquery.types import Classes, Label, Labels, NoAnswer, Reply, Text, Units, Vector
+from bbquery.types import Classes, Label, Labels, NoAnswer, Reply, Text, Vector
+from bbquery.units import Units
 from oracles._http.template.file import read_template
 from oracles._http.template.slots import OF_A_REQUEST, OF_AN_IMAGE
 from oracles._shared.preprocessing import preprocessing
@@ -46,6 +46,7 @@ from tests.support.template_servers import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 

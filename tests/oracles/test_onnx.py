@@ -6,7 +6,6 @@ import asyncio
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +18,8 @@ from onnx import TensorProto
 from bbquery import load
 from bbquery.errors import MissingExtra, OracleError, Rejected, UnknownName, UsageError
 from bbquery.oracle import Price
-from bbquery.types import UINT8, Classes, Label, Labels, Reply, Units, Vector
+from bbquery.types import UINT8, Classes, Label, Labels, Reply, Vector
+from bbquery.units import Units
 from oracles import efficientnet, onnx
 from oracles._local.onnx.reading import reading
 from oracles._shared.preprocessing import preprocessing
@@ -27,6 +27,8 @@ from tests.support.onnx_models import WEIGHTS, classifier, logits, operator, sev
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from bbquery.oracle import Oracle

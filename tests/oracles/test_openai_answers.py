@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from bbquery.errors import MalformedAnswer, OracleError, OutcomeUnknown
 from bbquery.oracle import RateSeen
-from bbquery.types import NoAnswer, Reply, Text, Token, Units
+from bbquery.types import NoAnswer, Reply, Text, Token
+from bbquery.units import Units
 from oracles._openai.failed import failure_in
 from oracles._openai.reply import Said, Unreadable, Usage, usage
 from tests.support.http_helpers import always, saying, serving

@@ -29,7 +29,8 @@ from bbquery.errors import (
     Unreachable,
     UsageError,
 )
-from bbquery.types import NoAnswer, Reply, Text, Units
+from bbquery.types import NoAnswer, Reply, Text
+from bbquery.units import Units
 from oracles._openai.batch_result import Unasked
 from tests.support.http_helpers import serving
 from tests.support.openai_batch_helpers import at, collected, names, written

@@ -10,7 +10,8 @@ import pytest
 from bbquery import money
 from bbquery.errors import MalformedAnswer, OutcomeUnknown, Rejected, UnknownPrice
 from bbquery.ledger import codec
-from bbquery.types import NoAnswer, Reply, Text, Units
+from bbquery.types import NoAnswer, Reply, Text
+from bbquery.units import Units
 from oracles._http import bodies
 from oracles._openai import batches
 from oracles._openai.prices import bill

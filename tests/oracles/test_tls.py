@@ -31,7 +31,7 @@ import oracles.http
 from bbquery.errors import OutcomeUnknown, Unreachable, UsageError
 from bbquery.ledger import reports
 from bbquery.ledger.accounts import Books
-from bbquery.types import Units
+from bbquery.units import Units
 from oracles._google_vision.vendor import grpc
 from oracles._http.tls import advice
 from tests.support import google_vision_helpers

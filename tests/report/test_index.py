@@ -19,7 +19,7 @@ from bbquery.jobs.explain.many import ImageResult
 from bbquery.jobs.spare import not_begun
 from bbquery.ledger.records import BudgetState, Cap
 from bbquery.report import index
-from bbquery.types import Units
+from bbquery.units import Units
 from oracles import function
 from tests.support import models
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,13 +13,14 @@ from bbquery.commands.output import counted
 from bbquery.ledger.records import BudgetState, Cap
 from bbquery.plan import Ask
 from bbquery.report.spent import spent
-from bbquery.types import NOTHING, Units
+from bbquery.units import NOTHING, Units
 from tests.commands.test_completing import attack, compare, evaluate, explain, no_waiting, photo, probe, several
 from tests.support import lossy
 from tests.support.fakes import FakeOracle, client_of, tiny_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from bbquery.ledger.sqlite import Ledger
 

@@ -17,7 +17,8 @@ import numpy as np
 from bbquery.batch_oracle import BatchLimits, BatchState
 from bbquery.errors import NotBilled, OracleError, Rejected
 from bbquery.oracle import Capabilities, Price, Quote, RateSeen, View
-from bbquery.types import Classes, Reply, Units, Vector
+from bbquery.types import Classes, Reply, Vector
+from bbquery.units import Units
 from tests.support.models import sides
 
 if TYPE_CHECKING:

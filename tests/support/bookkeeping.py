@@ -10,7 +10,8 @@ from unittest import mock
 from bbquery.ledger import codec, statements
 from bbquery.ledger.records import Granted, Request, Settlement
 from bbquery.ledger.store import Question
-from bbquery.types import Reply, Text, Units
+from bbquery.types import Reply, Text
+from bbquery.units import Units
 
 if TYPE_CHECKING:
     from bbquery.errors import Outcome

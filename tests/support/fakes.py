@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +14,16 @@ from bbquery.errors import OracleError
 from bbquery.ledger.records import Cap
 from bbquery.ledger.store import Question
 from bbquery.oracle import ONE_QUERY, Capabilities, Limits, Price, Quote, RateSeen
-from bbquery.types import Answer, Classes, Image, Reply, Units, Vector
+from bbquery.types import Answer, Classes, Image, Reply, Vector
 from tests.conftest import FakeClock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from bbquery.ledger.sqlite import Ledger
     from bbquery.system.clock import Clock
+    from bbquery.units import Units
 
 CLASSES = Classes((("bright",), ("dark",)))
 

@@ -14,7 +14,8 @@ from PIL import Image as Pillow
 
 from bbquery.errors import OracleError
 from bbquery.oracle import Capabilities, Limits, Quote, View
-from bbquery.types import UINT8, Classes, Labels, Reply, Units, Vector
+from bbquery.types import UINT8, Classes, Labels, Reply, Vector
+from bbquery.units import Units
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -6,7 +6,6 @@ import asyncio
 import os
 import select
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +17,15 @@ from bbquery.ledger.owners import Owner, is_dead
 from bbquery.ledger.records import Cap, Granted, Request
 from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
-from bbquery.types import Units
+from bbquery.units import Units
 from oracles import function, onnx
 from tests.support.fakes import FakeOracle, client_of, question, tiny_images
 from tests.support.models import sides
 from tests.support.onnx_models import classifier
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bbquery.client.client import Client
     from bbquery.oracle import Oracle
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 import pytest
 
 from bbquery.errors import UsageError
 from bbquery.system.home import cache_dir, data_dir
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_one_variable_moves_everything(home: Path) -> None:

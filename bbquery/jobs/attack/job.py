@@ -21,7 +21,6 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +50,7 @@ from bbquery.types import Text
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import AsyncIterator, Sequence
     from decimal import Decimal
 
     import numpy as np
@@ -67,7 +67,8 @@ if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Capabilities, Oracle
     from bbquery.scoring.base import Score
-    from bbquery.types import Image, Units
+    from bbquery.types import Image
+    from bbquery.units import Units
 
 REPEATS = 5  # of the image that was found
 DEFAULT_ATTACK = "lr_mifgsm"

@@ -11,7 +11,6 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +45,7 @@ from bbquery.types import Labels, NoAnswer
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import AsyncIterator
     from decimal import Decimal
 
     import numpy as np
@@ -67,7 +67,8 @@ if TYPE_CHECKING:
     from bbquery.plan import Plan
     from bbquery.run import Driven
     from bbquery.scoring.base import BoundScore, Score
-    from bbquery.types import Answer, Image, Units
+    from bbquery.types import Answer, Image
+    from bbquery.units import Units
 
 DEFAULT_QUERIES = 1000
 LOWERED = {

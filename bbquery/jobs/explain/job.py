@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -28,9 +27,12 @@ from bbquery.ledger.projects import name_within, open_within
 from bbquery.plan import Ask, step
 from bbquery.run import drive
 from bbquery.scoring.base import nearer_is_higher
-from bbquery.types import Labels, NoAnswer, Units
+from bbquery.types import Labels, NoAnswer
+from bbquery.units import Units
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 

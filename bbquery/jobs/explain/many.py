@@ -18,7 +18,6 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -48,6 +47,7 @@ from bbquery.ledger.sqlite import open_ledger
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
     from decimal import Decimal
 
     from bbquery.images.placement import Placement
@@ -57,7 +57,8 @@ if TYPE_CHECKING:
     from bbquery.oracle import Oracle
     from bbquery.saliency import Method
     from bbquery.scoring.base import Score
-    from bbquery.types import Image, Units
+    from bbquery.types import Image
+    from bbquery.units import Units
 
     Source: TypeAlias = str | os.PathLike[str] | Image
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol
@@ -41,6 +40,7 @@ from bbquery.types import Labels
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from decimal import Decimal
 
     import numpy as np
@@ -58,7 +58,8 @@ if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Capabilities, Oracle
     from bbquery.plan import Ask
-    from bbquery.types import Answer, Image, Units
+    from bbquery.types import Answer, Image
+    from bbquery.units import Units
 
 DEFAULT_QUERIES = 100
 

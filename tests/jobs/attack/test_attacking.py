@@ -22,7 +22,8 @@ from bbquery.jobs.probe.job import Unwatched
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.oracle import Price
-from bbquery.types import Decision, Units
+from bbquery.types import Decision
+from bbquery.units import Units
 from oracles import function
 from tests.conftest import FakeClock
 from tests.support import models

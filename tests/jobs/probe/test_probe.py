@@ -22,7 +22,7 @@ from bbquery.jobs.probe.job import Unwatched, probe_async
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.report.probe import record
-from bbquery.types import Units
+from bbquery.units import Units
 from oracles import function
 from tests.support.fakes import FakeOracle, guard_caps
 
