@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from bbquery.client import waiting
 from bbquery.client.halt import Interrupted
@@ -29,9 +30,6 @@ from bbquery.commands.parser import Parser
 from bbquery.errors import BbqueryError, BudgetExhausted, NotWritten
 from bbquery.shown import safe_output
 from bbquery.version import __version__
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,6 +12,7 @@ and at the end; each is a query like any other, charged and stored. The result i
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,6 @@ from bbquery.telemetry import note
 from bbquery.types import NoAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from numpy.typing import NDArray
 
     from bbquery.client.client import Client

@@ -15,7 +15,9 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import types
 import typing
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,9 +27,6 @@ from bbquery.specification import parse, parse_options
 from bbquery.system.imports import imported
 
 if TYPE_CHECKING:
-    import types
-    from collections.abc import Callable
-
     from bbquery.attacks import Attack
     from bbquery.oracle import Capabilities, Oracle
     from bbquery.saliency import Method

@@ -17,14 +17,12 @@ import re
 import tomllib
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context, Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from bbquery.errors import UnknownPrice, UsageError
 from bbquery.system import home
 from bbquery.system.user_file import parsed_toml
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PICODOLLARS = 10**12  # in a dollar
 MILLION = 10**6

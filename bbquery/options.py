@@ -12,6 +12,7 @@ import dataclasses
 import inspect
 import types
 import typing
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from bbquery.errors import UnknownName, UsageError
@@ -20,9 +21,6 @@ from bbquery.images import reading
 from bbquery.saliency._picture import Picture
 from bbquery.scoring.base import Score
 from bbquery.specification import parse
-
-if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 PICTURE = "image:"
 

@@ -7,6 +7,7 @@ only what was provably not billed is `NotBilled`, everything doubtful is `Outcom
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,8 +15,6 @@ from bbquery.types import UINT8, AnswerKind, Classes, Domain, Image, Reply
 from bbquery.units import Units
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from bbquery.errors import OracleError
 
 ONE_QUERY = Units(queries=1)

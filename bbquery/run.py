@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -13,8 +14,6 @@ from bbquery.scoring.base import BoundScore, answered, score_rows
 from bbquery.types import NoAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from bbquery.client.client import Client
     from bbquery.drift import DriftWatch
     from bbquery.types import Answer, Scores

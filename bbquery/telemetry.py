@@ -7,6 +7,7 @@ extra "otel" brings the interface; the program chooses the exporter). Neither ev
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -20,7 +21,6 @@ from bbquery.shown import shown
 from bbquery.units import Units
 
 if TYPE_CHECKING:
-    import contextlib
     from collections.abc import Awaitable, Sequence
     from pathlib import Path
 

@@ -14,10 +14,11 @@ import math
 import statistics
 import time
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -28,9 +29,6 @@ from bbquery.images.placement import fit
 from bbquery.plan import Ask, replay
 from bbquery.types import UINT8, Decision, Image, Scores
 from oracles import efficientnet
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 EIGHT_BIT = 1e4  # times Foolbox's γ: probes of about one grey level at 224 × 224
 

@@ -10,6 +10,7 @@ scale=1/255,mean=0.485|0.456|0.406,std=0.229|0.224|0.225.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -29,7 +30,6 @@ from oracles._shared.options import check_at_least_one, check_choices, check_cro
 from oracles._shared.preprocessing import Preprocessing, preprocessing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import ModuleType
 
     from numpy.typing import NDArray

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,7 @@ except MissingExtra as error:  # one extra brings all of it
     raise MissingExtra("openai", "asking a model of OpenAI", "openai") from error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from bbquery.batch_oracle import BatchLimits, BatchState

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +26,6 @@ from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 EXAMPLES = ROOT / "examples"
 TESTED = {"explain_a_function", "explain_a_google_vision_label", "explain_an_openai_answer", "inside_shap"}

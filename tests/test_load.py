@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -34,7 +35,6 @@ from tests.support.paths import ROOT
 if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
-    from pathlib import Path
 
 HERE = "tests.test_load"
 

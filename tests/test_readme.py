@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import inspect
 import re
 import shlex
-from typing import TYPE_CHECKING
 
 import pytest
 
 from bbquery import cli, load
 from bbquery.specification import parse
 from tests.support.paths import ROOT
-
-if TYPE_CHECKING:
-    import argparse
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,8 +26,6 @@ from bbquery.ledger import batches
 from bbquery.telemetry import note
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from bbquery.batch_oracle import BatchState
     from bbquery.batches.context import Desk
     from bbquery.batches.settlement import Result

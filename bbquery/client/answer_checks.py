@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,6 @@ from bbquery.types import Label, Labels, NoAnswer, Reply, Text, Vector
 from bbquery.units import believable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bbquery.oracle import Capabilities
     from bbquery.types import Answer
 

@@ -22,6 +22,7 @@ import functools
 import operator
 import os
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -41,7 +42,7 @@ from bbquery.types import NoAnswer, Reply
 from bbquery.units import Units
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
     from typing import Self
 
     from bbquery.ledger.sqlite import Ledger

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -30,8 +31,6 @@ from bbquery.ledger.owners import batch_of
 from bbquery.ledger.records import Answered, Busy, Granted, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-
     from bbquery.client.halt import Halt
     from bbquery.client.waiting import Waits
     from bbquery.ledger.records import Result

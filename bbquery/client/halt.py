@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from bbquery.errors import BbqueryError
 from bbquery.telemetry import note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
     from bbquery.system.clock import Clock
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
 import time
@@ -24,7 +25,6 @@ from bbquery.report.spent import spent
 from bbquery.types import Decision
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
     from bbquery.jobs.attack.result import Stress

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,6 @@ from bbquery.ledger.statements import UNITS
 from bbquery.money import dollars
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bbquery.ledger.caps import Raised
     from bbquery.ledger.reports import Attempt, Branch, By, Spending
     from bbquery.ledger.vendor import Comparison, Window

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,6 @@ from bbquery.shown import shown
 
 if TYPE_CHECKING:
     import argparse
-    import contextlib
     from collections.abc import Iterator, Sequence
 
     from bbquery.client.client import Client

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import math
 from pathlib import Path
@@ -24,7 +25,6 @@ from bbquery.report import evaluation as report
 from bbquery.report.spent import spent
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
 

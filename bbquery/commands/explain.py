@@ -8,6 +8,7 @@ import contextlib
 import logging
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,6 @@ from bbquery.shown import shown
 from bbquery.specification import with_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from bbquery.jobs.explain.explain import Explanation, Job
     from bbquery.ledger.records import Cap
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery.commands import completing, consent
@@ -24,7 +25,6 @@ from bbquery.units import Units, total
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from bbquery.errors import BbqueryError
     from bbquery.jobs.explain.explain import Explanation

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import argparse
 
 from bbquery import load
 from bbquery.errors import UnknownName
-
-if TYPE_CHECKING:
-    import argparse
 
 KINDS = ("oracle", "method", "score", "attack")
 

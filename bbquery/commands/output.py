@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bbquery import money
 from bbquery.shown import SafeStream, shown
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Iterator, Sequence
-
     from bbquery.client.client import Tally
     from bbquery.images.placement import Placement
     from bbquery.jobs.estimate import Estimate

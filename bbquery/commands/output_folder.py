@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,7 +23,6 @@ from bbquery.specification import parse
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping
     from typing import Self
 
     from bbquery.errors import BbqueryError

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from bbquery.errors import did_you_mean
 from bbquery.shown import shown
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 REQUIRED = "the following arguments are required"  # as argparse begins it
 OPTION = re.compile(r"--?[A-Za-z][^=]*")  # its name; "-1" is a number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import shlex
 from pathlib import Path
@@ -25,7 +26,6 @@ from bbquery.report import probe as report
 from bbquery.report.spent import spent
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
 

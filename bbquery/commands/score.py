@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, get_args
 
 from bbquery import load
@@ -16,9 +18,6 @@ from bbquery.system.blas_threads import one_blas_thread
 from bbquery.types import AnswerKind, Classes, Decision, Labels, NoAnswer, Text, Vector
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Sequence
-
     from bbquery.commands.typed_answer import Typed
     from bbquery.scoring.base import About, BoundScore, Score
     from bbquery.types import Answer

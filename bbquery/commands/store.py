@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import sys
 from pathlib import Path
@@ -14,7 +15,6 @@ from bbquery.ledger.accounts import Books
 from bbquery.report.files import whole_file
 
 if TYPE_CHECKING:
-    import argparse
     import sqlite3
 
     from bbquery.ledger.store_lines import Header

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -20,8 +21,6 @@ from bbquery.system import user_file
 from bbquery.types import AnswerKind, Classes, Label, Labels, NoAnswer, Text, Vector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from bbquery.types import Answer
 
 RULE = """ANSWER is a file's name, which stands for what is in it, or the answer itself. JSON: a list of numbers has one

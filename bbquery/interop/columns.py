@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -14,8 +15,6 @@ from bbquery.scoring.base import answered, nearer_is_higher, score_rows
 from bbquery.types import Vector
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from bbquery.oracle import Capabilities

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from bbquery.errors import UsageError
 from bbquery.system.forks import OneProcess
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
 CLOSED = "this predict function is closed: open another; what was answered is kept and costs nothing again"

@@ -7,6 +7,7 @@ and the concurrent client, so that a library that knows nothing of cost cannot o
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -20,7 +21,6 @@ from bbquery.types import Answer, NoAnswer
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
     from decimal import Decimal
     from typing import Self
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from bbquery.errors import StorageFailed, described
@@ -9,8 +11,6 @@ from bbquery.ledger.database import Database
 from bbquery.ledger.sqlite import Ledger
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Callable
     from pathlib import Path
     from typing import Self
 

@@ -6,7 +6,8 @@ import csv
 import datetime
 import io
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from pathlib import Path
+from typing import TypeAlias, TypeVar
 
 from bbquery import money
 from bbquery.errors import UsageError
@@ -15,9 +16,6 @@ from bbquery.ledger.statements import UNITS
 from bbquery.ledger.vendor import Usage
 from bbquery.system import user_file
 from bbquery.units import Units
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 T = TypeVar("T")
 Row: TypeAlias = Mapping[str, str]

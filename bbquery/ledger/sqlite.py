@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import functools
 import itertools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from bbquery.errors import StorageFailed
@@ -26,7 +27,7 @@ from bbquery.system import home
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
     from typing import Self
 

@@ -6,7 +6,9 @@ attempt. Files are read and written line by line, whatever their size.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bbquery.errors import StorageFailed, UnknownName, UsageError
@@ -27,8 +29,6 @@ from bbquery.system import user_file
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from bbquery.ledger.reports import KnownOracle
 

@@ -7,6 +7,7 @@ thrown away. Asking again costs a query each, so a person decides it.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from bbquery.ledger import store_files
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 COLUMNS = ("key", "oracle", "image", "sample", "answer", "served", "attempt", "created")
 _NUMBERS = ("sample", "attempt")

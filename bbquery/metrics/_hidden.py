@@ -5,6 +5,7 @@ Both fidelities ask the same kind of question, and differ in the parts and in ho
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -15,8 +16,6 @@ from bbquery.perturb.rows import row_generator
 from bbquery.plan import Ask, Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from bbquery.perturb.baselines import AnyFill

@@ -6,6 +6,7 @@ divides by the change it *meant* to make is biased wherever that matters, so cop
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -14,8 +15,6 @@ from bbquery.perturb.remembered import Remembered
 from bbquery.perturb.rendering import scratch, sent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from bbquery.types import Domain, Image

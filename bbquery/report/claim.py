@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import portalocker
@@ -20,7 +21,6 @@ from bbquery.errors import UsageError
 from bbquery.report.files import check_writable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from typing import IO
 

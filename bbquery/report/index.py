@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import html
 import urllib.parse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from string import Template
 from typing import TYPE_CHECKING
@@ -19,7 +20,6 @@ from bbquery.report.spent import of_allowed
 from bbquery.shown import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from bbquery.jobs.explain.explain import Explanation, TargetMap

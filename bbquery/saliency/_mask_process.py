@@ -13,6 +13,7 @@ Machine Learning", 2.7 and 5.4).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,8 +22,6 @@ import numpy as np
 from bbquery.perturb.designs import closeness
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]

@@ -10,14 +10,12 @@ taken back failed, by the name of what took it back.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from bbquery.scoring._json_answer import said_in_json
 from bbquery.scoring._wording import DOUBT, IDIOMS, NEGATION, REFUSAL, any_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 Failure: TypeAlias = Literal["refusal", "unclear", "several classes", "no class"]
 """Why no class was read: the model declined, said that it cannot tell, named several, or named none."""

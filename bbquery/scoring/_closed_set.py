@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -11,8 +12,6 @@ from bbquery.scoring._chatter import Reading, kept, pieces, regions, why_none
 from bbquery.types import composed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bbquery.types import Classes
 
 WORD = re.compile(r"[^\W_]+")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -13,8 +14,6 @@ from bbquery.scoring import _forms, _sets
 from bbquery.types import Answer, Classes, Vector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from numpy.typing import NDArray
 
     from bbquery.scoring._forms import Form, Shares

@@ -12,6 +12,8 @@ Theory of operation.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -22,9 +24,6 @@ from bbquery.system.blas_threads import one_blas_thread
 from bbquery.types import Answer, Decision, NoAnswer, Scores, Text
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Iterable, Sequence
-
     from numpy.typing import NDArray
 
     from bbquery.oracle import Capabilities

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -31,8 +32,6 @@ from bbquery.scoring.base import About, BoundScore, Score
 from bbquery.types import Answer, Classes, Decision
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from bbquery.oracle import Capabilities

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import stat
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from bbquery.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 LARGEST_TEXT = 64_000_000  # bytes; what people write is smaller by far
 

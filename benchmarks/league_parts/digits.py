@@ -8,6 +8,7 @@ deletion, of one pixel a step, both end in black, as in GEEX.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +22,6 @@ from .network import scored
 from .setting import seed_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from bbquery.plan import Ask

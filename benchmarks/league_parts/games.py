@@ -9,6 +9,7 @@ of the areas below the two curves of k + 1 points (trapezium).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +17,6 @@ import numpy as np
 from bbquery.types import Decision, Scores
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from bbquery.plan import Ask

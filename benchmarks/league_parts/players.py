@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
 Ask: TypeAlias = "Callable[[NDArray[np.bool_]], NDArray[np.float64]]"

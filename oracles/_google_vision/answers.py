@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from bbquery.types import Label, Labels, NoAnswer
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
 
 
 def _labels(response: Any) -> Iterable[tuple[str, float]]:

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,6 @@ from oracles._google_vision.account import VARIABLE
 from oracles._google_vision.vendor import DecodeError, error_details_pb2, grpc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from oracles._google_vision.vendor import GoogleAPICallError
 
 NAME = "google_vision"

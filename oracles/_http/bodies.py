@@ -7,10 +7,7 @@ and not by the clients, a piece at a time, and counted as it grows.
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from collections.abc import Iterator
 
 LARGEST = 16 * 2**20  # bytes of an answer, unpacked: those of 32 images with 20,000 numbers each
 LARGEST_FILE = 2**30  # bytes of a batch's results, which are read line by line and never held

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -30,8 +31,6 @@ from oracles._openai.words import shortened
 from oracles._shared.loops import OnePerLoop
 
 if TYPE_CHECKING:
-    import ssl
-
     from bbquery.oracle import RateSeen
     from oracles._shared.key import Key
 

@@ -13,10 +13,7 @@ import functools
 import html.entities
 import json
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 HIDDEN = "***"
 SHORTEST = 8  # characters of a secret that is looked for in answers: shorter ones are found in too much else

@@ -7,10 +7,8 @@ and whoever asks last rarely knows it. So what was not closed by then is closed 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 

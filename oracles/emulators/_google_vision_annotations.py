@@ -7,6 +7,7 @@ classifier says what is there and not where.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from bbquery.types import Labels, Vector
 from oracles._google_vision.vendor import vision_v1
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from bbquery.oracle import Capabilities
     from bbquery.types import Answer, Classes

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,6 @@ from bbquery.prompt_templates import MASKED
 from oracles.emulators._openai_usage import pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bbquery.types import Classes
 
 BULLET = "- "

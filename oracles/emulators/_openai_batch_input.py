@@ -6,14 +6,12 @@ duplicate_custom_id, url_mismatch, model_mismatch and their kin.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from oracles._http.wire.fields import WireError, loads
 from oracles.emulators._openai_models import BY_NAME
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MOST_LINES = 50_000
 MOST_BYTES = 200 * 10**6

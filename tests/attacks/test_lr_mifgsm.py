@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,6 @@ from bbquery.plan import Ask, replay
 from bbquery.types import FLOAT, UINT8, Decision, Domain, Scores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bbquery.attacks import AttackResult
 
 SIDE = 16

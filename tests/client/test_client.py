@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,8 +36,6 @@ from tests.conftest import FakeClock, ManualClock
 from tests.support.fakes import FakeOracle, brightness, client_of, failing_first, guard_caps, tiny_images
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bbquery.types import Answer
 
 

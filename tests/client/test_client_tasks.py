@@ -6,7 +6,9 @@ import asyncio
 import itertools
 import types
 from collections import Counter
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -33,9 +35,6 @@ from tests.conftest import FakeClock
 from tests.support.fakes import FakeOracle, brightness, client_of, failing_first, tiny_images
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
-    from pathlib import Path
-
     from bbquery.oracle import Capabilities
 
 When = Literal["instead", "after"]

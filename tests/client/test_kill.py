@@ -7,8 +7,10 @@ import json
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,9 +23,6 @@ from oracles.emulators.http import HttpEmulator
 from tests.support import models
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
-    from pathlib import Path
-
     from bbquery.oracle import Oracle
 
 QUERIES = 120

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -15,9 +15,6 @@ from bbquery.client.pace import MARGIN, SPREAD, Pace, window
 from bbquery.errors import UsageError
 from bbquery.oracle import RateSeen
 from tests.conftest import FakeClock
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 per_minute = st.floats(0.5, 1e6)
 busy = st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.05, 0.3, 5.0, 20.0]), max_size=25)

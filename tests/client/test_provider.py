@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,6 @@ from bbquery.oracle import Capabilities, Limits, RateSeen
 from tests.conftest import FakeClock, ManualClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
 

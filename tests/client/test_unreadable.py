@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,6 @@ from tests.conftest import FakeClock
 from tests.support.fakes import FakeOracle, brightness, client_of, tiny_images
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Capabilities
     from bbquery.types import Answer, Image

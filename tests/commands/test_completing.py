@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,6 @@ from tests.support import lossy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 SIDES = "function:call=tests.support.lossy.sides,classes=left|right,version=1,usd_per_query=0.001"
 HALVES = "function:call=tests.support.lossy.brighter_half,answers=labels,version=1,usd_per_query=0.001"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,6 @@ from bbquery.errors import UnknownName
 from bbquery.jobs.evaluate.choice import Choice
 from bbquery.ledger import caps, statements
 from bbquery.ledger.accounts import Books
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 
 def commands(parser: argparse.ArgumentParser, *words: str) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser]]:

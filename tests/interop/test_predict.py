@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,8 +26,6 @@ from tests.support.fakes import guard_caps
 from tests.support.interop_models import Counted, by_hand, images, oracle, sides
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bbquery.ledger.sqlite import Ledger
     from bbquery.types import Image
 

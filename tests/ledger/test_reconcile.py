@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,6 @@ from bbquery.units import Units
 from tests.support.bookkeeping import COST, HOLD, asked, remember, sent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 DAY = datetime.datetime(2026, 4, 13, tzinfo=datetime.UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, get_args
 
 import pytest
@@ -19,7 +20,6 @@ from tests.support.bookkeeping import COST, HOLD, asked, remember, sent
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
     from pathlib import Path
 
     from bbquery.ledger.reports import By

@@ -7,7 +7,8 @@ import gzip
 import json
 import tracemalloc
 import zlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -23,9 +24,6 @@ from oracles._openai import batch_file
 from tests.support import openai_helpers
 from tests.support.http_helpers import Handler, always, answering, photos, serving
 from tests.support.openai_helpers import completion
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
 
 MIB = 2**20
 

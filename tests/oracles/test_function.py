@@ -7,6 +7,7 @@ import functools
 import itertools
 import re
 import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -36,8 +37,6 @@ from tests.support.fakes import tiny_images
 from tests.support.replies import bare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     from numpy.typing import NDArray
 
     from bbquery.oracle import Oracle

@@ -6,6 +6,7 @@ import json
 import re
 import traceback
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,7 +47,6 @@ from tests.support.template_servers import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
 

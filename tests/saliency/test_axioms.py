@@ -10,6 +10,7 @@ channels, as some estimators move the channels together; photo and baseline are 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +21,6 @@ from bbquery.plan import Ask, replay
 from bbquery.types import FLOAT, SaliencyMap, Scores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     Score = Callable[[NDArray[np.float64]], float]

@@ -14,6 +14,7 @@ import importlib
 import json
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,6 @@ from bbquery.types import UINT8, Scores, Text
 from oracles import function
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import FrameType
 
     from numpy.typing import NDArray

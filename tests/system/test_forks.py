@@ -6,6 +6,7 @@ import asyncio
 import os
 import select
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,6 @@ from tests.support.models import sides
 from tests.support.onnx_models import classifier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bbquery.client.client import Client
     from bbquery.oracle import Oracle
 

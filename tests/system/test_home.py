@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import platformdirs
 import pytest
 
 from bbquery.errors import UsageError
 from bbquery.system.home import cache_dir, data_dir
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_one_variable_moves_everything(home: Path) -> None:

@@ -21,6 +21,7 @@ import contextlib
 import json
 import logging
 import time
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,6 @@ from bbquery.types import Text
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Sequence
     from decimal import Decimal
 
     import numpy as np

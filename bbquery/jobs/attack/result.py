@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -10,8 +11,6 @@ from bbquery.jobs.attack.votes import adversarial, chance
 from bbquery.types import Decision
 
 if TYPE_CHECKING:
-    from collections import Counter
-
     import numpy as np
     from numpy.typing import NDArray
 

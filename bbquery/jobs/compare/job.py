@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,6 @@ from bbquery.scoring.base import nearer_is_higher
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Sequence
 
     from bbquery.client.client import Tally
     from bbquery.jobs.estimate import Estimate

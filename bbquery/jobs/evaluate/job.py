@@ -11,6 +11,7 @@ import json
 import math
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,6 @@ from bbquery.types import Labels, NoAnswer
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator
     from decimal import Decimal
 
     import numpy as np

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bbquery.client import waiting
@@ -22,7 +23,6 @@ from bbquery.ledger.sqlite import open_ledger
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Sequence
     from decimal import Decimal
 
     from bbquery.ledger.sqlite import Ledger

@@ -18,6 +18,7 @@ import contextlib
 import json
 import re
 import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -47,7 +48,6 @@ from bbquery.ledger.sqlite import open_ledger
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
     from decimal import Decimal
 
     from bbquery.images.placement import Placement

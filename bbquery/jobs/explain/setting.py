@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,6 @@ from bbquery.jobs.targeting import check_commas
 from bbquery.ledger.records import Cap
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-
     import numpy as np
     from numpy.typing import NDArray
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -17,8 +18,6 @@ from oracles._shared.options import check_crop
 from oracles._shared.preprocessing import Channels, Layout, Preprocessing, preprocessing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from oracles._http.template.table import Table
 
 Kind: TypeAlias = Literal["json", "multipart", "raw"]

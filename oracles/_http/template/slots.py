@@ -8,14 +8,12 @@ value once for each image of the request.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bbquery.errors import UnknownName, UsageError
 from oracles._http.wire.fields import dumps
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 EACH = "${each}"
 
