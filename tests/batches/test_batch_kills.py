@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 import bbquery
 from bbquery.batch_oracle import BatchLimits
-from bbquery.batches import courier, results, settling, writer
+from bbquery.batches import results, settlement, transport, writer
 from bbquery.batches.folder import Folder
 from bbquery.system.clock import SystemClock
 from bbquery.ledger import batches
@@ -60,7 +60,7 @@ before(batches, "begin", "before the file")
 before(Folder, "append", "held, not written")
 before(Folder, "finish", "written, not synced")
 before(batches, "advance", lambda connection, batch, to, *_: "before " + to)
-before(courier, "settle", "between two commits of results")
+before(transport, "settle", "between two commits of results")
 before(Folder, "remove", "collected")
 vendor = Vendor(folder / "vendor", BatchLimits(lines=15, bytes=10**6), looks=2, at=at)
 photo = np.random.default_rng(3).integers(0, 256, (8, 8, 3), dtype=np.uint8)

@@ -232,7 +232,7 @@ def test_a_migration_that_fails_leaves_the_version_before_it(
 KILLED = """
 import os, signal, sqlite3, sys
 from pathlib import Path
-from bbquery import database
+from bbquery.ledger import database
 prepare = database._prepare
 def watched(connection):
     prepare(connection)
