@@ -1,4 +1,4 @@
-"""Attacks, for evaluating models one owns or is authorised to test: one algorithm a file.
+"""Attacks, for evaluating models that you own or may test: one algorithm a file.
 
 Distance is RMSE = ‖x' - x‖₂ / (255 √(3HW)) between the bytes that were asked and those of the clean image, so 0 to 1.
 """

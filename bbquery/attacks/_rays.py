@@ -1,4 +1,4 @@
-"""Where the boundary lies on a ray from the clean image: how far one must go in a direction before the label changes.
+"""Search along rays from the clean image: the smallest distance at which the label changes.
 
 Distances are asked side by side, not by bisection: a yield is a barrier, so two rounds of many cost less time than ten
 of one. The label need not change only once on a ray: the nearest distance that was asked and is adversarial counts.

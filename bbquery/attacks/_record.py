@@ -1,4 +1,4 @@
-"""What an attack has seen so far: the nearest adversarial image among all that were asked, and what that took."""
+"""Record of an attack: every row asked, the nearest adversarial image, and each improvement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MI-FGSM on likelihood-ratio gradients of a hard label: Zhang et al., with what their paper leaves open filled in.
+"""MI-FGSM on likelihood-ratio gradients of a hard label (Zhang et al.), with calibrated noise and a shrinking ball.
 
 Zhang et al., "Forward Learning for Gradient-based Black-box Saliency Map Generation", section 4.3, put the gradient
 that the likelihood-ratio method estimates from n noisy copies (eq. 2) in the place of backpropagation in MI-FGSM (Dong

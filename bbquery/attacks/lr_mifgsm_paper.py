@@ -1,4 +1,4 @@
-"""MI-FGSM on likelihood-ratio gradients of a hard label, as published: `lr_mifgsm` with nothing that the paper lacks.
+"""MI-FGSM on likelihood-ratio gradients of a hard label, as published (Zhang et al.); to compare with `lr_mifgsm`.
 
 Zhang et al., "Forward Learning for Gradient-based Black-box Saliency Map Generation", section 4.3 and C.1: 10 steps of
 n = 1,000 copies (eq. 2, not centred) with noise of variance 1.0 in every value, μ = 1, on the value of the label alone.

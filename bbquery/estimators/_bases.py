@@ -1,4 +1,4 @@
-"""What scores tell along orthonormal directions, of which there may be more than one basis.
+"""Directional derivatives along orthonormal bases, combined into a gradient.
 
 A part of a basis leaves out what it does not span, so adding it to whole bases as if it were one would make a good
 estimate worse. Once one basis is complete, the rows of a last, incomplete one are therefore asked for what the estimate

@@ -1,4 +1,4 @@
-"""What all estimators do alike: ask sequence after sequence of copies, and add up what is answered."""
+"""The loop that all estimators share: ask batch after batch of copies, and accumulate what is answered."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Photos in and pixels out: reading, placing what an oracle is sent, and the bytes that travel."""
+"""Photos in, pixels out: reading, placing what an oracle is sent, and encoding it."""

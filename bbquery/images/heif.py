@@ -1,4 +1,4 @@
-"""HEIC and AVIF, the photos of newer phones: told by how a file begins, and opened where a decoder is installed.
+"""HEIC and AVIF, the formats of newer phones: recognised by their first bytes, opened where a decoder is installed.
 
 Pillow decodes AVIF from version 11.3 on, `pillow-heif` HEIC; the extra `heif` brings both.
 """

@@ -1,4 +1,4 @@
-"""Whether pixels are plainly on another scale than is said: the one judgement of every way in, before a query.
+"""Check that pixels are on the scale they are said to be on (0 to 1, or 0 to 255), before any query.
 
 Libraries hold images as grey levels of 0 to 255, as 0 to 1, as -1 to 1, or normalised by the mean and deviation of a
 data set. Pixels on the wrong one are clipped to black without a word, and every answer is about a black image.

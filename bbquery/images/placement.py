@@ -1,4 +1,4 @@
-"""What an oracle is sent of a photo, and where a map lies on it: the way to the pixels that are sent, and back.
+"""Placement of what an oracle is sent on the photo: crop and resize, and the inverse for maps.
 
 An oracle is sent what its `View` says, and only through `fit`; `Placement` remembers where that was.
 

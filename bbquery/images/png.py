@@ -1,4 +1,4 @@
-"""What travels is lossless: the oracle decodes exactly the pixels that the algorithm asked about."""
+"""Lossless PNG: the oracle decodes exactly the pixels that the algorithm asked about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photos in: what is read from a file, an array or a sample, each by a documented rule.
+"""Reading of photos from a file, an array or a sample, each by a documented rule.
 
 1. A photo is (H, W, 3) uint8 RGB, upright. Whatever is read becomes that by a documented rule, or is refused.
 2. Size is judged from the header, before any pixel is decoded.

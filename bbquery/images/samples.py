@@ -1,4 +1,4 @@
-"""Photos to try things on: colour photos that scikit-image ships inside its package, read without any download."""
+"""Sample photos: colour photos that scikit-image ships inside its package, read without a download."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands where something is hidden, or where a path begins: black, grey, white, the mean, a blur, noise.
+"""Fillings for hidden pixels and baselines of paths: black, grey, white, the mean, a blur, noise.
 
 A filling is never neutral: grey is itself evidence to a network, a blur keeps colours. So methods and metrics name
 theirs, and a map should be judged with another filling than the one that made it.

@@ -1,4 +1,4 @@
-"""Copies of a photo with noise inside a random rectangle only, and how a score varies with it.
+"""Copies of a photo with noise inside a random rectangle only, and the covariance of a score with that noise.
 
 A rectangle of fixed size is laid anywhere where it covers a pixel at all, so it may hang over the border. Every pixel
 is then covered by the same share q = hw / ((H + h - 1)(W + w - 1)) of places.

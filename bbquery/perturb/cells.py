@@ -1,4 +1,4 @@
-"""Cells: the parts of a photo that are shown or hidden together, as a hard grid, a smooth one or any labelled regions.
+"""Cells: parts of a photo that are shown or hidden together, as a hard grid, a smooth grid or labelled regions.
 
 Visible is 1 and hidden is 0; a smooth grid has in-between pixels, since each pixel mixes the cells whose centres are
 nearest. A map is spread over pixels with the very weights with which a mask is made, so that the effect of a cell lies

@@ -1,4 +1,4 @@
-"""The rules that algorithms hold their constructor values to, each with the message for the person who broke it."""
+"""Checks of constructor values that algorithms share, each with a message for the person who gave the value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two-level designs with foldover: which cells are visible in each row, chosen so that effects can be told apart.
+"""Two-level designs with foldover: which cells are visible in each row, so that their effects can be separated.
 
 The columns of a Hadamard matrix are orthogonal: over its rows any two cells are seen together as often as apart, so
 the effect of one is not mistaken for that of another, as it is with masks drawn at random. Each row is followed by its

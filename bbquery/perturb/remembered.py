@@ -1,4 +1,4 @@
-"""What a row was, remembered: drawing it again costs more than all else that is done with it.
+"""A small cache of what was drawn for a row: drawing it again costs more than all else that is done with it.
 
 Rows are remembered until a fixed number of bytes is full; beyond it they are drawn again. What a row is never depends
 on that.

@@ -1,4 +1,4 @@
-"""From computed pixels to what is sent, without copies of whole photos on the way.
+"""Rendering of computed pixels into the pixels that are sent, without temporary copies of whole photos.
 
 A photo of floats that is made anew for every row costs more than all that is computed on it: allocators give memory of
 that size back to the system at once, and the system hands it out again page by page. So each thread keeps a few.

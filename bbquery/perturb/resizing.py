@@ -1,4 +1,4 @@
-"""Photos at another size: averaged over areas, to shrink them, and bilinear between centres, to enlarge them."""
+"""Resizing of photos: area averages to shrink them, bilinear interpolation to enlarge them."""
 
 from __future__ import annotations
 

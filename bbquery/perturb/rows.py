@@ -1,4 +1,4 @@
-"""Where the randomness of a row comes from: its key and its number, never a stream that threads could race for.
+"""Randomness of rows: a generator from a key and the row's number, never a stream that threads could race for.
 
 So a row is the same whenever, wherever and however often it is rendered, and a plan may draw it a second time
 instead of keeping it.

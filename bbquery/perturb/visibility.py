@@ -1,4 +1,4 @@
-"""Refusals against visibility: a filter that objects to what it can see answers the more, the more is hidden."""
+"""Refusals by visibility: the share of copies left unanswered, by how much of the photo they showed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a photo has detail: how far its pixels are from their blur, beside how far those about them are.
+"""Relative detail of a photo: how far pixels are from their blur, compared with their surroundings.
 
 Masks of cells tell what a place does to a score, and nothing of which of its pixels do it. What networks look at is
 mostly what stands out from a blur; docs/designed.md has figures, for deletion and insertion by three fillings. So the

@@ -1,4 +1,4 @@
-"""A Gaussian process over windows, its linear algebra left to scikit-learn, of which this is the only importer.
+"""Gaussian process over windows; the only module that imports scikit-learn.
 
 A state is a window (u, v, s): its centre, down and across, and its side. How far the score drops behind a window is a
 Gaussian process over states, of mean 0 (hiding a window changes nothing until it is seen to) and covariance

@@ -1,4 +1,4 @@
-"""A Gaussian process over which cells are visible: the model behind `designed`, under one setting of its numbers.
+"""Gaussian process over visible cells: the model behind `designed`, for one choice of its parameters.
 
 A row s has +1 for each visible cell and -1 for each hidden one. The score is link⁻¹(η(s)) and noise, where η is μ plus
 a Gaussian process over rows with covariance v ((1 - q) t + q I(t)), of which

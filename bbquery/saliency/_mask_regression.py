@@ -1,4 +1,4 @@
-"""The regression behind `designed`: link and prior chosen by evidence, effects averaged over what is nearly as likely.
+"""The regression behind `designed`: link and prior chosen by evidence, effects averaged over likely settings.
 
 The settings of the process are chosen by marginal likelihood, one number at a time, and so is the link: the density of
 the scores is that of the latent ones times the slope of the link (Snelson et al., "Warped Gaussian Processes", 2004).

@@ -1,4 +1,4 @@
-"""Gradients at noisy copies of a photo: what SmoothGrad and VarGrad share, who differ in what they take from them."""
+"""Gradients at noisy copies of a photo: the part that SmoothGrad and VarGrad share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A picture of one's own in place of a filling: what a path begins from."""
+"""A user's own picture as a baseline or filling."""
 
 from __future__ import annotations
 

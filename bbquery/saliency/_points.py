@@ -1,4 +1,4 @@
-"""Gradients at several points in one plan: how queries are split over the points, and what a point's answers weigh.
+"""Gradients at several points in one plan: how queries are split over points, and how points are weighted.
 
 Points are asked in waves: several in one barrier, so that a client is kept busy with few rows at each, but not all, as
 an estimator at work holds images. Of a point only what is taken from its gradient is kept.

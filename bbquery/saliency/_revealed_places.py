@@ -1,4 +1,4 @@
-"""Effects of places on the score, from a process over which cells are visible, for cells too small to matter singly.
+"""Effects of places on the score, from a Gaussian process over visible cells; for cells too small to matter singly.
 
 The effect of a place is what the score gains as the place with its surroundings is revealed: the slope of the score
 along that change, averaged over patterns that show anything from nearly nothing to nearly all of the photo, as Aumann

@@ -1,4 +1,4 @@
-"""Main effects of cells on the score, from a process over which cells are visible, on the scale of the score.
+"""Main effects of cells on the score, from a Gaussian process over visible cells, on the scale of the score.
 
 The effect of a cell is the mean score with it visible minus that with it hidden, the other cells being visible or not
 at random with equal chances: the Banzhaf value of the game that the score is. The mean is taken over random rows; the

@@ -1,4 +1,4 @@
-"""Windows as states of a Gaussian process, and the map that their answers imply.
+"""Windows as states of a Gaussian process, and the saliency map that their answers imply.
 
 Burke's random windows and Bayesian optimisation differ in which windows they ask for, and in nothing else.
 """

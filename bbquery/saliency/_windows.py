@@ -1,4 +1,4 @@
-"""What hiding windows of a photo did to its score: the evidence that occlusion and its relatives share."""
+"""Score changes by hidden window: the statistics that occlusion and its relatives share."""
 
 from __future__ import annotations
 

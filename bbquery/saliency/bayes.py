@@ -1,4 +1,6 @@
-"""Bayesian optimisation of hidden windows (Mokuwe et al., "Black-Box Saliency Map Generation Using Bayesian ...").
+"""Bayesian optimisation of hidden windows (Mokuwe et al.): each answer decides which window is hidden next.
+
+Mokuwe et al., "Black-Box Saliency Map Generation Using Bayesian Optimisation".
 
 Windows (u, v, s) are hidden one at a time, y = f(photo) - f(photo with the window hidden), and a Gaussian process over
 them says which to hide next (algorithm 1). The map is its posterior mean around each pixel, averaged over the sides.

@@ -1,4 +1,4 @@
-"""bGEEX: smooth binary masks between the photo and its blur, along the path from one to the other.
+"""bGEEX: smooth binary masks between the photo and its blur, along the path between the two.
 
 Cai and Wunder, "On Gradient-like Explanation under a Black-box Setting". A pair asks for the photo where a mask b is 1
 and its blur x° where it is 0, and the other way round, with x(α) = x° + α (x - x°) in the photo's place; the map is the

@@ -1,4 +1,4 @@
-"""Designed masks: effects of a photo's cells by regression on a two-level design, with intervals. The default method.
+"""Designed masks (default): effects of a photo's cells by regression on a two-level design, with intervals.
 
 Published methods average thousands of random masks. This one asks few that are made to tell cells apart, and fits one
 Bayesian regression to all answers.

@@ -1,4 +1,4 @@
-"""Integrated gradients along the straight path from a baseline, over any gradient estimator.
+"""Integrated gradients along the straight path from a baseline, with any gradient estimator.
 
 Sundararajan et al., "Axiomatic Attribution for Deep Networks": A = (x - b) ∫₀¹ g(b + α (x - b)) dα, the product taken
 value by value. As Zhang et al. (eq. 5) and GEEX ("iGEEX") use it, g is estimated at points of the path, with the

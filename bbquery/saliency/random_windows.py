@@ -1,4 +1,4 @@
-"""Random windows and a Gaussian process (Burke's method, as Mokuwe et al. describe it): hide windows at random places.
+"""Random windows and a Gaussian process (Burke's method, in Mokuwe et al.): hide windows at random places.
 
 Windows of random centre and side are hidden one at a time, y = f(photo) - f(photo with the window hidden), and a
 Gaussian process over (u, v, s) predicts y for every window that was not. The map is its mean around each pixel,

@@ -1,4 +1,6 @@
-"""RISE (Petsiuk et al., "RISE: Randomized Input Sampling for Explanation of Black-box Models"), published and centred.
+"""RISE (Petsiuk et al.): random masks weighted by their scores, as published (unsigned) or centred (signed).
+
+Petsiuk et al., "RISE: Randomized Input Sampling for Explanation of Black-box Models".
 
 Both forms ask for the photo behind random masks M and weigh the masks by their scores f, over the N answered rows.
 

@@ -1,4 +1,4 @@
-"""SmoothGrad: the mean gradient at noisy copies of the photo, over any gradient estimator.
+"""SmoothGrad: the mean gradient at noisy copies of the photo, with any gradient estimator.
 
 Smilkov et al., "SmoothGrad: removing noise by adding noise", as Zhang et al. (eq. 5) use it: M = max_c |mean_k g_c(x +
 nₖ)| with n Gaussian and g estimated. An estimator that adds noise of its own smooths as well: with `lr` the map is that

@@ -1,4 +1,4 @@
-"""The vanilla gradient as a saliency map, over any gradient estimator.
+"""Vanilla gradient as a saliency map, with any gradient estimator.
 
 Simonyan et al., "Deep Inside Convolutional Networks", 3.1: the magnitude of the derivative, its maximum over the colour
 channels. In the frame of Zhang et al. (eq. 5), S(g, x) = max_c |g_c| with an estimated g.

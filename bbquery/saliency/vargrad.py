@@ -1,4 +1,4 @@
-"""VarGrad: how much the gradient varies over noisy copies of the photo, over any gradient estimator.
+"""VarGrad: the variance of the gradient over noisy copies of the photo, with any gradient estimator.
 
 Adebayo et al., "Local Explanation Methods for Deep Neural Networks Lack Sensitivity to Parameter Values", as Zhang et
 al. (eq. 5) use it: M = max_c var_k g_c(x + nₖ) with n Gaussian and g estimated. A score that is linear has the same

@@ -1,1 +1,1 @@
-"""From an oracle's answer to a decision and a number. A module here is a score; `base` holds what they share."""
+"""Scores: from an oracle's answer to a decision and a value. One score a file; `base` has the protocol."""

@@ -1,4 +1,4 @@
-"""How models talk around an answer: where in a text it stands, and which of its words take a class back.
+"""Conversational text around an answer: where the answer stands, and which words retract a class.
 
 Theory of operation. A text is cut into *regions*, the most telling first: JSON, what follows "Answer:", what follows
 "belongs to", what follows "most likely", and the whole. The first region that names a class decides. Within a region,

@@ -1,4 +1,4 @@
-"""Which class of a closed set a text names: whole words, the longest name first, what was taken back left out."""
+"""Reader of the class that a text names, of a closed set: whole words, longest name first, retracted names left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of the target's share of an answer: the four forms of the soft score.
+"""The four forms of the soft score, from the target's share of an answer.
 
 With p the share of the target and q that of everything else (1 - p, where shares add up to 1):
 

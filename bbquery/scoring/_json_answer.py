@@ -1,4 +1,4 @@
-"""What JSON within a model's answer says the image shows."""
+"""Reader of JSON within a model's answer: what it says the image shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The noun phrase with which a text answers, where any class may be named."""
+"""Reader of the noun phrase with which a text answers, where any class may be named."""
 
 from __future__ import annotations
 

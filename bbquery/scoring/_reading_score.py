@@ -1,4 +1,4 @@
-"""The score of a class that was read out of a text, bound to its target."""
+"""Score of a class that was read from a text, bound to its target."""
 
 from __future__ import annotations
 

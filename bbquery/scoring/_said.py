@@ -1,4 +1,4 @@
-"""An answer as the text that it must be, for scores that read texts."""
+"""The text of an answer, for scores that read texts."""
 
 from __future__ import annotations
 

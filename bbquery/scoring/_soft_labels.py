@@ -1,4 +1,4 @@
-"""The soft score of answers that are a list of labels."""
+"""Soft score of answers that are a list of labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The soft score of a text's first token, from log-probabilities."""
+"""Soft score of a text's first token, from log-probabilities."""
 
 from __future__ import annotations
 

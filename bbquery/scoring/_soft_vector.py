@@ -1,4 +1,4 @@
-"""The soft score of answers that are one number for each class."""
+"""Soft score of answers that are one number for each class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probabilities out of the log-probabilities of a text's tokens: of yes, and of each class of a closed set.
+"""Probabilities from the log-probabilities of a text's tokens: of yes, and of each class of a closed set.
 
 A model that answers with one of a list spells a name token by token, and at each token the vendor lists what might have
 stood there instead. So a class's probability is what the listed tokens say that begin its name, by the chain rule along

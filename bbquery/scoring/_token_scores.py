@@ -1,4 +1,4 @@
-"""Scores of a text's log-probabilities, bound to their target: one token is worth several answers without them."""
+"""Scores from a text's log-probabilities, bound to their target: one such answer tells as much as several without."""
 
 from __future__ import annotations
 

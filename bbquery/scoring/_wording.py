@@ -1,4 +1,4 @@
-"""The words with which models take back, doubt or refuse; `tests/scoring/phrasings.json` holds answers with them."""
+"""Words with which models retract, doubt or refuse; `tests/scoring/phrasings.json` holds answers with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every score promises, and how repeats of one question become one row.
+"""The protocol of scores, and how repeats of one question become one row.
 
 Theory of operation.
 

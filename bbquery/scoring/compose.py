@@ -1,4 +1,4 @@
-r"""Several scores as one: brought to one scale, weighted, added up, clipped.
+r"""Weighted sum of several scores, brought to one scale and clipped.
 
     compose:of=hard|text,weights=.7|.3
     compose:of=soft:form=log_odds|hard,scale=none,low=-5,high=5

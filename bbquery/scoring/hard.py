@@ -1,4 +1,4 @@
-"""Hard labels: how near a label is to the target in WordNet, so that even a wrong label tells how wrong it is.
+"""Hard labels: path distance of the answered label to the target in WordNet, so a wrong label still has a value.
 
 Zhang et al., "Forward Learning for Gradient-based Black-box Saliency Map Generation", section 3.3: "the nearest path
 distance between the predicted class and ground truth" stands in for the loss where only a label is known. With d the

@@ -1,4 +1,4 @@
-"""Whether the target is what an answer says first, 1 or 0: all that is left where only the label counts."""
+"""Top label: 1 where the target is the first thing that an answer names, else 0."""
 
 from __future__ import annotations
 

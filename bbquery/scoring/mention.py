@@ -1,4 +1,4 @@
-"""Whether a text mentions the target: the plainest score of free text, 1 or 0."""
+"""Mention: 1 where a text mentions the target, else 0. The default for free text."""
 
 from __future__ import annotations
 

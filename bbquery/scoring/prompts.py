@@ -1,4 +1,4 @@
-"""Constructed prompts: a class is read out of what a model says, however it says it.
+"""Constructed prompts: the class that a model's text names, in any wording, or its log-probability.
 
 Zhang et al., "Forward Learning for Gradient-based Black-box Saliency Map Generation", section 3.4, "prompt
 construction": the model is asked to answer "The input image belongs to [MASK]" and the nearest path in WordNet from the

@@ -1,4 +1,4 @@
-"""Semantic distance: how near an answer is to a reference sentence, by the cosine of their embeddings.
+"""Semantic distance: cosine between the embeddings of an answer and of a reference sentence.
 
 Zhang et al., "Forward Learning for Gradient-based Black-box Saliency Map Generation", section 3.4, "semantic distance":
 the answer and the ground truth are embedded by an open model and their cosine is the score. The target is the reference

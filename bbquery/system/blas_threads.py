@@ -1,4 +1,4 @@
-"""How many threads BLAS uses while bbquery multiplies its own matrices: one.
+"""One BLAS thread while bbquery multiplies its own small matrices.
 
 Theory of operation.
 

@@ -1,4 +1,4 @@
-"""A time that each of many tasks may take, kept by one timer: a timer a task costs more than a small answer."""
+"""A time limit for each of many tasks, kept by one timer: a timer a task costs more than a small answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What belongs to the process that made it.
+"""Objects that belong to one process: refused, or left alone, in a forked child.
 
 Threads do not cross a fork: whoever hands them work in the child would wait for ever, and a lock, a connection or a
 file that both processes hold is no longer one's own. So what has such things checks that it is where it was made.

@@ -1,4 +1,4 @@
-"""Where ledger, store and caches live: `BBQUERY_HOME`, or the platform's user folders."""
+"""Folders for ledger, store and caches: `BBQUERY_HOME`, or the platform's user folders."""
 
 from __future__ import annotations
 

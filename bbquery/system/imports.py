@@ -1,4 +1,4 @@
-"""Code of one's own, by its name: `package.module` and what is in it, also from the current folder."""
+"""Import of a user's own code by name: `package.module` and an attribute, also from the current folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that a person named: one reader for each kind. Only regular files are opened, and only so much of one is read.
+"""Reading of files that a person named: one reader for each kind, regular files only, up to a size limit.
 
 A pipe or a device may never end (`/dev/zero`), or never begin; a folder is a slip of the hand.
 """

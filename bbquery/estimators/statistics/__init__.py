@@ -1,1 +1,1 @@
-"""How a score varies with a perturbation: running sums whose size does not depend on the rows."""
+"""Running statistics of a score and a perturbation; their size does not depend on the number of rows."""

@@ -1,4 +1,4 @@
-"""How a score varies with a perturbation, against the score of the photo itself."""
+"""Running sums of score differences to the unperturbed photo, times the perturbation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a score varies with a perturbation, value by value: running sums whose size does not depend on the rows."""
+"""Running covariance of a score and a perturbation, value by value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a score varies with a perturbation between the two rows of mirrored pairs: running sums of a fixed size.
+"""Running sums of score differences between the two rows of mirrored pairs, times the perturbation.
 
 A pair is its own control: half the difference of its scores has no even term of the score in it, neither the score at
 the photo nor its curvature, so a score that is even around the photo gives exactly 0.

@@ -1,1 +1,1 @@
-"""Sentences as points: each backend turns texts into vectors of length 1, and `opened` opens one by its name."""
+"""Sentence embeddings: each backend turns texts into vectors of length 1; `opened` opens one by name."""

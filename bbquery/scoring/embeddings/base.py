@@ -1,4 +1,4 @@
-"""What turns sentences into vectors, whoever computes them."""
+"""The protocol of embedding backends."""
 
 from __future__ import annotations
 

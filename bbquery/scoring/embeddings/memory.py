@@ -1,4 +1,4 @@
-"""A memory for vectors: answers repeat, so a text is embedded once."""
+"""A cache of vectors: answers repeat, so each text is embedded once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens a backend by its name, once in a process: a model takes a second to load and a hundred megabytes."""
+"""Opener of backends by name, once a process: a model takes a second to load and a hundred megabytes."""
 
 from __future__ import annotations
 

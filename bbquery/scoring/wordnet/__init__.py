@@ -1,4 +1,4 @@
-"""WordNet 3.0's nouns: where the data is, what a label means, and how far apart two meanings are.
+"""WordNet 3.0's nouns: the data, the meanings of a label, and distances between meanings.
 
 ImageNet's classes are nouns of this version, and a WordNet ID ("n02123045") is the number of a noun in it. Only the
 nouns are read, by a reader of our own: it takes 0.7 s where NLTK takes 3 s, and needs no `lexnames`, which Debian

@@ -1,4 +1,4 @@
-"""Where WordNet 3.0 is on this machine.
+"""Finder of WordNet 3.0 on this machine.
 
 Looked for in this order; the first that is whole enough to be read and says it is version 3.0 is taken:
 

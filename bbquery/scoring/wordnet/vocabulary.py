@@ -1,4 +1,4 @@
-"""What labels mean at one oracle: by its own classes where it has a closed set of them, else as anybody's words.
+"""Meanings of labels at one oracle: by its own classes where it has a closed set, else by WordNet.
 
 Classes are keyed: ImageNet's names repeat ("crane" is a bird and a machine), their WordNet IDs do not. A class whose
 key is a WordNet ID means exactly that; another class means what all its names together do.
