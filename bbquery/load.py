@@ -10,7 +10,6 @@ An estimator's name alone stands for its vanilla gradient: `lr:sigma=8` is `vani
 from __future__ import annotations
 
 import ast
-import dataclasses
 import importlib
 import importlib.util
 import inspect
@@ -174,11 +173,6 @@ def emulator(specification: str) -> tuple[types.ModuleType, dict[str, Any]]:
     module = importlib.import_module(known[name])
     own = {key: p for key, p in parameters_of(module.serve).items() if key not in SERVED_WITH}
     return module, _MAKER.values(module.serve, own, options, specification)
-
-
-def constructor(configured: object) -> str:
-    """Return a configured algorithm as its constructor call."""
-    return repr(configured) if dataclasses.is_dataclass(configured) else type(configured).__name__
 
 
 def _made(kind: str, specification: str) -> Any:

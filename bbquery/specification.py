@@ -9,10 +9,12 @@ itself everywhere but before a comma, where two stand for one: `key=ends with a 
 from __future__ import annotations
 
 import re
+from dataclasses import is_dataclass
 
 from bbquery.errors import UsageError
 
 BEFORE_COMMA = re.compile(r"(\\*),")
+BEGINS = re.compile(r"[\w.]+(:|$)|$")  # a specification, up to its options, or an empty one; `key=value` begins none
 
 
 def parse(specification: str) -> tuple[str, dict[str, str]]:
@@ -65,6 +67,22 @@ def split(text: str) -> list[str]:
     return pieces
 
 
+def split_specifications(text: str) -> list[str]:
+    """Return the specifications of a list, in its order: `rise,lr:sigma=8,batch=64,occlusion` holds three.
+
+    A piece that looks like `key=value` belongs to what stands before it.
+    """
+    found: list[str] = []
+    escaped = False
+    for piece in text.split(","):
+        if found and (escaped or not BEGINS.match(piece.strip())):
+            found[-1] += f",{piece}"
+        else:
+            found.append(piece.strip())
+        escaped = (len(piece) - len(piece.rstrip("\\"))) % 2 == 1
+    return found
+
+
 def with_option(specification: str, key: str, value: object) -> str:
     """Return a specification with this option, unless it has one of that name."""
     options = parse(specification)[1]
@@ -73,3 +91,8 @@ def with_option(specification: str, key: str, value: object) -> str:
     last = specification[len(specification.rstrip("\\")) :]  # backslashes that no comma followed so far
     written = BEFORE_COMMA.sub(r"\1\1\\,", str(value))
     return f"{specification}{f'{last},' if options else ':'}{key}={written}"
+
+
+def constructor(configured: object) -> str:
+    """Return a configured algorithm as its constructor call; one that is no dataclass as the name of its type."""
+    return repr(configured) if is_dataclass(configured) else type(configured).__name__

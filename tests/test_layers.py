@@ -58,8 +58,9 @@ ALGORITHMS_MAY_ALSO_IMPORT: dict[str, tuple[str, ...]] = {
     "bbquery.saliency._gaussian_process": ("sklearn",),
 }
 ALGORITHMS_MAY_IMPORT = (
-    *ALGORITHMS, "bbquery.types", "bbquery.units", "bbquery.errors", "bbquery.system.blas_threads", "numpy",
-    "__future__", "abc", "collections", "dataclasses", "enum", "functools", "itertools", "math", "operator", "typing",
+    *ALGORITHMS, "bbquery.types", "bbquery.units", "bbquery.errors", "bbquery.specification.constructor",
+    "bbquery.system.blas_threads", "numpy", "__future__", "abc", "collections", "dataclasses", "enum", "functools",
+    "itertools", "math", "operator", "typing",
 )  # fmt: skip
 OUTSIDE_WORLD = frozenset({"open", "print", "input", "eval", "exec", "__import__", "breakpoint"})
 

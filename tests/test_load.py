@@ -28,7 +28,7 @@ from bbquery.saliency.vargrad import VarGrad
 from bbquery.scoring.compose import Compose
 from bbquery.scoring.mention import Mention
 from bbquery.scoring.soft import Soft
-from bbquery.specification import parse, with_option
+from bbquery.specification import constructor, parse, with_option
 from oracles.emulators.http import Faults
 from tests.support.paths import ROOT
 
@@ -161,7 +161,7 @@ def test_a_method_made_from_a_specification_is_shown_as_the_call_that_makes_it(w
     made: object = load.method(written)
 
     assert made == Own(word=word, whole=whole)
-    assert eval(load.constructor(made)) == made
+    assert eval(constructor(made)) == made
 
 
 @pytest.mark.parametrize(
@@ -467,7 +467,7 @@ def test_a_baseline_may_be_a_picture_from_a_file(tmp_path: Path) -> None:
     made = load.method(f"integrated:baseline=image:{path}")
 
     assert made == IntegratedGradients(baseline=Picture(pixels))
-    assert f"baseline=Picture({Picture(pixels).digest})" in load.constructor(made)
+    assert f"baseline=Picture({Picture(pixels).digest})" in constructor(made)
 
 
 def test_what_is_no_picture_cannot_be_a_baseline(tmp_path: Path) -> None:
@@ -610,5 +610,5 @@ def test_an_emulator_that_cannot_be_had_is_a_usage_error(specification: str, sai
 
 def test_an_algorithm_is_shown_as_its_constructor_call() -> None:
     """A dataclass shows its options, anything else its type."""
-    assert load.constructor(Needy("m", 0.5)) == "Needy(model='m', threshold=0.5)"
-    assert load.constructor(object()) == "object"
+    assert constructor(Needy("m", 0.5)) == "Needy(model='m', threshold=0.5)"
+    assert constructor(object()) == "object"

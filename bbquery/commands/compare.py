@@ -15,7 +15,6 @@ from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
 from bbquery.errors import UsageError
 from bbquery.jobs.compare.job import prepared
-from bbquery.jobs.compare.methods import split_methods
 from bbquery.jobs.explain import explain as explaining
 from bbquery.jobs.explain.findings import findings
 from bbquery.ledger.records import Cap
@@ -24,6 +23,7 @@ from bbquery.money import dollars, picodollars
 from bbquery.report import comparison as report
 from bbquery.report.spent import spent
 from bbquery.shown import shown
+from bbquery.specification import split_specifications
 
 if TYPE_CHECKING:
     import argparse
@@ -106,7 +106,7 @@ def _prepared(chosen: argparse.Namespace) -> contextlib.AbstractAsyncContextMana
     return prepared(
         chosen.image,
         chosen.oracle,
-        methods=split_methods(chosen.methods),
+        methods=split_specifications(chosen.methods),
         target=_target(chosen.target),
         score=chosen.score,
         max_queries=chosen.max_queries,

@@ -8,7 +8,6 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bbquery import load
 from bbquery.commands import completing, consent, evaluate_metrics, map_file, options
 from bbquery.commands.exit_codes import alarms, ended_by
 from bbquery.commands.explain import logged, seed
@@ -23,6 +22,7 @@ from bbquery.ledger import codec
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.report import evaluation as report
 from bbquery.report.spent import spent
+from bbquery.specification import constructor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,7 +123,7 @@ async def _evaluated(chosen: argparse.Namespace, found: MapFile, out: OutputFold
         _check(chosen, found, job)
         caps = options.cap(chosen)
         consent.agreed(chosen, [caps], job.worst.times(chosen.max_queries), lambda: _costs(job))
-        result = result_of(job.identity(), job.target, load.constructor(job.score), load.constructor(job.choice))
+        result = result_of(job.identity(), job.target, constructor(job.score), constructor(job.choice))
         what = [chosen.oracle, "evaluation", *([chosen.score] if chosen.score else [])]
         out.claim(default_name(chosen.image, result, *what), result)
         warn_of(job.placement)
@@ -143,13 +143,13 @@ def _check(chosen: argparse.Namespace, found: MapFile, job: Job) -> None:
     _check_source(chosen, found.path, found.made, job)
     if found.made.pixels != codec.image_digest(job.photo).hex():
         raise UsageError(f"{found.path} is the map of another photo, as its {map_file.RECORD} says: give that photo")
-    if job.choice.made is not None and found.made.score != load.constructor(job.score):
-        told = f"{found.path} is the map of the score {found.made.score}, not of {load.constructor(job.score)}"
+    if job.choice.made is not None and found.made.score != constructor(job.score):
+        told = f"{found.path} is the map of the score {found.made.score}, not of {constructor(job.score)}"
         raise UsageError(f"{told}, so that explaining again would compare scores: give its --score")
 
 
 def _check_source(chosen: argparse.Namespace, path: Path, made: map_file.Made, job: Job) -> None:
-    score, answers = load.constructor(job.score), job.oracle.capabilities
+    score, answers = constructor(job.score), job.oracle.capabilities
     if "oracle" not in chosen.named and not made.explains(answers.identity):
         raise UsageError(
             f"{path} is the map of another oracle ({made.oracle}, or another version of it), and this would ask "
@@ -183,7 +183,7 @@ def _of_making(made: map_file.Made, evaluation: Evaluation) -> list[str]:
     if made.partial:
         told.append("the map is partial: complete its run first, by the command that it printed")
     again = evaluation.choice.made
-    if again is not None and (method := load.constructor(again.method)) != made.method:
+    if again is not None and (method := constructor(again.method)) != made.method:
         told.append(f"the map was made by {made.method}, but what explains again is {method}: leave out --method")
     return told
 

@@ -14,6 +14,7 @@ from bbquery.commands.targets import targets
 from bbquery.errors import UnknownName, UsageError
 from bbquery.oracle import Capabilities
 from bbquery.scoring.base import score_rows
+from bbquery.specification import constructor
 from bbquery.system.blas_threads import one_blas_thread
 from bbquery.types import AnswerKind, Classes, Decision, Labels, NoAnswer, Text, Vector
 
@@ -62,7 +63,7 @@ def _score(chosen: argparse.Namespace) -> int:
     score = load.score_for(_capabilities(readings[0]), chosen.score)
     typed = _readable(readings, score, wanted or [])
     clean = typed if chosen.clean is None else typed_answer.readings(chosen.clean, typed.kind, typed.classes)[0]
-    say(f"answer    {_shown(typed)}", f"score     {load.constructor(score)}")
+    say(f"answer    {_shown(typed)}", f"score     {constructor(score)}")
     if isinstance(typed.answer, NoAnswer):
         say("value     none: no score is asked about what is no answer; the decision is undecided")
         return 0

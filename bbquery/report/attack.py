@@ -7,7 +7,6 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from bbquery import load
 from bbquery.errors import MissingExtra
 from bbquery.images.png import png
 from bbquery.jobs.attack.votes import MOST_CHANCE, TEST
@@ -18,6 +17,7 @@ from bbquery.report.oracle import described
 from bbquery.report.record import versions
 from bbquery.report.spent import spent
 from bbquery.shown import as_json
+from bbquery.specification import constructor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,8 +87,8 @@ def record(stress: Stress, command: Sequence[str], source: str) -> bytes:
             },
         },
         "oracle": described(stress.oracle),
-        "attack": load.constructor(stress.attack),
-        "score": load.constructor(stress.score),
+        "attack": constructor(stress.attack),
+        "score": constructor(stress.score),
         "clean_label": stress.bound.target,
         "label_stands_while": about.criterion,
         "value": {"unit": about.unit, "nearer_is": about.direction},

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bbquery import load
 from bbquery.errors import MissingExtra
 from bbquery.jobs.explain.findings import of_map
 from bbquery.report import folder as explained
@@ -17,6 +16,7 @@ from bbquery.report.files import write_bytes
 from bbquery.report.overlay import in_grey, reduced, scale
 from bbquery.report.spent import spent
 from bbquery.shown import as_json
+from bbquery.specification import constructor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,7 +127,7 @@ def record(comparison: Comparison, command: Sequence[str], source: str) -> bytes
         "oracle": comparison.oracle.name,
         "activation": comparison.oracle.activation,
         "seed": comparison.seed,
-        "metric": None if comparison.metric is None else load.constructor(comparison.metric),
+        "metric": None if comparison.metric is None else constructor(comparison.metric),
         "methods": [_method(each) for each in comparison.results],
         "rank_correlation": [[_number(value) for value in row] for row in comparison.agreement().tolist()],
         "spent": spent(budget, comparison.queries.from_store, comparison.queries.sent),
@@ -146,7 +146,7 @@ def _method(each: Compared) -> dict[str, Any]:
     return {
         "name": each.name,
         "given": each.method,
-        "method": None if each.explanation is None else load.constructor(each.explanation.method),
+        "method": None if each.explanation is None else constructor(each.explanation.method),
         "status": each.status,
         "stopped": None if each.error is None else str(each.error),
         "target": None if found is None else found.target,

@@ -7,7 +7,6 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from bbquery import load
 from bbquery.ledger import codec
 from bbquery.money import dollars
 from bbquery.report.curves import curves_png
@@ -16,6 +15,7 @@ from bbquery.report.oracle import described
 from bbquery.report.record import versions
 from bbquery.report.spent import spent
 from bbquery.shown import as_json
+from bbquery.specification import constructor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,8 +70,8 @@ def record(evaluation: Evaluation, command: Sequence[str], source: str, of: str,
         "image": {"source": source, "pixels": codec.image_digest(evaluation.photo).hex()},
         "oracle": described(evaluation.oracle),
         "target": evaluation.target,
-        "score": load.constructor(evaluation.score),
-        "choice": load.constructor(evaluation.choice),
+        "score": constructor(evaluation.score),
+        "choice": constructor(evaluation.choice),
         "seed": evaluation.seed,
         "metrics": [_figure(figure) for figure in evaluation.figures],
         "curves": None if evaluation.curves is None else _curves(evaluation.curves),

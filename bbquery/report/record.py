@@ -9,13 +9,13 @@ import platform
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from bbquery import load
 from bbquery.jobs.explain.findings import decided, findings
 from bbquery.ledger import codec
 from bbquery.money import dollars
 from bbquery.report.oracle import described
 from bbquery.report.spent import spent
 from bbquery.shown import as_json
+from bbquery.specification import constructor
 from bbquery.types import Labels, Text
 from bbquery.version import __version__
 
@@ -47,8 +47,8 @@ def record(explanation: Explanation, command: Sequence[str], source: str, files:
             "sent": asdict(explanation.placement),
         },
         "oracle": described(explanation.oracle),
-        "method": load.constructor(explanation.method),
-        "score": load.constructor(explanation.score),
+        "method": constructor(explanation.method),
+        "score": constructor(explanation.score),
         "seed": explanation.seed,
         "clean_answer": clean_answer(explanation),
         "targets": [_target(m) for m in explanation.maps],

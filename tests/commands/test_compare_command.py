@@ -14,13 +14,14 @@ from PIL import Image as Pillow
 from bbquery.cli import main
 from bbquery.errors import BudgetExhausted, OutcomeUnknown, Rejected, UsageError
 from bbquery.jobs.compare.job import prepared
-from bbquery.jobs.compare.methods import names_of, split_methods
+from bbquery.jobs.compare.methods import names_of
 from bbquery.jobs.compare.result import Compared, Comparison
 from bbquery.jobs.watch import Watch
 from bbquery.ledger.records import Cap
 from bbquery.oracle import Price
 from bbquery.plan import Ask
 from bbquery.report import comparison as report
+from bbquery.specification import split_specifications
 from oracles import function
 from tests.support import models
 from tests.support.fakes import visible
@@ -312,19 +313,19 @@ async def test_a_project_holds_a_comparison(ledger: Ledger) -> None:
         (r"a:x=1\,lr,b", [r"a:x=1\,lr", "b"]),
         ("a:x=1\\\\,lr", ["a:x=1\\\\", "lr"]),
         ("smoothgrad:estimator=lr:sigma=8,queries=9,rise", ["smoothgrad:estimator=lr:sigma=8,queries=9", "rise"]),
-        ("rise,,lr", ["rise,", "lr"]),
+        ("rise,, lr", ["rise", "", "lr"]),
         ("", [""]),
     ],
 )
 def test_options_stay_with_their_method(text: str, methods: list[str]) -> None:
     """A comma separates methods only where a name follows, and none of the options is lost."""
-    assert split_methods(text) == methods
+    assert split_specifications(text) == methods
 
 
 @given(st.lists(st.sampled_from(["rise", "lr:sigma=8", "rise:p=.3,cells=5", "a.b:C", "a.b:C:x=1"]), min_size=1))
 def test_a_list_is_read_as_it_was_written(methods: list[str]) -> None:
     """Joined by commas and split again, methods are the same; each has a name of its own."""
-    assert split_methods(",".join(methods)) == methods
+    assert split_specifications(",".join(methods)) == methods
     assert len(set(names_of(methods))) == len(methods)
 
 

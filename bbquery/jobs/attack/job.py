@@ -47,6 +47,7 @@ from bbquery.ledger.projects import name_within, open_within
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.scoring.mention import BoundMention
+from bbquery.specification import constructor
 from bbquery.types import Text
 
 if TYPE_CHECKING:
@@ -221,7 +222,7 @@ def _attack(attack: Attack | str, queries: int, spare: int, every: int, rmse: fl
         raise UsageError(f"{told}, which leaves {left}: {error}") from error
     if chosen.queries > left:
         raise UsageError(
-            f"{told}, and {load.constructor(chosen)} asks {chosen.queries}: raise --max-queries or lower the attack's"
+            f"{told}, and {constructor(chosen)} asks {chosen.queries}: raise --max-queries or lower the attack's"
         )
     return chosen
 
@@ -291,10 +292,10 @@ class Job:
     def identity(self) -> str:
         """Return the hash of what this run asks; a second run with the same resumes its budgets."""
         what = {
-            "attack": load.constructor(self.attack),
+            "attack": constructor(self.attack),
             "image": [codec.image_digest(self.photo).hex(), codec.image_digest(self.x).hex()],
             "oracle": codec.fingerprint(self.oracle.capabilities.identity)[0],
-            "scores": [load.constructor(score) for score in self.scores],
+            "scores": [constructor(score) for score in self.scores],
             "target": self.target,
             "seed": self.seed,
         }

@@ -1,31 +1,11 @@
-r"""Which methods are compared: read from one line, and named after themselves.
-
-A list is `rise,lr:sigma=8,batch=64,occlusion`: a piece that looks like `key=value` belongs to the method before it.
-A comma within a value is written `\,`, as in any specification (see `bbquery.specification`).
-"""
+"""Which methods are compared, and how they are named."""
 
 from __future__ import annotations
-
-import re
 
 from bbquery.errors import UsageError
 from bbquery.specification import parse
 
-BEGINS = re.compile(r"[\w.]+(:|$)")  # a name, up to its options; `key=value` does not begin one
 FEWEST, MOST = 2, 8
-
-
-def split_methods(text: str) -> list[str]:
-    """Return the specifications in a list of methods, in its order."""
-    found: list[str] = []
-    escaped = False
-    for piece in text.split(","):
-        if found and (escaped or not BEGINS.match(piece)):
-            found[-1] += f",{piece}"
-        else:
-            found.append(piece)
-        escaped = (len(piece) - len(piece.rstrip("\\"))) % 2 == 1
-    return found
 
 
 def checked(methods: list[str]) -> list[str]:

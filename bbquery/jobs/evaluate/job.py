@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
-from bbquery import load
 from bbquery.client import waiting
 from bbquery.client.client import Client
 from bbquery.errors import UsageError
@@ -42,6 +41,7 @@ from bbquery.metrics._boxes import inside
 from bbquery.plan import Ask, step
 from bbquery.run import drive
 from bbquery.scoring.base import nearer_is_higher
+from bbquery.specification import constructor
 from bbquery.types import Labels, NoAnswer
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ class Job:
             "evaluate": blake3(self.sent.tobytes()).hexdigest(),
             "image": [codec.image_digest(self.photo).hex(), codec.image_digest(self.x).hex()],
             "oracle": codec.fingerprint(self.oracle.capabilities.identity)[0],
-            "questions": [load.constructor(question) for question in self.choice.questions().values()],
+            "questions": [constructor(question) for question in self.choice.questions().values()],
             "seed": self.seed,
         }
         return blake3(json.dumps(what).encode()).hexdigest(length=8)

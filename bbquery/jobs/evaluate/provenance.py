@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bbquery import load
 from bbquery.errors import MissingExtra, UsageError
 from bbquery.saliency.vanilla import GradientMap
-from bbquery.specification import parse
+from bbquery.specification import constructor, parse
 
 if TYPE_CHECKING:
     from bbquery.estimators import GradientEstimator
@@ -32,7 +32,7 @@ class Making:
     seed: int = 0
 
     def __repr__(self) -> str:
-        return f"Making(method={load.constructor(self.method)}, seed={self.seed})"
+        return f"Making(method={constructor(self.method)}, seed={self.seed})"
 
     @property
     def estimator(self) -> GradientEstimator | None:
@@ -40,15 +40,15 @@ class Making:
         return self.method.estimator if isinstance(self.method, GradientMap) else None
 
 
-def from_record(constructor: str) -> Method:
+def from_record(written: str) -> Method:
     """Return the method that a record writes so.
 
     Raises:
         UsageError: it is not one of bbquery's own, or not written as this version writes it.
     """
-    method = _read(constructor)
-    if method is None or load.constructor(method) != constructor:
-        raise UsageError(f"the map was made by {constructor}, which cannot be made again from its record: {ADVICE}")
+    method = _read(written)
+    if method is None or constructor(method) != written:
+        raise UsageError(f"the map was made by {written}, which cannot be made again from its record: {ADVICE}")
     return method
 
 
@@ -65,10 +65,10 @@ def from_specification(specification: str) -> Method:
     return method
 
 
-def _read(constructor: str) -> Method | None:
+def _read(written: str) -> Method | None:
     """Return the method, or None where it cannot be read."""
     try:
-        method: Method = _made(ast.parse(constructor, mode="eval").body, _known())
+        method: Method = _made(ast.parse(written, mode="eval").body, _known())
     except (SyntaxError, ValueError, TypeError, KeyError, UsageError):
         return None
     return method

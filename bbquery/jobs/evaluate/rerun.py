@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bbquery import load
+from bbquery.specification import constructor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +44,7 @@ class GradientAgain:
     seed: int
 
     def __repr__(self) -> str:
-        return f"GradientAgain(estimator={load.constructor(self.estimator)}, seed={self.seed})"
+        return f"GradientAgain(estimator={constructor(self.estimator)}, seed={self.seed})"
 
     @property
     def queries(self) -> int:

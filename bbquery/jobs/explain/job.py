@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from bbquery import load
 from bbquery.batches import feasibility
 from bbquery.batches.prefetch import Prefetch
 from bbquery.client.client import Client
@@ -28,6 +27,7 @@ from bbquery.ledger.projects import name_within, open_within
 from bbquery.plan import Ask, step
 from bbquery.run import drive
 from bbquery.scoring.base import nearer_is_higher
+from bbquery.specification import constructor
 from bbquery.types import Labels, NoAnswer
 from bbquery.units import Units
 
@@ -140,12 +140,12 @@ class Job:
         what = {
             "image": [codec.image_digest(self.photo).hex(), codec.image_digest(self.x).hex()],
             "oracle": codec.fingerprint(self.oracle.capabilities.identity)[0],
-            "method": load.constructor(self.method),
+            "method": constructor(self.method),
             "targets": self.targets,
             "seed": self.seed,
         }
         if self.score != score_for(self.oracle.capabilities):
-            what["score"] = load.constructor(self.score)
+            what["score"] = constructor(self.score)
         return blake3(json.dumps(what).encode()).hexdigest(length=8)
 
     def by_the_file(self) -> Job:
@@ -171,7 +171,7 @@ class Job:
         prefetch = Prefetch(client, oracle, watch)
         watch.batching(prefetch)
         found = await prefetch.run(self.wanted)
-        told = f"{load.constructor(self.method)} asks by answers after all: leave out --batch"
+        told = f"{constructor(self.method)} asks by answers after all: leave out --batch"
         level = logging.DEBUG if found.error is None else logging.WARNING
         client.halt.set(found.error or UsageError(told), level)
         return found

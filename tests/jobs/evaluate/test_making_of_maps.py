@@ -11,6 +11,7 @@ from bbquery.estimators.lr import LikelihoodRatio
 from bbquery.jobs.evaluate.provenance import Making, from_record, from_specification
 from bbquery.saliency.rise import Rise
 from bbquery.saliency.vanilla import GradientMap
+from bbquery.specification import constructor
 
 
 @pytest.mark.parametrize("name", load.names("method"))
@@ -18,7 +19,7 @@ def test_every_method_is_made_again_from_its_record(name: str) -> None:
     """What a record writes of a method is enough to make it again, with all its options."""
     method = load.method(name, queries=137)
 
-    assert from_record(load.constructor(method)) == method
+    assert from_record(constructor(method)) == method
 
 
 @pytest.mark.parametrize(
