@@ -224,7 +224,7 @@ signal.signal(signal.SIGHUP, signal.{hang_up})
 from bbquery.cli import main
 from bbquery.ledger import reports
 from bbquery.ledger.accounts import Books
-from tests import test_interrupts
+from tests.commands import test_interrupts
 test_interrupts.meanwhile.append(lambda: test_interrupts.wait_for_the_end_of({told}))
 code = main({typed!r})
 open({ended!r}, "w").write(str(code))
