@@ -41,7 +41,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.types",),
     ("bbquery.system",),
     ("bbquery.specification",),
-    ("bbquery.errors", "bbquery.reasoning"),
+    ("bbquery.errors", "bbquery.reasoning", "bbquery.interpolation"),
     ("bbquery.units", "bbquery.shown", "bbquery.version"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
@@ -49,6 +49,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # Algorithms are functions of their arguments, seed and scores: these, and nothing else, are what they may import.
 ALGORITHMS = (
     "bbquery.plan", "bbquery.perturb", "bbquery.estimators", "bbquery.saliency", "bbquery.metrics", "bbquery.attacks",
+    "bbquery.interpolation",
 )  # fmt: skip
 # Algorithms that leave their linear algebra or image processing to a library, an extra, or must know of threads.
 ALGORITHMS_MAY_ALSO_IMPORT: dict[str, tuple[str, ...]] = {

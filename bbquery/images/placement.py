@@ -16,6 +16,7 @@ import numpy as np
 import PIL.Image
 
 from bbquery.errors import UsageError
+from bbquery.interpolation import mean_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -150,15 +151,9 @@ def _interpolate(
 ) -> NDArray[np.float64]:
     """Return the means of `values` (n, m), which lie evenly between start and stop, over pixels at `centres` (k, m)."""
     step = len(values) / (stop - start)
-    points = max(1, int(np.ceil(step)))
-    total = np.zeros((len(centres), values.shape[1]))
-    for offset in ((np.arange(points) + 0.5) / points - 0.5) * step:
-        position = np.clip((centres - start) * step + offset - 0.5, 0, len(values) - 1)
-        lower = np.floor(position).astype(int)
-        upper = np.minimum(lower + 1, len(values) - 1)
-        share = (position - lower)[:, None]
-        total += values[lower] * (1 - share) + values[upper] * share
-    return total / points
+    points = max(1, math.ceil(step))
+    offsets = ((np.arange(points) + 0.5) / points - 0.5) * step
+    return mean_at(values, (centres - start) * step + offsets[:, None] - 0.5)
 
 
 def both_ways(values: NDArray[np.float64], placement: Placement) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -223,11 +218,5 @@ def _resampled(values: NDArray[np.float64], start: float, stop: float, size: int
     """Return `values` (n, m) at `size` pixels that lie evenly between start and stop of its rows, (size, m)."""
     step = (stop - start) / size
     points = max(1, math.ceil(step))
-    total = np.zeros((size, values.shape[1]))
-    for point in range(points):
-        position = start + (np.arange(size) + (point + 0.5) / points) * step - 0.5
-        position = np.clip(position, 0, len(values) - 1)
-        lower = np.floor(position).astype(int)
-        share = (position - lower)[:, None]
-        total += values[lower] * (1 - share) + values[np.minimum(lower + 1, len(values) - 1)] * share
-    return total / points
+    offsets = (np.arange(points) + 0.5) / points
+    return mean_at(values, start + (np.arange(size) + offsets[:, None]) * step - 0.5)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bbquery.interpolation import neighbours
 from bbquery.perturb.checks import at_least_one
 from bbquery.perturb.rendering import scratch, sent
 from bbquery.perturb.rows import row_generator
@@ -75,13 +76,10 @@ class Enlarged:
 
     def __init__(self, pixels: int, cells: int, dtype: type[np.float32 | np.float64]) -> None:
         self.cells = min(cells, pixels)
-        place = np.clip((np.arange(pixels) + 0.5) * self.cells / pixels - 0.5, 0, self.cells - 1)
-        self._lower = np.floor(place).astype(int)
-        self._upper = np.minimum(self._lower + 1, self.cells - 1)
-        share = place - self._lower
-        scale = np.hypot(1 - share, share)
-        self._of_upper = (share / scale).astype(dtype)[:, None, None]
-        self._of_lower = ((1 - share) / scale).astype(dtype)[:, None, None]
+        places = (np.arange(pixels) + 0.5) * self.cells / pixels - 0.5
+        self._lower, self._upper, share = neighbours(places, self.cells)
+        weights: Any = np.stack([1 - share, share]) / np.hypot(1 - share, share)
+        self._of_lower, self._of_upper = weights.astype(dtype)[..., None, None]
 
     def __call__(self, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
         """Enlarge (cells, n, 3) to (pixels, n, 3)."""

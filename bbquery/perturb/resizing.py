@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bbquery.interpolation import neighbours
 from bbquery.system.blas_threads import one_blas_thread
 
 if TYPE_CHECKING:
@@ -28,14 +29,13 @@ def enlarged(pixels: NDArray[np.float64], height: int, width: int) -> NDArray[np
 def bilinear(few: int, many: int) -> NDArray[np.float32]:
     """Return (many, few), rows of which sum to 1: how a side of `few` is enlarged to `many` pixels.
 
-    Each of these mixes the two whose centres are nearest; beyond the outermost centre that one alone counts.
+    The rule is that of `bbquery.interpolation`.
     """
     weights = np.zeros((many, few), dtype=np.float32)
     every = np.arange(many)
-    place = np.clip((every + 0.5) * few / many - 0.5, 0, few - 1)
-    lower = np.floor(place).astype(int)
-    weights[every, lower] += 1 - (place - lower)
-    weights[every, np.minimum(lower + 1, few - 1)] += place - lower
+    lower, upper, share = neighbours((every + 0.5) * few / many - 0.5, few)
+    weights[every, lower] += 1 - share
+    weights[every, upper] += share
     return weights
 
 
