@@ -13,7 +13,7 @@ from bbquery.jobs.explain.findings import of_map
 from bbquery.report import folder as explained
 from bbquery.report.curves import overlaid_curves_png
 from bbquery.report.files import write_bytes
-from bbquery.report.overlay import in_grey, reduced, scale
+from bbquery.report.scale import in_grey, reduced, scale
 from bbquery.report.spent import spent
 from bbquery.shown import as_json
 from bbquery.specification import constructor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from bbquery.errors import MissingExtra, UsageError
 
@@ -10,39 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import ModuleType
 
-    import numpy as np
-    from numpy.typing import NDArray
+    from bbquery.report.curves_figure import Curves
 
 MOST = 8
 """Maps on the same axes: as many colours as people tell apart."""
-
-
-class Curves(Protocol):
-    """What is drawn. shares: float64 (k + 1,), the share of pixels taken, 0 to 1; the scores there, NaN unknown."""
-
-    @property
-    def shares(self) -> NDArray[np.float64]:
-        """The share of pixels taken, most important first."""
-
-    @property
-    def deletion(self) -> NDArray[np.float64]:
-        """The score with that share hidden."""
-
-    @property
-    def insertion(self) -> NDArray[np.float64]:
-        """The score with that share revealed."""
-
-    @property
-    def deletion_auc(self) -> float:
-        """The area below the deletion curve: lower is better."""
-
-    @property
-    def insertion_auc(self) -> float:
-        """The area below the insertion curve: higher is better."""
-
-    @property
-    def srg(self) -> float:
-        """Insertion minus deletion."""
 
 
 def curves_png(curves: Curves, *, title: str, caption: str, unit: str = "score") -> bytes:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bbquery.report.figure import FAINT, GAP, LINE, MARGIN, SMALL, SPACE, TITLE, Page, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
     from matplotlib.axes import Axes
-
-    from bbquery.report.curves import Curves
+    from numpy.typing import NDArray
 
 WIDE, HIGH = 5.6, 3.0  # inches, of the axes of one map
 SIDE = 3.7  # of each of two
@@ -24,6 +24,34 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#2
 LINES: tuple[str | tuple[float, tuple[float, ...]], ...] = (
     "-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (3, 3)),
 )  # fmt: skip
+
+
+class Curves(Protocol):
+    """What is drawn. shares: float64 (k + 1,), the share of pixels taken, 0 to 1; the scores there, NaN unknown."""
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """The share of pixels taken, most important first."""
+
+    @property
+    def deletion(self) -> NDArray[np.float64]:
+        """The score with that share hidden."""
+
+    @property
+    def insertion(self) -> NDArray[np.float64]:
+        """The score with that share revealed."""
+
+    @property
+    def deletion_auc(self) -> float:
+        """The area below the deletion curve: lower is better."""
+
+    @property
+    def insertion_auc(self) -> float:
+        """The area below the insertion curve: higher is better."""
+
+    @property
+    def srg(self) -> float:
+        """Insertion minus deletion."""
 
 
 def one(curves: Curves, *, title: str, caption: str, unit: str) -> bytes:

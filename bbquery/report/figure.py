@@ -14,14 +14,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from bbquery.report.overlay import in_grey
+from bbquery.report.scale import in_grey
 from bbquery.shown import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from bbquery.report.overlay import Scale
+    from bbquery.report.scale import Scale
 
 DPI = 160
 MARGIN, GAP, SPACE = 0.25, 0.3, 0.1  # inches, as all lengths here

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.errors import MissingExtra, UsageError
-from bbquery.report.overlay import Scale, in_grey, reduced, scale
+from bbquery.report.scale import Scale, in_grey, reduced, scale
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from bbquery.errors import MissingExtra
-from bbquery.report.overlay import LONGEST_THUMBNAIL, reduced, scale
+from bbquery.report.overlay import LONGEST_THUMBNAIL
+from bbquery.report.scale import reduced, scale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

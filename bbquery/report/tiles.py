@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bbquery.report.overlay import Scale
+    from bbquery.report.scale import Scale
 
 WIDEST = 9.2  # inches, of all columns
 LONGER, LONGER_OF_TWO = 2.5, 3.6  # of a picture: its height where it is square, among several and among two

@@ -25,13 +25,13 @@ import numpy as np
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Kernel, Matern
 
-from bbquery.saliency._window_states import PAPERS_LENGTH_SCALE
 from bbquery.system.blas_threads import one_blas_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-LENGTH_SCALES = tuple(PAPERS_LENGTH_SCALE * 2 ** (step / 2) for step in range(-2, 8))  # 6 to 136
 ENOUGH = 500  # observations to judge a length scale by: its cost grows with their cube
 NO_AVERAGES = np.empty((0, 1, 3))
 
@@ -124,8 +124,10 @@ class KnownCovariances(Kernel):  # type: ignore[misc] # scikit-learn has no type
         return self
 
 
-def likeliest_length_scale(states: NDArray[np.float64], values: NDArray[np.float64], noise: float) -> float:
-    """Return which of `LENGTH_SCALES` makes the values (n,) at states (n, 3) likeliest; the smallest of equals.
+def likeliest_length_scale(
+    scales: Sequence[float], states: NDArray[np.float64], values: NDArray[np.float64], noise: float
+) -> float:
+    """Return which of these length scales makes the values (n,) at states (n, 3) likeliest; the first of equals.
 
     A choice among few, where an optimiser's last bits would depend on the machine. The first `ENOUGH` are looked at.
     """
@@ -135,4 +137,4 @@ def likeliest_length_scale(states: NDArray[np.float64], values: NDArray[np.float
         process = GaussianProcess(states, NO_AVERAGES, length_scale=length_scale, noise=noise)
         return process.given(list(range(len(states))), values.tolist()).log_likelihood
 
-    return max(LENGTH_SCALES, key=likelihood)
+    return max(scales, key=likelihood)

@@ -26,6 +26,7 @@ AT_SIDE = 224.0  # the photos of the paper, in whose pixels its windows and leng
 SIDES = (50.0, 64.0, 78.0, 92.0, 107.0, 121.0, 135.0, 150.0)  # Mokuwe et al., section V
 FILL = 128.0  # likewise
 PAPERS_LENGTH_SCALE = 12.0  # likewise, section IV-A
+LENGTH_SCALES = tuple(PAPERS_LENGTH_SCALE * 2 ** (step / 2) for step in range(-2, 8))  # 6 to 136: what is likely
 MOST_QUERIES = 2000  # a regression is cubic in them, and a search makes one for each
 LEAST_NOISE = 1e-8  # above what rounding leaves of the difference between windows that are nearly the same
 MAP_PLACES = 56 * 56  # of the map: on a square photo a third of the paper's length scale apart
@@ -138,7 +139,7 @@ def _expected(
     if not len(drops):
         return np.zeros(len(targets)), None
     states = _states(windows, size)
-    scale = length_scale or likeliest_length_scale(states, drops, noise)
+    scale = length_scale or likeliest_length_scale(LENGTH_SCALES, states, drops, noise)
     process = GaussianProcess(states, targets, length_scale=scale, noise=noise)
     known, pixels = process.given(list(range(len(drops))), drops.tolist()), np.arange(len(drops), process.targets)
     return known.mean(pixels), math.sqrt(known.squares / len(drops)) * known.deviation(pixels)

@@ -18,7 +18,8 @@ import bbquery.report
 from bbquery.errors import MissingExtra, UsageError
 from bbquery.report import figure
 from bbquery.report.figure import Layout, blend, ramp
-from bbquery.report.overlay import LONGEST_THUMBNAIL, LUMA, block_means, overlay_png, scale, thumbnail_jpeg
+from bbquery.report.overlay import LONGEST_THUMBNAIL, overlay_png, thumbnail_jpeg
+from bbquery.report.scale import LUMA, block_means, scale
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,12 +16,12 @@ from scipy.stats import multivariate_normal
 from threadpoolctl import ThreadpoolController
 
 from bbquery.saliency._gaussian_process import (
-    LENGTH_SCALES,
     NO_AVERAGES,
     GaussianProcess,
     KnownCovariances,
     likeliest_length_scale,
 )
+from bbquery.saliency._window_states import LENGTH_SCALES
 from tests.support.matern import covariance, scale_of, solved
 from tests.support.paths import ROOT
 
@@ -132,7 +132,7 @@ def test_the_likeliest_length_scale_is_near_the_true_one(truth: float) -> None:
     for _ in range(10):
         states = rng.uniform(0, 100, (60, 3)) * np.array([1, 1, 0.3])
         root = np.linalg.cholesky(covariance(states, states, truth) + 1e-3 * np.eye(60))
-        found = likeliest_length_scale(states, root @ rng.normal(size=60), 1e-3)
+        found = likeliest_length_scale(LENGTH_SCALES, states, root @ rng.normal(size=60), 1e-3)
         steps.append(abs(round(2 * math.log2(found / truth))))
 
     assert np.mean(np.array(steps) <= 1) >= 0.9
@@ -147,12 +147,12 @@ def test_the_length_scale_is_the_likeliest_of_those_looked_at() -> None:
         best = scale_of(STATES, smooth, length_scale=scale, noise=NOISE)
         return float(multivariate_normal(np.zeros(30), best * gram).logpdf(smooth))
 
-    assert likeliest_length_scale(STATES, smooth, NOISE) == max(LENGTH_SCALES, key=profile)
+    assert likeliest_length_scale(LENGTH_SCALES, STATES, smooth, NOISE) == max(LENGTH_SCALES, key=profile)
 
 
 def test_values_that_never_move_have_the_smallest_length_scale() -> None:
     """Where all length scales are as likely, the map is as fine as it can be."""
-    assert likeliest_length_scale(STATES, np.zeros(30), NOISE) == LENGTH_SCALES[0]
+    assert likeliest_length_scale(LENGTH_SCALES, STATES, np.zeros(30), NOISE) == LENGTH_SCALES[0]
 
 
 def test_a_regression_does_not_copy_what_is_known() -> None:

@@ -29,7 +29,7 @@ from bbquery.jobs.evaluate.job import evaluate_async
 from bbquery.jobs.explain.explain import explain_async
 from bbquery.jobs.probe.job import probe_async
 from bbquery.plan import Ask, replay
-from bbquery.report import overlay
+from bbquery.report import scale
 from bbquery.scoring.base import score_rows
 from bbquery.scoring.text import BoundSimilarity
 from bbquery.types import UINT8, Scores, Text
@@ -127,7 +127,7 @@ async def commands(photo: Image) -> None:
     found = await explain_async(photo, oracle, max_queries=2 * QUERIES)
     await evaluate_async(found.maps[0].values, photo, oracle, choice=Choice(steps=8, copies=8))
     await probe_async(photo, oracle, max_queries=150)
-    overlay.in_grey(photo)
+    scale.in_grey(photo)
 
 
 def work() -> None:
