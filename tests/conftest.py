@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import pytest  # noqa: E402 - after the number of threads, as the next two
 from hypothesis import settings  # noqa: E402
 
 from bbquery.ledger.sqlite import Ledger  # noqa: E402
+from tests.support.clocks import FakeClock  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,47 +22,6 @@ if TYPE_CHECKING:
 
 settings.register_profile("bbquery", deadline=None)  # a slow machine is no failure
 settings.load_profile("bbquery")
-
-
-class FakeClock:
-    """Time that passes only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-        self.slept: list[float] = []
-
-    def now(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.time += seconds
-        await asyncio.sleep(0)
-
-
-class ManualClock:
-    """Time that passes only when the test says so."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-        self.sleepers: list[tuple[float, asyncio.Future[None]]] = []
-
-    def now(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        sleeper = (self.time + seconds, asyncio.get_running_loop().create_future())
-        self.sleepers.append(sleeper)
-        try:
-            await sleeper[1]
-        finally:
-            self.sleepers.remove(sleeper)
-
-    def advance(self, seconds: float) -> None:
-        self.time += seconds
-        for until, woken in self.sleepers:
-            if until <= self.time and not woken.done():
-                woken.set_result(None)
 
 
 @pytest.fixture(autouse=True)

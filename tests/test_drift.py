@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,36 +11,27 @@ import bbquery
 from bbquery.drift import FIRST_CHECKS, checks_for
 from bbquery.errors import UsageError
 from bbquery.types import NoAnswer, Reply, Vector
-from tests.support.fakes import FakeOracle, brightness
+from tests.support.oracles import FakeOracle, brightness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bbquery.ledger.sqlite import Ledger
-    from bbquery.oracle import Capabilities
 
 PHOTO = np.full((8, 8, 3), 200, np.uint8)
 
 
-class Remote(FakeOracle):
-    """A fake that may change behind our back."""
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return replace(super().capabilities, remote=True)
-
-
-def changing(change: Callable[[int, Vector], Reply]) -> Remote:
+def changing(change: Callable[[int, Vector], Reply]) -> FakeOracle:
     """Answer by brightness, changed by how many images were answered before."""
     count = iter(range(10**6))
-    return Remote(reply=lambda image: change(next(count), brightness(image)))
+    return FakeOracle(remote=True, reply=lambda image: change(next(count), brightness(image)))
 
 
 def shifted(answer: Vector, by: float) -> Reply:
     return Reply(Vector(np.clip(answer.values + np.array([by, -by]), 0, 1)))
 
 
-def explain(oracle: Remote, ledger: Ledger, **options: object) -> bbquery.Explanation:
+def explain(oracle: FakeOracle, ledger: Ledger, **options: object) -> bbquery.Explanation:
     chosen = {"target": "bright", "max_queries": 130, "drift_every": 40, "method": "rise", "ledger": ledger} | options
     return bbquery.explain(PHOTO, oracle, **chosen)
 
@@ -105,7 +95,7 @@ def test_an_answer_that_cannot_be_scored_is_drift_where_all_could_be(
         is_silent = np.array_equal(image, PHOTO) and next(looks) in unread
         return Reply(NoAnswer("filtered") if is_silent else brightness(image))
 
-    explanation = explain(Remote(reply=silent_at_times), ledger)
+    explanation = explain(FakeOracle(remote=True, reply=silent_at_times), ledger)
 
     assert explanation.drift.drifted == drifted
     assert all("could not be scored" in reason for reason in explanation.drift.reasons)

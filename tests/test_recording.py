@@ -12,7 +12,7 @@ from bbquery.plan import Ask, replay
 from bbquery.recording import Recorded
 from bbquery.saliency.rise import Rise
 from bbquery.types import UINT8, Scores
-from tests.support.fakes import tiny_images
+from tests.support.images import tiny_images
 
 X = tiny_images(1)[0]
 

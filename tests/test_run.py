@@ -16,8 +16,9 @@ from bbquery.plan import Ask, Plan, Stopped, replay, together
 from bbquery.run import Driven, drive
 from bbquery.scoring.base import score_rows
 from bbquery.types import Answer, Decision, Image, Label, Labels, Vector
-from tests.conftest import FakeClock
-from tests.support.fakes import FakeOracle, brightness, tiny_images
+from tests.support.clocks import FakeClock
+from tests.support.images import tiny_images
+from tests.support.oracles import FakeOracle, brightness
 from tests.support.scores import EachAlone
 
 if TYPE_CHECKING:
@@ -96,19 +97,13 @@ class NoisyBoundary:
         return Labels((Label("cat" if truth != (self.rng.random() < 0.2) else "dog"),))
 
 
-class LabelOracle(FakeOracle):
-    """A hard-label version of the fake."""
-
-    @property
-    def capabilities(self):  # type: ignore[no-untyped-def] # as the parent's
-        from dataclasses import replace
-
-        return replace(super().capabilities, answers="labels", classes=None)
-
-
 def boundaries(image: Image) -> Labels:
     """A noiseless boundary at 100."""
     return Labels((Label("cat" if image[0, 0, 0] >= 100 else "dog"),))
+
+
+def labelling(reply: Callable[[Image], Labels]) -> FakeOracle:
+    return FakeOracle(reply, answers="labels", classes=None)
 
 
 @dataclass
@@ -121,11 +116,17 @@ class Case:
 
 CASES = {
     "noisy bisection": Case(
-        lambda: bisect(0, 255, repeat=15), lambda: LabelOracle(reply=NoisyBoundary(173)), IsCat(), 15 * 8
+        lambda: bisect(0, 255, repeat=15),
+        lambda: labelling(NoisyBoundary(173)),
+        IsCat(),
+        15 * 8,
     ),
     "sequential search": Case(lambda: climb(tiny_images(1)[0], 200, seed=5), FakeOracle, Brightness(), 200),
     "32 bisections": Case(
-        lambda: together([bisect(i, 255) for i in range(32)]), lambda: LabelOracle(reply=boundaries), IsCat(), 0
+        lambda: together([bisect(i, 255) for i in range(32)]),
+        lambda: labelling(boundaries),
+        IsCat(),
+        0,
     ),
 }
 

@@ -20,8 +20,9 @@ from bbquery.plan import Ask
 from bbquery.telemetry import LOGGER, JsonLines, OpenTelemetry, Requests
 from bbquery.types import Reply
 from bbquery.units import Units
-from tests.conftest import FakeClock
-from tests.support.fakes import FakeOracle, brightness, tiny_images
+from tests.support.clocks import FakeClock
+from tests.support.images import tiny_images
+from tests.support.oracles import FakeOracle, brightness
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,7 +24,7 @@ from bbquery.saliency.rise import Rise
 from bbquery.types import UINT8, Scores
 from bbquery.units import Units
 from tests.support.batches_vendor import HALF, HALF_BILL, Vendor
-from tests.support.fakes import tiny_images
+from tests.support.images import tiny_images
 
 if TYPE_CHECKING:
     from pathlib import Path

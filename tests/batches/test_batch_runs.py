@@ -33,9 +33,9 @@ from bbquery.ledger.sqlite import Ledger
 from bbquery.saliency.rise import Rise
 from bbquery.types import Reply, Vector
 from bbquery.units import Units
-from tests.conftest import FakeClock
 from tests.support.batches_vendor import BILL, FULL, HALF, HALF_BILL, Vendor, bad_request, expired
-from tests.support.fakes import guard_caps
+from tests.support.bookkeeping import guard_caps
+from tests.support.clocks import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -254,7 +254,7 @@ def test_what_adapts_after_all_is_never_asked_at_full_price(vendor: Vendor, ledg
 
 def test_an_oracle_that_takes_no_files_is_refused(ledger: Ledger) -> None:
     """The message names the oracle and the way out."""
-    from tests.support.fakes import FakeOracle
+    from tests.support.oracles import FakeOracle
 
     oracle = FakeOracle()
     with pytest.raises(UsageError, match="fake takes no batches: leave out --batch"):

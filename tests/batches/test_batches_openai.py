@@ -21,9 +21,9 @@ from bbquery.oracle import Price
 from bbquery.saliency.rise import Rise
 from oracles import function
 from oracles.emulators.openai import Faults, OpenAIEmulator
-from tests.conftest import FakeClock
 from tests.support import models, openai_helpers
-from tests.support.fakes import guard_caps
+from tests.support.bookkeeping import guard_caps
+from tests.support.clocks import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,8 +31,10 @@ from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
 from bbquery.types import Image, NoAnswer, Reply, Text, Vector
 from bbquery.units import Units
-from tests.conftest import FakeClock, ManualClock
-from tests.support.fakes import FakeOracle, brightness, client_of, failing_first, guard_caps, tiny_images
+from tests.support.bookkeeping import guard_caps
+from tests.support.clocks import FakeClock, ManualClock
+from tests.support.images import tiny_images
+from tests.support.oracles import FakeOracle, brightness, client_of, failing_first
 
 if TYPE_CHECKING:
     from bbquery.types import Answer
@@ -68,12 +69,11 @@ async def test_batches_are_as_large_as_the_oracle_takes(ledger: Ledger) -> None:
 
 async def test_concurrency_is_used_and_never_passed(ledger: Ledger) -> None:
     """With 3 requests allowed in flight, 3 are, and never 4."""
-    oracle = FakeOracle(largest_batch=1, concurrency=3, gate=asyncio.Event())
+    oracle = FakeOracle(largest_batch=1, concurrency=3, gated=True)
     async with client_of(oracle, ledger) as client:
         asking = asyncio.create_task(client.ask(Ask(tiny_images(20))))
         while oracle.requests < 3:
             await asyncio.sleep(0)
-        assert oracle.gate is not None
         oracle.gate.set()
         await asking
 
@@ -121,8 +121,7 @@ async def test_equal_questions_in_flight_are_sent_once(ledger: Ledger) -> None:
 async def test_a_shared_question_outlives_who_asked_first(ledger: Ledger) -> None:
     """Cancelling the first of two who share an attempt leaves the second its answer."""
     images = tiny_images(1)
-    oracle = FakeOracle(gate=asyncio.Event())
-    assert oracle.gate is not None
+    oracle = FakeOracle(gated=True)
     async with client_of(oracle, ledger) as client:
         first = asyncio.create_task(client.ask(Ask(images)))
         while oracle.requests < 1:
@@ -211,15 +210,12 @@ async def test_a_refusal_in_flight_does_not_end_the_run(ledger: Ledger) -> None:
     """A budget that looks empty while holds are in flight is not given up: one of them may be given back (429)."""
     late = asyncio.Event()
 
-    class FirstIsLate(FakeOracle):
-        async def answer(self, payloads: Sequence[Image]) -> Sequence[Reply | OracleError]:
-            if self.requests == 0:
-                self.requests = 1
-                await late.wait()
-                raise RateLimited("slow down", retry_after=1.0)
-            return await super().answer(payloads)
+    async def work(request: int) -> None:
+        if request == 0:
+            await late.wait()
 
-    oracle = FirstIsLate(largest_batch=1, concurrency=3)
+    refused = failing_first(RateLimited("slow down", retry_after=1.0))
+    oracle = FakeOracle(script=refused, work=work, largest_batch=1, concurrency=3)
     async with client_of(oracle, ledger, cap=3) as client:
         asking = asyncio.create_task(client.ask(Ask(tiny_images(5))))
         while not (client._dispatcher._short_of_budget or client.halt):
@@ -347,12 +343,8 @@ async def test_a_refusal_to_answer_is_an_answer(ledger: Ledger) -> None:
 
 async def test_an_adapters_bug_is_settled_as_unknown(ledger: Ledger) -> None:
     """An exception nobody foresaw may hide a bill, so its hold stays, and the run halts with it."""
-
-    class Broken(FakeOracle):
-        async def answer(self, payloads: object) -> list[Reply | OracleError]:
-            raise ZeroDivisionError("surprise")
-
-    async with client_of(Broken(), ledger) as client:
+    oracle = FakeOracle(script=lambda _: ZeroDivisionError("surprise"))
+    async with client_of(oracle, ledger) as client:
         await client.ask(Ask(tiny_images(1)))
         state = ledger.budget(client.budget)
 
@@ -380,7 +372,7 @@ async def test_a_fault_of_the_dispatcher_halts_and_nobody_waits_for_ever(ledger:
 
 async def test_a_timeout_keeps_its_hold(ledger: Ledger) -> None:
     """A query that times out may have been billed, so it stays held."""
-    oracle = FakeOracle(gate=asyncio.Event(), timeout=0.001)
+    oracle = FakeOracle(gated=True, timeout=0.001)
     async with client_of(oracle, ledger) as client:
         await client.ask(Ask(tiny_images(1)))
         state = ledger.budget(client.budget)
@@ -391,8 +383,7 @@ async def test_a_timeout_keeps_its_hold(ledger: Ledger) -> None:
 
 async def test_interrupted_nothing_more_is_sent_and_what_is_in_flight_is_kept(ledger: Ledger) -> None:
     """After an interruption the requests in flight are awaited, stored and returned; no other leaves."""
-    oracle = FakeOracle(largest_batch=1, concurrency=2, gate=asyncio.Event())
-    assert oracle.gate is not None
+    oracle = FakeOracle(largest_batch=1, concurrency=2, gated=True)
     async with client_of(oracle, ledger) as client:
         asking = asyncio.create_task(client.ask(Ask(tiny_images(20))))
         while oracle.requests < 2:
@@ -409,7 +400,7 @@ async def test_interrupted_nothing_more_is_sent_and_what_is_in_flight_is_kept(le
 
 async def test_abandoned_requests_become_unknown(ledger: Ledger) -> None:
     """Not waiting for what is in flight leaves its hold, and the run ends at once."""
-    oracle = FakeOracle(largest_batch=1, concurrency=2, gate=asyncio.Event())
+    oracle = FakeOracle(largest_batch=1, concurrency=2, gated=True)
     async with client_of(oracle, ledger) as client:
         asking = asyncio.create_task(client.ask(Ask(tiny_images(20))))
         while oracle.requests < 2:
@@ -426,8 +417,7 @@ async def test_abandoned_requests_become_unknown(ledger: Ledger) -> None:
 async def test_a_cancelled_caller_loses_no_paid_answer(ledger: Ledger) -> None:
     """Cancelling who waits does not cancel what is in flight: it is settled and stored."""
     images = tiny_images(2)
-    oracle = FakeOracle(largest_batch=1, concurrency=2, gate=asyncio.Event())
-    assert oracle.gate is not None
+    oracle = FakeOracle(largest_batch=1, concurrency=2, gated=True)
     async with client_of(oracle, ledger) as client:
         asking = asyncio.create_task(client.ask(Ask(images)))
         while oracle.requests < 2:
@@ -445,7 +435,7 @@ async def test_a_cancelled_caller_loses_no_paid_answer(ledger: Ledger) -> None:
 
 async def test_cancelling_the_clients_end_makes_what_is_in_flight_unknown(ledger: Ledger) -> None:
     """Whoever will not even wait for the end leaves holds, not open attempts."""
-    oracle = FakeOracle(largest_batch=1, concurrency=2, gate=asyncio.Event())
+    oracle = FakeOracle(largest_batch=1, concurrency=2, gated=True)
     client = client_of(oracle, ledger)
     asking = asyncio.create_task(client.ask(Ask(tiny_images(2))))
     while oracle.requests < 2:
@@ -477,8 +467,7 @@ async def test_a_failed_ledger_halts_before_anything_is_sent(ledger: Ledger) -> 
 async def test_answers_reach_the_plan_though_the_ledger_fails_while_they_are_in_flight(ledger: Ledger) -> None:
     """A disk that fails after sending halts the run, but what was paid is returned."""
     images = tiny_images(1)
-    oracle = FakeOracle(gate=asyncio.Event())
-    assert oracle.gate is not None
+    oracle = FakeOracle(gated=True)
     client = client_of(oracle, ledger)
     asking = asyncio.create_task(client.ask(Ask(images)))
     while oracle.requests < 1:
@@ -496,8 +485,7 @@ async def test_a_client_closes_though_its_ledger_fails_in_an_unforeseen_way(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A mistake in the code ends the run with its cause; what was answered still reaches who asked."""
-    oracle = FakeOracle(gate=asyncio.Event())
-    assert oracle.gate is not None
+    oracle = FakeOracle(gated=True)
 
     async def mistaken(_: object) -> None:
         raise ZeroDivisionError("a mistake")
@@ -533,12 +521,8 @@ async def test_an_image_that_cannot_be_encoded_halts_unpaid(ledger: Ledger) -> N
 
 async def test_what_an_oracle_refuses_to_send_is_not_counted_as_sent(ledger: Ledger) -> None:
     """Without a key nothing leaves: no query is sent, and none is paid."""
-
-    class Keyless(FakeOracle):
-        async def answer(self, payloads: Sequence[Image]) -> Sequence[Reply | OracleError]:
-            raise UsageError("the environment variable 'KEY' is unset or empty")
-
-    async with client_of(Keyless(), ledger) as client:
+    oracle = FakeOracle(script=lambda _: UsageError("the environment variable 'KEY' is unset or empty"))
+    async with client_of(oracle, ledger) as client:
         await client.ask(Ask(tiny_images(3)))
         tally, state = client.tally, ledger.budget(client.budget)
 
@@ -586,8 +570,7 @@ async def test_rows_in_work_are_bounded(ledger: Ledger) -> None:
             rendered += 1
             return np.full((8, 8, 3), row % 256, np.uint8) + np.uint8(row // 256)
 
-    oracle = FakeOracle(largest_batch=2, concurrency=3, gate=asyncio.Event())
-    assert oracle.gate is not None
+    oracle = FakeOracle(largest_batch=2, concurrency=3, gated=True)
     async with client_of(oracle, ledger) as client:
         asking = asyncio.create_task(client.ask(Ask(Images())))
         while oracle.requests < 3:
@@ -613,9 +596,8 @@ async def test_two_clients_on_one_budget_never_pass_it_together(ledger: Ledger) 
 async def test_clients_of_two_processes_pay_an_equal_question_once(ledger: Ledger) -> None:
     """A question that another process has in flight is waited for and then served from the store."""
     images = tiny_images(4)
-    first_oracle = FakeOracle(gate=asyncio.Event())
+    first_oracle = FakeOracle(gated=True)
     second_oracle = FakeOracle()
-    assert first_oracle.gate is not None
     with Ledger(ledger.path) as other:
         async with client_of(first_oracle, ledger) as first, client_of(second_oracle, other) as second:
             asking = [asyncio.create_task(first.ask(Ask(images)))]

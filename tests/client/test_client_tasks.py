@@ -7,9 +7,8 @@ import itertools
 import types
 from collections import Counter
 from collections.abc import Callable, Coroutine, Generator
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -31,11 +30,9 @@ from bbquery.plan import Ask
 from bbquery.types import Label, Labels, Reply
 from bbquery.units import Units
 from oracles import function
-from tests.conftest import FakeClock
-from tests.support.fakes import FakeOracle, brightness, client_of, failing_first, tiny_images
-
-if TYPE_CHECKING:
-    from bbquery.oracle import Capabilities
+from tests.support.clocks import FakeClock
+from tests.support.images import tiny_images
+from tests.support.oracles import FakeOracle, brightness, client_of, failing_first
 
 When = Literal["instead", "after"]
 IMAGES = 3
@@ -233,12 +230,10 @@ async def test_an_answer_that_cannot_be_recorded_is_malformed_alone(ledger: Ledg
     odd = Labels((Label("\ud800"), Label({"no": object()})))  # type: ignore[arg-type] # as an adapter may
     seen = itertools.count()
 
-    class Labelling(FakeOracle):
-        @property
-        def capabilities(self) -> Capabilities:
-            return replace(super().capabilities, answers="labels", classes=None, remote=True)
+    def reply(_: object) -> Labels:
+        return odd if next(seen) == 1 else Labels((Label("cat"),))
 
-    oracle = Labelling(largest_batch=4, reply=lambda _: odd if next(seen) == 1 else Labels((Label("cat"),)))
+    oracle = FakeOracle(reply, answers="labels", classes=None, remote=True, largest_batch=4)
     async with asyncio.timeout(SECONDS), client_of(oracle, ledger, cap=20) as client:
         rows = await client.ask(Ask(tiny_images(4)))
 

@@ -36,11 +36,12 @@ from bbquery.units import Units
 from oracles._http.date import server_time
 from tests.client.test_pace import throttled_by
 from tests.client.test_provider import most_in_a_window
-from tests.conftest import FakeClock
 from tests.support import openai_helpers
 from tests.support.bookkeeping import COST, HOLD, asked, remember, sent
-from tests.support.fakes import CLASSES, FakeOracle, tiny_images
-from tests.support.http_helpers import always, photos, serving
+from tests.support.clocks import FakeClock
+from tests.support.http_helpers import always, serving
+from tests.support.images import tiny_images
+from tests.support.oracles import CLASSES, FakeOracle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -129,7 +130,7 @@ async def test_a_run_does_not_notice_that_the_clock_is_moved(
 ) -> None:
     """Pace, back-off, waits that were asked for, checks and money are those of a run by a clock that is left alone."""
     script = Jumping(wall, jumps)
-    oracle = FakeOracle(script, largest_batch=1, concurrency=1, limits={"requests_per_minute": RATE})
+    oracle = FakeOracle(script=script, largest_batch=1, concurrency=1, limits={"requests_per_minute": RATE})
     budget = ledger.open_budget("run", Cap(queries=200))
 
     checks = await run_with_drift_checks(oracle, ledger, budget, clock)
@@ -155,7 +156,7 @@ async def test_attempts_are_in_the_order_they_were_sent_with_the_time_that_was_s
         shown.append(wall.now().day)
         return script(number)
 
-    oracle = FakeOracle(noting, largest_batch=1, concurrency=1, limits={"requests_per_minute": RATE})
+    oracle = FakeOracle(script=noting, largest_batch=1, concurrency=1, limits={"requests_per_minute": RATE})
 
     await run_with_drift_checks(oracle, ledger, ledger.open_budget("run", Cap(queries=200)), clock)
 
@@ -290,7 +291,7 @@ async def refused_by_http(url: str, ahead: float) -> OracleError:
     oracle: Any = await oracles.http.connect(url=url, template=TEMPLATE)
     oracle._endpoint.clock = lambda: NOON.timestamp() + ahead
     with pytest.raises(OracleError) as caught:
-        await oracle.answer([oracle.encode(photos(1)[0])])
+        await oracle.answer([oracle.encode(tiny_images(1)[0])])
     await oracle.aclose()
     return caught.value
 
@@ -396,7 +397,7 @@ async def test_retries_that_wake_together_keep_the_pace(ledger: Ledger, starts: 
         return RateLimited("slow", retry_after=20.0) if number < 10 else None
 
     limits = {"requests_per_minute": RATE}
-    oracle = FakeOracle(told_to_wait, largest_batch=1, concurrency=10, limits=limits)
+    oracle = FakeOracle(script=told_to_wait, largest_batch=1, concurrency=10, limits=limits)
     with throttled_by(clock):
         async with Client(oracle, ledger, ledger.open_budget("run", Cap(queries=99)), clock=clock) as client:
             rows = await client.ask(Ask(tiny_images(10)))
@@ -411,8 +412,7 @@ async def test_what_was_in_flight_while_the_machine_slept_is_unknown(
 ) -> None:
     """Its time-out passed in the sleep: it may have been billed, so its hold stays, and it is asked anew."""
     loop, awake = asyncio.get_running_loop(), asyncio.get_running_loop().time
-    oracle = FakeOracle(largest_batch=1, concurrency=2, gate=asyncio.Event())
-    assert oracle.gate is not None
+    oracle = FakeOracle(largest_batch=1, concurrency=2, gated=True)
     budget = ledger.open_budget("run", Cap(queries=9))
     async with Client(oracle, ledger, budget, clock=clock) as client:
         asking = asyncio.create_task(client.ask(Ask(tiny_images(2))))

@@ -15,9 +15,10 @@ from bbquery.oracle import Price
 from bbquery.plan import Ask
 from oracles import function, http
 from oracles.emulators.http import Faults, HttpEmulator
-from tests.conftest import FakeClock
 from tests.support import models
-from tests.support.fakes import guard_caps, tiny_images
+from tests.support.bookkeeping import guard_caps
+from tests.support.clocks import FakeClock
+from tests.support.images import tiny_images
 
 if TYPE_CHECKING:
     import pytest

@@ -11,7 +11,8 @@ from bbquery.client.client import Client
 from bbquery.client.gc_threshold import YOUNGEST, patient
 from bbquery.ledger.records import Cap
 from bbquery.plan import Ask
-from tests.support.fakes import FakeOracle, tiny_images
+from tests.support.images import tiny_images
+from tests.support.oracles import FakeOracle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ import pytest
 
 from bbquery.client.halt import Halt, Interrupted
 from bbquery.errors import BbqueryError, OutcomeUnknown
-from tests.conftest import FakeClock
+from tests.support.clocks import FakeClock
 
 
 class StoppedClock(FakeClock):

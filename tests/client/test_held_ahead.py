@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,17 +14,17 @@ from bbquery.errors import RateLimited
 from bbquery.oracle import Quote
 from bbquery.plan import Ask
 from bbquery.units import Units
-from tests.conftest import ManualClock
-from tests.support.fakes import FakeOracle, brightness, client_of, failing_first, tiny_images
+from tests.support.clocks import ManualClock
+from tests.support.images import tiny_images
+from tests.support.oracles import FakeOracle, brightness, client_of, failing_first
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bbquery.client.client import Client
-    from bbquery.errors import OracleError
     from bbquery.ledger.records import Request, Result
     from bbquery.ledger.sqlite import Ledger
-    from bbquery.types import Answer, Image, Reply
+    from bbquery.types import Answer, Image
 
 SLOTS = 3
 PAID = Units(queries=1, picodollars=1)
@@ -35,7 +35,6 @@ async def held_at_the_gate(oracle: FakeOracle, ledger: Ledger, *, at_least: int)
 
     at_least: wait until so many are held; further holds may still be on their way.
     """
-    assert oracle.gate is not None
     async with client_of(oracle, ledger) as client:
         asking = asyncio.create_task(client.ask(Ask(tiny_images(40))))
         while oracle.requests < SLOTS:
@@ -52,14 +51,14 @@ async def held_at_the_gate(oracle: FakeOracle, ledger: Ledger, *, at_least: int)
 
 async def test_what_costs_money_is_held_only_when_it_is_sent(ledger: Ledger) -> None:
     """Where a query costs money, a kill leaves holds for what is in flight and for nothing else."""
-    oracle = FakeOracle(largest_batch=1, concurrency=SLOTS, gate=asyncio.Event(), hold=PAID)
+    oracle = FakeOracle(largest_batch=1, concurrency=SLOTS, gated=True, hold=PAID)
 
     assert await held_at_the_gate(oracle, ledger, at_least=SLOTS) == (SLOTS, 0)
 
 
 async def test_what_costs_nothing_is_held_ahead_and_released_unsent(ledger: Ledger) -> None:
     """Without money at stake up to twice as many again as there are slots are held; a halt voids them, unsent."""
-    oracle = FakeOracle(largest_batch=1, concurrency=SLOTS, gate=asyncio.Event())
+    oracle = FakeOracle(largest_batch=1, concurrency=SLOTS, gated=True)
 
     _, left = await held_at_the_gate(oracle, ledger, at_least=SLOTS + 1)
 
@@ -75,8 +74,7 @@ async def test_what_costs_nothing_is_held_ahead_and_released_unsent(ledger: Ledg
 
 async def test_only_what_leaves_counts_as_sent(ledger: Ledger) -> None:
     """The tally and the bill agree, though more was held than sent when the run halted."""
-    oracle = FakeOracle(largest_batch=1, concurrency=SLOTS, gate=asyncio.Event())
-    assert oracle.gate is not None
+    oracle = FakeOracle(largest_batch=1, concurrency=SLOTS, gated=True)
     async with client_of(oracle, ledger) as client:
         asking = asyncio.create_task(client.ask(Ask(tiny_images(40))))
         while oracle.requests < SLOTS:
@@ -90,8 +88,7 @@ async def test_only_what_leaves_counts_as_sent(ledger: Ledger) -> None:
 
 async def test_a_client_that_is_closed_sends_nothing_that_it_held(ledger: Ledger) -> None:
     """Closing while requests are in flight waits for these alone, and leaves no hold."""
-    oracle = FakeOracle(largest_batch=1, concurrency=SLOTS, gate=asyncio.Event())
-    assert oracle.gate is not None
+    oracle = FakeOracle(largest_batch=1, concurrency=SLOTS, gated=True)
     client = client_of(oracle, ledger)
     asking = asyncio.create_task(client.ask(Ask(tiny_images(40))))
     while oracle.requests < SLOTS:
@@ -130,8 +127,7 @@ async def test_a_client_closed_during_a_pause_leaves_no_hold(ledger: Ledger) -> 
     """What was held ahead and waits for its turn is released when nobody waits for its answer any more."""
     clock = ManualClock()
     script = failing_first(RateLimited("slow down", retry_after=7.5))
-    oracle = FakeOracle(script=script, largest_batch=1, concurrency=1, gate=asyncio.Event())
-    assert oracle.gate is not None
+    oracle = FakeOracle(script=script, largest_batch=1, concurrency=1, gated=True)
     client = client_of(oracle, ledger, clock=clock)
     asking = asyncio.create_task(client.ask(Ask(tiny_images(2))))
     while ledger.budget(client.budget).held.queries < 2:  # one in flight, one ahead
@@ -159,8 +155,7 @@ async def test_a_batch_in_which_one_query_costs_money_is_not_held_ahead(ledger: 
     images = np.zeros((12, 4, 4, 3), dtype=np.uint8)
     images[:, 0, 0, 0] = np.arange(12)
     images[1::2] += 200  # so that every batch begins with one that costs nothing
-    oracle = Mixed(largest_batch=2, concurrency=1, gate=asyncio.Event())
-    assert oracle.gate is not None
+    oracle = Mixed(largest_batch=2, concurrency=1, gated=True)
     async with client_of(oracle, ledger) as client:
         asking = asyncio.create_task(client.ask(Ask(images)))
         while oracle.requests < 1:
@@ -190,7 +185,7 @@ async def test_no_outcome_waits_for_others_where_nothing_follows(
 async def test_a_paid_answer_does_not_wait_for_another_hold(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was paid for is settled as soon as it is answered, though the next query is still being reserved."""
     monkeypatch.setattr(settling, "LONGEST_WAIT", 3600.0)
-    oracle = FakeOracle(largest_batch=1, concurrency=2, gate=asyncio.Event(), hold=PAID)
+    oracle = FakeOracle(largest_batch=1, concurrency=2, gated=True, hold=PAID)
     reserving, may_reserve, reserve = asyncio.Event(), asyncio.Event(), ledger.reserve
 
     async def slow_reserve(requests: Sequence[Request]) -> list[Result]:
@@ -198,7 +193,6 @@ async def test_a_paid_answer_does_not_wait_for_another_hold(ledger: Ledger, monk
         await may_reserve.wait()
         return await reserve(requests)
 
-    assert oracle.gate is not None
     async with asyncio.timeout(30), client_of(oracle, ledger) as client:
         first = asyncio.create_task(client.ask(Ask(tiny_images(1))))
         while oracle.requests < 1:
@@ -232,13 +226,10 @@ async def test_an_answer_that_ends_the_run_is_the_last(ledger: Ledger) -> None:
     assert oracle.requests == 10
 
 
-class Slow(FakeOracle):
-    """An oracle that takes longer than a commit, so that what is held ahead never runs out."""
-
-    async def answer(self, payloads: Sequence[Image]) -> Sequence[Reply | OracleError]:
-        for _ in range(40):
-            await asyncio.to_thread(lambda: None)
-        return await super().answer(payloads)
+async def longer_than_a_commit(_: int) -> None:
+    """Take so long that what is held ahead never runs out."""
+    for _ in range(40):
+        await asyncio.to_thread(lambda: None)
 
 
 async def test_a_run_with_much_held_leaves_slots_to_another(ledger: Ledger) -> None:
@@ -250,7 +241,8 @@ async def test_a_run_with_much_held_leaves_slots_to_another(ledger: Ledger) -> N
             answered.append(who)
             return brightness(image)
 
-        return Slow(largest_batch=1, concurrency=SLOTS, provider="shared", version=who, reply=reply)
+        shared: dict[str, Any] = {"largest_batch": 1, "concurrency": SLOTS, "provider": "shared"}
+        return FakeOracle(reply, work=longer_than_a_commit, version=who, **shared)
 
     async with client_of(oracle("long"), ledger) as long, client_of(oracle("short"), ledger) as short:
         much = asyncio.create_task(long.ask(Ask(tiny_images(100))))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bbquery.client.pace import MARGIN, SPREAD, Pace, window
 from bbquery.errors import UsageError
 from bbquery.oracle import RateSeen
-from tests.conftest import FakeClock
+from tests.support.clocks import FakeClock
 
 per_minute = st.floats(0.5, 1e6)
 busy = st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.05, 0.3, 5.0, 20.0]), max_size=25)

@@ -16,7 +16,7 @@ from bbquery.client.pace import MARGIN, Pace, window
 from bbquery.client.provider import provider_of
 from bbquery.errors import OutcomeUnknown, RateLimited, UsageError
 from bbquery.oracle import Capabilities, Limits, RateSeen
-from tests.conftest import FakeClock, ManualClock
+from tests.support.clocks import FakeClock, ManualClock
 
 if TYPE_CHECKING:
     from typing import Any

@@ -16,7 +16,7 @@ from bbquery.errors import (
     Rejected,
     Unreachable,
 )
-from tests.conftest import FakeClock
+from tests.support.clocks import FakeClock
 
 FEW = RetryPolicy(rate_limited=3, not_billed=3, unknown=2)
 

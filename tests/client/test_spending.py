@@ -24,8 +24,10 @@ from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
 from bbquery.types import Image, Reply
 from bbquery.units import Units
-from tests.conftest import FakeClock
-from tests.support.fakes import FakeOracle, brightness, guard_caps, tiny_images
+from tests.support.bookkeeping import guard_caps
+from tests.support.clocks import FakeClock
+from tests.support.images import tiny_images
+from tests.support.oracles import FakeOracle, brightness
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -222,12 +224,8 @@ async def test_a_full_disk_halts_and_nothing_paid_is_lost(tmp_path: Path) -> Non
 
 async def test_a_key_that_is_not_set_holds_nothing(ledger: Ledger) -> None:
     """What an oracle finds missing before it sends is the caller's to mend: no hold stays, and the run ends with it."""
-
-    class Keyless(FakeOracle):
-        async def answer(self, payloads: object) -> list[Reply | OracleError]:
-            raise UsageError("ACME_KEY is unset")
-
-    client = await ask(Keyless(hold=HOLD), ledger, Cap(queries=9))
+    oracle = FakeOracle(script=lambda _: UsageError("ACME_KEY is unset"), hold=HOLD)
+    client = await ask(oracle, ledger, Cap(queries=9))
 
     assert isinstance(client.halt.error, UsageError)
     assert ledger.budget(client.budget).held == Units()

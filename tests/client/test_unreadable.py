@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,27 +19,19 @@ from bbquery.ledger.records import Cap, Unreadable
 from bbquery.plan import Ask
 from bbquery.types import NoAnswer, Reply, Vector
 from bbquery.units import Units
-from tests.conftest import FakeClock
-from tests.support.fakes import FakeOracle, brightness, client_of, tiny_images
+from tests.support.clocks import FakeClock
+from tests.support.images import tiny_images
+from tests.support.oracles import FakeOracle, brightness, client_of
 
 if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger
-    from bbquery.oracle import Capabilities
     from bbquery.types import Answer, Image
 
 TRIES = RetryPolicy().unreadable
 JUNK = MalformedAnswer("it is not JSON: <html>bad gateway</html>")
 
 
-class Remote(FakeOracle):
-    """A fake that somebody else runs, so that what cannot be read may be read the next time."""
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return replace(super().capabilities, remote=True)
-
-
-def junk_at(junk: Callable[[Image, int], bool], **options: object) -> Remote:
+def junk_at(junk: Callable[[Image, int], bool], **options: object) -> FakeOracle:
     """An oracle that answers junk where `junk` says so of an image and the number of its try."""
     tries: Counter[bytes] = Counter()
 
@@ -48,7 +39,7 @@ def junk_at(junk: Callable[[Image, int], bool], **options: object) -> Remote:
         tries[image.tobytes()] += 1
         return JUNK if junk(image, tries[image.tobytes()]) else brightness(image)
 
-    return Remote(reply=reply, **({"largest_batch": 1} | options))  # type: ignore[arg-type]
+    return FakeOracle(remote=True, reply=reply, **({"largest_batch": 1} | options))  # type: ignore[arg-type]
 
 
 def kinds(rows: list[list[Reply | None]]) -> list[str]:
@@ -165,8 +156,11 @@ async def test_what_cannot_be_read_and_cost_more_than_its_hold_ends_the_run(ledg
     """No cap is safe then, so it is not asked again."""
     dear = MalformedAnswer("junk", cost=Units(queries=1, tokens=10**6, picodollars=10**12))
     images = tiny_images(3)
-    oracle = Remote(reply=lambda image: dear if (image == images[1]).all() else brightness(image), largest_batch=1)
-    oracle.concurrency = 1
+
+    def reply(image: Image) -> Answer | OracleError:
+        return dear if (image == images[1]).all() else brightness(image)
+
+    oracle = FakeOracle(reply, remote=True, largest_batch=1, concurrency=1)
     async with client_of(oracle, ledger) as client:
         await client.ask(Ask(images))
         state = ledger.budget(client.budget)

@@ -23,9 +23,10 @@ from bbquery.oracle import RateSeen
 from bbquery.plan import Ask
 from bbquery.telemetry import Requests
 from oracles._http import refusals
-from tests.conftest import FakeClock, ManualClock
-from tests.support.fakes import FakeOracle, failing_first, tiny_images
+from tests.support.clocks import FakeClock, ManualClock
+from tests.support.images import tiny_images
 from tests.support.models import sides
+from tests.support.oracles import FakeOracle, failing_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +79,7 @@ async def test_a_failing_server_that_says_when_to_come_back_is_left_alone(ledger
 async def test_limits_that_come_back_in_six_hours_end_the_run(ledger: Ledger) -> None:
     """An answer that says that it was the last for six hours is the last of the run."""
     seen = RateSeen(requests=100, requests_left=0, requests_reset=6 * 3600.0)
-    oracle = FakeOracle(largest_batch=1, concurrency=1, seen=seen)
+    oracle = FakeOracle(largest_batch=1, concurrency=1, rate=seen)
     client, _ = begin(oracle, ledger, ManualClock())
     async with asyncio.timeout(5), client:
         rows = await client.ask(Ask(tiny_images(4)))
@@ -89,7 +90,7 @@ async def test_limits_that_come_back_in_six_hours_end_the_run(ledger: Ledger) ->
 
 async def test_limits_that_come_back_later_end_no_run_that_asks_no_more(ledger: Ledger) -> None:
     """Where the last answer of a run used up the limit, nothing waits, so nothing is said."""
-    oracle = FakeOracle(seen=RateSeen(requests=100, requests_left=0, requests_reset=6 * 3600.0))
+    oracle = FakeOracle(rate=RateSeen(requests=100, requests_left=0, requests_reset=6 * 3600.0))
     client, said = begin(oracle, ledger, ManualClock())
     async with asyncio.timeout(5), client:
         await client.ask(Ask(tiny_images(2)))

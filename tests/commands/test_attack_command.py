@@ -20,7 +20,7 @@ from oracles import function
 from oracles.emulators.http import HttpEmulator
 from tests.client.test_kill import Counting
 from tests.support import models
-from tests.support.fakes import visible
+from tests.support.runs import visible
 
 if TYPE_CHECKING:
     from pathlib import Path

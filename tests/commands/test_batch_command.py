@@ -19,8 +19,8 @@ from bbquery.batches import prefetch
 from bbquery.cli import main
 from bbquery.client.client import Tally
 from bbquery.commands.screen import Screen
-from tests.conftest import FakeClock
 from tests.support.batches_vendor import Vendor
+from tests.support.clocks import FakeClock
 
 if TYPE_CHECKING:
     from pathlib import Path

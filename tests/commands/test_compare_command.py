@@ -24,7 +24,7 @@ from bbquery.report import comparison as report
 from bbquery.specification import split_specifications
 from oracles import function
 from tests.support import models
-from tests.support.fakes import visible
+from tests.support.runs import visible
 
 if TYPE_CHECKING:
     from pathlib import Path

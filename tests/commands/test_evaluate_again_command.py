@@ -24,8 +24,8 @@ from bbquery.plan import Ask, replay
 from bbquery.report.record import record
 from bbquery.saliency.rise import Rise
 from bbquery.types import UINT8, NoAnswer, Scores
-from tests.support.fakes import FakeOracle, brightness
 from tests.support.models import sides
+from tests.support.oracles import FakeOracle, brightness
 
 if TYPE_CHECKING:
     from pathlib import Path

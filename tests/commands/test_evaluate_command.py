@@ -19,7 +19,8 @@ from bbquery.jobs.evaluate.job import evaluate_async
 from bbquery.jobs.explain.result import NothingToExplain
 from bbquery.types import NoAnswer
 from oracles import function
-from tests.support.fakes import FakeOracle, brightness, visible
+from tests.support.oracles import FakeOracle, brightness
+from tests.support.runs import visible
 
 if TYPE_CHECKING:
     from pathlib import Path

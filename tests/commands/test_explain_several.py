@@ -26,7 +26,7 @@ from bbquery.oracle import Price
 from oracles import function
 from oracles.emulators.http import HttpEmulator
 from tests.support import models
-from tests.support.fakes import visible
+from tests.support.runs import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable

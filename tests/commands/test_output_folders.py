@@ -22,7 +22,7 @@ from bbquery.commands.output_folder import default_name
 from bbquery.errors import UsageError
 from bbquery.report.claim import MARK, claimed
 from tests.support import models
-from tests.support.fakes import visible
+from tests.support.runs import visible
 
 SIDES = "function:call=tests.support.models.sides,classes=left|right,version=1"
 LABELS = "function:call=tests.support.models.half_labels,answers=labels,version=1"

@@ -9,8 +9,10 @@ from bbquery.commands.screen import Screen, Spent
 from bbquery.ledger.records import Cap, Granted, Request, Settlement
 from bbquery.plan import Ask
 from bbquery.units import Units
-from tests.conftest import FakeClock
-from tests.support.fakes import FakeOracle, client_of, question, tiny_images
+from tests.support.bookkeeping import question
+from tests.support.clocks import FakeClock
+from tests.support.images import tiny_images
+from tests.support.oracles import FakeOracle, client_of
 
 if TYPE_CHECKING:
     import pytest

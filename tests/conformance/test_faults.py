@@ -20,8 +20,9 @@ from oracles import function, google_vision, http, openai
 from oracles.emulators import google_vision as google_emulator
 from oracles.emulators import http as http_emulator
 from oracles.emulators import openai as openai_emulator
-from tests.conftest import FakeClock
-from tests.support.fakes import guard_caps, tiny_images
+from tests.support.bookkeeping import guard_caps
+from tests.support.clocks import FakeClock
+from tests.support.images import tiny_images
 
 if TYPE_CHECKING:
     from pathlib import Path

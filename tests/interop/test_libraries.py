@@ -11,7 +11,7 @@ import pytest
 
 from bbquery.errors import BudgetExhausted
 from bbquery.interop import predict_fn
-from tests.support.fakes import guard_caps
+from tests.support.bookkeeping import guard_caps
 from tests.support.interop_models import Counted, corner, oracle
 from tests.support.paths import ROOT
 

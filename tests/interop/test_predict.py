@@ -22,7 +22,7 @@ from bbquery.errors import BbqueryError, BudgetExhausted, OutcomeUnknown, Reject
 from bbquery.interop import Predict, Unanswered, predict_fn
 from bbquery.ledger.records import Cap
 from bbquery.oracle import Price
-from tests.support.fakes import guard_caps
+from tests.support.bookkeeping import guard_caps
 from tests.support.interop_models import Counted, by_hand, images, oracle, sides
 
 if TYPE_CHECKING:

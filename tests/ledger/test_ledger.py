@@ -16,7 +16,7 @@ from bbquery.ledger.records import Answered, Busy, Cap, Granted, Request, Settle
 from bbquery.ledger.sqlite import Ledger, open_ledger
 from bbquery.types import Reply, Text
 from bbquery.units import Units
-from tests.support.fakes import guard_caps, question
+from tests.support.bookkeeping import guard_caps, question
 
 if TYPE_CHECKING:
     from pathlib import Path

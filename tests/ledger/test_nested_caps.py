@@ -11,7 +11,7 @@ from bbquery.errors import BudgetExhausted
 from bbquery.ledger.records import Cap, Granted, Request, Settlement
 from bbquery.ledger.sqlite import Ledger
 from bbquery.units import Units
-from tests.support.fakes import guard_caps, question
+from tests.support.bookkeeping import guard_caps, question
 
 if TYPE_CHECKING:
     import pytest

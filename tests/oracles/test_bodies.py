@@ -22,7 +22,8 @@ from oracles._http import bodies
 from oracles._http.bodies import LARGEST, Unpacker, UnreadableBody
 from oracles._openai import batch_file
 from tests.support import openai_helpers
-from tests.support.http_helpers import Handler, always, answering, photos, serving
+from tests.support.http_helpers import Handler, always, answering, serving
+from tests.support.images import tiny_images
 from tests.support.openai_helpers import completion
 
 MIB = 2**20
@@ -42,7 +43,7 @@ async def http_of(handler: Handler) -> Reply | OracleError:
     async with answering(handler, answers="text", classes=None) as url:
         oracle = await oracles.http.connect(url=url)
         try:
-            return (await oracle.answer([oracle.encode(photos(1)[0])]))[0]
+            return (await oracle.answer([oracle.encode(tiny_images(1)[0])]))[0]
         except OracleError as error:
             return error
         finally:

@@ -19,8 +19,9 @@ from oracles._google_vision.connection import Connection
 from oracles._shared.loops import OnePerLoop
 from oracles.emulators.http import HttpEmulator
 from oracles.emulators.openai import OpenAIEmulator
-from tests.support.http_helpers import Fake, photos
+from tests.support.images import tiny_images
 from tests.support.openai_helpers import connect, prepare
+from tests.support.oracles import colour_oracle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,13 +64,13 @@ def test_explaining_with_a_remote_oracle_leaves_nothing_open(
 ) -> None:
     """`explain` given an oracle object warns of nothing left open, and the object serves a second call."""
     prepare(monkeypatch)
-    emulator = HttpEmulator(Fake()) if protocol == "http" else OpenAIEmulator(Fake())
+    emulator = HttpEmulator(colour_oracle()) if protocol == "http" else OpenAIEmulator(colour_oracle())
     gc.collect()
     with served(emulator) as url, warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         oracle = connected(protocol, url)
         options: dict[str, Any] = {"target": "red", "max_queries": 6, "drift_every": 0, "ledger": ledger}
-        first, second = (bbquery.explain(photos(1)[0], oracle, seed=seed, **options) for seed in (0, 1))
+        first, second = (bbquery.explain(tiny_images(1)[0], oracle, seed=seed, **options) for seed in (0, 1))
         del oracle
         gc.collect()
 
@@ -92,7 +93,7 @@ def test_a_channel_is_closed_as_its_loop_ends(monkeypatch: pytest.MonkeyPatch) -
     oracle = oracles.google_vision.connect(endpoint="127.0.0.1:9")
     for _ in range(2):
         with pytest.raises(Unreachable):
-            asyncio.run(oracle.answer([oracle.encode(photos(1)[0])]))
+            asyncio.run(oracle.answer([oracle.encode(tiny_images(1)[0])]))
 
     assert len({id(connection) for connection in closed}) == len(closed) == 2
 

@@ -25,20 +25,13 @@ from bbquery.errors import (
 )
 from bbquery.images import reading
 from bbquery.images.placement import fit
+from bbquery.oracle import View
 from bbquery.types import Classes, Label, Labels, NoAnswer, Reply, Text, Vector
 from oracles.emulators.google_vision import Bill, Faults, GoogleVisionEmulator, serve
 from tests.images.test_reading import png_header_of
-from tests.support.google_vision_helpers import (
-    COLOURS,
-    Fake,
-    ask,
-    ask_at,
-    photos,
-    png,
-    request_for,
-    share_of_colours,
-    vendor_client,
-)
+from tests.support.google_vision_helpers import ask, ask_at, request_for, vendor_client
+from tests.support.images import png, tiny_images
+from tests.support.oracles import COLOURS, colour_oracle, share_of_colours
 
 if TYPE_CHECKING:
     from bbquery.types import Answer
@@ -80,8 +73,8 @@ async def attempts(emulator: GoogleVisionEmulator, count: int, images: int = 1, 
 
 async def test_googles_own_client_is_answered() -> None:
     """The unmodified client gets identifiers, scores and topicality with the oracle's own classes, best first."""
-    (image,) = photos(1)
-    async with GoogleVisionEmulator(Fake()).running() as url:
+    (image,) = tiny_images(1)
+    async with GoogleVisionEmulator(colour_oracle(view=View())).running() as url:
         (response,) = await annotate(url, request_for(png(image)))
 
     shares = share_of_colours(image).values
@@ -96,8 +89,10 @@ async def test_googles_own_client_is_answered() -> None:
 
 async def test_objects_have_the_outline_of_the_image() -> None:
     """OBJECT_LOCALIZATION names the same classes, somewhere in the image: all of it."""
-    async with GoogleVisionEmulator(Fake()).running() as url:
-        (response,) = await annotate(url, request_for(png(photos(1)[0]), feature="OBJECT_LOCALIZATION", max_results=1))
+    async with GoogleVisionEmulator(colour_oracle()).running() as url:
+        (response,) = await annotate(
+            url, request_for(png(tiny_images(1)[0]), feature="OBJECT_LOCALIZATION", max_results=1)
+        )
 
     (found,) = response.localized_object_annotations
     assert found.name in {"red", "green", "blue"}
@@ -107,8 +102,8 @@ async def test_objects_have_the_outline_of_the_image() -> None:
 
 async def test_web_entities_are_given_with_a_best_guess() -> None:
     """WEB_DETECTION names the same classes as entities; the first is the best guess."""
-    async with GoogleVisionEmulator(Fake()).running() as url:
-        (response,) = await annotate(url, request_for(png(photos(1)[0]), feature="WEB_DETECTION", max_results=2))
+    async with GoogleVisionEmulator(colour_oracle()).running() as url:
+        (response,) = await annotate(url, request_for(png(tiny_images(1)[0]), feature="WEB_DETECTION", max_results=2))
 
     entities = response.web_detection.web_entities
     assert len(entities) == 2
@@ -117,9 +112,9 @@ async def test_web_entities_are_given_with_a_best_guess() -> None:
 
 async def test_several_features_are_answered_and_billed_each() -> None:
     """Each feature of an image is a unit, at its own price."""
-    request = request_for(png(photos(1)[0]))
+    request = request_for(png(tiny_images(1)[0]))
     request.requests[0].features.append(vision_v1.Feature(type_=vision_v1.Feature.Type.WEB_DETECTION))
-    emulator = GoogleVisionEmulator(Fake())
+    emulator = GoogleVisionEmulator(colour_oracle())
     async with emulator.running() as url:
         (response,) = await annotate(url, request)
 
@@ -134,7 +129,7 @@ async def test_several_features_are_answered_and_billed_each() -> None:
 )
 async def test_the_bill_is_by_the_published_prices(feature: Any, thousand: float) -> None:
     """Ten images cost a hundredth of what the vendor's page says of a thousand."""
-    emulator = GoogleVisionEmulator(Fake())
+    emulator = GoogleVisionEmulator(colour_oracle())
     async with emulator.running() as url:
         await ask_at(url, images=10, feature=feature)
 
@@ -144,10 +139,10 @@ async def test_the_bill_is_by_the_published_prices(feature: Any, thousand: float
 async def test_results_are_ten_unless_asked_otherwise() -> None:
     """As at Google, a client that names no number gets ten, and one that names it gets as many."""
     many = Classes(tuple((f"class {i}",) for i in range(30)))
-    model = Fake(lambda _: Vector(np.full(30, 1 / 30)), classes=many)
+    model = colour_oracle(lambda _: Vector(np.full(30, 1 / 30)), classes=many)
     async with GoogleVisionEmulator(model).running() as url:
-        (ten,) = await annotate(url, request_for(png(photos(1)[0])))
-        (twelve,) = await annotate(url, request_for(png(photos(1)[0]), max_results=12))
+        (ten,) = await annotate(url, request_for(png(tiny_images(1)[0])))
+        (twelve,) = await annotate(url, request_for(png(tiny_images(1)[0]), max_results=12))
 
     assert [label.mid for label in ten.label_annotations] == [f"/m/{i}" for i in range(10)]
     assert len(twelve.label_annotations) == 12
@@ -155,21 +150,21 @@ async def test_results_are_ten_unless_asked_otherwise() -> None:
 
 async def test_photos_of_any_size_and_kind_are_taken() -> None:
     """The emulator fits what it is sent to what its oracle takes, as the vendor does."""
-    model = Fake()
+    model = colour_oracle(view=View())
     async with GoogleVisionEmulator(model).running() as url:
         await annotate(url, request_for(png(np.zeros((9, 20, 3), np.uint8)), png(np.zeros((12, 10), np.uint8))))
 
-    assert [image.shape for image in model.seen] == [(9, 20, 3), (12, 10, 3)]
+    assert [image.shape for image in model.shown] == [(9, 20, 3), (12, 10, 3)]
 
 
 async def test_the_oracle_is_asked_in_batches_that_it_takes() -> None:
     """Sixteen images reach an oracle of four at once in four batches, and their answers come back in order."""
-    model = Fake()
+    model = colour_oracle(view=View())
     async with GoogleVisionEmulator(model).running() as url:
         answers = await ask_at(url, images=16)
 
-    assert model.batches == [4, 4, 4, 4]
-    best = [COLOURS.show(int(np.argmax(share_of_colours(image).values))) for image in photos(16)]
+    assert model.batch_sizes == [4, 4, 4, 4]
+    best = [COLOURS.show(int(np.argmax(share_of_colours(image).values))) for image in tiny_images(16)]
     assert [reply.answer.labels[0].name for reply in answers] == best
 
 
@@ -182,8 +177,8 @@ async def test_the_oracle_is_asked_in_batches_that_it_takes() -> None:
 )
 async def test_an_oracle_of_labels_is_told_as_it_is(answer: Answer, told: Any) -> None:
     """Labels keep their order and scores, one without a score is certain, and a refusal names nothing."""
-    async with GoogleVisionEmulator(Fake(lambda _: answer, answers="labels", classes=None)).running() as url:
-        (response,) = await annotate(url, request_for(png(photos(1)[0])))
+    async with GoogleVisionEmulator(colour_oracle(lambda _: answer, answers="labels", classes=None)).running() as url:
+        (response,) = await annotate(url, request_for(png(tiny_images(1)[0])))
 
     assert tuple((label.description, label.score, label.mid) for label in response.label_annotations) == told
 
@@ -192,7 +187,7 @@ async def test_an_oracle_of_labels_is_told_as_it_is(answer: Answer, told: Any) -
 def test_an_oracle_that_names_nothing_cannot_be_served(answers: Any, classes: Any) -> None:
     """Texts, scores without a scale and classes without names are no labels, which is said at once."""
     with pytest.raises(UsageError, match="needs an oracle of labels, or of probabilities with the names"):
-        GoogleVisionEmulator(Fake(lambda _: Text("a cat"), answers=answers, classes=classes))
+        GoogleVisionEmulator(colour_oracle(lambda _: Text("a cat"), answers=answers, classes=classes))
 
 
 async def test_a_real_model_answers() -> None:
@@ -223,7 +218,7 @@ async def test_a_real_model_answers() -> None:
 
 async def refused(request: Any, metadata: Any = ()) -> tuple[exceptions.GoogleAPICallError, Bill]:
     """Return how the unmodified client sees a refusal, and the bill."""
-    emulator = GoogleVisionEmulator(Fake())
+    emulator = GoogleVisionEmulator(colour_oracle())
     async with emulator.running() as url, vendor_client(url) as client:
         with pytest.raises(exceptions.GoogleAPICallError) as caught:
             await client.batch_annotate_images(request, retry=None, timeout=10, metadata=metadata)
@@ -233,7 +228,7 @@ async def refused(request: Any, metadata: Any = ()) -> tuple[exceptions.GoogleAP
 @pytest.mark.parametrize(
     ("request_", "kind", "fault"),
     [
-        (request_for(*[png(photos(1)[0])] * 17), exceptions.InvalidArgument, "Too many images per request: 17"),
+        (request_for(*[png(tiny_images(1)[0])] * 17), exceptions.InvalidArgument, "Too many images per request: 17"),
         (request_for(), exceptions.InvalidArgument, "at least one image"),
         (
             vision_v1.BatchAnnotateImagesRequest(requests=[vision_v1.AnnotateImageRequest()]),
@@ -264,21 +259,21 @@ async def test_a_feature_unheard_of_is_told_by_its_number() -> None:
 
 async def test_credentials_are_refused() -> None:
     """The emulator has given out none, so a client that sends some is told that they are bad."""
-    error, bill = await refused(request_for(png(photos(1)[0])), metadata=(("authorization", "Bearer bad"),))
+    error, bill = await refused(request_for(png(tiny_images(1)[0])), metadata=(("authorization", "Bearer bad"),))
 
     assert isinstance(error, exceptions.Unauthenticated)
     assert bill == Bill(requests=1, rejected=1)
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"GIF89a", b"%PDF", png(photos(1)[0])[:60], png(np.zeros((3, 3, 3), np.uint8)),
+    "content", [b"", b"GIF89a", b"%PDF", png(tiny_images(1)[0])[:60], png(np.zeros((3, 3, 3), np.uint8)),
      png_header_of(9000, 9000)],
 )  # fmt: skip
 async def test_an_image_that_cannot_be_read_fails_alone_and_is_free(content: bytes) -> None:
     """INVALID_ARGUMENT stands beside the answers of the other images, which alone are billed."""
-    emulator = GoogleVisionEmulator(Fake())
+    emulator = GoogleVisionEmulator(colour_oracle())
     async with emulator.running() as url:
-        good, bad = await annotate(url, request_for(png(photos(1)[0]), content))
+        good, bad = await annotate(url, request_for(png(tiny_images(1)[0]), content))
 
     assert good.label_annotations
     assert (bad.error.code, bad.error.message) == (3, "Bad image data.")
@@ -288,9 +283,9 @@ async def test_an_image_that_cannot_be_read_fails_alone_and_is_free(content: byt
 
 async def test_an_image_that_the_oracle_fails_alone_is_free() -> None:
     """An error of the oracle at one image is told at that image, and is not billed."""
-    both: list[Answer | OracleError] = [share_of_colours(photos(1)[0]), OutcomeUnknown("lost")]
+    both: list[Answer | OracleError] = [share_of_colours(tiny_images(1)[0]), OutcomeUnknown("lost")]
     replies = iter(both)
-    emulator = GoogleVisionEmulator(Fake(lambda _: next(replies)))
+    emulator = GoogleVisionEmulator(colour_oracle(lambda _: next(replies)))
     async with emulator.running() as url:
         good, lost = await ask_at(url, images=2)
 
@@ -318,7 +313,7 @@ async def test_a_failing_model_fails_as_honestly_here(
     def fail(_: object) -> Vector:
         raise raised
 
-    emulator = GoogleVisionEmulator(Fake(fail))
+    emulator = GoogleVisionEmulator(colour_oracle(fail))
     (error,) = await attempts(emulator, 1)
 
     assert type(error) is seen
@@ -334,7 +329,7 @@ async def test_a_failing_model_fails_as_honestly_here(
 @pytest.mark.parametrize("fault", [kind for kind in OUTCOMES if kind != "answered"])
 async def test_each_fault_reaches_the_client_and_the_bill(fault: str) -> None:
     """The client sees the fault for what it is, and the bill holds just the images that the model answered."""
-    model = Fake()
+    model = colour_oracle()
     faults = Faults(seed=1, **{fault: 1.0}, drip_seconds=0)
     emulator = GoogleVisionEmulator(model, faults)
     count = 3 if fault == "timeout" else 8
@@ -346,7 +341,7 @@ async def test_each_fault_reaches_the_client_and_the_bill(fault: str) -> None:
     assert vars(bill)[COUNTED.get(fault, fault)] == count
     assert (bill.requests, bill.images_received) == (count, 2 * count)
     billed = 2 * sum(faults.fate(n).billed for n in range(count))
-    assert bill.images_answered == len(model.seen) == billed
+    assert bill.images_answered == len(model.shown) == billed
     assert bill.picodollars == billed * 1_500_000_000
 
 
@@ -354,7 +349,7 @@ async def test_both_kinds_of_a_servers_failure_are_told() -> None:
     """Half of them are INTERNAL and half UNAVAILABLE; of each, some come after the work was billed."""
     faults = Faults(server_error=1, seed=1)
 
-    found = [str(error) for error in await attempts(GoogleVisionEmulator(Fake(), faults), 8)]
+    found = [str(error) for error in await attempts(GoogleVisionEmulator(colour_oracle(), faults), 8)]
 
     codes = ["INTERNAL" if faults.fate(n).status == 500 else "UNAVAILABLE" for n in range(8)]
     assert [code in text for code, text in zip(codes, found, strict=True)] == [True] * 8
@@ -363,9 +358,9 @@ async def test_both_kinds_of_a_servers_failure_are_told() -> None:
 
 async def test_a_rate_limit_comes_with_googles_details() -> None:
     """The unmodified client finds RetryInfo and ErrorInfo, as Google sends them."""
-    async with GoogleVisionEmulator(Fake(), Faults(rate_limited=1, retry_after=2.25)).running() as url:
+    async with GoogleVisionEmulator(colour_oracle(), Faults(rate_limited=1, retry_after=2.25)).running() as url:
         with pytest.raises(exceptions.ResourceExhausted, match="limit 'Requests per minute'") as caught:
-            await annotate(url, request_for(png(photos(1)[0])))
+            await annotate(url, request_for(png(tiny_images(1)[0])))
         error = await ask_at(url)
 
     info, retry = caught.value.details
@@ -376,9 +371,9 @@ async def test_a_rate_limit_comes_with_googles_details() -> None:
 
 async def test_a_used_up_quota_comes_with_googles_details() -> None:
     """The unmodified client finds QuotaFailure, and a limit of days."""
-    async with GoogleVisionEmulator(Fake(), Faults(quota=1)).running() as url:
+    async with GoogleVisionEmulator(colour_oracle(), Faults(quota=1)).running() as url:
         with pytest.raises(exceptions.ResourceExhausted, match="limit 'Requests per day'") as caught:
-            await annotate(url, request_for(png(photos(1)[0])))
+            await annotate(url, request_for(png(tiny_images(1)[0])))
 
     (failure,) = [d for d in caught.value.details if isinstance(d, error_details_pb2.QuotaFailure)]
     assert failure.violations[0].description == "Requests per day"
@@ -386,7 +381,7 @@ async def test_a_used_up_quota_comes_with_googles_details() -> None:
 
 async def test_images_fail_alone_and_are_billed() -> None:
     """A seeded share of the images of answered calls fails, each by itself; the model has answered them all."""
-    emulator = GoogleVisionEmulator(Fake(), Faults(seed=2, item_error=0.3))
+    emulator = GoogleVisionEmulator(colour_oracle(), Faults(seed=2, item_error=0.3))
 
     found = [outcome for outcomes in await attempts(emulator, 4, images=16) for outcome in outcomes]
 
@@ -400,7 +395,7 @@ async def test_images_fail_alone_and_are_billed() -> None:
 async def test_images_above_the_rate_are_told_to_wait() -> None:
     """Each image counts; the wait that is told is the one after which there is room, by the emulator's clock."""
     now = 100.0
-    emulator = GoogleVisionEmulator(Fake(), Faults(requests_per_minute=20), clock=lambda: now)
+    emulator = GoogleVisionEmulator(colour_oracle(), Faults(requests_per_minute=20), clock=lambda: now)
     async with emulator.running() as url:
         oracle = oracles.google_vision.connect(endpoint=url)
         first, second = await ask(oracle, 16), await ask(oracle, 5)
@@ -420,7 +415,7 @@ async def test_images_above_the_rate_are_told_to_wait() -> None:
 
 async def test_a_request_above_the_whole_rate_is_told_no_time() -> None:
     """What will never be admitted gets no time after which to ask again."""
-    (error,) = await attempts(GoogleVisionEmulator(Fake(), Faults(requests_per_minute=3)), 1, images=4)
+    (error,) = await attempts(GoogleVisionEmulator(colour_oracle(), Faults(requests_per_minute=3)), 1, images=4)
 
     assert type(error) is RateLimited
     assert error.retry_after is None
@@ -429,7 +424,7 @@ async def test_a_request_above_the_whole_rate_is_told_no_time() -> None:
 async def test_a_rehearsal_repeats() -> None:
     """Equal seeds give the same outcomes and the same bill, call by call, and each is the fate announced."""
     faults = Faults(seed=7, rate_limited=0.2, server_error=0.2, dropped=0.1, truncated=0.1, junk=0.1, quota=0.1)
-    first, second = GoogleVisionEmulator(Fake(), faults), GoogleVisionEmulator(Fake(), faults)
+    first, second = GoogleVisionEmulator(colour_oracle(), faults), GoogleVisionEmulator(colour_oracle(), faults)
 
     outcomes = [list(map(type, await attempts(emulator, 25))) for emulator in (first, second)]
 
@@ -446,7 +441,7 @@ async def test_latency_and_drops_pass_through_the_sleep_that_was_given() -> None
         slept.append(seconds)
 
     faults = Faults(seed=3, latency=0.5, drip=1, drip_seconds=7)
-    await attempts(GoogleVisionEmulator(Fake(), faults, sleep=sleep), 2)
+    await attempts(GoogleVisionEmulator(colour_oracle(), faults, sleep=sleep), 2)
 
     assert slept == [faults.fate(0).latency, 7, faults.fate(1).latency, 7]
 
@@ -462,7 +457,7 @@ async def test_an_answer_that_comes_too_late_is_billed() -> None:
         answered.set()
         return share_of_colours(image)
 
-    emulator = GoogleVisionEmulator(Fake(reply), Faults(latency=1), sleep=sleep)
+    emulator = GoogleVisionEmulator(colour_oracle(reply), Faults(latency=1), sleep=sleep)
     async with emulator.running() as url:
         outcome = await ask_at(url, timeout=0.1)
         late.set()
@@ -482,7 +477,7 @@ async def test_work_that_nobody_waits_for_ends_with_the_server() -> None:
         begun.set()
         await asyncio.Event().wait()
 
-    emulator = GoogleVisionEmulator(Fake(), Faults(latency=1), sleep=sleep)
+    emulator = GoogleVisionEmulator(colour_oracle(), Faults(latency=1), sleep=sleep)
     async with emulator.running() as url:
         attempt = asyncio.create_task(ask_at(url))
         await begun.wait()
@@ -503,7 +498,7 @@ async def test_a_dropped_connection_takes_its_other_calls_along() -> None:
 
     faults = Faults(seed=4, dropped=0.5, drip=0.5)
     fates = [faults.fate(n).kind for n in range(2)]
-    emulator = GoogleVisionEmulator(Fake(), faults, sleep=sleep)
+    emulator = GoogleVisionEmulator(colour_oracle(), faults, sleep=sleep)
     async with emulator.running() as url:
         oracle = oracles.google_vision.connect(endpoint=url)
         held = asyncio.create_task(ask(oracle))
@@ -524,7 +519,7 @@ async def test_a_dropped_connection_takes_its_other_calls_along() -> None:
 async def test_it_is_served_until_cancelled() -> None:
     """`serve` tells its URL once it can be asked, and closes when it is cancelled."""
     told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(serve(Fake(), port=0, ready=told.set_result))
+    serving = asyncio.create_task(serve(colour_oracle(), port=0, ready=told.set_result))
 
     url = await told
     answers = await ask_at(url)
@@ -542,7 +537,7 @@ async def test_it_is_served_without_anybody_being_told() -> None:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
-    serving = asyncio.create_task(serve(Fake(), port=port))
+    serving = asyncio.create_task(serve(colour_oracle(), port=port))
     found: Any = None
     async with asyncio.timeout(10):
         while not isinstance(found, list):
@@ -566,7 +561,7 @@ def names_of_this_machine() -> list[str]:
 @pytest.mark.parametrize("host", names_of_this_machine())
 async def test_it_listens_on_any_name_of_this_machine(host: str) -> None:
     """The URL can be asked as it is told."""
-    async with GoogleVisionEmulator(Fake()).running(host=host) as url:
+    async with GoogleVisionEmulator(colour_oracle()).running(host=host) as url:
         answers = await ask_at(url)
 
     assert len(answers) == 1
@@ -576,7 +571,7 @@ async def test_it_listens_on_any_name_of_this_machine(host: str) -> None:
 async def test_others_cannot_reach_it(host: str) -> None:
     """Only this machine is listened on."""
     with pytest.raises(UsageError, match="this machine only"):
-        await serve(Fake(), port=0, host=host)
+        await serve(colour_oracle(), port=0, host=host)
 
 
 async def test_a_port_in_use_is_said() -> None:
@@ -585,14 +580,14 @@ async def test_a_port_in_use_is_said() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(UsageError, match=r"port \d+ is in use: choose another"):
-            await serve(Fake(), port=taken.getsockname()[1])
+            await serve(colour_oracle(), port=taken.getsockname()[1])
 
 
 @pytest.mark.parametrize(("port", "fault"), [(-1, "0 to 65535"), (65536, "0 to 65535")])
 async def test_a_port_that_cannot_be_is_said(port: int, fault: str) -> None:
     """Numbers that are no ports are refused."""
     with pytest.raises(UsageError, match=fault):
-        await serve(Fake(), port=port)
+        await serve(colour_oracle(), port=port)
 
 
 async def test_another_failure_to_listen_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -604,4 +599,4 @@ async def test_another_failure_to_listen_is_said(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(asyncio, "start_server", forbidden)
 
     with pytest.raises(UsageError, match=r"cannot listen on port 0 of 127\.0\.0\.1: Permission denied"):
-        await serve(Fake(), port=0)
+        await serve(colour_oracle(), port=0)

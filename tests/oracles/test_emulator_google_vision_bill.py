@@ -13,7 +13,9 @@ from bbquery.errors import MalformedAnswer, NotBilled, OracleError, UsageError
 from bbquery.types import NoAnswer, Reply
 from bbquery.units import Units
 from oracles.emulators.google_vision import Faults, GoogleVisionEmulator
-from tests.support.google_vision_helpers import Fake, ask, photos, share_of_colours
+from tests.support.google_vision_helpers import ask
+from tests.support.images import tiny_images
+from tests.support.oracles import colour_oracle, share_of_colours
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +35,7 @@ async def outcomes(emulator: GoogleVisionEmulator, feature: Any, calls: Sequence
             answered = await ask(oracle, images)
             found += answered if isinstance(answered, list) else [answered] * images
         await oracle.aclose()
-    return found, oracle.quote(oracle.encode(photos(1)[0])).worst
+    return found, oracle.quote(oracle.encode(tiny_images(1)[0])).worst
 
 
 def posted(outcome: Reply | OracleError) -> Units:
@@ -63,7 +65,7 @@ async def test_without_faults_the_bill_is_the_sum_of_the_replies(feature: str, c
     def reply(image: Any) -> Answer:
         return share_of_colours(image) if int(image.sum()) % 3 else NoAnswer("nothing to see")
 
-    emulator = GoogleVisionEmulator(Fake(reply), Faults(seed=seed))
+    emulator = GoogleVisionEmulator(colour_oracle(reply), Faults(seed=seed))
 
     found, hold = await outcomes(emulator, feature, calls)
 
@@ -87,7 +89,7 @@ async def test_with_faults_the_bill_lies_between_what_is_posted_and_what_is_held
 ) -> None:
     """Money is never lost from sight: the bill is at least what replies cost, at most that and the unknowns' holds."""
     shares = {kind: weight / sum(weights) for kind, weight in zip(FAULTS, weights, strict=False)}
-    emulator = GoogleVisionEmulator(Fake(), Faults(seed=seed, **shares, item_error=item_error, drip_seconds=0))
+    emulator = GoogleVisionEmulator(colour_oracle(), Faults(seed=seed, **shares, item_error=item_error, drip_seconds=0))
 
     found, hold = await outcomes(emulator, feature, calls)
 
@@ -101,7 +103,7 @@ async def test_with_faults_the_bill_lies_between_what_is_posted_and_what_is_held
 @pytest.mark.parametrize("feature", FEATURES)
 async def test_a_thousand_queries_agree_to_the_picodollar(feature: str) -> None:
     """A thousand images in batches of sixteen: ledger's and vendor's arithmetic, written apart, give one number."""
-    emulator = GoogleVisionEmulator(Fake())
+    emulator = GoogleVisionEmulator(colour_oracle())
 
     found, hold = await outcomes(emulator, feature, [16] * 62 + [8])
 
@@ -113,7 +115,7 @@ async def test_a_thousand_queries_agree_to_the_picodollar(feature: str) -> None:
 @pytest.mark.parametrize(("usd", "picodollars"), [("0.5", 500_000_000), (0.5, 500_000_000), ("1e-9", 1), ("0", 0)])
 async def test_a_price_of_ones_own_is_billed_and_quoted_alike(usd: Any, picodollars: int) -> None:
     """Told the same dollars for 1,000, the server bills each image what the oracle says it costs, rounded up."""
-    emulator = GoogleVisionEmulator(Fake(), usd_per_thousand=str(usd))
+    emulator = GoogleVisionEmulator(colour_oracle(), usd_per_thousand=str(usd))
     async with emulator.running() as url:
         oracle = oracles.google_vision.connect(endpoint=url, usd_per_thousand=usd)
         found = await ask(oracle, 3)
@@ -126,4 +128,4 @@ async def test_a_price_of_ones_own_is_billed_and_quoted_alike(usd: Any, picodoll
 def test_what_is_no_price_is_the_users_mistake(usd: str, fault: str) -> None:
     """A price that is no amount is refused before anything is served."""
     with pytest.raises(UsageError, match=rf"usd_per_thousand must {fault}"):
-        GoogleVisionEmulator(Fake(), usd_per_thousand=usd)
+        GoogleVisionEmulator(colour_oracle(), usd_per_thousand=usd)

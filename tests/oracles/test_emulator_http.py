@@ -27,13 +27,15 @@ from bbquery.errors import (
     Unreachable,
     UsageError,
 )
-from bbquery.oracle import RateSeen
+from bbquery.oracle import RateSeen, View
 from bbquery.types import NoAnswer, Reply, Vector
 from bbquery.units import Units
 from oracles.emulators._faults import SlidingLimit
 from oracles.emulators.http import Bill, Faults, HttpEmulator, serve
 from tests.images.test_reading import png_header_of
-from tests.support.http_helpers import Fake, base64_png, photos, share_of_colours
+from tests.support.http_helpers import base64_png
+from tests.support.images import tiny_images
+from tests.support.oracles import colour_oracle, share_of_colours
 from tests.support.replies import bare
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ async def get(url: str, path: str) -> dict[str, Any]:
 async def attempt(oracle: Oracle, images: int = 1) -> object:
     """Return the first answer of one attempt, or what it raised."""
     try:
-        return bare(await oracle.answer([oracle.encode(image) for image in photos(images)]))[0]
+        return bare(await oracle.answer([oracle.encode(image) for image in tiny_images(images)]))[0]
     except OracleError as error:
         return error
 
@@ -88,8 +90,8 @@ async def attempts(emulator: HttpEmulator, count: int, images: int = 1, **option
 
 async def test_a_plain_client_is_answered() -> None:
     """The protocol needs nothing of this package on the client's side."""
-    images = photos(2)
-    async with HttpEmulator(Fake()).running() as url:
+    images = tiny_images(2)
+    async with HttpEmulator(colour_oracle()).running() as url:
         status, content, _ = await post(url, [base64_png(image) for image in images])
 
     assert status == 200
@@ -98,12 +100,12 @@ async def test_a_plain_client_is_answered() -> None:
 
 async def test_the_model_is_described_in_plain_json() -> None:
     """GET /v1/model holds the wrapped oracle's own capabilities."""
-    async with HttpEmulator(Fake()).running() as url:
+    async with HttpEmulator(colour_oracle()).running() as url:
         model = await get(url, "/v1/model")
 
     assert model == {
         "name": "colours",
-        "identity": {"weights": "softmax", "version": 3, "temperature": 1.5, "prompt": None},
+        "identity": {"oracle": "colours", "version": "1", "layers": 3, "temperature": 1.5, "prompt": None},
         "answers": "probabilities",
         "classes": {"names": [["red", "scarlet"], ["green"], ["blue"]], "keys": ["r", "g", "b"]},
         "size": [8, 8],
@@ -136,7 +138,7 @@ def png(mode: str) -> str:
 )
 async def test_a_wrong_request_is_told_why_and_not_billed(body: dict[str, Any], fault: str) -> None:
     """400 names what is wrong; the model is not asked."""
-    emulator = HttpEmulator(Fake())
+    emulator = HttpEmulator(colour_oracle())
     async with emulator.running() as url:
         status, content, _ = await post(url, None, **({"json": None} | body))
 
@@ -147,7 +149,7 @@ async def test_a_wrong_request_is_told_why_and_not_billed(body: dict[str, Any], 
 
 async def test_images_of_any_size_reach_a_model_without_one() -> None:
     """A model that takes every size is sent every size."""
-    async with HttpEmulator(Fake(size=None)).running() as url:
+    async with HttpEmulator(colour_oracle(view=View())).running() as url:
         status, _, _ = await post(url, [base64_png(np.zeros((3, 5, 3), np.uint8))])
 
     assert status == 200
@@ -155,7 +157,7 @@ async def test_images_of_any_size_reach_a_model_without_one() -> None:
 
 async def test_a_body_that_is_too_large_is_told_413() -> None:
     """A request above the cap is rejected, and the client hears it."""
-    emulator = HttpEmulator(Fake(), largest_body=200)
+    emulator = HttpEmulator(colour_oracle(), largest_body=200)
     async with emulator.running() as url:
         oracle = await oracles.http.connect(url=url)
         error = await attempt(oracle)
@@ -168,7 +170,7 @@ async def test_a_body_that_is_too_large_is_told_413() -> None:
 
 async def test_an_image_that_is_too_large_is_told_400() -> None:
     """A PNG of 9,000 × 9,000 pixels is judged by its header, and is the client's mistake."""
-    emulator = HttpEmulator(Fake())
+    emulator = HttpEmulator(colour_oracle())
     async with emulator.running() as url:
         status, content, _ = await post(url, [base64.b64encode(png_header_of(9000, 9000)).decode()])
 
@@ -187,7 +189,7 @@ async def test_an_image_that_is_too_large_is_told_400() -> None:
 )  # fmt: skip
 async def test_requests_to_another_host_s_name_are_refused(host: str, status: int) -> None:
     """A web page whose name leads to this machine gets nothing: only this machine's own names are served."""
-    async with HttpEmulator(Fake()).running() as url:
+    async with HttpEmulator(colour_oracle()).running() as url:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
         writer.write(f"GET /v1/model HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
         line = await reader.readline()
@@ -198,7 +200,7 @@ async def test_requests_to_another_host_s_name_are_refused(host: str, status: in
 
 async def test_only_json_is_taken() -> None:
     """A page in a browser cannot make a paid request: without preflight it can only send plain text or forms."""
-    async with HttpEmulator(Fake()).running() as url:
+    async with HttpEmulator(colour_oracle()).running() as url:
         status, _, _ = await post(url, None, json=None, data=b'{"images": []}', headers={"Content-Type": "text/plain"})
 
     assert status == 415
@@ -206,7 +208,7 @@ async def test_only_json_is_taken() -> None:
 
 async def test_other_methods_and_paths_are_rejected() -> None:
     """405 and 404 count as rejected."""
-    emulator = HttpEmulator(Fake())
+    emulator = HttpEmulator(colour_oracle())
     async with emulator.running() as url, aiohttp.ClientSession() as session:
         statuses = [(await session.get(f"{url}{path}")).status for path in ("/v1/answer", "/v2/model")]
 
@@ -233,7 +235,7 @@ async def test_a_failing_model_fails_as_honestly_here(raised: Exception, status:
     def fail(_: object) -> Vector:
         raise raised
 
-    emulator = HttpEmulator(Fake(fail))
+    emulator = HttpEmulator(colour_oracle(fail))
     async with emulator.running() as url:
         told, content, headers = await post(url, [png("RGB")])
 
@@ -249,7 +251,7 @@ async def test_a_broken_model_is_told_500_and_counted(caplog: pytest.LogCaptureF
     def fail(_: object) -> Vector:
         raise ZeroDivisionError("inner workings")
 
-    emulator = HttpEmulator(Fake(fail))
+    emulator = HttpEmulator(colour_oracle(fail))
     async with emulator.running() as url:
         status, content, _ = await post(url, [png("RGB")])
 
@@ -264,9 +266,9 @@ async def test_a_broken_model_is_told_500_and_counted(caplog: pytest.LogCaptureF
 
 async def test_the_bill_counts_requests_and_images() -> None:
     """Each request and each answered image is counted, refusals too, failures alone not; anyone may read it."""
-    three: list[Answer | OracleError] = [share_of_colours(photos(1)[0]), NoAnswer("no"), OutcomeUnknown("lost")]
+    three: list[Answer | OracleError] = [share_of_colours(tiny_images(1)[0]), NoAnswer("no"), OutcomeUnknown("lost")]
     replies = iter(three)
-    emulator = HttpEmulator(Fake(lambda _: next(replies)))
+    emulator = HttpEmulator(colour_oracle(lambda _: next(replies)))
     async with emulator.running() as url:
         await post(url, [png("RGB")] * 3)
         bill = await get(url, "/v1/bill")
@@ -288,7 +290,7 @@ async def test_an_answer_that_comes_too_late_is_billed(faults: Faults) -> None:
         return share_of_colours(image)
 
     assert faults.fate(0).billed
-    emulator = HttpEmulator(Fake(reply), faults, sleep=sleep)
+    emulator = HttpEmulator(colour_oracle(reply), faults, sleep=sleep)
     async with emulator.running() as url:
         oracle = await oracles.http.connect(url=url, timeout=0.1)
         outcome = await attempt(oracle)
@@ -304,7 +306,7 @@ async def test_an_answer_that_comes_too_late_is_billed(faults: Faults) -> None:
 @pytest.mark.parametrize("fault", [fault for fault in OUTCOMES if fault not in ("answered", "timeout")])
 async def test_each_fault_reaches_the_client_and_the_bill(fault: str) -> None:
     """The client sees the fault for what it is, and the bill holds just the images that the model answered."""
-    fake = Fake()
+    fake = colour_oracle()
     emulator = HttpEmulator(fake, Faults(seed=1, retry_after=3, drip_seconds=0, **{fault: 1.0}), usd_per_image="0.0015")
 
     found = await attempts(emulator, 12, images=2)
@@ -312,14 +314,14 @@ async def test_each_fault_reaches_the_client_and_the_bill(fault: str) -> None:
     bill = emulator.bill
     assert all(type(outcome) is OUTCOMES[fault] for outcome in found)
     assert (bill.requests, bill.images_received) == (12, 24)
-    assert bill.images_answered == len(fake.seen) == 2 * sum(emulator.faults.fate(n).billed for n in range(12))
+    assert bill.images_answered == len(fake.shown) == 2 * sum(emulator.faults.fate(n).billed for n in range(12))
     assert bill.picodollars == bill.images_answered * 1_500_000_000
     assert vars(bill)[COUNTS[fault]] == 12
 
 
 async def test_a_request_that_is_never_answered_is_billed() -> None:
     """A server may bill, and then say nothing for as long as the client waits."""
-    fake = Fake()
+    fake = colour_oracle()
     emulator = HttpEmulator(fake, Faults(timeout=1))
 
     (error,) = await attempts(emulator, 1, timeout=0.1)
@@ -336,20 +338,20 @@ async def test_a_drip_comes_whole_and_slowly() -> None:
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    (answer,) = await attempts(HttpEmulator(Fake(), Faults(drip=1, drip_seconds=20), sleep=sleep), 1)
+    (answer,) = await attempts(HttpEmulator(colour_oracle(), Faults(drip=1, drip_seconds=20), sleep=sleep), 1)
 
     assert isinstance(answer, Vector)
-    assert np.array_equal(answer.values, share_of_colours(photos(1)[0]).values)
+    assert np.array_equal(answer.values, share_of_colours(tiny_images(1)[0]).values)
     assert slept == [2.0] * 10
 
 
 async def test_images_fail_alone() -> None:
     """A share of images fails beside others that are answered, the same ones each time, and is not billed."""
     faults = Faults(seed=4, item_error=0.3)
-    emulator = HttpEmulator(Fake(), faults)
+    emulator = HttpEmulator(colour_oracle(), faults)
     async with emulator.running() as url:
         oracle = await oracles.http.connect(url=url)
-        payloads = [oracle.encode(image) for image in photos(4)]
+        payloads = [oracle.encode(image) for image in tiny_images(4)]
         replies = [await oracle.answer(payloads) for _ in range(10)]
         await oracle.aclose()
 
@@ -361,14 +363,10 @@ async def test_images_fail_alone() -> None:
 
 async def test_the_model_that_answered_is_named() -> None:
     """What the wrapped oracle says of the version that served it reaches the client."""
-
-    class Versioned(Fake):
-        async def answer(self, payloads: Any) -> Any:
-            return [Reply(share_of_colours(image), served="v7") for image in payloads]
-
-    async with HttpEmulator(Versioned()).running() as url:
+    fake = colour_oracle(lambda image: Reply(share_of_colours(image), served="v7"))
+    async with HttpEmulator(fake).running() as url:
         oracle = await oracles.http.connect(url=url, usd_per_query="0.25")
-        (reply,) = await oracle.answer([oracle.encode(photos(1)[0])])
+        (reply,) = await oracle.answer([oracle.encode(tiny_images(1)[0])])
         await oracle.aclose()
 
     assert isinstance(reply, Reply)
@@ -382,7 +380,7 @@ async def test_requests_above_the_limit_are_told_to_wait_for_as_long_as_it_takes
     """The limit is an exact sliding window, Retry-After is when the next request fits, and arrivals are noted."""
     times = [100.0, 100.5, 100.5, 100.75, 101.0, 101.5, 102.0]
     now = [0.0]
-    emulator = HttpEmulator(Fake(), Faults(requests_per_minute=120, window=2), clock=lambda: now[0])
+    emulator = HttpEmulator(colour_oracle(), Faults(requests_per_minute=120, window=2), clock=lambda: now[0])
     async with emulator.running() as url:
         oracle = await oracles.http.connect(url=url)
         seen = []
@@ -402,7 +400,7 @@ async def test_requests_above_the_limit_are_told_to_wait_for_as_long_as_it_takes
 
 async def test_without_a_limit_nothing_is_said_of_one() -> None:
     """Headers of a rate limit are sent only where there is one."""
-    async with HttpEmulator(Fake()).running() as url:
+    async with HttpEmulator(colour_oracle()).running() as url:
         oracle = await oracles.http.connect(url=url)
         await attempt(oracle)
         await oracle.aclose()
@@ -459,7 +457,7 @@ def test_no_limit_admits_everything() -> None:
 
 async def test_a_rate_limit_tells_how_long_to_wait() -> None:
     """Retry-After is the fault's, in whole seconds rounded up, as the header wants them."""
-    (error,) = await attempts(HttpEmulator(Fake(), Faults(rate_limited=1, retry_after=2.2)), 1)
+    (error,) = await attempts(HttpEmulator(colour_oracle(), Faults(rate_limited=1, retry_after=2.2)), 1)
 
     assert isinstance(error, RateLimited)
     assert error.retry_after == 3
@@ -468,7 +466,7 @@ async def test_a_rate_limit_tells_how_long_to_wait() -> None:
 async def test_a_rehearsal_repeats() -> None:
     """Equal seeds give the same outcomes and the same bill, request by request, and each is the fate announced."""
     faults = Faults(seed=7, rate_limited=0.2, server_error=0.2, dropped=0.2, truncated=0.2)
-    first, second = HttpEmulator(Fake(), faults), HttpEmulator(Fake(), faults)
+    first, second = HttpEmulator(colour_oracle(), faults), HttpEmulator(colour_oracle(), faults)
 
     outcomes = [list(map(type, await attempts(emulator, 25))) for emulator in (first, second)]
 
@@ -485,7 +483,7 @@ async def test_latency_passes_before_the_model_is_asked() -> None:
         slept.append(seconds)
 
     faults = Faults(seed=3, latency=0.5)
-    await attempts(HttpEmulator(Fake(), faults, sleep=sleep), 3)
+    await attempts(HttpEmulator(colour_oracle(), faults, sleep=sleep), 3)
 
     assert slept == [faults.fate(n).latency for n in range(3)]
     assert len(set(slept)) == 3
@@ -493,22 +491,16 @@ async def test_latency_passes_before_the_model_is_asked() -> None:
 
 async def test_the_models_own_concurrency_is_kept() -> None:
     """However many clients ask, the model is asked no more at once than it allows."""
-    running, most = 0, 0
 
-    class Slow(Fake):
-        async def answer(self, payloads: Any) -> Any:
-            nonlocal running, most
-            running += 1
-            most = max(most, running)
-            for _ in range(20):
-                await asyncio.sleep(0)
-            running -= 1
-            return await super().answer(payloads)
+    async def work(_: int) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
 
-    async with HttpEmulator(Slow()).running() as url:
+    fake = colour_oracle(work=work)
+    async with HttpEmulator(fake).running() as url:
         await asyncio.gather(*(post(url, [png("RGB")]) for _ in range(8)))
 
-    assert most == 2
+    assert fake.most_in_flight == 2
 
 
 # --- faults ---
@@ -581,7 +573,7 @@ def test_shares_may_add_up_to_everything() -> None:
 def test_a_price_that_is_none_is_refused(usd: str) -> None:
     """A bill needs an amount of dollars."""
     with pytest.raises(UsageError, match=f"usd_per_image must .*{usd}"):
-        HttpEmulator(Fake(), usd_per_image=usd)
+        HttpEmulator(colour_oracle(), usd_per_image=usd)
 
 
 # --- where it listens ---
@@ -591,14 +583,14 @@ def test_a_price_that_is_none_is_refused(usd: str) -> None:
 async def test_it_listens_on_this_machine_only(host: str) -> None:
     """A host that others could reach is refused, by name."""
     with pytest.raises(UsageError, match=f"not '{host}'"):
-        async with HttpEmulator(Fake()).running(host=host):
+        async with HttpEmulator(colour_oracle()).running(host=host):
             pass
 
 
 @pytest.mark.parametrize(("host", "start"), [("127.0.0.1", "http://127.0.0.1:"), ("localhost", "http://127.0.0.1:")])
 async def test_loopback_hosts_are_taken(host: str, start: str) -> None:
     """This machine may be called by its address or its name."""
-    async with HttpEmulator(Fake()).running(host=host) as url:
+    async with HttpEmulator(colour_oracle()).running(host=host) as url:
         assert url.startswith(start)
         assert (await get(url, "/v1/model"))["name"] == "colours"
 
@@ -610,7 +602,7 @@ async def test_a_port_in_use_is_named() -> None:
         held.listen()
         port = held.getsockname()[1]
         with pytest.raises(UsageError, match=f"port {port} is in use: choose another"):
-            await serve(Fake(), port=port)
+            await serve(colour_oracle(), port=port)
 
 
 async def test_a_port_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -622,20 +614,20 @@ async def test_a_port_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("aiohttp.web.TCPSite.start", denied)
 
     with pytest.raises(UsageError, match=r"cannot listen on port 80 of 127\.0\.0\.1: Permission denied"):
-        await serve(Fake(), port=80)
+        await serve(colour_oracle(), port=80)
 
 
 @pytest.mark.parametrize("port", [-1, 65536])
 async def test_a_port_that_cannot_be_is_refused(port: int) -> None:
     """Ports end at 65535."""
     with pytest.raises(UsageError, match=f"0 to 65535, not {port}"):
-        await serve(Fake(), port=port)
+        await serve(colour_oracle(), port=port)
 
 
 async def test_serving_lasts_until_cancelled() -> None:
     """`serve` tells its URL once it answers, runs until cancelled, and then the port is closed."""
     told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(serve(Fake(), port=0, ready=told.set_result))
+    task = asyncio.create_task(serve(colour_oracle(), port=0, ready=told.set_result))
     url = await told
     oracle = await oracles.http.connect(url=url)
 
@@ -650,4 +642,4 @@ async def test_serving_lasts_until_cancelled() -> None:
 async def test_serving_needs_no_listener() -> None:
     """`ready` may be left out."""
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(serve(Fake(), port=0), timeout=0.1)
+        await asyncio.wait_for(serve(colour_oracle(), port=0), timeout=0.1)

@@ -39,8 +39,9 @@ from oracles.emulators._openai_request import read
 from oracles.emulators._openai_usage import pieces
 from oracles.emulators.openai import Bill, Faults, OpenAIEmulator, serve
 from tests.images.test_reading import png_header_of
-from tests.support.http_helpers import COLOURS, Fake, base64_png, share_of_colours
+from tests.support.http_helpers import base64_png
 from tests.support.openai_helpers import KEY, MODELS, answered, ask, connect, connected, image, prepare
+from tests.support.oracles import COLOURS, colour_oracle, share_of_colours
 
 if TYPE_CHECKING:
     from bbquery.oracle import Oracle
@@ -83,7 +84,7 @@ async def test_an_image_that_is_too_large_is_told_413() -> None:
     body = chat()
     url_of_image = f"data:image/png;base64,{base64.b64encode(png_header_of(9000, 9000)).decode()}"
     body["messages"][0]["content"][1]["image_url"]["url"] = url_of_image
-    emulator = OpenAIEmulator(Fake())
+    emulator = OpenAIEmulator(colour_oracle())
     async with emulator.running() as url:
         status, content, _ = await post(url, body)
 
@@ -95,7 +96,7 @@ async def test_an_image_that_is_too_large_is_told_413() -> None:
 
 async def test_requests_to_another_host_s_name_are_refused() -> None:
     """A web page whose name leads to this machine gets no answer."""
-    async with OpenAIEmulator(Fake()).running() as url:
+    async with OpenAIEmulator(colour_oracle()).running() as url:
         status, content, _ = await post(url, chat(), Host="evil.example")
 
     assert status == 421
@@ -142,7 +143,7 @@ async def outcome(oracle: Oracle) -> object:
 
 async def test_the_vendors_package_gets_a_chat_completion() -> None:
     """Of the vendor's own types, about the likeliest classes of the model it wraps."""
-    async with OpenAIEmulator(Fake()).running() as url, client(url) as vendor:
+    async with OpenAIEmulator(colour_oracle()).running() as url, client(url) as vendor:
         completion = await vendor.chat.completions.create(**chat(temperature=0))
 
     best = phrases.chosen(list(share_of_colours(image()).values), 0, ())
@@ -155,7 +156,7 @@ async def test_the_vendors_package_gets_a_chat_completion() -> None:
 
 async def test_the_vendors_package_gets_a_response() -> None:
     """The other API says the same."""
-    async with OpenAIEmulator(Fake()).running() as url, client(url) as vendor:
+    async with OpenAIEmulator(colour_oracle()).running() as url, client(url) as vendor:
         completion = await vendor.chat.completions.create(**chat(temperature=0))
         response = await vendor.responses.create(**responses(temperature=0))
 
@@ -169,7 +170,7 @@ async def test_the_vendors_package_gets_a_response() -> None:
 
 async def test_the_vendors_package_lists_models() -> None:
     """And knows one from none."""
-    async with OpenAIEmulator(Fake()).running() as url, client(url) as vendor:
+    async with OpenAIEmulator(colour_oracle()).running() as url, client(url) as vendor:
         names = [model.id async for model in vendor.models.list()]
         found = await vendor.models.retrieve("gpt-4o-2024-08-06")
         with pytest.raises(openai.NotFoundError):
@@ -182,7 +183,7 @@ async def test_the_vendors_package_lists_models() -> None:
 async def test_the_vendors_package_gets_log_probabilities() -> None:
     """Of the listed classes, from the model's own probabilities; as many alternatives as asked for."""
     wanted: dict[str, Any] = {"logprobs": True, "top_logprobs": 2, "temperature": 0}
-    async with OpenAIEmulator(Fake()).running() as url, client(url) as vendor:
+    async with OpenAIEmulator(colour_oracle()).running() as url, client(url) as vendor:
         completion = await vendor.chat.completions.create(**chat(listing(), **wanted))
 
     probabilities = share_of_colours(image()).values
@@ -197,7 +198,7 @@ async def test_the_vendors_package_gets_log_probabilities() -> None:
 
 async def test_a_wrong_key_is_refused() -> None:
     """As the vendor refuses it; nothing is billed."""
-    emulator = OpenAIEmulator(Fake(), key=KEY)
+    emulator = OpenAIEmulator(colour_oracle(), key=KEY)
     async with emulator.running() as url, client(url, "sk-wrong") as vendor:
         with pytest.raises(openai.AuthenticationError) as caught:
             await vendor.chat.completions.create(**chat())
@@ -208,7 +209,7 @@ async def test_a_wrong_key_is_refused() -> None:
 
 async def test_a_request_can_be_told_apart() -> None:
     """Each has an identifier, for a log."""
-    async with OpenAIEmulator(Fake()).running() as url, client(url) as vendor:
+    async with OpenAIEmulator(colour_oracle()).running() as url, client(url) as vendor:
         raw = [await vendor.chat.completions.with_raw_response.create(**chat()) for _ in range(2)]
 
     assert [response.request_id for response in raw] == ["req_0", "req_1"]
@@ -252,7 +253,7 @@ WRONG: list[tuple[dict[str, Any], int, str | None]] = [
 @pytest.mark.parametrize(("body", "status", "code"), WRONG)
 async def test_a_wrong_request_is_told_so_and_not_billed(body: dict[str, Any], status: int, code: str | None) -> None:
     """In the vendor's JSON; the model is not asked."""
-    fake = Fake()
+    fake = colour_oracle()
     emulator = OpenAIEmulator(fake)
     async with emulator.running() as url:
         found, content, _ = await post(url, body)
@@ -260,14 +261,14 @@ async def test_a_wrong_request_is_told_so_and_not_billed(body: dict[str, Any], s
     assert (found, content["error"]["code"]) == (status, code)
     assert set(content["error"]) == {"message", "type", "param", "code"}
     assert emulator.bill == Bill(requests=1, rejected=1)
-    assert fake.seen == []
+    assert fake.shown == []
 
 
 @pytest.mark.parametrize("url", ["http://host/cat.png", "data:image/png;base64,%%%", "data:image/png;base64,AAAA"])
 async def test_an_image_that_cannot_be_read_is_told_so(url: str) -> None:
     """The emulator fetches nothing."""
     body = chat(messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}])
-    async with OpenAIEmulator(Fake()).running() as base:
+    async with OpenAIEmulator(colour_oracle()).running() as base:
         status, content, _ = await post(base, body)
 
     assert status == 400
@@ -285,7 +286,7 @@ async def test_an_image_that_cannot_be_read_is_told_so(url: str) -> None:
 )
 async def test_a_body_that_is_no_request_is_told_so(body: bytes, headers: dict[str, str], status: int) -> None:
     """A page in a browser cannot send JSON unasked."""
-    async with OpenAIEmulator(Fake(), largest_body=1000).running() as url:
+    async with OpenAIEmulator(colour_oracle(), largest_body=1000).running() as url:
         found, content, _ = await post(url, body, **headers)
 
     assert found == status
@@ -294,7 +295,7 @@ async def test_a_body_that_is_no_request_is_told_so(body: bytes, headers: dict[s
 
 async def test_a_wrong_response_is_told_so() -> None:
     """The other API has its own names and its own least cap."""
-    async with OpenAIEmulator(Fake()).running() as url:
+    async with OpenAIEmulator(colour_oracle()).running() as url:
         for wrong in ({"max_output_tokens": 15}, {"seed": 1}, {"top_logprobs": 21}, {"reasoning": {"effort": "low"}}):
             status, _, _ = await post(url, responses(**wrong), "/responses")
             assert status == 400
@@ -303,7 +304,7 @@ async def test_a_wrong_response_is_told_so() -> None:
 async def test_what_goes_with_a_question_counts() -> None:
     """Instructions and other messages are read and billed; the last one is the question."""
     said = {"role": "system", "content": "Be brief."}
-    async with OpenAIEmulator(Fake()).running() as url, client(url) as vendor:
+    async with OpenAIEmulator(colour_oracle()).running() as url, client(url) as vendor:
         plain = await vendor.chat.completions.create(**chat(listing()))
         more = await vendor.chat.completions.create(**chat(messages=[said, *chat(listing())["messages"]]))
         told = await vendor.responses.create(**responses(listing(), instructions="Be brief."))
@@ -321,7 +322,7 @@ async def test_what_goes_with_a_question_counts() -> None:
 async def test_the_likeliest_of_the_listed_classes_is_named() -> None:
     """Whichever are listed, by any of their names."""
     red = np.full((8, 8, 3), (255, 0, 128), dtype=np.uint8)
-    async with OpenAIEmulator(Fake()).running() as url:
+    async with OpenAIEmulator(colour_oracle()).running() as url:
         for classes, expected in (("red|green|blue", "red"), ("green|blue", "blue"), ("green|Scarlet", "Scarlet")):
             async with connected(url, classes=classes) as oracle:
                 (reply,) = await oracle.answer([oracle.encode(red)])
@@ -332,7 +333,7 @@ async def test_the_likeliest_of_the_listed_classes_is_named() -> None:
 async def test_yes_or_no_comes_with_the_probability_of_the_class() -> None:
     """Asked to confirm a class, it says the likelier word, with the log-probability that the model gives it."""
     question = yes_no(["red"])
-    async with OpenAIEmulator(Fake()).running() as url, client(url) as vendor:
+    async with OpenAIEmulator(colour_oracle()).running() as url, client(url) as vendor:
         completion = await vendor.chat.completions.create(
             **chat(question, temperature=0, logprobs=True, top_logprobs=2)
         )
@@ -348,7 +349,7 @@ async def test_yes_or_no_comes_with_the_probability_of_the_class() -> None:
 
 async def test_what_the_model_does_not_know_is_denied() -> None:
     """Asked to confirm a class that is none of the model's, it says no."""
-    async with OpenAIEmulator(Fake()).running() as url, client(url) as vendor:
+    async with OpenAIEmulator(colour_oracle()).running() as url, client(url) as vendor:
         completion = await vendor.chat.completions.create(**chat(yes_no(["zebra"]), temperature=0))
 
     assert completion.choices[0].message.content == "No"
@@ -356,7 +357,7 @@ async def test_what_the_model_does_not_know_is_denied() -> None:
 
 async def test_soft_scores_come_from_one_answer() -> None:
     """The alternatives to the first token carry the model's probabilities of all listed classes, in either API."""
-    async with OpenAIEmulator(Fake()).running() as url:
+    async with OpenAIEmulator(colour_oracle()).running() as url:
         for api in ("chat", "responses"):
             reply = await answered(url, classes=CLASSES, top_logprobs=3, api=api)
             assert isinstance(reply.answer, Text)
@@ -426,7 +427,7 @@ def test_a_list_in_a_prompt_is_found(prompt: str, found: list[str]) -> None:
 
 async def test_a_temperature_draws_from_the_probabilities() -> None:
     """Repeats differ, as often as the model's probabilities say; a seed repeats them."""
-    async with OpenAIEmulator(Fake()).running() as url:
+    async with OpenAIEmulator(colour_oracle()).running() as url:
         async with connected(url, classes=CLASSES, temperature=1.0) as oracle:
             drawn = {str(await outcome(oracle)).partition(",")[0] for _ in range(30)}
         async with connected(url, classes=CLASSES, temperature=2.0, seed=5) as oracle:
@@ -439,7 +440,7 @@ async def test_a_temperature_draws_from_the_probabilities() -> None:
 @pytest.mark.parametrize("api", ["chat", "responses"])
 async def test_the_cap_cuts_an_answer_off(api: str) -> None:
     """A text is kept as far as it goes; a model that reasons may not come to any."""
-    async with OpenAIEmulator(Fake()).running() as url:
+    async with OpenAIEmulator(colour_oracle()).running() as url:
         cut = await answered(url, api=api, max_tokens=16)
         silent = await answered(url, api=api, model="o4-mini", max_tokens=20)
 
@@ -453,11 +454,11 @@ async def test_the_cap_cuts_an_answer_off(api: str) -> None:
 
 async def test_an_image_of_any_size_is_fitted_to_the_model() -> None:
     """As the vendor does with its own."""
-    fake = Fake()
+    fake = colour_oracle()
     async with OpenAIEmulator(fake).running() as url:
         assert isinstance(await ask(url, side=30, height=30, width=30), Reply)
 
-    assert fake.seen[0].shape == (8, 8, 3)
+    assert fake.shown[0].shape == (8, 8, 3)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
@@ -467,7 +468,7 @@ async def test_the_vendors_kinds_of_pictures_are_read(kind: str) -> None:
     Pillow.fromarray(image()).save(file, kind)
     url = f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
     body = chat(messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}])
-    async with OpenAIEmulator(Fake()).running() as base:
+    async with OpenAIEmulator(colour_oracle()).running() as base:
         status, _, _ = await post(base, body)
 
     assert status == 200
@@ -476,7 +477,7 @@ async def test_the_vendors_kinds_of_pictures_are_read(kind: str) -> None:
 def test_only_probabilities_of_classes_can_be_phrased() -> None:
     """Another oracle is refused at once."""
     with pytest.raises(UsageError, match="colours does not give"):
-        OpenAIEmulator(Fake(answers="text"))
+        OpenAIEmulator(colour_oracle(answers="text"))
 
 
 @pytest.mark.parametrize(
@@ -489,7 +490,7 @@ def test_only_probabilities_of_classes_can_be_phrased() -> None:
 )
 async def test_a_model_that_fails_is_a_server_error(failing: Any) -> None:
     """Nothing was answered, so nothing is billed here; the client cannot know."""
-    emulator = OpenAIEmulator(Fake(failing))
+    emulator = OpenAIEmulator(colour_oracle(failing))
     async with emulator.running() as url:
         with pytest.raises(OutcomeUnknown, match="500"):
             await ask(url)
@@ -509,7 +510,7 @@ def _raised(error: OracleError) -> Vector:
 async def test_each_fault_is_reported_as_what_it_may_have_cost(fault: str, api: str) -> None:
     """On the client's side; and the server bills what its model was run for."""
     faults: dict[str, Any] = {fault: 1.0, "drip_seconds": 0.01}
-    emulator = OpenAIEmulator(Fake(), Faults(**faults))
+    emulator = OpenAIEmulator(colour_oracle(), Faults(**faults))
     timeout = 0.3 if fault == "timeout" else 30.0
     async with emulator.running() as url, connected(url, api=api, timeout=timeout) as oracle:
         found = [await outcome(oracle) for _ in range(1 if fault == "timeout" else 6)]
@@ -530,7 +531,7 @@ def counted(bill: Bill, fault: str) -> int:
 async def test_what_a_model_will_not_say_is_no_answer(fault: str, kind: str, api: str) -> None:
     """It is paid all the same."""
     faults: dict[str, Any] = {fault: 1.0}
-    emulator = OpenAIEmulator(Fake(), Faults(**faults))
+    emulator = OpenAIEmulator(colour_oracle(), Faults(**faults))
     async with emulator.running() as url:
         reply = await answered(url, api=api)
 
@@ -544,7 +545,7 @@ async def test_the_seed_and_the_number_decide_a_fate() -> None:
 
     async def kinds(seed: int) -> list[str]:
         faults = Faults(seed=seed, rate_limited=0.2, server_error=0.2, dropped=0.2, junk=0.2, refusal=0.5)
-        async with OpenAIEmulator(Fake(), faults).running() as url, connected(url) as oracle:
+        async with OpenAIEmulator(colour_oracle(), faults).running() as url, connected(url) as oracle:
             found = [await outcome(oracle) for _ in range(12)]
         return [str(each.answer) if isinstance(each, Reply) else type(each).__name__ for each in found]
 
@@ -559,7 +560,7 @@ async def test_latency_passes_before_anything_is_done() -> None:
     async def sleep(passing: float) -> None:
         slept.append(passing)
 
-    async with OpenAIEmulator(Fake(), Faults(latency=2.0), sleep=sleep).running() as url:
+    async with OpenAIEmulator(colour_oracle(), Faults(latency=2.0), sleep=sleep).running() as url:
         await answered(url)
 
     assert slept == [Faults(latency=2.0).fate(0).latency]
@@ -585,7 +586,7 @@ def test_faults_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
 
 async def test_another_fingerprint_answers_after_a_while() -> None:
     """So that a drift can be rehearsed."""
-    async with OpenAIEmulator(Fake(), Faults(drift_after=2)).running() as url:
+    async with OpenAIEmulator(colour_oracle(), Faults(drift_after=2)).running() as url:
         served = [(await answered(url)).served for _ in range(4)]
 
     assert served[0] == served[1] != served[2] == served[3]
@@ -607,7 +608,7 @@ class Clock:
 async def test_requests_above_the_limit_are_told_to_wait() -> None:
     """For as long as it takes; the headers say what is left, as the vendor's do."""
     clock = Clock()
-    emulator = OpenAIEmulator(Fake(), Faults(requests_per_minute=2), clock=clock)
+    emulator = OpenAIEmulator(colour_oracle(), Faults(requests_per_minute=2), clock=clock)
     async with emulator.running() as url, connected(url) as oracle:
         await oracle.answer([oracle.encode(image())])
         clock.now = 110.0
@@ -629,7 +630,7 @@ async def test_requests_above_the_limit_are_told_to_wait() -> None:
 async def test_tokens_above_the_limit_are_told_to_wait() -> None:
     """A request counts for its cap or its prompt, whichever is more."""
     clock = Clock()
-    emulator = OpenAIEmulator(Fake(), Faults(tokens_per_minute=5000), clock=clock)
+    emulator = OpenAIEmulator(colour_oracle(), Faults(tokens_per_minute=5000), clock=clock)
     async with emulator.running() as url, connected(url) as oracle:
         await oracle.answer([oracle.encode(image())])
         seen = oracle.rate_seen
@@ -644,7 +645,7 @@ async def test_tokens_above_the_limit_are_told_to_wait() -> None:
 
 async def test_a_request_above_the_whole_limit_is_told_no_time() -> None:
     """Waiting is no help."""
-    async with OpenAIEmulator(Fake(), Faults(tokens_per_minute=60)).running() as url:
+    async with OpenAIEmulator(colour_oracle(), Faults(tokens_per_minute=60)).running() as url:
         with pytest.raises(RateLimited, match="too large") as caught:
             await ask(url, model="gpt-4o", max_tokens=1000)
 
@@ -653,7 +654,7 @@ async def test_a_request_above_the_whole_limit_is_told_no_time() -> None:
 
 async def test_without_a_limit_nothing_is_said_of_one() -> None:
     """There is nothing to learn."""
-    async with OpenAIEmulator(Fake()).running() as url, connected(url) as oracle:
+    async with OpenAIEmulator(colour_oracle()).running() as url, connected(url) as oracle:
         await oracle.answer([oracle.encode(image())])
         assert oracle.rate_seen is None
 
@@ -709,7 +710,7 @@ async def test_a_hold_covers_its_bill_and_the_settlement_is_the_bill(
 ) -> None:
     """For any size, model, detail, prompt and cap, whatever is cached or refused; to the last token and picodollar."""
     faults = Faults(seed=seed, cached=cached, cache_written=written, refusal=refusal)
-    emulator = OpenAIEmulator(Fake(), faults)
+    emulator = OpenAIEmulator(colour_oracle(), faults)
     options = {"model": model, "api": api, "detail": detail, "prompt": prompt, "max_tokens": max_tokens}
     async with emulator.running() as url, connected(url, height=side, width=side, **options) as oracle:
         payload = oracle.encode(image(side, seed))
@@ -726,7 +727,7 @@ async def test_many_answers_are_billed_as_they_are_settled() -> None:
     faults = Faults(
         seed=3, rate_limited=0.05, server_error=0.05, dropped=0.05, truncated=0.05, junk=0.05, refusal=0.1, cached=0.3
     )
-    emulator = OpenAIEmulator(Fake(), faults)
+    emulator = OpenAIEmulator(colour_oracle(), faults)
     async with emulator.running() as url, connected(url, model="gpt-4.1-mini", classes=CLASSES) as oracle:
         payload = oracle.encode(image())
         hold = oracle.quote(payload).worst
@@ -746,7 +747,7 @@ async def test_many_answers_are_billed_as_they_are_settled() -> None:
 @pytest.mark.parametrize(("tier_change", "factor"), [(0.0, 1), (1.0, 2)])
 async def test_flex_is_half_price_unless_it_was_not_to_be_had(tier_change: float, factor: int) -> None:
     """Both sides follow the tier that served, and the answer says which."""
-    emulator = OpenAIEmulator(Fake(), Faults(tier_change=tier_change))
+    emulator = OpenAIEmulator(colour_oracle(), Faults(tier_change=tier_change))
     async with emulator.running() as url:
         reply = await answered(url, model="gpt-5.2", tier="flex", classes=CLASSES)
 
@@ -761,7 +762,7 @@ async def test_reasoning_is_paid_as_output() -> None:
     """The tokens of a thought are within the output, and are as many as its effort has."""
     bills = {}
     for effort in ("minimal", "low", "medium"):
-        emulator = OpenAIEmulator(Fake())
+        emulator = OpenAIEmulator(colour_oracle())
         async with emulator.running() as url:
             reply = await answered(url, model="o4-mini", reasoning_effort=effort, max_tokens=2000, classes=CLASSES)
         assert reply.cost == units(emulator.bill)
@@ -772,7 +773,7 @@ async def test_reasoning_is_paid_as_output() -> None:
 
 async def test_the_bill_can_be_fetched() -> None:
     """By whoever runs the emulator in another process."""
-    emulator = OpenAIEmulator(Fake())
+    emulator = OpenAIEmulator(colour_oracle())
     async with emulator.running() as url, aiohttp.ClientSession() as session:
         await answered(url)
         async with session.get(f"{url}/bill") as response:
@@ -793,7 +794,7 @@ async def test_requests_of_the_oracle_are_read_as_they_were_meant() -> None:
         assert (asked.cap, asked.alternatives, asked.temperature, asked.tier) == (33, 4, 0.5, "default")
         assert asked.details == ["low"]
         np.testing.assert_array_equal(asked.images[0], image())
-        outcome = await Model(Fake(), Faults()).answer(asked, 0)
+        outcome = await Model(colour_oracle(), Faults()).answer(asked, 0)
         assert outcome.text in CLASSES.split("|")
 
 
@@ -803,7 +804,7 @@ async def test_requests_of_the_oracle_are_read_as_they_were_meant() -> None:
 async def test_the_emulator_serves_until_it_is_cancelled() -> None:
     """It tells the base URL once it can be asked; afterwards nobody listens."""
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(serve(Fake(), port=0, ready=ready.set_result))
+    serving = asyncio.create_task(serve(colour_oracle(), port=0, ready=ready.set_result))
     url = await ready
     reply = await ask(url)
     serving.cancel()
@@ -818,5 +819,5 @@ async def test_the_emulator_serves_until_it_is_cancelled() -> None:
 async def test_the_emulator_listens_on_this_machine_only() -> None:
     """Another host is refused."""
     with pytest.raises(UsageError, match="this machine"):
-        async with OpenAIEmulator(Fake()).running(host="0.0.0.0"):
+        async with OpenAIEmulator(colour_oracle()).running(host="0.0.0.0"):
             pass

@@ -15,8 +15,9 @@ from bbquery.errors import UsageError
 from oracles.emulators import _openai_batch_input, _openai_batch_routes
 from oracles.emulators._openai_models import SERVED, price
 from oracles.emulators.openai import NO_FAULTS, Faults, OpenAIEmulator
-from tests.support.http_helpers import Fake, base64_png
+from tests.support.http_helpers import base64_png
 from tests.support.openai_helpers import KEY, image, prepare
+from tests.support.oracles import colour_oracle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -49,7 +50,7 @@ async def served(
     faults: Faults = NO_FAULTS, **options: Any
 ) -> AsyncIterator[tuple[OpenAIEmulator, openai.AsyncOpenAI]]:
     """Give an emulator and the vendor's client, which refuses replies that break the vendor's own types."""
-    emulator = OpenAIEmulator(Fake(), faults, key=KEY, **options)
+    emulator = OpenAIEmulator(colour_oracle(), faults, key=KEY, **options)
     async with (
         emulator.running() as url,
         openai.AsyncOpenAI(base_url=url, api_key=KEY, max_retries=0, _strict_response_validation=True) as client,
@@ -385,23 +386,17 @@ async def test_a_batch_that_nobody_looks_at_gets_on() -> None:
 
 async def test_a_look_does_not_wait_for_another() -> None:
     """While lines are being answered a second look shows how far they are."""
-    gate, begun = asyncio.Event(), asyncio.Event()
-
-    class Slow(Fake):
-        async def answer(self, payloads: Any) -> Any:
-            begun.set()
-            await gate.wait()
-            return await super().answer(payloads)
-
-    emulator = OpenAIEmulator(Slow())
+    fake = colour_oracle(gated=True)
+    emulator = OpenAIEmulator(fake)
     async with emulator.running() as url, openai.AsyncOpenAI(base_url=url, api_key=KEY, max_retries=0) as client:
         batch = await create(client, line())
         await client.batches.retrieve(batch.id)
         working = asyncio.create_task(client.batches.retrieve(batch.id))
-        await begun.wait()
+        while not fake.requests:
+            await asyncio.sleep(0)
         seen = await client.batches.retrieve(batch.id)
         await client.batches.cancel(batch.id)
-        gate.set()
+        fake.gate.set()
         assert (await working).status == "cancelling"
         batch = await client.batches.retrieve(batch.id)
 

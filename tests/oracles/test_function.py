@@ -33,7 +33,7 @@ from bbquery.types import (
 from bbquery.units import Units
 from oracles import function
 from oracles.function import Pixels, Takes
-from tests.support.fakes import tiny_images
+from tests.support.images import tiny_images
 from tests.support.replies import bare
 
 if TYPE_CHECKING:

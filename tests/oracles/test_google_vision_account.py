@@ -19,7 +19,8 @@ import oracles.google_vision
 from bbquery.errors import BbqueryError, Rejected, Unreachable, UsageError
 from oracles._google_vision.account import Account
 from oracles._google_vision.vendor import grpc
-from tests.support.google_vision_helpers import ask, failing, labelled, photos, saying, serving
+from tests.support.google_vision_helpers import ask, failing, labelled, saying, serving
+from tests.support.images import tiny_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +75,7 @@ def put(content: object, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def raised_by(oracle: Oracle) -> BbqueryError:
     """Return what an attempt raises before anything is sent."""
     with pytest.raises(BbqueryError) as caught:
-        await oracle.answer([oracle.encode(photos(1)[0])])
+        await oracle.answer([oracle.encode(tiny_images(1)[0])])
     await oracle.aclose()
     return caught.value
 
@@ -93,7 +94,7 @@ async def test_without_credentials_all_but_asking_works(monkeypatch: pytest.Monk
     """A dry run needs no account: connecting, encoding and quoting work; the first attempt names the variable."""
     monkeypatch.delenv(VARIABLE, raising=False)
     oracle = oracles.google_vision.connect()
-    oracle.quote(oracle.encode(photos(1)[0]))
+    oracle.quote(oracle.encode(tiny_images(1)[0]))
 
     error = await raised_by(oracle)
 

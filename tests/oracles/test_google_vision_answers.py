@@ -15,24 +15,14 @@ from PIL import Image as Pillow
 
 import oracles.google_vision
 from bbquery.errors import MalformedAnswer, OracleError, OutcomeUnknown, RateLimited, Rejected, UsageError
+from bbquery.oracle import View
 from bbquery.types import Label, Labels, NoAnswer, Reply
 from bbquery.units import Units
 from oracles._google_vision.vendor import grpc
 from oracles.emulators.google_vision import GoogleVisionEmulator
-from tests.support.google_vision_helpers import (
-    COLOURS,
-    Fake,
-    ImageResponse,
-    Response,
-    ask,
-    ask_at,
-    labelled,
-    photos,
-    saying,
-    serving,
-    share_of_colours,
-    status,
-)
+from tests.support.google_vision_helpers import ImageResponse, Response, ask, ask_at, labelled, saying, serving, status
+from tests.support.images import tiny_images
+from tests.support.oracles import COLOURS, colour_oracle, share_of_colours
 
 LABEL_COST = Units(queries=1, picodollars=1_500_000_000)  # $1.50 a thousand
 
@@ -180,18 +170,18 @@ async def test_details_of_a_call_that_cannot_be_read_count_as_none(junk: bytes) 
 
 async def test_sixteen_images_are_one_call_answered_in_order() -> None:
     """The largest batch is one call, and each image gets the answer to itself."""
-    emulator = GoogleVisionEmulator(Fake())
+    emulator = GoogleVisionEmulator(colour_oracle(view=View()))
     async with emulator.running() as url:
         answers = await ask_at(url, images=16)
 
-    assert first_names(answers) == [best(image) for image in photos(16)]
+    assert first_names(answers) == [best(image) for image in tiny_images(16)]
     assert len(set(first_names(answers))) == 3
     assert (emulator.bill.requests, emulator.bill.images_answered) == (1, 16)
 
 
 async def test_seventeen_images_are_refused_here() -> None:
     """The client does not look, so the oracle does: nothing is sent, and nobody is billed."""
-    emulator = GoogleVisionEmulator(Fake())
+    emulator = GoogleVisionEmulator(colour_oracle())
     async with emulator.running() as url:
         oracle = oracles.google_vision.connect(endpoint=url)
         with pytest.raises(UsageError, match="17 images in a request: Google takes at most 16"):
@@ -260,7 +250,7 @@ def test_what_travels_is_lossless_and_asks_what_was_asked(image: np.ndarray) -> 
 async def test_a_batch_larger_than_grpcs_own_limit_passes() -> None:
     """Sixteen images of noise, 5 MB and thus more than the 4 MB that gRPC takes by default, travel and are answered."""
     image = np.random.default_rng(0).integers(0, 256, (330, 330, 3), dtype=np.uint8)
-    async with GoogleVisionEmulator(Fake()).running() as url:
+    async with GoogleVisionEmulator(colour_oracle()).running() as url:
         oracle = oracles.google_vision.connect(endpoint=url)
         payload = oracle.encode(image)
         answers = await oracle.answer([payload] * 16)
@@ -293,7 +283,7 @@ def test_an_image_that_google_would_refuse_is_refused_here(monkeypatch: pytest.M
     monkeypatch.setattr("oracles._google_vision.service.LARGEST_IMAGE", 50)
 
     with pytest.raises(UsageError, match=r"8 × 8 pixels is a PNG of \d+ bytes, and Google takes 50: give the oracle"):
-        oracles.google_vision.connect(endpoint="127.0.0.1:1").encode(photos(1)[0])
+        oracles.google_vision.connect(endpoint="127.0.0.1:1").encode(tiny_images(1)[0])
 
 
 # --- connections ---

@@ -15,16 +15,7 @@ from bbquery.errors import NotBilled, OutcomeUnknown, QuotaExceeded, RateLimited
 from oracles._google_vision.connection import Connection, NoConnection
 from oracles._google_vision.endpoint import Endpoint
 from oracles._google_vision.vendor import grpc
-from tests.support.google_vision_helpers import (
-    ImageResponse,
-    ask,
-    ask_at,
-    failing,
-    labelled,
-    saying,
-    serving,
-    status,
-)
+from tests.support.google_vision_helpers import ImageResponse, ask, ask_at, failing, labelled, saying, serving, status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -14,7 +14,7 @@ from bbquery.oracle import Limits, Quote, View
 from bbquery.units import Units
 from oracles._google_vision.endpoint import Endpoint, checked_endpoint
 from oracles.google_vision import connect
-from tests.support.google_vision_helpers import photos
+from tests.support.images import tiny_images
 from tests.support.paths import ROOT
 
 # --- what it says of itself ---
@@ -106,7 +106,7 @@ def test_an_image_costs_the_published_price(feature: Any, thousand: float) -> No
     oracle = connect(feature=feature)
     cost = Units(queries=1, tokens=0, picodollars=round(thousand * 10**9))
 
-    assert oracle.quote(oracle.encode(photos(1)[0])) == Quote(worst=cost, expected=cost)
+    assert oracle.quote(oracle.encode(tiny_images(1)[0])) == Quote(worst=cost, expected=cost)
 
 
 @pytest.mark.parametrize(

@@ -18,26 +18,18 @@ from hypothesis.extra.numpy import arrays
 
 import oracles.http
 from bbquery.errors import MalformedAnswer, OutcomeUnknown, UsageError
+from bbquery.oracle import View
 from bbquery.types import FLOAT, UINT8, Label, Labels, NoAnswer, Reply, Text, Vector
 from oracles._http.wire.answers import pack_answers, split_answers, unpack_answer
 from oracles._http.wire.images import join_images, pack_image, unpack_image
 from oracles.emulators.http import HttpEmulator
-from tests.support.http_helpers import (
-    COLOURS,
-    MODEL,
-    Fake,
-    answering,
-    best,
-    names,
-    photos,
-    saying,
-    serving,
-    share_of_colours,
-)
+from tests.support.http_helpers import MODEL, answering, names, saying, serving
+from tests.support.images import tiny_images
+from tests.support.oracles import COLOURS, FakeOracle, colour_oracle, share_of_colours, strongest_colour
 from tests.support.replies import bare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -46,23 +38,23 @@ if TYPE_CHECKING:
     from bbquery.types import Answer
 
 
-async def ask(oracle: Oracle, images: Sequence[NDArray[np.uint8]]) -> Sequence[Answer | OracleError]:
+async def ask(oracle: Oracle, images: Iterable[NDArray[np.uint8]]) -> Sequence[Answer | OracleError]:
     try:
         return bare(await oracle.answer([oracle.encode(image) for image in images]))
     finally:
         await oracle.aclose()
 
 
-async def ask_through(fake: Fake, images: Sequence[NDArray[np.uint8]]) -> Sequence[Answer | OracleError]:
+async def ask_through(fake: FakeOracle, images: Iterable[NDArray[np.uint8]]) -> Sequence[Answer | OracleError]:
     async with HttpEmulator(fake).running() as url:
         return await ask(await oracles.http.connect(url=url), images)
 
 
 async def test_vectors_are_those_of_the_model_in_this_process_bit_for_bit() -> None:
     """A model answers with the same float64 bits over HTTP as in this process."""
-    images = photos(4)
+    images = tiny_images(4)
 
-    remote = await ask_through(Fake(), images)
+    remote = await ask_through(colour_oracle(), images)
 
     here = [share_of_colours(image).values.tobytes() for image in images]
     assert [answer.values.tobytes() for answer in remote if isinstance(answer, Vector)] == here
@@ -101,46 +93,46 @@ def test_a_request_for_several_images_holds_each_of_them(levels: list[int]) -> N
 
 async def test_the_model_is_given_the_very_pixels_that_were_encoded() -> None:
     """Nothing between here and the model alters a pixel."""
-    fake, images = Fake(), photos(3)
+    fake, images = colour_oracle(), tiny_images(3)
 
     await ask_through(fake, images)
 
-    assert all(np.array_equal(seen, image) for seen, image in zip(fake.seen, images, strict=True))
+    assert all(np.array_equal(seen, image) for seen, image in zip(fake.shown, images, strict=True))
 
 
 async def test_a_view_of_a_larger_array_is_sent_as_it_looks() -> None:
     """Strided and reversed images need not be contiguous."""
-    fake, image = Fake(), np.repeat(photos(1)[0], 2, axis=0)[::-2]
+    fake, image = colour_oracle(), np.repeat(tiny_images(1)[0], 2, axis=0)[::-2]
 
     await ask_through(fake, [image])
 
-    assert np.array_equal(fake.seen[0], image)
+    assert np.array_equal(fake.shown[0], image)
 
 
 async def test_a_large_request_is_sent_without_a_warning() -> None:
     """A body of several MiB, as of a batch of noisy photos, arrives whole."""
     noise = np.random.default_rng(0).integers(0, 256, (700, 700, 3), dtype=np.uint8)
-    fake = Fake(size=None)
+    fake = colour_oracle(view=View())
 
     await ask_through(fake, [noise, noise])
 
-    assert np.array_equal(fake.seen[1], noise)
+    assert np.array_equal(fake.shown[1], noise)
 
 
 async def test_a_float_model_is_given_floats() -> None:
     """A model of the float domain is served too: it is given the sent pixels in its own dtype."""
-    fake = Fake(domain=FLOAT)
+    fake = colour_oracle(domain=FLOAT)
 
-    await ask_through(fake, photos(1))
+    await ask_through(fake, tiny_images(1))
 
-    assert fake.seen[0].dtype == np.float64
+    assert fake.shown[0].dtype == np.float64
 
 
 async def test_probabilities_may_round_past_one() -> None:
     """A float32 softmax that reaches 1.0000001 is no fault."""
     values = [float(np.nextafter(np.float32(1), np.float32(2))), 0.0, -1e-9]
     async with answering(saying({"answers": [{"probabilities": values}]})) as url:
-        (answer,) = await ask(await oracles.http.connect(url=url), photos(1))
+        (answer,) = await ask(await oracles.http.connect(url=url), tiny_images(1))
 
     assert isinstance(answer, Vector)
     assert answer.values.tolist() == values
@@ -148,12 +140,12 @@ async def test_probabilities_may_round_past_one() -> None:
 
 async def test_answers_keep_the_order_of_the_images() -> None:
     """Answer i is for image i."""
-    images = photos(4)
-    fake = Fake(lambda image: Labels((Label(best(image), 0.5), Label("none"))), answers="labels")
+    images = tiny_images(4)
+    fake = colour_oracle(lambda image: Labels((Label(strongest_colour(image), 0.5), Label("none"))), answers="labels")
 
     answers = await ask_through(fake, images)
 
-    assert names(answers) == [best(image) for image in images]
+    assert names(answers) == [strongest_colour(image) for image in images]
 
 
 @pytest.mark.parametrize(
@@ -168,13 +160,13 @@ async def test_answers_keep_the_order_of_the_images() -> None:
 )
 async def test_each_kind_of_answer_travels(kind: Any, answer: Answer) -> None:
     """Labels with and without scores, text and refusals come back equal."""
-    assert await ask_through(Fake(lambda _: answer, answers=kind), photos(1)) == [answer]
+    assert await ask_through(colour_oracle(lambda _: answer, answers=kind), tiny_images(1)) == [answer]
 
 
 async def test_a_refusal_may_stand_in_for_a_vector() -> None:
     """A model of probabilities may refuse an image without losing the others."""
-    first, second = photos(2)
-    fake = Fake(lambda image: NoAnswer("no") if np.array_equal(image, first) else share_of_colours(image))
+    first, second = tiny_images(2)
+    fake = colour_oracle(lambda image: NoAnswer("no") if np.array_equal(image, first) else share_of_colours(image))
 
     refused, answered = await ask_through(fake, [first, second])
 
@@ -184,8 +176,10 @@ async def test_a_refusal_may_stand_in_for_a_vector() -> None:
 
 async def test_an_item_that_failed_alone_is_an_unknown_outcome_in_its_place() -> None:
     """One failed image does not lose the answers that were paid for beside it."""
-    first, second = photos(2)
-    fake = Fake(lambda image: OutcomeUnknown("lost") if np.array_equal(image, first) else share_of_colours(image))
+    first, second = tiny_images(2)
+    fake = colour_oracle(
+        lambda image: OutcomeUnknown("lost") if np.array_equal(image, first) else share_of_colours(image)
+    )
 
     failed, answered = await ask_through(fake, [first, second])
 
@@ -198,7 +192,7 @@ async def test_an_item_that_cannot_be_read_is_malformed_in_its_place() -> None:
     """One unreadable answer does not lose those beside it."""
     good = {"probabilities": [0.5, 0.25, 0.25]}
     async with answering(saying({"answers": [good, {"probabilities": [0.5]}]}), largest_batch=2) as url:
-        answered, malformed = await ask(await oracles.http.connect(url=url), photos(2))
+        answered, malformed = await ask(await oracles.http.connect(url=url), tiny_images(2))
 
     assert isinstance(answered, Vector)
     assert isinstance(malformed, MalformedAnswer)
@@ -207,10 +201,10 @@ async def test_an_item_that_cannot_be_read_is_malformed_in_its_place() -> None:
 
 async def test_the_model_describes_itself() -> None:
     """Name, kind, classes, view and limits are the server's; pixels are uint8 and nothing is free."""
-    async with HttpEmulator(Fake()).running() as url:
+    async with HttpEmulator(colour_oracle()).running() as url:
         oracle = await oracles.http.connect(url=url)
 
-    theirs, ours = Fake().capabilities, oracle.capabilities
+    theirs, ours = colour_oracle().capabilities, oracle.capabilities
     assert (ours.name, ours.answers, ours.classes, ours.view) == (theirs.name, "probabilities", COLOURS, theirs.view)
     assert (ours.limits.largest_batch, ours.limits.concurrency, ours.limits.timeout) == (4, 2, 120.0)
     assert ours.domain == UINT8
@@ -230,7 +224,7 @@ async def test_a_model_may_say_little() -> None:
 
 async def test_identity_is_the_endpoint_the_servers_identity_the_encoder_and_the_adapter() -> None:
     """All that decides an answer is part of its key."""
-    async with HttpEmulator(Fake()).running() as url:
+    async with HttpEmulator(colour_oracle()).running() as url:
         identity = (await oracles.http.connect(url=f"{url}//")).capabilities.identity
 
     assert identity == {
@@ -238,8 +232,9 @@ async def test_identity_is_the_endpoint_the_servers_identity_the_encoder_and_the
         "adapter": 1,
         "encoder": "png",
         "url": url,
-        "server.weights": "softmax",
-        "server.version": 3,
+        "server.oracle": "colours",
+        "server.version": "1",
+        "server.layers": 3,
         "server.temperature": 1.5,
         "server.prompt": None,
     }
@@ -255,7 +250,7 @@ async def test_a_server_cannot_pass_for_another_endpoint() -> None:
 
 async def test_options_override_the_servers_limits_and_show_in_the_repr() -> None:
     """largest_batch, concurrency and timeout are the user's to set; the repr is the call that connects again."""
-    async with HttpEmulator(Fake()).running() as url:
+    async with HttpEmulator(colour_oracle()).running() as url:
         oracle = await oracles.http.connect(
             url=url, largest_batch=2, concurrency=1, requests_per_minute=90.0, timeout=9.5, usd_per_query="0.0015"
         )
@@ -279,7 +274,7 @@ async def test_requests_carry_the_key_and_nothing_of_the_machine(monkeypatch: py
         return web.json_response(MODEL if request.method == "GET" else {"answers": [{"refused": "no"}]})
 
     async with serving(handler) as url:
-        await ask(await oracles.http.connect(url=url, key_env="COLOURS_KEY"), photos(1))
+        await ask(await oracles.http.connect(url=url, key_env="COLOURS_KEY"), tiny_images(1))
 
     assert seen == ["Bearer marker-key"] * 2
 
@@ -296,11 +291,11 @@ def test_only_uint8_rgb_images_travel(image: NDArray[Any]) -> None:
 
 async def test_closing_before_any_attempt_is_fine() -> None:
     """An oracle that was never asked has nothing to close, and can be asked afterwards."""
-    emulator = HttpEmulator(Fake())
+    emulator = HttpEmulator(colour_oracle())
     async with emulator.running() as url:
         oracle = await oracles.http.connect(url=url)
         await oracle.aclose()
-        await ask(oracle, photos(1))
+        await ask(oracle, tiny_images(1))
         await oracle.aclose()
 
     assert emulator.bill.images_answered == 1
@@ -308,11 +303,11 @@ async def test_closing_before_any_attempt_is_fine() -> None:
 
 async def test_a_closed_oracle_opens_new_connections() -> None:
     """An oracle that was closed at the end of one run serves the next."""
-    async with HttpEmulator(Fake()).running() as url:
+    async with HttpEmulator(colour_oracle()).running() as url:
         oracle = await oracles.http.connect(url=url)
-        await ask(oracle, photos(1))
+        await ask(oracle, tiny_images(1))
 
-        again = await ask(oracle, photos(1))
+        again = await ask(oracle, tiny_images(1))
 
     assert isinstance(again[0], Vector)
 

@@ -26,7 +26,8 @@ from bbquery.oracle import RateSeen
 from oracles._http import refusals
 from oracles._http.headers import Headers
 from oracles._http.transport import Connections, Endpoint, seconds_until, shortened
-from tests.support.http_helpers import MODEL, Handler, always, answering, photos, saying, serving
+from tests.support.http_helpers import MODEL, Handler, always, answering, saying, serving
+from tests.support.images import tiny_images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 async def ask(url: str, images: int = 1, **options: Any) -> Sequence[Reply | OracleError]:
     oracle = await oracles.http.connect(url=url, **options)
     try:
-        return await oracle.answer([oracle.encode(image) for image in photos(images)])
+        return await oracle.answer([oracle.encode(image) for image in tiny_images(images)])
     finally:
         await oracle.aclose()
 
@@ -94,7 +95,7 @@ async def test_a_server_that_has_gone_is_unreachable() -> None:
         oracle = await oracles.http.connect(url=url)
 
     with pytest.raises(Unreachable):
-        await oracle.answer([oracle.encode(photos(1)[0])])
+        await oracle.answer([oracle.encode(tiny_images(1)[0])])
 
     await oracle.aclose()
 
@@ -212,7 +213,7 @@ async def test_limits_are_learned_from_every_response(status: int) -> None:
     async with answering(always(lambda: web.json_response(refused, status=status, headers=headers))) as url:
         oracle = await oracles.http.connect(url=url)
         with contextlib.suppress(OracleError):
-            await oracle.answer([oracle.encode(photos(1)[0])])
+            await oracle.answer([oracle.encode(tiny_images(1)[0])])
         await oracle.aclose()
 
     assert oracle.rate_seen == RateSeen(requests=60, tokens_left=7)
@@ -225,7 +226,7 @@ async def test_what_was_said_of_limits_holds_until_something_else_is_said() -> N
     async with answering(always(lambda: web.json_response(answers, headers=next(headers)))) as url:
         oracle = await oracles.http.connect(url=url)
         for _ in range(2):
-            await oracle.answer([oracle.encode(photos(1)[0])])
+            await oracle.answer([oracle.encode(tiny_images(1)[0])])
         await oracle.aclose()
 
     assert oracle.rate_seen == RateSeen(requests=60)
@@ -388,7 +389,7 @@ async def test_a_kept_connection_that_breaks_off_is_not_asked_twice() -> None:
 
     async with answering(handler) as url:
         oracle = await oracles.http.connect(url=url)
-        payloads = [oracle.encode(photos(1)[0])]
+        payloads = [oracle.encode(tiny_images(1)[0])]
         await oracle.answer(payloads)
         with pytest.raises(OutcomeUnknown):
             await oracle.answer(payloads)

@@ -19,7 +19,8 @@ from bbquery.units import Units
 from oracles._http.headers import Headers
 from oracles._http.url import is_loopback
 from oracles._shared.key import Key
-from tests.support.http_helpers import MODEL, Handler, always, photos, saying, serving
+from tests.support.http_helpers import MODEL, Handler, always, saying, serving
+from tests.support.images import tiny_images
 
 if TYPE_CHECKING:
     import logging
@@ -177,7 +178,7 @@ async def test_a_query_costs_what_is_stated(usd: str | float | None, picodollars
         oracle = await oracles.http.connect(url=url, usd_per_query=usd)
 
     cost = Units(queries=1, picodollars=picodollars)
-    assert oracle.quote(oracle.encode(photos(1)[0])) == Quote(worst=cost, expected=cost)
+    assert oracle.quote(oracle.encode(tiny_images(1)[0])) == Quote(worst=cost, expected=cost)
     assert not oracle.capabilities.price.free
 
 
@@ -191,7 +192,7 @@ async def test_the_key_is_in_no_answer(key_env: str) -> None:
 
     async with serving(route) as url:
         oracle = await oracles.http.connect(url=url, key_env=key_env)
-        (reply,) = await oracle.answer([oracle.encode(photos(1)[0])])
+        (reply,) = await oracle.answer([oracle.encode(tiny_images(1)[0])])
         await oracle.aclose()
 
     assert isinstance(reply, Reply)
@@ -252,7 +253,7 @@ async def test_the_key_is_in_no_error(handler: Handler, key_env: str, caplog: py
     async with serving(route) as url:
         oracle = await oracles.http.connect(url=url, key_env=key_env)
         try:
-            (error,) = await oracle.answer([oracle.encode(photos(1)[0])])
+            (error,) = await oracle.answer([oracle.encode(tiny_images(1)[0])])
         except OracleError as raised:
             error = raised
         await oracle.aclose()

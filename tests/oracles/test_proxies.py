@@ -15,7 +15,8 @@ from bbquery.errors import OracleError, Unreachable, UsageError
 from bbquery.types import Reply, Text
 from oracles._http.url import proxy_for
 from tests.support import openai_helpers
-from tests.support.http_helpers import MODEL, photos, serving
+from tests.support.http_helpers import MODEL, serving
+from tests.support.images import tiny_images
 from tests.support.openai_helpers import completion
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ async def over_http(scheme: str, host: str = "model.invalid") -> Reply | OracleE
     """Ask a server of our own protocol on another machine."""
     oracle = await oracles.http.connect(url=f"{scheme}://{host}", usd_per_query=0)
     try:
-        return (await oracle.answer([oracle.encode(photos(1)[0])]))[0]
+        return (await oracle.answer([oracle.encode(tiny_images(1)[0])]))[0]
     finally:
         await oracle.aclose()
 

@@ -15,7 +15,8 @@ from bbquery.errors import OracleError, OutcomeUnknown, QuotaExceeded, RateLimit
 from bbquery.types import NoAnswer, Reply, Text
 from oracles._http import refusals
 from tests.support import openai_helpers
-from tests.support.http_helpers import Handler, always, answering, photos, saying, serving
+from tests.support.http_helpers import Handler, always, answering, saying, serving
+from tests.support.images import tiny_images
 from tests.support.openai_helpers import choice, completion, response, text_part
 
 TEMPLATE: dict[str, Any] = {
@@ -79,7 +80,7 @@ async def http_of(handler: Handler, *, template: Any = None, images: int = 1, **
     async with answering(handler, answers="text", classes=None, largest_batch=4) as url:
         oracle = await oracles.http.connect(url=url, template=template, **options)
         try:
-            return (await oracle.answer([oracle.encode(image) for image in photos(images)]))[0]
+            return (await oracle.answer([oracle.encode(image) for image in tiny_images(images)]))[0]
         except OracleError as error:
             return error
         finally:

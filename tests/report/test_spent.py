@@ -17,7 +17,8 @@ from bbquery.report.spent import spent
 from bbquery.units import NOTHING, Units
 from tests.commands.test_completing import attack, compare, evaluate, explain, no_waiting, photo, probe, several
 from tests.support import lossy
-from tests.support.fakes import FakeOracle, client_of, tiny_images
+from tests.support.images import tiny_images
+from tests.support.oracles import FakeOracle, client_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

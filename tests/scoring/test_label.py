@@ -11,7 +11,7 @@ from bbquery import load
 from bbquery.errors import UnknownName, UsageError
 from bbquery.scoring.label import SameLabel
 from bbquery.types import Classes, Decision, Label, Labels, Text, Vector
-from tests.support.fakes import FakeOracle
+from tests.support.oracles import FakeOracle
 
 CLASSES = Classes((("cat",), ("dog",)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from typing import TYPE_CHECKING
 from unittest import mock
 
@@ -14,6 +15,8 @@ from bbquery.types import Reply, Text
 from bbquery.units import Units
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bbquery.errors import Outcome
     from bbquery.ledger.sqlite import Ledger
     from bbquery.types import Answer
@@ -34,6 +37,23 @@ def asked(oracle: str, number: int) -> Question:
     """Return a question to an oracle, with its true key."""
     image = number.to_bytes(32, "big")
     return Question(codec.answer_key(oracle, image, 0), oracle, image, 0)
+
+
+def question(n: int, oracle: str = "fingerprint") -> Question:
+    """Return a question that differs from those with other numbers, to an oracle that nobody need know."""
+    return Question(n.to_bytes(32, "big"), oracle, b"image", 0)
+
+
+def guard_caps(path: Path) -> None:
+    """Make the database refuse any statement after which a budget has posted and held more than its cap."""
+    units = ("queries", "tokens", "picodollars")
+    condition = " OR ".join(f"NEW.posted_{u} + NEW.held_{u} > NEW.cap_{u}" for u in units)
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            f"CREATE TRIGGER guard AFTER UPDATE ON budget WHEN {condition}"
+            " BEGIN SELECT RAISE(ABORT, 'posted + held > cap'); END"
+        )
+    connection.close()
 
 
 def sent(

@@ -1,101 +1,36 @@
-"""A small model, real gRPC servers that say what a test wants, and the photos that are sent to them."""
+"""Real gRPC servers that say what a test wants, and clients of them."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
 from google.cloud import vision_v1
 from google.cloud.vision_v1.services.image_annotator.transports import ImageAnnotatorGrpcAsyncIOTransport
 from google.rpc import status_pb2  # type: ignore[import-untyped, unused-ignore]  # ships no types
-from PIL import Image as Pillow
 
 import oracles.google_vision
 from bbquery.errors import OracleError
-from bbquery.oracle import ONE_QUERY, Capabilities, Limits, Price, Quote
-from bbquery.types import Classes, Reply, Vector
 from oracles._google_vision.vendor import grpc
+from tests.support.images import tiny_images
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from numpy.typing import NDArray
-
     from bbquery.oracle import Oracle
-    from bbquery.types import Answer, AnswerKind
 
 Handler: TypeAlias = Callable[[Any, Any], Awaitable[Any]]
 
-COLOURS = Classes((("red", "scarlet"), ("green",), ("blue",)), ("r", "g", "b"))
 SERVICE = "google.cloud.vision.v1.ImageAnnotator"
 Response = vision_v1.BatchAnnotateImagesResponse
 ImageResponse = vision_v1.AnnotateImageResponse
 
 
-def share_of_colours(image: NDArray[Any]) -> Vector:
-    """Answer with the softmax of the mean colour, (3,)."""
-    mean = image.reshape(-1, 3).astype(np.float64).mean(axis=0) / 255
-    return Vector(np.exp(mean) / np.exp(mean).sum())
-
-
-class Fake:
-    """A model in this process. It keeps the images it was given; what `reply` raises, it raises."""
-
-    def __init__(
-        self,
-        reply: Callable[[NDArray[Any]], Answer | OracleError] = share_of_colours,
-        answers: AnswerKind = "probabilities",
-        classes: Classes | None = COLOURS,
-        largest_batch: int = 4,
-    ) -> None:
-        self.reply = reply
-        self.seen: list[NDArray[Any]] = []
-        self.batches: list[int] = []
-        self.rate_seen = None
-        self.capabilities = Capabilities(
-            name="colours",
-            answers=answers,
-            identity={"oracle": "fake"},
-            classes=classes,
-            limits=Limits(largest_batch=largest_batch, concurrency=2),
-            price=Price(free=True),
-        )
-
-    def encode(self, image: NDArray[Any]) -> NDArray[Any]:
-        return image
-
-    def quote(self, payload: object) -> Quote:
-        return Quote(worst=ONE_QUERY, expected=ONE_QUERY)
-
-    async def answer(self, payloads: Sequence[NDArray[Any]]) -> list[Reply | OracleError]:
-        self.seen.extend(payloads)
-        self.batches.append(len(payloads))
-        found = [self.reply(image) for image in payloads]
-        return [one if isinstance(one, OracleError) else Reply(one) for one in found]
-
-    async def aclose(self) -> None:
-        """Nothing to release."""
-
-
-def photos(count: int, seed: int = 0) -> list[NDArray[np.uint8]]:
-    """Return random 8 by 8 images."""
-    return list(np.random.default_rng(seed).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8))
-
-
-def png(image: NDArray[Any]) -> bytes:
-    """Return an image as the protocol wants it, made independently of the client."""
-    file = io.BytesIO()
-    Pillow.fromarray(image).save(file, "PNG")
-    return file.getvalue()
-
-
 async def ask(oracle: Oracle, images: int = 1) -> Any:
     """Return the answers of one attempt, or the error that it raised."""
     try:
-        return await oracle.answer([oracle.encode(image) for image in photos(images)])
+        return await oracle.answer([oracle.encode(image) for image in tiny_images(images)])
     except OracleError as error:
         return error
 

@@ -1,32 +1,27 @@
-"""A small model, and servers that misbehave, for the tests of the http oracle and its emulator."""
+"""What a model says of itself, and servers that misbehave, for the tests of the http oracle and its emulator."""
 
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
 from aiohttp import web
-from PIL import Image as Pillow
 
-from bbquery.errors import OracleError
-from bbquery.oracle import Capabilities, Limits, Quote, View
-from bbquery.types import UINT8, Classes, Labels, Reply, Vector
-from bbquery.units import Units
+from bbquery.types import Labels
+from tests.support.images import png
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from numpy.typing import NDArray
 
-    from bbquery.types import Answer, AnswerKind, Domain
+    from bbquery.errors import OracleError
+    from bbquery.types import Answer
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-COLOURS = Classes((("red", "scarlet"), ("green",), ("blue",)), ("r", "g", "b"))
 MODEL: dict[str, Any] = {
     "name": "colours",
     "identity": {"version": 1},
@@ -35,69 +30,9 @@ MODEL: dict[str, Any] = {
 }
 
 
-def share_of_colours(image: NDArray[Any]) -> Vector:
-    """Answer with the softmax of the mean colour, (3,): irrational numbers that need every digit."""
-    mean = image.reshape(-1, 3).astype(np.float64).mean(axis=0) / 255
-    return Vector(np.exp(mean) / np.exp(mean).sum())
-
-
-class Fake:
-    """A model in this process. It keeps the images it was given; what `reply` raises, it raises."""
-
-    def __init__(
-        self,
-        reply: Callable[[NDArray[Any]], Answer | OracleError] = share_of_colours,
-        answers: AnswerKind = "probabilities",
-        domain: Domain = UINT8,
-        size: tuple[int, int] | None = (8, 8),
-    ) -> None:
-        self.reply = reply
-        self.seen: list[NDArray[Any]] = []
-        self.capabilities = Capabilities(
-            name="colours",
-            answers=answers,
-            identity={"weights": "softmax", "version": 3, "temperature": 1.5, "prompt": None},
-            classes=COLOURS if answers in ("probabilities", "scores") else None,
-            domain=domain,
-            view=View(size=size, crop=0.875),
-            limits=Limits(largest_batch=4, concurrency=2),
-        )
-
-    def encode(self, image: NDArray[Any]) -> NDArray[Any]:
-        return image
-
-    def quote(self, payload: NDArray[Any]) -> Quote:
-        return Quote()
-
-    @property
-    def rate_seen(self) -> None:
-        """Nothing."""
-
-    async def answer(self, payloads: Sequence[NDArray[Any]]) -> list[Reply | OracleError]:
-        self.seen.extend(payloads)
-        replies = [self.reply(image) for image in payloads]
-        return [reply if isinstance(reply, OracleError) else Reply(reply, Units(queries=1)) for reply in replies]
-
-    async def aclose(self) -> None:
-        """Nothing to release."""
-
-
-def photos(count: int, seed: int = 0) -> list[NDArray[np.uint8]]:
-    """Return random 8 by 8 images."""
-    rng = np.random.default_rng(seed)
-    return list(rng.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8))
-
-
-def best(image: NDArray[Any]) -> str:
-    """Return the name of the strongest colour."""
-    return COLOURS.show(int(image.reshape(-1, 3).mean(axis=0).argmax()))
-
-
 def base64_png(image: NDArray[Any]) -> str:
-    """Return an image as the protocol wants it, made independently of the client."""
-    png = io.BytesIO()
-    Pillow.fromarray(image).save(png, "PNG")
-    return base64.b64encode(png.getvalue()).decode()
+    """Return an image as the protocol wants it."""
+    return base64.b64encode(png(image)).decode()
 
 
 def names(answers: Sequence[Answer | OracleError]) -> list[str]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from bbquery.batch_oracle import BatchOracle
 from oracles.emulators.openai import Faults, OpenAIEmulator
-from tests.support.http_helpers import Fake
 from tests.support.openai_helpers import connected, image
+from tests.support.oracles import colour_oracle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -34,7 +34,7 @@ async def rehearsed(
     *, batch_lines: int = 100, options: dict[str, Any] | None = None, **faults: Any
 ) -> AsyncIterator[tuple[OpenAIEmulator, BatchOracle]]:
     """Give an emulator with these faults, and an oracle that asks it."""
-    emulator = OpenAIEmulator(Fake(), Faults(**faults), batch_lines=batch_lines)
+    emulator = OpenAIEmulator(colour_oracle(), Faults(**faults), batch_lines=batch_lines)
     async with emulator.running() as url, at(url, **(options or {})) as oracle:
         yield emulator, oracle
 

@@ -20,9 +20,11 @@ from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
 from bbquery.units import Units
 from oracles import function, onnx
-from tests.support.fakes import FakeOracle, client_of, question, tiny_images
+from tests.support.bookkeeping import question
+from tests.support.images import tiny_images
 from tests.support.models import sides
 from tests.support.onnx_models import classifier
+from tests.support.oracles import FakeOracle, client_of
 
 if TYPE_CHECKING:
     from bbquery.client.client import Client

@@ -25,8 +25,8 @@ from bbquery.oracle import Price
 from bbquery.types import Decision
 from bbquery.units import Units
 from oracles import function
-from tests.conftest import FakeClock
 from tests.support import models
+from tests.support.clocks import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from bbquery.saliency.rise import Rise
 from bbquery.types import NoAnswer, Vector
 from oracles import function
 from tests.support import models
-from tests.support.fakes import tiny_images
+from tests.support.images import tiny_images
 
 if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger

@@ -24,7 +24,8 @@ from bbquery.ledger.sqlite import Ledger
 from bbquery.report.probe import record
 from bbquery.units import Units
 from oracles import function
-from tests.support.fakes import FakeOracle, guard_caps
+from tests.support.bookkeeping import guard_caps
+from tests.support.oracles import FakeOracle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
