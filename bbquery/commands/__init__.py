@@ -1,1 +1,1 @@
-"""The commands of the command line: one a file, each with an `add` that declares it and a function that runs it."""
+"""Commands of the command line, one a file: `add` declares it, and a function runs it."""

@@ -1,4 +1,4 @@
-"""`bbquery budget`: what may be spent, what was, and settling what is not known."""
+"""`bbquery budget`: set and show budgets, and settle attempts of unknown outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bbquery budget prune`: take old and empty runs out of the list, without forgetting what they cost."""
+"""`bbquery budget prune`: remove old and empty runs from the list; what they cost stays counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Budgets, spending and unknowns as people and programs read them."""
+"""Tables of budgets, spending and unknowns, for people and programs."""
 
 from __future__ import annotations
 

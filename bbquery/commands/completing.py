@@ -1,4 +1,4 @@
-"""The one command that completes a run that ended early, for people to type as it stands.
+"""The command that completes a run that ended early, ready to be typed.
 
 It is the command that was typed, with caps that let the rest of the same plan be asked: what is there already is not
 asked again, so no other command needs fewer further queries. Where the cap of a budget above ended the run, the

@@ -1,4 +1,4 @@
-"""Who pays agrees first: a run that costs money and has no cap in dollars shows its worst case, and asks.
+"""Consent before money is spent: a run that costs money and has no cap in dollars shows its worst case, and asks.
 
 A cap in dollars is agreement: of the run, of each of its images, or of the project that it counts in. So is --yes,
 which scripts give. What costs nothing never asks, but an attack, which needs consent whatever it costs.

@@ -1,4 +1,4 @@
-"""`bbquery data`: bring in the data that some scores need."""
+"""`bbquery data`: fetch the data that some scores need."""
 
 from __future__ import annotations
 

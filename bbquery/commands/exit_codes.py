@@ -1,4 +1,4 @@
-"""What a command's exit code says.
+"""Exit codes of commands.
 
 0 done, 1 storage, 2 usage, 3 the oracle, 4 the budget, 6 answered but not written, 130 interrupted.
 """

@@ -1,4 +1,4 @@
-"""`bbquery help`: how a command, an oracle, a method, a score or an attack is used."""
+"""`bbquery help`: how to use a command, an oracle, a method, a score or an attack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a command ends when a person or the system stops it: Ctrl-C, SIGTERM, and SIGHUP, which a closed terminal sends.
+"""Stopping a command by Ctrl-C, SIGTERM, or SIGHUP, which a closed terminal sends.
 
 All of them mean the same, and what depends on where the command is:
 

@@ -1,4 +1,4 @@
-"""`bbquery list`: what can be chosen."""
+"""`bbquery list`: the oracles, methods, attacks and scores to choose from."""
 
 from __future__ import annotations
 

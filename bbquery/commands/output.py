@@ -1,4 +1,4 @@
-"""What commands print: aligned tables, amounts, JSON, and bytes to whoever reads standard output."""
+"""Output of commands: aligned tables, amounts, JSON, and bytes on standard output."""
 
 from __future__ import annotations
 

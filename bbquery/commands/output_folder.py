@@ -1,4 +1,4 @@
-"""Where a command writes its result: named after what decides it, taken before anything is asked, written once."""
+"""Output folders: named after what decides the result, claimed before anything is asked, written once."""
 
 from __future__ import annotations
 

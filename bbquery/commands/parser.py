@@ -1,4 +1,4 @@
-"""How commands are parsed: as argparse does, and what is misspelt is said with what was meant."""
+"""Command-line parser: argparse, with suggestions for misspelt names."""
 
 from __future__ import annotations
 

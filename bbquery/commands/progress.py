@@ -1,4 +1,4 @@
-"""How far a run is: a bar on a terminal; elsewhere, as in a log, a line every so often."""
+"""Progress of a run: a bar on a terminal; elsewhere, as in a log, a line from time to time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bbquery score`: what a score does to an answer, step by step. No oracle is asked, and nothing travels."""
+"""`bbquery score`: show what a score does to an answer, step by step. Nothing is sent."""
 
 from __future__ import annotations
 

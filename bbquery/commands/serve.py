@@ -1,4 +1,4 @@
-"""`bbquery serve`: an oracle on loopback, to rehearse with."""
+"""`bbquery serve`: serve an oracle on this machine, to rehearse with."""
 
 from __future__ import annotations
 

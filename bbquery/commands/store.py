@@ -1,4 +1,4 @@
-"""`bbquery store`: publish paid answers, take in published ones, and check both."""
+"""`bbquery store`: export, import and verify paid answers."""
 
 from __future__ import annotations
 

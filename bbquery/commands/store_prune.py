@@ -1,4 +1,4 @@
-"""`bbquery store prune` and `vacuum`: what stored answers take of the disk, and giving it back."""
+"""`bbquery store prune` and `vacuum`: disk space of stored answers, and freeing it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How targets are written on a command line."""
+"""Reading of targets from the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An oracle's answer as a person types it.
+"""Reading of an oracle's answer as a person types it.
 
 What is typed may often be read in several ways ("cat" is a label, and a text), so all of them are given, the likeliest
 first, and whoever asks takes the first that serves; a kind that is named leaves the readings of that kind.

@@ -1,1 +1,1 @@
-"""Budgets and what was spent of them: reserve before send, settle after, and never forget an unknown outcome."""
+"""Budgets and spending: reserve before sending, settle afterwards, and never forget an unknown outcome."""

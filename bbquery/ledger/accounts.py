@@ -1,4 +1,4 @@
-"""The ledger as a book-keeper opens it: to read what was spent and to set it right, never to send."""
+"""The ledger's file opened to read and correct accounts; nothing is sent from here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches in the ledger: which questions travel in which file, and how far that file has come.
+"""Batches in the ledger: the questions of each file, and the state that the file has reached.
 
     writing -> written -> submitting -> submitted -> collected
        `---------`------------`------------`-------> dropped

@@ -1,4 +1,4 @@
-"""Making budgets and changing what they allow, by hand."""
+"""Creating budgets and changing their caps by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers and identities as bytes that last: what the store keeps, and what keys are made of.
+"""Lasting byte formats of answers and identities: what the store keeps, and what keys are hashes of.
 
 An answer's key is a hash of everything that decides it: the oracle's identity (endpoint, model, parameters, encoder),
 the exact pixels with their shape and type, and the sample index, which tells repeats of one question apart.

@@ -1,4 +1,4 @@
-"""What an attempt's outcome means in the ledger: how it is settled, and when a bill shows that no cap is safe."""
+"""Outcomes of attempts in the ledger: how each is settled, and when a bill shows that no cap is safe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is alive: each process that sends holds a file lock for as long as it lives.
+"""Live processes: each process that sends holds a file lock for as long as it lives.
 
 The operating system frees the lock when the process ends, however it ends; a process number says nothing, since
 numbers are used again. A batch that is at a vendor owns its attempts too: it is no process, and is never dead, since

@@ -1,4 +1,4 @@
-"""Budgets of runs, inside the budget of a project where there is one: they are named after it, and count in it too."""
+"""Budgets of runs, inside the budget of their project if there is one: named after it, and counted in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking old and empty runs out of the ledger's tree, without forgetting anything that was paid.
+"""Removing old and empty runs from the list of budgets, without forgetting what was paid.
 
 1. A run is a budget that bears its command's name and the hash of what it is. A project is none, and is never pruned.
 2. What a run sent is kept: its attempts move to the budget it lay in, or to one that is named `PRUNED`, so reports by

@@ -1,4 +1,4 @@
-"""Settling unknowns: attempts that may have been billed without an answer, once somebody knows whether they were.
+"""Settling unknowns: attempts that may have been billed without an answer, once that is known.
 
 An unknown's hold stays without expiry, since money perhaps spent is never taken to be there. A person, or a vendor's
 report, ends that: *posted* (it was billed, at what it cost) or *voided* (it was not). Only unknowns can be settled so;

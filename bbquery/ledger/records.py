@@ -1,4 +1,4 @@
-"""What goes into the ledger and what comes out; what is made for every query is a tuple, which is made fastest."""
+"""Records that go into the ledger and come out of it. Per-query records are tuples, for speed."""
 
 from __future__ import annotations
 

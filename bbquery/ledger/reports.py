@@ -1,4 +1,4 @@
-"""What the ledger has to tell: budgets as a tree, spending by oracle, model, run and day, and every attempt.
+"""Reports from the ledger: budgets as a tree, spending by oracle, model, run and day, and every attempt.
 
 Each is a function of a connection that only reads. Amounts are integers; nothing is rounded.
 """

@@ -1,4 +1,4 @@
-"""SQL over many rows in one step of the engine.
+"""SQL over many rows in one statement.
 
 Each step gives the interpreter's lock away and takes it back, and a busy event loop makes that dear: a row at a time,
 a commit of 64 rows asks for the lock some 400 times. So rows travel as the terms of one VALUES, in a few sizes that

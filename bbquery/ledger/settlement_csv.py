@@ -1,4 +1,4 @@
-"""CSV files that settle unknowns: one's own verdicts on attempts, or a vendor's usage report. See `COLUMNS`."""
+"""CSV files that settle unknowns: a user's verdicts on attempts, or a vendor's usage report. See `COLUMNS`."""
 
 from __future__ import annotations
 

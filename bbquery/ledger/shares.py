@@ -1,4 +1,4 @@
-"""How the images of one run share what it may spend: a cap of the run, and a cap of each image within it."""
+"""Caps of a run of several images, shared among them: a cap of the run, and a cap of each image within it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger and the answer store on one embedded file.
+"""The ledger and the answer store in one SQLite file.
 
 Theory of operation.
 

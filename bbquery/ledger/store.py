@@ -1,4 +1,4 @@
-"""The answer store: what was paid for once is never asked again. Content-addressed, never evicted.
+"""The answer store: each answer is paid for once. Content-addressed, never evicted.
 
 It shares the ledger's file, so that an answer and its cost are recorded in one commit.
 """

@@ -1,4 +1,4 @@
-"""The answer store as a file of lines: an audit that anybody can check, and replay without a key.
+"""Export and import of the answer store as a file of lines: an audit to publish, check and replay without a key.
 
 `bbquery.ledger.store_lines` describes the lines. What was paid is not part of them: imported answers belong to no
 attempt. Files are read and written line by line, whatever their size.

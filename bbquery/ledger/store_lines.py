@@ -1,4 +1,4 @@
-"""The lines of a file of answers: what each says, and whether it is sound.
+"""Lines of a file of answers: their fields, and whether they are sound.
 
 JSON in ASCII. The first line says what the file is and how many lines follow; then come the oracles, then the answers
 in the order of their keys:

@@ -1,4 +1,4 @@
-"""Setting aside what is damaged in the answer store, so that it is asked again and not met by every run.
+"""Removal of damaged answers from the store, so that they are asked again.
 
 What is set aside goes into a file of its own, byte for byte, before it leaves the store: nothing that was paid for is
 thrown away. Asking again costs a query each, so a person decides it.

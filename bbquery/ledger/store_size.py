@@ -1,4 +1,4 @@
-"""What the answer store takes of the disk, what parts of it would cost to buy again, and taking such parts out.
+"""Size of the answer store on disk, the cost of buying parts of it again, and removal of such parts.
 
 An answer's cost is that of the attempt that brought it, exactly; an imported one was paid for elsewhere, so its cost is
 not known here. Attempts stay when their answers go: what was spent is never forgotten. The same question is paid again.

@@ -1,4 +1,4 @@
-"""A vendor's own count beside the ledger's: per model and window of time, and what it proves about unknowns.
+"""Comparison of a vendor's usage report with the ledger, per model and time window, and what it proves about unknowns.
 
 What was reported beyond what was posted is the difference. It settles the unknowns of a window in two cases only:
 
