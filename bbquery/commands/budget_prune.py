@@ -55,7 +55,7 @@ def _prune(chosen: argparse.Namespace) -> int:
         if not chosen.yes:
             consent.ask(lines, "pruning is agreed to beforehand: type yes on a terminal, or give --yes in a script")
         found = books.write(lambda c: _pruned(c, chosen))
-    say(*_told(found), "pruned" if found.runs else "nothing was pruned")
+    say(*_summary(found), "pruned" if found.runs else "nothing was pruned")
     return 0
 
 
@@ -69,10 +69,10 @@ def _pruned(connection: sqlite3.Connection, chosen: argparse.Namespace) -> Pruna
 def _lines(found: Prunable) -> list[str]:
     """Return which runs are meant, for people."""
     table = tables.runs(found.runs).text.split("\n") if found.runs else []
-    return [*table, *_told(found)]
+    return [*table, *_summary(found)]
 
 
-def _told(found: Prunable) -> list[str]:
+def _summary(found: Prunable) -> list[str]:
     runs = f"{len(found.runs) or 'no such'} {'run' if len(found.runs) < 2 else 'runs'}"
     hold = f"{found.holding} more {'holds' if found.holding == 1 else 'hold'}"
     held = f"; {hold} what may have been billed: 'bbquery budget reconcile'" if found.holding else ""

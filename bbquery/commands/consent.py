@@ -45,8 +45,8 @@ def agreed(
     project = chosen.project is not None and _capped(chosen.project)
     if chosen.yes or not worst.picodollars or project or any(cap.picodollars is not None for cap in caps):
         return
-    told = CAPPED.format(worst=dollars(worst.picodollars))
-    ask([f"T{told[1:]}. It sends at most:", *estimated()], f"{told}: {AGREE}")
+    message = CAPPED.format(worst=dollars(worst.picodollars))
+    ask([f"T{message[1:]}. It sends at most:", *estimated()], f"{message}: {AGREE}")
 
 
 def ask(lines: Sequence[str], refusal: str) -> None:

@@ -69,7 +69,7 @@ def _score(chosen: argparse.Namespace) -> int:
         return 0
     unnamed: list[str | None] = [None]
     for target in wanted or unnamed:
-        say(*_told(score.bind(clean.answer, target, typed.classes), typed.answer))
+        say(*_explained(score.bind(clean.answer, target, typed.classes), typed.answer))
     return 0
 
 
@@ -113,7 +113,7 @@ def _content(answer: Answer) -> str:
 
 
 @one_blas_thread
-def _told(score: BoundScore, answer: Answer) -> list[str]:
+def _explained(score: BoundScore, answer: Answer) -> list[str]:
     """Return what a score does to an answer, and what comes of it."""
     found, about = score_rows(score, [[answer]]), score.about
     unread = score.unread([answer])

@@ -90,7 +90,7 @@ def _verify(chosen: argparse.Namespace) -> int:
         checked = books.read(store_files.verify_store)
     if checked.bad:
         advice = "'bbquery store verify --repair' sets damaged answers aside, to be asked and paid for once more"
-        raise StorageFailed(f"the store in {books.path} has {checked.told()}\n{advice}")
+        raise StorageFailed(f"the store in {books.path} has {checked.summary()}\n{advice}")
     print(f"{_contents(checked.answers, checked.oracles)} in {books.path}: all sound")
     return 0
 
@@ -113,7 +113,7 @@ def _repair(books: Books) -> None:
 def _check_file(path: Path, consequence: str) -> str:
     checked = store_files.verify_file(path)
     if checked.bad:
-        raise UsageError(f"{path} has {checked.told()}\n{consequence}")
+        raise UsageError(f"{path} has {checked.summary()}\n{consequence}")
     return f"{_contents(checked.answers, checked.oracles)} in {path}: all sound"
 
 

@@ -47,8 +47,10 @@ class Books:
             try:
                 return work(connection)
             except (ValueError, TypeError, RecursionError) as error:
-                told = f"the ledger {self.path} holds something that cannot be read ({described(error)})"
-                raise StorageFailed(f"{told}: 'bbquery store verify' names what is damaged of the answers") from error
+                message = f"the ledger {self.path} holds something that cannot be read ({described(error)})"
+                raise StorageFailed(
+                    f"{message}: 'bbquery store verify' names what is damaged of the answers"
+                ) from error
             finally:
                 connection.execute("ROLLBACK")
 

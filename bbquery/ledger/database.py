@@ -222,7 +222,7 @@ class Database:
             (outcome,) = self._together([piece])
         except Exception as error:  # noqa: BLE001 - reported to the one who asked for this piece of work
             self._connection.execute("ROLLBACK TO work")
-            outcome = (piece, None, self._told(error))
+            outcome = (piece, None, self._translated(error))
         self._connection.execute("RELEASE work")
         return outcome
 
@@ -231,10 +231,10 @@ class Database:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise self._told(error) from error
+            raise self._translated(error) from error
 
-    def _told(self, error: Exception) -> Exception:
-        """Return what a caller is told of an error: a full disk is not theirs to tell from a locked file."""
+    def _translated(self, error: Exception) -> Exception:
+        """Return the error that a caller gets: StorageFailed for whatever the file or its disk did."""
         if isinstance(error, sqlite3.Error | OSError):
             return StorageFailed(f"the ledger {self.path} cannot be used: {error}")
         return error

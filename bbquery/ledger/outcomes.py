@@ -48,12 +48,12 @@ def above_hold(held: Held, result: Reply | OracleError, oracle: str) -> CostAbov
     if cost is None or cost.within(held.hold):
         return None
     kept = "" if isinstance(result, MalformedAnswer) else "The answer is kept. "
-    told = (
+    message = (
         f"a query cost {_in_words(cost)}, and at most {_in_words(held.hold)} was held for it, so no cap is safe "
         f"and nothing more is sent. {kept}If an option of the oracle states what a query takes "
         "(image_tokens, input_usd, usd_per_query), state more and run again; if none does, please report it"
     )
-    return CostAboveHold(told, oracle=oracle)
+    return CostAboveHold(message, oracle=oracle)
 
 
 def _in_words(amount: Units) -> str:

@@ -36,8 +36,8 @@ class Cap:
                 least = "give more" if unit == "picodollars" else "give at least 1"
                 raise UsageError(f"a budget of {in_unit(value, unit)} allows nothing: {least}")
             if value is not None and value > LARGEST_AMOUNT:
-                told = f"a budget of {in_unit(value, unit)} is more than can be counted"
-                raise UsageError(f"{told}: give at most {in_unit(LARGEST_AMOUNT, unit)}, or leave it out")
+                message = f"a budget of {in_unit(value, unit)} is more than can be counted"
+                raise UsageError(f"{message}: give at most {in_unit(LARGEST_AMOUNT, unit)}, or leave it out")
 
     @classmethod
     def stated(cls, queries: int | None, tokens: int | None, usd: str | Decimal | None) -> Self:

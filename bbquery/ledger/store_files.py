@@ -53,7 +53,7 @@ class Checked:
         if self.bad <= FAULTS_SHOWN:
             self.faults.append(f"{place}: {fault}")
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Return the faults for people."""
         more = [f"and {self.bad - FAULTS_SHOWN} more"] if self.bad > FAULTS_SHOWN else []
         return "\n  ".join((f"{self.bad} faults" if self.bad != 1 else "1 fault", *self.faults, *more))

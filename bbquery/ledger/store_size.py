@@ -94,7 +94,7 @@ def vacuum(path: Path) -> None:
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.Error as error:
-        told = (
+        message = (
             f"{path} could not be made smaller ({error}): nothing is lost; end other runs, see that the disk has room"
         )
-        raise StorageFailed(f"{told} for a copy, and try again") from error
+        raise StorageFailed(f"{message} for a copy, and try again") from error

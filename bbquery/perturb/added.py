@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from bbquery.perturb.remembered import Remembered
-from bbquery.perturb.rendering import scratch, sent
+from bbquery.perturb.rendering import as_sent, scratch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,7 +60,7 @@ class AddedCopies:
 
     def _render(self, row: int) -> Image:
         change = self._change(row)
-        return sent(np.add(change, self._x, out=change), self._domain)
+        return as_sent(np.add(change, self._x, out=change), self._domain)
 
     def realised(self, row: int) -> NDArray[np.floating[Any]]:
         """Return what was sent as copy `row` minus x: (H, W, 3), float32 for uint8 pixels (exact), else float64.

@@ -14,7 +14,7 @@ import numpy as np
 from bbquery.perturb.added import precision
 from bbquery.perturb.densities import draw, score_function
 from bbquery.perturb.remembered import Remembered
-from bbquery.perturb.rendering import sent
+from bbquery.perturb.rendering import as_sent
 from bbquery.perturb.rows import row_generator
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class BlockCopies:
         x = self._x[down, across]
         noise = draw(self._density, self._sigma, x.shape, rng, self._dtype)
         noise += x
-        return (down, across), sent(noise, self._domain)
+        return (down, across), as_sent(noise, self._domain)
 
 
 def _cut(rng: np.random.Generator, pixels: int, side: int) -> slice:

@@ -17,7 +17,7 @@ import numpy as np
 
 from bbquery.interpolation import neighbours
 from bbquery.perturb.checks import at_least_one
-from bbquery.perturb.rendering import scratch, sent
+from bbquery.perturb.rendering import as_sent, scratch
 from bbquery.perturb.rows import row_generator
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class SmoothCopies:
         noise = self._down(np.ascontiguousarray(self._across(grid).swapaxes(0, 1)))
         noise *= self._sigma
         noise += self._x
-        return sent(noise, self._domain)
+        return as_sent(noise, self._domain)
 
     def realised(self, row: int) -> NDArray[np.floating[Any]]:
         """Return what was sent as copy `row` minus x: (H, W, 3), float32 for uint8 pixels (exact), else float64."""

@@ -43,10 +43,10 @@ def blended(
         pixels[..., channel] = mask
     pixels *= contrast
     pixels += filling
-    return sent(pixels, domain)
+    return as_sent(pixels, domain)
 
 
-def sent(pixels: NDArray[np.floating[Any]], domain: Domain) -> Image:
+def as_sent(pixels: NDArray[np.floating[Any]], domain: Domain) -> Image:
     """Return `domain.realise(pixels)`, to the bit and in an array of its own. What `pixels` held is written over."""
     if domain.dtype != "uint8":
         return domain.realise(pixels.copy())

@@ -10,7 +10,7 @@ import numpy as np
 from bbquery.errors import UsageError
 from bbquery.perturb.added import AddedCopies, precision
 from bbquery.perturb.lowfrequency import Enlarged
-from bbquery.perturb.rendering import scratch, sent
+from bbquery.perturb.rendering import as_sent, scratch
 from bbquery.perturb.rows import row_generator
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class GreyCopies(AddedCopies):
 
     def _render(self, row: int) -> Image:
         channels = scratch("channels", self._x.shape, self._dtype)
-        return sent(np.add(self._x, self._change(row), out=channels), self._domain)
+        return as_sent(np.add(self._x, self._change(row), out=channels), self._domain)
 
     def realised(self, row: int) -> NDArray[np.floating[Any]]:
         """Return the mean (H, W) over the channels of what was sent as copy `row` minus the original."""

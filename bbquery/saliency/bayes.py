@@ -119,12 +119,13 @@ class Search:
         hunts = self._acquisition == "ei" and scale > 0  # without a drop there is nothing to improve on
         mean = known.mean(self._all) if hunts else None
         stale = np.ones(len(self._all), dtype=np.bool_)
-        while stale[(told := self._told(mean, scale)).argmax()]:
-            again = np.argsort(np.where(stale, -told, np.inf), kind="stable")[:AT_ONCE]
-            self._most_unsure[again], stale[again] = known.deviation(again), False
-        return int(told.argmax())
+        while stale[(acquired := self._acquired(mean, scale)).argmax()]:
+            refreshed = np.argsort(np.where(stale, -acquired, np.inf), kind="stable")[:AT_ONCE]
+            self._most_unsure[refreshed], stale[refreshed] = known.deviation(refreshed), False
+        return int(acquired.argmax())
 
-    def _told(self, mean: NDArray[np.float64] | None, scale: float) -> NDArray[np.float64]:
+    def _acquired(self, mean: NDArray[np.float64] | None, scale: float) -> NDArray[np.float64]:
+        """Return the acquisition function (n,) of all candidates; -inf for those that were asked."""
         if mean is None:
             return np.where(self._open, self._most_unsure, -np.inf)
         improvement = expected_improvement(mean, math.sqrt(scale) * self._most_unsure, self._best)

@@ -92,7 +92,7 @@ def about(form: Form, unit: str, *, bounded: bool, nothing: Shares) -> About:
     )
 
 
-def told(form: Form, shares: Shares) -> str:
+def explained(form: Form, shares: Shares) -> str:
     """Return how the value of one answer comes about, for people."""
     p, q, best, other = (float(v[0]) for v in (shares.target, shares.rest, shares.best, shares.best_other))
     result = f"{float(value(form, shares)[0]):.6g}"

@@ -71,10 +71,10 @@ def read_phrase(text: str) -> Reading:
     """Return the noun phrase of a text in lower case, or how it failed. A phrase that was read reads as itself."""
     reading = _read_once(text)
     while reading.name is not None:
-        again = _read_once(reading.name)
-        if again.name == reading.name:
+        inner = _read_once(reading.name)
+        if inner.name == reading.name:
             return reading
-        reading = Reading(again.name, failure=again.failure, where=reading.where)
+        reading = Reading(inner.name, failure=inner.failure, where=reading.where)
     return reading
 
 

@@ -94,7 +94,7 @@ class BoundLabels:
         return [
             f"the list has {len(listed)}; each score stands for itself, and where no label has one each counts 1",
             f"the target {self.target!r} is {where}",
-            _forms.told(self.form, shares),
+            _forms.explained(self.form, shares),
         ]
 
     def _is_target(self, label: Label) -> bool:

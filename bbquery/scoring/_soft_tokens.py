@@ -106,7 +106,7 @@ class BoundTokens:
         if missing:
             bound = f"{_of_unlisted(dict(likely)):.6g}, the least of those listed or what they leave"
             lines.append(f"not listed, so each is taken as {bound}: {', '.join(missing)}")
-        return [*lines, _forms.told(self.form, self._shares([answer]))]
+        return [*lines, _forms.explained(self.form, self._shares([answer]))]
 
     def _shares(self, answers: Sequence[Answer]) -> Shares:
         found = np.array([self._read(answer) for answer in answers], dtype=np.float64).reshape(-1, 5)

@@ -108,7 +108,7 @@ class BoundVector:
             f"{self.count} numbers, one for each class, {sort}{', by their softmax' * self.softmax}",
             f"the highest: {top}",
             f"the target: {each}{together}",
-            _forms.told(self.form, shares),
+            _forms.explained(self.form, shares),
         ]
 
     def _show(self, index: int) -> str:

@@ -162,7 +162,7 @@ class BoundPathDistance:
 
     def steps(self, answer: Answer) -> list[str]:
         """Return what becomes of each label that counts, and of the answer."""
-        lines = [line for label in self._labels(answer) for line in self._told(label)]
+        lines = [line for label in self._labels(answer) for line in self._path_lines(label)]
         target = f"target {self.target!r}: {self.vocabulary.resolver.show(self.synset)}"
         return [target, *(lines or ["no label in this answer"])]
 
@@ -237,7 +237,7 @@ class BoundPathDistance:
                 return (Label(answer.spoken.text),)
         return ()
 
-    def _told(self, label: Label) -> list[str]:
+    def _path_lines(self, label: Label) -> list[str]:
         """Return the senses that a label may have, and the way from the nearest of them to the target."""
         scored = "" if label.score is None else f" (score {label.score:.4g})"
         said = f"label {label.name[:SHOWN]!r}{scored}"

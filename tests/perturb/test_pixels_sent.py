@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbquery.perturb.rendering import sent
+from bbquery.perturb.rendering import as_sent
 from bbquery.types import FLOAT, UINT8
 
 VALUES = st.lists(st.floats(-1e4, 1e4, width=32) | st.sampled_from([-0.5, 0.5, 1.5, 254.5, 255.5]), max_size=9)
@@ -19,7 +19,7 @@ def test_what_is_sent_is_what_the_domain_realises(domain, dtype, values) -> None
     pixels = np.array(values, dtype=dtype)
     expected = domain.realise(pixels.copy())
 
-    found = sent(pixels, domain)
+    found = as_sent(pixels, domain)
 
     assert found.dtype == expected.dtype
     np.testing.assert_array_equal(found, expected)
