@@ -60,7 +60,7 @@ class Attack(Protocol):
 
     @property
     def queries(self) -> int:
-        """How many rows it asks at most, those of the clean image not counted."""
+        """Number of rows it asks at most, those of the clean image not counted."""
 
     def plan(self, x: Image, domain: Domain, seed: int) -> Plan[AttackResult]:
         """Ask for changed copies of x (H, W, 3) and return the nearest adversarial one."""

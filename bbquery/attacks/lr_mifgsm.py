@@ -114,7 +114,7 @@ class LrMifgsm:
 
     @property
     def turns(self) -> int:
-        """How many steps it takes: T."""
+        """Number of steps T."""
         if self.steps is not None:
             return self.steps
         each = self._per_move + (self.copies or ENOUGH_COPIES)
@@ -162,7 +162,7 @@ class LrMifgsm:
 
 
 class _Walk:
-    """Where an attack stands: `at`, in grey levels before rounding, and the accumulated gradient g."""
+    """State of an attack: its position `at`, in grey levels before rounding, and the accumulated gradient g."""
 
     def __init__(self, attack: LrMifgsm, x: Image, domain: Domain, seed: int, record: Record) -> None:
         self._attack, self._domain, self._seed, self._record = attack, domain, seed, record

@@ -31,7 +31,7 @@ CAPS = {"max_queries": "queries", "max_tokens": "tokens", "max_usd": "picodollar
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare it."""
+    """Declare the command."""
     about = "show, set, settle, export and prune budgets"
     actions = commands.add_parser("budget", help=about, allow_abbrev=False).add_subparsers(
         required=True, metavar="ACTION"

@@ -24,7 +24,7 @@ command as a pruned run begins a new budget, and finds the answers in the store.
 
 
 def add(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare it."""
+    """Declare the command."""
     prune = actions.add_parser(
         "prune", help="take old or empty runs out of the list", description=ABOUT, allow_abbrev=False
     )

@@ -113,7 +113,7 @@ def _plain(branch: Branch) -> dict[str, Any]:
 
 
 def cap_too_low(cap: Raised) -> str:
-    """Say why a cap is not what was asked for."""
+    """Return why a cap is not what was asked for."""
     asked, posted, held = (_amount(cap.unit, amount) for amount in (cap.asked, cap.posted, cap.held))
     spent = _amount(cap.unit, cap.posted + cap.held)
     again = f"; what of the held is released may be sent again: then set {OPTIONS[cap.unit]} anew" if cap.held else ""
@@ -152,7 +152,7 @@ def _plain_spending(row: Spending) -> dict[str, Any]:
 
 
 def how_many(count: int) -> str:
-    """Say how many attempts are unknown."""
+    """Return how many attempts are unknown, for people."""
     return (
         f"{count} attempts may have been billed without an answer, so what they may have cost stays held"
         if count != 1

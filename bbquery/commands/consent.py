@@ -35,7 +35,7 @@ def add_yes(command: argparse._ActionsContainer) -> None:
 def agreed(
     chosen: argparse.Namespace, caps: Sequence[Cap], worst: Units, estimated: Callable[[], Sequence[str]]
 ) -> None:
-    """See, before anything is asked or written, that the project exists, and that who pays agrees to the worst case.
+    """Check, before anything is asked or written, that the project exists and that the payer agrees to the worst case.
 
     caps: of the run and of its parts. worst: of the whole run. estimated: says what it would cost, for people.
 

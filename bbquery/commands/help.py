@@ -11,7 +11,7 @@ KINDS = ("oracle", "method", "score", "attack")
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser], parser: argparse.ArgumentParser) -> None:
-    """Declare it. parser: the one that has all commands."""
+    """Declare the command. parser: the one that has all commands."""
     about = "show how a command, an oracle, a method, a score or an attack is used"
     helps = commands.add_parser("help", help=about, allow_abbrev=False)
     helps.set_defaults(run=_help, parser=parser, commands=tuple(commands.choices))

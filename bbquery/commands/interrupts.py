@@ -39,7 +39,7 @@ _current: ContextVar[Interrupts | None] = ContextVar("_current", default=None)
 
 
 class Interrupts:
-    """What a command was stopped by, and what it had sent by then."""
+    """The signal that stopped a command, and the number of queries sent by then."""
 
     def __init__(self) -> None:
         self.sent = 0

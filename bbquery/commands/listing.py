@@ -8,7 +8,7 @@ from bbquery import load
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare it."""
+    """Declare the command."""
     listing = commands.add_parser("list", help="show what can be chosen", allow_abbrev=False)
     listing.set_defaults(run=_list)
     listing.add_argument("kind", choices=["oracles", "methods", "attacks", "scores"])

@@ -122,14 +122,14 @@ def estimated(found: Estimate, source: str) -> list[str]:
 
 
 def warn_of(placement: Placement, name: str = "") -> None:
-    """Say before anything is asked what the model is not shown of a photo. name: which, of several."""
+    """Warn, before anything is asked, of the part of a photo that the model is not shown. name: which, of several."""
     if placement.warning:
         print(f"bbquery: BEWARE: {name}{': ' if name else ''}{placement.warning}", file=sys.stderr)
 
 
 @contextlib.contextmanager
 def standard_output() -> Iterator[Write]:
-    """Give a function that writes to standard output; what cannot be written is dropped, see `SafeStream`."""
+    """Yield a function that writes to standard output; what cannot be written is dropped (see `SafeStream`)."""
     out = sys.stdout if isinstance(sys.stdout, SafeStream) else SafeStream(sys.stdout)
     yield out.write_bytes
     out.flush()

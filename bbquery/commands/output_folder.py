@@ -65,7 +65,7 @@ class OutputFolder:
     """Where the result is written; elsewhere, once that failed."""
 
     def __init__(self, chosen: argparse.Namespace) -> None:
-        """See that a result could be drawn.
+        """Check that a result could be drawn.
 
         Raises:
             MissingExtra: no matplotlib.

@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
         return chosen, unknown
 
     def error(self, message: str) -> NoReturn:
-        """Say which options do not exist and which were meant, and what else cannot be read; end with exit code 2."""
+        """Print which options do not exist, which were probably meant, and other errors; exit with code 2."""
         if message.startswith(REQUIRED) and (choices := self._choices()):
             message += f"; choose one of: {', '.join(choices)}"
         known = self._option_string_actions

@@ -44,13 +44,13 @@ class Lines:
             self._print()
 
     def set_description_str(self, text: str, refresh: bool = True) -> None:
-        """Say from now on what the queries are for."""
+        """Set the text that says what the queries are for."""
         self._description = text
         if refresh:
             self._print_now_and_then()
 
     def set_postfix_str(self, text: str, refresh: bool = True) -> None:
-        """Say from now on how things stand; refresh: at once, if that is news."""
+        """Set the status text; refresh: show it at once if it changed."""
         is_news = text != self._postfix
         self._postfix = text
         if refresh and is_news:

@@ -28,7 +28,7 @@ FIRST_NUMBERS = 5  # of a vector, to people
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare it."""
+    """Declare the command."""
     score = commands.add_parser(
         "score",
         help="show step by step what a score does to an answer",

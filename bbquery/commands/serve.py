@@ -36,7 +36,7 @@ PRICED = {"usd_per_image": "usd_per_query", "usd_per_thousand": "usd_per_thousan
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare it."""
+    """Declare the command."""
     serve = commands.add_parser(
         "serve",
         help="serve an oracle on loopback, to rehearse with",
@@ -88,7 +88,7 @@ async def _served(chosen: argparse.Namespace) -> None:
 
 
 def _ready(protocol: str, options: Mapping[str, object], url: str) -> None:
-    """Say where it is and how it is asked, at the same price."""
+    """Print the address, and how to ask it at the same price."""
     oracle = ASKED_WITH[protocol].format(url=url)
     for option in PRICED.keys() & options.keys():
         oracle = with_option(oracle, PRICED[option], options[option])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare it."""
+    """Declare the command."""
     about = "export, import, verify and prune paid answers"
     actions = commands.add_parser("store", help=about, allow_abbrev=False).add_subparsers(
         required=True, metavar="ACTION"

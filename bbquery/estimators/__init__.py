@@ -38,7 +38,7 @@ class GradientEstimator(Protocol):
 
     @property
     def queries(self) -> int:
-        """How many rows it asks."""
+        """Number of rows it asks."""
 
     @property
     def adaptive(self) -> bool:

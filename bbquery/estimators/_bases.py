@@ -68,7 +68,7 @@ class Bases:
 
     @property
     def answered(self) -> int:
-        """How many rows were answered."""
+        """Number of rows answered."""
         return self._scores.answered
 
     @property

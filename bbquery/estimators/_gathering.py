@@ -29,7 +29,7 @@ class Evidence(Protocol):
 
     @property
     def answered(self) -> int:
-        """How many rows were answered."""
+        """Number of rows answered."""
 
     @property
     def mean_score(self) -> float:

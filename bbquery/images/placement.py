@@ -35,7 +35,7 @@ SQUEEZED = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Where on a photo the pixels lie that an oracle was sent.
+    """Placement on a photo of the pixels that an oracle was sent.
 
     photo: (height, width) of the photo. box: (left, top, right, bottom) of what was sent, in pixels of the photo,
     pixel i reaching from i to i + 1; edges may be fractional. size: (height, width) of what was sent.
@@ -59,7 +59,7 @@ class Placement:
 
     @property
     def warning(self) -> str:
-        """What a person must know who expects the model to see the photo; nothing where it does."""
+        """Warning for people if the model does not see the whole photo; empty if it does."""
         (height, width), (rows, columns) = self.photo, self.size
         across, down = self.box[2] - self.box[0], self.box[3] - self.box[1]
         share, squeezed = across * down / (height * width), (across / columns) / (down / rows)

@@ -54,7 +54,7 @@ class Piece:
     loop: asyncio.AbstractEventLoop | None
 
     def begin(self) -> bool:
-        """Whether it is still wanted; from then on it cannot be cancelled by a thread."""
+        """Return whether it is still wanted; from now on it cannot be cancelled by a thread."""
         return self.loop is not None or cast("Future[Any]", self.done).set_running_or_notify_cancel()
 
 
@@ -273,7 +273,7 @@ def _by_kind(waiting: Sequence[Piece]) -> list[list[Piece]]:
 
 
 def _report(outcomes: Sequence[Outcome]) -> None:
-    """Tell everyone, each event loop with one call."""
+    """Deliver the outcomes to their callers, with one call for each event loop."""
     loops: dict[asyncio.AbstractEventLoop, list[Outcome]] = {}
     for piece, result, error in outcomes:
         if piece.loop is not None:

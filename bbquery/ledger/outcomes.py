@@ -27,7 +27,7 @@ class Held(Protocol):
 
     @property
     def question(self) -> Question:
-        """What it asks."""
+        """The question it asks."""
 
 
 def settlement(held: Held, result: Reply | OracleError) -> Settlement:

@@ -25,7 +25,7 @@ Ending: TypeAlias = Literal["posted", "voided"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of an unknown. attempt: its number, or its key where only one unknown has that.
+    """Outcome of an unknown, once known. attempt: its number, or its key where only one unknown has that.
 
     queries, tokens, picodollars: what a posted one cost, each None for as much as was held.
     """

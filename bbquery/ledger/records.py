@@ -61,7 +61,7 @@ class BudgetState:
 
 
 class Request(NamedTuple):
-    """What must be granted before it is sent. hold: the most it may cost. free: it costs nothing, whatever happens."""
+    """A hold to grant before an attempt is sent. hold: the most it may cost. free: it costs nothing in any case."""
 
     question: Question
     budget: int
@@ -92,7 +92,7 @@ Result: TypeAlias = "Granted | Answered | Busy | BudgetExhausted"
 
 
 class Settlement(NamedTuple):
-    """How an attempt ended. cost: what it really cost, for posted ones. reply: what it brought, to be stored."""
+    """End of an attempt. cost: its real cost, if posted. reply: its answer, to be stored."""
 
     attempt: int
     outcome: Outcome
@@ -110,7 +110,7 @@ class Unreadable(NamedTuple):
 
     @property
     def paid_again(self) -> int:
-        """How often a question whose answer could not be read was paid for once more."""
+        """Number of times that a question was paid again because its answer could not be read."""
         return self.answers - self.unanswered
 
 

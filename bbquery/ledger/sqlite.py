@@ -137,7 +137,7 @@ class Ledger:
 
 
 def _check_not_emptied(path: Path, owners_of: Path) -> None:
-    """See that a ledger that is empty, or not there, is a new one.
+    """Check that a ledger that is empty, or not there, is a new one.
 
     Raises:
         StorageFailed: what lies beside it says that it held something.

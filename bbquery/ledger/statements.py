@@ -177,7 +177,7 @@ def _hold(connection: sqlite3.Connection, requests: Sequence[Request]) -> list[B
 
 
 class _Rooms:
-    """What some budgets and those above them have left; counted here, for one step of the engine reads them all.
+    """Amounts left in some budgets and those above them, read in one statement and counted down here.
 
     taken: what was taken of each since it was read.
     """
@@ -202,7 +202,7 @@ def chain(connection: sqlite3.Connection, budget: int) -> list[BudgetState]:
 
 
 def _refusal(budget: BudgetState, more: Units, hold: Units) -> BudgetExhausted | None:
-    """Say what a budget lacks for a hold, once `more` is held too."""
+    """Return what a budget lacks for a hold once `more` is held too; None if it has enough."""
     for unit in UNITS:
         cap, needed = getattr(budget.cap, unit), getattr(hold, unit)
         if cap is None:

@@ -27,7 +27,7 @@ INSERT_ROW = "(?1, ?2, ?3, ?, ?, ?, ?, ?)"
 
 
 class Question(NamedTuple):
-    """What is asked. key: hash of the rest. oracle: fingerprint. image: digest. sample: index of the repeat."""
+    """A question. key: hash of the rest. oracle: fingerprint. image: digest. sample: index of the repeat."""
 
     key: bytes
     oracle: str

@@ -40,7 +40,7 @@ FAULTS_SHOWN = 10
 
 @dataclass
 class Checked:
-    """What a check found. faults: the first few, with where they are; bad: how many there are in all."""
+    """Result of a check. faults: the first few, with their places; bad: number of all."""
 
     oracles: int = 0
     answers: int = 0
@@ -139,7 +139,7 @@ def verify_store(connection: sqlite3.Connection) -> Checked:
 
 @dataclass(frozen=True)
 class Damage:
-    """What is wrong in the store. of: the key of an answer, or the fingerprint of an oracle. text: why."""
+    """A fault in the store. of: the key of an answer, or the fingerprint of an oracle. text: why."""
 
     of: bytes | str
     text: str
@@ -151,7 +151,7 @@ class Damage:
 
 
 def faults(connection: sqlite3.Connection) -> Iterator[Damage]:
-    """Give all that is wrong with stored oracles and answers, however it was damaged."""
+    """Yield every fault of stored oracles and answers."""
     for oracle in _stored_oracles(connection):
         if (fault := _fault(checked_oracle, oracle)) is not None:
             yield Damage(oracle.fingerprint, fault)
@@ -242,7 +242,7 @@ def _texts(path: Path) -> Iterator[tuple[int, bytes]]:
 
 @dataclass
 class Imported:
-    """What an import did. added: answers that are new. known: those that were there already, and are equal.
+    """Result of an import. added: new answers. known: answers that were there already, and are equal.
 
     different: how many answers disagree with the store's own, which stay; examples: the keys of the first of them.
     """

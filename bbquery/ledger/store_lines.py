@@ -40,7 +40,7 @@ class Header:
 
 @dataclass(frozen=True)
 class OracleLine:
-    """Who was asked. identity: canonical JSON, of which the fingerprint is the hash."""
+    """A line with an oracle. identity: canonical JSON, of which the fingerprint is the hash."""
 
     fingerprint: str
     identity: str
@@ -48,7 +48,7 @@ class OracleLine:
 
 @dataclass(frozen=True)
 class AnswerLine:
-    """What was answered. answer: packed. served, created: which version answered, and when."""
+    """A line with an answer. answer: packed. served, created: the version that answered, and when."""
 
     key: bytes
     oracle: str
@@ -63,7 +63,7 @@ Line: TypeAlias = Header | OracleLine | AnswerLine
 
 
 class Fault(ValueError):
-    """What is wrong with a line."""
+    """A fault of a line."""
 
 
 # --- writing ---
@@ -153,7 +153,7 @@ class Reading:
             raise Fault("it is nested too deeply") from error
 
     def end(self) -> None:
-        """See that all lines were there.
+        """Check that all lines were there.
 
         Raises:
             Fault: lines are missing, or too many.

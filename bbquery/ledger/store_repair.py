@@ -24,7 +24,7 @@ _ROW = f"SELECT {', '.join(c if c in _NUMBERS else f'hex({c})' for c in COLUMNS)
 
 @dataclass(frozen=True)
 class Damaged:
-    """What cannot be used. answers: by key, why. oracles: those whose identity cannot be read, by fingerprint, why."""
+    """Damaged answers by key, and oracles of unreadable identity by fingerprint, each with the reason."""
 
     answers: dict[bytes, str]
     oracles: dict[str, str]

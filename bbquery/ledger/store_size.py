@@ -84,7 +84,7 @@ def size(path: Path) -> int:
 
 
 def vacuum(path: Path) -> None:
-    """Give what pruned answers left back to the disk. It needs as much free space as the file has meanwhile.
+    """Return the space of pruned answers to the disk. Needs as much free space as the file takes meanwhile.
 
     Raises:
         StorageFailed: another process uses the file, or the disk is full.

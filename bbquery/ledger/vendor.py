@@ -38,7 +38,7 @@ LAG = datetime.timedelta(days=1)  # vendors say that reports may be delayed, not
 
 @dataclass(frozen=True)
 class Usage:
-    """What a vendor reports of a model from `start` to before `end`. units: those it counts; the others are zero."""
+    """A vendor's report on a model from `start` to before `end`. units: those it counts; the others are zero."""
 
     model: str
     start: datetime.datetime
@@ -64,12 +64,12 @@ class Window:
 
     @property
     def difference(self) -> Units:
-        """What was reported beyond what was posted; negative where less was."""
+        """Usage reported beyond what was posted; negative if less was reported."""
         return self.usage.amount.plus(self.posted.times(-1))
 
     @property
     def held(self) -> Units:
-        """What its unknowns hold."""
+        """Amount held by its unknowns."""
         held = Units()
         for attempt in self.unknowns:
             held = held.plus(attempt.hold)
@@ -85,7 +85,7 @@ class Comparison:
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """What the report proves."""
+        """Verdicts that the report proves."""
         return [verdict for window in self.windows for verdict in window.verdicts]
 
 

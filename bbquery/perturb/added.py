@@ -45,7 +45,7 @@ class AddedCopies:
         self._sent: Remembered[Image] = Remembered(x.size * np.dtype(domain.dtype).itemsize)
 
     def __len__(self) -> int:
-        """How many copies."""
+        """Number of copies."""
         return self._rows
 
     def __getitem__(self, row: int, /) -> Image:

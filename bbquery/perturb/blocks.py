@@ -29,7 +29,7 @@ Place: TypeAlias = tuple[slice, slice]
 
 
 class BlockCopies:
-    """`rows` copies of x (H, W, 3), each with independent noise inside its own rectangle; none is held.
+    """`rows` copies of x (H, W, 3), each with independent noise inside its own rectangle; rendered on demand.
 
     block: height and width of the rectangle in pixels. sigma: standard deviation of the noise, in grey levels.
     """
@@ -47,7 +47,7 @@ class BlockCopies:
         )
 
     def __len__(self) -> int:
-        """How many copies."""
+        """Number of copies."""
         return self._rows
 
     def __getitem__(self, row: int, /) -> Image:

@@ -31,7 +31,7 @@ class Cells(Protocol):
 
     @property
     def count(self) -> int:
-        """How many cells."""
+        """Number of cells."""
 
     @property
     def centres(self) -> NDArray[np.float64]:
@@ -57,7 +57,7 @@ class GridCells:
 
     @property
     def count(self) -> int:
-        """How many cells."""
+        """Number of cells."""
         return self.shape[0] * self.shape[1]
 
     @property
@@ -97,7 +97,7 @@ class LabelledCells:
 
     @property
     def count(self) -> int:
-        """How many cells."""
+        """Number of cells."""
         return len(self._sizes)
 
     @property
@@ -115,7 +115,7 @@ class LabelledCells:
 
 
 class CellCopies:
-    """Copies of x, each with some cells visible and `filling` in place of the others; none is held.
+    """Copies of x, each with some cells visible and `filling` in place of the others; rendered on demand.
 
     x, filling: (H, W, 3) in grey levels. visible: (n, count) of +1 (visible) and -1 (hidden).
     """
@@ -129,7 +129,7 @@ class CellCopies:
         self._cells, self._visible, self._domain = cells, visible, domain
 
     def __len__(self) -> int:
-        """How many copies."""
+        """Number of copies."""
         return len(self._visible)
 
     def __getitem__(self, row: int, /) -> Image:

@@ -3,7 +3,7 @@
 Orthonormal directions are drawn as products of three cosines, one along each axis of the array, times one random sign
 for each value: a basis of all of them (each axis' cosines are one), of which every member is as likely to be drawn.
 So their outer products average to the identity over the number of values, as those of independent directions do, but
-no direction asks what another has asked. One costs two small products and a sign; none is held.
+no direction asks what another has asked. One costs two small products and a sign; rendered on demand.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class SmoothCopies:
-    """`rows` copies of x, each with its own smooth Gaussian noise; none is held.
+    """`rows` copies of x, each with its own smooth Gaussian noise; rendered on demand.
 
     x: (H, W, 3) in grey levels, taken as `domain` would send it. sigma: standard deviation of each value's noise, in
     grey levels. cells: cells of the grid along each side; a side of no more pixels than that has a cell for each.
@@ -50,7 +50,7 @@ class SmoothCopies:
         self._domain, self._rows, self._key = domain, rows, key
 
     def __len__(self) -> int:
-        """How many copies."""
+        """Number of copies."""
         return self._rows
 
     def __getitem__(self, row: int, /) -> Image:

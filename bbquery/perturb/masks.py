@@ -46,7 +46,7 @@ def interpolation(cells: int, pixels: int) -> NDArray[np.float64]:
 
 
 class Upsampling:
-    """How grids of `cells` × `cells` become masks of `size` (H, W).
+    """Enlargement of grids of `cells` × `cells` to masks of `size` (H, W).
 
     cell: the side of a cell in pixels on each axis, rounded up: ceil(H / cells), ceil(W / cells).
     rows, columns: the matrices (cells + 1) * cell by cells that enlarge a grid's axes.
@@ -84,7 +84,7 @@ class Upsampling:
 
 
 class MaskedCopies:
-    """`rows` copies of x, each behind its own random mask: x where visible, `fill` where hidden; none is held.
+    """`rows` copies of x, each behind its own random mask: x where visible, `fill` where hidden; rendered on demand.
 
     x: (H, W, 3) in grey levels. fill: a grey level. p: the probability that a cell is visible. What is sent is
     realise(x M + fill (1 - M)), computed in float32 for uint8 pixels and in float64 otherwise.
@@ -99,7 +99,7 @@ class MaskedCopies:
         self._contrast: NDArray[np.floating[Any]] = np.subtract(x, fill, dtype=self._dtype)
 
     def __len__(self) -> int:
-        """How many copies."""
+        """Number of copies."""
         return self._rows
 
     def __getitem__(self, row: int, /) -> Image:

@@ -17,14 +17,14 @@ T = TypeVar("T")
 
 
 class Remembered(Generic[T]):
-    """What was made for a row, on which nobody may write. size: the bytes of the largest."""
+    """A cache of read-only values by row. size: bytes of the largest value."""
 
     def __init__(self, size: int) -> None:
         self._most = BYTES // max(size, 1)
         self._known: dict[int, T] = {}
 
     def __call__(self, row: int, make: Callable[[int], T]) -> T:
-        """Return it, made now where it is not known: not kept, `make` would close a circle that is freed late."""
+        """Return the row's value, by `make` if not cached. `make` is not kept: that would close a reference cycle."""
         found = self._known.get(row)
         if found is None:
             found = make(row)

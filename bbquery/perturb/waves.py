@@ -60,7 +60,7 @@ class WaveCopies:
         self._copies, self._waves = copies, waves
 
     def __len__(self) -> int:
-        """How many copies."""
+        """Number of copies."""
         return len(self._copies)
 
     def __getitem__(self, row: int, /) -> Image:

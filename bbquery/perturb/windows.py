@@ -21,7 +21,7 @@ NOTHING_HIDDEN = np.zeros((1, 4))
 
 
 class HiddenWindows:
-    """Copies of x (H, W, 3), each with its window hidden behind `filled`, of the same shape; none is held.
+    """Copies of x (H, W, 3), each with its window hidden behind `filled`, of the same shape; rendered on demand.
 
     windows: (n, 4), in pixels; what lies outside the photo hides nothing.
     """
@@ -32,7 +32,7 @@ class HiddenWindows:
         self._windows, self._domain, self._filled = windows, domain, filled
 
     def __len__(self) -> int:
-        """How many copies."""
+        """Number of copies."""
         return len(self._windows)
 
     def __getitem__(self, row: int, /) -> Image:

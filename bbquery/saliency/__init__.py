@@ -16,7 +16,7 @@ class Method(Protocol):
 
     @property
     def queries(self) -> int:
-        """How many queries it asks at most, the unperturbed image not counted."""
+        """Number of queries it asks at most, the unperturbed image not counted."""
 
     @property
     def adaptive(self) -> bool:

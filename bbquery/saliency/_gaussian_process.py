@@ -61,7 +61,7 @@ class GaussianProcess:
 
 
 class Posterior:
-    """What is known of a process from some of its states."""
+    """A process conditioned on observations of some of its states."""
 
     def __init__(self, known: KnownCovariances, noise: float, states: list[int], values: list[float]) -> None:
         self._regressor = GaussianProcessRegressor(known, alpha=noise, optimizer=None)
@@ -116,7 +116,7 @@ class KnownCovariances(Kernel):  # type: ignore[misc] # scikit-learn has no type
         return self.variances[X[:, 0]]
 
     def is_stationary(self) -> bool:
-        """Say that numbers do not tell how far targets are apart."""
+        """Return False: the numbers of targets do not tell their distances."""
         return False
 
     def __sklearn_clone__(self) -> KnownCovariances:

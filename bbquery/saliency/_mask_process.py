@@ -101,7 +101,7 @@ LOGIT = Link(_logit, _sigmoid, _sigmoid_slope, _sigmoid_bend, PROBIT)
 
 
 class Geometry:
-    """How the rows of data lie to each other under one reach of smoothness.
+    """Covariances of the rows of data, under one length scale of smoothness.
 
     kernel: K over its scale, (cells, cells). seen: (n, cells), rows times that. t: (n, n).
     """

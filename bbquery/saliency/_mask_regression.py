@@ -37,7 +37,7 @@ MOST_AT_THE_ENDS = 0.1  # of the scores may be exactly 0 or 1; with more they ar
 
 @dataclass(frozen=True, eq=False)
 class Regression:
-    """What was found. effects: of the cells. link: "identity" or "logit"; none where the score never moved."""
+    """The result. effects: of the cells. link: "identity" or "logit"; none where the score never moved."""
 
     effects: Effects
     link: str

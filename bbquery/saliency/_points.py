@@ -150,5 +150,5 @@ class Spread:
 
     @property
     def _points(self) -> float:
-        """How many points of equal weight they are worth: (Σ w)² / Σ w²."""
+        """Effective number of points: (Σ w)² / Σ w²."""
         return self._weight**2 / self._squared_weight

@@ -34,7 +34,7 @@ FOUND_OF_EXPECTED = 0.6  # of errors; still on the careful side
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """Where effects are taken, and of what.
+    """Places and patterns at which effects are taken.
 
     patterns: (m, cells) of +1 (visible) and -1 (hidden), each followed by its complement. surroundings: (cells,
     cells), for each place how much of each cell is revealed with it; 1 for its own.

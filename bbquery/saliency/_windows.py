@@ -65,7 +65,7 @@ class WindowScores:
 
     @property
     def answered(self) -> int:
-        """How many rows were answered, the photo itself among them."""
+        """Number of rows answered, the photo itself among them."""
         return int(np.count_nonzero(self._answered))
 
     @property

@@ -65,7 +65,7 @@ class HalfSharpCopies:
         self._known: Remembered[NDArray[np.bool_]] = Remembered(self._contrast[..., 0].size)
 
     def __len__(self) -> int:
-        """How many copies."""
+        """Number of copies."""
         return self._rows
 
     def __getitem__(self, row: int, /) -> Image:
@@ -107,7 +107,7 @@ class SignEvidence:
 
     @property
     def answered(self) -> int:
-        """How many rows were answered."""
+        """Number of rows answered."""
         return self._moments.answered
 
     def mean(self) -> NDArray[np.float64]:

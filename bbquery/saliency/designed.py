@@ -158,11 +158,11 @@ class Designed:
         return self.refine is not False and cells > MOST_SHOWN_SINGLY
 
     def _half(self, cells: int) -> int:
-        """How many rows are asked before others depend on their answers: all, without refinement."""
+        """Number of rows asked before others depend on their answers: all, without refinement."""
         return min(2 * math.ceil(REFINED_FROM * self._rows / 2), self._rows) if self._refines(cells) else self._rows
 
     def _steps(self, half: int) -> Iterator[tuple[int, int]]:
-        """Give start and size of each step: of at most `batch` rows, and where it may stop early of ever more."""
+        """Yield start and size of each step: at most `batch` rows, and growing steps where it may stop early."""
         start = 0
         while start < self._rows:
             size = self.batch + self.batch % 2
@@ -212,7 +212,7 @@ class _Step(NamedTuple):
 
 
 class _Asked:
-    """What was asked, and what is known from it."""
+    """Rows asked so far, and the regression on them."""
 
     def __init__(self, cells: Cells, seed: int) -> None:
         self.cells, self._seed = cells, seed
@@ -223,7 +223,7 @@ class _Asked:
 
     @functools.cached_property
     def _places(self) -> Places | None:
-        """Where effects are taken: drawn when the first ones are."""
+        """Places at which effects are taken; drawn once, on first use."""
         return _places(self.cells, self._seed) if self.fine else None
 
     def add(self, rows: NDArray[np.int8], scores: Scores, *, stopped: bool = False) -> None:
@@ -238,7 +238,7 @@ class _Asked:
 
     @property
     def answered(self) -> int:
-        """How many rows were answered."""
+        """Number of rows answered."""
         return sum(len(step.values) for step in self._steps)
 
     def regression(self) -> Regression:

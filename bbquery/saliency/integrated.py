@@ -42,7 +42,7 @@ Baseline: TypeAlias = Fill | Picture
 
 @dataclass(frozen=True, kw_only=True)
 class IntegratedGradients:
-    """How much each pixel adds to the score on the way from a baseline to the photo, by estimated gradients.
+    """Explain a score by what each pixel adds to it on the path from a baseline to the photo.
 
     Signed, in units of the score, summed over the channels. Where photo and baseline are equal there is no way to go,
     so a black baseline gives nothing to black pixels, whatever they mean.
@@ -114,7 +114,7 @@ class Path:
         self._order = sorted(range(steps), key=_mirrored)
 
     def __len__(self) -> int:
-        """How many points."""
+        """Number of points."""
         return len(self._order)
 
     def __getitem__(self, row: int, /) -> Image:

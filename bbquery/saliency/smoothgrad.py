@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class SmoothGrad(NoisyPoints):
-    """How strongly the score reacts to each pixel around the photo, by gradients estimated at noisy copies of it.
+    """Explain a score by how strongly it reacts to each pixel, by gradients estimated at noisy copies of the photo.
 
     Unsigned, like the vanilla gradient: max over channels of the mean gradient's magnitude.
 

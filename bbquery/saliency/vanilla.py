@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class GradientMap:
-    """How strongly the score reacts to a small change of each pixel, by an estimated gradient.
+    """Explain a score by how strongly it reacts to a small change of each pixel, by an estimated gradient.
 
     Unsigned: a gradient's sign says whether the pixel should get brighter or darker, not whether it is evidence for or
     against the target. Noise has a magnitude too, so pixels that do not matter are above 0 as well.
@@ -34,7 +34,7 @@ class GradientMap:
 
     @property
     def queries(self) -> int:
-        """How many rows it asks."""
+        """Number of rows it asks."""
         return self.estimator.queries
 
     @property

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class VarGrad(NoisyPoints):
-    """How much the score's reaction to each pixel varies around the photo, by gradients estimated at noisy copies.
+    """Explain a score by how much its gradient varies around the photo, estimated at noisy copies.
 
     Unsigned: max over channels of the variance.
 

@@ -55,7 +55,7 @@ GUESS = re.compile(rf"\b{GUESSES}\b:?\s*([^\n]*)", re.IGNORECASE)
 
 
 def regions(text: str) -> Iterator[tuple[str, str]]:
-    """Give the regions of a text that may hold the answer, the most telling first, each with its name for people."""
+    """Yield the regions of a text that may hold the answer, the most telling first, each with its name for people."""
     named = said_in_json(text)
     text = text.translate(APOSTROPHES)
     if named:
@@ -72,7 +72,7 @@ def _first_clause(text: str) -> str:
 
 
 def pieces(text: str) -> Iterator[tuple[int, int, int]]:
-    """Give the pieces of a text, between commas and the ends of clauses: number of the clause, start, end."""
+    """Yield the pieces of a text, between commas and the ends of clauses: number of the clause, start, end."""
     start = 0
     for clause, end, after in _clauses(text):
         for cut in PIECE.finditer(text, start, end):
@@ -83,7 +83,7 @@ def pieces(text: str) -> Iterator[tuple[int, int, int]]:
 
 
 def _clauses(text: str) -> Iterator[tuple[int, int, int]]:
-    """Give the clauses of a text: number, end, and where the next one starts."""
+    """Yield the clauses of a text: number, end, and where the next one starts."""
     ends = [found.span() for found in CLAUSE.finditer(text)]
     for clause, (end, after) in enumerate([*ends, (len(text), len(text))]):
         yield clause, end, after

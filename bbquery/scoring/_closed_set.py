@@ -74,7 +74,7 @@ class ClosedSet:
         return live
 
     def _named(self, text: str) -> Iterator[Named]:
-        """Give what a text names from left to right; at each word the longest name."""
+        """Yield what a text names from left to right; at each word the longest name."""
         words = list(WORD.finditer(text))
         at = 0
         while at < len(words):

@@ -35,7 +35,7 @@ CRITERION: Final = "the target is on top"
 
 @dataclass(frozen=True, eq=False)
 class Shares:
-    """What answers give the target and everything else: float64 (n,) each, NaN where an answer cannot be read.
+    """Shares of the target and of everything else in answers: float64 (n,) each, NaN where an answer cannot be read.
 
     target, rest: the share of each, all that belongs to it taken together. best, best_other: the highest single number
     in the target and outside it. met: bool (n,), whether the target is on top.

@@ -50,7 +50,7 @@ class BoundReading:
 
     @property
     def about(self) -> About:
-        """What the values mean."""
+        """Meaning of the values."""
         if self.inner is not None:
             return self.inner.about
         return About(

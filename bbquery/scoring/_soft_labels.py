@@ -68,7 +68,7 @@ class BoundLabels:
 
     @property
     def about(self) -> About:
-        """What a value means; a list without the target says nothing of it."""
+        """Meaning of a value; a list without the target says nothing of it."""
         nothing = _forms.Shares.single(0.0, 1.0, 0.0, 0.0)
         return _forms.about(self.form, "score of the label", bounded=self.bounded, nothing=nothing)
 

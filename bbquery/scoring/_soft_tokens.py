@@ -73,7 +73,7 @@ class BoundTokens:
 
     @property
     def about(self) -> About:
-        """What a value means; how likely a token is that nothing is known of cannot be said."""
+        """Meaning of a value; the probability of a token that is not listed is unknown."""
         nothing = _forms.Shares.single(*(float("nan"),) * 4)
         return _forms.about(self.form, "probability of the first token", bounded=True, nothing=nothing)
 

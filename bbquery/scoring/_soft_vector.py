@@ -72,7 +72,7 @@ class BoundVector:
 
     @property
     def about(self) -> About:
-        """What a value means."""
+        """Meaning of a value."""
         nothing, prior = float("nan"), len(self.indices) / self.count
         if self.numbers == "distribution":
             shares = _forms.Shares.single(prior, 1 - prior, 1 / self.count, 1 / self.count)
@@ -115,7 +115,7 @@ class BoundVector:
         return self.classes.show(index) if self.classes else str(index)
 
     def _arrays(self, answers: Sequence[Answer]) -> Iterator[NDArray[np.float64]]:
-        """Give the answers' numbers, (n, k), so many at a time that they stay small."""
+        """Yield the answers' numbers, (n, k), so many at a time that they stay small."""
         for start in range(0, len(answers), TOGETHER):
             values = np.array([self._values(answer) for answer in answers[start : start + TOGETHER]], dtype=np.float64)
             if self.softmax:

@@ -92,7 +92,7 @@ def _begun(spelled: str, before: str, names: list[tuple[str, int]]) -> set[int]:
 
 
 def _listed(token: Token) -> Iterator[tuple[str, float]]:
-    """Give each text that might stand at a token once, the said one among them."""
+    """Yield each text that might stand at a token once, the said one among them."""
     seen = dict(token.alternatives)
     seen.setdefault(token.text, token.logprob)
     yield from seen.items()

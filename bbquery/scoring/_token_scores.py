@@ -33,7 +33,7 @@ class BoundYesNo:
 
     @property
     def about(self) -> About:
-        """What the values mean."""
+        """Meaning of the values."""
         return About(
             unit="probability of yes among yes and no",
             direction="higher",
@@ -80,7 +80,7 @@ class BoundClassProbability:
 
     @property
     def about(self) -> About:
-        """What the values mean."""
+        """Meaning of the values."""
         return About(
             unit="probability among the classes",
             direction="higher",

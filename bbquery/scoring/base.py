@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What a bound score's values mean.
+    """Meaning of a bound score's values.
 
     unit: what a value is, for people. direction: whether a higher or a lower value is nearer to the target.
     low, high: the range of values; infinite where there is no bound. criterion: when the decision is met, for people.
@@ -56,7 +56,7 @@ class BoundScore(Protocol):
 
     @property
     def about(self) -> About:
-        """What a value means."""
+        """Meaning of a value."""
 
     def __call__(self, answers: Sequence[Answer]) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
         """Return decisions (codes of `Decision`) and values, one of each an answer; never called with `NoAnswer`.
@@ -78,7 +78,7 @@ class Score(Protocol):
     """A way to score; a frozen dataclass, keywords only."""
 
     def check(self, capabilities: Capabilities, targets: Sequence[str]) -> None:
-        """See, before anything is sent, that the oracle's answers can be scored and the targets exist.
+        """Check, before anything is sent, that the oracle's answers can be scored and the targets exist.
 
         Raises:
             UsageError: they cannot, or a target does not exist.
@@ -154,7 +154,7 @@ class Negative:
 
     @property
     def about(self) -> About:
-        """What a value means: the other way round."""
+        """Meaning of a value: the other way round."""
         was = self.of.about
         direction: Literal["higher", "lower"] = "lower" if was.direction == "higher" else "higher"
         return replace(

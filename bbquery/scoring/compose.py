@@ -79,7 +79,7 @@ class Compose:
         return (-math.inf if self.low is None else self.low), (math.inf if self.high is None else self.high)
 
     def check(self, capabilities: Capabilities, targets: Sequence[str]) -> None:
-        """See that each of the scores can score such answers and targets.
+        """Check that each of the scores can score such answers and targets.
 
         Raises:
             UsageError: one cannot.
@@ -124,7 +124,7 @@ class BoundComposition:
 
     @property
     def about(self) -> About:
-        """What a value means."""
+        """Meaning of a value."""
         abouts = [score.about for score in self.of]
         ends = np.array([sorted((about.low, about.high), reverse=about.direction == "lower") for about in abouts])
         nothing = np.array([[about.no_information] for about in abouts])

@@ -68,7 +68,7 @@ class PathDistance:
     senses: Literal["nearest", "first"] = "nearest"
 
     def check(self, capabilities: Capabilities, targets: Sequence[str]) -> None:
-        """See, before anything is sent, that there is a WordNet, that the classes are nouns and the targets exist.
+        """Check, before anything is sent, that there is a WordNet, that the classes are nouns and the targets exist.
 
         Raises:
             UnknownName: a target names neither a class nor a noun. UsageError: there is no WordNet, no class is a noun,
@@ -134,7 +134,7 @@ class BoundPathDistance:
 
     @property
     def about(self) -> About:
-        """What a value means. "Entity", which everything is, is the label that says nothing; a list may be empty."""
+        """Meaning of a value. "Entity", which everything is, is the label that says nothing; a list may be empty."""
         depth = self._tree.depth(self.synset)
         nothing = {"similarity": 1 / (1 + depth), "distance": float(depth), "list": 0.0}
         high = {"similarity": 1.0, "distance": float(depth + DEEPEST), "list": math.inf}

@@ -26,7 +26,7 @@ class SameLabel:
     """1 where the target is on top of the answer (a text: where it is mentioned), 0 elsewhere, whatever the numbers."""
 
     def check(self, capabilities: Capabilities, targets: Sequence[str]) -> None:
-        """See, before anything is sent, that the targets exist and that a text has one.
+        """Check, before anything is sent, that the targets exist and that a text has one.
 
         Raises:
             UnknownName: no class has this label. UsageError: a text needs a target.
@@ -56,7 +56,7 @@ class BoundSameLabel:
 
     @property
     def about(self) -> About:
-        """What a value means."""
+        """Meaning of a value."""
         return replace(self.of.about, unit="same label", direction="higher", low=0.0, high=1.0, no_information=0.0)
 
     def __call__(self, answers: Sequence[Answer]) -> tuple[NDArray[np.int8], NDArray[np.float64]]:

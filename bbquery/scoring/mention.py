@@ -32,7 +32,7 @@ class Mention:
     """
 
     def check(self, capabilities: Capabilities, targets: Sequence[str]) -> None:
-        """See, before anything is sent, that the answers are texts and a target is named.
+        """Check, before anything is sent, that the answers are texts and a target is named.
 
         Raises:
             UsageError: they are not, or none is.
@@ -61,7 +61,7 @@ class BoundMention:
 
     @property
     def about(self) -> About:
-        """What a value means."""
+        """Meaning of a value."""
         return About(
             unit="mentioned",
             direction="higher",

@@ -50,7 +50,7 @@ class Prompts:
     form: Form = "similarity"
 
     def check(self, capabilities: Capabilities, targets: Sequence[str]) -> None:
-        """See, before anything is sent, that the answers are texts and the targets exist.
+        """Check, before anything is sent, that the answers are texts and the targets exist.
 
         Raises:
             UnknownName: a target is not in the closed set, or with then=hard no noun. UsageError: the answers are no

@@ -46,7 +46,7 @@ class Soft:
     softmax: bool = False
 
     def check(self, capabilities: Capabilities, targets: Sequence[str]) -> None:
-        """See, before anything is sent, that the oracle's answers have this form and the targets exist.
+        """Check, before anything is sent, that the oracle's answers have this form and the targets exist.
 
         Raises:
             UnknownName: no class has this label. UsageError: the answers have no such form.

@@ -58,7 +58,7 @@ class Similarity:
             raise UsageError("away is empty: give the sentence that answers should be far from")
 
     def check(self, capabilities: Capabilities, targets: Sequence[str]) -> None:
-        """See, before anything is sent, that the answers are words and the backend is here.
+        """Check, before anything is sent, that the answers are words and the backend is here.
 
         Raises:
             MissingExtra: the backend is not installed. UsageError: the answers are numbers; a target is empty or
@@ -101,7 +101,7 @@ class BoundSimilarity:
 
     @property
     def about(self) -> About:
-        """What the values mean."""
+        """Meaning of the values."""
         contrasted = self.away is not None
         return About(
             unit="cosine to the reference less cosine to the alternative" if contrasted else "cosine to the reference",

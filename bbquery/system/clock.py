@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the client asks of time."""
+    """The clock that the client uses."""
 
     def now(self) -> float:
         """Seconds on a clock that never goes back."""
@@ -18,7 +18,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The real one."""
+    """The real clock."""
 
     def now(self) -> float:
         """Seconds on a clock that never goes back."""

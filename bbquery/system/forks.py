@@ -46,7 +46,7 @@ class OneProcess:
         return os.getpid() != self._made_in
 
     def check(self) -> None:
-        """See that this is still the process.
+        """Check that this is still the process.
 
         Raises:
             UsageError: it is a forked child; says what to do.

@@ -20,7 +20,7 @@ LARGEST_TEXT = 64_000_000  # bytes; what people write is smaller by far
 
 
 def check_regular(path: Path, what: str) -> None:
-    """See that a path names a regular file, without opening it, which may wait for ever. what: it is, for messages.
+    """Check that a path names a regular file, without opening it, which may wait for ever. what: it is, for messages.
 
     Raises:
         UsageError: it does not.

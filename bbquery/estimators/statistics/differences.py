@@ -40,7 +40,7 @@ class ForwardDifferences:
 
     @property
     def answered(self) -> int:
-        """How many rows were answered, the photo's included."""
+        """Number of rows answered, the photo's included."""
         return self.moments.answered + (not math.isnan(self._photo))
 
     @property

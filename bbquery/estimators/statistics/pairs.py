@@ -59,7 +59,7 @@ class PairedMoments:
 
     @property
     def answered(self) -> int:
-        """How many rows were answered."""
+        """Number of rows answered."""
         return 2 * self._pairs + (self._alone.answered if self._alone else 0)
 
     @property

@@ -28,7 +28,7 @@ SEGMENTS: Final = "embeddings.token_type_embeddings.weight"
 
 @dataclass(frozen=True)
 class Shape:
-    """What the weights do not say: how many layers and heads there are, and the epsilon of normalisation."""
+    """Shape of a BERT that its weights do not tell: layers, heads, and the epsilon of normalisation."""
 
     layers: int
     heads: int

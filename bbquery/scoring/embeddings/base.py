@@ -15,7 +15,7 @@ class Embedder(Protocol):
 
     @property
     def identity(self) -> str:
-        """What decides the vectors: backend, version and model."""
+        """Identity of the vectors: backend, version and model."""
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return a vector of length 1 for each text: (n, d) float32."""

@@ -28,11 +28,11 @@ class Remembered:
 
     @property
     def identity(self) -> str:
-        """What decides the vectors."""
+        """Identity of the vectors."""
         return self._embedder.identity
 
     def __len__(self) -> int:
-        """How many texts it knows."""
+        """Number of texts cached."""
         return len(self._kept)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:

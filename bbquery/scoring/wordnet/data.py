@@ -65,7 +65,7 @@ class Source:
 
     @property
     def fault(self) -> str | None:
-        """Why it cannot be used; None where it can."""
+        """Reason why it cannot be used; None if it can."""
         try:
             licence, *_ = (self.read(name, LICENCE_BYTES) for name in NEEDED)
         except UsageError as error:

@@ -36,7 +36,7 @@ Files = Mapping[str, bytes]
 
 @dataclass(frozen=True)
 class Fetched:
-    """Where WordNet is. origin: where it came from just now; None where it was there already."""
+    """Location of WordNet. origin: where it was just fetched from; None if it was there already."""
 
     place: Path
     origin: str | None
@@ -80,7 +80,7 @@ def _found() -> Path | None:
 
 @contextlib.contextmanager
 def _beside_cache() -> Iterator[Path]:
-    """Give a folder on the cache's disk that is gone afterwards."""
+    """Yield a temporary folder on the cache's disk, removed afterwards."""
     try:
         with tempfile.TemporaryDirectory(dir=data.cache().parents[1], prefix="fetching-") as folder:
             yield Path(folder)

@@ -40,7 +40,7 @@ def squeezed(phrase: str) -> str:
 
 
 def singulars(phrase: str, irregular: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    """Give what a phrase may be the plural of, irregular forms first; its last word is what is inflected."""
+    """Yield the possible singulars of a phrase, irregular forms first; its last word is inflected."""
     before, space, last = phrase.rpartition(" ")
     for form in (*irregular.get(lemma(phrase), ()), *(before + space + one for one in irregular.get(last, ()))):
         yield form.replace("_", " ")

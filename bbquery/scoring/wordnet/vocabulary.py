@@ -35,7 +35,7 @@ class Vocabulary:
 
     @functools.cached_property
     def of_classes(self) -> tuple[Meaning | None, ...]:
-        """What each class means, in the oracle's order; None for one that is no noun of WordNet 3.0."""
+        """Synsets of each class, in the oracle's order; None for a class that is no noun of WordNet 3.0."""
         if self.classes is None:
             return ()
         keys = self.classes.keys or ("",) * len(self.classes)
