@@ -1,4 +1,4 @@
-"""What survives `kill -9` of a run by the file: real processes, and a vendor whose state outlives them."""
+"""What survives `kill -9` of a batch run: real processes, and a vendor whose state outlives them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs by the file, in this process: what they bring, what they cost, and what becomes of every fault."""
+"""Batch runs in this process: what they bring, what they cost, and what becomes of every fault."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_the_vendor_of_these_tests_keeps_the_protocol(vendor: Vendor) -> None:
 def test_a_run_by_the_file_gives_the_ordinary_map_at_the_price_of_a_batch(
     vendor: Vendor, ledger: Ledger, tmp_path: Path
 ) -> None:
-    """The unperturbed image is asked at once, all else by the file: same bytes, and the ledger is the bill."""
+    """The unperturbed image is asked at once, all else as a batch: same bytes, and the ledger is the bill."""
     guard_caps(ledger.path)
 
     explanation = explain(vendor, ledger)
@@ -156,7 +156,7 @@ def test_the_same_again_asks_nothing(vendor: Vendor, ledger: Ledger) -> None:
 
 
 def test_what_was_answered_at_once_is_not_asked_by_the_file(vendor: Vendor, ledger: Ledger) -> None:
-    """A run that ended early goes on by the file, with what is missing alone."""
+    """A run that ended early goes on as a batch, with what is missing alone."""
     explain(vendor, ledger, batch=False, max_queries=100, max_usd="0.031")
     asked = vendor.asked_now
 
@@ -208,7 +208,7 @@ def test_two_targets_are_asked_once(vendor: Vendor, ledger: Ledger) -> None:
     assert len(vendor.questions()) == QUERIES
 
 
-# --- what cannot go by the file ---
+# --- what cannot be asked as a batch ---
 
 
 class Adaptive(Rise):

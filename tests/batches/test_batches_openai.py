@@ -1,4 +1,4 @@
-"""Runs by the file against OpenAI's protocol: the vendor's own package, and an emulator that keeps its own bill."""
+"""Batch runs against OpenAI's protocol: the vendor's own package, and an emulator that keeps its own bill."""
 
 from __future__ import annotations
 

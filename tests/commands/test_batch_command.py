@@ -102,7 +102,7 @@ def test_a_dry_run_by_the_file_shows_its_price_and_size(
 
     said = capsys.readouterr().out
     assert code == 0
-    assert "31 at most, stored answers not counted: 1 at once, 30 by the file" in said
+    assert "31 at most, stored answers not counted: 1 at once, 30 as a batch" in said
     assert "batches      3, " in said
     assert "0.032 expected, 0.048 at worst" in said
     assert "nothing was asked" in said
