@@ -26,7 +26,7 @@ def rms(values: NDArray[np.floating]) -> float:
 
 
 class Record:
-    """Asks on behalf of an attack on x, and keeps its books; nothing that was asked is forgotten, not even a probe."""
+    """Asks for an attack on x and records every row, probes included."""
 
     def __init__(self, x: Image, domain: Domain) -> None:
         self._x = domain.realise(x).astype(np.float64)
@@ -41,7 +41,7 @@ class Record:
         """Ask for images and return their scores.
 
         Raises:
-            Stopped: no more can be asked; what was answered is in the books already.
+            Stopped: no more can be asked; what was answered is recorded already.
         """
         try:
             scores = yield Ask(images)
@@ -63,11 +63,11 @@ class Record:
                 self._trace.append(Point(self.queries + row + 1, distance))
 
     def stepped(self, sigma: float, scores: Scores) -> None:
-        """Keep how a step went."""
+        """Record a step."""
         self._steps.append(Step(self.queries, sigma, changed(scores)))
 
     def result(self) -> AttackResult:
-        """Return all of it."""
+        """Return the result so far."""
         return AttackResult(self.best, self.rmse, self.queries, self._undecided, tuple(self._trace), tuple(self._steps))
 
 

@@ -40,7 +40,7 @@ def intro(what: str, error: BbqueryError | None, oracle: Capabilities) -> str:
 
 
 def again(typed: Sequence[str], oracle: Capabilities) -> Sequence[str]:
-    """Return what to type for the same once more: a run that begins anew is another one, in the same folder."""
+    """Return the command that runs the same again: a run that begins anew is another one, in the same folder."""
     return [*typed, "--force"] if is_unnamed(oracle.identity) and "--force" not in typed else typed
 
 

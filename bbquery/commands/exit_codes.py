@@ -28,16 +28,16 @@ def exit_code(error: BbqueryError | None) -> int:
 
 
 def alarm(error: BbqueryError | None, *, partial: bool) -> BbqueryError | None:
-    """Return what forbids spending on although nothing is missing from a result; None where nothing does."""
+    """Return the error that forbids further spending although a result is whole; None if there is none."""
     return None if partial or isinstance(error, EXPECTED) else error
 
 
 def ended_by(error: BbqueryError | None, *, partial: bool) -> BbqueryError | None:
-    """Return what decides the exit code of a run with a result: a whole one is a success unless it raised an alarm."""
+    """Return the error that decides the exit code of a run with a result; a whole one has none but an alarm."""
     return error if partial else alarm(error, partial=partial)
 
 
 def alarms(error: BbqueryError | None, *, partial: bool, name: str = "") -> list[str]:
-    """Return the line that says what forbids spending on, of a result that is whole; none where nothing does."""
+    """Return the line that says what forbids further spending, of a whole result; none if nothing does."""
     found = alarm(error, partial=partial)
     return [] if found is None else [f"ALARM: {name}{found}; nothing is missing from this result"]

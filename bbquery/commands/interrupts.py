@@ -1,13 +1,13 @@
 """Stopping a command by Ctrl-C, SIGTERM, or SIGHUP, which a closed terminal sends.
 
-All of them mean the same, and what depends on where the command is:
+All of them mean the same; what happens depends on what the command is doing:
 
 1. Before anything is asked, it ends at once.
 2. While it asks, the first one sends no more and waits for what is in flight; the second does not wait either.
 3. While results are written, the first one lets that be finished; the second ends it.
 
 In 2 and 3 what was answered is kept, so the same command again asks only for the rest. A closed terminal is heard once,
-since the system may say it twice. A command that was told to outlive its terminal, as by nohup, does.
+since the system may say it twice. A command that is to outlive its terminal, as under nohup, does.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Interrupts:
 
     @contextlib.contextmanager
     def asking(self, stop: Handler) -> Iterator[None]:
-        """Let signals stop a run, by a handler; afterwards they let the results be written, until the command ends."""
+        """Let signals stop a run through a handler; afterwards they let results be written, until the command ends."""
         before = self._listen(stop, *NAMES)
         try:
             yield

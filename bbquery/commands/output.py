@@ -45,7 +45,7 @@ def say(*lines: str) -> None:
 
 
 def warn(*lines: str) -> None:
-    """Likewise on standard error, as the program's own."""
+    """Print lines on standard error, after the name of the program."""
     for line in lines:
         print(f"bbquery: {shown(line)}", file=sys.stderr)
 
@@ -68,7 +68,7 @@ def in_words(units: Units) -> str:
 
 
 def counted(tally: Tally) -> str:
-    """Return what became of a run's queries."""
+    """Return the numbers of a run's queries."""
     said = f"{tally.asked} asked, {tally.sent} sent, {tally.from_store} from the store, {tally.unknown} unknown"
     again = tally.sent - (tally.asked - tally.from_store)
     if again > 0:

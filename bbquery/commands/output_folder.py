@@ -36,7 +36,7 @@ FORCE = "write into --out even if it holds files of something else, which may be
 
 
 def add_out(command: argparse._ActionsContainer, default: str) -> None:
-    """Declare where to write. default: how a folder is named if nobody says."""
+    """Declare the output folder. default: how it is named if the option is not given."""
     command.add_argument(
         "--out", type=Path, metavar="DIR", help=f"where to write, a new folder (default: {HOME}/{default})"
     )
@@ -44,7 +44,7 @@ def add_out(command: argparse._ActionsContainer, default: str) -> None:
 
 
 def default_name(image: str, result: str, *what: str) -> str:
-    """Return how the folder of a result is called, if nobody says.
+    """Return the name of the folder of a result, if the option is not given.
 
     what: specifications of what decides it (oracle, method, score); their names are taken.
     """
@@ -54,12 +54,12 @@ def default_name(image: str, result: str, *what: str) -> str:
 
 
 def result_of(run: str, *what: str | None) -> str:
-    """Return the name of a result that more decides than a run's questions."""
+    """Return the name of a result that is decided by more than a run's questions."""
     return blake3(json.dumps([run, *what]).encode()).hexdigest(length=8)
 
 
 class OutputFolder:
-    """The folder of one command's result: a context manager, which takes none until `claim`."""
+    """The folder of one command's result: a context manager, which claims none until `claim`."""
 
     place: Path
     """Where the result is written; elsewhere, once that failed."""

@@ -20,7 +20,7 @@ class Parser(argparse.ArgumentParser):
     _typed: Sequence[str] = ()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse, and refuse here what is not known: this parser knows the options that may have been meant."""
+        """Parse, and refuse unknown options here, where the options that may have been meant are known."""
         self._typed = [] if args is None else list(args)
         chosen, unknown = super().parse_known_args(args, namespace)
         if unknown:
@@ -36,7 +36,7 @@ class Parser(argparse.ArgumentParser):
         super().error("\n".join(map(shown, [*unknown, *([message] if message else [])])))
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        """Refuse what is no choice, such as a subcommand that there is not."""
+        """Refuse a value that is no choice, such as an unknown subcommand."""
         if action.choices is None or value in action.choices:
             return
         known = [str(choice) for choice in action.choices]
@@ -44,7 +44,7 @@ class Parser(argparse.ArgumentParser):
         raise argparse.ArgumentError(action, what)
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
-        """Read a value; say of one that is no whole number just that."""
+        """Read a value, with a plain message for one that is no whole number."""
         try:
             return super()._get_value(action, arg_string)
         except argparse.ArgumentError as error:
@@ -53,7 +53,7 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, f"{arg_string!r} is not a whole number") from error
 
     def _choices(self) -> list[str]:
-        """Return what a subcommand, or another word without a default, may be."""
+        """Return the choices of a subcommand or of another positional argument."""
         positional = (action.choices for action in self._actions if not action.option_strings)
         return [str(choice) for choices in positional for choice in choices or ()]
 

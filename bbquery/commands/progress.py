@@ -62,10 +62,10 @@ class Lines:
         self._print_now_and_then()
 
     def clear(self) -> None:
-        """Nothing: a line that stands is not taken away."""
+        """Do nothing: a printed line stays."""
 
     def refresh(self) -> None:
-        """Likewise."""
+        """Do nothing."""
 
     def _print_now_and_then(self) -> None:
         if time.monotonic() - self._printed >= SECONDS_BETWEEN_LINES:

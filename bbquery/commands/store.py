@@ -96,7 +96,7 @@ def _verify(chosen: argparse.Namespace) -> int:
 
 
 def _repair(books: Books) -> None:
-    """Set damaged answers aside, and say where, and what can only be mended by asking."""
+    """Move damaged answers to a file; print where, and what can only be repaired by asking again."""
     damaged = books.read(store_repair.find)
     if damaged.answers:
         stamp = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}"

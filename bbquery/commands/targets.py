@@ -7,7 +7,7 @@ from bbquery.specification import split
 
 
 def targets(text: str | None) -> list[str] | None:
-    r"""Return the targets that commas separate; a comma within one is written `\,`. None: none was said.
+    r"""Return the targets that commas separate; a comma within one is written `\,`. None: none was given.
 
     Raises:
         UsageError: a target is empty.

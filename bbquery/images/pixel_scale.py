@@ -1,7 +1,7 @@
 """Check that pixels are on the scale they are said to be on (0 to 1, or 0 to 255), before any query.
 
 Libraries hold images as grey levels of 0 to 255, as 0 to 1, as -1 to 1, or normalised by the mean and deviation of a
-data set. Pixels on the wrong one are clipped to black without a word, and every answer is about a black image.
+data set. Pixels on the wrong scale are silently clipped to black, and every answer is about a black image.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROUNDING = 1e-6
 
 
 def other_scale(pixels: NDArray[Any], white: float) -> Scale | None:
-    """Return which scale finite pixels seem to be on, if that is not 0 to `white`; None where it may be that.
+    """Return the scale that finite pixels seem to be on, if not 0 to `white`; None if they may be on that.
 
     Black images may be on any scale, and values that noise carries a little beyond the range are no other scale.
     """

@@ -47,7 +47,7 @@ class Placement:
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Placement:
-        """Return the one that a record (`run.json`) has under image.sent.
+        """Return the placement that a record (`run.json`) holds under image.sent.
 
         Raises:
             LookupError, TypeError, ValueError: it is none.

@@ -69,7 +69,7 @@ def load(source: str | os.PathLike[str] | Image) -> NDArray[np.uint8]:
 
     source: a path, "sample:NAME" (see `bbquery.images.samples`), or an array (H, W, 3) in grey levels 0 to 255.
 
-    What becomes of the kinds of files (JPEG, PNG, WebP, TIFF, BMP, GIF, PPM; AVIF and HEIC with the extra `heif`):
+    How kinds of files are read (JPEG, PNG, WebP, TIFF, BMP, GIF, PPM; AVIF and HEIC with the extra `heif`):
 
     - 8-bit RGB: as it is. Greyscale, black and white, palette: expanded to RGB.
     - CMYK, YCbCr, LAB: converted by Pillow's formula. Colour profiles are ignored for every kind, as classifiers do.
@@ -80,7 +80,7 @@ def load(source: str | os.PathLike[str] | Image) -> NDArray[np.uint8]:
     - MPO and HEIC with extra pictures, as phones write: the main picture, as every viewer shows.
     - Refused: animations and multi-page files, floating-point pixels, integers beyond 16 bits, anything damaged.
 
-    What becomes of arrays: integers as they are, floating-point numbers rounded half to even; the result is a copy.
+    Arrays: integers as they are, floating-point numbers rounded half to even; the result is a copy.
 
     Raises:
         BadImage: the source cannot be used; says why and what to do.

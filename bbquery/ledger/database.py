@@ -4,12 +4,11 @@ Theory of operation.
 
 1. All writes of a process go through one thread. It takes everything that waits, runs it in one transaction, and
    commits once; pieces of the same kind are handed to their function together. So the more there is to write, the
-   cheaper each write. Work is reported as done only after the commit, so what a caller was told survives `kill -9`.
+   cheaper each write. Work is reported as done only after the commit, so reported work survives `kill -9`.
    Where anything fails, all is undone and run again piece by piece, so that the piece at fault fails alone.
-2. Processes take turns by two file locks, as people do at a door with a waiting chair: hold the chair (`turn`), wait
-   there for the door (`write`), free the chair, write, free the door. Whoever just wrote finds the chair taken by
-   the one who waits, so no process starves another; SQLite's own busy handler lets that happen. Who has more to write
-   may stay for several commits, but not for long.
+2. Processes take turns by two file locks: hold `turn` while waiting for `write`, release `turn`, write, release
+   `write`. A process that has just written finds `turn` held by the one that waits, so none starves another; SQLite's
+   own busy handler lets that happen. A process with more to write may keep `write` for several commits, but not long.
 3. Readers use connections of their own, one a thread, and never wait (write-ahead log).
 4. The schema is numbered files; a database newer than the code is refused, an older one is upgraded in one transaction.
 """
@@ -61,7 +60,7 @@ class Piece:
 Outcome = tuple[Piece, Any, BaseException | None]
 
 LARGEST_COMMIT = 512  # pieces of work; bounds how long the first waits for the last
-LONGEST_TURN = 0.02  # seconds; bounds how long another process waits at the door while we have more to write
+LONGEST_TURN = 0.02  # seconds; bounds how long another process waits for the lock while we have more to write
 SECONDS_TO_WAIT_FOR_ANOTHER_PROGRAM = 30  # a person with the file open in a database browser
 _CONNECTING: dict[str, Any] = {
     "isolation_level": None,  # transactions are written out
@@ -86,13 +85,13 @@ class Database:
         self._readers = threading.local()
         self._closed = False
         with self._failures(), contextlib.ExitStack() as undo:
-            self._turn = undo.enter_context(path.with_name(path.name + ".turn").open("w"))
-            self._door = undo.enter_context(path.with_name(path.name + ".write").open("w"))
-            close_in_children(self._turn)
-            close_in_children(self._door)
+            self._turn_lock = undo.enter_context(path.with_name(path.name + ".turn").open("w"))
+            self._write_lock = undo.enter_context(path.with_name(path.name + ".write").open("w"))
+            close_in_children(self._turn_lock)
+            close_in_children(self._write_lock)
             self._connection = sqlite3.connect(path, **_CONNECTING)
             undo.callback(self._connection.close)
-            with _locked(self._door, waiting=self._turn):
+            with _locked(self._write_lock, waiting=self._turn_lock):
                 _prepare(self._connection)
                 _migrate(self._connection, path)
             self._open = undo.pop_all()
@@ -178,7 +177,7 @@ class Database:
         """Commit these, and while our turn is not over, what came meanwhile; return whether that was the last."""
         last, began = False, time.monotonic()
         try:
-            with self._failures(), _locked(self._door, waiting=self._turn):
+            with self._failures(), _locked(self._write_lock, waiting=self._turn_lock):
                 while waiting:
                     _report(self._commit(waiting))
                     waiting = []
@@ -241,17 +240,17 @@ class Database:
 
 
 @contextlib.contextmanager
-def _locked(door: TextIO, *, waiting: TextIO) -> Iterator[None]:
-    """Hold `door`, waiting for it on the chair `waiting`."""
+def _locked(lock: TextIO, *, waiting: TextIO) -> Iterator[None]:
+    """Hold `lock`; hold `waiting` only while waiting for it."""
     portalocker.lock(waiting, portalocker.LOCK_EX)
     try:
-        portalocker.lock(door, portalocker.LOCK_EX)
+        portalocker.lock(lock, portalocker.LOCK_EX)
     finally:
         portalocker.unlock(waiting)
     try:
         yield
     finally:
-        portalocker.unlock(door)
+        portalocker.unlock(lock)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -1,7 +1,7 @@
 """SQL over many rows in one statement.
 
-Each step gives the interpreter's lock away and takes it back, and a busy event loop makes that dear: a row at a time,
-a commit of 64 rows asks for the lock some 400 times. So rows travel as the terms of one VALUES, in a few sizes that
+Each step releases the interpreter's lock and takes it back, which is slow beside a busy event loop: a row at a time,
+a commit of 64 rows takes the lock some 400 times. So rows travel as the terms of one VALUES, in a few sizes that
 keep the number of different statements small enough for the engine's cache of compiled ones.
 
 The driver takes numbers, strings and bytearrays as they are. For anything else, bytes and None included, it first

@@ -1,7 +1,7 @@
 """Rendering of computed pixels into the pixels that are sent, without temporary copies of whole photos.
 
-A photo of floats that is made anew for every row costs more than all that is computed on it: allocators give memory of
-that size back to the system at once, and the system hands it out again page by page. So each thread keeps a few.
+Allocating a float photo for every row costs more than all that is computed on it: allocators return memory of that size
+to the system at once, which hands it out again page by page. So each thread keeps a few arrays.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _of_thread = threading.local()
 
 
 def scratch(use: str, shape: tuple[int, ...], dtype: type[Float]) -> NDArray[Float]:
-    """Return an array to write over, with anything in it: this thread's own, until it asks again for the same use."""
+    """Return an uninitialised array of this thread, valid until the thread asks for the same use again."""
     kept: dict[str, NDArray[Float]] = _of_thread.__dict__
     found = kept.get(use)
     if found is None or found.shape != shape or found.dtype != dtype:

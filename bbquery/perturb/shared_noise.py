@@ -74,7 +74,7 @@ class GreyCopies(AddedCopies):
     """`rows` copies of x whose channels change alike.
 
     x: (H, W, 3) in grey levels, taken as `domain` would send it. change: what is added to a row, (H, W). A perturbation
-    is told as its mean over the channels.
+    is reported as its mean over the channels.
 
     Each channel is computed by itself: broadcasting over an axis of three values is slow.
     """

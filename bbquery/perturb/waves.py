@@ -54,7 +54,7 @@ def _sum(
 
 
 class WaveCopies:
-    """Copies whose perturbation is told in coefficients of waves."""
+    """Copies whose perturbation is reported in coefficients of waves."""
 
     def __init__(self, copies: AddedCopies, waves: Waves) -> None:
         self._copies, self._waves = copies, waves

@@ -14,7 +14,7 @@ visibility about a place, the covariances over v of η's slope along r are
 
 (Rasmussen and Williams, "Gaussian Processes for Machine Learning", 9.4). The standard error linearises the link about
 the prediction. The process takes small cells for more independent than a photo's are, and so expects larger errors than
-turn out. They are told as they turn out: by a factor that was measured on photos (docs/designed.md).
+turn out. They are scaled to what turned out, by a factor that was measured on photos (docs/designed.md).
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class BoundScore(Protocol):
         """Return what could not be read in these answers (unknown labels, say), by how often. No `NoAnswer` either."""
 
     def steps(self, answer: Answer) -> list[str]:
-        """Return what the score does to one answer, a line a step, for people; its outcome need not be told."""
+        """Return what the score does to one answer, a line a step, for people; the outcome may be left out."""
 
 
 class Score(Protocol):

@@ -11,7 +11,7 @@ from bbquery.errors import UsageError, did_you_mean
 
 
 def imported(module: str, name: str) -> Any:
-    """Return what a module of one's own has under a name. The current folder is looked through last.
+    """Return the attribute of a user's module by its dotted name. The current folder is searched last.
 
     Raises:
         UsageError: there is no such module or name, or importing the module fails.

@@ -1,6 +1,6 @@
 """Reading of files that a person named: one reader for each kind, regular files only, up to a size limit.
 
-A pipe or a device may never end (`/dev/zero`), or never begin; a folder is a slip of the hand.
+A pipe or a device may never end (`/dev/zero`), or never begin; a folder is a typing mistake.
 """
 
 from __future__ import annotations
