@@ -1,8 +1,8 @@
 """Objects that belong to one process: refused, or left alone, in a forked child.
 
-Threads do not cross a fork, so handing them work in a child would wait for ever; and a lock, a connection or a file that
-both processes hold belongs to neither. So objects that hold such things check that they are in the process that made
-them.
+Threads do not cross a fork, so handing them work in a child would wait for ever; and a lock, a connection or a file
+that both processes hold belongs to neither. So objects that hold such things check that they are in the process that
+made them.
 """
 
 from __future__ import annotations
