@@ -2,26 +2,60 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 # Before NumPy is imported: on small matrices a second thread costs more than it brings, here and in child processes.
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
-import pytest  # noqa: E402 - after the number of threads, as the next two
+import pytest  # noqa: E402 - after the number of threads, as the next four
 from hypothesis import settings  # noqa: E402
 
 from bbquery.ledger.sqlite import Ledger  # noqa: E402
 from tests.support.clocks import FakeClock  # noqa: E402
+from tests.support.quick import is_quick  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Generator, Iterator
 
+MEMORY_DISK = Path("/dev/shm")
+"""Where a commit waits for no disk. A killed process loses nothing there either; only a power cut would differ."""
+if MEMORY_DISK.is_dir() and os.access(MEMORY_DISK, os.W_OK) and shutil.disk_usage(MEMORY_DISK).free > 2**31:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY_DISK))
 
 settings.register_profile("bbquery", deadline=None)  # a slow machine is no failure
 settings.load_profile("bbquery")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector off the thousands of tests, which live as long as the process."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m quick`, leave files with slow parts without importing them."""
+    if config.option.markexpr != "quick" or not collection_path.match("test_*.py"):
+        return None
+    return None if is_quick(collection_path) else True
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the quick tests."""
+    quick = {path: is_quick(path) for path in {item.path for item in items}}
+    for item in items:
+        if quick[item.path] and item.get_closest_marker("slow") is None:
+            item.add_marker("quick")
 
 
 @pytest.fixture(autouse=True)
