@@ -18,9 +18,8 @@ from oracles._local.efficientnet.cache import cached
 from oracles._local.efficientnet.extra import needed
 from oracles._local.efficientnet.labels import classes
 from oracles._local.onnxruntime import LARGEST_BATCH, OnnxOracle, session
-from oracles._shared.activation import told
+from oracles._shared.activation import softmax, told
 from oracles._shared.digest import digest
-from oracles._shared.softmax import softmax
 
 if TYPE_CHECKING:
     from bbquery.types import Image

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 import numpy as np
 
 from bbquery.errors import MalformedAnswer, OracleError, Rejected, UsageError, described
-from bbquery.oracle import UNNAMED, Capabilities, Limits, Price, Quote, View
+from bbquery.oracle import UNNAMED, Capabilities, Limits, Price, Quote
 from bbquery.system.forks import OneProcess
 from bbquery.system.imports import imported
 from bbquery.types import Answer, AnswerKind, Classes, Domain, Image, Labels, NoAnswer, Reply, Text, Vector
 from oracles._shared.activation import Applied, apply, are_shares, check_probabilities, told
-from oracles._shared.options import check_at_least_one, check_choices
+from oracles._shared.options import check_at_least_one, check_choices, class_names, view_of
 from oracles._shared.price import STATED, cost_of_query
 from oracles._shared.scored_labels import labels_of, pairs_of
 
@@ -83,11 +83,10 @@ def connect(
     if activation != "none" and answers != "probabilities":
         raise UsageError(f"activation={activation} makes probabilities, and the answers are {answers}: leave one out")
     check_at_least_one(largest_batch=largest_batch, concurrency=concurrency)
-    if (height is None) != (width is None):
-        raise UsageError("give height and width, or neither")
+    view = view_of(height, width, crop)
     if largest_batch is not None and takes == "image":
         raise UsageError("largest_batch needs a function that takes a batch: say takes=batch")
-    names = classes.split("|") if isinstance(classes, str) else classes
+    names = class_names(classes)
     name = getattr(function, "__qualname__", type(function).__name__)
     capabilities = Capabilities(
         name=name,
@@ -102,7 +101,7 @@ def connect(
         | ({} if activation == "none" else {"activation": activation}),
         classes=Classes(tuple((n,) for n in names)) if names else None,
         domain=Domain(pixels),
-        view=View(size=None if height is None or width is None else (height, width), crop=crop),
+        view=view,
         limits=Limits(largest_batch=largest_batch or (16 if takes == "batch" else 1), concurrency=concurrency),
         price=price or (Price(free=True) if usd_per_query is None else STATED),
         activation=told(activation, "the function's numbers") if answers in ("probabilities", "scores") else "",

@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from bbquery.errors import UsageError
 from bbquery.money import picodollars, query_price
-from bbquery.oracle import Capabilities, Limits, Price, View
+from bbquery.oracle import Capabilities, Limits, Price
 from bbquery.units import Units
 from oracles._google_vision.endpoint import LARGEST_BATCH, checked_endpoint
-from oracles._shared.options import check_at_least_one, check_choices, check_positive
+from oracles._shared.options import check_at_least_one, check_choices, check_positive, view_of
 
 if TYPE_CHECKING:
-    from bbquery.oracle import Oracle
+    from bbquery.oracle import Oracle, View
     from oracles._google_vision.endpoint import Endpoint
     from oracles._google_vision.service import Question
 
@@ -83,7 +83,7 @@ def connect(
     _check_limits(limits)
     where, question = checked_endpoint(endpoint), Question(feature=feature, max_results=max_results, model=model)
     cost, price = _priced(feature, usd_per_thousand)
-    return GoogleVision(where, question, _capabilities(where, question, limits, _view(height, width), price), cost)
+    return GoogleVision(where, question, _capabilities(where, question, limits, view_of(height, width), price), cost)
 
 
 def _check_limits(limits: Limits) -> None:
@@ -91,14 +91,6 @@ def _check_limits(limits: Limits) -> None:
     check_positive(requests_per_minute=limits.requests_per_minute, timeout=limits.timeout)
     if limits.largest_batch > LARGEST_BATCH:
         raise UsageError(f"largest_batch must be at most {LARGEST_BATCH}, which is what Google takes")
-
-
-def _view(height: int | None, width: int | None) -> View:
-    if height is None and width is None:
-        return View()
-    if height is None or width is None:
-        raise UsageError("give height and width, or neither")
-    return View(size=(height, width))
 
 
 def _capabilities(where: Endpoint, question: Question, limits: Limits, view: View, price: Price) -> Capabilities:

@@ -27,7 +27,6 @@ holds no tier, for the same model answers at each: what a batch answered is not 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -48,7 +47,6 @@ from bbquery.types import Classes, NoAnswer, Reply
 from oracles._http import refusals
 from oracles._openai import batch_file, prices
 from oracles._openai.cost import Cost
-from oracles._openai.failed import failure_in
 from oracles._openai.models import known
 from oracles._openai.prices import Prices
 from oracles._openai.question import (
@@ -64,9 +62,10 @@ from oracles._openai.question import (
     likely_output,
     sampling,
 )
-from oracles._openai.reply import Said, Unreadable, Usage, parsed, understood, usage
-from oracles._openai.words import shortened
+from oracles._openai.reply import Said, Unreadable, Usage, failure_in, parsed, understood, usage
 from oracles._shared.key import Key
+from oracles._shared.options import check_at_least_one, check_positive, class_names, view_of
+from oracles._shared.texts import shortened
 
 try:
     from oracles._http.url import azure_base, checked_url
@@ -153,8 +152,9 @@ def connect(
     """
     url, key = _checked_base(base_url), None if key_env is None else Key(key_env)
     timeout = PATIENCE[tier or "default"] if timeout is None else timeout
-    _check(concurrency, image_tokens, requests_per_minute, tokens_per_minute, timeout)
-    listed = classes.split("|") if isinstance(classes, str) else list(classes or ())
+    check_at_least_one(concurrency=concurrency, image_tokens=image_tokens)
+    check_positive(requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute, timeout=timeout)
+    listed = class_names(classes)
     rule = known(model)
     if (rule is None or detail is None) and image_tokens is None:
         raise _unknown_rule(model)
@@ -194,7 +194,7 @@ def connect(
         timeout=timeout,
     )
     account = " ".join((url, key_env or "no key"))
-    capabilities = _capabilities(url, account, cost, _view(height, width, crop), limits)
+    capabilities = _capabilities(url, account, cost, view_of(height, width, crop), limits)
     capabilities = replace(capabilities, classes=_closed(listed))
     return OpenAIOracle(_endpoint(url, key, capabilities, question), question, cost, capabilities)
 
@@ -219,16 +219,6 @@ def _capabilities(url: str, account: str, cost: Cost, view: View, limits: Limits
     )
 
 
-def _check(concurrency: int, image_tokens: int | None, *positive: float | None) -> None:
-    if concurrency < 1:
-        raise UsageError(f"concurrency must be at least 1, not {concurrency}")
-    if image_tokens is not None and image_tokens < 1:
-        raise UsageError(f"image_tokens must be at least 1, not {image_tokens}")
-    for value in positive:
-        if value is not None and not 0 < value < math.inf:
-            raise UsageError(f"requests_per_minute, tokens_per_minute and timeout must be above 0, not {value}")
-
-
 def _checked_base(base_url: str) -> str:
     """Return where the API begins, without trailing slashes; of Azure's many addresses only one is it.
 
@@ -247,12 +237,6 @@ def _unknown_rule(model: str) -> UsageError:
         f"how many tokens an image takes is not known for the model {model!r}, so its cost has no bound:"
         f" state the most that one takes, as image_tokens=2000"
     )
-
-
-def _view(height: int | None, width: int | None, crop: float | None) -> View:
-    if (height is None) != (width is None):
-        raise UsageError("give height and width, or neither")
-    return View(size=None if height is None or width is None else (height, width), crop=crop)
 
 
 def _endpoint(url: str, key: Key | None, capabilities: Capabilities, question: Question) -> Endpoint:

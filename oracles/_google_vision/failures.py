@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from bbquery.errors import OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected
 from oracles._google_vision.account import VARIABLE
 from oracles._google_vision.vendor import DecodeError, error_details_pb2, grpc
+from oracles._shared.texts import shortened
 
 if TYPE_CHECKING:
     from oracles._google_vision.vendor import GoogleAPICallError
@@ -71,7 +72,7 @@ def of_image(status: Any) -> Said:
 
 def failure(said: Said, what: str, hide: Callable[[str], str]) -> OracleError:
     """Return the error that says what became of the money. what: a call or an image. hide: takes secrets out."""
-    message = f"{what} failed with {said.code.name}: {_line(hide(said.message))}"
+    message = f"{what} failed with {said.code.name}: {shortened(hide(said.message), MESSAGE_LENGTH)}"
     if BROKEN_STREAM.search(said.message):
         return OutcomeUnknown(message, oracle=NAME)
     if said.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
@@ -117,9 +118,3 @@ def _unpacked(detail: Any, kind: Any) -> Any:
     except DecodeError:
         return None
     return message
-
-
-def _line(said: str) -> str:
-    """Return `said` on one line of printable characters, cut where it is long."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in said).split())
-    return line if len(line) <= MESSAGE_LENGTH else f"{line[:MESSAGE_LENGTH]}…"

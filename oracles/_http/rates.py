@@ -1,4 +1,4 @@
-"""What a server says of its rate limits in the headers of a response.
+"""Rate limits in the headers of a response.
 
 They are `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`, as OpenAI has them and many gateways and servers
 repeat: counts in a minute, and the time until they are whole again, such as "6m0s", "120ms" or plain seconds.
@@ -6,10 +6,10 @@ repeat: counts in a minute, and the time until they are whole again, such as "6m
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from bbquery.oracle import RateSeen
+from oracles._http.waits import duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 LONGEST_COUNT = 12  # digits: no limit is longer
 NAMES = tuple(f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens"))
 SILENCE = [None] * len(NAMES)  # of most servers
-_UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PART = r"(\d{1,9}(?:\.\d{1,9})?)(ms|[smhd])"
 
 
 def rate_seen(headers: Mapping[str, str]) -> RateSeen | None:
@@ -30,7 +28,7 @@ def rate_seen(headers: Mapping[str, str]) -> RateSeen | None:
     if said == SILENCE:
         return None
     requests, tokens, requests_left, tokens_left = map(_count, said[:4])
-    requests_reset, tokens_reset = map(seconds, said[4:])
+    requests_reset, tokens_reset = map(duration, said[4:])
     seen = RateSeen(
         requests=requests,
         tokens=tokens,
@@ -40,16 +38,6 @@ def rate_seen(headers: Mapping[str, str]) -> RateSeen | None:
         tokens_reset=tokens_reset,
     )
     return None if seen == RateSeen() else seen
-
-
-def seconds(duration: str | None) -> float | None:
-    """Return a duration such as "6m0s", "1h2m3.5s", "120ms" or "7" in seconds, None where it is none."""
-    text = (duration or "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
-        return float(text)
-    if not re.fullmatch(f"(?:{_PART})+", text):
-        return None
-    return sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PART, text))
 
 
 def _count(text: str | None) -> int | None:

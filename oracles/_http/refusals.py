@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from bbquery.errors import OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected
 from bbquery.types import NoAnswer
-from oracles._http.rates import seconds
+from oracles._http.waits import duration
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -123,7 +123,7 @@ def outcome(
     spent = not codes & TOO_FAST and any(map(SPENT.search, codes))
     if status == PAYMENT_REQUIRED or (spent and (status is None or status < 500)):
         return QuotaExceeded(f"{said}; waiting does not help: see the account's billing page", oracle=oracle)
-    wait = _told_wait(complaint.message) if wait is None else wait
+    wait = _wait_named(complaint.message) if wait is None else wait
     too_fast = status == TOO_MANY_REQUESTS or (status in (None, UNAVAILABLE) and codes & TOO_FAST)
     if too_fast and wait is None and SPENT_WORDS.search(complaint.message.lower()):
         return QuotaExceeded(f"{said}; it comes back with time, or with credit: see the account's page", oracle=oracle)
@@ -134,10 +134,10 @@ def outcome(
     return OutcomeUnknown(said, oracle=oracle, retry_after=wait)
 
 
-def _told_wait(message: str) -> float | None:
+def _wait_named(message: str) -> float | None:
     """Return the seconds to wait that a message names: "Please try again in 6m0s"."""
     found = WAIT_WORDS.search(message.lower())
-    return None if found is None else seconds(found[1].rstrip("."))
+    return None if found is None else duration(found[1].rstrip("."))
 
 
 def field_named(complaint: Complaint, fields: Collection[str]) -> str | None:

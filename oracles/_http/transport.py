@@ -16,11 +16,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-import re
 import time
 from dataclasses import dataclass, field
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from bbquery.errors import (
@@ -36,11 +33,12 @@ from bbquery.system.deadlines import Deadlines
 from bbquery.types import NoAnswer
 from oracles._http import bodies, refusals
 from oracles._http.bodies import Unpacker, UnreadableBody
-from oracles._http.date import server_time
 from oracles._http.rates import rate_seen
 from oracles._http.tls import advice
 from oracles._http.url import proxy_for
+from oracles._http.waits import retry_after
 from oracles._shared.loops import OnePerLoop
+from oracles._shared.texts import shortened
 
 try:
     import aiohttp
@@ -60,7 +58,6 @@ IDLE = 1.0  # seconds a connection is kept: less than common servers keep it (2 
 AT_ONCE = 2**20  # bytes written in one go, the faster way; above it aiohttp warns of a loop held up
 JSON_HEADERS = {"Content-Type": "application/json"}
 SECONDS_FOR_A_REASON = 2.0  # that a refusal's body may take: its status has said what matters
-MESSAGE_LENGTH = 200
 ADVICE = {
     401: "is the key set (key_env, or a header of the template), and is it valid?",
     403: "is the key set (key_env, or a header of the template), and may it do this?",
@@ -166,8 +163,7 @@ class Endpoint:
         status, complaint = response.status, refusals.of_body(await self._body(response))
         reason = shortened(self.hide(complaint.message)) or response.reason or "no reason given"
         said = f"{response.method} {response.url.path} gave {status}: {reason}"
-        now = server_time(response.headers, self.clock())
-        wait = seconds_until(response.headers.get("Retry-After"), now)
+        wait = retry_after(response.headers, self.clock())
         if status in self.not_ready:
             return self.error(RateLimited, said, retry_after=wait)
         return self._outcome(complaint, said, status, wait)
@@ -285,25 +281,3 @@ def _payload(body: bytes | None) -> aiohttp.Payload | io.BytesIO | None:
     if body is None:
         return None
     return aiohttp.BytesPayload(body) if len(body) <= AT_ONCE else io.BytesIO(body)
-
-
-def seconds_until(retry_after: str | None, now: float) -> float | None:
-    """Return the seconds that a Retry-After header asks to wait, None where it is absent or unreadable.
-
-    It is a number of seconds or an HTTP date (RFC 9110, section 10.2.3); `now` is in seconds since the epoch.
-    """
-    if retry_after is None:
-        return None
-    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", retry_after.strip()):
-        return float(retry_after)
-    try:
-        until = parsedate_to_datetime(retry_after)
-    except (ValueError, OverflowError):
-        return None
-    return max(0.0, (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - now)
-
-
-def shortened(said: str, longest: int = MESSAGE_LENGTH) -> str:
-    """Return `said` on one line of printable characters, cut after `longest`."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in said).split())
-    return line if len(line) <= longest else f"{line[:longest]}…"

@@ -17,8 +17,8 @@ from bbquery.errors import MalformedAnswer, NotBilled, OracleError, OutcomeUnkno
 from bbquery.types import NoAnswer, Reply
 from oracles._http import refusals
 from oracles._openai.reply import Unreadable, parsed
-from oracles._openai.words import shortened
 from oracles._shared.numbers import whole
+from oracles._shared.texts import brief, shortened
 
 Read: TypeAlias = Callable[[dict[str, Any]], Reply | OracleError]
 """What reads the body of a success."""
@@ -63,7 +63,7 @@ def _said(content: dict[str, Any], answered: Read, oracle: str) -> Reply | Oracl
             return _refused(int(status), response.get("body"), oracle)
         case {"error": dict(error)}:
             return _never_answered(error, oracle)
-    said = shortened(repr(content), 80)
+    said = brief(content)
     return MalformedAnswer(f"a line of results holds neither an answer nor an error: {said}", oracle=oracle)
 
 

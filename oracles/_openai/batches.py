@@ -22,8 +22,8 @@ from bbquery.errors import OutcomeUnknown
 from oracles._openai import batch_file
 from oracles._openai.batch_result import Unasked, result
 from oracles._openai.reply import Unreadable, parsed
-from oracles._openai.words import shortened
 from oracles._shared.numbers import whole
+from oracles._shared.texts import brief, shortened
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -222,7 +222,7 @@ def _readable(page: AsyncCursorPage[Batch]) -> AsyncCursorPage[Batch]:
 
 def _identifier(value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise Unreadable(f"its id is {shortened(repr(value), 80)}")
+        raise Unreadable(f"its id is {brief(value)}")
     return value
 
 

@@ -27,8 +27,8 @@ from oracles._http.rates import rate_seen
 from oracles._http.tls import advice
 from oracles._http.url import is_loopback, proxy_for
 from oracles._openai import failure
-from oracles._openai.words import shortened
 from oracles._shared.loops import OnePerLoop
+from oracles._shared.texts import shortened
 
 if TYPE_CHECKING:
     from bbquery.oracle import RateSeen

@@ -10,17 +10,15 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import httpx2
 
-from oracles._http.date import server_time
 from oracles._http.rates import rate_seen
 from oracles._http.refusals import WRONG_FIELD, field_named
 from oracles._http.url import is_azure
-from oracles._openai.words import shortened
+from oracles._http.waits import plain_number, retry_after
+from oracles._shared.texts import shortened
 
 try:
     import aiohttp
@@ -102,26 +100,11 @@ def wait(headers: Mapping[str, str], now: float) -> float | None:
     now: seconds since the epoch, for headers that do not say when they were made. First retry-after-ms, then
     Retry-After (seconds or a date), then the time until the limit that is used up is whole again.
     """
-    milliseconds = _number(headers.get("retry-after-ms"))
+    milliseconds = plain_number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
-    told = headers.get("retry-after")
-    seconds = _number(told)
-    if seconds is None and told is not None:
-        seconds = _until(told, server_time(headers, now))
+    seconds = retry_after(headers, now)
     return _reset(headers) if seconds is None else seconds
-
-
-def _number(text: str | None) -> float | None:
-    return float(text) if text is not None and re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text.strip()) else None
-
-
-def _until(date: str, now: float) -> float | None:
-    try:
-        until = parsedate_to_datetime(date)
-    except (ValueError, OverflowError):
-        return None
-    return max(0.0, (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - now)
 
 
 def _reset(headers: Mapping[str, str]) -> float | None:

@@ -1,4 +1,4 @@
-"""What came back, read: the answer, what it used, and who served it, from either API."""
+"""A reply of either API, read: the answer, what it used, and who served it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bbquery.types import NoAnswer, Text, Token
+from oracles._http import refusals
 from oracles._http.event_stream import STREAMED, is_stream
-from oracles._openai.words import printable, shortened
+from oracles._http.refusals import Complaint
 from oracles._shared.numbers import finite, whole
+from oracles._shared.texts import brief, one_line, shortened
 
 if TYPE_CHECKING:
     from bbquery.types import Answer
@@ -63,6 +65,21 @@ def understood(api: Api, content: dict[str, Any]) -> Said:
     return Said(answer, used, _served(content), _tier(content))
 
 
+def failure_in(content: dict[str, Any]) -> Complaint | None:
+    """Return the failure of which the JSON of a success tells, whole or in its first choice; None for none.
+
+    Gateways answer 200 and put the error of the provider behind them into the body.
+    """
+    choices = content.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    found = refusals.within(choice) or refusals.within(content)
+    if found is None and choice.get("finish_reason") == "error":
+        return Complaint("the provider broke off while it answered")
+    if found is None and content.get("status") == "failed":
+        return Complaint("it does not say why")
+    return found
+
+
 def parsed(body: bytes) -> dict[str, Any]:
     """Return the object of JSON that `body` is.
 
@@ -76,7 +93,7 @@ def parsed(body: bytes) -> dict[str, Any]:
             raise Unreadable(STREAMED) from None
         raise Unreadable(f"it is not JSON ({error}): {shortened(body[:80].decode(errors='replace'))}") from None
     if not isinstance(content, dict):
-        raise Unreadable(f"it is no JSON object: {shortened(repr(content), 80)}")
+        raise Unreadable(f"it is no JSON object: {brief(content)}")
     return content
 
 
@@ -92,11 +109,11 @@ def _list(value: object) -> list[Any]:
 
 def _served(content: dict[str, Any]) -> str | None:
     named = (_string(content, "model"), _string(content, "system_fingerprint"))
-    return " ".join(printable(name) for name in named if name) or None
+    return " ".join(one_line(name) for name in named if name) or None
 
 
 def _tier(content: dict[str, Any]) -> str | None:
-    return printable(_string(content, "service_tier") or "") or None
+    return one_line(_string(content, "service_tier") or "") or None
 
 
 def _string(content: dict[str, Any], key: str) -> str | None:
@@ -174,14 +191,14 @@ def _text(part: object) -> str:
 
 
 def _refusal(parts: list[Any]) -> str | None:
-    refusals = (_string(part, "refusal") for part in map(_dict, parts) if part.get("type") == "refusal")
-    return next(filter(None, refusals), None)
+    found = (_string(part, "refusal") for part in map(_dict, parts) if part.get("type") == "refusal")
+    return next(filter(None, found), None)
 
 
 def _answer(text: object, refusal: str | None, ended: object, logprobs: object) -> Answer:
     """Return what was said. A text that the cap cut off is still a text: its beginning was answered and paid."""
     if not isinstance(text, str):
-        raise Unreadable(f"its text is no text: {shortened(repr(text), 80)}")
+        raise Unreadable(f"its text is no text: {brief(text)}")
     if refusal is not None and refusal.strip():
         return NoAnswer(shortened(refusal), "refused")
     if ended == "content_filter":

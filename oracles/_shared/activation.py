@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from bbquery.errors import UsageError
-from oracles._shared.softmax import softmax
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +34,13 @@ def apply(applied: Applied, numbers: NDArray[Any]) -> NDArray[np.float64]:
     if applied == "sigmoid":
         return np.asarray(0.5 * (1 + np.tanh(values / 2)))  # 1 / (1 + exp(-x)), which never overflows
     return values / 100 if applied == "percent" else values
+
+
+def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
+    """Return probabilities in float64, in which one near 1 can still change by less than 6e-8."""
+    shifted = logits.astype(np.float64) - logits.max()
+    powers = np.exp(shifted)
+    return np.asarray(powers / powers.sum())
 
 
 def chosen(trials: NDArray[np.float64], said: str) -> Applied:

@@ -1,11 +1,15 @@
-"""Options that every oracle checks alike, before anything is sent."""
+"""Options that several oracles have: read and checked alike, before anything is sent."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from bbquery.errors import UnknownName, UsageError
+from bbquery.oracle import View
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def check_choices(**options: tuple[Any, Any]) -> None:
@@ -51,3 +55,19 @@ def check_crop(crop: float | None) -> None:
         raise UsageError(
             f"crop is the share of the photo's shorter side that is sent, above 0 and at most 1, not {crop}"
         )
+
+
+def view_of(height: int | None, width: int | None, crop: float | None = None) -> View:
+    """Return what is sent of a photo: resized to height and width, or as large as it is where neither is given.
+
+    Raises:
+        UsageError: one is given without the other.
+    """
+    if (height is None) != (width is None):
+        raise UsageError("give height and width, or neither")
+    return View(size=None if height is None or width is None else (height, width), crop=crop)
+
+
+def class_names(classes: str | Sequence[str] | None) -> list[str]:
+    """Return the names of classes, which are separated by "|" in a string; none where none are given."""
+    return classes.split("|") if isinstance(classes, str) else list(classes or ())

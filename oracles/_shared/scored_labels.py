@@ -13,13 +13,13 @@ from typing import Any, TypeAlias
 
 from bbquery.types import Label, Labels
 from oracles._shared.numbers import finite
+from oracles._shared.texts import brief
 
 Pair: TypeAlias = tuple[str, object]
 """A name, and what stands for its score; None where nothing does."""
 
 NAMES = ("name", "label", "class", "class_name", "category", "description", "tag")
 SCORES = ("score", "confidence", "probability", "prob")
-SHOWN = 80  # characters of what cannot be read
 
 
 def pairs_of(given: object) -> list[Pair]:
@@ -41,7 +41,7 @@ def pairs_of(given: object) -> list[Pair]:
             return [(name, score)]
         case Iterable():
             return [_pair(one) for one in given]
-    raise ValueError(f"labels must be names, with or without scores, not {_shown(given)}")
+    raise ValueError(f"labels must be names, with or without scores, not {brief(given)}")
 
 
 def labels_of(pairs: Iterable[Pair]) -> Labels:
@@ -55,7 +55,7 @@ def labels_of(pairs: Iterable[Pair]) -> Labels:
     odd = [(name, said) for name, said, score in read if score is None and said is not None]
     if odd and not known:
         name, said = odd[0]
-        raise ValueError(f"the score of the label {_shown(name)} must be a finite number, not {_shown(said)}")
+        raise ValueError(f"the score of the label {brief(name)} must be a finite number, not {brief(said)}")
     labels = [Label(name, score) for name, _, score in read]
     if len(known) == len(labels):
         labels.sort(key=lambda label: -(label.score or 0.0))  # a sort keeps the order of equals
@@ -74,7 +74,7 @@ def _pair(one: object) -> Pair:
         case [name, score]:
             return _name(name), score
     raise ValueError(
-        f'a label must be a name, a pair of name and score, or {{"name": ..., "score": ...}}, not {_shown(one)}'
+        f'a label must be a name, a pair of name and score, or {{"name": ..., "score": ...}}, not {brief(one)}'
     )
 
 
@@ -85,7 +85,7 @@ def _is_entry(one: Mapping[Any, Any]) -> bool:
 
 def _name(name: object) -> str:
     if not isinstance(name, str | int) or isinstance(name, bool) or name == "":
-        raise ValueError(f"a name must be a text that is not empty, not {_shown(name)}")
+        raise ValueError(f"a name must be a text that is not empty, not {brief(name)}")
     return str(name)
 
 
@@ -97,8 +97,3 @@ def _number(said: object) -> float | None:
         return finite(said.item())  # type: ignore[attr-defined]  # what has none is no number
     except (AttributeError, ValueError, TypeError, RuntimeError):
         return None
-
-
-def _shown(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}…"

@@ -33,7 +33,7 @@ from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
 from bbquery.scoring.soft import Soft
 from bbquery.units import Units
-from oracles._http.date import server_time
+from oracles._http.waits import server_time
 from tests.client.test_pace import throttled_by
 from tests.client.test_provider import most_in_a_window
 from tests.support import openai_helpers

@@ -30,7 +30,7 @@ from bbquery.errors import (
 from bbquery.prompt_templates import yes_no
 from bbquery.types import NoAnswer, Reply, Text, Vector
 from bbquery.units import Units
-from oracles._http.rates import seconds
+from oracles._http import waits
 from oracles.emulators import _openai_answers as phrases
 from oracles.emulators._openai_model import Model
 from oracles.emulators._openai_models import SERVED
@@ -662,7 +662,7 @@ async def test_without_a_limit_nothing_is_said_of_one() -> None:
 @given(st.floats(0, 100_000))
 def test_durations_are_read_as_they_are_written(passing: float) -> None:
     """To the millisecond, rounded up: whoever waits so long is not refused again."""
-    read_back = seconds(duration(passing))
+    read_back = waits.duration(duration(passing))
 
     assert read_back is not None
     assert passing - 1e-9 <= read_back <= passing + 0.001 + 1e-9

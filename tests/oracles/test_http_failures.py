@@ -25,7 +25,9 @@ from bbquery.errors import (
 from bbquery.oracle import RateSeen
 from oracles._http import refusals
 from oracles._http.headers import Headers
-from oracles._http.transport import Connections, Endpoint, seconds_until, shortened
+from oracles._http.transport import Connections, Endpoint
+from oracles._http.waits import retry_after
+from oracles._shared.texts import shortened
 from tests.support.http_helpers import MODEL, Handler, always, answering, saying, serving
 from tests.support.images import tiny_images
 
@@ -157,7 +159,7 @@ def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | N
     """Both forms of RFC 9110 are understood, the past is now, and nonsense is no wait at all."""
     now = 784111740.0  # Sun, 06 Nov 1994 08:49:00 GMT
 
-    assert seconds_until(header, now) == seconds
+    assert retry_after({} if header is None else {"retry-after": header}, now) == seconds
 
 
 async def test_429_is_rate_limited_for_as_long_as_the_server_says() -> None:

@@ -15,8 +15,7 @@ from bbquery.errors import MalformedAnswer, OracleError, OutcomeUnknown
 from bbquery.oracle import RateSeen
 from bbquery.types import NoAnswer, Reply, Text, Token
 from bbquery.units import Units
-from oracles._openai.failed import failure_in
-from oracles._openai.reply import Said, Unreadable, Usage, usage
+from oracles._openai.reply import Said, Unreadable, Usage, failure_in, usage
 from tests.support.http_helpers import always, saying, serving
 from tests.support.openai_helpers import (
     answered,

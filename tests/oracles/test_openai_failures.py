@@ -32,7 +32,7 @@ from bbquery.errors import (
 from bbquery.types import NoAnswer, Reply
 from oracles._openai import endpoint
 from oracles._openai.failure import wait
-from oracles._openai.words import shortened
+from oracles._shared.texts import shortened
 from tests.support.http_helpers import Handler, always, serving
 from tests.support.openai_helpers import (
     KEY,

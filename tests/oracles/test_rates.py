@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bbquery.oracle import RateSeen
-from oracles._http.rates import rate_seen, seconds
+from oracles._http.rates import rate_seen
+from oracles._http.waits import duration
 
 
 def test_all_that_is_said_is_read() -> None:
@@ -33,7 +34,7 @@ def test_saying_nothing_is_none(headers: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("duration", "expected"),
+    ("text", "expected"),
     [
         ("1s", 1.0),
         ("6m0s", 360.0),
@@ -52,15 +53,15 @@ def test_saying_nothing_is_none(headers: dict[str, str]) -> None:
         (None, None),
     ],
 )
-def test_durations_of_vendors_are_seconds(duration: str | None, expected: float | None) -> None:
+def test_durations_of_vendors_are_seconds(text: str | None, expected: float | None) -> None:
     """Go's way of writing a duration, and plain seconds."""
-    assert seconds(duration) == (None if expected is None else pytest.approx(expected))
+    assert duration(text) == (None if expected is None else pytest.approx(expected))
 
 
 @given(st.integers(0, 99), st.integers(0, 59), st.integers(0, 59), st.integers(0, 999))
 def test_every_duration_that_is_written_is_read(hours: int, minutes: int, secs: int, millis: int) -> None:
     """Any parts, zero ones too, add up."""
-    assert seconds(f"{hours}h{minutes}m{secs}s{millis}ms") == pytest.approx(
+    assert duration(f"{hours}h{minutes}m{secs}s{millis}ms") == pytest.approx(
         hours * 3600 + minutes * 60 + secs + millis / 1000
     )
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bbquery.types import Classes, NoAnswer, Text, Vector, folded
 from oracles._http.template.paths import EVERY
 from oracles._http.wire.answers import labels, pairs, said_of, served_as, vector
-from oracles._http.wire.fields import WireError, brief, parsed
-from oracles._shared.softmax import softmax
+from oracles._http.wire.fields import WireError, parsed
+from oracles._shared.activation import softmax
+from oracles._shared.texts import brief
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from bbquery.errors import UsageError
-from oracles._http.wire.fields import WireError, brief
+from oracles._http.wire.fields import WireError
+from oracles._shared.texts import brief
 
 EVERY = None
 Step: TypeAlias = str | int | None

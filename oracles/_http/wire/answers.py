@@ -8,8 +8,9 @@ import numpy as np
 
 from bbquery.errors import OracleError
 from bbquery.types import Labels, NoAnswer, Reply, Text, Vector
-from oracles._http.wire.fields import WireError, brief, dumps, is_number, loads
+from oracles._http.wire.fields import WireError, dumps, is_number, loads
 from oracles._shared.scored_labels import labels_of, pairs_of
+from oracles._shared.texts import brief, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -79,7 +80,7 @@ def served(item: Any) -> str | None:
 def served_as(said: object) -> str | None:
     """Return a model's version, a text or a number, on one line; None where it is neither."""
     text = str(said) if isinstance(said, str | int | float) and not isinstance(said, bool) else ""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:LONGEST_REASON] or None
+    return one_line(text)[:LONGEST_REASON] or None
 
 
 def unpack_answer(item: Any, kind: AnswerKind, classes: Classes | None) -> Answer:

@@ -8,6 +8,7 @@ from typing import Any
 from bbquery.errors import MissingExtra
 from oracles._http.event_stream import STREAMED, is_stream
 from oracles._shared.numbers import finite
+from oracles._shared.texts import brief
 
 try:
     import orjson
@@ -91,9 +92,3 @@ def is_number(value: object) -> bool:
 def is_strings(value: object) -> bool:
     """Whether it is a list of strings."""
     return isinstance(value, list) and all(isinstance(part, str) for part in value)
-
-
-def brief(value: object, longest: int = 80) -> str:
-    """Return `value` for a message: on one line, cut after `longest` characters."""
-    shown = repr(value)
-    return shown if len(shown) <= longest else f"{shown[:longest]}…"

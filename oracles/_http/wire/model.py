@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 from bbquery.oracle import Limits, View
 from bbquery.types import AnswerKind, Classes
-from oracles._http.wire.fields import WireError, brief, count, dumps, is_count, is_number, is_strings, loads, text
+from oracles._http.wire.fields import WireError, count, dumps, is_count, is_number, is_strings, loads, text
+from oracles._shared.texts import brief
 
 if TYPE_CHECKING:
     from bbquery.oracle import Capabilities
