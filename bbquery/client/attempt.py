@@ -20,15 +20,15 @@ from bbquery.telemetry import Requests
 
 if TYPE_CHECKING:
     from bbquery.client.halt import Halt
-    from bbquery.client.settling import Query
+    from bbquery.client.query import Query
     from bbquery.oracle import Oracle
     from bbquery.types import Reply
 
 MOST_UNREADABLE = 20  # requests one after another: where every second one is unreadable, one run in a million meets it
 
 
-class Asker:
-    """Asks an oracle, each request within the oracle's time; what forbids asking on sets the halt."""
+class Attempts:
+    """Makes attempts at an oracle, each within the oracle's time limit; what forbids further ones sets the halt."""
 
     def __init__(self, oracle: Oracle, halt: Halt) -> None:
         self._oracle, self._halt, self._capabilities = oracle, halt, oracle.capabilities
@@ -41,11 +41,11 @@ class Asker:
         self._asking.cancel(but=asyncio.current_task())  # who calls from inside an oracle is about to return
 
     def close(self) -> None:
-        """Stop the timer, and tell what there is left to tell."""
+        """Stop the timer, and close the telemetry."""
         self._asking.close()
         self._telemetry.close()
 
-    async def ask(self, queries: list[Query], request: asyncio.Task[Any]) -> list[Reply | OracleError]:
+    async def make(self, queries: list[Query], request: asyncio.Task[Any]) -> list[Reply | OracleError]:
         """Make one attempt at these queries, in the task `request`; return how each ended.
 
         What makes asking on useless or unsafe has set the halt by then.
@@ -71,8 +71,8 @@ class Asker:
         elif isinstance(last := results[-1], MalformedAnswer):
             self._unreadable += 1
             if self._unreadable == MOST_UNREADABLE:
-                told = f"{MOST_UNREADABLE} requests in a row brought nothing that can be read, and count as paid"
-                self._halt.set(OracleError(f"{told}, the last: {last}", oracle=self._capabilities.name))
+                message = f"{MOST_UNREADABLE} requests in a row brought nothing that can be read, and count as paid"
+                self._halt.set(OracleError(f"{message}, the last: {last}", oracle=self._capabilities.name))
 
     async def _outcome(self, queries: list[Query], request: asyncio.Task[Any]) -> list[Reply | OracleError]:
         name, timeout = self._capabilities.name, self._capabilities.limits.timeout
@@ -84,8 +84,8 @@ class Asker:
         except asyncio.CancelledError:
             request.uncancel()  # too late, or abandoned: its outcome must still be settled
             late = self._asking.end(request)
-            told = f"no answer within {timeout:g} seconds" if late else "abandoned in flight"
-            failure = OutcomeUnknown(told, oracle=name)
+            reason = f"no answer within {timeout:g} seconds" if late else "abandoned in flight"
+            failure = OutcomeUnknown(reason, oracle=name)
         except OracleError as error:
             failure = error
         except GeneratorExit as error:

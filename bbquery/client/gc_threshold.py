@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 YOUNGEST = 20_000  # objects: those of 260 rows in work, the window of 64 requests at once, and some more
 
 
-class _Patience:
+class _Threshold:
     """The collector's threshold, raised while at least one asks. Used from any thread."""
 
     def __init__(self) -> None:
@@ -43,14 +43,14 @@ class _Patience:
                 gc.set_threshold(*self._before)
 
 
-_patience = _Patience()
+_threshold = _Threshold()
 
 
 @contextlib.contextmanager
-def patient() -> Iterator[None]:
-    """Have the collector wait longer while this lasts; then it is as it was, unless somebody else has changed it."""
-    _patience.begin()
+def raised() -> Iterator[None]:
+    """Have the collector run less often meanwhile; then it is as it was, unless somebody else has changed it."""
+    _threshold.begin()
     try:
         yield
     finally:
-        _patience.end()
+        _threshold.end()

@@ -26,7 +26,7 @@ class Halt:
 
     def __init__(self) -> None:
         self.error: BbqueryError | None = None
-        self._told: list[Callable[[], object]] = []
+        self._listeners: list[Callable[[], object]] = []
 
     def __bool__(self) -> bool:
         """Whether nothing more may be sent."""
@@ -46,28 +46,28 @@ class Halt:
         """Stop sending because of `error`, and log that at this level; later causes change nothing."""
         if self.error is None:
             self.error = error
-            for tell in tuple(self._told):
-                tell()
+            for listener in tuple(self._listeners):
+                listener()
             note("halt", level, cause=type(error).__name__, reason=str(error))
 
-    def tell(self, listener: Callable[[], object]) -> None:
+    def add_listener(self, listener: Callable[[], object]) -> None:
         """Call `listener` once it is set: no task of its own waits for that, which could fail unseen."""
-        self._told.append(listener)
+        self._listeners.append(listener)
 
-    def forget(self, listener: Callable[[], object]) -> None:
+    def remove_listener(self, listener: Callable[[], object]) -> None:
         """Call `listener` no more."""
-        self._told.remove(listener)
+        self._listeners.remove(listener)
 
     async def unless_set(self, work: Coroutine[Any, Any, object]) -> None:
         """Await `work`, or until set if that is earlier; then the work is cancelled. What it raises is raised."""
         task = asyncio.ensure_future(work)
-        self.tell(task.cancel)
+        self.add_listener(task.cancel)
         try:
             if self:
                 task.cancel()
             await asyncio.wait([task])
         finally:
-            self.forget(task.cancel)
+            self.remove_listener(task.cancel)
             task.cancel()
         if not task.cancelled():
             task.result()

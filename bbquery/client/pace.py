@@ -49,7 +49,7 @@ class Pace:
         """Whether nothing limits it now, so that nobody need take a turn."""
         if self._images is not None or not self._tokens.is_free:
             return False
-        return self._paused_until == -math.inf or self._left <= 0  # most are never told to wait: then no clock is read
+        return self._paused_until == -math.inf or self._left <= 0  # most never have to wait: then no clock is read
 
     async def turn(self, images: int, tokens: int) -> None:
         """Wait until a request of so many images and tokens may start."""

@@ -56,7 +56,7 @@ class Provider:
         self._concurrency.started(self.in_flight)
 
     def end(self) -> None:
-        """Give the slot back. Who is told first takes it, so each is told first in turn."""
+        """Give the slot back. Who is woken first takes it, so each is woken first in turn."""
         self.in_flight -= 1
         for wake in self.waiting:
             wake()

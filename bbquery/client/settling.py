@@ -1,73 +1,42 @@
-"""How queries end: attempts with an outcome are settled, many in one commit, and those who wait are told.
+"""How queries end: attempts with an outcome are settled, many in one commit, and those who wait are notified.
 
 A settlement alone is worth a commit where the run has nothing else to send, for it may wait for this very answer.
 Where more is held that costs nothing, it waits for the next hold and shares its commit, but never long.
 
 What cannot be recorded as it came, for a reason that nobody foresaw, is settled alone, as an answer that was paid at
-its hold and cannot be read. Whatever fails, whoever waits is told.
+its hold and cannot be read. Whatever fails, whoever waits is notified.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from bbquery.client.query import Halted, Query
+from bbquery.client.tasks import Tasks
 from bbquery.errors import MalformedAnswer, StorageFailed, described, unforeseen
 from bbquery.ledger.outcomes import settlement
 from bbquery.ledger.records import Settlement
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from bbquery.client.halt import Halt
     from bbquery.errors import OracleError
     from bbquery.ledger.sqlite import Ledger
-    from bbquery.ledger.store import Question
     from bbquery.types import Reply
-    from bbquery.units import Units
 
 LONGEST_WAIT = 0.02  # seconds for which an outcome waits for others: little to whoever waits for it, and many requests
 
 
-class Halted(Exception):
-    """Not sent, because the run may send no more."""
-
-
-Ended = Callable[["Reply | None", "Exception | None"], None]
-"""Called once, with a query's reply or with how it failed: OracleError, BudgetExhausted, StorageFailed or Halted."""
-
-
-@dataclass(eq=False, slots=True)
-class Query:
-    """One question on its way: what travels, what it may cost, and who is told of its end.
-
-    attempt: its number, once it is held.
-    """
-
-    question: Question
-    payload: Any
-    hold: Units
-    ended: Ended
-    attempt: int = 0
-
-    def end(self, reply: Reply | None, error: Exception | None) -> None:
-        """Tell of its end, once: a later one changes nothing."""
-        ended, self.ended = self.ended, _told_already
-        ended(reply, error)
-
-
-def _told_already(reply: Reply | None, error: Exception | None) -> None:
-    """Hear of a second end."""
-
-
-class Settler:
-    """Settles outcomes. settled: told after each commit how many attempts it closed."""
+class Settling:
+    """Settles outcomes. settled: called after each commit with the number of attempts it closed."""
 
     def __init__(self, ledger: Ledger, halt: Halt, settled: Callable[[int], None], oracle: str) -> None:
         self._ledger, self._halt, self._settled, self._oracle = ledger, halt, settled, oracle
         self._outcomes: list[tuple[Query, Reply | OracleError | Halted]] = []
         self._begins: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._begun = False
 
     def add(self, outcomes: Iterable[tuple[Query, Reply | OracleError | Halted]], *, soon: bool = True) -> None:
@@ -85,14 +54,13 @@ class Settler:
             self._begins = None
         if self._outcomes and not self._begun:  # what a loop's turn brings together is settled together
             self._begun = True
-            self._tasks.add(asyncio.create_task(self._settle()))
+            self._tasks.begin(self._settle())
 
     async def finished(self) -> None:
         """Wait until all is settled."""
         self.settle_now()
-        while self._tasks:
-            ended, _ = await asyncio.wait(self._tasks)
-            self._tasks -= ended  # what failed could not say so itself
+        while await self._tasks.wait():
+            continue
 
     async def _settle(self) -> None:
         outcomes, self._outcomes, self._begun = self._outcomes, [], False
@@ -106,7 +74,7 @@ class Settler:
                 query.end(*(None, outcome) if isinstance(outcome, Exception) else (outcome, None))
             except Exception as error:  # noqa: BLE001 - as above
                 self._halt.set(unforeseen(error, self._oracle))
-        self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+        self._tasks.ended()
 
     async def _recorded(self, outcomes: list[Outcome]) -> list[Outcome]:
         """Settle outcomes in one commit, or, where one cannot be recorded, each alone; return what came of each."""

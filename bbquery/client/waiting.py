@@ -102,7 +102,7 @@ class Waits:
         self._why = "the limit that it states is used up until then"
         self._waited, self._counted = 0.0, math.inf  # seconds since the last answer, and up to which moment
         self._until = -math.inf  # the latest moment until which something was to wait
-        self._refusals, self._told_until = 0, -math.inf
+        self._refusals, self._said_until = 0, -math.inf
 
     def answered(self) -> None:
         """Something was answered: waiting is over."""
@@ -127,8 +127,8 @@ class Waits:
         self._counted, self._until = now, max(self._until, until)
         if self._waited + seconds > self._longest:
             self._halt.set(self._too_long(seconds, self._waited + seconds))
-        elif seconds >= WORTH_A_LINE and until > self._told_until + WORTH_A_LINE:
-            self._told_until = until
+        elif seconds >= WORTH_A_LINE and until > self._said_until + WORTH_A_LINE:
+            self._said_until = until
             until_when = f"{moment(seconds)} ({in_words(seconds)})"
             self._say(f"is not asked until {until_when}: {self._why}; Ctrl-C keeps what is answered")
 
@@ -138,12 +138,12 @@ class Waits:
 
     def _too_long(self, seconds: float, together: float) -> QuotaExceeded:
         after = f", {in_words(together)} after its last answer" if together > seconds + 1 else ""
-        told = (
+        message = (
             f"can be asked again at {moment(seconds)} (in {in_words(seconds)}{after}), and a run waits for at most"
             f" {in_words(self._longest)} (--longest-wait): what is answered is kept, and the same again then asks"
             f" only for the rest; {self._why}"
         )
-        return QuotaExceeded(told, oracle=self._oracle)
+        return QuotaExceeded(message, oracle=self._oracle)
 
 
 def _is_round(count: int) -> bool:

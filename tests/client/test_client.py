@@ -127,7 +127,7 @@ async def test_a_shared_question_outlives_who_asked_first(ledger: Ledger) -> Non
         while oracle.requests < 1:
             await asyncio.sleep(0)
         second = asyncio.create_task(client.ask(Ask(images)))
-        while sum(map(len, client._flights.values())) < 2:
+        while sum(map(len, client._flights._waiting.values())) < 2:
             await asyncio.sleep(0)
         for _ in range(20):
             await asyncio.to_thread(lambda: None)
@@ -218,7 +218,7 @@ async def test_a_refusal_in_flight_does_not_end_the_run(ledger: Ledger) -> None:
     oracle = FakeOracle(script=refused, work=work, largest_batch=1, concurrency=3)
     async with client_of(oracle, ledger, cap=3) as client:
         asking = asyncio.create_task(client.ask(Ask(tiny_images(5))))
-        while not (client._dispatcher._short_of_budget or client.halt):
+        while not (client._dispatcher._queue.short_of_budget or client.halt):
             await asyncio.sleep(0)
         late.set()
         rows = await asking
@@ -604,7 +604,7 @@ async def test_clients_of_two_processes_pay_an_equal_question_once(ledger: Ledge
             while first_oracle.requests < 1:
                 await asyncio.sleep(0)
             asking.append(asyncio.create_task(second.ask(Ask(images))))
-            while not second._dispatcher._followers:
+            while not second._dispatcher._reservations.followers:
                 await asyncio.sleep(0)
             first_oracle.gate.set()
             rows = await asyncio.gather(*asking)

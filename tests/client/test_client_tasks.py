@@ -109,14 +109,14 @@ def unreachable() -> FakeOracle:
 
 
 ORACLES = {made.__name__: made for made in (plain, free, paced, refusing, unreachable)}
-FOLLOWER = "Dispatcher._follow_another"
-ALWAYS = {"Dispatcher._dispatch", "Dispatcher._hold", "Dispatcher._send", "Settler._settle"}
+FOLLOWER = "Reservations._follow_another"
+ALWAYS = {"Dispatcher._dispatch", "Reservations._hold", "Sender._send", "Settling._settle"}
 KINDS = {
     "plain": ALWAYS | {FOLLOWER},
     "free": ALWAYS,
     "paced": ALWAYS | {"Pace.turn"},
-    "refusing": ALWAYS | {"Client._again"},
-    "unreachable": ALWAYS | {"Client._again"},
+    "refusing": ALWAYS | {"Flights._retry"},
+    "unreachable": ALWAYS | {"Flights._retry"},
 }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bbquery.client.client import Client
-from bbquery.client.gc_threshold import YOUNGEST, patient
+from bbquery.client.gc_threshold import YOUNGEST, raised
 from bbquery.ledger.records import Cap
 from bbquery.plan import Ask
 from tests.support.images import tiny_images
@@ -49,8 +49,8 @@ async def test_it_waits_longer_while_queries_are_asked(ledger: Ledger) -> None:
 
 def test_the_last_who_asks_restores_it() -> None:
     """Of several who ask at once, the first to end changes nothing."""
-    with patient():
-        with patient():
+    with raised():
+        with raised():
             pass
         between = gc.get_threshold()
 
@@ -61,7 +61,7 @@ def test_the_last_who_asks_restores_it() -> None:
 def test_what_somebody_has_chosen_stays(chosen: int) -> None:
     """A collector that is off stays off, and a larger threshold is not lowered."""
     gc.set_threshold(chosen, 5, 5)
-    with patient():
+    with raised():
         during = gc.get_threshold()
 
     assert during == gc.get_threshold() == (chosen, 5, 5)
@@ -69,7 +69,7 @@ def test_what_somebody_has_chosen_stays(chosen: int) -> None:
 
 def test_what_somebody_chooses_meanwhile_stays() -> None:
     """Who sets the threshold while queries are asked finds it as set."""
-    with patient():
+    with raised():
         gc.set_threshold(800, 3, 3)
 
     assert gc.get_threshold() == (800, 3, 3)
@@ -77,7 +77,7 @@ def test_what_somebody_chooses_meanwhile_stays() -> None:
 
 def test_it_is_restored_after_a_failure() -> None:
     """However asking ends, the threshold is as before."""
-    with pytest.raises(ZeroDivisionError), patient():
+    with pytest.raises(ZeroDivisionError), raised():
         raise ZeroDivisionError
 
     assert gc.get_threshold() == SET

@@ -52,9 +52,9 @@ def test_who_listens_is_told_once() -> None:
     """All who listen are told of the first cause, and who was forgotten is not."""
     halt, told = Halt(), list[str]()
     first, second = (lambda: told.append("first")), (lambda: told.append("second"))
-    halt.tell(first)
-    halt.tell(second)
-    halt.forget(second)
+    halt.add_listener(first)
+    halt.add_listener(second)
+    halt.remove_listener(second)
 
     halt.set(BbqueryError("enough"))
     halt.set(BbqueryError("more than enough"))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def wait_for_halt(predict: Predict) -> None:
     """Return once the session's run may send no more."""
     halted, halt = threading.Event(), predict._session._client.halt
-    halt.tell(halted.set)
+    halt.add_listener(halted.set)
     assert halt or halted.wait(30)
 
 
