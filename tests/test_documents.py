@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import re
 import shlex
 import tomllib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from tests.support.paths import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -78,6 +82,21 @@ def test_the_example_of_a_plan_runs() -> None:
     assert shown["replay"](shown["darkest"](photo), shown["bright"], stop_after=2) == 0.5
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_import_that_is_shown_works(page: Path) -> None:
+    """What a page imports from bbquery and oracles is public or defined there."""
+    shown = [block for kind, block in FENCED.findall(page.read_text(encoding="utf-8")) if kind == "python"]
+    imports = [node for block in shown for node in ast.walk(ast.parse(block)) if isinstance(node, ast.ImportFrom)]
+    ours = [node for node in imports if str(node.module).partition(".")[0] in ("bbquery", "oracles")]
+
+    for node in ours:
+        home = importlib.import_module(str(node.module))
+        for name in (alias.name for alias in node.names):
+            if name not in getattr(home, "__all__", ()):
+                found = getattr(home, name, None) or importlib.import_module(f"{node.module}.{name}")
+                assert getattr(found, "__module__", node.module) == node.module
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_known(command: str) -> None:
     """A developer's command runs a program that is here, on files and extras that are here."""
@@ -106,7 +125,7 @@ def anchors(page: str) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_leads_somewhere(page: Any) -> None:
+def test_every_link_leads_somewhere(page: Path) -> None:
     """Files that a page points to are there, and the headings in them too."""
     links = re.findall(r"\]\(([^):]+)\)", FENCED.sub("", page.read_text(encoding="utf-8")))
     broken = []
