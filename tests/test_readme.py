@@ -1,4 +1,4 @@
-"""The README does not rot: its commands are commands, its set-up lines are what the checks run."""
+"""README and docs/ do not rot: their commands are commands, and the set-up lines are what the checks run."""
 
 from __future__ import annotations
 
@@ -19,12 +19,20 @@ BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 LINES = [line for block in BLOCKS for line in block.replace("\\\n", " ").splitlines()]
 COMMANDS = [found[0] for line in LINES if (found := re.findall(r"(?:^|\s)(bbquery .*)", line.split(" &&")[-1]))]
 
+DOCUMENTED = [
+    found[0]
+    for page in (ROOT / "docs").glob("*.md")
+    for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    for line in block.replace("\\\n", " ").splitlines()
+    if (found := re.findall(r"(?:^|\s)(bbquery .*)", line.split(" &&")[-1]))
+]
+
 
 def parsed(command: str) -> argparse.Namespace:
     return cli._parser().parse_args(shlex.split(command.replace("explain … ", "explain x "), comments=True)[1:])
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, *DOCUMENTED])
 def test_every_command_can_be_typed(command: str) -> None:
     """Each command line is understood, and each oracle it names takes the options it gives."""
     chosen = parsed(command)
@@ -43,15 +51,6 @@ def paying(command: str) -> bool:
     name, options = parse(chosen.oracle)
     free = name == "http" and "127.0.0.1" in options["url"] and "usd_per_query" not in options
     return name in ("openai", "google_vision", "http") and not free and options.get("usd_per_query") != "0"
-
-
-DOCUMENTED = [
-    found[0]
-    for page in (ROOT / "docs").glob("*.md")
-    for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    for line in block.replace("\\\n", " ").splitlines()
-    if (found := re.findall(r"(?:^|\s)(bbquery (?:explain|compare|evaluate|probe|attack) .*)", line.split(" &&")[-1]))
-]
 
 
 @pytest.mark.parametrize("command", [each for each in (*COMMANDS, *DOCUMENTED) if paying(each)])
