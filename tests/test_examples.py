@@ -21,7 +21,7 @@ from bbquery.types import UINT8
 from oracles import function
 from oracles.emulators.google_vision import GoogleVisionEmulator
 from oracles.emulators.openai import OpenAIEmulator
-from tests.support.interop_models import corner
+from tests.support.models import corner
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 EXAMPLES = ROOT / "examples"
 TESTED = {"explain_a_function", "explain_a_google_vision_label", "explain_an_openai_answer", "inside_shap"}
 CAT = (300, 451)  # pixels of sample:cat
-CORNER = "function:call=tests.support.interop_models.corner,classes=corner|rest,version=1,height=32,width=32"
+CORNER = "function:call=tests.support.models.corner,classes=corner|rest,version=1,height=32,width=32"
 
 
 async def run(name: str, *arguments: str, warnings: str = "error", **environment: str) -> str:

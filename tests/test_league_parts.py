@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bbquery.plan import Ask
+from tests.support.counted import Counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -250,30 +251,24 @@ def test_methods_are_listed_from_the_best() -> None:
     assert lowest_first[2:] == lines[:1:-1]
 
 
-class Counted:
-    """A network of brightness that counts what it is asked."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def __call__(self, image: Any) -> Any:
-        self.asked += 1
-        return np.concatenate([[image.mean() / 255], np.linspace(0.02, 0.01, 20)])
+def brightness(image: Any) -> Any:
+    """Answer as a network of many classes, of which one sees how bright an image is."""
+    return np.concatenate([[image.mean() / 255], np.linspace(0.02, 0.01, 20)])
 
 
 def test_an_answer_is_asked_for_once_in_all_runs(tmp_path: Path) -> None:
     """Equal images are answered from memory, also after a restart, by the bytes of their pixels."""
-    network, x = Counted(), np.full((4, 4, 3), 200, dtype=np.uint8)
+    network, x = Counted(brightness), np.full((4, 4, 3), 200, dtype=np.uint8)
     model = SimpleNamespace(network=network, pool=ThreadPoolExecutor(1))
     subject = part("network").Subject(model, "photo", x, tmp_path)
     first = subject.said(np.array([x, x, x // 2]))
     subject.save()
-    asked = network.asked
+    asked = network.calls
 
     again = part("network").Subject(model, "photo", x, tmp_path).said(np.array([x // 2, x]))
 
     assert asked == 3  # of them one by its constructor, which needs all probabilities
-    assert network.asked == asked + 1
+    assert network.calls == asked + 1
     np.testing.assert_array_equal(again.target, first.target[[2, 0]])
     np.testing.assert_array_equal(again.labels, first.labels[[2, 0]])
     assert first.target == pytest.approx([200 / 255, 200 / 255, 100 / 255])

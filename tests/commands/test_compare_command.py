@@ -24,6 +24,7 @@ from bbquery.report import comparison as report
 from bbquery.specification import split_specifications
 from oracles import function
 from tests.support import models
+from tests.support.counted import watched
 from tests.support.runs import visible
 
 if TYPE_CHECKING:
@@ -33,22 +34,14 @@ if TYPE_CHECKING:
     from bbquery.oracle import Oracle
     from bbquery.types import Image
 
-HERE = "function:call=tests.commands.test_compare_command.watched,classes=left|right,version=1"
+HERE = "function:call=tests.support.counted.sides,classes=left|right,version=1"
 METHODS = "rise,rise:cells=3,p=.4,tests.support.cells_method:Cells"
 PHOTO = np.random.default_rng(0).integers(150, 256, (24, 32, 3), dtype=np.uint8)
-
-answered: list[int] = []
-
-
-def watched(image: Image) -> list[float]:
-    """Answer as `models.sides`, and count."""
-    answered.append(1)
-    return models.sides(image)
 
 
 @pytest.fixture(autouse=True)
 def fresh() -> None:
-    answered.clear()
+    watched.begin()
 
 
 @pytest.fixture
@@ -87,7 +80,7 @@ def test_one_sheet_and_a_folder_for_each(photo: str, tmp_path: Path, capsys: pyt
         ("rise", "complete", 40), ("rise:cells=3,p=.4", "complete", 40),
         ("tests.support.cells_method:Cells", "complete", 40),
     ]  # fmt: skip
-    assert len(answered) == record["budget"]["posted"]["queries"] == 1 + 3 * 40
+    assert watched.calls == record["budget"]["posted"]["queries"] == 1 + 3 * 40
     agreement = np.array(record["rank_correlation"])
     np.testing.assert_allclose(np.diag(agreement), 1)
     np.testing.assert_array_equal(agreement, agreement.T)
@@ -99,10 +92,10 @@ def test_one_sheet_and_a_folder_for_each(photo: str, tmp_path: Path, capsys: pyt
 def test_the_same_again_is_free_and_the_same(photo: str, tmp_path: Path) -> None:
     """A second run asks nothing, and draws the same sheet to the byte; measuring included."""
     compare(photo, tmp_path / "one", "--evaluate", methods="rise,rise:p=.4", queries="9")
-    paid = len(answered)
+    paid = watched.calls
     compare(photo, tmp_path / "two", "--evaluate", methods="rise,rise:p=.4", queries="9")
 
-    assert len(answered) == paid == record_of(tmp_path / "one")["budget"]["posted"]["queries"]
+    assert watched.calls == paid == record_of(tmp_path / "one")["budget"]["posted"]["queries"]
     for name in ("compare.png", "curves.png"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     srg = [each["srg"] for each in record_of(tmp_path / "one")["methods"]]
@@ -130,7 +123,7 @@ def test_a_bad_list_of_methods_costs_nothing(
 
     assert code == 2
     assert said in capsys.readouterr().err
-    assert not answered
+    assert not watched.calls
     assert not (tmp_path / "out").exists()
 
 
@@ -141,7 +134,7 @@ def test_a_target_that_cannot_be_compared_costs_nothing(
     """One known target, or a usage error before anything is sent."""
     assert compare(photo, tmp_path / "out", "--target", target) == 2
     assert said in capsys.readouterr().err
-    assert not answered
+    assert not watched.calls
 
 
 def test_a_dry_run_asks_nothing(photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -150,7 +143,7 @@ def test_a_dry_run_asks_nothing(photo: str, tmp_path: Path, capsys: pytest.Captu
 
     said = capsys.readouterr().out
     assert code == 0
-    assert not answered
+    assert not watched.calls
     assert not (tmp_path / "out").exists()
     assert [line.split()[:2] for line in said.splitlines()[1:3]] == [["rise", "154"], ["lr", "154"]]
     assert "308 queries at most" in said
@@ -161,7 +154,7 @@ def test_a_cap_of_all_ends_the_run_and_says_so(photo: str, tmp_path: Path, capsy
     code = compare(photo, tmp_path / "out", "--max-usd", "0.06", methods=METHODS, oracle=f"{HERE},usd_per_query=0.001")
 
     assert code == 4
-    assert len(answered) == 60
+    assert watched.calls == 60
     assert [each["status"] for each in record_of(tmp_path / "out")["methods"]] == ["complete", "partial", "not begun"]
     assert "NOT BEGUN: tests.support.cells_method:Cells" in capsys.readouterr().err
 

@@ -20,13 +20,13 @@ from bbquery.jobs.spare import Rest, kept
 from bbquery.ledger.records import BudgetState, Cap
 from bbquery.oracle import Price
 from bbquery.units import NOTHING, Units
-from tests.support import lossy
+from tests.support.counted import watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SIDES = "function:call=tests.support.lossy.sides,classes=left|right,version=1,usd_per_query=0.001"
-HALVES = "function:call=tests.support.lossy.brighter_half,answers=labels,version=1,usd_per_query=0.001"
+SIDES = "function:call=tests.support.counted.sides,classes=left|right,version=1,usd_per_query=0.001"
+HALVES = "function:call=tests.support.counted.brighter_half,answers=labels,version=1,usd_per_query=0.001"
 SOFT = ("--score", "soft")
 QUERIES = 100
 """Of which two are kept for lost ones."""
@@ -99,10 +99,10 @@ def printed(said: str) -> list[str]:
 @RUNS
 def test_a_lost_query_does_not_end_a_run(run: Callable[[Path], list[str]], photo: Path) -> None:
     """One query in 50 is kept for those whose outcome is unknown, so one loss leaves every command complete."""
-    lossy.begin({20})
+    watched.begin({20})
 
     assert main(run(photo)) == 0
-    assert lossy.calls > 80
+    assert watched.calls > 80
 
 
 @pytest.mark.parametrize(("run", "lost"), [(compare, 4), (evaluate, 2), (attack, 2)])
@@ -110,14 +110,14 @@ def test_queries_that_are_lost_at_the_end_do_not_end_a_run(
     run: Callable[[Path], list[str]], lost: int, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Queries are kept for the last part of a run too: measuring the last map, verifying what an attack found."""
-    lossy.begin(())
+    watched.begin()
     assert main(run(photo)) == 0
-    whole = lossy.calls
+    whole = watched.calls
     monkeypatch.setenv("BBQUERY_HOME", str(photo.parent / "another"))
-    lossy.begin(range(whole - lost, whole))
+    watched.begin(range(whole - lost, whole))
 
     assert main(run(photo)) == 0
-    assert lossy.calls == whole + lost
+    assert watched.calls == whole + lost
 
 
 @RUNS
@@ -125,18 +125,18 @@ def test_the_printed_command_completes_a_run_that_lost_more(
     run: Callable[[Path], list[str]], photo: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """After more losses than were kept for, exit code 4 and one command; it asks no more than what is missing."""
-    lossy.begin(range(30, 60))
+    watched.begin(range(30, 60))
     assert main(run(photo)) == 4
     command = printed(capsys.readouterr().err)
 
     beside = {"compare": 113, "attack": 2 * 6}  # measuring, and both verifications, which need the whole first
-    lossy.begin(())
+    watched.begin()
     assert main(command) == 0, command
-    asked = lossy.calls
+    asked = watched.calls
 
     assert 0 < asked <= 30 + beside.get(run.__name__, 0)
     assert main(command) == 0
-    assert lossy.calls == asked  # and once more for nothing
+    assert watched.calls == asked  # and once more for nothing
 
 
 @pytest.mark.parametrize("run", [explain, attack])
@@ -146,12 +146,12 @@ def test_losses_while_completing_are_allowed_for_again(
     """Where the completing run loses queries too, it prints the next command, until all is there."""
     command, code = run(photo), 4
     for start in (40, 5, 0):
-        lossy.begin(range(start, start + 12))
+        watched.begin(range(start, start + 12))
         code = main(command)
         if code == 0:
             break
         command = printed(capsys.readouterr().err)
-    lossy.begin(())
+    watched.begin()
 
     assert code == 0 or main(command) == 0
 
@@ -160,7 +160,7 @@ def test_a_run_that_a_project_ended_is_completed_by_raising_the_project(
     photo: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Where a budget above has too little, its own command comes first, and both run as they stand."""
-    lossy.begin(())
+    watched.begin()
     main(["budget", "set", "my audit", "--max-queries", "40"])
     assert main(explain(photo, "--project", "my audit")) == 4
     said = capsys.readouterr().err.splitlines()
@@ -170,12 +170,12 @@ def test_a_run_that_a_project_ended_is_completed_by_raising_the_project(
     assert first[:3] == ["budget", "set", "my audit"]
     assert main(first) == 0
     assert main(second) == 0
-    assert lossy.calls == QUERIES - 2
+    assert watched.calls == QUERIES - 2
 
 
 def test_a_run_that_never_began_says_which_budget_to_raise(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Where a project is used up before the first query, exit code 4 and the command that raises it."""
-    lossy.begin(())
+    watched.begin()
     main(["budget", "set", "audit", "--max-queries", "10"])
     main(explain(photo, "--project", "audit"))
     capsys.readouterr()
@@ -189,7 +189,7 @@ def test_a_run_that_its_dollars_ended_is_completed_by_more_dollars(
     photo: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The cap that ended the run is the one that is raised, by the worst case of what is missing."""
-    lossy.begin(())
+    watched.begin()
     typed = explain(photo)
     typed[typed.index("9")] = "0.04"
     assert main(typed) == 4
@@ -203,19 +203,19 @@ def test_a_run_that_its_dollars_ended_is_completed_by_more_dollars(
 def test_what_a_person_keeps_is_kept(photo: Path) -> None:
     """--spare 0 asks all that the cap allows; a number of one's own leaves so many."""
     for spare, asked in (("10", 90), ("0", 10)):
-        lossy.begin(())
+        watched.begin()
         assert main(explain(photo, "--spare", spare, "--out", str(photo.parent / spare))) == 0
-        assert lossy.calls == asked
+        assert watched.calls == asked
 
 
 @pytest.mark.parametrize("spare", ["-1", "100"])
 def test_what_cannot_be_kept_is_refused(photo: Path, spare: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A number that leaves nothing, or below 0, is a usage error before anything is asked."""
-    lossy.begin(())
+    watched.begin()
 
     assert main(explain(photo, "--spare", spare)) == 2
     assert f"--spare {spare}" in capsys.readouterr().err
-    assert lossy.calls == 0
+    assert watched.calls == 0
 
 
 def test_one_rule_says_how_much_is_kept() -> None:
@@ -273,10 +273,10 @@ def record(photo: Path) -> dict[str, Any]:
 
 def test_the_plan_of_the_completed_run_is_the_same(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Cap and what is kept rise together, so the completed run resumes the same budget."""
-    lossy.begin(range(30, 60))
+    watched.begin(range(30, 60))
     main(explain(photo))
     before = record(photo)
-    lossy.begin(())
+    watched.begin()
     main(printed(capsys.readouterr().err))
 
     after = record(photo)
@@ -286,11 +286,11 @@ def test_the_plan_of_the_completed_run_is_the_same(photo: Path, capsys: pytest.C
 
 def test_what_is_kept_for_no_other_run_is_begun_anew(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Answers of a function without a version are not kept, so the command that is printed asks all, and works."""
-    unnamed = "function:call=tests.support.lossy.sides,classes=left|right,usd_per_query=0.001"
-    lossy.begin(range(3, 30))
+    unnamed = "function:call=tests.support.counted.sides,classes=left|right,usd_per_query=0.001"
+    watched.begin(range(3, 30))
     assert main([unnamed if part == SIDES else part for part in explain(photo)]) == 4
     said = capsys.readouterr().err
-    lossy.begin(())
+    watched.begin()
 
     assert "this begins it anew, since answers of a function are kept only where version= names it:" in said
     printed = next(line.strip() for line in said.splitlines() if line.startswith("  bbquery explain "))

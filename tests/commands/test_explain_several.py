@@ -26,34 +26,21 @@ from bbquery.oracle import Price
 from oracles import function
 from oracles.emulators.http import HttpEmulator
 from tests.support import models
+from tests.support.counted import watched
 from tests.support.runs import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from bbquery.types import Image
 
-HERE = "function:call=tests.commands.test_explain_several.watched,classes=left|right,version=1"
+HERE = "function:call=tests.support.counted.sides,classes=left|right,version=1"
 PAID = f"{HERE},usd_per_query=0.0015,concurrency=1"
 NAMES = ("cat", "dog", "owl")
-
-answered: list[int] = []
-meanwhile: list[Callable[[], None]] = []
-
-
-def watched(image: Image) -> list[float]:
-    """Answer as `models.sides`, count, and do first what a test wants done."""
-    answered.append(1)
-    for act in meanwhile:
-        act()
-    return models.sides(image)
 
 
 @pytest.fixture(autouse=True)
 def fresh() -> None:
-    answered.clear()
-    meanwhile.clear()
+    watched.begin()
 
 
 @pytest.fixture
@@ -104,7 +91,7 @@ def test_each_image_has_a_folder_and_all_have_a_page(
         assert {path.name for path in (tmp_path / "out" / name).iterdir()} == {*maps, "run.json"}
         assert record(tmp_path / "out" / name)["image"]["source"].endswith(f"{name}.png")
         assert f"{name}: complete; 20 asked, 20 sent, 0 from the store, 0 unknown" in said.out
-    assert "image 2 of 3, dog: watched sees:" in said.out
+    assert "image 2 of 3, dog: sides sees:" in said.out
     assert "image 3 of 3, owl: 100% " in said.err
     assert "image 2 of 3, dog:  35% " in said.err
     assert "21/60 queries, 21 sent, $0.0315 spent of about $0.0945" in said.err
@@ -140,7 +127,7 @@ def test_the_same_command_again_costs_nothing(photos: list[str], tmp_path: Path,
 
     assert explain(photos, tmp_path / "out", *arguments) == 0
 
-    assert len(answered) == 60
+    assert watched.calls == 60
     assert budgets(home) == before
     assert [(tmp_path / "out" / n / "left.npy").read_bytes() for n in NAMES] == maps
 
@@ -154,7 +141,7 @@ def test_the_images_cap_stops_the_image(photos: list[str], tmp_path: Path, capsy
     said = capsys.readouterr().err
     assert code == 4
     assert statuses(tmp_path / "out") == dict.fromkeys(NAMES, "partial")
-    assert len(answered) == 39
+    assert watched.calls == 39
     assert all(f"bbquery: PARTIAL: {name}: budget " in said for name in NAMES)
     assert "of $0.02 left" in said
     assert "NOT BEGUN" not in said
@@ -169,7 +156,7 @@ def test_the_runs_cap_stops_the_run(photos: list[str], tmp_path: Path, capsys: p
     said = capsys.readouterr().err
     assert code == 4
     assert statuses(tmp_path / "out") == {"cat": "complete", "dog": "partial"}
-    assert len(answered) == 30
+    assert watched.calls == 30
     assert "bbquery: NOT BEGUN: owl: budget 'explain-" in said
     assert "not begun" in (tmp_path / "out" / "index.html").read_text()
 
@@ -187,15 +174,15 @@ def test_the_projects_cap_stops_the_run(photos: list[str], tmp_path: Path, capsy
     assert "NOT BEGUN: owl: budget 'audit' has 0 of 30 queries left" in said
     assert stopped == {"cat": "complete", "dog": "partial"}
     assert statuses(tmp_path / "out") == dict.fromkeys(NAMES, "complete")
-    assert len(answered) == 60
+    assert watched.calls == 60
 
 
 def interrupt_at(count: int) -> None:
     def act() -> None:
-        if len(answered) == count:
+        if watched.calls == count:
             os.kill(os.getpid(), signal.SIGINT)
 
-    meanwhile.append(act)
+    watched.before.append(act)
 
 
 def test_ctrl_c_keeps_what_was_made_and_says_what_was_not(
@@ -204,7 +191,7 @@ def test_ctrl_c_keeps_what_was_made_and_says_what_was_not(
     """Interrupted in the second image: exit code 130, a partial map, the third named; again asks only for the rest."""
     interrupt_at(30)
     first = explain(photos, tmp_path / "out", "--max-queries", "60")
-    said, stopped, sent = capsys.readouterr().err, statuses(tmp_path / "out"), len(answered)
+    said, stopped, sent = capsys.readouterr().err, statuses(tmp_path / "out"), watched.calls
 
     second = explain(photos, tmp_path / "out", "--max-queries", "60")
 
@@ -214,7 +201,7 @@ def test_ctrl_c_keeps_what_was_made_and_says_what_was_not(
     assert "bbquery: NOT BEGUN: owl: interrupted by Ctrl-C" in said
     assert "this completes the run, and asks only for the rest" in said
     assert 30 <= sent < 60
-    assert len(answered) == 60
+    assert watched.calls == 60
     assert statuses(tmp_path / "out") == dict.fromkeys(NAMES, "complete")
 
 
@@ -239,12 +226,12 @@ def test_a_second_ctrl_c_does_not_wait(
         heard.release()
 
     def twice() -> None:
-        for _ in range(2 if len(answered) == 30 else 0):
+        for _ in range(2 if watched.calls == 30 else 0):
             os.kill(os.getpid(), signal.SIGINT)
             assert heard.acquire(timeout=20)
 
     monkeypatch.setattr(Screen, "_interrupt", hear)
-    meanwhile.append(twice)
+    watched.before.append(twice)
 
     code = explain(photos, tmp_path / "out", "--max-queries", "60")
 
@@ -253,7 +240,7 @@ def test_a_second_ctrl_c_does_not_wait(
     assert code == 130
     assert f"may have been billed, so it stays held: attempt {unknown['attempt']} of " in said
     assert said.count("stopping: waiting for what is in flight") == 1
-    assert len(answered) == 30
+    assert watched.calls == 30
 
 
 def test_ctrl_c_between_two_images_is_heard(
@@ -274,7 +261,7 @@ def test_ctrl_c_between_two_images_is_heard(
 
     assert code == 130
     assert statuses(tmp_path / "out") == {"cat": "complete"}
-    assert len(answered) == 20
+    assert watched.calls == 20
     assert "NOT BEGUN: dog, owl: interrupted by Ctrl-C" in capsys.readouterr().err
 
 
@@ -288,7 +275,7 @@ def test_a_damaged_image_is_found_before_any_is_asked(
 
     assert code == 2
     assert "owl.png" in capsys.readouterr().err
-    assert answered == []
+    assert watched.calls == 0
     assert not (home / "bbquery.sqlite3").exists()
     assert not (tmp_path / "out").exists()
 
@@ -331,7 +318,7 @@ def test_a_file_in_the_way_is_found_first(
 
     assert code == 2
     assert "dog: it is a file, not a folder" in capsys.readouterr().err
-    assert answered == []
+    assert watched.calls == 0
 
 
 def test_a_dry_run_shows_each_image_and_the_sum(
@@ -347,7 +334,7 @@ def test_a_dry_run_shows_each_image_and_the_sum(
         ["all", "3", "120", "0", "0", "0.18", "0.18"],
     ]
     assert lines[-1] == "nothing was asked"
-    assert answered == []
+    assert watched.calls == 0
     assert not (tmp_path / "out").exists()
     assert not (home / "bbquery.sqlite3").exists()
 
@@ -378,7 +365,7 @@ def test_one_image_is_a_run_of_its_own(photos: list[str], tmp_path: Path, home: 
     assert codes == [0, 0]
     assert written["budget"]["name"] == f"explain-{written['run']}" == state.name
     assert state.cap == Cap(queries=20)
-    assert len(answered) == 20
+    assert watched.calls == 20
     assert not (tmp_path / "out" / "index.html").exists()
 
 
@@ -403,7 +390,7 @@ def test_bad_usage_is_explained_and_costs_nothing(
 
     assert code == 2
     assert said in capsys.readouterr().err
-    assert answered == []
+    assert watched.calls == 0
 
 
 def test_an_oracle_that_fails_stops_the_run_with_its_exit_code(

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,40 +20,17 @@ from bbquery.cli import main
 from bbquery.ledger import reports
 from bbquery.ledger.accounts import Books
 from bbquery.report import attack, comparison, evaluation, figure, files, folder, probe
-from tests.support import models
+from tests.support.counted import watched
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bbquery.types import Image
-
-ORACLE = "function:call=tests.commands.test_interrupts.watched,classes=left|right,version=1"
-LABELS = "function:call=tests.commands.test_interrupts.labelled,answers=labels,version=1"
+ORACLE = "function:call=tests.support.counted.sides,classes=left|right,version=1"
+LABELS = "function:call=tests.support.counted.brighter_half,answers=labels,version=1"
 WRITERS = {"explain": folder, "compare": comparison, "evaluate": evaluation, "probe": probe, "attack": attack}
 SIGNALS: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "a closed terminal"}
-
-answered: list[int] = []
-meanwhile: list[Callable[[], None]] = []
-
-
-def watched(image: Image) -> list[float]:
-    """Answer as `models.sides`, count, and do first what a test wants done."""
-    answered.append(1)
-    for act in meanwhile:
-        act()
-    return models.sides(image)
-
-
-def labelled(image: Image) -> str:
-    """Answer likewise with a label."""
-    watched(image)
-    return models.brighter_half(image)
 
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    answered.clear()
-    meanwhile.clear()
+    watched.begin()
     monkeypatch.setattr(figure.Page, "png", lambda _: b"a picture")  # drawing takes most of the time
 
 
@@ -100,21 +77,21 @@ def test_a_stop_while_asking_keeps_what_was_answered(
 ) -> None:
     """Whichever signal comes, in every command that asks: exit code 130, its name, and nothing is asked again."""
     typed = command(verb, photo)
-    before = len(answered)
-    meanwhile.append(lambda: os.kill(os.getpid(), number) if len(answered) == before + 8 else None)
+    before = watched.calls
+    watched.before.append(lambda: os.kill(os.getpid(), number) if watched.calls == before + 8 else None)
     capsys.readouterr()
 
     code = main(typed)
 
-    asked, said = len(answered), capsys.readouterr().err
+    asked, said = watched.calls, capsys.readouterr().err
     assert code == 130
     assert f"interrupted by {SIGNALS[number]}" in said
     assert "before anything was asked" not in said
-    meanwhile.clear()
+    watched.before.clear()
     assert main(typed) == 0
     with Books() as books:
         paid = [attempt.key for attempt in books.read(lambda c: list(reports.attempts(c, None, "posted")))]
-    assert len(set(paid)) == len(paid) == len(answered) > asked
+    assert len(set(paid)) == len(paid) == watched.calls > asked
 
 
 @pytest.mark.parametrize("verb", WRITERS)
@@ -129,16 +106,16 @@ def test_a_stop_while_writing_lets_that_be_finished(
         os.kill(os.getpid(), signal.SIGINT)
         return write(*arguments, **options)
 
-    before = len(answered)
+    before = watched.calls
     with monkeypatch.context() as patched:
         patched.setattr(WRITERS[verb], "write", stopped)
         code = main(typed)
 
-    said, sent = capsys.readouterr().err, len(answered) - before
+    said, sent = capsys.readouterr().err, watched.calls - before
     assert code == 130
     assert f"while results were being written, which was finished; {sent} queries were sent" in said
     assert main(typed) == 0
-    assert len(answered) == before + sent
+    assert watched.calls == before + sent
 
 
 def test_a_second_stop_while_writing_ends_it_and_says_what_is_kept(
@@ -157,13 +134,13 @@ def test_a_second_stop_while_writing_ends_it_and_says_what_is_kept(
         patched.setattr(folder, "write", stopped)
         code = main(typed)
 
-    said, sent = capsys.readouterr().err, len(answered)
+    said, sent = capsys.readouterr().err, watched.calls
     assert code == 130
     assert f"interrupted by Ctrl-C while results were being written; {sent} queries were sent" in said
     assert "before anything was asked" not in said
     assert not Path(typed[-1]).exists()
     assert main(typed) == 0
-    assert len(answered) == sent
+    assert watched.calls == sent
 
 
 def test_a_result_that_was_half_written_is_written_whole_by_the_same_command(
@@ -188,7 +165,7 @@ def test_a_result_that_was_half_written_is_written_whole_by_the_same_command(
     assert not (Path(typed[-1]) / "run.json").exists()
     assert main(typed) == 0
     assert (Path(typed[-1]) / "run.json").is_file()
-    assert len(answered) == 50
+    assert watched.calls == 50
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=SIGNALS.get)
@@ -225,7 +202,8 @@ from bbquery.cli import main
 from bbquery.ledger import reports
 from bbquery.ledger.accounts import Books
 from tests.commands import test_interrupts
-test_interrupts.meanwhile.append(lambda: test_interrupts.wait_for_the_end_of({told}))
+from tests.support.counted import watched
+watched.before.append(lambda: test_interrupts.wait_for_the_end_of({told}))
 code = main({typed!r})
 open({ended!r}, "w").write(str(code))
 """
@@ -233,7 +211,7 @@ open({ended!r}, "w").write(str(code))
 
 def wait_for_the_end_of(told: int) -> None:
     """Say that there have been ten answers, and wait until the terminal is closed: then nothing can be read from it."""
-    if len(answered) == 10:
+    if watched.calls == 10:
         os.write(told, b"ten")
         with contextlib.suppress(OSError):
             os.read(0, 1)
@@ -268,7 +246,7 @@ def test_a_closed_terminal_ends_a_run_in_order(photo: str, tmp_path: Path) -> No
     assert (written["status"], written["stopped"]) == ("partial", "interrupted by a closed terminal")
     assert written["queries"]["sent"] >= 10
     assert main(typed) == 0
-    assert written["queries"]["sent"] + len(answered) == 50
+    assert written["queries"]["sent"] + watched.calls == 50
 
 
 def test_many_photos_go_on_where_only_the_screen_is_gone(photo: str, tmp_path: Path) -> None:

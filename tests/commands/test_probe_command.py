@@ -177,20 +177,20 @@ def test_a_model_that_names_one_thing_is_warned_of(
     photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A score that never moves is told on standard error, with what to do, and drawn all the same."""
-    oracle = "function:call=tests.support.probing_scores.always_cat,answers=labels,version=1"
+    oracle = "function:call=tests.support.models.always_a_cat,answers=labels,version=1"
     code = main(["probe", photo, "--oracle", oracle,
         "--score", "soft", "--max-queries", "20", "--out", str(tmp_path / "out")])  # fmt: skip
 
     said = capsys.readouterr()
     assert code == 0
-    assert "BEWARE: the score soft of 'cat' hardly moves" in said.err
+    assert "BEWARE: the score soft of 'tabby cat' hardly moves" in said.err
     assert "next: do not spend more here" in said.out
     assert written(tmp_path / "out")["scores"][0]["reliability"]["value"] is None
 
 
 def test_a_model_that_refuses_is_drawn(photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Refusals of masked images are counted on the screen, in the record and in the picture."""
-    code = main(["probe", photo, "--oracle", "function:call=tests.support.probing_scores.shy,classes=a|b,version=1",
+    code = main(["probe", photo, "--oracle", "function:call=tests.support.models.shy,classes=a|b,version=1",
         "--score", "soft", "--target", "a,b", "--out", str(tmp_path / "out")])  # fmt: skip
 
     said = capsys.readouterr()

@@ -12,7 +12,9 @@ import pytest
 from bbquery.errors import BudgetExhausted
 from bbquery.interop import predict_fn
 from tests.support.bookkeeping import guard_caps
-from tests.support.interop_models import Counted, corner, oracle
+from tests.support.counted import Counted
+from tests.support.interop import oracle
+from tests.support.models import corner
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:

@@ -23,7 +23,9 @@ from bbquery.interop import Predict, Unanswered, predict_fn
 from bbquery.ledger.records import Cap
 from bbquery.oracle import Price
 from tests.support.bookkeeping import guard_caps
-from tests.support.interop_models import Counted, by_hand, images, oracle, sides
+from tests.support.counted import Counted
+from tests.support.interop import by_hand, images, oracle
+from tests.support.models import sides
 
 if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger
@@ -37,7 +39,7 @@ def wait_for_halt(predict: Predict) -> None:
     assert halt or halted.wait(30)
 
 
-SIDES = "function:call=tests.support.interop_models.sides,classes=left|right,version=1"
+SIDES = "function:call=tests.support.models.sides,classes=left|right,version=1"
 
 
 # --- numbers ---
@@ -503,7 +505,7 @@ def test_a_program_that_forgets_to_close_it_ends(tmp_path: Path) -> None:
     """Neither thread nor ledger keeps a process alive, and nothing complains."""
     code = (
         "from bbquery.interop import predict_fn\n"
-        "from tests.support.interop_models import images\n"
+        "from tests.support.interop import images\n"
         f"predict = predict_fn({SIDES!r}, max_queries=3)\n"
         "predict(images(3)); print(predict.tally)"
     )

@@ -15,7 +15,8 @@ from bbquery.images.placement import fit
 from bbquery.interop import predict_fn
 from bbquery.interop.pixels import Pixels
 from bbquery.oracle import View
-from tests.support.interop_models import Counted, by_hand, images, oracle
+from tests.support.counted import Counted
+from tests.support.interop import by_hand, images, oracle
 
 if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger

@@ -19,21 +19,22 @@ from bbquery.jobs.explain.many import explain_many
 from bbquery.jobs.probe.job import probe_async
 from bbquery.ledger.records import Cap
 from oracles import function
-from tests.support import lossy, models
+from tests.support import models
+from tests.support.counted import watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bbquery.ledger.sqlite import Ledger
 
-FREE = "function:call=tests.support.lossy.sides,classes=left|right,version=1"
+FREE = "function:call=tests.support.counted.sides,classes=left|right,version=1"
 PAID = f"{FREE},usd_per_query=0.001"
 PHOTO = np.random.default_rng(0).integers(100, 200, (16, 20, 3), dtype=np.uint8)
 
 
 @pytest.fixture(autouse=True)
 def counting() -> None:
-    lossy.begin(())
+    watched.begin()
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_a_script_without_a_cap_in_dollars_is_refused(
     assert f"may cost up to ${worst} and has no cap in dollars" in said
     assert "--max-usd" in said
     assert "--yes" in said
-    assert lossy.calls == 0
+    assert watched.calls == 0
     assert not (photo.parent / "out").exists()
 
 
@@ -104,7 +105,7 @@ def test_a_cap_or_a_word_beforehand_is_agreement(
     main(["budget", "set", "paper", "--inside", "lab"])
 
     assert run(photo, typed, *more) == 0
-    assert lossy.calls > 0
+    assert watched.calls > 0
 
 
 @COMMANDS
@@ -151,7 +152,7 @@ def test_a_person_sees_the_worst_case_and_decides(
     assert "It sends at most:" in (shown := capsys.readouterr().out)
     assert "at worst" in shown
     assert "prices       the option usd_per_query" in shown
-    assert (lossy.calls > 0) == (code == 0)
+    assert (watched.calls > 0) == (code == 0)
 
 
 @pytest.mark.parametrize("typed", [explain, several, compare, evaluate, probe, attack])
@@ -163,7 +164,7 @@ def test_a_project_that_is_not_there_is_said_before_anything_is_made(
 
     assert "bbquery budget set 'my paper'" in capsys.readouterr().err
     assert not (photo.parent / "out").exists()
-    assert lossy.calls == 0
+    assert watched.calls == 0
 
 
 # --- from Python ---

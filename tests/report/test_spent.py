@@ -16,7 +16,7 @@ from bbquery.plan import Ask
 from bbquery.report.spent import spent
 from bbquery.units import NOTHING, Units
 from tests.commands.test_completing import attack, compare, evaluate, explain, no_waiting, photo, probe, several
-from tests.support import lossy
+from tests.support.counted import watched
 from tests.support.images import tiny_images
 from tests.support.oracles import FakeOracle, client_of
 
@@ -35,11 +35,11 @@ def test_every_command_ends_with_what_was_spent(
     run: Callable[[Path], list[str]], photo: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Queries and dollars of those allowed, and what the store gave; again, the same is spent and all is stored."""
-    lossy.begin(())
+    watched.begin()
     assert main(run(photo)) == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    asked = lossy.calls
-    lossy.begin(())
+    asked = watched.calls
+    watched.begin()
     assert main(run(photo)) == 0
     again = capsys.readouterr().out.splitlines()[-1]
 
@@ -49,7 +49,7 @@ def test_every_command_ends_with_what_was_spent(
     assert again.startswith(last.partition(";")[0])
     assert again.endswith(" from the store, nothing sent now")
     assert int(again.split("; ")[1].split()[0]) >= asked
-    assert lossy.calls == 0
+    assert watched.calls == 0
     if run.__name__ in RECORDS:
         record = json.loads((photo.parent / "out" / RECORDS[run.__name__]).read_text())
         assert record["spent"] == again
@@ -57,7 +57,7 @@ def test_every_command_ends_with_what_was_spent(
 
 def test_two_targets_of_one_set_are_asked_once(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Queries that two targets share count once: never more asked than allowed."""
-    lossy.begin(())
+    watched.begin()
     assert main(explain(photo, "--target", "left,right")) == 0
 
     said = capsys.readouterr()
@@ -77,7 +77,7 @@ async def test_questions_that_two_plans_share_count_once(ledger: Ledger) -> None
 
 def test_what_was_lost_is_held_and_said(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """More sent than asked is explained, and so is what is held."""
-    lossy.begin({20})
+    watched.begin({20})
     assert main(explain(photo)) == 0
 
     said = capsys.readouterr().out

@@ -19,6 +19,18 @@ def sides(image: Image) -> list[float]:
     return [float(left) / total, float(right) / total]
 
 
+def corner(image: Image) -> list[float]:
+    """Return how bright the top left quarter is, and the rest to 1; no other pixel counts."""
+    bright = float(image[: image.shape[0] // 2, : image.shape[1] // 2].mean()) / 255
+    return [bright, 1 - bright]
+
+
+def shy(image: Image) -> list[float] | None:
+    """Refuse images with little to see: photos of tests are brighter than what masks hide."""
+    bright = float(image.mean()) / 255
+    return [bright, 1 - bright] if bright > 0.6 else None
+
+
 def not_a_number(image: Image) -> list[float]:
     """Return what no model should."""
     return [float("nan"), 0.5]

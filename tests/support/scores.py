@@ -10,7 +10,7 @@ import numpy as np
 
 from bbquery.errors import UsageError
 from bbquery.scoring.base import About
-from bbquery.types import Answer, Classes, Decision, NoAnswer, Vector
+from bbquery.types import Answer, Classes, Decision, Label, Labels, NoAnswer, Vector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,3 +70,27 @@ class BoundLeftShare(EachAlone):
 
     def unread(self, answers: Sequence[Answer]) -> Counter[str]:
         return Counter("murky" for answer in answers if np.isnan(self.one(answer)[1]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class First:
+    """The first number of an answer, met from a half on; what has no number cannot be read."""
+
+    def check(self, capabilities: Capabilities, targets: Sequence[str]) -> None:
+        return
+
+    def bind(self, clean: Answer, target: str | None, classes: Classes | None) -> BoundFirst:
+        return BoundFirst(target or "first")
+
+
+@dataclass(frozen=True)
+class BoundFirst(EachAlone):
+    target: str
+
+    def one(self, answer: Answer) -> tuple[Decision, float]:
+        match answer:
+            case Vector(values):
+                return Decision(int(values[0] >= 0.5)), float(values[0])
+            case Labels((Label(_, float(score)), *_)):
+                return Decision(int(score >= 0.5)), score
+        return Decision.UNDECIDED, np.nan

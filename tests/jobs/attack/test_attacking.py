@@ -27,6 +27,7 @@ from bbquery.units import Units
 from oracles import function
 from tests.support import models
 from tests.support.clocks import FakeClock
+from tests.support.counted import Counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,21 +47,9 @@ def named(call: Callable[..., Any] = models.brighter_half, **options: Any) -> Or
     return function.connect(call, **({"answers": "labels", "version": "1"} | options))
 
 
-class Counted:
-    """A model that counts, and keeps what it was asked in the order of the questions."""
-
-    def __init__(self, model: Callable[[np.ndarray], Any] = models.brighter_half) -> None:
-        self.model = model
-        self.seen: list[bytes] = []
-
-    def __call__(self, image: np.ndarray) -> Any:
-        self.seen.append(image.tobytes())
-        return self.model(image)
-
-
 def test_the_boundary_is_found_and_verified(ledger: Ledger) -> None:
     """The result is near the true distance, never below it, asked five times more, and meets thresholds it lies in."""
-    model = Counted()
+    model = Counted(models.brighter_half)
 
     stress = attack(PHOTO, named(model), attack=FAST, max_queries=900, rmse=[0.03, 0.1, 0.001], ledger=ledger)
 
@@ -73,8 +62,8 @@ def test_the_boundary_is_found_and_verified(ledger: Ledger) -> None:
     assert "path similarity" in stress.bound.about.unit
     assert stress.found is not None
     assert stress.found.best is not None
-    assert Counter(model.seen)[stress.found.best.tobytes()] == 6
-    assert stress.queries.sent == len(model.seen) <= 900
+    assert Counter(image.tobytes() for image in model.shown)[stress.found.best.tobytes()] == 6
+    assert stress.queries.sent == model.calls <= 900
     assert stress.error is None
 
 
@@ -114,11 +103,11 @@ def test_the_cap_is_never_passed(tmp_path: Path, no_waiting: None, cap: int, eve
         try:
             stress = attack(PHOTO, named(model, price=Price()), attack=FAST, max_queries=cap, ledger=ledger)
         except UsageError:
-            assert not model.seen
+            assert not model.calls
             assert cap < 150
             return
         state = stress.budget
-    assert len(model.seen) <= state.posted.queries + state.held.queries <= cap
+    assert model.calls <= state.posted.queries + state.held.queries <= cap
     assert stress.verification is None or stress.verification.asked == 5
 
 
@@ -250,7 +239,7 @@ class Interrupting(Unwatched):
 
 def test_an_interrupted_attack_keeps_its_best_and_goes_on_later(ledger: Ledger) -> None:
     """Stopped by a person it asks nothing more, so its best is unverified; the same again pays only for the rest."""
-    model, undisturbed = Counted(), Counted()
+    model, undisturbed = Counted(models.brighter_half), Counted(models.brighter_half)
     run = {"attack": FAST, "max_queries": 400, "ledger": ledger}
 
     stopped = attack(PHOTO, named(model), watch=Interrupting(250), **run)
@@ -263,7 +252,7 @@ def test_an_interrupted_attack_keeps_its_best_and_goes_on_later(ledger: Ledger) 
     assert stopped.found.best is not None
     assert resumed.outcome == straight.outcome == "adversarial"
     assert resumed.rmse == straight.rmse
-    assert len(model.seen) == len(undisturbed.seen)
+    assert model.calls == undisturbed.calls
 
 
 def test_an_oracle_that_fails_for_good_leaves_the_best_unverified(ledger: Ledger) -> None:
@@ -291,7 +280,7 @@ def test_a_clean_image_without_an_answer_is_an_error(ledger: Ledger) -> None:
         counted = Counted(model)
         with pytest.raises(OracleError, match=said):
             attack(PHOTO, named(counted, version=said), attack=FAST, max_queries=300, ledger=ledger)
-        assert len(counted.seen) == 1
+        assert counted.calls == 1
 
 
 @pytest.mark.parametrize(
@@ -312,12 +301,12 @@ def test_a_clean_image_without_an_answer_is_an_error(ledger: Ledger) -> None:
 )
 def test_impossible_wishes_are_refused_before_a_query(options: dict[str, Any], said: str, ledger: Ledger) -> None:
     """Every usage error is found before anything is sent."""
-    model = Counted()
+    model = Counted(models.brighter_half)
 
     with pytest.raises((UsageError, UnknownName), match=said):
         attack(PHOTO, named(model), **({"max_queries": 400, "ledger": ledger} | options))
 
-    assert not model.seen
+    assert not model.calls
 
 
 def test_floating_point_oracles_are_refused(ledger: Ledger) -> None:
@@ -328,12 +317,12 @@ def test_floating_point_oracles_are_refused(ledger: Ledger) -> None:
 
 def test_a_cap_in_dollars_that_the_verification_would_use_up_is_refused(ledger: Ledger) -> None:
     """Four queries' worth of dollars cannot hold five for the verification."""
-    model = Counted()
+    model = Counted(models.brighter_half)
 
     with pytest.raises(UsageError, match="verification alone"):
         attack(PHOTO, named(model, usd_per_query="1"), max_queries=400, max_usd="4", ledger=ledger)
 
-    assert not model.seen
+    assert not model.calls
 
 
 def test_dollars_are_set_aside_too(ledger: Ledger) -> None:

@@ -12,7 +12,7 @@ from bbquery.oracle import Capabilities
 from bbquery.specification import parse
 from bbquery.types import AnswerKind, Classes, Label, Labels, Text, Vector
 
-OWN = "tests.support.probing_scores:First"
+OWN = "tests.support.scores:First"
 
 
 def oracle(answers: AnswerKind, *classes: str) -> Capabilities:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 PHOTO = np.full((28, 28, 3), 247, dtype=np.uint8)
 """Nearly white, so that behind grey masks the visible share can be read off the mean."""
 
-OWN = "tests.support.probing_scores:First"
+OWN = "tests.support.scores:First"
 
 
 def visible(image: Image) -> float:
