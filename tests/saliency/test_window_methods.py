@@ -13,6 +13,7 @@ from bbquery import load
 from bbquery.errors import UnknownName, UsageError
 from bbquery.plan import Ask, replay
 from bbquery.saliency._gaussian_process import NO_AVERAGES, GaussianProcess, likeliest_length_scale
+from bbquery.saliency._window_states import LENGTH_SCALES
 from bbquery.saliency.bayes import Acquisition, Bayes, Search, expected_improvement
 from bbquery.saliency.random_windows import RandomWindows
 from bbquery.types import FLOAT, UINT8, Scores
@@ -154,7 +155,8 @@ def test_a_length_scale_can_be_left_to_the_answers(kind: type[RandomWindows | Ba
     found = replay(kind(queries=40, windows=SIDES, length_scale=None, fill="black").plan(WHITE, FLOAT, 0), oracle)
 
     states = np.array(oracle.states[1:])
-    mean, _ = expected(of_pixels(), states, oracle.drops, likeliest_length_scale(states, oracle.drops, NOISE))
+    likeliest = likeliest_length_scale(LENGTH_SCALES, states, oracle.drops, NOISE)
+    mean, _ = expected(of_pixels(), states, oracle.drops, likeliest)
     np.testing.assert_allclose(found.values, mean.reshape(SIZE), atol=1e-6)
 
 
