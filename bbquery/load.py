@@ -20,7 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bbquery.errors import UnknownName
+from bbquery.errors import UnknownName, UsageError
+from bbquery.metrics import Metric
 from bbquery.options import Maker, parameters_of, takes_estimator
 from bbquery.specification import parse, parse_options
 from bbquery.system.imports import imported
@@ -39,11 +40,15 @@ PACKAGES = {
     "estimator": ("bbquery.estimators",),
     "attack": ("bbquery.attacks",),
     "score": ("bbquery.scoring",),
+    "metric": ("bbquery.metrics",),
     "emulator": ("oracles.emulators",),
 }
 # Modules of those packages that others share, and that are not themselves to be chosen.
 SHARED = frozenset({"base"})
-NAMED_AS = {"oracle": "connect", "method": "METHOD", "estimator": "METHOD", "attack": "ATTACK", "score": "SCORE"}
+NAMED_AS = {
+    "oracle": "connect", "method": "METHOD", "estimator": "METHOD", "attack": "ATTACK", "score": "SCORE",
+    "metric": "METRIC",
+}  # fmt: skip
 """What a module calls the object that is made from options."""
 # What every emulator is served with, whatever its protocol.
 SERVED_WITH = frozenset({"oracle", "port", "host", "faults", "ready"})
@@ -129,6 +134,19 @@ def attack(specification: str, **defaults: float) -> Attack:
     made = _named("attack", name)
     taken = {key: str(value) for key, value in defaults.items() if key in parameters_of(made)}
     return typing.cast("Attack", _MAKER.make(made, taken | options, specification))
+
+
+def metric(specification: str, **defaults: object) -> Metric:
+    """Make the metric named by a specification; `defaults` are options of it, by name, unless it says otherwise.
+
+    Raises:
+        UnknownName: no such metric or option. UsageError: a bad option, or what is named is no metric.
+    """
+    name, options = parse(specification)
+    found = _MAKER.make(_named("metric", name), options, specification, defaults)
+    if not isinstance(found, Metric):
+        raise UsageError(f"{name} is no metric: a metric is a subclass of bbquery.metrics.Metric")
+    return found
 
 
 def score(specification: str) -> Score:

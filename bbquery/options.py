@@ -13,6 +13,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 from bbquery.errors import UnknownName, UsageError
@@ -55,14 +56,23 @@ class Maker:
 
     find: Callable[[str, str], Callable[..., Any]]
 
-    def make(self, made: Callable[..., Any], options: Mapping[str, str], specification: str) -> Any:
+    def make(
+        self,
+        made: Callable[..., Any],
+        options: Mapping[str, str],
+        specification: str,
+        defaults: Mapping[str, object] = MappingProxyType({}),
+    ) -> Any:
         """Call `made` with options, each read as the annotation of its parameter says.
+
+        defaults: values for options that are not given, by name; those that `made` does not take are left out.
 
         Raises:
             UnknownName: an unknown option or value. UsageError: a bad or missing option.
         """
         parameters = parameters_of(made)
-        values = self.values(made, parameters, options, specification)
+        values = {key: value for key, value in defaults.items() if key in parameters}
+        values |= self.values(made, parameters, options, specification)
         required = {n for n, p in parameters.items() if p.default is p.empty}
         if required - set(values):
             raise UsageError(f"{specification!r} needs the option {', '.join(sorted(required - set(values)))}")
@@ -128,7 +138,10 @@ class Maker:
             return None
         if Picture in choices:
             return _filling_or_picture(key, text, choices)
-        return self._read(key, text, next(choice for choice in choices if choice is not type(None)))
+        kinds = [choice for choice in choices if choice is not type(None)]
+        if float in kinds and typing.get_origin(kinds[0]) is Literal:
+            return _name_or_number(key, text, typing.get_args(kinds[0]))
+        return self._read(key, text, kinds[0])
 
 
 def _refuse_second_count(key: str, nested: Mapping[str, str], parameters: Mapping[str, inspect.Parameter]) -> None:
@@ -149,6 +162,15 @@ def _hint(made: Callable[..., Any], parameter: inspect.Parameter) -> Any:
 
 def _takes_an_object(key: str) -> UsageError:
     return UsageError(f"the option {key} takes an object: it can be given from Python only")
+
+
+def _name_or_number(key: str, text: str, names: tuple[Any, ...]) -> Any:
+    if text in names:
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise UnknownName(f"value of {key}", text, (*names, "a number")) from None
 
 
 def _filling_or_picture(key: str, text: str, choices: tuple[Any, ...]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,14 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-
-class Box(NamedTuple):
-    """The pixels from column x and row y on, `width` to the right and `height` down."""
-
-    x: int
-    y: int
-    width: int
-    height: int
+    from bbquery.metrics import Box
 
 
 def inside(boxes: Sequence[Box], size: tuple[int, int]) -> NDArray[np.bool_]:

@@ -8,12 +8,14 @@ without preference gets 1 / number of cells. Unlike boxes, cells are known witho
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from bbquery.errors import UsageError
-from bbquery.metrics._boxes import Box
+from bbquery.metrics import Box, Measurement, Metric, Need, Quantity, Question
+from bbquery.metrics._making import making_of
 from bbquery.metrics.r_sal import r_sal
 
 if TYPE_CHECKING:
@@ -21,7 +23,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bbquery.types import Image
+    from bbquery.metrics import Case, Given
+    from bbquery.plan import Plan
+    from bbquery.types import Image, SaliencyMap
+
+CELL = 0
+"""Of the photo whose map is judged, at the top left."""
+SIZES = (4, 9)
+"""How many photos a montage has."""
 
 
 def montage(photos: Sequence[Image]) -> Image:
@@ -56,3 +65,49 @@ def cell_share(values: NDArray[np.float64], cell: int, cells: int) -> float:
         raise UsageError(f"a map of shape {values.shape} has no {n} × {n} equal cells")
     height, width = values.shape[0] // n, values.shape[1] // n
     return r_sal(values, [Box(cell % n * width, cell // n * height, width, height)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridPointing(Metric):
+    """The share of the positive map of a montage that lies in the photo's own cell, at the top left.
+
+    The montage is explained by the method that made the map. It has no options, but 3 or 8 other photos.
+    """
+
+    quantities: ClassVar[tuple[Quantity, ...]] = (
+        Quantity("grid_pointing", "higher", "share", "a map without preference gets 1 / number of cells"),
+    )
+    needs: ClassVar[tuple[Need, ...]] = ("montage", "made")
+    place: ClassVar[int] = 90
+
+    def question(self, given: Given, /) -> Question:
+        """Return the question of the montage's map.
+
+        Raises:
+            UsageError: another number of photos.
+        """
+        made, others = making_of(given), given.montage
+        if len(others) + 1 not in SIZES:
+            raise UsageError(f"a montage has 4 photos or 9, so give 3 others or 8, not {len(others)}")
+        return Question(
+            name=f"InMontage(made={made!r}, others={others!r})", queries=made.method.queries, plan=self.plan
+        )
+
+    def plan(self, case: Case) -> Plan[SaliencyMap]:
+        """Ask all that the method asks of the montage; return the map of what was sent."""
+        made = making_of(case.given)
+        return made.method.plan(montage(case.cells()), case.domain, made.seed)
+
+    def measurements(self, case: Case, answer: SaliencyMap, /) -> list[Measurement]:
+        """Return the share of the first cell."""
+        (quantity,), cells = self.quantities, len(case.given.montage) + 1
+        return [
+            quantity.measured(
+                cell_share(answer.values, CELL, cells), steps=1, queries=making_of(case.given).method.queries,
+                unanswered=answer.rows - answer.answered,
+                used=f"cell {CELL + 1} of {cells}; {1 / cells:.2g} by chance",
+            )
+        ]  # fmt: skip
+
+
+METRIC = GridPointing

@@ -21,13 +21,16 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 import numpy as np
 
 from bbquery.errors import UnknownName
+from bbquery.metrics import Measurement, Metric, Quantity, Question
 from bbquery.metrics._hidden import losses
+from bbquery.metrics._options import changed
 from bbquery.perturb.baselines import AnyFill, known_fill
 from bbquery.perturb.checks import at_least_one, proper_share
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bbquery.metrics import Case, Given
     from bbquery.plan import Plan
     from bbquery.types import Domain, Image
 
@@ -53,7 +56,7 @@ class Infidelities:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Infidelity:
+class Infidelity(Metric):
     """Hide random squares and compare what the score loses with what a map says.
 
     copies: how many squares. side: of a square, as a share of the photo's shorter side, above 0 and below 1. fill: what
@@ -63,7 +66,14 @@ class Infidelity:
         UsageError: copies below 1, side not between 0 and 1, or no grey level. UnknownName: an unknown fill or scale.
     """
 
-    adaptive: ClassVar[bool] = False
+    quantities: ClassVar[tuple[Quantity, ...]] = (
+        Quantity("infidelity", "lower", "squared score", "a map of zeros gets the mean squared loss"),
+        Quantity("explained", "higher", "share of the mean squared loss", "a map of zeros gets 0"),
+    )
+    chosen: ClassVar[bool] = True
+    takes_gradient: ClassVar[bool] = True
+    lowered: ClassVar[str] = "copies"
+    place: ClassVar[int] = 30
     copies: int = 128
     side: float = 0.25
     fill: AnyFill = "grey"
@@ -75,6 +85,11 @@ class Infidelity:
         known_fill(self.fill)
         if self.scale not in get_args(Scaling):
             raise UnknownName("scale of infidelity", self.scale, get_args(Scaling))
+
+    @property
+    def fills(self) -> tuple[AnyFill, ...]:
+        """What it hides pixels behind."""
+        return (self.fill,)
 
     @property
     def queries(self) -> int:
@@ -90,6 +105,25 @@ class Infidelity:
         draw = Squares((x.shape[0], x.shape[1]), self.side)
         foretold, lost = yield from losses(values, x, domain, seed, draw=draw, fill=self.fill, copies=self.copies)
         return self._compared(foretold, lost)
+
+    def question(self, _: Given, /) -> Question:
+        """Return the question of the photo and its copies."""
+        return Question(
+            name=repr(self),
+            queries=self.queries,
+            plan=lambda case: self.plan(case.x, case.domain, case.values, case.seed),
+            asks_photo=True,
+        )
+
+    def measurements(self, _: Case, answer: Infidelities, /) -> list[Measurement]:
+        """Return how far foretold losses are from the score's, and what they explain of it."""
+        return [
+            quantity.measured(
+                value, fill=f"{self.fill}", steps=self.copies, queries=self.queries,
+                unanswered=self.copies - answer.answered, used=changed(self, "side", "scale"),
+            )
+            for quantity, value in zip(self.quantities, (answer.infidelity, answer.explained), strict=True)
+        ]  # fmt: skip
 
     def _compared(self, foretold: NDArray[np.float64], lost: NDArray[np.float64]) -> Infidelities:
         if not len(lost):
@@ -119,3 +153,6 @@ class Squares:
         hidden = np.zeros(self._size, dtype=np.bool_)
         hidden[top : top + self._side, left : left + self._side] = True
         return hidden
+
+
+METRIC = Infidelity

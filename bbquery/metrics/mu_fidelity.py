@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 import numpy as np
 
 from bbquery.errors import UnknownName, UsageError
+from bbquery.metrics import Measurement, Metric, Quantity, Question
 from bbquery.metrics._hidden import losses
+from bbquery.metrics._options import changed
 from bbquery.metrics.gradient_cosine import gradient_cosine
 from bbquery.metrics.repeatability import repeatability
 from bbquery.perturb.baselines import AnyFill, known_fill
@@ -24,6 +26,7 @@ from bbquery.perturb.checks import at_least_one, proper_share
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bbquery.metrics import Case, Given
     from bbquery.plan import Plan
     from bbquery.types import Domain, Image
 
@@ -45,7 +48,7 @@ class Faithfulness:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MuFidelity:
+class MuFidelity(Metric):
     """Hide random subsets of cells and correlate what the score loses with what a map says.
 
     copies: how many subsets, at least 2. cells: on each side of the grid, at most the photo's pixels. share: of the
@@ -56,7 +59,13 @@ class MuFidelity:
         UsageError: a number out of its range. UnknownName: an unknown fill or correlation.
     """
 
-    adaptive: ClassVar[bool] = False
+    quantities: ClassVar[tuple[Quantity, ...]] = (
+        Quantity("mu_fidelity", "higher", "correlation, -1 to 1", "a map that has nothing to do with the score gets 0"),
+    )
+    chosen: ClassVar[bool] = True
+    takes_gradient: ClassVar[bool] = True
+    lowered: ClassVar[str] = "copies"
+    place: ClassVar[int] = 40
     copies: int = 128
     cells: int = 9
     share: float = 0.2
@@ -72,6 +81,11 @@ class MuFidelity:
             raise UnknownName("correlation", self.correlation, get_args(Correlation))
 
     @property
+    def fills(self) -> tuple[AnyFill, ...]:
+        """What it hides pixels behind."""
+        return (self.fill,)
+
+    @property
     def queries(self) -> int:
         """How many rows are asked: the photo and its copies."""
         return self.copies + 1
@@ -85,6 +99,25 @@ class MuFidelity:
         draw = Cells((x.shape[0], x.shape[1]), self.cells, self.share)
         foretold, lost = yield from losses(values, x, domain, seed, draw=draw, fill=self.fill, copies=self.copies)
         return Faithfulness(self._correlated(foretold, lost), self.fill, self.copies, len(lost))
+
+    def question(self, _: Given, /) -> Question:
+        """Return the question of the photo and its copies."""
+        return Question(
+            name=repr(self),
+            queries=self.queries,
+            plan=lambda case: self.plan(case.x, case.domain, case.values, case.seed),
+            asks_photo=True,
+        )
+
+    def measurements(self, _: Case, answer: Faithfulness, /) -> list[Measurement]:
+        """Return how foretold losses go along with the score's."""
+        (quantity,), missing = self.quantities, self.copies - answer.answered
+        return [
+            quantity.measured(
+                answer.correlation, fill=f"{self.fill}", steps=self.copies, queries=self.queries, unanswered=missing,
+                used=changed(self, "cells", "share", "correlation"),
+            )
+        ]  # fmt: skip
 
     def _correlated(self, foretold: NDArray[np.float64], lost: NDArray[np.float64]) -> float:
         if len(lost) < 2 or np.ptp(foretold) == 0 or np.ptp(lost) == 0:
@@ -112,3 +145,6 @@ class Cells:
         grid = np.zeros(self._cells**2, dtype=np.bool_)
         grid[rng.permutation(grid.size)[: self._hidden]] = True
         return grid.reshape(self._cells, self._cells)[np.ix_(self._row, self._column)]
+
+
+METRIC = MuFidelity

@@ -7,18 +7,23 @@ then averaged, so that a frequent class does not decide alone. It asks nothing a
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from bbquery.errors import UsageError
-from bbquery.metrics._boxes import Box, inside
+from bbquery.metrics import Measurement, Metric, Need, Quantity
+from bbquery.metrics._boxes import inside
 from bbquery.metrics._maps import ranks
+from bbquery.metrics._options import changed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
+
+    from bbquery.metrics import Box, Case
 
 TOLERANCE = 15.0  # pixels, as in the game's own code
 
@@ -31,8 +36,7 @@ def hits(values: NDArray[np.float64], boxes: Sequence[Box], *, tolerance: float 
     Raises:
         UsageError: no box, one beyond the map, a map that is NaN everywhere, or a tolerance below 0.
     """
-    if not tolerance >= 0:
-        raise UsageError(f"tolerance must be a number of pixels of at least 0, not {tolerance!r}")
+    _check_tolerance(tolerance)
     found = inside(boxes, (values.shape[0], values.shape[1]))
     if np.isnan(values).all():
         raise UsageError("the map is NaN everywhere: it points nowhere")
@@ -40,6 +44,11 @@ def hits(values: NDArray[np.float64], boxes: Sequence[Box], *, tolerance: float 
     row, column = np.unravel_index(peak, values.shape)
     rows, columns = np.nonzero(found)
     return bool(((rows - row) ** 2 + (columns - column) ** 2).min() <= tolerance**2)
+
+
+def _check_tolerance(tolerance: float) -> None:
+    if not tolerance >= 0:
+        raise UsageError(f"tolerance must be a number of pixels of at least 0, not {tolerance!r}")
 
 
 def pointing_accuracy(outcomes: Iterable[tuple[str, bool]]) -> float:
@@ -54,3 +63,34 @@ def pointing_accuracy(outcomes: Iterable[tuple[str, bool]]) -> float:
     if not by_class:
         raise UsageError("no outcome is given: there is no accuracy")
     return float(np.mean([np.mean(found) for found in by_class.values()]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pointing(Metric):
+    """Whether the map's peak is near a box.
+
+    tolerance: how far from a box the peak may be, in pixels of the photo, at least 0.
+
+    Raises:
+        UsageError: tolerance below 0.
+    """
+
+    quantities: ClassVar[tuple[Quantity, ...]] = (
+        Quantity("pointing", "higher", "1 if it hits, else 0", "a random peak hits by the share of such pixels"),
+    )
+    needs: ClassVar[tuple[Need, ...]] = ("boxes",)
+    chosen: ClassVar[bool] = True
+    place: ClassVar[int] = 60
+    tolerance: float = TOLERANCE
+
+    def __post_init__(self) -> None:
+        _check_tolerance(self.tolerance)
+
+    def measurements(self, case: Case, _: None, /) -> list[Measurement]:
+        """Return whether it hits, which asks nothing."""
+        (quantity,) = self.quantities
+        hit = hits(case.in_photo, case.given.boxes, tolerance=self.tolerance, seed=case.seed)
+        return [quantity.measured(float(hit), used=changed(self, "tolerance"))]
+
+
+METRIC = Pointing

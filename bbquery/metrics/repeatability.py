@@ -10,11 +10,13 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from bbquery.errors import UsageError
+from bbquery.metrics import Measurement, Metric, Need, Quantity, Question
+from bbquery.metrics._making import making_of
 from bbquery.metrics._maps import checked
 from bbquery.perturb.checks import at_least_one
 from bbquery.plan import together
@@ -24,14 +26,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bbquery.metrics import Case, Given
     from bbquery.plan import Plan
     from bbquery.saliency import Method
     from bbquery.types import Domain, Image, SaliencyMap
 
 
 @dataclass(frozen=True, kw_only=True)
-class Repeatability:
-    """Explain a photo again by the same method, with other seeds.
+class Repeatability(Metric):
+    """Explain a photo again by the method that made the map, with the seeds that follow its own.
 
     repeats: how many further maps are made, at least 1.
 
@@ -39,6 +42,13 @@ class Repeatability:
         UsageError: repeats below 1.
     """
 
+    quantities: ClassVar[tuple[Quantity, ...]] = (
+        Quantity("repeatability", "higher", "rank correlation, -1 to 1", "unrelated maps get 0"),
+        Quantity("repeatability_spread", "lower", "rank correlation", "pairs share maps, so it is less than their own"),
+    )
+    needs: ClassVar[tuple[Need, ...]] = ("made",)
+    lowered: ClassVar[str] = "repeats"
+    place: ClassVar[int] = 70
     repeats: int = 3
 
     def __post_init__(self) -> None:
@@ -59,6 +69,29 @@ class Repeatability:
         """
         maps = yield from together([method.plan(x, domain, other) for other in self.seeds(seed)])
         return maps
+
+    def question(self, given: Given, /) -> Question:
+        """Return the question of all further maps."""
+        made = making_of(given)
+        return Question(
+            name=f"Again(metric={self!r}, made={made!r})",
+            queries=self.queries(made.method),
+            plan=lambda case: self.plan(case.x, case.domain, made.method, made.seed),
+        )
+
+    def measurements(self, case: Case, answer: list[SaliencyMap], /) -> list[Measurement]:
+        """Return how alike all pairs of maps are, in the photo's coordinates, and how that varies."""
+        made, others = making_of(case.given), [case.to_photo(each.values) for each in answer]
+        alike = agreement([case.in_photo, *others])
+        seeds = ", ".join(map(str, self.seeds(made.seed)))
+        return [
+            quantity.measured(
+                value, steps=self.repeats, queries=self.queries(made.method),
+                unanswered=sum(each.rows - each.answered for each in answer),
+                used=f"seed {made.seed} against {seeds}; {made.method.queries} queries a map",
+            )
+            for quantity, value in zip(self.quantities, (alike.mean, alike.spread), strict=True)
+        ]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -110,3 +143,6 @@ def _centred_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     mean_ranks = np.cumsum(counts) - (counts - 1) / 2
     centred: NDArray[np.float64] = mean_ranks[place.ravel()] - (values.size + 1) / 2
     return centred
+
+
+METRIC = Repeatability

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from bbquery.errors import UsageError
+from bbquery.metrics import Measurement, Metric, Quantity, Question
 from bbquery.metrics._maps import checked, ranks
 from bbquery.perturb.baselines import AnyFill, filled, known_fill
 from bbquery.perturb.checks import at_least_one
@@ -26,6 +27,7 @@ from bbquery.plan import Ask, Stopped
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bbquery.metrics import Case, Given
     from bbquery.plan import Plan
     from bbquery.types import Domain, Image
 
@@ -179,3 +181,74 @@ def interpolated(shares: NDArray[np.float64], scores: NDArray[np.float64]) -> ND
     if not answered.any():
         return scores
     return np.interp(shares, shares[answered], scores[answered])
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfCurves(Metric):
+    """A metric of deletion and insertion curves: those of equal options ask them once.
+
+    steps: in how many equal shares pixels are taken, at least 1. fill: what hides pixels; insertion_fill: what
+    insertion begins with. Each is a named filling or a grey level (0 to 255).
+
+    Raises:
+        UsageError: steps below 1, or a number that is no grey level. UnknownName: an unknown fill.
+    """
+
+    chosen: ClassVar[bool] = True
+    lowered: ClassVar[str] = "steps"
+    steps: int = 56
+    fill: AnyFill = "grey"
+    insertion_fill: AnyFill = "blur"
+
+    def __post_init__(self) -> None:
+        at_least_one("steps", self.steps)
+        known_fill(self.fill, "fill")
+        known_fill(self.insertion_fill, "insertion_fill")
+
+    def question(self, _: Given, /) -> Question:
+        """Return the question of both curves."""
+        curves = DeletionInsertion(steps=self.steps, deletion_fill=self.fill, insertion_fill=self.insertion_fill)
+        return Question(
+            name=repr(curves),
+            queries=curves.queries,
+            plan=lambda case: curves.plan(case.x, case.domain, case.values, case.seed),
+            asks_photo=True,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Srg(OfCurves):
+    """Deletion, insertion and their difference: how well a map ranks pixels.
+
+    steps: in how many equal shares pixels are taken, at least 1. fill: what hides pixels; insertion_fill: what
+    insertion begins with. Each is a named filling or a grey level (0 to 255). Name others than the one that the map
+    was made with.
+
+    Raises:
+        UsageError: steps below 1, or a number that is no grey level. UnknownName: an unknown fill.
+    """
+
+    quantities: ClassVar[tuple[Quantity, ...]] = (
+        Quantity("deletion", "lower", "score", "a random order gets what it gets at this fill"),
+        Quantity("insertion", "higher", "score", "a random order gets what it gets at this fill"),
+        Quantity("srg", "higher", "score", "a random order gets 0 if the fills agree"),
+    )
+    place: ClassVar[int] = 10
+
+    @property
+    def fills(self) -> tuple[AnyFill, ...]:
+        """What it hides pixels behind."""
+        return self.fill, self.insertion_fill
+
+    def measurements(self, _: Case, answer: Curves, /) -> list[Measurement]:
+        """Return the areas below both curves, and their difference."""
+        numbers = (answer.deletion_auc, answer.insertion_auc, answer.srg)
+        fills = (f"{self.fill}", f"{self.insertion_fill}", f"{self.fill}, {self.insertion_fill}")
+        queries = (self.steps + 1, self.steps + 1, 2 * self.steps + 1)
+        return [
+            quantity.measured(value, fill=fill, steps=self.steps, queries=rows, unanswered=answer.unanswered)
+            for quantity, value, fill, rows in zip(self.quantities, numbers, fills, queries, strict=True)
+        ]
+
+
+METRIC = Srg
