@@ -29,10 +29,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from bbquery.commands.map_file import MapFile
-    from bbquery.jobs.evaluate.choice import Figure
     from bbquery.jobs.evaluate.job import Evaluation, Job
+    from bbquery.metrics import Measurement
     from bbquery.oracle import Capabilities
-    from bbquery.perturb.baselines import AnyFill
 
 ORACLE = "efficientnet"
 AS_MADE = "default: as the map's run.json says"
@@ -42,7 +41,7 @@ TARGET = "whose evidence the map shows (default: as its run.json says, or the to
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare it."""
     evaluate = commands.add_parser(
-        "evaluate", help="measure how good a saliency map is", description=evaluate_metrics.ABOUT, allow_abbrev=False
+        "evaluate", help="measure how good a saliency map is", description=evaluate_metrics.about(), allow_abbrev=False
     )
     evaluate.set_defaults(run=_evaluate)
     evaluate.add_argument("map", type=Path, metavar="MAP", help="a map's .npy file, or the folder of its run")
@@ -65,7 +64,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _evaluate(chosen: argparse.Namespace) -> int:
-    found = map_file.read(chosen.map, or_gradient=chosen.metrics == "gradient_cosine")
+    found = map_file.read(chosen.map, or_gradient=evaluate_metrics.takes_gradient(chosen))
     chosen.named = {name for name in ("oracle", "score") if getattr(chosen, name) is not None}
     chosen.oracle, chosen.score = _as_made(chosen, found.made)
     if chosen.dry_run:
@@ -162,11 +161,11 @@ def _check_source(chosen: argparse.Namespace, path: Path, made: map_file.Made, j
 
 
 def warnings(found: MapFile, evaluation: Evaluation) -> list[str]:
-    """Return what a person must know before they believe the figures, each with what to do."""
+    """Return what a person must know before they believe the numbers, each with what to do."""
     told = [] if found.made is None else _of_making(found.made, evaluation)
     if evaluation.curves is not None and len({*evaluation.curves.deletion, *evaluation.curves.insertion}) == 1:
         told.append("every answer scored the same, so no map could do better or worse: take a denser --score")
-    missing = max((figure.unanswered for figure in evaluation.figures), default=0)
+    missing = max((each.unanswered for each in evaluation.measurements), default=0)
     if missing and not evaluation.partial:
         told.append(f"up to {missing} rows of a metric got no answer: curves are interpolated there, copies left out")
     return told
@@ -174,7 +173,7 @@ def warnings(found: MapFile, evaluation: Evaluation) -> list[str]:
 
 def _of_making(made: map_file.Made, evaluation: Evaluation) -> list[str]:
     told = []
-    if shared := [f"{fill}" for fill in _fills(evaluation) if any(same_fill(fill, other) for other in made.fills)]:
+    if shared := [f"{fill}" for fill in evaluation.choice.fills if any(same_fill(fill, other) for other in made.fills)]:
         told.append(
             f"the map was made with the fill that judges it ({', '.join(sorted(shared))}), which flatters it: "
             "give another --fill or --insertion-fill"
@@ -198,19 +197,11 @@ def _of_another(made: map_file.Made | None, asked: Capabilities) -> list[str]:
     ]
 
 
-def _fills(evaluation: Evaluation) -> set[AnyFill]:
-    """Return what hid pixels to get the figures."""
-    choice = evaluation.choice
-    if evaluation.curves is not None:
-        return {choice.fill, choice.insertion_fill}
-    return {choice.fill} if any(figure.fill for figure in evaluation.figures) else set()
-
-
 def _print(evaluation: Evaluation, told: list[str], known: list[str], typed: Sequence[str]) -> None:
     """known: what was said of it before it was asked."""
     q = evaluation.queries
     say(f"target: {evaluation.target} ({evaluation.bound.about.unit})")
-    say(*_figures(evaluation.figures))
+    say(*_table(evaluation.measurements))
     say(f"queries: {counted(q)}")
     said = [f"BEWARE: {warning}" for warning in told if warning not in known]
     if evaluation.unread:
@@ -227,18 +218,17 @@ def _print(evaluation: Evaluation, told: list[str], known: list[str], typed: Seq
     warn(*said)
 
 
-def _figures(figures: Sequence[Figure]) -> list[str]:
-    """Return a table of figures, with what else they rest on where there is such."""
+def _table(measurements: Sequence[Measurement]) -> list[str]:
+    """Return a table of measurements, with what else they rest on where there is such."""
     header = ("metric", "better", "fill", "value", "steps", "queries", "unanswered")
-    lines = table(header, [_row(figure) for figure in figures], words=3)
-    return lines[:1] + [f"{line}  {figure.used}".rstrip() for line, figure in zip(lines[1:], figures, strict=True)]
+    lines = table(header, [_row(each) for each in measurements], words=3)
+    return lines[:1] + [f"{line}  {each.used}".rstrip() for line, each in zip(lines[1:], measurements, strict=True)]
 
 
-def _row(figure: Figure) -> tuple[str, ...]:
-    value = "unknown" if math.isnan(figure.value) else f"{figure.value:.4g}"
-    if not figure.queries:
-        return figure.metric, figure.better, "-", value, "-", "-", "-"
+def _row(each: Measurement) -> tuple[str, ...]:
+    value = "unknown" if math.isnan(each.value) else f"{each.value:.4g}"
+    if not each.queries:
+        return each.metric, each.better, "-", value, "-", "-", "-"
     return (
-        figure.metric, figure.better, figure.fill or "-", value, str(figure.steps), str(figure.queries),
-        str(figure.unanswered),
+        each.metric, each.better, each.fill or "-", value, str(each.steps), str(each.queries), str(each.unanswered)
     )  # fmt: skip

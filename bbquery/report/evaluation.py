@@ -1,4 +1,4 @@
-"""An evaluation as a folder of files: every figure with its fill and steps, the curves, and a picture of them."""
+"""An evaluation as a folder of files: every number with its fill and steps, the curves, and a picture of them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bbquery.jobs.evaluate.choice import Figure
     from bbquery.jobs.evaluate.job import Evaluation
     from bbquery.ledger.records import BudgetState
+    from bbquery.metrics import Measurement
     from bbquery.metrics.srg import Curves
 
 
@@ -47,12 +47,12 @@ def write(
 
 
 def _picture(evaluation: Evaluation, curves: Curves) -> bytes:
-    choice, partial = evaluation.choice, " · PARTIAL" if evaluation.partial else ""
+    partial = " · PARTIAL" if evaluation.partial else ""
     return curves_png(
         curves,
         title=f"How the map of “{evaluation.target}” ranks pixels",
-        caption=f"{evaluation.oracle.name} · deletion to {choice.fill}, insertion from {choice.insertion_fill}, "
-        f"{choice.steps} steps{partial}",
+        caption=f"{evaluation.oracle.name} · deletion to {curves.deletion_fill}, insertion from "
+        f"{curves.insertion_fill}, {curves.steps} steps{partial}",
         unit=evaluation.bound.about.unit,
     )
 
@@ -73,7 +73,7 @@ def record(evaluation: Evaluation, command: Sequence[str], source: str, of: str,
         "score": constructor(evaluation.score),
         "choice": constructor(evaluation.choice),
         "seed": evaluation.seed,
-        "metrics": [_figure(figure) for figure in evaluation.figures],
+        "metrics": [_measurement(each) for each in evaluation.measurements],
         "curves": None if evaluation.curves is None else _curves(evaluation.curves),
         "warnings": list(warnings),
         "unread": dict(evaluation.unread),
@@ -92,8 +92,8 @@ def _budget(budget: BudgetState) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _figure(figure: Figure) -> dict[str, Any]:
-    return asdict(figure) | {"value": _number(figure.value)}
+def _measurement(each: Measurement) -> dict[str, Any]:
+    return asdict(each) | {"value": _number(each.value)}
 
 
 def _curves(curves: Curves) -> dict[str, list[float | None]]:

@@ -17,8 +17,8 @@ from bbquery.cli import main
 from bbquery.jobs.evaluate.choice import Choice
 from bbquery.jobs.evaluate.job import evaluate_async
 from bbquery.jobs.evaluate.montage import Photo
-from bbquery.jobs.evaluate.provenance import Making
 from bbquery.jobs.explain.explain import explain
+from bbquery.metrics._making import Making
 from bbquery.metrics.max_sensitivity import MaxSensitivity
 from bbquery.plan import Ask, replay
 from bbquery.report.record import record

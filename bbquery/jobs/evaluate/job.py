@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -25,10 +24,8 @@ from bbquery.images.placement import both_ways, fit, gradient_as_sent
 from bbquery.jobs import consent, targeting
 from bbquery.jobs.defaults import score_for
 from bbquery.jobs.estimate import estimate
+from bbquery.jobs.evaluate import montage
 from bbquery.jobs.evaluate.choice import Choice
-from bbquery.jobs.evaluate.measurements import Angle, Repeated, figures
-from bbquery.jobs.evaluate.montage import InMontage
-from bbquery.jobs.evaluate.names import CURVES, GRADIENT, REPEATS
 from bbquery.jobs.explain.result import NothingToExplain
 from bbquery.jobs.explain.setting import connection
 from bbquery.jobs.probe.job import Unwatched
@@ -37,11 +34,12 @@ from bbquery.ledger import codec
 from bbquery.ledger.projects import open_within
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import open_ledger
+from bbquery.metrics import Case
 from bbquery.metrics._boxes import inside
+from bbquery.metrics.srg import Curves
 from bbquery.plan import Ask, step
 from bbquery.run import drive
 from bbquery.scoring.base import nearer_is_higher
-from bbquery.specification import constructor
 from bbquery.types import Labels, NoAnswer
 
 if TYPE_CHECKING:
@@ -53,40 +51,31 @@ if TYPE_CHECKING:
 
     from bbquery.client.client import Tally
     from bbquery.errors import BbqueryError
-    from bbquery.estimators import Gradient
     from bbquery.images.placement import Placement
     from bbquery.jobs.estimate import Estimate
-    from bbquery.jobs.evaluate.choice import Question
-    from bbquery.jobs.evaluate.measurements import Figure
-    from bbquery.jobs.evaluate.reference import Reference
     from bbquery.jobs.probe.job import Watch
     from bbquery.ledger.records import BudgetState, UnknownAttempt
     from bbquery.ledger.sqlite import Ledger
-    from bbquery.metrics.srg import Curves
+    from bbquery.metrics import Measurement, Question
     from bbquery.oracle import Capabilities, Oracle
-    from bbquery.plan import Plan
     from bbquery.run import Driven
     from bbquery.scoring.base import BoundScore, Score
     from bbquery.types import Answer, Image
     from bbquery.units import Units
 
 DEFAULT_QUERIES = 1000
-LOWERED = {
-    "srg": "--steps", "aopc": "--steps", "infidelity": "--copies", "mu_fidelity": "--copies",
-    "repeatability": "--repeats", "max_sensitivity": "--noisy-copies",
-}  # fmt: skip
-"""The option that decides how much a metric asks."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """What a map is worth, and all that is needed to repeat and audit it.
 
-    x: the photo's pixels as they are sent unperturbed. figures: each with its fill and steps. curves: of deletion and
-    insertion; None where they were not chosen. score: how answers became numbers, bound: to the target; where lower
-    values are nearer to it, figures are of their negative. unread: what could not be read in the answers. error: what
-    ended the run early, None where nothing did. partial: whether figures rest on fewer answers than planned. unknown:
-    attempts that may have been billed without an answer. seconds: by stage. rest: what completing it takes.
+    x: the photo's pixels as they are sent unperturbed. measurements: each number with its fill and steps. curves: of
+    deletion and insertion; None where they were not chosen. score: how answers became numbers, bound: to the target;
+    where lower values are nearer to it, measurements are of their negative. unread: what could not be read in the
+    answers. error: what ended the run early, None where nothing did. partial: whether measurements rest on fewer
+    answers than planned. unknown: attempts that may have been billed without an answer. seconds: by stage. rest: what
+    completing it takes.
     """
 
     run: str
@@ -98,7 +87,7 @@ class Evaluation:
     bound: BoundScore
     choice: Choice
     seed: int
-    figures: tuple[Figure, ...]
+    measurements: tuple[Measurement, ...]
     curves: Curves | None
     unread: Counter[str]
     partial: bool
@@ -188,8 +177,7 @@ async def prepared(
 
 def _check_cap(choice: Choice, cap: Cap) -> None:
     if cap.queries is not None and choice.queries > cap.queries:
-        options = dict.fromkeys(LOWERED[name] for name in choice.chosen if name in LOWERED)
-        lower = f", lower {' or '.join(options)}" if options else ""
+        lower = f", lower {' or '.join(choice.lowering)}" if choice.lowering else ""
         raise UsageError(
             f"{', '.join(choice.chosen)} ask {choice.queries} queries, but at most {cap.queries} are allowed: "
             f"raise --max-queries{lower}, or choose fewer --metrics"
@@ -200,7 +188,7 @@ def _both_ways(
     values: NDArray[np.float64], placement: Placement, choice: Choice
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return a map in the photo's coordinates and in those that are sent; a gradient only has the latter."""
-    if values.ndim == 3 and choice.chosen == ("gradient_cosine",):
+    if values.ndim == 3 and choice.takes_gradient:
         gradient = gradient_as_sent(values, placement)
         return gradient, gradient
     return both_ways(values, placement)
@@ -226,28 +214,32 @@ class Job:
     source: str
 
     def check(self) -> None:
-        """See that every plan takes this photo and map, every box lies on the photo, and a gradient is of the map.
+        """See that every metric takes this photo and map, and every box lies on the photo.
 
         Raises:
             UsageError: one does not.
         """
+        case = self.case
         for question in self.choice.questions().values():
-            step(self._plan(question), None)
+            step(question.plan(case), None)
         if self.choice.boxes:
             inside(self.choice.boxes, (self.photo.shape[0], self.photo.shape[1]))
-        if self._reference is not None:
-            self._check_gradient(self._reference)
+        self.choice.check(case)
 
     @property
-    def _reference(self) -> Reference | None:
-        """What an estimated gradient is held against; None where that was not chosen."""
-        return self.choice.gradient if "gradient_cosine" in self.choice.chosen else None
-
-    def _check_gradient(self, reference: Reference) -> None:
-        if GRADIENT in self.choice.questions():
-            reference.fitting([self.x.shape])
-        else:
-            reference.among((self.sent, self.values))
+    def case(self) -> Case:
+        """What the metrics judge."""
+        photos = [self.photo, *(each.pixels for each in self.choice.montage)]
+        return Case(
+            x=self.x,
+            domain=self.oracle.capabilities.domain,
+            values=self.sent,
+            in_photo=self.values,
+            seed=self.seed,
+            given=self.choice.given,
+            to_photo=self.placement.to_photo,
+            cells=lambda: montage.cells(photos, self.x.shape, self.oracle.capabilities),
+        )
 
     @property
     def worst(self) -> Units:
@@ -265,7 +257,7 @@ class Job:
             "evaluate": blake3(self.sent.tobytes()).hexdigest(),
             "image": [codec.image_digest(self.photo).hex(), codec.image_digest(self.x).hex()],
             "oracle": codec.fingerprint(self.oracle.capabilities.identity)[0],
-            "questions": [constructor(question) for question in self.choice.questions().values()],
+            "questions": list(self.choice.questions()),
             "seed": self.seed,
         }
         return blake3(json.dumps(what).encode()).hexdigest(length=8)
@@ -299,26 +291,21 @@ class Job:
             raise NothingToExplain(told, oracle=self.oracle.capabilities.name)
         return reply.answer
 
-    def _plan(self, question: Question) -> Plan[Any]:
-        if isinstance(question, InMontage):
-            return question.plan_of(self.photo, self.x, self.oracle.capabilities)
-        return question.plan(self.x, self.oracle.capabilities.domain, self.sent, self.seed)
-
     async def _driven(self, client: Client, score: BoundScore, question: Question) -> Driven[Any]:
-        return await drive(self._plan(question), client, nearer_is_higher(score))
+        return await drive(question.plan(self.case), client, nearer_is_higher(score))
 
     def _evaluation(
         self, client: Client, ledger: Ledger, bound: BoundScore, driven: dict[str, Driven[Any]], began: float
     ) -> Evaluation:
-        results = self._results(driven)
+        answers = {name: each.result for name, each in driven.items()}
         unread: Counter[str] = Counter()
         for each in driven.values():
             unread += each.unread
         return Evaluation(
             run=self.identity(), photo=self.photo, x=self.x, oracle=self.oracle.capabilities, target=bound.target,
             score=self.score, bound=bound, choice=self.choice, seed=self.seed,
-            figures=tuple(figures(self.choice, results, self.values, self.seed)),
-            curves=results.get(CURVES), unread=unread, partial=any(each.stopped for each in driven.values()),
+            measurements=tuple(self.choice.measurements(self.case, answers)),
+            curves=_curves(answers), unread=unread, partial=any(each.stopped for each in driven.values()),
             queries=client.tally, budget=ledger.budget(client.budget), unknown=tuple(ledger.unknowns(client.budget)),
             error=client.halt.error, seconds={"ask": time.perf_counter() - began},
             rest=self._rest(client.tally, ledger.budget(client.budget)),
@@ -327,16 +314,7 @@ class Job:
     def _rest(self, tally: Tally, budget: BudgetState) -> Rest:
         return Rest(self.choice.queries, self.choice.queries, tally.answered, self.worst, budget)
 
-    def _results(self, driven: dict[str, Driven[Any]]) -> dict[str, Any]:
-        """Return what each question brought, and what becomes of it beside the map or a reference."""
-        results = {name: each.result for name, each in driven.items()}
-        if REPEATS in results:
-            results[REPEATS] = Repeated.of(self.values, results[REPEATS], self.placement.to_photo)
-        if self._reference is not None:
-            results[GRADIENT] = self._angle(self._reference, results.get(GRADIENT))
-        return results
 
-    def _angle(self, reference: Reference, again: Gradient | None) -> Angle:
-        estimate = reference.among((self.sent, self.values)) if again is None else again.values
-        unanswered = 0 if again is None else again.rows - again.answered
-        return Angle(reference.source, reference.cosine(estimate), 1 / math.sqrt(reference.values.size), unanswered)
+def _curves(answers: dict[str, Any]) -> Curves | None:
+    """Return the curves of deletion and insertion among the answers to questions, to be shown; None without any."""
+    return next((answer for answer in answers.values() if isinstance(answer, Curves)), None)

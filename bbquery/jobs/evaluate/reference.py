@@ -10,10 +10,8 @@ from blake3 import blake3
 
 from bbquery.errors import UsageError
 from bbquery.jobs.evaluate import npy_file
-from bbquery.metrics.gradient_cosine import gradient_cosine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -41,42 +39,6 @@ class Reference:
 
     def __repr__(self) -> str:
         return f"Reference({self.source!r}, {blake3(self.values.tobytes()).hexdigest(length=16)})"
-
-    def among(self, estimates: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Return the one of several forms of an estimated gradient that has this one's shape.
-
-        Raises:
-            UsageError: none has, or it has no negative value where this gradient does, so it holds magnitudes.
-        """
-        estimate = estimates[self.fitting([each.shape for each in estimates])]
-        self._check_sign(estimate)
-        return estimate
-
-    def fitting(self, shapes: Sequence[tuple[int, ...]]) -> int:
-        """Return the place of the first of several shapes that is this gradient's.
-
-        Raises:
-            UsageError: none is.
-        """
-        if self.values.shape in shapes:
-            return shapes.index(self.values.shape)
-        known = " or ".join(map(str, dict.fromkeys(shapes)))
-        raise UsageError(
-            f"the gradient of {self.source} has shape {self.values.shape}, but the estimated one {known}: give that of "
-            "the same pixels"
-        )
-
-    def _check_sign(self, estimate: NDArray[np.float64]) -> None:
-        if np.nanmin(estimate) >= 0 > self.values.min():
-            raise UsageError(
-                f"the map has no negative value, but the gradient of {self.source} does: the map holds magnitudes, "
-                "which have no direction; give a map with signs, or one that an estimator made, with its run.json"
-            )
-
-    def cosine(self, estimate: NDArray[np.float64]) -> float:
-        """Return the cosine of its angle with an estimate of one shape, -1 to 1, over what the estimate knows."""
-        seen = np.isfinite(estimate)
-        return gradient_cosine(estimate[seen], self.values[seen])
 
 
 def read(path: Path) -> Reference:

@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bbquery.jobs.evaluate.names import ONLY_WHEN_NAMED
 
 from bbquery.errors import UnknownName, UsageError
 from bbquery.estimators.lr import LikelihoodRatio
 from bbquery.jobs.evaluate.choice import METRICS, Choice, figures, same_fill
 from bbquery.jobs.evaluate.montage import Photo
-from bbquery.jobs.evaluate.names import ONLY_WHEN_NAMED
-from bbquery.jobs.evaluate.provenance import Making
 from bbquery.jobs.evaluate.reference import Reference
 from bbquery.metrics._boxes import Box
+from bbquery.metrics._making import Making
 from bbquery.metrics.srg import Curves
 from bbquery.saliency.rise import Rise
 from bbquery.saliency.vanilla import GradientMap

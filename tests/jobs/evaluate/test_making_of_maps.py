@@ -8,7 +8,8 @@ import pytest
 from bbquery import load
 from bbquery.errors import MissingExtra, UnknownName, UsageError
 from bbquery.estimators.lr import LikelihoodRatio
-from bbquery.jobs.evaluate.provenance import Making, from_record, from_specification
+from bbquery.jobs.evaluate.provenance import from_record, from_specification
+from bbquery.metrics._making import Making
 from bbquery.saliency.rise import Rise
 from bbquery.saliency.vanilla import GradientMap
 from bbquery.specification import constructor

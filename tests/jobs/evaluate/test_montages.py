@@ -9,7 +9,7 @@ import pytest
 from bbquery.errors import BadImage, UsageError
 from bbquery.images.placement import fit
 from bbquery.jobs.evaluate.montage import InMontage, Photo, load
-from bbquery.jobs.evaluate.provenance import Making
+from bbquery.metrics._making import Making
 from bbquery.oracle import Capabilities, View
 from bbquery.plan import Yielded, step
 from bbquery.saliency.occlusion import Occlusion
