@@ -106,7 +106,7 @@ def test_a_method_without_chance_repeats_itself(photo: str, tmp_path: Path) -> N
 def test_max_sensitivity_is_how_far_maps_of_noisy_copies_are(photo: str, pixels: Any, tmp_path: Path) -> None:
     """The largest and the mean distance, as NumPy has them of maps that were made without the command."""
     folder = explained(photo, tmp_path / "map", seed=3)
-    metric, method = MaxSensitivity(copies=2, radius=30.0), Rise(queries=QUERIES, batch=16)
+    metric, method = MaxSensitivity(noisy_copies=2, radius=30.0), Rise(queries=QUERIES, batch=16)
     noisy = [metric.noisy(pixels, UINT8, copy, 3) for copy in range(2)]
     first, *others = (replay(method.plan(each, UINT8, 3), left).values for each in (pixels, *noisy))
     away = [np.linalg.norm(other - first) / np.linalg.norm(first) for other in others]
@@ -360,10 +360,10 @@ async def test_python_takes_objects(ledger: Ledger) -> None:
     found = await evaluate_async(np.eye(12), x, FakeOracle(reply=picky), choice=choice, ledger=ledger)
 
     assert found.queries.asked == choice.asked == choice.queries == 1 + 2 * 32 + 2 * 32 + 32
-    assert [figure.metric for figure in found.figures] == [
+    assert [figure.metric for figure in found.measurements] == [
         "repeatability", "repeatability_spread", "max_sensitivity", "mean_sensitivity", "grid_pointing",
     ]  # fmt: skip
-    assert all(0 < figure.unanswered < figure.queries for figure in found.figures)
+    assert all(0 < figure.unanswered < figure.queries for figure in found.measurements)
     assert not found.partial
 
 

@@ -300,8 +300,8 @@ def test_what_it_would_cost_is_estimated(photo: str, left: str, capsys: pytest.C
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--metrics", "sgr"], "known: srg, aopc"),
-        (["--metrics", "srg,,aopc"], "unknown metric ''"),
+        (["--metrics", "sgr"], "did you mean 'srg'"),
+        (["--metrics", "srg,,aopc"], "'' names nothing"),
         (["--metrics", "pointing"], "give --box"),
         (["--fill", "gray"], "known: black, grey"),
         (["--fill", "300"], "grey level"),
@@ -485,8 +485,8 @@ async def test_an_oracle_that_refuses_copies_is_reported(ledger: Ledger) -> None
 
     assert found.target == "bright"
     assert not found.partial
-    assert found.figures[0].unanswered > 0
-    assert found.figures[2].value == pytest.approx(0, abs=1e-6)
+    assert found.measurements[0].unanswered > 0
+    assert found.measurements[2].value == pytest.approx(0, abs=1e-6)
 
 
 async def test_a_photo_without_an_answer_cannot_be_evaluated(ledger: Ledger) -> None:

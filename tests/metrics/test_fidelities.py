@@ -231,7 +231,7 @@ class Multiple:
 @pytest.mark.parametrize(("factor", "away"), [(1.0, 0.0), (2.0, 1.0), (-1.0, 2.0)])
 def test_the_distance_of_maps_is_a_share_of_their_length(factor: float, away: float) -> None:
     """The same map is 0 away, twice the map 1, and its reverse 2; every map is made with the same seed."""
-    found = replay(MaxSensitivity(copies=2, radius=9.0).plan(PHOTO, UINT8, Multiple(factor), 1), answer(weighed))
+    found = replay(MaxSensitivity(noisy_copies=2, radius=9.0).plan(PHOTO, UINT8, Multiple(factor), 1), answer(weighed))
 
     assert found.largest == pytest.approx(away)
     assert found.mean == pytest.approx(away)
@@ -240,7 +240,7 @@ def test_the_distance_of_maps_is_a_share_of_their_length(factor: float, away: fl
 
 def test_a_map_of_zeros_has_no_sensitivity() -> None:
     """There is no length to be a share of."""
-    found = replay(MaxSensitivity(copies=2).plan(PHOTO, UINT8, Rise(queries=4), 1), answer(lambda _: 0.5))
+    found = replay(MaxSensitivity(noisy_copies=2).plan(PHOTO, UINT8, Rise(queries=4), 1), answer(lambda _: 0.5))
 
     assert math.isnan(found.largest)
     assert math.isnan(found.mean)
@@ -248,7 +248,7 @@ def test_a_map_of_zeros_has_no_sensitivity() -> None:
 
 def test_maps_that_were_cut_short_are_said_to_be() -> None:
     """A stopped run still compares maps, and says that they rest on less."""
-    metric = MaxSensitivity(copies=2)
+    metric = MaxSensitivity(noisy_copies=2)
     found = replay(metric.plan(PHOTO, UINT8, Rise(queries=20, batch=10), 1), answer(weighed), stop_after=40)
 
     assert found.partial
@@ -257,7 +257,7 @@ def test_maps_that_were_cut_short_are_said_to_be() -> None:
 
 def test_a_map_of_each_copy_is_asked() -> None:
     """The queries are announced: a map of the photo and one of each copy."""
-    metric, method = MaxSensitivity(copies=3), Rise(queries=20)
+    metric, method = MaxSensitivity(noisy_copies=3), Rise(queries=20)
     asked = step(metric.plan(PHOTO, UINT8, method, 1), None)
 
     assert isinstance(asked, Yielded)
@@ -266,7 +266,7 @@ def test_a_map_of_each_copy_is_asked() -> None:
 
 def test_copies_stay_within_the_radius() -> None:
     """No value moves by more than the radius, every copy is its own, and pixels stay pixels."""
-    metric = MaxSensitivity(copies=2, radius=4.0)
+    metric = MaxSensitivity(noisy_copies=2, radius=4.0)
     one, other = (metric.noisy(PHOTO, UINT8, copy, 0) for copy in range(2))
     moved = np.abs(metric.noisy(PHOTO, FLOAT, 0, 0) - PHOTO)
 

@@ -11,7 +11,8 @@ from hypothesis.extra import numpy as arrays
 from scipy.stats import spearmanr
 
 from bbquery.errors import UsageError
-from bbquery.metrics._boxes import Box, inside
+from bbquery.metrics import Box
+from bbquery.metrics._boxes import inside
 from bbquery.metrics.aopc import aopc
 from bbquery.metrics.gradient_cosine import gradient_cosine
 from bbquery.metrics.grid_pointing import cell_share, montage

@@ -134,7 +134,7 @@ def test_infidelity_at_the_best_scale_agrees_with_captum(model: Any) -> None:
 
 def test_max_sensitivity_agrees_with_quantus(model: Any, quantus: Any) -> None:
     """Of the same noisy photos, quantus' MaxSensitivity and AvgSensitivity are the same numbers."""
-    method, metric = Rise(queries=30, cells=3), MaxSensitivity(copies=4, radius=40.0)
+    method, metric = Rise(queries=30, cells=3), MaxSensitivity(noisy_copies=4, radius=40.0)
     ours = replay(metric.plan(PHOTO, FLOAT, method, 2), answers)
 
     def explained(image: Image) -> NDArray[np.float64]:

@@ -5,18 +5,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bbquery.jobs.evaluate.names import ONLY_WHEN_NAMED
 
 from bbquery.errors import UnknownName, UsageError
 from bbquery.estimators.lr import LikelihoodRatio
-from bbquery.jobs.evaluate.choice import METRICS, Choice, figures, same_fill
+from bbquery.jobs.evaluate.choice import Choice, same_fill
 from bbquery.jobs.evaluate.montage import Photo
 from bbquery.jobs.evaluate.reference import Reference
-from bbquery.metrics._boxes import Box
+from bbquery.metrics import Box, Case
 from bbquery.metrics._making import Making
-from bbquery.metrics.srg import Curves
+from bbquery.metrics.srg import Curves, DeletionInsertion
 from bbquery.saliency.rise import Rise
 from bbquery.saliency.vanilla import GradientMap
+from bbquery.types import UINT8
 
 BOXES = (Box(0, 0, 2, 2),)
 PHOTOS = tuple(Photo(f"{k}", np.full((8, 8, 3), k, dtype=np.uint8)) for k in range(3))
@@ -26,7 +26,7 @@ MADE = Making(GradientMap(estimator=LikelihoodRatio(queries=10)))
 def test_all_that_can_be_had_is_the_default() -> None:
     """Without a box there are no metrics of boxes; with one there are all."""
     assert Choice().chosen == ("srg", "aopc", "infidelity", "mu_fidelity")
-    assert Choice(boxes=BOXES).chosen == tuple(METRICS)[:6]
+    assert Choice(boxes=BOXES).chosen == (*Choice().chosen, "r_sal", "pointing")
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_metrics_of_the_same_curves_share_their_queries(names: tuple[str, ...], 
     assert Choice(names=names, boxes=BOXES).queries == queries
 
 
-@pytest.mark.parametrize("name", ONLY_WHEN_NAMED)
+@pytest.mark.parametrize("name", ["repeatability", "max_sensitivity", "grid_pointing", "gradient_cosine"])
 def test_what_is_dear_is_only_taken_by_name(name: str) -> None:
     """Even where all that a metric needs is there, it is not among the usual ones."""
     given: dict[str, Any] = {"made": MADE, "montage": PHOTOS, "gradient": Reference(np.eye(2)), "boxes": BOXES}
@@ -110,14 +110,23 @@ def test_bad_numbers_are_refused(bad: dict[str, Any]) -> None:
         Choice(**bad)
 
 
-def test_curves_become_figures_with_their_fills_and_steps() -> None:
+def case(choice: Choice, values: Any) -> Case:
+    x = np.full((*np.shape(values), 3), 90, dtype=np.uint8)
+    return Case(
+        x=x, domain=UINT8, values=values, in_photo=values, seed=0, given=choice.given, to_photo=lambda found: found,
+        cells=lambda: [x] * (len(choice.montage) + 1),
+    )  # fmt: skip
+
+
+def test_curves_become_measurements_with_their_fills_and_steps() -> None:
     """Every number says what it rests on."""
     choice = Choice(names=("aopc", "srg"), steps=2, fill=20.0)
     curves = Curves(
         np.array([0.0, 0.5, 1.0]), np.array([0.8, 0.2, 0.2]), np.array([0.1, 0.7, 0.8]), 20.0, "blur", unanswered=1
     )
+    (question,) = choice.questions()
 
-    found = figures(choice, {"curves": curves}, np.zeros((2, 2)), 0)
+    found = choice.measurements(case(choice, np.eye(2)), {question: curves})
 
     assert [(f.metric, f.better, f.fill, f.steps, f.queries, f.unanswered) for f in found] == [
         ("deletion", "lower", "20.0", 2, 3, 1),
@@ -128,17 +137,53 @@ def test_curves_become_figures_with_their_fills_and_steps() -> None:
     assert [f.value for f in found] == pytest.approx([0.35, 0.575, 0.225, 0.5])
 
 
-def test_figures_of_boxes_ask_nothing() -> None:
+def test_measurements_of_boxes_ask_nothing() -> None:
     """They rest on the map alone, and hide nothing."""
-    values = np.array([[1.0, 2.0, 5.0, 0.0]])
+    choice = Choice(names=("r_sal", "pointing"), boxes=(Box(0, 0, 2, 1),))
 
-    found = figures(Choice(names=("r_sal", "pointing"), boxes=(Box(0, 0, 2, 1),)), {}, values, 0)
+    found = choice.measurements(case(choice, np.array([[1.0, 2.0, 5.0, 0.0]])), {})
 
+    assert choice.questions() == {}
     assert [(f.metric, f.value, f.queries, f.fill) for f in found] == [
         ("r_sal", 0.375, 0, ""),
         ("pointing", 1.0, 0, ""),
     ]
     assert not any(math.isnan(f.value) for f in found)
+
+
+def test_an_option_of_one_metric_is_its_own() -> None:
+    """A specification's option comes before the one that all share, which the other metrics keep."""
+    choice = Choice(names=("srg:steps=4,fill=30", "aopc", "infidelity:side=.5", "mu_fidelity"), steps=8, copies=6)
+
+    assert [type(metric).__name__ for metric in choice.metrics.values()] == ["Srg", "Aopc", "Infidelity", "MuFidelity"]
+    assert choice.queries == 1 + 8 + 16 + 6 + 6
+    assert choice.fills == [30.0, "blur", "grey"]
+    assert list(choice.questions())[1] == repr(DeletionInsertion(steps=8))
+
+
+def test_what_a_result_is_known_by_is_as_it_was() -> None:
+    """The texts that name runs and results are those of older versions, to the letter."""
+    choice = Choice(names=("srg", "repeatability", "max_sensitivity", "grid_pointing", "gradient_cosine"),
+                    made=Making(GradientMap(estimator=LikelihoodRatio(queries=10)), 3), montage=PHOTOS,
+                    gradient=Reference(np.eye(2)))  # fmt: skip
+    estimator = repr(LikelihoodRatio(queries=10))
+    made = f"Making(method=GradientMap(estimator={estimator}), seed=3)"
+
+    assert repr(Choice()) == (
+        "Choice(names=(), steps=56, copies=128, fill='grey', insertion_fill='blur', boxes=(), repeats=3, "
+        "noisy_copies=3, radius=5.1, montage=(), gradient=None, made=None)"
+    )
+    assert list(choice.questions()) == [
+        "DeletionInsertion(steps=56, deletion_fill='grey', insertion_fill='blur')",
+        f"Again(metric=Repeatability(repeats=3), made={made})",
+        f"Again(metric=MaxSensitivity(copies=3, radius=5.1), made={made})",
+        f"InMontage(made={made}, others={PHOTOS!r})",
+        f"GradientAgain(estimator={estimator}, seed=3)",
+    ]
+    assert list(Choice(names=("mu_fidelity", "infidelity")).questions()) == [
+        "Infidelity(copies=128, side=0.25, fill='grey', scale='best')",
+        "MuFidelity(copies=128, cells=9, share=0.2, fill='grey', correlation='pearson')",
+    ]
 
 
 @pytest.mark.parametrize(

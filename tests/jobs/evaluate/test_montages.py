@@ -8,11 +8,11 @@ import pytest
 
 from bbquery.errors import BadImage, UsageError
 from bbquery.images.placement import fit
-from bbquery.jobs.evaluate.montage import InMontage, Photo, load
+from bbquery.jobs.evaluate.montage import Photo, cells, load
+from bbquery.metrics import Given
 from bbquery.metrics._making import Making
+from bbquery.metrics.grid_pointing import GridPointing, montage
 from bbquery.oracle import Capabilities, View
-from bbquery.plan import Yielded, step
-from bbquery.saliency.occlusion import Occlusion
 from bbquery.saliency.rise import Rise
 
 if TYPE_CHECKING:
@@ -30,13 +30,10 @@ def capabilities(view: View) -> Capabilities:
 
 
 def shown(count: int, view: View) -> Any:
-    """What a method that first asks the picture itself is given: the montage of so many photos."""
+    """The montage of so many photos."""
     first, *rest = photos(count)
-    others = tuple(Photo("p", pixels) for pixels in rest)
     x, _ = fit(first, view, capabilities(view).domain)
-    asked = step(InMontage(made=Making(Occlusion()), others=others).plan_of(first, x, capabilities(view)), None)
-    assert isinstance(asked, Yielded)
-    return asked.ask.images[0]
+    return montage(cells([first, *rest], x.shape, capabilities(view)))
 
 
 def test_each_photo_has_a_cell_of_what_is_sent() -> None:
@@ -66,7 +63,7 @@ def test_a_size_that_cells_do_not_divide_is_refused() -> None:
 def test_a_montage_is_a_square_of_four_or_nine(others: int) -> None:
     """Another number of photos is refused before anything is asked."""
     with pytest.raises(UsageError, match="3 others or 8"):
-        InMontage(made=MADE, others=tuple(Photo("p", pixels) for pixels in photos(others)))
+        GridPointing().question(Given(made=MADE, montage=tuple(Photo("p", pixels) for pixels in photos(others))))
 
 
 def test_a_montage_is_known_by_its_pixels() -> None:
@@ -81,7 +78,7 @@ def test_a_montage_is_one_map(tmp_path: Path) -> None:
     PIL.Image.fromarray(photos(1)[0]).save(tmp_path / "a.png")
     others = (load(str(tmp_path / "a.png")),) * 3
 
-    assert InMontage(made=MADE, others=others).queries == 7
+    assert GridPointing().question(Given(made=MADE, montage=others)).queries == 7
 
 
 def test_a_photo_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
