@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bbquery.errors import UnknownName, UsageError
-from bbquery.metrics import Metric
+from bbquery.metrics import NEEDS, Metric
 from bbquery.options import Maker, parameters_of, takes_estimator
 from bbquery.specification import parse, parse_options
 from bbquery.system.imports import imported
@@ -83,7 +83,14 @@ def described(kind: str, name: str) -> str:
     parameters = parameters_of(made)
     options = [f"  {key}" if p.default is p.empty else f"  {key}={p.default!r}" for key, p in parameters.items()]
     lines = [summary(kind, name), "", inspect.getdoc(made) or "", "", "options:" if options else "no options", *options]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_measured(made)] if kind == "metric" else lines)
+
+
+def _measured(metric: Any) -> list[str]:
+    """Return what a class of metrics measures and needs, a line each."""
+    numbers = [f"  {each.name}: {each.unit}, {each.better} is better; {each.chance}" for each in metric.quantities]
+    needs = ["  a map", *(f"  {NEEDS[need]}" for need in metric.needs)]
+    return ["", "measures:", *numbers, "", "needs:", *needs]
 
 
 async def oracle(specification: str) -> Oracle:

@@ -86,7 +86,9 @@ def run_python(code: str) -> str:
         ("method", {"integrated", "lr", "rise", "smoothgrad", "vanilla", "vargrad"}),
         ("estimator", {"lr", "spsa"}),
         ("score", {"soft"}),
-        ("attack", set()),
+        ("attack", {"lr_mifgsm", "lr_mifgsm_paper"}),
+        ("metric", {"aopc", "infidelity", "r_sal", "srg"}),
+        ("emulator", {"google_vision", "http", "openai"}),
     ],
 )
 def test_names_are_the_modules_that_can_be_chosen(kind: str, some: set[str]) -> None:

@@ -7,25 +7,32 @@ import argparse
 from bbquery import load
 from bbquery.errors import UnknownName
 
-KINDS = ("oracle", "method", "score", "attack")
+KINDS = ("oracle", "method", "score", "attack", "metric")
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser], parser: argparse.ArgumentParser) -> None:
     """Declare the command. parser: the one that has all commands."""
-    about = "show how a command, an oracle, a method, a score or an attack is used"
+    about = "show how a command, an oracle, a method, a score, an attack or a metric is used"
     helps = commands.add_parser("help", help=about, allow_abbrev=False)
     helps.set_defaults(run=_help, parser=parser, commands=tuple(commands.choices))
-    helps.add_argument("words", nargs="*", metavar="NAME", help="such as explain, budget show, rise or openai")
+    helps.add_argument("words", nargs="*", metavar="NAME", help="such as explain, budget show, rise or metric srg")
 
 
 def _help(chosen: argparse.Namespace) -> int:
     words: list[str] = chosen.words
     if not words or words[0] in chosen.commands:
         chosen.parser.parse_args([*words, "--help"])  # which prints it and exits
-    name = " ".join(words)
-    kinds = [kind for kind in KINDS if name in load.names(kind)]
+    kinds, name = _meant(words)
     if not kinds:
         raise UnknownName("name", name, [*chosen.commands, *(name for kind in KINDS for name in load.names(kind))])
     for kind in kinds:
         print(f"{name}, {'an' if kind[0] in 'ao' else 'a'} {kind}:", load.described(kind, name), "", sep="\n")
     return 0
+
+
+def _meant(words: list[str]) -> tuple[list[str], str]:
+    """Return the kinds of what is named, and its name: `srg`, or `metric srg` for one kind alone."""
+    if len(words) == 2 and words[0] in KINDS and words[1] in load.names(words[0]):
+        return words[:1], words[1]
+    name = " ".join(words)
+    return [kind for kind in KINDS if name in load.names(kind)], name

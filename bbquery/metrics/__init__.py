@@ -26,6 +26,15 @@ Need: TypeAlias = Literal["boxes", "montage", "gradient", "made"]
 """What a metric may need beside a map and its photo: a field of `Given`."""
 
 
+NEEDS: dict[Need, str] = {
+    "boxes": "boxes around what the map should find",
+    "montage": "photos of other things",
+    "gradient": "the true gradient, computed elsewhere",
+    "made": "the method and the seed that made the map",
+}
+"""What each need is, in words."""
+
+
 class Box(NamedTuple):
     """The pixels of a photo from column x and row y on, `width` to the right and `height` down."""
 

@@ -229,8 +229,8 @@ class Srg(OfCurves):
     """
 
     quantities: ClassVar[tuple[Quantity, ...]] = (
-        Quantity("deletion", "lower", "score", "a random order gets what it gets at this fill"),
-        Quantity("insertion", "higher", "score", "a random order gets what it gets at this fill"),
+        Quantity("deletion", "lower", "score", "compare with a random order at the same fill and steps"),
+        Quantity("insertion", "higher", "score", "compare with a random order at the same fill and steps"),
         Quantity("srg", "higher", "score", "a random order gets 0 if the fills agree"),
     )
     place: ClassVar[int] = 10

@@ -245,6 +245,7 @@ def test_a_score_that_never_moves_is_said_and_drawn_as_nothing(
         ("methods", sorted(load.names("method"))),
         ("scores", sorted(load.names("score"))),
         ("attacks", sorted(load.names("attack"))),
+        ("metrics", sorted(load.names("metric"))),
     ],
 )
 def test_list_shows_what_can_be_chosen(capsys: pytest.CaptureFixture[str], kind: str, shown: list[str]) -> None:

@@ -72,7 +72,10 @@ def test_a_misspelt_option_says_which_was_meant(
     [
         (["explain", "x", "-max-queries", "5"], "unknown option '-max-queries'; did you mean '--max-queries'?"),
         (["explain", "x", "--until", "stabel"], "argument --until: unknown 'stabel'; known: budget, stable; did you"),
-        (["list", "method"], "unknown 'method'; known: oracles, methods, attacks, scores; did you mean 'methods'?"),
+        (
+            ["list", "method"],
+            "unknown 'method'; known: oracles, methods, attacks, scores, metrics; did you mean 'methods'?",
+        ),
         (["list"], "choose one of: oracles, methods, attacks, scores"),
         (["budget"], "choose one of: show, "),
         (["store"], "choose one of: "),
@@ -146,7 +149,8 @@ def test_help_works_as_a_word(words: tuple[str, ...], capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [(kind, name) for kind in ("oracle", "method", "score", "attack") for name in load.names(kind)]
+    ("kind", "name"),
+    [(kind, name) for kind in ("oracle", "method", "score", "attack", "metric") for name in load.names(kind)],
 )
 def test_help_shows_how_what_can_be_chosen_is_used(kind: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`bbquery help NAME` shows what it is and its options with their defaults."""
@@ -155,6 +159,16 @@ def test_help_shows_how_what_can_be_chosen_is_used(kind: str, name: str, capsys:
     said = capsys.readouterr().out
     assert load.summary(kind, name) in said
     assert "options" in said
+
+
+@pytest.mark.parametrize("name", load.names("metric"))
+def test_help_on_a_metric_says_what_it_needs_and_measures(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every number is named with its unit and its better direction, and every need in words; the kind may be said."""
+    assert run(PARSER.parse_args(["help", "metric", name])) == 0
+
+    said, metric = capsys.readouterr().out, load.metric(name)
+    assert all(f"  {each.name}: {each.unit}, {each.better} is better" in said for each in metric.quantities)
+    assert said.count("\n  ", said.index("\nneeds:")) == 1 + len(metric.needs)
 
 
 def test_help_on_nothing_known_says_what_was_meant(capsys: pytest.CaptureFixture[str]) -> None:

@@ -289,7 +289,7 @@ def test_copies_stay_within_the_radius() -> None:
         (MuFidelity, {"cells": 0}),
         (MuFidelity, {"share": 0.0}),
         (MuFidelity, {"fill": -1}),
-        (MaxSensitivity, {"copies": 0}),
+        (MaxSensitivity, {"noisy_copies": 0}),
         (MaxSensitivity, {"radius": 0}),
     ],
 )
