@@ -18,7 +18,7 @@ from oracles._local.efficientnet.cache import cached
 from oracles._local.efficientnet.extra import needed
 from oracles._local.efficientnet.labels import classes
 from oracles._local.onnxruntime import LARGEST_BATCH, OnnxOracle, session
-from oracles._shared.activation import softmax, told
+from oracles._shared.activation import activation_text, softmax
 from oracles._shared.digest import digest
 
 if TYPE_CHECKING:
@@ -68,5 +68,5 @@ def _capabilities(weights: str, runtime_version: str) -> Capabilities:
         view=View(size=(graph.SIZE, graph.SIZE), crop=CROP),
         limits=Limits(largest_batch=LARGEST_BATCH, concurrency=os.cpu_count() or 1),
         price=Price(free=True),
-        activation=told("softmax", "the network's 1,000 numbers"),
+        activation=activation_text("softmax", "the network's 1,000 numbers"),
     )

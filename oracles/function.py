@@ -16,7 +16,7 @@ from bbquery.oracle import UNNAMED, Capabilities, Limits, Price, Quote
 from bbquery.system.forks import OneProcess
 from bbquery.system.imports import imported
 from bbquery.types import Answer, AnswerKind, Classes, Domain, Image, Labels, NoAnswer, Reply, Text, Vector
-from oracles._shared.activation import Applied, apply, are_shares, check_probabilities, told
+from oracles._shared.activation import Applied, activation_text, apply, are_shares, check_probabilities
 from oracles._shared.options import check_at_least_one, check_choices, class_names, view_of
 from oracles._shared.price import STATED, cost_of_query
 from oracles._shared.scored_labels import labels_of, pairs_of
@@ -87,6 +87,7 @@ def connect(
     if largest_batch is not None and takes == "image":
         raise UsageError("largest_batch needs a function that takes a batch: say takes=batch")
     names = class_names(classes)
+    numeric = answers in ("probabilities", "scores")
     name = getattr(function, "__qualname__", type(function).__name__)
     capabilities = Capabilities(
         name=name,
@@ -104,7 +105,7 @@ def connect(
         view=view,
         limits=Limits(largest_batch=largest_batch or (16 if takes == "batch" else 1), concurrency=concurrency),
         price=price or (Price(free=True) if usd_per_query is None else STATED),
-        activation=told(activation, "the function's numbers") if answers in ("probabilities", "scores") else "",
+        activation=activation_text(activation, "the function's numbers") if numeric else "",
     )
     return FunctionOracle(function, takes, capabilities, cost_of_query(usd_per_query), activation)
 

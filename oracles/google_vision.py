@@ -31,11 +31,11 @@ from oracles._shared.options import check_at_least_one, check_choices, check_pos
 
 if TYPE_CHECKING:
     from bbquery.oracle import Oracle, View
-    from oracles._google_vision.endpoint import Endpoint
-    from oracles._google_vision.service import Question
+    from oracles._google_vision.endpoint import ServiceHost
+    from oracles._google_vision.service import FeatureRequest
 
 Feature: TypeAlias = Literal["LABEL_DETECTION", "OBJECT_LOCALIZATION", "WEB_DETECTION"]
-Model: TypeAlias = Literal["builtin/stable", "builtin/latest"]
+ModelVersion: TypeAlias = Literal["builtin/stable", "builtin/latest"]
 
 ADAPTER = 1  # part of every answer's key: raise it when the same response would be read differently
 ENCODER = "png"
@@ -47,7 +47,7 @@ def connect(
     *,
     feature: Feature = "LABEL_DETECTION",
     max_results: int = 10,
-    model: Model = "builtin/stable",
+    model: ModelVersion = "builtin/stable",
     endpoint: str | None = None,
     height: int | None = None,
     width: int | None = None,
@@ -72,18 +72,18 @@ def connect(
         UnknownPrice: the price table does not know the feature.
         MissingExtra: google-cloud-vision is not installed.
     """
-    from oracles._google_vision.service import GoogleVision, Question  # noqa: PLC0415 - half a second of imports
+    from oracles._google_vision.service import FeatureRequest, GoogleVision  # noqa: PLC0415 - half a second of imports
 
-    check_choices(feature=(feature, Feature), model=(model, Model))
+    check_choices(feature=(feature, Feature), model=(model, ModelVersion))
     check_at_least_one(max_results=max_results, height=height, width=width)
     limits = Limits(
         largest_batch=largest_batch, concurrency=concurrency, adaptive=True,
         requests_per_minute=requests_per_minute, timeout=timeout,
     )  # fmt: skip
     _check_limits(limits)
-    where, question = checked_endpoint(endpoint), Question(feature=feature, max_results=max_results, model=model)
+    where, wanted = checked_endpoint(endpoint), FeatureRequest(feature=feature, max_results=max_results, model=model)
     cost, price = _priced(feature, usd_per_thousand)
-    return GoogleVision(where, question, _capabilities(where, question, limits, view_of(height, width), price), cost)
+    return GoogleVision(where, wanted, _capabilities(where, wanted, limits, view_of(height, width), price), cost)
 
 
 def _check_limits(limits: Limits) -> None:
@@ -93,13 +93,13 @@ def _check_limits(limits: Limits) -> None:
         raise UsageError(f"largest_batch must be at most {LARGEST_BATCH}, which is what Google takes")
 
 
-def _capabilities(where: Endpoint, question: Question, limits: Limits, view: View, price: Price) -> Capabilities:
+def _capabilities(where: ServiceHost, wanted: FeatureRequest, limits: Limits, view: View, price: Price) -> Capabilities:
     return Capabilities(
         name=VENDOR,
         answers="labels",
         identity={
             "oracle": VENDOR, "adapter": ADAPTER, "encoder": ENCODER, "endpoint": where.host,
-            "feature": question.feature, "max_results": question.max_results, "model": question.model,
+            "feature": wanted.feature, "max_results": wanted.max_results, "model": wanted.model,
         },
         view=view,
         limits=limits,

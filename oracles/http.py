@@ -80,14 +80,14 @@ from oracles._http.headers import Headers
 from oracles._http.remote import RemoteOracle
 from oracles._http.template.file import Template, read_template
 from oracles._http.template.form import TemplateForm
-from oracles._http.transport import Endpoint
+from oracles._http.transport import HttpEndpoint
 from oracles._http.url import checked_url, is_loopback
 from oracles._http.wire import MODEL_PATH
 from oracles._http.wire.fields import WireError
 from oracles._http.wire.form import OwnForm
 from oracles._http.wire.images import ENCODER
-from oracles._http.wire.model import Identity, Model, unpack_model
-from oracles._shared.activation import told
+from oracles._http.wire.model import Identity, ServerModel, unpack_model
+from oracles._shared.activation import activation_text
 from oracles._shared.options import check_at_least_one, check_positive
 from oracles._shared.price import STATED, cost_of_query
 
@@ -181,7 +181,7 @@ class _Options:
         headers: Mapping[str, str],
         not_ready: frozenset[int] = frozenset(),
         fields: frozenset[str] = frozenset(),
-    ) -> Endpoint:
+    ) -> HttpEndpoint:
         """Return the server, asked with these headers and the key. fields: of the request, for advice.
 
         Raises:
@@ -190,7 +190,7 @@ class _Options:
         if self.key_env and any(name.lower() == "authorization" for name in headers):
             raise UsageError("the template has an Authorization of its own: leave out key_env, or the header")
         sent = Headers(headers, "request.headers").joined(Headers.bearer(self.key_env))
-        return Endpoint(self.url, sent, self.timeout, name=f"http {self.url}", not_ready=not_ready, fields=fields)
+        return HttpEndpoint(self.url, sent, self.timeout, name=f"http {self.url}", not_ready=not_ready, fields=fields)
 
 
 async def _described(options: _Options) -> Oracle:
@@ -208,7 +208,7 @@ async def _described(options: _Options) -> Oracle:
     capabilities = Capabilities(
         name=endpoint.hide(model.name),
         answers=model.answers,
-        identity=_identity(options.url) | _told(endpoint, model),
+        identity=_identity(options.url) | _server_identity(endpoint, model),
         classes=model.classes,
         view=model.view,
         limits=Limits(
@@ -224,11 +224,11 @@ async def _described(options: _Options) -> Oracle:
     return RemoteOracle(endpoint, OwnForm(model.answers, model.classes), capabilities, cost, options.call())
 
 
-def _told(endpoint: Endpoint, model: Model) -> Identity:
+def _server_identity(endpoint: HttpEndpoint, model: ServerModel) -> Identity:
     """Return the server's identity, under names that it cannot choose, and without the key."""
-    told = {f"server.{key}": value for key, value in model.identity.items()}
     return {
-        endpoint.hide(key): endpoint.hide(value) if isinstance(value, str) else value for key, value in told.items()
+        endpoint.hide(f"server.{key}"): endpoint.hide(value) if isinstance(value, str) else value
+        for key, value in model.identity.items()
     }
 
 
@@ -253,7 +253,7 @@ def _templated(options: _Options, template: Template) -> Oracle:
         ),
         price=price,
         provider=f"{endpoint.name}{template.request.path}",
-        activation=told("softmax", "the server's numbers") if template.reader.apply_softmax else "",
+        activation=activation_text("softmax", "the server's numbers") if template.reader.apply_softmax else "",
         remote=True,
     )
     return RemoteOracle(endpoint, TemplateForm(template), capabilities, cost, options.call())

@@ -20,7 +20,7 @@ from bbquery.errors import UsageError
 from bbquery.oracle import Capabilities, Limits, Oracle, Price, View
 from bbquery.types import UINT8
 from oracles._local.onnx import files
-from oracles._local.onnx.reading import Answers, Reading, reading
+from oracles._local.onnx.reading import Answers, OutputReading, reading
 from oracles._local.onnx.shape import image_input, output_name, read_size
 from oracles._local.onnxruntime import LARGEST_BATCH, OnnxOracle, session
 from oracles._shared.activation import Activation
@@ -102,7 +102,7 @@ def connect(
         view=View(size=taken.size, crop=crop),
         limits=Limits(largest_batch=LARGEST_BATCH, concurrency=concurrency or os.cpu_count() or 1),
         price=Price(free=True),
-        activation=read.told,
+        activation=read.description,
     )
     return OnnxOracle(lambda pixels: read(network.numbers(pixels)), capabilities)
 
@@ -152,7 +152,7 @@ def _trial(network: _Network, size: tuple[int, int], low: int, high: int) -> NDA
     return found.ravel()
 
 
-def _identity(content: str, network: _Network, read: Reading) -> dict[str, str | int | float | None]:
+def _identity(content: str, network: _Network, read: OutputReading) -> dict[str, str | int | float | None]:
     """Return what decides answers; what every model had is written as ever, so that stored answers are found."""
     identity: dict[str, str | int | float | None] = {
         "oracle": "onnx",

@@ -27,7 +27,7 @@ from oracles._http.bodies import LARGEST
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
-    from oracles._google_vision.endpoint import Endpoint
+    from oracles._google_vision.endpoint import ServiceHost
 
 OPTIONS = (
     ("grpc.max_send_message_length", -1),  # unlimited; 4 MB by default, which a batch exceeds
@@ -49,7 +49,7 @@ class NoConnection(Exception):
 class Connection:
     """A channel and its client; made in the event loop that it belongs to."""
 
-    def __init__(self, endpoint: Endpoint, credentials: Credentials | None) -> None:
+    def __init__(self, endpoint: ServiceHost, credentials: Credentials | None) -> None:
         self._client = _local(endpoint.host) if credentials is None else _at_google(endpoint.host, credentials)
         transport: Any = self._client.transport
         self._channel = transport.grpc_channel

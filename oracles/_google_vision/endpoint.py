@@ -17,21 +17,21 @@ LARGEST_BATCH = 16  # images in a call; the service refuses more, and the client
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class ServiceHost:
     """A host, with its port where it is this machine. local: whether it is, so that it is asked without credentials."""
 
     host: str
     local: bool
 
 
-def checked_endpoint(text: str | None) -> Endpoint:
+def checked_endpoint(text: str | None) -> ServiceHost:
     """Return the endpoint that a user names; None is Google's own.
 
     Raises:
         UsageError: it is neither a host of Google's nor 127.0.0.1, [::1] or localhost with a port.
     """
     if text is None:
-        return Endpoint(HOST, local=False)
+        return ServiceHost(HOST, local=False)
     try:
         parts = urlsplit(text if "://" in text else f"//{text}")
         host, port = parts.hostname or "", parts.port
@@ -44,19 +44,19 @@ def checked_endpoint(text: str | None) -> Endpoint:
     return _at_google(parts.scheme, host, port)
 
 
-def _on_this_machine(scheme: str, host: str, port: int | None) -> Endpoint:
+def _on_this_machine(scheme: str, host: str, port: int | None) -> ServiceHost:
     if port is None or scheme not in ("", "http"):
         raise UsageError(f"an endpoint on this machine is http and has a port: write {host}:8000")
     address = "127.0.0.1" if host == "localhost" else host
-    return Endpoint(f"[{address}]:{port}" if ":" in address else f"{address}:{port}", local=True)
+    return ServiceHost(f"[{address}]:{port}" if ":" in address else f"{address}:{port}", local=True)
 
 
-def _at_google(scheme: str, host: str, port: int | None) -> Endpoint:
+def _at_google(scheme: str, host: str, port: int | None) -> ServiceHost:
     if scheme not in ("", "https"):
         raise UsageError(f"{host} is not on this machine, and credentials never travel unencrypted: leave out {scheme}")
     if not host.endswith(DOMAIN) or port not in (None, 443):
         raise _unusable()
-    return Endpoint(host, local=False)
+    return ServiceHost(host, local=False)
 
 
 def _is_loopback(host: str) -> bool:

@@ -43,55 +43,55 @@ LONG_LIMIT = re.compile(
 
 
 @dataclass(frozen=True)
-class Said:
-    """What the service said of a failure: its code, a message for people, and Google's details of it."""
+class ServiceStatus:
+    """A failure as the service states it: its code, a message for people, and Google's details of it."""
 
     code: grpc.StatusCode
     message: str
     details: tuple[Any, ...] = ()
 
 
-def of_call(error: GoogleAPICallError | DecodeError | ValueError) -> Said:
+def of_call(error: GoogleAPICallError | DecodeError | ValueError) -> ServiceStatus:
     """Return what was said of a call that failed as a whole; any other error is of details that cannot be read."""
     if isinstance(error, DecodeError | ValueError):
         status = error.__context__  # which the vendor's library was about to turn into an error of its own
         if isinstance(status, grpc.RpcError):
-            return Said(status.code(), status.details() or "")
-        return Said(grpc.StatusCode.UNKNOWN, f"the service's error cannot be read: {error}")
-    code = error.grpc_status_code
-    return Said(code if code in CODES.values() else grpc.StatusCode.UNKNOWN, error.message or "", tuple(error.details))
+            return ServiceStatus(status.code(), status.details() or "")
+        return ServiceStatus(grpc.StatusCode.UNKNOWN, f"the service's error cannot be read: {error}")
+    code = error.grpc_status_code if error.grpc_status_code in CODES.values() else grpc.StatusCode.UNKNOWN
+    return ServiceStatus(code, error.message or "", tuple(error.details))
 
 
-def of_image(status: Any) -> Said:
+def of_image(status: Any) -> ServiceStatus:
     """Return what a google.rpc.Status says of an image that failed alone."""
     kinds = (error_details_pb2.RetryInfo, error_details_pb2.QuotaFailure, error_details_pb2.ErrorInfo)
     details = [_unpacked(detail, kind) for detail in status.details for kind in kinds if detail.Is(kind.DESCRIPTOR)]
     known = tuple(detail for detail in details if detail is not None)
-    return Said(CODES.get(status.code, grpc.StatusCode.UNKNOWN), status.message, known)
+    return ServiceStatus(CODES.get(status.code, grpc.StatusCode.UNKNOWN), status.message, known)
 
 
-def failure(said: Said, what: str, hide: Callable[[str], str]) -> OracleError:
+def failure(status: ServiceStatus, what: str, hide: Callable[[str], str]) -> OracleError:
     """Return the error that says what became of the money. what: a call or an image. hide: takes secrets out."""
-    message = f"{what} failed with {said.code.name}: {shortened(hide(said.message), MESSAGE_LENGTH)}"
-    if BROKEN_STREAM.search(said.message):
+    message = f"{what} failed with {status.code.name}: {shortened(hide(status.message), MESSAGE_LENGTH)}"
+    if BROKEN_STREAM.search(status.message):
         return OutcomeUnknown(message, oracle=NAME)
-    if said.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return _exhausted(said, message)
-    if said.code in FORBIDDEN:
+    if status.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return _exhausted(status, message)
+    if status.code in FORBIDDEN:
         advice = f"does {VARIABLE} name an account that may use the Vision API, with billing enabled?"
         return Rejected(f"{message}; {advice}", oracle=NAME)
-    if said.code in REFUSED:
+    if status.code in REFUSED:
         return Rejected(message, oracle=NAME)
-    return OutcomeUnknown(message, oracle=NAME, retry_after=_wait(said.details))
+    return OutcomeUnknown(message, oracle=NAME, retry_after=_wait(status.details))
 
 
-def _exhausted(said: Said, message: str) -> OracleError:
-    if TOO_LARGE in said.message:
+def _exhausted(status: ServiceStatus, message: str) -> OracleError:
+    if TOO_LARGE in status.message:
         return Rejected(f"{message}; lower the option largest_batch, or give height and width", oracle=NAME)
-    limits = " ".join((said.message, *_limits_named(said.details)))
+    limits = " ".join((status.message, *_limits_named(status.details)))
     if "RESOURCE_QUOTA_EXCEEDED" in limits or LONG_LIMIT.search(limits):
         return QuotaExceeded(f"{message}; waiting does not help: raise the quota or go on later", oracle=NAME)
-    return RateLimited(message, oracle=NAME, retry_after=_wait(said.details))
+    return RateLimited(message, oracle=NAME, retry_after=_wait(status.details))
 
 
 def _limits_named(details: Sequence[Any]) -> list[str]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bbquery.types import Image
     from bbquery.units import Units
-    from oracles._google_vision.endpoint import Endpoint
+    from oracles._google_vision.endpoint import ServiceHost
 
 LARGEST_IMAGE = 20_000_000  # bytes
 LONGEST_CONNECT = 20.0  # seconds, as gRPC
@@ -31,8 +31,8 @@ ROOTS = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"  # names whom gRPC trusts, instead of
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
-    """What is asked of every image. feature: the vendor's name of it. max_results: labels at most."""
+class FeatureRequest:
+    """The feature that is asked of every image. feature: the vendor's name of it. max_results: labels at most."""
 
     feature: str
     max_results: int
@@ -42,24 +42,24 @@ class Question:
 class GoogleVision:
     """Google Cloud Vision behind the protocol `Oracle`; made by `oracles.google_vision.connect`."""
 
-    def __init__(self, endpoint: Endpoint, question: Question, capabilities: Capabilities, cost: Units) -> None:
+    def __init__(self, endpoint: ServiceHost, wanted: FeatureRequest, capabilities: Capabilities, cost: Units) -> None:
         self.capabilities = capabilities
-        self._endpoint, self._question, self._cost = endpoint, question, cost
+        self._endpoint, self._wanted, self._cost = endpoint, wanted, cost
         self._account = Account()
         self._connections: OnePerLoop[Connection] = OnePerLoop(Connection.aclose)
         self._feature = vision_v1.Feature.pb(
             vision_v1.Feature(
-                type_=getattr(vision_v1.Feature.Type, question.feature),
-                max_results=question.max_results,
-                model=question.model,
+                type_=getattr(vision_v1.Feature.Type, wanted.feature),
+                max_results=wanted.max_results,
+                model=wanted.model,
             )
         )
 
     def __repr__(self) -> str:
-        question = self._question
+        wanted = self._wanted
         return (
-            f"oracles.google_vision.connect(feature={question.feature!r}, max_results={question.max_results}, "
-            f"model={question.model!r}, endpoint={self._endpoint.host!r})"
+            f"oracles.google_vision.connect(feature={wanted.feature!r}, max_results={wanted.max_results}, "
+            f"model={wanted.model!r}, endpoint={self._endpoint.host!r})"
         )
 
     @property
@@ -135,14 +135,14 @@ class GoogleVision:
         if response is None:
             raise MalformedAnswer("a response that cannot be read", oracle=failures.NAME, cost=self._cost)
         if len(response.responses) != asked:
-            told = f"{len(response.responses)} answers to {asked} images"
-            raise MalformedAnswer(told, oracle=failures.NAME, cost=self._cost)
+            message = f"{len(response.responses)} answers to {asked} images"
+            raise MalformedAnswer(message, oracle=failures.NAME, cost=self._cost)
         return [self._read_one(row, one) for row, one in enumerate(response.responses)]
 
     def _read_one(self, row: int, response: Any) -> Reply | OracleError:
         """Return the answer, if there is one: what is filled in is right even when an error is set, says the vendor."""
         try:
-            found = answers.answer(response, self._question.feature)
+            found = answers.answer(response, self._wanted.feature)
         except answers.ImpossibleScore as fault:
             said = f"image {row} of the request cannot be read: {fault}"
             return MalformedAnswer(said, oracle=failures.NAME, cost=self._cost)

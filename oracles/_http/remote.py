@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bbquery.oracle import Capabilities, RateSeen
     from bbquery.types import Answer, Image
     from bbquery.units import Units
-    from oracles._http.transport import Endpoint
+    from oracles._http.transport import HttpEndpoint
 
 MARK = b'"error'  # without it there is no failure to look for, which spares most answers a second reading
 
@@ -51,7 +51,7 @@ class Form(Protocol):
 class RemoteOracle:
     """A model behind HTTP. cost: of a query. call: what connects it again, for its repr."""
 
-    def __init__(self, endpoint: Endpoint, form: Form, capabilities: Capabilities, cost: Units, call: str) -> None:
+    def __init__(self, endpoint: HttpEndpoint, form: Form, capabilities: Capabilities, cost: Units, call: str) -> None:
         self.capabilities = capabilities
         self._endpoint, self._form, self._cost, self._call = endpoint, form, cost, call
         self._quote = Quote(worst=cost, expected=cost)

@@ -68,7 +68,7 @@ ADVICE = {
 
 
 @dataclass(eq=False)
-class Endpoint:
+class HttpEndpoint:
     """A server and how it is asked.
 
     url: its root, without a trailing slash. headers: of every request. timeout: seconds for a whole attempt.
@@ -219,7 +219,7 @@ class Connections:
     most: attempts at once.
     """
 
-    def __init__(self, endpoint: Endpoint, most: int) -> None:
+    def __init__(self, endpoint: HttpEndpoint, most: int) -> None:
         self.endpoint = endpoint
         self._most = most
         self._opened: OnePerLoop[_Opened] = OnePerLoop(_Opened.aclose)
@@ -230,7 +230,7 @@ class Connections:
         """Send one request and return the body of its answer, or that the server will not answer it.
 
         Raises:
-            UsageError, OracleError: as `Endpoint.attempt`.
+            UsageError, OracleError: as `HttpEndpoint.attempt`.
         """
         session, deadlines = await self._opened.here(self._open)
         task = cast("asyncio.Task[Any]", asyncio.current_task())

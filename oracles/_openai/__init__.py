@@ -1,1 +1,1 @@
-"""The parts of `oracles.openai`, one idea a file: models, tokens, prices, request, reply, failure, endpoint."""
+"""The parts of `oracles.openai`, one idea a file: models, tokens, cost, request, reply, failure, endpoint, batches."""

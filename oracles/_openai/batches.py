@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from bbquery.errors import OracleError
     from bbquery.types import Reply
     from oracles._openai.batch_result import Read
-    from oracles._openai.endpoint import Ask, Endpoint
+    from oracles._openai.endpoint import Ask, OpenAIEndpoint
 
 OUR_NAME = "bbquery"  # the key of our name in a batch's metadata
 WINDOW: Any = "24h"  # the only one that the vendor has
@@ -45,7 +45,7 @@ SLOWEST_UPLOAD = 2**17  # bytes a second: a line of one megabit
 SLOWEST_WORK = 60.0  # seconds that the vendor may take over a whole file once it is there
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 MOST_LINES = 10**9  # in a batch: a count above it is a mistake
-REASONS = 3  # that are told of a batch that failed
+REASONS = 3  # shown of a batch that failed
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Standing:
 class Batches:
     """The batches at an endpoint that ask for a path."""
 
-    endpoint: Endpoint
+    endpoint: OpenAIEndpoint
     path: str
 
     async def submit(self, lines: Path, name: str) -> str:
@@ -113,7 +113,7 @@ class Batches:
         """Return the vendor's name for the newest batch of our name, None where it lists none.
 
         Raises:
-            UsageError, OracleError: as `Endpoint.asked`.
+            UsageError, OracleError: as `OpenAIEndpoint.asked`.
         """
         page, last = await self.endpoint.asked("GET", "/batches", _first_page), None
         while page.data and page.data[-1].id != last:  # a server that knows no pages gives the same one for ever
@@ -130,7 +130,7 @@ class Batches:
         """Return how a batch stands.
 
         Raises:
-            UsageError, OracleError: as `Endpoint.asked`.
+            UsageError, OracleError: as `OpenAIEndpoint.asked`.
         """
         return (await self._standing(vendor)).state
 
@@ -138,7 +138,7 @@ class Batches:
         """Give the results of a batch that ended, the answers first; `answered` reads the body of one.
 
         Raises:
-            UsageError, OracleError: as `Endpoint.asked`. OutcomeUnknown: it has not ended, or a file is cut off.
+            UsageError, OracleError: as `OpenAIEndpoint.asked`. OutcomeUnknown: it has not ended, or a file is cut off.
         """
         standing = await self._standing(vendor)
         if not standing.state.ended:
@@ -155,7 +155,7 @@ class Batches:
         """Ask that a batch is worked on no more; one that has ended, or is being cancelled, is left as it is.
 
         Raises:
-            UsageError, OracleError: as `Endpoint.asked`.
+            UsageError, OracleError: as `OpenAIEndpoint.asked`.
         """
 
         async def cancel(client: openai.AsyncOpenAI, headers: dict[str, Any]) -> None:
@@ -239,11 +239,11 @@ def _reason(batch: Batch, hide: Callable[[str], str]) -> str:
     """Return why a batch failed as a whole, "" where it did not. hide: takes secrets out, before it is cut."""
     listed = getattr(batch.errors, "data", None)
     errors = listed if isinstance(listed, list) else []
-    told = "; ".join(_told(error, hide) for error in errors[:REASONS])
-    return f"{told}; and {len(errors) - REASONS} more" if len(errors) > REASONS else told
+    first = "; ".join(_error_text(error, hide) for error in errors[:REASONS])
+    return f"{first}; and {len(errors) - REASONS} more" if len(errors) > REASONS else first
 
 
-def _told(error: object, hide: Callable[[str], str]) -> str:
+def _error_text(error: object, hide: Callable[[str], str]) -> str:
     line, message, code = (getattr(error, name, None) for name in ("line", "message", "code"))
     where = "" if line is None else f"line {line}: "
     return shortened(hide(f"{where}{message or 'no reason given'} ({code})"))

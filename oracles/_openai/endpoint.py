@@ -46,7 +46,7 @@ FILE = "/content"  # how the path of a batch's results ends
 
 
 @dataclass(eq=False)
-class Endpoint:
+class OpenAIEndpoint:
     """A server and how it is asked.
 
     url: where its API begins, without a trailing slash. key: None sends none. timeout: seconds for a whole attempt.

@@ -33,7 +33,7 @@ class Tiles:
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelRules:
     """How a model counts an image, and when it takes sampling options."""
 
     image: Patches | Tiles
@@ -41,31 +41,31 @@ class Model:
 
 
 MODELS = {
-    "gpt-4-turbo": Model(Tiles(85, 170), "always"),
-    "gpt-4o": Model(Tiles(85, 170), "always"),
-    "gpt-4o-mini": Model(Tiles(2833, 5667), "always"),
-    "gpt-4.1": Model(Tiles(85, 170), "always"),
-    "gpt-4.1-mini": Model(Patches(162), "always"),
-    "gpt-4.1-nano": Model(Patches(246), "always"),
-    "o1": Model(Tiles(75, 150), "never"),
-    "o3": Model(Tiles(75, 150), "never"),
-    "o4-mini": Model(Patches(172), "never"),
-    "gpt-5": Model(Tiles(70, 140), "never"),
-    "gpt-5-mini": Model(Patches(162), "never"),
-    "gpt-5-nano": Model(Patches(246), "never"),
-    "gpt-5.1": Model(Tiles(70, 140), "without reasoning"),
-    "gpt-5.2": Model(Patches(120), "without reasoning"),
-    "gpt-5.4": Model(Patches(120), "without reasoning"),
-    "gpt-5.4-mini": Model(Patches(162), "without reasoning"),
-    "gpt-5.4-nano": Model(Patches(246), "without reasoning"),
-    "gpt-5.5": Model(Patches(120), "never"),
-    "gpt-5.6-sol": Model(Patches(120, longest=None), "never"),
-    "gpt-5.6-terra": Model(Patches(120, longest=None), "never"),
-    "gpt-5.6-luna": Model(Patches(120, longest=None), "never"),
+    "gpt-4-turbo": ModelRules(Tiles(85, 170), "always"),
+    "gpt-4o": ModelRules(Tiles(85, 170), "always"),
+    "gpt-4o-mini": ModelRules(Tiles(2833, 5667), "always"),
+    "gpt-4.1": ModelRules(Tiles(85, 170), "always"),
+    "gpt-4.1-mini": ModelRules(Patches(162), "always"),
+    "gpt-4.1-nano": ModelRules(Patches(246), "always"),
+    "o1": ModelRules(Tiles(75, 150), "never"),
+    "o3": ModelRules(Tiles(75, 150), "never"),
+    "o4-mini": ModelRules(Patches(172), "never"),
+    "gpt-5": ModelRules(Tiles(70, 140), "never"),
+    "gpt-5-mini": ModelRules(Patches(162), "never"),
+    "gpt-5-nano": ModelRules(Patches(246), "never"),
+    "gpt-5.1": ModelRules(Tiles(70, 140), "without reasoning"),
+    "gpt-5.2": ModelRules(Patches(120), "without reasoning"),
+    "gpt-5.4": ModelRules(Patches(120), "without reasoning"),
+    "gpt-5.4-mini": ModelRules(Patches(162), "without reasoning"),
+    "gpt-5.4-nano": ModelRules(Patches(246), "without reasoning"),
+    "gpt-5.5": ModelRules(Patches(120), "never"),
+    "gpt-5.6-sol": ModelRules(Patches(120, longest=None), "never"),
+    "gpt-5.6-terra": ModelRules(Patches(120, longest=None), "never"),
+    "gpt-5.6-luna": ModelRules(Patches(120, longest=None), "never"),
 }
 
 
-def known(name: str) -> Model | None:
+def known(name: str) -> ModelRules | None:
     """Return what is known of a model or of the family that it is a dated snapshot of; None where nothing is."""
     stem, _, date = name.partition("-20")
     return MODELS.get(name) or (MODELS.get(stem) if date[:2].isdecimal() else None)

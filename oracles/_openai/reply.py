@@ -15,7 +15,7 @@ from oracles._shared.texts import brief, one_line, shortened
 
 if TYPE_CHECKING:
     from bbquery.types import Answer
-    from oracles._openai.question import Api
+    from oracles._openai.request import Api
 
 TEXTS = ("text", "output_text")  # kinds of parts
 UNFINISHED = ("in_progress", "queued", "cancelled", "failed")  # of the states of a response
@@ -26,13 +26,13 @@ ROUNDING = 1e-3  # by which the logarithm of a probability of 1 may stray above 
 class Unreadable(ValueError):
     """A success that is not what the API promises; usage is what it says it used, None where it does not."""
 
-    def __init__(self, message: str, usage: Usage | None = None) -> None:
+    def __init__(self, message: str, usage: TokenCounts | None = None) -> None:
         self.usage = usage
         super().__init__(message)
 
 
 @dataclass(frozen=True)
-class Usage:
+class TokenCounts:
     """Tokens. cached and written: of the input, read from a cache and written to one; they do not overlap."""
 
     input: int
@@ -42,16 +42,16 @@ class Usage:
 
 
 @dataclass(frozen=True)
-class Said:
+class ApiReply:
     """A success. usage, served and tier are None where the server does not say."""
 
     answer: Answer
-    usage: Usage | None
+    usage: TokenCounts | None
     served: str | None
     tier: str | None
 
 
-def understood(api: Api, content: dict[str, Any]) -> Said:
+def understood(api: Api, content: dict[str, Any]) -> ApiReply:
     """Return what the JSON of a success says.
 
     Raises:
@@ -62,7 +62,7 @@ def understood(api: Api, content: dict[str, Any]) -> Said:
         answer = _chat(content) if api == "chat" else _responses(content)
     except Unreadable as fault:
         raise Unreadable(str(fault), used) from None
-    return Said(answer, used, _served(content), _tier(content))
+    return ApiReply(answer, used, _served(content), _tier(content))
 
 
 def failure_in(content: dict[str, Any]) -> Complaint | None:
@@ -121,7 +121,7 @@ def _string(content: dict[str, Any], key: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def usage(said: object) -> Usage | None:
+def usage(said: object) -> TokenCounts | None:
     """Return the tokens that a reply of either API says it used; None where they are missing or cannot be."""
     if not isinstance(said, dict):
         return None
@@ -135,7 +135,7 @@ def usage(said: object) -> Usage | None:
     known = [count for count in counts if count is not None]
     if len(known) < len(counts):
         return None
-    used = Usage(*known)
+    used = TokenCounts(*known)
     return used if used.cached + used.written <= used.input else None
 
 

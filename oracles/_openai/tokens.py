@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from oracles._openai.models import Tiles
 
 if TYPE_CHECKING:
-    from oracles._openai.models import Model
-    from oracles._openai.question import Detail
+    from oracles._openai.models import ModelRules
+    from oracles._openai.request import Detail
 
 PATCH, LOW_SIDE = 32, 512  # pixels; in low detail a model is given at most 512 x 512 of them
 TILE, TILED_LONG, TILED_SHORT = 512, 2048, 768
@@ -32,7 +32,7 @@ def likely_text(prompt: str) -> int:
     return _ceil(len(prompt.encode()), BYTES_A_TOKEN) + LIKELY_FRAMING
 
 
-def most_image(model: Model, height: int, width: int, detail: Detail) -> int:
+def most_image(model: ModelRules, height: int, width: int, detail: Detail) -> int:
     """Return the most tokens of an image of these sides, in pixels."""
     if isinstance(model.image, Tiles):
         return _tiled(model.image, height, width, detail)
@@ -42,7 +42,7 @@ def most_image(model: Model, height: int, width: int, detail: Detail) -> int:
     return patches * model.image.hundredths // 100 + 1  # 150 patches at 1.62 are 243, and 244 in floating point
 
 
-def likely_image(model: Model, height: int, width: int, detail: Detail) -> int:
+def likely_image(model: ModelRules, height: int, width: int, detail: Detail) -> int:
     """Return the likely tokens of an image of these sides, in pixels."""
     if isinstance(model.image, Tiles):
         return most_image(model, height, width, detail)

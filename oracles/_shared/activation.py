@@ -81,7 +81,7 @@ def check_probabilities(values: NDArray[np.float64], said: str) -> None:
         )
 
 
-def told(applied: Applied, numbers: str, *, separate: bool = False) -> str:
+def activation_text(applied: Applied, numbers: str, *, separate: bool = False) -> str:
     """Return what was made of numbers, for people. separate: whether each is a probability for itself."""
     return {
         "softmax": f"softmax of {numbers}",

@@ -38,8 +38,8 @@ def read_labels(path: str | Path) -> Classes:
     try:
         text = _decoded(user_file.contents(file, "the labels in", most=user_file.LARGEST_TEXT))
     except UnicodeDecodeError as error:
-        told = f"byte {error.start} is not UTF-8: save it as UTF-8"
-        raise UsageError(f"cannot read the labels in {str(path)!r}: {told}") from error
+        advice = f"byte {error.start} is not UTF-8: save it as UTF-8"
+        raise UsageError(f"cannot read the labels in {str(path)!r}: {advice}") from error
     where = f"the labels in {path}"
     return classes_of(_listed(text, where) if file.suffix.lower() == ".json" else _lines(text, where), where)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bbquery.types import Reply
 
 
-class Model:
+class ImageOracle:
     """Asks an oracle as its capabilities allow: in batches, with so many in flight, with images of its size."""
 
     def __init__(self, oracle: Oracle) -> None:

@@ -21,7 +21,7 @@ APIS: dict[str, Api] = {"/v1/chat/completions": "chat", "/v1/responses": "respon
 
 
 @dataclass
-class Batch:
+class EmulatedBatch:
     """A batch. number: how many were made before. done: lines that were worked on. output, errors: lines of results.
 
     steps: that it has got on by; they stand for time.

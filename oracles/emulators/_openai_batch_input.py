@@ -97,7 +97,7 @@ class _Checked:
             said = f"The URL '{content['url']}' does not match the batch's endpoint '{self._url}'."
             return Fault("url_mismatch", said, number, "url")
         if not isinstance(model, str) or model not in BY_NAME:
-            said = f"The provided model '{model}' is not supported by the Batch API."
+            said = f"The provided model '{model}' is not supported by the EmulatedBatch API."
             return Fault("model_not_found", said, number, "body.model")
         self._model = self._model or model
         if model != self._model:

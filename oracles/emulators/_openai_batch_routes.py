@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from oracles.emulators._faults import Kind
-    from oracles.emulators._openai_batch import Batch
-    from oracles.emulators._openai_batches import Batches
+    from oracles.emulators._openai_batch import EmulatedBatch
+    from oracles.emulators._openai_batches import EmulatedBatches
 
 LARGEST_UPLOAD = MOST_BYTES + 2**20  # bytes: more than a batch takes, so that one that is too large can be told so
 LONGEST_PURPOSE = 64  # characters
@@ -29,21 +29,21 @@ USUAL_PAGE, LARGEST_PAGE = 20, 100
 class BatchRoutes:
     """How batches are reached. authorise: raises Refused for a request with a wrong key."""
 
-    def __init__(self, batches: Batches, authorise: Callable[[web.Request], None]) -> None:
+    def __init__(self, batches: EmulatedBatches, authorise: Callable[[web.Request], None]) -> None:
         self._batches, self._authorise = batches, authorise
         self._asked = self._downloads = 0
 
     def add_to(self, application: web.Application, root: str) -> None:
         """Serve them below `root`."""
         router = application.router
-        router.add_post(f"{root}/files", self._told(self._upload))
-        router.add_get(f"{root}/files/{{id}}/content", self._told(self._download))
-        router.add_post(f"{root}/batches", self._told(self._make))
-        router.add_get(f"{root}/batches", self._told(self._list))
-        router.add_get(f"{root}/batches/{{id}}", self._told(self._show))
-        router.add_post(f"{root}/batches/{{id}}/cancel", self._told(self._cancel))
+        router.add_post(f"{root}/files", self._checked(self._upload))
+        router.add_get(f"{root}/files/{{id}}/content", self._checked(self._download))
+        router.add_post(f"{root}/batches", self._checked(self._make))
+        router.add_get(f"{root}/batches", self._checked(self._list))
+        router.add_get(f"{root}/batches/{{id}}", self._checked(self._show))
+        router.add_post(f"{root}/batches/{{id}}/cancel", self._checked(self._cancel))
 
-    def _told(
+    def _checked(
         self, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """Return a handler that checks the key first, and says in the vendor's JSON what it refuses."""
@@ -116,7 +116,7 @@ class BatchRoutes:
         self._batches.bill.lose(kind)
         return await _server.delivered(request, answer, kind)
 
-    def _named(self, request: web.Request) -> Batch:
+    def _named(self, request: web.Request) -> EmulatedBatch:
         return self._batches.get(request.match_info["id"])
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from oracles._http.wire.fields import dumps
 from oracles.emulators import _openai_batch_input as batch_input
-from oracles.emulators._openai_batch import APIS, WINDOW, Batch
+from oracles.emulators._openai_batch import APIS, WINDOW, EmulatedBatch
 from oracles.emulators._openai_files import Files
 from oracles.emulators._openai_refusals import broken
 from oracles.emulators._openai_reply import error, reply
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from oracles.emulators._openai_batch_input import Line
     from oracles.emulators._openai_bill import Bill
     from oracles.emulators._openai_faults import Faults
-    from oracles.emulators._openai_model import Model
+    from oracles.emulators._openai_model import ChatModel
     from oracles.emulators._openai_reply import Outcome
 
 LINES_A_POLL = 100
@@ -43,18 +43,18 @@ CANCELLED = ("batch_cancelled", "This request was not executed because the batch
 INVALID = batch_input.Fault("token_limit_exceeded", "Enqueued token limit reached for this model.")
 
 
-class Batches:
+class EmulatedBatches:
     """All batches. submitted, charged: how often each custom_id was. lines_a_poll: that a batch does in a step."""
 
-    def __init__(self, model: Model, faults: Faults, bill: Bill, *, lines_a_poll: int = LINES_A_POLL) -> None:
+    def __init__(self, model: ChatModel, faults: Faults, bill: Bill, *, lines_a_poll: int = LINES_A_POLL) -> None:
         self.faults, self.bill, self.files = faults, bill, Files()
         self.submitted: Counter[str] = Counter()
         self.charged: Counter[str] = Counter()
-        self.made: list[Batch] = []
+        self.made: list[EmulatedBatch] = []
         self._model, self._lines_a_poll = model, lines_a_poll
         self._stepping = asyncio.Lock()
 
-    async def make(self, content: Mapping[str, Any]) -> Batch:
+    async def make(self, content: Mapping[str, Any]) -> EmulatedBatch:
         """Make a batch as the JSON of a request asks.
 
         Raises:
@@ -68,14 +68,14 @@ class Batches:
         metadata = _metadata(content.get("metadata"))
         file = self.files.get(str(content.get("input_file_id")))
         lines, faults = await asyncio.to_thread(batch_input.read, file.content, endpoint)
-        batch = Batch(len(self.made), file.id, endpoint, metadata, lines, faults)
+        batch = EmulatedBatch(len(self.made), file.id, endpoint, metadata, lines, faults)
         if not faults and self.faults.batch_end(batch.number) == "invalid":
             batch.faults.append(INVALID)
         self.made.append(batch)
         self._count_submitted(batch)
         return batch
 
-    def _count_submitted(self, batch: Batch) -> None:
+    def _count_submitted(self, batch: EmulatedBatch) -> None:
         self.bill.batches += 1
         if batch.faults:
             return
@@ -84,7 +84,7 @@ class Batches:
             self.bill.repeated_lines += line.custom_id in self.submitted
             self.submitted[line.custom_id] += 1
 
-    def get(self, identifier: str) -> Batch:
+    def get(self, identifier: str) -> EmulatedBatch:
         """Return a batch as it stands.
 
         Raises:
@@ -95,7 +95,7 @@ class Batches:
                 return batch
         raise Refused(404, f"No batch found with id '{identifier}'.", param="batch_id")
 
-    def page(self, after: str | None, limit: int) -> tuple[list[Batch], bool]:
+    def page(self, after: str | None, limit: int) -> tuple[list[EmulatedBatch], bool]:
         """Return the batches after one of them, newest first, and whether there are more.
 
         Raises:
@@ -104,7 +104,7 @@ class Batches:
         left = self.made[::-1] if after is None else self.made[: self.get(after).number][::-1]
         return left[:limit], len(left) > limit
 
-    def cancel(self, batch: Batch) -> None:
+    def cancel(self, batch: EmulatedBatch) -> None:
         """Work on a batch no more.
 
         Raises:
@@ -123,7 +123,7 @@ class Batches:
                 batch.steps += 1
                 await self._step(batch)
 
-    async def _step(self, batch: Batch) -> None:
+    async def _step(self, batch: EmulatedBatch) -> None:
         match batch.status:
             case "validating":
                 batch.become("failed" if batch.faults else "in_progress")
@@ -136,7 +136,7 @@ class Batches:
                 self._end(batch, CANCELLED)
                 batch.become("cancelled")
 
-    async def _work(self, batch: Batch) -> None:
+    async def _work(self, batch: EmulatedBatch) -> None:
         expires = self.faults.batch_end(batch.number) == "expired"
         most = int(len(batch.lines) * self.faults.batch_part) if expires else len(batch.lines)
         numbers = range(batch.done, min(most, batch.done + self._lines_a_poll))
@@ -149,7 +149,7 @@ class Batches:
             self._end(batch, EXPIRED)
         batch.become("expired" if expires else "finalizing")
 
-    async def _answer(self, batch: Batch, number: int) -> tuple[bool, bytes]:
+    async def _answer(self, batch: EmulatedBatch, number: int) -> tuple[bool, bytes]:
         """Return whether a line was answered, and its result; it is one of the requests, whose number decides on it."""
         line, request = batch.lines[number], self.bill.requests
         self.bill.requests += 1
@@ -172,7 +172,7 @@ class Batches:
         self.bill.repeated_answers += line.custom_id in self.charged
         self.charged[line.custom_id] += 1
 
-    def _end(self, batch: Batch, why: tuple[str, str] | None = None) -> None:
+    def _end(self, batch: EmulatedBatch, why: tuple[str, str] | None = None) -> None:
         """Write the results into files; `why` says what is to be said of the lines that are left."""
         for number in range(batch.done, len(batch.lines) if why else 0):
             code, message = why or ("", "")
@@ -203,6 +203,8 @@ def _response(status: int, request: int, body: dict[str, Any]) -> dict[str, Any]
     return {"status_code": status, "request_id": f"req_{request}", "body": body}
 
 
-def _result(batch: Batch, number: int, response: dict[str, Any] | None, fault: dict[str, str] | None = None) -> bytes:
+def _result(
+    batch: EmulatedBatch, number: int, response: dict[str, Any] | None, fault: dict[str, str] | None = None
+) -> bytes:
     name = batch.lines[number].custom_id
     return dumps({"id": f"batch_req_{number}", "custom_id": name, "response": response, "error": fault})

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from oracles.emulators._openai_request import Asked
 
 
-class Model:
+class ChatModel:
     """Answers with what `oracle` sees.
 
     Raises:
@@ -107,8 +107,8 @@ class Model:
             return name_alone(names, among, chosen(among, asked.temperature, seed))
         names = [self._classes.show(index) for index in range(len(self._classes))]
         choice = chosen(probabilities, asked.temperature, seed)
-        told = masked if MASKED in asked.messages[-1] else sentence
-        return told(names, probabilities, choice)
+        phrase = masked if MASKED in asked.messages[-1] else sentence
+        return phrase(names, probabilities, choice)
 
     def _ended(self, said: list[Piece], room: int, number: int) -> tuple[list[Piece], Ending]:
         """Return what is said of it in the end, in so many tokens, and how it ends."""

@@ -24,7 +24,7 @@ CREATED = 1_700_000_000  # seconds since the epoch: the same each time
 
 
 @dataclass(frozen=True, kw_only=True)
-class Usage:
+class BilledTokens:
     """What an answer used, in tokens, and what it costs."""
 
     prompt: int
@@ -48,7 +48,7 @@ class Outcome:
     number: int
     said: Sequence[Piece]
     ending: Ending
-    usage: Usage
+    usage: BilledTokens
     tier: str
     fingerprint: str
 
@@ -70,13 +70,13 @@ def prompt_tokens(asked: Asked) -> int:
     return text_tokens(asked.messages) + images
 
 
-def used(asked: Asked, spoken: int, *, reasoning: int, cached: float, written: float, tier: str) -> Usage:
+def used(asked: Asked, spoken: int, *, reasoning: int, cached: float, written: float, tier: str) -> BilledTokens:
     """Return the usage of an answer. cached, written: shares of the prompt, and of the rest of it."""
     prompt = prompt_tokens(asked)
     read = int(prompt * cached)
     write = int((prompt - read) * written)
     paid = price(asked.served, tier, plain=prompt - read - write, cached=read, written=write, output=reasoning + spoken)
-    return Usage(prompt=prompt, cached=read, written=write, reasoning=reasoning, spoken=spoken, picodollars=paid)
+    return BilledTokens(prompt=prompt, cached=read, written=write, reasoning=reasoning, spoken=spoken, picodollars=paid)
 
 
 def reply(outcome: Outcome) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from oracles._google_vision.vendor import grpc, vision_v1
 from oracles.emulators import _bill
 from oracles.emulators._faults import NO_FAULTS, Fate, Faults, SlidingLimit
 from oracles.emulators._google_vision_annotations import FEATURES, annotate, check_answers, entities, name_of
-from oracles.emulators._google_vision_model import Model
+from oracles.emulators._google_vision_model import ImageOracle
 from oracles.emulators._google_vision_refusals import Refusal, invalid, quota_exceeded, rate_limited
 from oracles.emulators._google_vision_relay import Relay, relaying
 
@@ -100,7 +100,7 @@ class GoogleVisionEmulator:
         self._prices = PRICES if usd_per_thousand is None else _prices(usd_per_thousand)
         self._sleep, self._clock = sleep, clock
         self._limit = SlidingLimit(faults.requests_per_minute, faults.window)
-        self._model = Model(oracle)
+        self._model = ImageOracle(oracle)
         self._work: set[asyncio.Task[bytes]] = set()
 
     @asynccontextmanager

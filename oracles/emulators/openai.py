@@ -12,7 +12,7 @@ How it works, and what holds:
    vendor's. The bill counts tokens and prices by formulae of its own, and knows nothing of the client's ledger.
 5. It listens on loopback only and takes only application/json, which a page in a browser cannot send unasked; where it
    takes anything else it turns browsers away.
-6. Batches wait for nobody's clock: each time that one is looked at, all of them get on by a step
+6. EmulatedBatches wait for nobody's clock: each time that one is looked at, all of them get on by a step
    (`oracles.emulators._openai_batches`). Their answers cost half.
 """
 
@@ -30,10 +30,10 @@ from oracles._http.wire.fields import WireError, dumps, loads
 from oracles.emulators import _server
 from oracles.emulators._faults import SlidingLimit
 from oracles.emulators._openai_batch_routes import BatchRoutes
-from oracles.emulators._openai_batches import LINES_A_POLL, Batches
+from oracles.emulators._openai_batches import LINES_A_POLL, EmulatedBatches
 from oracles.emulators._openai_bill import Bill
 from oracles.emulators._openai_faults import NO_FAULTS, Faults
-from oracles.emulators._openai_model import Model
+from oracles.emulators._openai_model import ChatModel
 from oracles.emulators._openai_models import BY_NAME, SERVED
 from oracles.emulators._openai_refusals import TooFast, broken, duration, spent
 from oracles.emulators._openai_reply import error, model, prompt_tokens, reply
@@ -83,8 +83,8 @@ class OpenAIEmulator:
     ) -> None:
         self.oracle, self.faults, self.bill = oracle, faults, Bill()
         self.arrivals: list[float] = []
-        self._model = Model(oracle, faults)
-        self.batches = Batches(self._model, faults, self.bill, lines_a_poll=batch_lines)
+        self._model = ChatModel(oracle, faults)
+        self.batches = EmulatedBatches(self._model, faults, self.bill, lines_a_poll=batch_lines)
         self._key, self._largest_body, self._sleep, self._clock = key, largest_body, sleep, clock
         self._requests = SlidingLimit(faults.requests_per_minute, faults.window)
         self._tokens = SlidingLimit(faults.tokens_per_minute, faults.window)

@@ -32,7 +32,7 @@ from bbquery.types import NoAnswer, Reply, Text, Vector
 from bbquery.units import Units
 from oracles._http import waits
 from oracles.emulators import _openai_answers as phrases
-from oracles.emulators._openai_model import Model
+from oracles.emulators._openai_model import ChatModel
 from oracles.emulators._openai_models import SERVED
 from oracles.emulators._openai_refusals import duration
 from oracles.emulators._openai_request import read
@@ -794,7 +794,7 @@ async def test_requests_of_the_oracle_are_read_as_they_were_meant() -> None:
         assert (asked.cap, asked.alternatives, asked.temperature, asked.tier) == (33, 4, 0.5, "default")
         assert asked.details == ["low"]
         np.testing.assert_array_equal(asked.images[0], image())
-        outcome = await Model(colour_oracle(), Faults()).answer(asked, 0)
+        outcome = await ChatModel(colour_oracle(), Faults()).answer(asked, 0)
         assert outcome.text in CLASSES.split("|")
 
 

@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2  # type: ignore[import-untyped, unused-
 import oracles.google_vision
 from bbquery.errors import NotBilled, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected, Unreachable
 from oracles._google_vision.connection import Connection, NoConnection
-from oracles._google_vision.endpoint import Endpoint
+from oracles._google_vision.endpoint import ServiceHost
 from oracles._google_vision.vendor import grpc
 from tests.support.google_vision_helpers import ImageResponse, ask, ask_at, failing, labelled, saying, serving, status
 
@@ -248,7 +248,7 @@ async def test_a_connection_that_is_never_made_is_unreachable() -> None:
 async def test_a_failed_encryption_is_unreachable() -> None:
     """TLS that fails has carried no request."""
     async with serving(saying(labelled(cat=1))) as url:
-        connection = Connection(Endpoint(url, local=True), None)
+        connection = Connection(ServiceHost(url, local=True), None)
         await connection.aclose()
         connection._channel = grpc.aio.secure_channel(url, grpc.ssl_channel_credentials())
         with pytest.raises(NoConnection, match=r"(?i)ssl|tls"):

@@ -12,7 +12,7 @@ from bbquery import load
 from bbquery.errors import MissingExtra, UnknownName, UsageError
 from bbquery.oracle import Limits, Quote, View
 from bbquery.units import Units
-from oracles._google_vision.endpoint import Endpoint, checked_endpoint
+from oracles._google_vision.endpoint import ServiceHost, checked_endpoint
 from oracles.google_vision import connect
 from tests.support.images import tiny_images
 from tests.support.paths import ROOT
@@ -160,17 +160,17 @@ def test_choices_are_listed(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("text", "endpoint"),
     [
-        (None, Endpoint("vision.googleapis.com", local=False)),
-        ("eu-vision.googleapis.com", Endpoint("eu-vision.googleapis.com", local=False)),
-        ("https://us-vision.googleapis.com/", Endpoint("us-vision.googleapis.com", local=False)),
-        ("vision.googleapis.com:443", Endpoint("vision.googleapis.com", local=False)),
-        ("127.0.0.1:80", Endpoint("127.0.0.1:80", local=True)),
-        ("http://127.0.0.1:80", Endpoint("127.0.0.1:80", local=True)),
-        ("localhost:80", Endpoint("127.0.0.1:80", local=True)),
-        ("[::1]:80", Endpoint("[::1]:80", local=True)),
+        (None, ServiceHost("vision.googleapis.com", local=False)),
+        ("eu-vision.googleapis.com", ServiceHost("eu-vision.googleapis.com", local=False)),
+        ("https://us-vision.googleapis.com/", ServiceHost("us-vision.googleapis.com", local=False)),
+        ("vision.googleapis.com:443", ServiceHost("vision.googleapis.com", local=False)),
+        ("127.0.0.1:80", ServiceHost("127.0.0.1:80", local=True)),
+        ("http://127.0.0.1:80", ServiceHost("127.0.0.1:80", local=True)),
+        ("localhost:80", ServiceHost("127.0.0.1:80", local=True)),
+        ("[::1]:80", ServiceHost("[::1]:80", local=True)),
     ],
 )
-def test_google_and_this_machine_are_endpoints(text: str | None, endpoint: Endpoint) -> None:
+def test_google_and_this_machine_are_endpoints(text: str | None, endpoint: ServiceHost) -> None:
     """Google's hosts get credentials, this machine gets none."""
     assert checked_endpoint(text) == endpoint
 

@@ -25,7 +25,7 @@ from bbquery.errors import (
 from bbquery.oracle import RateSeen
 from oracles._http import refusals
 from oracles._http.headers import Headers
-from oracles._http.transport import Connections, Endpoint
+from oracles._http.transport import Connections, HttpEndpoint
 from oracles._http.waits import retry_after
 from oracles._shared.texts import shortened
 from tests.support.http_helpers import MODEL, Handler, always, answering, saying, serving
@@ -364,7 +364,7 @@ async def test_an_attempt_that_is_given_up_is_no_time_out() -> None:
 async def test_an_attempt_that_is_given_up_when_its_time_is_over_is_given_up() -> None:
     """A cancellation is not lost because the time ran out at the same moment."""
 
-    class Slow(Endpoint):
+    class Slow(HttpEndpoint):
         async def attempt(self, *_: Any, **__: Any) -> bytes:
             try:
                 return await asyncio.Future[bytes]()

@@ -202,7 +202,7 @@ def test_what_is_applied_is_said(numbers: list[float], options: dict[str, Any], 
 
     found = reading(np.array([numbers]), "out", classes=None, **chosen)
 
-    assert found.told.startswith(said)
+    assert found.description.startswith(said)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from bbquery.errors import MalformedAnswer, OracleError, OutcomeUnknown
 from bbquery.oracle import RateSeen
 from bbquery.types import NoAnswer, Reply, Text, Token
 from bbquery.units import Units
-from oracles._openai.reply import Said, Unreadable, Usage, failure_in, usage
+from oracles._openai.reply import ApiReply, TokenCounts, Unreadable, failure_in, usage
 from tests.support.http_helpers import always, saying, serving
 from tests.support.openai_helpers import (
     answered,
@@ -219,7 +219,7 @@ def test_no_body_crashes_the_reader(api: Api, replaced: dict[str, Any], deep: An
     except Unreadable:
         return
 
-    assert isinstance(said, Said)
+    assert isinstance(said, ApiReply)
     assert failed is None or isinstance(failed.message, str)
 
 
@@ -300,7 +300,7 @@ def test_usage_that_cannot_be_is_not_used(said: Any) -> None:
 @pytest.mark.parametrize("details", [None, {}, {"cached_tokens": None}])
 def test_details_of_usage_may_be_left_out(details: Any) -> None:
     """Servers other than the vendor's give sums only."""
-    assert usage({"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": details}) == Usage(5, 1)
+    assert usage({"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": details}) == TokenCounts(5, 1)
 
 
 async def test_a_reply_without_usage_costs_its_hold() -> None:

@@ -14,8 +14,8 @@ from bbquery.types import NoAnswer, Reply, Text
 from bbquery.units import Units
 from oracles._http import bodies
 from oracles._openai import batches
-from oracles._openai.prices import bill
-from oracles._openai.reply import Usage
+from oracles._openai.cost import bill
+from oracles._openai.reply import TokenCounts
 from oracles.emulators.openai import NO_FAULTS
 from tests.support.openai_batch_helpers import answered, at, collected, ended, names, rehearsed, written
 from tests.support.openai_helpers import KEY, MODELS, connect, image, prepare
@@ -92,9 +92,9 @@ def test_the_vendors_batch_prices_hold() -> None:
     """
     gpt_4o, mini = money.token_price("openai", "gpt-4o", "batch"), money.token_price("openai", "gpt-4.1-mini", "batch")
 
-    assert bill(Usage(10**6, 10**6), gpt_4o).picodollars == money.picodollars("6.25")
-    assert bill(Usage(10**6, 10**6), mini).picodollars == money.picodollars("1.00")
-    assert bill(Usage(1659, 0), mini).picodollars == money.picodollars("0.0003318")
+    assert bill(TokenCounts(10**6, 10**6), gpt_4o).picodollars == money.picodollars("6.25")
+    assert bill(TokenCounts(10**6, 10**6), mini).picodollars == money.picodollars("1.00")
+    assert bill(TokenCounts(1659, 0), mini).picodollars == money.picodollars("0.0003318")
 
 
 @pytest.mark.parametrize("tier", ["default", "flex"])

@@ -15,8 +15,8 @@ import pytest
 import bbquery
 from bbquery.errors import UnknownPrice
 from bbquery.money import token_price
+from oracles._openai.cost import VENDOR
 from oracles._openai.models import MODELS
-from oracles._openai.prices import VENDOR
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -10,7 +10,7 @@ import numpy as np
 
 import oracles.openai
 from bbquery.types import Reply
-from oracles._openai.reply import Said, parsed, understood
+from oracles._openai.reply import ApiReply, parsed, understood
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bbquery.errors import OracleError
     from bbquery.oracle import Oracle
-    from oracles._openai.question import Api
+    from oracles._openai.request import Api
 
 KEY = "sk-marker-d41d8cd98f00b204"
 VARIABLE = "OPENAI_API_KEY"
@@ -108,6 +108,6 @@ def mistake(message: str, **fields: str | None) -> dict[str, Any]:
     return {"error": {"message": message, "type": None, "param": None, "code": None} | fields}
 
 
-def read(api: Api, body: bytes) -> Said:
+def read(api: Api, body: bytes) -> ApiReply:
     """Return what the body of a success says; raises what cannot be read."""
     return understood(api, parsed(body))

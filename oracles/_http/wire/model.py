@@ -17,7 +17,7 @@ Identity: TypeAlias = dict[str, str | int | float | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class ServerModel:
     """What a server says of its model, checked; the fields are those of `Capabilities` and `Limits`."""
 
     name: str
@@ -45,14 +45,14 @@ def pack_model(capabilities: Capabilities) -> bytes:
     return dumps(content)
 
 
-def unpack_model(body: bytes) -> Model:
+def unpack_model(body: bytes) -> ServerModel:
     """Return what a server says of its model.
 
     Raises:
         WireError: a field is missing or is not what it must be.
     """
     data = loads(body)
-    return Model(
+    return ServerModel(
         name=text(data, "name"),
         identity=_identity(data.get("identity")),
         answers=_kind(data.get("answers")),

@@ -21,12 +21,12 @@ Answers: TypeAlias = Literal["probabilities", "scores", "labels"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
-    """What an output becomes. applied: to its numbers. told: that, for people. classes: names, where they are known."""
+class OutputReading:
+    """How an output is read. applied: to its numbers. description: for people. classes: where they are known."""
 
     answers: Answers
     applied: Applied
-    told: str
+    description: str
     classes: Classes | None
 
     def __call__(self, numbers: NDArray[Any]) -> Answer:
@@ -40,7 +40,7 @@ class Reading:
 
 def reading(
     trials: NDArray[Any], output: str, *, answers: Answers, activation: Activation, classes: Classes | None
-) -> Reading:
+) -> OutputReading:
     """Return how an output is read. trials: what it gave for some images, (n, k), of its own type.
 
     Raises:
@@ -62,23 +62,23 @@ def reading(
     made = np.array([activations.apply(applied, row) for row in numbers])
     activations.check_probabilities(made, said)
     separate = applied == "none" and not activations.are_shares(made, 1.0)
-    told = activations.told(applied, said, separate=separate)
-    return Reading(answers="probabilities", applied=applied, told=told, classes=classes)
+    description = activations.activation_text(applied, said, separate=separate)
+    return OutputReading(answers="probabilities", applied=applied, description=description, classes=classes)
 
 
-def _scores(said: str, count: int, *, activation: Activation, classes: Classes | None) -> Reading:
+def _scores(said: str, count: int, *, activation: Activation, classes: Classes | None) -> OutputReading:
     if activation not in ("auto", "none"):
         raise UsageError(f"answers=scores takes {said} as they are: leave out activation={activation}, or answers")
-    told = f"{said}: a score of one class" if count == 1 else activations.told("none", said)
-    return Reading(answers="scores", applied="none", told=told, classes=classes)
+    description = f"{said}: a score of one class" if count == 1 else activations.activation_text("none", said)
+    return OutputReading(answers="scores", applied="none", description=description, classes=classes)
 
 
-def _index(said: str, *, whole: bool, activation: Activation, classes: Classes | None) -> Reading:
+def _index(said: str, *, whole: bool, activation: Activation, classes: Classes | None) -> OutputReading:
     if not whole:
         raise UsageError(f"answers=labels is for a model that gives the index of a class, not for {said}: leave it out")
     if activation not in ("auto", "none"):
         raise UsageError(f"the index of a class is no score: leave out activation={activation}")
-    return Reading(answers="labels", applied="none", told=f"{said}: the index of a class", classes=classes)
+    return OutputReading(answers="labels", applied="none", description=f"{said}: the index of a class", classes=classes)
 
 
 def _check_count(count: int, classes: Classes | None, *, whole: bool) -> None:

@@ -14,7 +14,7 @@ from bbquery.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from oracles._openai.models import Model
+    from oracles._openai.models import ModelRules
 
 Api: TypeAlias = Literal["chat", "responses"]
 Detail: TypeAlias = Literal["low", "high"]
@@ -36,7 +36,7 @@ DATA_URL = "data:image/png;base64,"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class ImageRequest:
     """What is asked, and how. max_tokens: of output, reasoning included. None: not sent."""
 
     api: Api
@@ -144,39 +144,39 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _chat(question: Question) -> dict[str, Any]:
-    image = _given(url=DATA_URL, detail=question.detail)
-    parts = [{"type": "text", "text": question.prompt}, {"type": "image_url", "image_url": image}]
-    logprobs = {"logprobs": True, "top_logprobs": question.top_logprobs} if question.top_logprobs else {}
+def _chat(request: ImageRequest) -> dict[str, Any]:
+    image = _given(url=DATA_URL, detail=request.detail)
+    parts = [{"type": "text", "text": request.prompt}, {"type": "image_url", "image_url": image}]
+    logprobs = {"logprobs": True, "top_logprobs": request.top_logprobs} if request.top_logprobs else {}
     return _given(
-        model=question.model,
-        stream=question.stream,  # some gateways stream unless they are told not to
-        service_tier=question.tier,
-        temperature=question.temperature,
-        seed=question.seed,
-        reasoning_effort=_effort(question),
-        **({} if question.cap_name is None else {question.cap_name: question.max_tokens}),
+        model=request.model,
+        stream=request.stream,  # some gateways stream unless they are told not to
+        service_tier=request.tier,
+        temperature=request.temperature,
+        seed=request.seed,
+        reasoning_effort=_effort(request),
+        **({} if request.cap_name is None else {request.cap_name: request.max_tokens}),
         **logprobs,
         messages=[{"role": "user", "content": parts}],
     )
 
 
-def _responses(question: Question) -> dict[str, Any]:
-    image = _given(type="input_image", image_url=DATA_URL, detail=question.detail)
-    parts = [{"type": "input_text", "text": question.prompt}, image]
+def _responses(request: ImageRequest) -> dict[str, Any]:
+    image = _given(type="input_image", image_url=DATA_URL, detail=request.detail)
+    parts = [{"type": "input_text", "text": request.prompt}, image]
     logprobs = (
-        {"include": ["message.output_text.logprobs"], "top_logprobs": question.top_logprobs}
-        if question.top_logprobs
+        {"include": ["message.output_text.logprobs"], "top_logprobs": request.top_logprobs}
+        if request.top_logprobs
         else {}
     )
     return _given(
-        model=question.model,
-        stream=question.stream,
-        service_tier=question.tier,
-        temperature=question.temperature,
-        reasoning={"effort": _effort(question)} if _effort(question) else None,
-        max_output_tokens=None if question.cap_name is None else question.max_tokens,
-        store=question.store,  # the vendor keeps images otherwise
+        model=request.model,
+        stream=request.stream,
+        service_tier=request.tier,
+        temperature=request.temperature,
+        reasoning={"effort": _effort(request)} if _effort(request) else None,
+        max_output_tokens=None if request.cap_name is None else request.max_tokens,
+        store=request.store,  # the vendor keeps images otherwise
         **logprobs,
         input=[{"role": "user", "content": parts}],
     )
@@ -186,12 +186,12 @@ def _given(**fields: object) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _effort(question: Question) -> Effort | None:
-    return None if question.reasoning_effort == "unset" else question.reasoning_effort
+def _effort(request: ImageRequest) -> Effort | None:
+    return None if request.reasoning_effort == "unset" else request.reasoning_effort
 
 
 def sampling(
-    name: str, model: Model | None, *, temperature: Temperature, top_logprobs: int, effort: Effort | None
+    name: str, model: ModelRules | None, *, temperature: Temperature, top_logprobs: int, effort: Effort | None
 ) -> tuple[float | None, Effort | None]:
     """Return the temperature and the reasoning effort to send, None (or "unset" by a model that reasons) for neither.
 
@@ -226,8 +226,8 @@ def cap(max_tokens: int | None, classes: Sequence[str], effort: Effort | None) -
     return (CLASS_CAP if classes else OPEN_CAP) + (0 if effort in (None, "none") else REASONING_CAP)
 
 
-def likely_output(question: Question, classes: Sequence[str]) -> int:
+def likely_output(request: ImageRequest, classes: Sequence[str]) -> int:
     """Return the likely tokens of an answer: a class's name or a sentence, after half of what reasoning may take."""
     spoken = math.ceil(max(map(len, classes)) / 4) + 1 if classes else 24
-    reasoned = 0 if question.reasoning_effort in (None, "none") else REASONING_CAP // 2
-    return min(question.max_tokens, spoken + reasoned)
+    reasoned = 0 if request.reasoning_effort in (None, "none") else REASONING_CAP // 2
+    return min(request.max_tokens, spoken + reasoned)
