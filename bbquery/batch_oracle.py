@@ -1,4 +1,4 @@
-"""What an oracle offers that also takes questions by the file: answers within hours, at a price of its own.
+"""The protocol of oracles that also take batches: answers within hours, at a price of their own.
 
 A batch is named by us before it is submitted, and the vendor keeps that name: so a process that died between
 submitting and hearing of it finds its batch again, and submits nothing twice.

@@ -1,4 +1,4 @@
-"""Whether the model stayed the same while it was asked: the unperturbed image, asked again and again.
+"""Drift checks: the unperturbed image is asked again and again, to see whether the model stayed the same.
 
 A remote model may be replaced in the middle of a run, and a map over two models is a map of neither. So the
 unperturbed image is asked again at the start, to measure how much equal questions differ, then every so many queries,

@@ -1,4 +1,4 @@
-"""What a model that can only be asked looks like to bbquery: one asynchronous protocol and its capabilities as data.
+"""The protocol of oracles, models that can only be asked: one asynchronous method, and capabilities as data.
 
 An oracle knows nothing of budgets, stores, retries or pace: the client wraps those around it. It makes one attempt
 per call, with its own library's retries switched off, and says honestly how an attempt failed (see `bbquery.errors`):

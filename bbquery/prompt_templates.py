@@ -1,4 +1,4 @@
-"""What a model that answers in text is asked about an image: the one home of the questions and of the rules in them.
+"""Questions for models that answer in text about an image, and the rules in them.
 
 `belongs` is the construction of Zhang et al., "Forward Learning for Gradient-based Black-box Saliency Map Generation",
 section 3.4: the model fills the mask of "The input image belongs to [MASK]" with one category of WordNet. `choose` is

@@ -1,4 +1,4 @@
-"""What a run tells the outside while it works: structured log records, and OpenTelemetry spans and counters.
+"""Telemetry of a run: structured log records, and OpenTelemetry spans and counters.
 
 Records go to the standard logger "bbquery"; their fields are in the attribute `fields`, and `JsonLines` writes them
 one object a line. Spans and counters go to OpenTelemetry where the program that uses bbquery has imported it (the

@@ -1,4 +1,4 @@
-"""Bridges to libraries that explain models: they get a plain function, behind which budget, store and client work.
+"""Bridges to libraries that explain models: a plain function, with budget, store and client behind it.
 
 from bbquery.interop import predict_fn
 

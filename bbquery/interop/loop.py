@@ -1,4 +1,4 @@
-"""An event loop on a thread of its own, for callers that know nothing of event loops, or have one that runs already."""
+"""An event loop on a thread of its own, for callers without one, or with one that is running already."""
 
 from __future__ import annotations
 

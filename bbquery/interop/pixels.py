@@ -1,4 +1,4 @@
-"""From the arrays that libraries make to the pixels that are sent: shapes, ranges, rounding and size."""
+"""From the arrays of libraries to the pixels that are sent: shapes, ranges, rounding and size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model that can only be asked as the plain function that LIME, SHAP, Captum and their like explain.
+"""An oracle as the plain function that LIME, SHAP, Captum and similar libraries explain.
 
 The function takes a batch of images and returns a row of numbers for each. Behind it work the budget, the answer store
 and the concurrent client, so that a library that knows nothing of cost cannot overspend, and a second run is free.

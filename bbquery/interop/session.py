@@ -1,4 +1,4 @@
-"""An oracle, a client and a budget behind plain calls: what stands between a synchronous library and the queries.
+"""An oracle, a client and a budget behind plain synchronous calls.
 
 Theory of operation.
 
