@@ -2,7 +2,7 @@
 
 For each protocol and seed a paid run, by the command line in processes of its own, asks an emulator that fails a share
 of requests, while the process is killed again and again; then the same command completes it. Printed are the server's
-bill beside the ledger's books, what was posted twice, and whether the map is that of a run that nothing disturbed. Then
+bill beside the ledger, what was posted twice, and whether the map is that of a run that nothing disturbed. Then
 one run asks a free server for many queries: time, memory, bytes a query, and how long its ledger takes to open again.
 
 What must hold, and ends the program with exit code 1 where it does not: what the server billed beyond what is posted is
@@ -208,13 +208,13 @@ async def through_kills(fire: Command, counting: Counting, chosen: argparse.Name
 
 
 def outcome(fire: Command, bill: Any, *, protocol: str, starts: int, seconds: float, equal: bool) -> Outcome:
-    """Return the server's bill beside the books."""
+    """Return the server's bill beside the ledger's."""
     os.environ["BBQUERY_HOME"] = str(fire.folder / "home")
     from bbquery.ledger import reports
-    from bbquery.ledger.accounts import Books
+    from bbquery.ledger.accounts import Accounts
 
-    with Books() as books:
-        attempts = books.read(lambda c: list(reports.attempts(c, None, None)))
+    with Accounts() as accounts:
+        attempts = accounts.read(lambda c: list(reports.attempts(c, None, None)))
     posted = [each for each in attempts if each.state == "posted"]
     held = [each for each in attempts if each.state in {"unknown", "open"}]
     every, read = Counter(each.key for each in posted), Counter(each.key for each in posted if not each.reason)
@@ -267,14 +267,14 @@ def ask_free(url: str, queries: int, ledger: Path) -> None:
 
     photo = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     began = time.perf_counter()
-    with bbquery.Ledger(ledger) as books:
+    with bbquery.Ledger(ledger) as opened:
         found = bbquery.explain(
             photo,
             f"http:url={url}",
             method=f"rise:queries={queries}",
             max_queries=2 * queries,
             drift_every=0,
-            ledger=books,
+            ledger=opened,
         )
     seconds = time.perf_counter() - began
     assert found.queries.answered >= queries, found.queries
@@ -288,8 +288,8 @@ def reopen(ledger: Path) -> None:
     from bbquery import Ledger
 
     began = time.perf_counter()
-    with Ledger(ledger) as books:
-        books.budget(1)
+    with Ledger(ledger) as opened:
+        opened.budget(1)
     print(json.dumps({"seconds": time.perf_counter() - began}))
 
 

@@ -1,9 +1,9 @@
-"""Asking by the file: a plan that does not adapt is answered into the store beforehand, at the price of a batch.
+"""Asking as a batch: a plan that does not adapt is answered into the store beforehand, at the price of a batch.
 
 Theory of operation.
 
-1. A batch run is a *prefetch of the answer store*. A plan that does not adapt asks the same whatever it is told, so all
-   its questions are found by telling it nothing. Those that are neither stored nor in flight are held in the ledger,
+1. A batch run is a *prefetch of the answer store*. A plan that does not adapt asks the same whatever it is sent, so all
+   its questions are found by sending it no answers. Those that are neither stored nor in flight are held in the ledger,
    written to files as the vendor's limits allow, submitted, waited for and collected; each answer, its cost and the
    release of its hold are one commit. Then the ordinary run replays, and finds everything in the store. It may not
    send: what no batch answered is missing from the result, and is never asked at full price unseen.

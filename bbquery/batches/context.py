@@ -1,4 +1,4 @@
-"""What all who work on a run's batches share: whom they ask, where they write, and what they tell."""
+"""What all work on a run's batches shares: the oracle, the folder, the ledger, the clock and a listener."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from bbquery.batches.folder import Folder
     from bbquery.client.client import Client
     from bbquery.errors import Outcome
-    from bbquery.ledger.batches import Batch, State
+    from bbquery.ledger.batches import BatchRecord, State
     from bbquery.ledger.sqlite import Ledger
     from bbquery.system.clock import Clock
 
 
-class Told(Protocol):
-    """Who wants to hear how batches come along."""
+class BatchListener(Protocol):
+    """Hears how batches come along."""
 
     def batch_news(self, text: str) -> None:
         """Something happened that is worth a line of its own."""
@@ -29,15 +29,15 @@ class Told(Protocol):
 
 
 @dataclass(eq=False)
-class Desk:
-    """A run's batches at work. fingerprint: the oracle's. ours: the owners that are batches of this run."""
+class BatchContext:
+    """The context of a run's batches. fingerprint: the oracle's. ours: the owners that are batches of this run."""
 
     client: Client
     oracle: BatchOracle
     fingerprint: str
     folder: Folder
     clock: Clock
-    told: Told
+    listener: BatchListener
     ours: set[str] = field(default_factory=set)
 
     @property
@@ -65,18 +65,18 @@ class Desk:
             await self.client.halt.sleep(seconds, self.clock)
             self.go_on()
 
-    async def unfinished(self) -> list[Batch]:
+    async def unfinished(self) -> list[BatchRecord]:
         """Return this run's batches that are neither collected nor dropped, and know them as ours."""
         budget = self.client.budget
         found = await self.client.off_loop(lambda: self.ledger.read(lambda c: batches.unfinished(c, budget)))
         self.ours.update(batch_owner(batch.name) for batch in found)
         return found
 
-    async def advance(self, batch: Batch, to: State, vendor: str | None = None) -> None:
+    async def advance(self, batch: BatchRecord, to: State, vendor: str | None = None) -> None:
         """Move a batch to its next state, if it is still where it was seen."""
         await self.ledger.write(lambda c: batches.advance(c, batch, to, vendor))
 
-    async def drop(self, batch: Batch, reason: str, outcome: Outcome) -> None:
+    async def drop(self, batch: BatchRecord, reason: str, outcome: Outcome) -> None:
         """End a batch that is not at the vendor, with this outcome of its attempts; its file goes."""
         await self.ledger.write(lambda c: batches.end(c, batch, "dropped", outcome, reason))
         await self.client.off_loop(self.folder.remove, batch.name)

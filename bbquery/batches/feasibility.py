@@ -1,4 +1,4 @@
-"""Whether a run can go by the file, what its files hold, and what they would cost."""
+"""Whether a run can go as a batch, what its files hold, and what they would cost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def batch_oracle(oracle: Oracle, method: Method) -> BatchOracle:
-    """Return the oracle as one that is asked by the file, all that a method asks at once.
+    """Return the oracle as one that is asked in batches, all that a method asks at once.
 
     Raises:
         UsageError: the oracle takes no files, or what the method asks depends on answers.
@@ -41,7 +41,7 @@ def batch_oracle(oracle: Oracle, method: Method) -> BatchOracle:
 
 
 def wanted(plan: Plan[Any], clean: Image, checks: tuple[int, int]) -> Iterator[Wanted]:
-    """Give what a run asks by the file: its plan, between repeats of the unperturbed image (H, W, 3).
+    """Give what a run asks as a batch: its plan, between repeats of the unperturbed image (H, W, 3).
 
     checks: how many of them stand at the start and at the end; the first sample of it is asked before any file.
     """

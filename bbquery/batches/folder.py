@@ -32,7 +32,7 @@ class Folder:
             StorageFailed: it cannot be made.
         """
         self.path = ledger.with_name(ledger.name + ".batches")
-        with _told(self.path):
+        with _storage_errors(self.path):
             self.path.mkdir(mode=OWNER_ONLY_FOLDER, exist_ok=True)
 
     def file(self, batch: str) -> Path:
@@ -45,7 +45,7 @@ class Folder:
         Raises:
             StorageFailed: they cannot.
         """
-        with _told(self.file(batch)), self.file(batch).open("rb"):
+        with _storage_errors(self.file(batch)), self.file(batch).open("rb"):
             return self.file(batch)
 
     def create(self, batch: str) -> IO[bytes]:
@@ -55,7 +55,7 @@ class Folder:
             StorageFailed: the disk failed.
         """
         path = self.file(batch)
-        with _told(path):
+        with _storage_errors(path):
             return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY_FILE), "wb")
 
     def append(self, file: IO[bytes], lines: Sequence[bytes]) -> None:
@@ -64,7 +64,7 @@ class Folder:
         Raises:
             StorageFailed: the disk failed.
         """
-        with _told(self.path):
+        with _storage_errors(self.path):
             file.writelines(lines)
 
     def finish(self, file: IO[bytes]) -> None:
@@ -73,7 +73,7 @@ class Folder:
         Raises:
             StorageFailed: the disk failed.
         """
-        with _told(self.path), file:
+        with _storage_errors(self.path), file:
             file.flush()
             os.fsync(file.fileno())
             if os.name == "posix":  # elsewhere a folder cannot be opened
@@ -85,12 +85,12 @@ class Folder:
 
     def remove(self, batch: str) -> None:
         """Delete the lines of a batch; none is no matter."""
-        with _told(self.path):
+        with _storage_errors(self.path):
             self.file(batch).unlink(missing_ok=True)
 
     def batches(self) -> list[str]:
         """Return the names of all batches that have a file."""
-        with _told(self.path):
+        with _storage_errors(self.path):
             return sorted(path.name.removesuffix(ENDING) for path in self.path.glob("*" + ENDING))
 
     @contextlib.contextmanager
@@ -99,7 +99,7 @@ class Folder:
 
         The operating system frees it when a process ends, however it ends.
         """
-        with _told(self.path):
+        with _storage_errors(self.path):
             file = (self.path / f"{budget}.lock").open("w")
         with file:
             try:
@@ -111,7 +111,7 @@ class Folder:
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Answering a plan's questions into the store, by the file."""
+"""Answering a plan's questions into the store, as a batch."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bbquery.batches.context import Desk
+from bbquery.batches.context import BatchContext
 from bbquery.batches.folder import Folder
-from bbquery.batches.transport import Courier
+from bbquery.batches.transport import BatchTransport
 from bbquery.batches.writer import Writer
 from bbquery.client.halt import Interrupted
 from bbquery.errors import BbqueryError, OracleError, UsageError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from bbquery.batch_oracle import BatchOracle
-    from bbquery.batches.context import Told
+    from bbquery.batches.context import BatchListener
     from bbquery.batches.questions import Wanted
     from bbquery.client.client import Client, Tally
     from bbquery.errors import BudgetExhausted
@@ -51,16 +51,18 @@ class Prefetched:
 class Prefetch:
     """Questions on their way into the store, within the client's budget. Asked again, it goes on where it was."""
 
-    def __init__(self, client: Client, oracle: BatchOracle, told: Told, clock: Clock | None = None) -> None:
+    def __init__(
+        self, client: Client, oracle: BatchOracle, listener: BatchListener, clock: Clock | None = None
+    ) -> None:
         fingerprint, _ = codec.fingerprint(oracle.capabilities.identity)
         self._folder = Folder(client.ledger.path)
-        self._desk = Desk(client, oracle, fingerprint, self._folder, clock or SystemClock(), told)
-        self._courier = Courier(self._desk)
-        self._writer = Writer(self._desk, self._courier)
+        self._context = BatchContext(client, oracle, fingerprint, self._folder, clock or SystemClock(), listener)
+        self._transport = BatchTransport(self._context)
+        self._writer = Writer(self._context, self._transport)
 
     def abandon(self) -> None:
         """Wait no longer for the vendor, after the client's halt was set by a person."""
-        self._courier.abandon()
+        self._transport.abandon()
 
     async def run(self, wanted: Callable[[], Iterable[Wanted]]) -> Prefetched:
         """Ask all that `wanted` gives, each time it is called, and wait for the answers. It is rendered as it is read.
@@ -69,49 +71,49 @@ class Prefetch:
             Interrupted: a person stopped the run; says which batches are at the vendor. StorageFailed: the disk failed.
             UsageError: a question is larger than any file may be.
         """
-        budget = self._desk.client.budget
+        budget = self._context.client.budget
         try:
             while True:
                 with self._folder.locked(budget) as ours:
                     if ours:
                         return await self._rounds(wanted)
-                self._desk.told.batch_status("another process works on the batches of this run: waiting for it")
-                await self._desk.pause(SECONDS_BETWEEN_LOOKS_AT_THE_LOCK)
+                self._context.listener.batch_status("another process works on the batches of this run: waiting for it")
+                await self._context.pause(SECONDS_BETWEEN_LOOKS_AT_THE_LOCK)
         except Interrupted as stop:
-            raise await self._told_where(stop) from stop
+            raise await self._naming_batches(stop) from stop
 
     async def _rounds(self, wanted: Callable[[], Iterable[Wanted]]) -> Prefetched:
-        courier, short = self._courier, None
-        await courier.resume()
+        transport, short = self._transport, None
+        await transport.resume()
         for _ in range(MOST_ROUNDS):
-            answered, unanswered = courier.answered, courier.unanswered
-            if courier.stopped is None:
+            answered, unanswered = transport.answered, transport.unanswered
+            if transport.stopped is None:
                 short = await self._writer.fill(wanted())
-            await courier.collect()
-            all_done = short is None and courier.unanswered == unanswered
-            if courier.stopped is not None or all_done or courier.answered == answered:
+            await transport.collect()
+            all_done = short is None and transport.unanswered == unanswered
+            if transport.stopped is not None or all_done or transport.answered == answered:
                 break
         missing = self._missing(short, all_done=all_done)
-        return Prefetched(courier.sent, courier.answered_of_sent, missing, forbids=courier.stopped is not None)
+        return Prefetched(transport.sent, transport.answered_of_sent, missing, forbids=transport.stopped is not None)
 
     def _missing(self, short: BudgetExhausted | None, *, all_done: bool) -> BbqueryError | None:
         """Return why something is not in the store."""
-        courier, oracle = self._courier, self._desk.oracle.capabilities.name
-        if courier.stopped is not None or short is not None:
-            return courier.stopped or short
+        transport, oracle = self._transport, self._context.oracle.capabilities.name
+        if transport.stopped is not None or short is not None:
+            return transport.stopped or short
         if not all_done:
-            told = f"{courier.unanswered} lines of batches were not answered"
+            message = f"{transport.unanswered} lines of batches were not answered"
             advice = "without --batch the same command asks what is missing, at full price"
-            return OracleError(f"{told}, the first because of {courier.failure}; {advice}", oracle=oracle)
+            return OracleError(f"{message}, the first because of {transport.failure}; {advice}", oracle=oracle)
         if self._writer.elsewhere:
-            told = f"{self._writer.elsewhere} questions of this run are being asked by another run, or by its batch"
-            return UsageError(f"{told}: the same command again takes what that will have brought")
+            message = f"{self._writer.elsewhere} questions of this run are being asked by another run, or by its batch"
+            return UsageError(f"{message}: the same command again takes what that will have brought")
         return None
 
-    async def _told_where(self, stop: Interrupted) -> Interrupted:
+    async def _naming_batches(self, stop: Interrupted) -> Interrupted:
         """Return an interruption that says what is at the vendor."""
         with contextlib.suppress(asyncio.CancelledError):
-            left = [batch for batch in await self._desk.unfinished() if batch.state in ("submitting", "submitted")]
+            left = [batch for batch in await self._context.unfinished() if batch.state in ("submitting", "submitted")]
             if left:
                 names = ", ".join(f"{batch.name} ({batch.lines:,} questions)" for batch in left)
                 return Interrupted(

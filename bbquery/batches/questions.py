@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from bbquery.ledger import codec
-from bbquery.ledger.store import Question
+from bbquery.ledger.store import ImageQuestion
 from bbquery.plan import Yielded, step
 from bbquery.types import Scores
 
@@ -32,11 +32,11 @@ class Row:
     """An image, and each repeat of it as a question."""
 
     image: Image
-    questions: tuple[Question, ...]
+    questions: tuple[ImageQuestion, ...]
 
 
 def asks(plan: Plan[Any]) -> Iterator[Ask]:
-    """Give all that a plan asks, where that does not depend on answers: it is told that there are none."""
+    """Give all that a plan asks, where that does not depend on answers: it is sent none."""
     sent: Scores | None = None
     while isinstance(state := step(plan, sent), Yielded):
         yield state.ask
@@ -50,7 +50,9 @@ def rows(wanted: Iterable[Wanted], oracle: str) -> Iterator[Row]:
             image = want.ask.images[place]
             digest = codec.image_digest(image)
             samples = range(want.first_sample, want.first_sample + repeat)
-            yield Row(image, tuple(Question(codec.answer_key(oracle, digest, n), oracle, digest, n) for n in samples))
+            yield Row(
+                image, tuple(ImageQuestion(codec.answer_key(oracle, digest, n), oracle, digest, n) for n in samples)
+            )
 
 
 def chunks(found: Iterator[Row], size: int) -> Iterator[list[Row]]:

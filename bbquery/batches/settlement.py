@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
 
-    from bbquery.ledger.batches import Batch
+    from bbquery.ledger.batches import BatchRecord
     from bbquery.oracle import Capabilities
 
 Result = Reply | OracleError
@@ -31,7 +31,7 @@ class Settled:
 
 
 def settle(
-    connection: sqlite3.Connection, batch: Batch, results: Mapping[str, Result], capabilities: Capabilities
+    connection: sqlite3.Connection, batch: BatchRecord, results: Mapping[str, Result], capabilities: Capabilities
 ) -> Settled:
     """Settle the lines of a batch that are in `results` and still open, each answer with its cost in this transaction.
 

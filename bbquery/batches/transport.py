@@ -1,4 +1,4 @@
-"""Carrying files to the vendor and results back, so that nothing is submitted twice and nothing is lost."""
+"""Files to the vendor and results back, so that nothing is submitted twice and nothing is lost."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from bbquery.telemetry import note
 
 if TYPE_CHECKING:
     from bbquery.batch_oracle import BatchState
-    from bbquery.batches.context import Desk
+    from bbquery.batches.context import BatchContext
     from bbquery.batches.settlement import Result
     from bbquery.errors import Outcome
-    from bbquery.ledger.batches import Batch
+    from bbquery.ledger.batches import BatchRecord
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class NotSubmitted(Exception):
         super().__init__(str(error))
 
 
-class Courier:
+class BatchTransport:
     """Submits batches, waits for them and settles what they bring.
 
     stopped: why nothing further may be submitted. sent: questions that left for the vendor. answered, unanswered:
@@ -56,8 +56,8 @@ class Courier:
     the unanswered was not answered.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: BatchContext) -> None:
+        self._context = context
         self._call_in_flight: asyncio.Task[Any] | None = None
         self._sent: set[int] = set()
         self._failed_looks: Counter[int] = Counter()
@@ -75,16 +75,16 @@ class Courier:
 
     async def resume(self) -> None:
         """Bring what an earlier process left on its way to the vendor, or drop it where nothing of it had left."""
-        for batch in await self._desk.unfinished():
+        for batch in await self._context.unfinished():
             if batch.state == "writing":
-                await self._desk.drop(batch, "the process that wrote it ended", "voided")
+                await self._context.drop(batch, "the process that wrote it ended", "voided")
             elif batch.state in ("written", "submitting"):
                 await self.send(batch)
-        names = await self._desk.client.off_loop(self._desk.folder.batches)
-        for name in await self._desk.ledger.write(lambda c: batches.finished(c, names)):
-            await self._desk.client.off_loop(self._desk.folder.remove, name)
+        names = await self._context.client.off_loop(self._context.folder.batches)
+        for name in await self._context.ledger.write(lambda c: batches.finished(c, names)):
+            await self._context.client.off_loop(self._context.folder.remove, name)
 
-    async def send(self, batch: Batch) -> None:
+    async def send(self, batch: BatchRecord) -> None:
         """Submit a written batch once; or, if that may have been done already, find it. Failures go to `stopped`.
 
         Raises:
@@ -92,19 +92,19 @@ class Courier:
         """
         doubtful = batch.state == "submitting"
         if not doubtful:
-            self._desk.go_on()
-            await self._desk.advance(batch, "submitting")
+            self._context.go_on()
+            await self._context.advance(batch, "submitting")
             batch = replace(batch, state="submitting")
         try:
             vendor = await self._delivered(batch, doubtful=doubtful)
         except NotSubmitted as failed:
             if failed.outcome is not None:
-                await self._desk.drop(batch, str(failed.error), failed.outcome)
+                await self._context.drop(batch, str(failed.error), failed.outcome)
             self._stop(failed.error)
         else:
             await self._record(batch, vendor)
 
-    async def _delivered(self, batch: Batch, *, doubtful: bool) -> str:
+    async def _delivered(self, batch: BatchRecord, *, doubtful: bool) -> str:
         """Return the vendor's name for a batch, after submitting it unless it is there already.
 
         doubtful: whether it may be.
@@ -114,7 +114,7 @@ class Courier:
         """
         failure: OracleError | None = None
         for wait in SECONDS_BEFORE_A_SUBMISSION:
-            await self._desk.pause(wait)
+            await self._context.pause(wait)
             if doubtful and (vendor := await self._found(batch)) is not None:
                 return vendor
             try:
@@ -133,17 +133,17 @@ class Courier:
             return vendor
         raise NotSubmitted(self._doubt(batch, failure), None) from failure
 
-    async def _submitted(self, batch: Batch) -> str:
+    async def _submitted(self, batch: BatchRecord) -> str:
         """Hand a batch's file over.
 
         Raises:
             UsageError, StorageFailed: nothing left. OracleError: as `BatchOracle.submit`.
         """
-        self._desk.told.batch_status(f"submitting {batch.lines:,} questions as batch {batch.name}")
-        path = await self._desk.client.off_loop(self._desk.folder.readable, batch.name)
-        return await self._call(self._desk.oracle.submit(path, batch.name))
+        self._context.listener.batch_status(f"submitting {batch.lines:,} questions as batch {batch.name}")
+        path = await self._context.client.off_loop(self._context.folder.readable, batch.name)
+        return await self._call(self._context.oracle.submit(path, batch.name))
 
-    async def _found(self, batch: Batch) -> str | None:
+    async def _found(self, batch: BatchRecord) -> str | None:
         """Return the vendor's name for a batch that may have been submitted; None if it is not there for long enough.
 
         Raises:
@@ -151,10 +151,10 @@ class Courier:
         """
         failure: OracleError | None = None
         for wait in SECONDS_BEFORE_A_LOOK:
-            await self._desk.pause(wait)
-            self._desk.told.batch_status(f"looking whether batch {batch.name} was submitted")
+            await self._context.pause(wait)
+            self._context.listener.batch_status(f"looking whether batch {batch.name} was submitted")
             try:
-                failure, vendor = None, await self._call(self._desk.oracle.submitted(batch.name))
+                failure, vendor = None, await self._call(self._context.oracle.submitted(batch.name))
             except OracleError as error:
                 failure, vendor = error, None
             except UsageError as error:
@@ -165,16 +165,16 @@ class Courier:
             raise NotSubmitted(self._doubt(batch, failure), None) from failure
         return None
 
-    def _doubt(self, batch: Batch, failure: OracleError) -> OracleError:
-        told = f"batch {batch.name} may have been submitted: the same command again looks for it first ({failure})"
-        return OracleError(told, oracle=self._desk.oracle.capabilities.name)
+    def _doubt(self, batch: BatchRecord, failure: OracleError) -> OracleError:
+        message = f"batch {batch.name} may have been submitted: the same command again looks for it first ({failure})"
+        return OracleError(message, oracle=self._context.oracle.capabilities.name)
 
-    async def _record(self, batch: Batch, vendor: str) -> None:
-        await self._desk.advance(batch, "submitted", vendor)
+    async def _record(self, batch: BatchRecord, vendor: str) -> None:
+        await self._context.advance(batch, "submitted", vendor)
         self.sent += batch.lines
         self._sent.add(batch.id)
         note("batch submitted", batch=batch.name, vendor=vendor, lines=batch.lines)
-        self._desk.told.batch_news(f"submitted {batch.lines:,} questions as batch {batch.name}, {vendor}")
+        self._context.listener.batch_news(f"submitted {batch.lines:,} questions as batch {batch.name}, {vendor}")
 
     # --- and back ---
 
@@ -184,19 +184,19 @@ class Courier:
         Raises:
             Interrupted: a person stopped the run; the batches stay where they are.
         """
-        waiting = [batch for batch in await self._desk.unfinished() if batch.state == "submitted"]
+        waiting = [batch for batch in await self._context.unfinished() if batch.state == "submitted"]
         self._wait = FIRST_WAIT
         while waiting:
             waiting = [batch for batch in waiting if not await self._done_with(batch)]
             if waiting:
-                await self._desk.pause(self._wait)
+                await self._context.pause(self._wait)
                 self._wait = min(self._wait * GROWTH, LONGEST_WAIT)
 
-    async def _done_with(self, batch: Batch) -> bool:
+    async def _done_with(self, batch: BatchRecord) -> bool:
         """Look at a batch and settle it if it ended; return whether to look no more."""
         assert batch.vendor is not None  # noqa: S101 - the ledger lets no batch be submitted without
         try:
-            state = await self._call(self._desk.oracle.batch_state(batch.vendor))
+            state = await self._call(self._context.oracle.batch_state(batch.vendor))
             self._tell(batch, state)
             if not state.ended:
                 self._failed_looks[batch.id] = 0
@@ -208,49 +208,51 @@ class Courier:
             self._stop(error)
         return True
 
-    def _is_final(self, batch: Batch, error: OracleError) -> bool:
+    def _is_final(self, batch: BatchRecord, error: OracleError) -> bool:
         """Whether a look that failed was the last."""
         self._failed_looks[batch.id] += 1
         if error.retry_after is not None:
             self._wait = max(self._wait, error.retry_after)
-        patient = self._wait <= self._desk.client.longest_wait
+        patient = self._wait <= self._context.client.longest_wait
         if error.retryable and patient and self._failed_looks[batch.id] < MOST_FAILED_LOOKS:
             return False
-        told = f"batch {batch.name} is at the vendor as {batch.vendor}; the same command again asks for it ({error})"
-        self._stop(OracleError(told, oracle=self._desk.oracle.capabilities.name))
+        message = f"batch {batch.name} is at the vendor as {batch.vendor}; the same command again asks for it ({error})"
+        self._stop(OracleError(message, oracle=self._context.oracle.capabilities.name))
         return True
 
-    async def _take(self, batch: Batch, vendor: str, state: BatchState) -> None:
+    async def _take(self, batch: BatchRecord, vendor: str, state: BatchState) -> None:
         """Settle all lines of a batch that ended, and close it."""
         if state.reason and not state.answered:
-            told = f"batch {batch.name} failed as a whole: {state.reason}"
-            await self._desk.drop(batch, told, "voided")
-            self._stop(Rejected(told, oracle=self._desk.oracle.capabilities.name))
+            message = f"batch {batch.name} failed as a whole: {state.reason}"
+            await self._context.drop(batch, message, "voided")
+            self._stop(Rejected(message, oracle=self._context.oracle.capabilities.name))
             return
         results = Results()
-        async for name, result in self._desk.oracle.batch_results(vendor):
+        async for name, result in self._context.oracle.batch_results(vendor):
             if results.add(name, result):
                 await self._settle(batch, results.answers())
         await self._settle(batch, results.answers())
         for failed in results.failures():
             await self._settle(batch, failed)
         silent = "the batch ended, and the vendor's results say nothing of this line"
-        lost = await self._desk.ledger.write(lambda c: batches.end(c, batch, "collected", "unknown", silent))
+        lost = await self._context.ledger.write(lambda c: batches.end(c, batch, "collected", "unknown", silent))
         self.unanswered += lost
         if lost and self.failure is None:
-            self.failure = OutcomeUnknown(silent, oracle=self._desk.oracle.capabilities.name)
-        await self._desk.client.off_loop(self._desk.folder.remove, batch.name)
+            self.failure = OutcomeUnknown(silent, oracle=self._context.oracle.capabilities.name)
+        await self._context.client.off_loop(self._context.folder.remove, batch.name)
         note("batch collected", batch=batch.name, vendor=vendor, lost=lost)
-        self._desk.told.batch_news(f"collected batch {batch.name}: {state.answered:,} of {batch.lines:,} answered")
+        self._context.listener.batch_news(
+            f"collected batch {batch.name}: {state.answered:,} of {batch.lines:,} answered"
+        )
         if results.contradicted:
-            told = f"{results.contradicted:,} lines came more than once and differ: what was paid for was kept"
+            message = f"{results.contradicted:,} lines came more than once and differ: what was paid for was kept"
             note("batch contradicts itself", logging.WARNING, batch=batch.name, lines=results.contradicted)
-            self._desk.told.batch_news(f"BEWARE: batch {batch.name}: {told}")
+            self._context.listener.batch_news(f"BEWARE: batch {batch.name}: {message}")
 
-    async def _settle(self, batch: Batch, results: dict[str, Result]) -> None:
-        capabilities = self._desk.oracle.capabilities
+    async def _settle(self, batch: BatchRecord, results: dict[str, Result]) -> None:
+        capabilities = self._context.oracle.capabilities
         try:
-            settled = await self._desk.ledger.write(lambda c: settle(c, batch, results, capabilities))
+            settled = await self._context.ledger.write(lambda c: settle(c, batch, results, capabilities))
         except BbqueryError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, each line has an outcome
@@ -258,9 +260,9 @@ class Courier:
                 for name, result in results.items():
                     await self._settle(batch, {name: result})
                 return
-            told = f"an answer that cannot be recorded: {described(error)}"
-            lost = {name: MalformedAnswer(told, oracle=capabilities.name) for name in results}
-            settled = await self._desk.ledger.write(lambda c: settle(c, batch, lost, capabilities))
+            message = f"an answer that cannot be recorded: {described(error)}"
+            lost = {name: MalformedAnswer(message, oracle=capabilities.name) for name in results}
+            settled = await self._context.ledger.write(lambda c: settle(c, batch, lost, capabilities))
         self.answered += settled.answered
         self.answered_of_sent += settled.answered if batch.id in self._sent else 0
         self.unanswered += len(settled.failures)
@@ -273,10 +275,10 @@ class Courier:
     def _stop(self, error: BbqueryError) -> None:
         self.stopped = self.stopped or error
 
-    def _tell(self, batch: Batch, state: BatchState) -> None:
+    def _tell(self, batch: BatchRecord, state: BatchState) -> None:
         failed = f", {state.failed:,} failed" if state.failed else ""
         counts = f"{state.answered:,} of {state.total or batch.lines:,} answered{failed}"
-        self._desk.told.batch_status(f"batch {batch.name} is {state.status}: {counts}")
+        self._context.listener.batch_status(f"batch {batch.name} is {state.status}: {counts}")
 
     async def _call(self, call: Coroutine[Any, Any, T]) -> T:
         """Wait for the vendor, unless a person says not to."""
@@ -285,8 +287,8 @@ class Courier:
         try:
             return await task
         except asyncio.CancelledError:
-            if not task.cancelled() or not self._desk.client.halt.interrupted:
+            if not task.cancelled() or not self._context.client.halt.interrupted:
                 raise
-            raise Interrupted(self._desk.client.halt.reason) from None
+            raise Interrupted(self._context.client.halt.reason) from None
         finally:
             self._call_in_flight = None

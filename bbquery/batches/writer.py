@@ -12,17 +12,17 @@ from bbquery.batches.limits import Filling
 from bbquery.batches.questions import chunks, rows
 from bbquery.errors import BudgetExhausted, StorageFailed
 from bbquery.ledger import batches
-from bbquery.ledger.batches import Batch
+from bbquery.ledger.batches import BatchRecord
 from bbquery.ledger.owners import batch_owner
 from bbquery.ledger.records import Granted, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence, Set
 
-    from bbquery.batches.context import Desk
+    from bbquery.batches.context import BatchContext
     from bbquery.batches.questions import Row, Wanted
-    from bbquery.batches.transport import Courier
-    from bbquery.ledger.store import Question
+    from bbquery.batches.transport import BatchTransport
+    from bbquery.ledger.store import ImageQuestion
     from bbquery.units import Units
 
 ROWS_AT_ONCE = 16  # rendered, held and written together: what is in memory, and what one commit is for
@@ -39,19 +39,19 @@ def line_name(attempt: int) -> str:
 class Entry:
     """A question to be written. size: bytes of its line."""
 
-    question: Question
+    question: ImageQuestion
     payload: Any
     hold: Units
     size: int
 
 
 class Writer:
-    """Fills files and hands each full one to the courier. elsewhere: questions left out, since others ask them now."""
+    """Fills files and hands each full one to the transport. elsewhere: questions that others ask now, left out."""
 
-    def __init__(self, desk: Desk, courier: Courier) -> None:
-        self._desk, self._courier = desk, courier
-        self._filling = Filling(desk.oracle.batch_limits)
-        self._open: tuple[Batch, IO[bytes]] | None = None
+    def __init__(self, context: BatchContext, transport: BatchTransport) -> None:
+        self._context, self._transport = context, transport
+        self._filling = Filling(context.oracle.batch_limits)
+        self._open: tuple[BatchRecord, IO[bytes]] | None = None
         self.elsewhere = 0
 
     async def fill(self, wanted: Iterable[Wanted]) -> BudgetExhausted | None:
@@ -63,12 +63,12 @@ class Writer:
         """
         found, refused, self.elsewhere, written = self._entries(wanted), None, 0, 0
         try:
-            while (entries := await self._desk.client.off_loop(next, found, None)) is not None:
-                self._desk.go_on()
+            while (entries := await self._context.client.off_loop(next, found, None)) is not None:
+                self._context.go_on()
                 refused = await self._take(entries)
                 written += len(entries)
-                self._desk.told.batch_status(f"writing a batch: {written:,} questions")
-                if refused is not None or self._courier.stopped is not None:
+                self._context.listener.batch_status(f"writing a batch: {written:,} questions")
+                if refused is not None or self._transport.stopped is not None:
                     break
             await self._finish()
         except BaseException:
@@ -78,12 +78,12 @@ class Writer:
 
     def _entries(self, wanted: Iterable[Wanted]) -> Iterator[list[Entry]]:
         """Render and encode what is to be asked, a few rows at a time; on a worker thread."""
-        ledger = self._desk.ledger
-        for chunk in chunks(rows(wanted, self._desk.fingerprint), ROWS_AT_ONCE):
+        ledger = self._context.ledger
+        for chunk in chunks(rows(wanted, self._context.fingerprint), ROWS_AT_ONCE):
             keys = [question.key for row in chunk for question in row.questions]
             stored = ledger.find(keys)
             owners = ledger.read(functools.partial(batches.owners_of, keys=keys))
-            self.elsewhere += sum(owner not in self._desk.ours for key, owner in owners.items() if key not in stored)
+            self.elsewhere += sum(owner not in self._context.ours for key, owner in owners.items() if key not in stored)
             known = stored.keys() | owners.keys()
             yield [entry for row in chunk for entry in self._of(row, known)]
 
@@ -91,14 +91,14 @@ class Writer:
         questions = [question for question in row.questions if question.key not in known]
         if not questions:
             return []
-        oracle = self._desk.oracle
+        oracle = self._context.oracle
         payload = oracle.encode(row.image)
         hold, size = oracle.batch_quote(payload).worst, len(oracle.batch_line(payload, line_name(0)))
         return [Entry(question, payload, hold, size) for question in questions]
 
     async def _take(self, entries: Sequence[Entry]) -> BudgetExhausted | None:
         """Put entries into the open file, and into further ones where that is full."""
-        while entries and self._courier.stopped is None:
+        while entries and self._transport.stopped is None:
             fitting = self._filling.room_for([entry.size for entry in entries])
             if not fitting:
                 await self._finish()
@@ -111,25 +111,25 @@ class Writer:
 
     async def _add(self, entries: Sequence[Entry]) -> BudgetExhausted | None:
         """Hold these, and write those that were granted."""
-        desk = self._desk
+        context = self._context
         batch, file = self._open = self._open or await self._begin()
-        free, budget = desk.oracle.capabilities.price.free, desk.client.budget
+        free, budget = context.oracle.capabilities.price.free, context.client.budget
         requests = [Request(entry.question, budget, entry.hold, free) for entry in entries]
-        results = await desk.ledger.write(lambda c: batches.reserve(c, batch, requests))
+        results = await context.ledger.write(lambda c: batches.reserve(c, batch, requests))
         granted = [(e, r.attempt) for e, r in zip(entries, results, strict=True) if isinstance(r, Granted)]
-        lines = [desk.oracle.batch_line(entry.payload, line_name(attempt)) for entry, attempt in granted]
-        await desk.client.off_loop(desk.folder.append, file, lines)
+        lines = [context.oracle.batch_line(entry.payload, line_name(attempt)) for entry, attempt in granted]
+        await context.client.off_loop(context.folder.append, file, lines)
         for line in lines:
             self._filling.add(len(line))
         return next((result for result in results if isinstance(result, BudgetExhausted)), None)
 
-    async def _begin(self) -> tuple[Batch, IO[bytes]]:
-        desk, name = self._desk, NAME.format(uuid.uuid4().hex)
-        budget, fingerprint = desk.client.budget, desk.fingerprint
-        desk.ours.add(batch_owner(name))
-        number = await desk.ledger.write(lambda c: batches.begin(c, name, budget, fingerprint))
-        file = await desk.client.off_loop(desk.folder.create, name)
-        return Batch(number, name, budget, "writing", None, 0), file
+    async def _begin(self) -> tuple[BatchRecord, IO[bytes]]:
+        context, name = self._context, NAME.format(uuid.uuid4().hex)
+        budget, fingerprint = context.client.budget, context.fingerprint
+        context.ours.add(batch_owner(name))
+        number = await context.ledger.write(lambda c: batches.begin(c, name, budget, fingerprint))
+        file = await context.client.off_loop(context.folder.create, name)
+        return BatchRecord(number, name, budget, "writing", None, 0), file
 
     async def _finish(self) -> None:
         """Close the open file and submit it; one without a line is dropped."""
@@ -139,10 +139,10 @@ class Writer:
             await self._drop()
             return
         batch, file = self._open
-        await self._desk.client.off_loop(self._desk.folder.finish, file)
-        await self._desk.advance(batch, "written")
-        lines, self._open, self._filling = self._filling.lines, None, Filling(self._desk.oracle.batch_limits)
-        await self._courier.send(replace(batch, state="written", lines=lines))
+        await self._context.client.off_loop(self._context.folder.finish, file)
+        await self._context.advance(batch, "written")
+        lines, self._open, self._filling = self._filling.lines, None, Filling(self._context.oracle.batch_limits)
+        await self._transport.send(replace(batch, state="written", lines=lines))
 
     async def _drop(self) -> None:
         """Give up the open file: nothing of it has left."""
@@ -152,4 +152,4 @@ class Writer:
         with contextlib.suppress(OSError):  # a full disk refuses the rest of the file, which nobody wants any more
             file.close()
         with contextlib.suppress(StorageFailed):  # then whoever comes next drops it
-            await self._desk.drop(batch, "it was not written to its end", "voided")
+            await self._context.drop(batch, "it was not written to its end", "voided")

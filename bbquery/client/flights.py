@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bbquery.client.preparation import Prepared
     from bbquery.client.retry import RetryPolicy
     from bbquery.client.rows import Asking
-    from bbquery.ledger.store import Question
+    from bbquery.ledger.store import ImageQuestion
     from bbquery.system.clock import Clock
 
 
@@ -55,7 +55,7 @@ class Flights:
         """How many questions are in flight."""
         return len(self._waiting)
 
-    def join(self, question: Question, prepared: Prepared, asking: Asking, row: int, place: int) -> None:
+    def join(self, question: ImageQuestion, prepared: Prepared, asking: Asking, row: int, place: int) -> None:
         """Wait for the question's answer, with whoever does already; else start its flight."""
         if question.key in self._waiting:
             self._waiting[question.key].append((asking, row, place))
@@ -75,7 +75,7 @@ class Flights:
         self._waiting.clear()
 
     def _first_ended(
-        self, question: Question, prepared: Prepared, reply: Reply | None, error: Exception | None
+        self, question: ImageQuestion, prepared: Prepared, reply: Reply | None, error: Exception | None
     ) -> None:
         """Take the first attempt's end as the flight's, unless it is worth another."""
         if isinstance(error, OracleError) and error.retryable:
@@ -85,7 +85,7 @@ class Flights:
         else:
             self._end(question, reply, error)
 
-    async def _retry(self, failure: OracleError, question: Question, prepared: Prepared) -> None:
+    async def _retry(self, failure: OracleError, question: ImageQuestion, prepared: Prepared) -> None:
         failures = [failure]  # the first attempt's; tenacity is to count it and to wait after it
 
         async def attempt() -> Reply:
@@ -100,7 +100,7 @@ class Flights:
         else:
             self._end(question, reply, None)
 
-    async def _attempt(self, question: Question, prepared: Prepared) -> Reply:
+    async def _attempt(self, question: ImageQuestion, prepared: Prepared) -> Reply:
         done: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
         def ended(reply: Reply | None, error: Exception | None) -> None:
@@ -114,7 +114,7 @@ class Flights:
         self._enqueue(Query(question, prepared.payload, prepared.hold, ended))
         return await done
 
-    def _end(self, question: Question, reply: Reply | None, error: Exception | None) -> None:
+    def _end(self, question: ImageQuestion, reply: Reply | None, error: Exception | None) -> None:
         """Give everyone who waits for a question its reply; a failure that is final halts the run."""
         if isinstance(error, MalformedAnswer) and self.read:
             reply = Reply(NoAnswer(str(error), "unreadable"))

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bbquery.ledger import codec
-from bbquery.ledger.store import Question
+from bbquery.ledger.store import ImageQuestion
 from bbquery.units import Units
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Prepared(NamedTuple):
     """A prepared row: its questions, their stored answers, and what travels if one is missing."""
 
-    questions: tuple[Question, ...]
+    questions: tuple[ImageQuestion, ...]
     stored: tuple[Reply | None, ...]
     payload: Any
     hold: Units
@@ -46,14 +46,14 @@ class Preparation:
         prepared = [self._prepared(image, of_row, found) for image, of_row in zip(images, questions, strict=True)]
         return prepared, time.thread_time() - began
 
-    def _prepared(self, image: Image, questions: tuple[Question, ...], found: dict[bytes, Reply]) -> Prepared:
+    def _prepared(self, image: Image, questions: tuple[ImageQuestion, ...], found: dict[bytes, Reply]) -> Prepared:
         stored = tuple(found.get(question.key) for question in questions)
         if self._halt or None not in stored:
             return Prepared(questions, stored, None, Units())
         payload = self._oracle.encode(image)
         return Prepared(questions, stored, payload, self._oracle.quote(payload).worst)
 
-    def _questions(self, image: Image, samples: range) -> Iterator[Question]:
+    def _questions(self, image: Image, samples: range) -> Iterator[ImageQuestion]:
         digest = codec.image_digest(image)
         for sample in samples:
-            yield Question(codec.answer_key(self._fingerprint, digest, sample), self._fingerprint, digest, sample)
+            yield ImageQuestion(codec.answer_key(self._fingerprint, digest, sample), self._fingerprint, digest, sample)

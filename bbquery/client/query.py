@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bbquery.ledger.store import Question
+    from bbquery.ledger.store import ImageQuestion
     from bbquery.types import Reply
     from bbquery.units import Units
 
@@ -24,7 +24,7 @@ Ended = Callable[["Reply | None", "Exception | None"], None]
 class Query:
     """One attempt at a question. payload: what travels. hold: the most it may cost. attempt: its id, once held."""
 
-    question: Question
+    question: ImageQuestion
     payload: Any
     hold: Units
     ended: Ended

@@ -16,7 +16,7 @@ from bbquery.commands import budget_tables as tables
 from bbquery.commands.output import in_words, say, standard_output
 from bbquery.errors import UsageError
 from bbquery.ledger import caps, reconcile, reports, settlement_csv, statements, vendor
-from bbquery.ledger.accounts import Books
+from bbquery.ledger.accounts import Accounts
 from bbquery.report.files import Write, whole_file
 from bbquery.shown import as_json
 
@@ -138,9 +138,9 @@ def _show(chosen: argparse.Namespace) -> int:
             return (tables.runs if top is None else tables.budgets)(found), unknowns
         return tables.spending(chosen.by, reports.spending(connection, chosen.by, top)), unknowns
 
-    with Books() as books:
-        shown, unknowns = books.read(work)
-    places = {"ledger": str(books.path), "prices": str(money.user_file())}
+    with Accounts() as accounts:
+        shown, unknowns = accounts.read(work)
+    places = {"ledger": str(accounts.path), "prices": str(money.user_file())}
     if chosen.json:
         print(as_json(places | shown.plain))
         return 0
@@ -153,9 +153,9 @@ def _show(chosen: argparse.Namespace) -> int:
 
 def _set(chosen: argparse.Namespace) -> int:
     changes = {unit: getattr(chosen, option) for option, unit in CAPS.items() if hasattr(chosen, option)}
-    with Books() as books:
-        budget, raised = books.write(lambda c: caps.change(c, chosen.name, changes, chosen.inside))
-        itself = books.read(lambda c: reports.budgets(c, budget))[:1]
+    with Accounts() as accounts:
+        budget, raised = accounts.write(lambda c: caps.change(c, chosen.name, changes, chosen.inside))
+        itself = accounts.read(lambda c: reports.budgets(c, budget))[:1]
     print(tables.budgets(itself).text)
     for cap in raised:
         print(f"bbquery: {tables.cap_too_low(cap)}", file=sys.stderr)
@@ -167,14 +167,14 @@ def _set(chosen: argparse.Namespace) -> int:
 
 def _reconcile(chosen: argparse.Namespace) -> int:
     _check_reconcile(chosen)
-    with Books() as books:
+    with Accounts() as accounts:
         if chosen.csv is not None:
-            _from_csv(books, chosen)
+            _from_csv(accounts, chosen)
         elif chosen.attempt is not None or chosen.all:
-            _by_hand(books, chosen)
+            _by_hand(accounts, chosen)
         else:
-            top = books.read(lambda c: _top(c, chosen.budget))
-            print(tables.unknowns(books.read(lambda c: list(reports.attempts(c, top, "unknown")))))
+            top = accounts.read(lambda c: _top(c, chosen.budget))
+            print(tables.unknowns(accounts.read(lambda c: list(reports.attempts(c, top, "unknown")))))
     return 0
 
 
@@ -189,7 +189,7 @@ def _check_reconcile(chosen: argparse.Namespace) -> None:
         raise UsageError("--queries, --tokens and --usd say what one attempt cost: name it with --attempt ID")
 
 
-def _by_hand(books: Books, chosen: argparse.Namespace) -> None:
+def _by_hand(accounts: Accounts, chosen: argparse.Namespace) -> None:
     def work(connection: sqlite3.Connection) -> list[Settled]:
         top = _top(connection, chosen.budget)
         if chosen.all:
@@ -199,17 +199,17 @@ def _by_hand(books: Books, chosen: argparse.Namespace) -> None:
             verdicts = [reconcile.Verdict(chosen.attempt, chosen.outcome, *costs)]
         return reconcile.settle(connection, verdicts, top)
 
-    _print_settled(books.write(work))
+    _print_settled(accounts.write(work))
 
 
-def _from_csv(books: Books, chosen: argparse.Namespace) -> None:
+def _from_csv(accounts: Accounts, chosen: argparse.Namespace) -> None:
     verdicts, report = settlement_csv.read(chosen.csv)
     if report and chosen.budget is not None:
         raise UsageError("a vendor's report counts every budget: leave --budget out")
     if not report:
-        _print_settled(books.write(lambda c: reconcile.settle(c, verdicts, _top(c, chosen.budget))))
+        _print_settled(accounts.write(lambda c: reconcile.settle(c, verdicts, _top(c, chosen.budget))))
         return
-    comparison, settled = books.write(lambda c: _compare(c, report))
+    comparison, settled = accounts.write(lambda c: _compare(c, report))
     print(tables.comparison(comparison))
     _print_settled(settled)
 
@@ -231,8 +231,8 @@ def _print_settled(settled: Sequence[Settled]) -> None:
 
 def _export(chosen: argparse.Namespace) -> int:
     output = standard_output() if chosen.out is None else whole_file(chosen.out)
-    with Books() as books, output as write:
-        count = books.read(lambda c: _write_attempts(c, chosen, write))
+    with Accounts() as accounts, output as write:
+        count = accounts.read(lambda c: _write_attempts(c, chosen, write))
     if chosen.out is not None:
         print(f"{count} attempts in {chosen.out}")
     return 0

@@ -11,7 +11,7 @@ from bbquery.commands import consent
 from bbquery.commands.output import say
 from bbquery.errors import UsageError
 from bbquery.ledger import pruning
-from bbquery.ledger.accounts import Books
+from bbquery.ledger.accounts import Accounts
 
 if TYPE_CHECKING:
     import sqlite3
@@ -46,15 +46,15 @@ def day(text: str) -> str:
 def _prune(chosen: argparse.Namespace) -> int:
     if chosen.before is None and not chosen.empty:
         raise UsageError("say which runs: --before DATE (last used before a day), or --empty (without a query)")
-    with Books() as books:
-        found = books.read(lambda c: pruning.prunable(c, chosen.before, empty=chosen.empty))
+    with Accounts() as accounts:
+        found = accounts.read(lambda c: pruning.prunable(c, chosen.before, empty=chosen.empty))
         lines = _lines(found)
         if chosen.dry_run or not found.runs:
             say(*lines)
             return 0
         if not chosen.yes:
             consent.ask(lines, "pruning is agreed to beforehand: type yes on a terminal, or give --yes in a script")
-        found = books.write(lambda c: _pruned(c, chosen))
+        found = accounts.write(lambda c: _pruned(c, chosen))
     say(*_summary(found), "pruned" if found.runs else "nothing was pruned")
     return 0
 

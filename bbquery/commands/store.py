@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bbquery.commands import store_prune
 from bbquery.errors import StorageFailed, UsageError
 from bbquery.ledger import statements, store_files, store_repair
-from bbquery.ledger.accounts import Books
+from bbquery.ledger.accounts import Accounts
 from bbquery.report.files import whole_file
 
 if TYPE_CHECKING:
@@ -53,21 +53,21 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _export(chosen: argparse.Namespace) -> int:
-    with Books() as books, whole_file(chosen.file) as write:
+    with Accounts() as accounts, whole_file(chosen.file) as write:
 
         def work(connection: sqlite3.Connection) -> Header:
             top = None if chosen.budget is None else statements.find_budget(connection, chosen.budget)
             return store_files.export(connection, write, chosen.oracle, top)
 
-        written = books.read(work)
+        written = accounts.read(work)
     print(f"{_contents(written.answers, written.oracles)} in {chosen.file}")
     return 0
 
 
 def _import(chosen: argparse.Namespace) -> int:
     _check_file(chosen.file, "nothing was imported")  # before the ledger is kept from others
-    with Books() as books:
-        done = books.write(lambda c: store_files.import_file(c, chosen.file))
+    with Accounts() as accounts:
+        done = accounts.write(lambda c: store_files.import_file(c, chosen.file))
     print(f"{done.added} answers added, {done.known} were there already")
     if done.different:
         keys = "\n  ".join(done.examples)
@@ -84,26 +84,26 @@ def _verify(chosen: argparse.Namespace) -> int:
     if chosen.file is not None:
         print(_check_file(chosen.file, "do not rely on it"))
         return 0
-    with Books() as books:
+    with Accounts() as accounts:
         if chosen.repair:
-            _repair(books)
-        checked = books.read(store_files.verify_store)
+            _repair(accounts)
+        checked = accounts.read(store_files.verify_store)
     if checked.bad:
         advice = "'bbquery store verify --repair' sets damaged answers aside, to be asked and paid for once more"
-        raise StorageFailed(f"the store in {books.path} has {checked.summary()}\n{advice}")
-    print(f"{_contents(checked.answers, checked.oracles)} in {books.path}: all sound")
+        raise StorageFailed(f"the store in {accounts.path} has {checked.summary()}\n{advice}")
+    print(f"{_contents(checked.answers, checked.oracles)} in {accounts.path}: all sound")
     return 0
 
 
-def _repair(books: Books) -> None:
+def _repair(accounts: Accounts) -> None:
     """Move damaged answers to a file; print where, and what can only be repaired by asking again."""
-    damaged = books.read(store_repair.find)
+    damaged = accounts.read(store_repair.find)
     if damaged.answers:
         stamp = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}"
-        aside = books.path.with_name(f"{books.path.name}.damaged-{stamp}.jsonl")
+        aside = accounts.path.with_name(f"{accounts.path.name}.damaged-{stamp}.jsonl")
         with whole_file(aside) as write:
-            books.read(lambda c: store_repair.write_aside(c, damaged, write))
-        count = books.write(lambda c: store_repair.remove(c, list(damaged.answers)))
+            accounts.read(lambda c: store_repair.write_aside(c, damaged, write))
+        count = accounts.write(lambda c: store_repair.remove(c, list(damaged.answers)))
         print(f"{count} damaged answer{'s' * (count != 1)} set aside into {aside}: whoever needs them asks them again,")
         print("and pays for them again; what they cost before stays posted")
     for fingerprint in damaged.oracles:

@@ -8,7 +8,7 @@ from bbquery.commands import consent
 from bbquery.commands.budget_prune import day
 from bbquery.commands.output import in_words, say, table
 from bbquery.ledger import statements, store_size
-from bbquery.ledger.accounts import Books
+from bbquery.ledger.accounts import Accounts
 from bbquery.money import dollars
 from bbquery.units import total
 
@@ -43,10 +43,10 @@ def add(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _prune(chosen: argparse.Namespace) -> int:
-    with Books() as books:
-        shares = books.read(lambda c: store_size.shares(c, chosen.oracle, _top(c, chosen), chosen.before))
+    with Accounts() as accounts:
+        shares = accounts.read(lambda c: store_size.shares(c, chosen.oracle, _top(c, chosen), chosen.before))
         everything = not (chosen.oracle or chosen.project or chosen.before)
-        lines = [*_lines(shares), f"{_size(store_size.size(books.path))} in {books.path}, the ledger among them"]
+        lines = [*_lines(shares), f"{_size(store_size.size(accounts.path))} in {accounts.path}, the ledger among them"]
         if everything or chosen.dry_run or not shares:
             say(*lines, *([HINT] if everything and shares else []))
             return 0
@@ -55,7 +55,7 @@ def _prune(chosen: argparse.Namespace) -> int:
         else:
             refusal = f"{AGREE}; --dry-run shows what it is, and what buying it again costs"
             consent.ask([*lines, "they are taken out of the store; the same questions are paid again"], refusal)
-        gone = books.write(lambda c: store_size.prune(c, chosen.oracle, _top(c, chosen), chosen.before))
+        gone = accounts.write(lambda c: store_size.prune(c, chosen.oracle, _top(c, chosen), chosen.before))
     answers = "1 answer" if gone == 1 else f"{gone:,} answers"
     say(f"{answers} taken out; 'bbquery store vacuum' gives the space back to the disk")
     return 0
@@ -66,8 +66,8 @@ def _top(connection: sqlite3.Connection, chosen: argparse.Namespace) -> int | No
 
 
 def _vacuum(_: argparse.Namespace) -> int:
-    with Books() as books:
-        path = books.path
+    with Accounts() as accounts:
+        path = accounts.path
     before = store_size.size(path)
     store_size.vacuum(path)
     say(f"{path}: {_size(before)} before, {_size(store_size.size(path))} now")

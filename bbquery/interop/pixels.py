@@ -27,7 +27,7 @@ HALF_A_LEVEL = 0.5 / GREY_LEVELS  # of white: what rounding may move a pixel by,
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class PixelBatch:
     """Images of a library (n, h, w, 3), each brought to what is sent when it is indexed."""
 
     given: NDArray[Any]
@@ -79,7 +79,7 @@ class Pixels:
         given = np.asarray(batch)
         self._check_shape(given)
         self._check_range(given)
-        return Batch(given, self)
+        return PixelBatch(given, self)
 
     def sent(self, image: NDArray[Any]) -> Image:
         """Return one image as it is sent: on the oracle's domain, so mostly rounded to 8 bits and clipped."""
@@ -96,8 +96,8 @@ class Pixels:
             raise UsageError(f"predict takes a batch (n, height, width, 3), not {given.shape}: {_advice(given.shape)}")
         if self._sizes == "exact" and self.size not in (None, given.shape[1:3]):
             name, (height, width) = self._capabilities.name, given.shape[1:3]
-            told = "explain predict.fit(photo), or say sizes='fitted' to have each image cropped and resized"
-            raise UsageError(f"{name} is sent images of {self.size}, and these are {(height, width)}: {told}")
+            message = "explain predict.fit(photo), or say sizes='fitted' to have each image cropped and resized"
+            raise UsageError(f"{name} is sent images of {self.size}, and these are {(height, width)}: {message}")
 
     def _check_range(self, given: NDArray[Any]) -> None:
         if given.dtype.kind not in "uif":
@@ -109,7 +109,7 @@ class Pixels:
             raise UsageError("the images have NaN or infinite values: nothing can be sent for them")
         self._check_scale(given, low, high)
         if self._capabilities.domain == UINT8 or self._sizes == "fitted":
-            self._tell_of_clipping(low, high)
+            self._warn_of_clipping(low, high)
 
     def _check_scale(self, given: NDArray[Any], low: float, high: float) -> None:
         """Refuse what is plainly on another scale: the first batch that is not black shows, later ones may be dark."""
@@ -120,12 +120,12 @@ class Pixels:
             raise UsageError(f"{runs}, and white is {self._white:g}: {_mend(scale, given, self._white)}")
         self._seen = self._seen or max(-low, high) > 0
 
-    def _tell_of_clipping(self, low: float, high: float) -> None:
+    def _warn_of_clipping(self, low: float, high: float) -> None:
         if self._warned or (low >= -HALF_A_LEVEL and high <= 1 + HALF_A_LEVEL):
             return
         self._warned = True
-        told = f"images of {low * self._white:.4g} to {high * self._white:.4g} are clipped to 0 to {self._white:g}"
-        warnings.warn(f"{told}: the oracle is not asked what the library means to ask", UserWarning, stacklevel=5)
+        message = f"images of {low * self._white:.4g} to {high * self._white:.4g} are clipped to 0 to {self._white:g}"
+        warnings.warn(f"{message}: the oracle is not asked what the library means to ask", UserWarning, stacklevel=5)
 
 
 def _mend(scale: Scale, given: NDArray[Any], white: float) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from bbquery.errors import OracleError, UnknownName, UsageError
 from bbquery.interop.columns import AllNumbers, Columns, Scored
 from bbquery.interop.pixels import Pixels, Sizes
-from bbquery.interop.session import Session, Tally
+from bbquery.interop.session import Session, Usage
 from bbquery.ledger.records import Cap
 from bbquery.types import Answer, NoAnswer
 
@@ -102,8 +102,8 @@ def _columns(session: Session, pixels: Pixels, score: Any, targets: list[str], r
     if reference is not None:
         (answer,) = session.ask(pixels.fit(reference)[None])
         if isinstance(answer, NoAnswer):
-            told = f"gave no answer to the reference: {answer.reason}"
-            raise Unanswered(told, oracle=session.oracle.capabilities.name)
+            message = f"gave no answer to the reference: {answer.reason}"
+            raise Unanswered(message, oracle=session.oracle.capabilities.name)
         columns.bind(answer)
         for line in columns.beware(answer):
             warnings.warn(line, UserWarning, stacklevel=4)
@@ -168,7 +168,7 @@ class Predict:
         return self._columns.names
 
     @property
-    def tally(self) -> Tally:
+    def tally(self) -> Usage:
         """What was asked, sent and spent so far; as a string, a line for people."""
         return self._session.tally
 
@@ -187,9 +187,9 @@ class Predict:
         if not len(gaps):
             return
         first = answers[gaps[0]]
-        told = first.reason if isinstance(first, NoAnswer) else f"the score cannot read {first!s:.160}"
+        message = first.reason if isinstance(first, NoAnswer) else f"the score cannot read {first!s:.160}"
         raise Unanswered(
-            f"{len(gaps)} of {len(answers)} images have no number, row {gaps[0]} because: {told}. They are paid, "
+            f"{len(gaps)} of {len(answers)} images have no number, row {gaps[0]} because: {message}. They are paid, "
             "and what the model said is kept. Hide less of the photo, or take unanswered='nan' where the library can "
             "do with NaN",
             oracle=self._session.oracle.capabilities.name,

@@ -41,7 +41,7 @@ INTERRUPTED = "a call was interrupted, so nothing more is sent: open another; wh
 
 
 @dataclass(frozen=True)
-class Tally:
+class Usage:
     """What a session asked and spent so far; as a string, a line for people.
 
     asked: rows that the library asked. sent: attempts that left, each retry again. from_store: answered without one.
@@ -87,7 +87,7 @@ class Session:
             UsageError: the oracle or the project cannot be used. StorageFailed: the ledger cannot be opened.
         """
         self._closing = threading.Lock()
-        self._last: Tally | None = None
+        self._last: Usage | None = None
         with contextlib.ExitStack() as opened:
             self._loop = LoopThread()
             opened.callback(self._loop.close)
@@ -136,13 +136,13 @@ class Session:
         self._client.halt.set(Interrupted(INTERRUPTED))
 
     @property
-    def tally(self) -> Tally:
+    def tally(self) -> Usage:
         """What was asked and spent so far, or until it was closed."""
         if self._last is not None:
             return self._last
         counts, budget = self._client.tally, self.budget
         from_store = self._answered - (counts.answered - counts.from_store)  # rows that were equal to one before too
-        return Tally(
+        return Usage(
             self._rows, counts.sent, from_store, counts.unknown, counts.unreadable,
             budget.posted, budget.held, budget.name,
         )  # fmt: skip

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Books:
+class Accounts:
     """The ledger's file, open for functions of a connection: those of `reports`, `reconcile` and `store_files`.
 
     A context manager. Runs that send meanwhile are not disturbed: readers see one moment, and writers take turns.

@@ -24,7 +24,7 @@ from bbquery.errors import StorageFailed
 from bbquery.ledger import statements
 from bbquery.ledger.owners import batch_owner
 from bbquery.ledger.records import Granted, Settlement
-from bbquery.ledger.store import Question
+from bbquery.ledger.store import ImageQuestion
 from bbquery.units import Units
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ State: TypeAlias = Literal["writing", "written", "submitting", "submitted", "col
 
 
 @dataclass(frozen=True)
-class Batch:
+class BatchRecord:
     """A batch as the last commit left it. name: ours. vendor: the vendor's name; None while that is not known.
 
     lines: questions in it.
@@ -57,7 +57,7 @@ class Line:
     """A question in a batch that is not settled yet, and what it holds."""
 
     attempt: int
-    question: Question
+    question: ImageQuestion
     hold: Units
 
 
@@ -72,7 +72,7 @@ def begin(connection: sqlite3.Connection, name: str, budget: int, oracle: str) -
 
 
 def reserve(
-    connection: sqlite3.Connection, batch: Batch, requests: Sequence[Request]
+    connection: sqlite3.Connection, batch: BatchRecord, requests: Sequence[Request]
 ) -> list[Granted | Answered | Busy | BudgetExhausted]:
     """Hold each request's worst case as a line of this batch, or say why not; in the order given."""
     results = statements.reserve(connection, requests, batch_owner(batch.name))
@@ -87,7 +87,7 @@ def reserve(
     return results
 
 
-def advance(connection: sqlite3.Connection, batch: Batch, to: State, vendor: str | None = None) -> None:
+def advance(connection: sqlite3.Connection, batch: BatchRecord, to: State, vendor: str | None = None) -> None:
     """Move a batch from the state it was seen in to another.
 
     Raises:
@@ -101,14 +101,14 @@ def advance(connection: sqlite3.Connection, batch: Batch, to: State, vendor: str
         raise StorageFailed(f"batch {batch.name} is no longer {batch.state}: another process works on it too")
 
 
-def unfinished(connection: sqlite3.Connection, budget: int) -> list[Batch]:
+def unfinished(connection: sqlite3.Connection, budget: int) -> list[BatchRecord]:
     """Return the batches of a budget that are neither collected nor dropped, oldest first."""
     rows = connection.execute(
         "SELECT id, name, budget, state, vendor, (SELECT count(*) FROM batch_line WHERE batch = batch.id) FROM batch"
         " WHERE budget = ? AND state NOT IN ('collected', 'dropped') ORDER BY id",
         (budget,),
     )
-    return [Batch(*row) for row in rows]
+    return [BatchRecord(*row) for row in rows]
 
 
 def finished(connection: sqlite3.Connection, names: Sequence[str]) -> set[str]:
@@ -127,7 +127,9 @@ def owners_of(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[byt
     return {key: row[0] for key, row in found.items() if row is not None}
 
 
-def open_lines(connection: sqlite3.Connection, batch: Batch, attempts: Sequence[int] | None = None) -> dict[int, Line]:
+def open_lines(
+    connection: sqlite3.Connection, batch: BatchRecord, attempts: Sequence[int] | None = None
+) -> dict[int, Line]:
     """Return the lines of a batch that are not settled yet, all or some, by attempt."""
     rows = connection.execute(
         "SELECT attempt.id, key, oracle, image, sample, hold_queries, hold_tokens, hold_picodollars"
@@ -136,11 +138,15 @@ def open_lines(connection: sqlite3.Connection, batch: Batch, attempts: Sequence[
         " AND (:attempts IS NULL OR attempt.id IN (SELECT value FROM json_each(:attempts)))",
         {"batch": batch.id, "attempts": None if attempts is None else json.dumps(list(attempts))},
     )
-    return {row[0]: Line(row[0], Question(*row[1:5]), Units(*row[5:])) for row in rows}
+    return {row[0]: Line(row[0], ImageQuestion(*row[1:5]), Units(*row[5:])) for row in rows}
 
 
 def end(
-    connection: sqlite3.Connection, batch: Batch, to: Literal["collected", "dropped"], outcome: Outcome, reason: str
+    connection: sqlite3.Connection,
+    batch: BatchRecord,
+    to: Literal["collected", "dropped"],
+    outcome: Outcome,
+    reason: str,
 ) -> int:
     """Close a batch, and with this outcome those of its attempts that are still open; return how many those were.
 

@@ -10,7 +10,7 @@ from bbquery.money import in_unit
 from bbquery.units import Units, believable
 
 if TYPE_CHECKING:
-    from bbquery.ledger.store import Question
+    from bbquery.ledger.store import ImageQuestion
     from bbquery.types import Reply
 
 
@@ -26,7 +26,7 @@ class Held(Protocol):
         """The most it may cost."""
 
     @property
-    def question(self) -> Question:
+    def question(self) -> ImageQuestion:
         """The question it asks."""
 
 

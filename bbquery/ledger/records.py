@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from bbquery.errors import BudgetExhausted, Outcome
-    from bbquery.ledger.store import Question
+    from bbquery.ledger.store import ImageQuestion
     from bbquery.types import Reply
 
 
@@ -63,7 +63,7 @@ class BudgetState:
 class Request(NamedTuple):
     """A hold to grant before an attempt is sent. hold: the most it may cost. free: it costs nothing in any case."""
 
-    question: Question
+    question: ImageQuestion
     budget: int
     hold: Units
     free: bool = False
@@ -98,7 +98,7 @@ class Settlement(NamedTuple):
     outcome: Outcome
     cost: Units = NOTHING
     reason: str | None = None
-    question: Question | None = None
+    question: ImageQuestion | None = None
     reply: Reply | None = None
 
 

@@ -149,7 +149,7 @@ def _check_not_emptied(path: Path, owners_of: Path) -> None:
         beside = [wal] if wal.exists() and wal.stat().st_size else []
         if path.exists():  # one that was deleted was deleted by somebody
             beside += [folder for folder in (owners_of, path.with_name(path.name + ".batches")) if folder.exists()]
-    except OSError:  # whoever opens it is told
+    except OSError:  # whoever opens it gets the error
         return
     if beside:
         state = "empty" if path.exists() else "gone"

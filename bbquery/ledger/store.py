@@ -26,7 +26,7 @@ INSERT = (
 INSERT_ROW = "(?1, ?2, ?3, ?, ?, ?, ?, ?)"
 
 
-class Question(NamedTuple):
+class ImageQuestion(NamedTuple):
     """A question. key: hash of the rest. oracle: fingerprint. image: digest. sample: index of the repeat."""
 
     key: bytes
@@ -57,7 +57,7 @@ def reply(key: bytes, answer: bytes, served: str | None) -> Reply:
         ) from error
 
 
-def insert(connection: sqlite3.Connection, answered: Sequence[tuple[Question, Reply, int]], now: str) -> None:
+def insert(connection: sqlite3.Connection, answered: Sequence[tuple[ImageQuestion, Reply, int]], now: str) -> None:
     """Keep replies to questions, with the attempts that brought them. The first one stays, should two be paid for."""
     for shared, alike in itertools.groupby(answered, lambda each: (each[0].oracle, each[1].served)):
         rows = [

@@ -25,7 +25,7 @@ from bbquery.errors import (
 from bbquery.ledger import codec
 from bbquery.ledger.records import Cap, Granted, Request, Settlement
 from bbquery.ledger.sqlite import Ledger
-from bbquery.ledger.store import Question
+from bbquery.ledger.store import ImageQuestion
 from bbquery.plan import Ask
 from bbquery.types import Label, Labels, Reply
 from bbquery.units import Units
@@ -152,7 +152,7 @@ async def _held(client: Client, other: Ledger) -> int:
     """Let another process hold the question of the first image; return its attempt."""
     fingerprint, _ = codec.fingerprint(client.oracle.capabilities.identity)
     digest = codec.image_digest(tiny_images(IMAGES)[0])
-    question = Question(codec.answer_key(fingerprint, digest, 0), fingerprint, digest, 0)
+    question = ImageQuestion(codec.answer_key(fingerprint, digest, 0), fingerprint, digest, 0)
     (granted,) = await other.reserve([Request(question, client.budget, Units(1))])
     assert isinstance(granted, Granted)
     return granted.attempt

@@ -27,7 +27,7 @@ from bbquery.client.pace import Pace
 from bbquery.drift import DriftWatch
 from bbquery.errors import OracleError, OutcomeUnknown, RateLimited, Unreachable
 from bbquery.ledger import reports, statements, vendor
-from bbquery.ledger.accounts import Books
+from bbquery.ledger.accounts import Accounts
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
@@ -160,8 +160,8 @@ async def test_attempts_are_in_the_order_they_were_sent_with_the_time_that_was_s
 
     await run_with_drift_checks(oracle, ledger, ledger.open_budget("run", Cap(queries=200)), clock)
 
-    with Books(ledger.path) as books:
-        attempts = books.read(lambda c: list(reports.attempts(c)))
+    with Accounts(ledger.path) as accounts:
+        attempts = accounts.read(lambda c: list(reports.attempts(c)))
     assert [attempt.id for attempt in attempts] == list(range(1, oracle.requests + 1))
     assert [int(attempt.opened[8:10]) for attempt in attempts] == shown
     assert list(dict(itertools.groupby(shown))) == [13, 12, 14]
@@ -227,8 +227,8 @@ def compared(ledger: Ledger, day: int, *, now: datetime.datetime = NOON + 30 * D
     start = (NOON + day * DAY).replace(hour=0)
     cost = Units(COST.queries, COST.tokens, COST.picodollars).times(queries)
     usage = vendor.Usage("gpt-4o", start, start + DAY, cost, statements.UNITS)
-    with Books(ledger.path) as books:
-        return books.read(lambda c: vendor.compare(c, [usage], now))
+    with Accounts(ledger.path) as accounts:
+        return accounts.read(lambda c: vendor.compare(c, [usage], now))
 
 
 @pytest.mark.parametrize(("days", "reported"), [((0, -1, 0), -1), ((0, 1, 0), 1), ((0, 1, 0), 0)])
@@ -250,8 +250,8 @@ def test_what_comes_after_the_time_of_day_is_doubtful(ledger: Ledger) -> None:
 
     found = compared(ledger, 0, now=NOON + HOUR * datetime.timedelta(seconds=1))
 
-    with Books(ledger.path) as books:
-        doubtful = books.read(lambda c: reports.doubtful(c, NOON + datetime.timedelta(hours=1)))
+    with Accounts(ledger.path) as accounts:
+        doubtful = accounts.read(lambda c: reports.doubtful(c, NOON + datetime.timedelta(hours=1)))
     assert doubtful == {2}
     assert found.verdicts == []
 

@@ -18,7 +18,7 @@ from PIL import Image as Pillow
 
 from bbquery.cli import main
 from bbquery.ledger import reports
-from bbquery.ledger.accounts import Books
+from bbquery.ledger.accounts import Accounts
 from bbquery.report import attack, comparison, evaluation, figure, files, folder, probe
 from tests.support.counted import watched
 
@@ -89,8 +89,8 @@ def test_a_stop_while_asking_keeps_what_was_answered(
     assert "before anything was asked" not in said
     watched.before.clear()
     assert main(typed) == 0
-    with Books() as books:
-        paid = [attempt.key for attempt in books.read(lambda c: list(reports.attempts(c, None, "posted")))]
+    with Accounts() as accounts:
+        paid = [attempt.key for attempt in accounts.read(lambda c: list(reports.attempts(c, None, "posted")))]
     assert len(set(paid)) == len(paid) == watched.calls > asked
 
 
@@ -200,7 +200,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.{hang_up})
 from bbquery.cli import main
 from bbquery.ledger import reports
-from bbquery.ledger.accounts import Books
+from bbquery.ledger.accounts import Accounts
 from tests.commands import test_interrupts
 from tests.support.counted import watched
 watched.before.append(lambda: test_interrupts.wait_for_the_end_of({told}))

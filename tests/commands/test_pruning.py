@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 
 from bbquery.cli import main
 from bbquery.ledger import batches, reports
-from bbquery.ledger.accounts import Books
+from bbquery.ledger.accounts import Accounts
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.types import Text
@@ -115,8 +115,8 @@ def test_a_run_of_a_project_leaves_its_spending_there(ledger: Ledger, say: Calla
     assert f"paper/{RUN}2" not in names(ledger)
     assert ledger.budget(paper).posted == COST
     assert ledger.budget(paper).held != Units()
-    with Books() as books:
-        assert [a.budget for a in books.read(lambda c: list(reports.attempts(c, paper, "posted")))] == ["paper"]
+    with Accounts() as accounts:
+        assert [a.budget for a in accounts.read(lambda c: list(reports.attempts(c, paper, "posted")))] == ["paper"]
 
 
 @pytest.mark.usefixtures("runs")

@@ -20,7 +20,7 @@ from PIL import Image as Pillow
 from bbquery.cli import main
 from bbquery.errors import UsageError
 from bbquery.ledger import codec, store_files
-from bbquery.ledger.accounts import Books
+from bbquery.ledger.accounts import Accounts
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.ledger.store_lines import Fault, Header, Reading, header_text
@@ -272,8 +272,8 @@ def test_answers_come_through_to_the_bit(published: Path, say: Say, ledger: Ledg
 
     with Ledger() as other:
         found = other.find([asked(oracle, n).key for n in range(len(ANSWERS))])
-        with Books(other.path) as books:
-            attempts = books.read(lambda c: c.execute("SELECT count(*), count(attempt) FROM answer").fetchone())
+        with Accounts(other.path) as accounts:
+            attempts = accounts.read(lambda c: c.execute("SELECT count(*), count(attempt) FROM answer").fetchone())
     replies = [found[asked(oracle, n).key] for n in range(len(ANSWERS))]
     assert [codec.pack(reply.answer) for reply in replies] == [codec.pack(answer) for answer in ANSWERS]
     assert [reply.served for reply in replies] == [None, "fp_1", "fp_1", "fp_1", "fp_1"]
@@ -344,10 +344,10 @@ def test_a_file_that_changes_after_its_check_imports_nothing(
     rewrite(published, change)
     elsewhere.mkdir()
 
-    with Books() as books:
+    with Accounts() as accounts:
         with pytest.raises(UsageError, match=said + ".*; nothing was"):
-            books.write(lambda c: store_files.import_file(c, published))
-        left = books.read(lambda c: c.execute("SELECT (SELECT count(*) FROM answer), (SELECT count(*) FROM oracle)"))
+            accounts.write(lambda c: store_files.import_file(c, published))
+        left = accounts.read(lambda c: c.execute("SELECT (SELECT count(*) FROM answer), (SELECT count(*) FROM oracle)"))
         assert left.fetchone() == (0, 0)
 
 
@@ -355,8 +355,8 @@ def test_a_replay_needs_no_money(published: Path, say: Say, ledger: Ledger, else
     """Imported answers leave every budget as it was: there is none."""
     say("import", published)
 
-    with Ledger() as other, Books(other.path) as books:
-        assert books.read(lambda c: c.execute("SELECT count(*) FROM budget").fetchone()) == (0,)
+    with Ledger() as other, Accounts(other.path) as accounts:
+        assert accounts.read(lambda c: c.execute("SELECT count(*) FROM budget").fetchone()) == (0,)
 
 
 # --- verify ---
@@ -451,8 +451,8 @@ def test_no_spoiled_byte_crashes_a_verification(
         oracle, budget = remember(ledger, model="m"), ledger.open_budget("b", Cap())
         for number, answer in enumerate(ANSWERS):
             sent(ledger, budget, asked(oracle, number), answer=answer)
-        with Books(ledger.path) as books, (folder / "a.jsonl").open("wb") as file:
-            books.read(lambda c: store_files.export(c, file.write))
+        with Accounts(ledger.path) as accounts, (folder / "a.jsonl").open("wb") as file:
+            accounts.read(lambda c: store_files.export(c, file.write))
     content = (folder / "a.jsonl").read_bytes().splitlines(keepends=True)
     spoiled = bytearray(content[line % len(content)])
     spoiled[place % len(spoiled)] = byte
@@ -542,9 +542,9 @@ def fill(ledger: Ledger, answers: int) -> None:
             question = asked(oracle, number)
             yield question.key, oracle, question.image, 0, packed, "2026-04-13T10:00:00.000+00:00"
 
-    with Books(ledger.path) as books:
+    with Accounts(ledger.path) as accounts:
         insert = "INSERT INTO answer (key, oracle, image, sample, answer, created) VALUES (?, ?, ?, ?, ?, ?)"
-        books.write(lambda c: c.executemany(insert, rows()))
+        accounts.write(lambda c: c.executemany(insert, rows()))
 
 
 def test_memory_does_not_grow_with_the_store(ledger: Ledger, tmp_path: Path, elsewhere: Path) -> None:
@@ -554,12 +554,12 @@ def test_memory_does_not_grow_with_the_store(ledger: Ledger, tmp_path: Path, els
         fill(ledger, count) if count == 30 else fill_rest(ledger, count)
         path = tmp_path / f"{count}.jsonl"
         tracemalloc.start()
-        with Books(ledger.path) as books, path.open("wb") as file:
-            books.read(lambda c, f=file: store_files.export(c, f.write))  # type: ignore[misc] # a default binds the loop's value
-            books.read(store_files.verify_store)
-        with Books(tmp_path / f"{count}.sqlite3") as books:
+        with Accounts(ledger.path) as accounts, path.open("wb") as file:
+            accounts.read(lambda c, f=file: store_files.export(c, f.write))  # type: ignore[misc] # a default binds the loop's value
+            accounts.read(store_files.verify_store)
+        with Accounts(tmp_path / f"{count}.sqlite3") as accounts:
             assert store_files.verify_file(path).bad == 0
-            assert books.write(lambda c, p=path: store_files.import_file(c, p)).added == count  # type: ignore[misc] # likewise
+            assert accounts.write(lambda c, p=path: store_files.import_file(c, p)).added == count  # type: ignore[misc] # likewise
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
 
@@ -568,8 +568,8 @@ def test_memory_does_not_grow_with_the_store(ledger: Ledger, tmp_path: Path, els
 
 
 def fill_rest(ledger: Ledger, answers: int) -> None:
-    with Books(ledger.path) as books:
-        books.write(lambda c: c.execute("DELETE FROM answer"))
+    with Accounts(ledger.path) as accounts:
+        accounts.write(lambda c: c.execute("DELETE FROM answer"))
     fill(ledger, answers)
 
 

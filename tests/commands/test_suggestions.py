@@ -14,7 +14,7 @@ from bbquery.cli import _parser, main
 from bbquery.errors import UnknownName
 from bbquery.jobs.evaluate.choice import Choice
 from bbquery.ledger import caps, statements
-from bbquery.ledger.accounts import Books
+from bbquery.ledger.accounts import Accounts
 
 
 def commands(parser: argparse.ArgumentParser, *words: str) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser]]:
@@ -106,9 +106,9 @@ def _metric(name: str) -> object:
 
 
 def _project(name: str) -> object:
-    with Books() as books:
-        books.write(lambda c: caps.change(c, "july-audit", {"queries": 10}, None))
-        return books.read(lambda c: statements.find_budget(c, name))
+    with Accounts() as accounts:
+        accounts.write(lambda c: caps.change(c, "july-audit", {"queries": 10}, None))
+        return accounts.read(lambda c: statements.find_budget(c, name))
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pytest
 
 from bbquery.errors import BudgetExhausted, StorageFailed
 from bbquery.ledger import batches
-from bbquery.ledger.accounts import Books
-from bbquery.ledger.batches import Batch
+from bbquery.ledger.accounts import Accounts
+from bbquery.ledger.batches import BatchRecord
 from bbquery.ledger.records import Answered, Busy, Cap, Granted, Request
 from bbquery.ledger.sqlite import Ledger
 from bbquery.units import Units
@@ -42,9 +42,9 @@ def budget(ledger: Ledger) -> int:
 
 
 @pytest.fixture
-def batch(ledger: Ledger, budget: int, oracle: str) -> Batch:
+def batch(ledger: Ledger, budget: int, oracle: str) -> BatchRecord:
     number = write(ledger, lambda c: batches.begin(c, "ours", budget, oracle))
-    return Batch(number, "ours", budget, "writing", None, 0)
+    return BatchRecord(number, "ours", budget, "writing", None, 0)
 
 
 def write(ledger: Ledger, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -54,12 +54,14 @@ def write(ledger: Ledger, work: Callable[[sqlite3.Connection], T]) -> T:
     return asyncio.run(written())
 
 
-def reserve(ledger: Ledger, batch: Batch, oracle: str, *numbers: int) -> list[object]:
+def reserve(ledger: Ledger, batch: BatchRecord, oracle: str, *numbers: int) -> list[object]:
     requests = [Request(asked(oracle, number), batch.budget, ONE) for number in numbers]
     return list(write(ledger, lambda c: batches.reserve(c, batch, requests)))
 
 
-def test_lines_are_held_all_the_way_up_and_remember_what_they_ask(ledger: Ledger, batch: Batch, oracle: str) -> None:
+def test_lines_are_held_all_the_way_up_and_remember_what_they_ask(
+    ledger: Ledger, batch: BatchRecord, oracle: str
+) -> None:
     """A line holds in the run and its project, and whoever collects it needs no image to store its answer."""
     granted = reserve(ledger, batch, oracle, 1, 2)
 
@@ -71,7 +73,7 @@ def test_lines_are_held_all_the_way_up_and_remember_what_they_ask(ledger: Ledger
     assert ledger.read(lambda c: batches.unfinished(c, batch.budget)) == [replace(batch, lines=2)]
 
 
-def test_what_is_answered_in_flight_or_too_much_is_no_line(ledger: Ledger, batch: Batch, oracle: str) -> None:
+def test_what_is_answered_in_flight_or_too_much_is_no_line(ledger: Ledger, batch: BatchRecord, oracle: str) -> None:
     """Only what is granted is in the batch; the rest is told as to any other caller."""
     sent(ledger, batch.budget, asked(oracle, 1), hold=ONE, cost=ONE)
     sent(ledger, batch.budget, asked(oracle, 2), None, hold=ONE)
@@ -82,7 +84,7 @@ def test_what_is_answered_in_flight_or_too_much_is_no_line(ledger: Ledger, batch
     assert len(ledger.read(lambda c: batches.open_lines(c, batch))) == 1
 
 
-def test_of_two_that_saw_the_same_state_one_moves_it(ledger: Ledger, batch: Batch) -> None:
+def test_of_two_that_saw_the_same_state_one_moves_it(ledger: Ledger, batch: BatchRecord) -> None:
     """The second is told that somebody else works on the batch, and does nothing."""
     write(ledger, lambda c: batches.advance(c, batch, "written"))
 
@@ -90,7 +92,7 @@ def test_of_two_that_saw_the_same_state_one_moves_it(ledger: Ledger, batch: Batc
         write(ledger, lambda c: batches.advance(c, batch, "written"))
 
 
-def test_no_batch_is_submitted_without_the_vendors_name(ledger: Ledger, batch: Batch) -> None:
+def test_no_batch_is_submitted_without_the_vendors_name(ledger: Ledger, batch: BatchRecord) -> None:
     """A batch that nobody can ask for is not recorded as submitted."""
     with pytest.raises(StorageFailed, match="CHECK"):
         write(ledger, lambda c: batches.advance(c, batch, "submitted"))
@@ -98,7 +100,7 @@ def test_no_batch_is_submitted_without_the_vendors_name(ledger: Ledger, batch: B
 
 @pytest.mark.parametrize(("outcome", "held"), [("voided", 0), ("unknown", 2)])
 def test_a_batch_ends_with_its_last_attempts(
-    ledger: Ledger, batch: Batch, oracle: str, outcome: Outcome, held: int
+    ledger: Ledger, batch: BatchRecord, oracle: str, outcome: Outcome, held: int
 ) -> None:
     """Ending it settles what is open in the same commit, and it is unfinished no more."""
     reserve(ledger, batch, oracle, 1, 2)
@@ -111,12 +113,12 @@ def test_a_batch_ends_with_its_last_attempts(
     assert ledger.read(lambda c: batches.finished(c, ["ours", "theirs"])) == {"ours"}
 
 
-def test_a_batch_without_a_line_ends_too(ledger: Ledger, batch: Batch) -> None:
+def test_a_batch_without_a_line_ends_too(ledger: Ledger, batch: BatchRecord) -> None:
     """There is nothing to settle, and nothing fails."""
     assert write(ledger, lambda c: batches.end(c, batch, "dropped", "voided", "why")) == 0
 
 
-def test_who_asks_what_is_known(ledger: Ledger, batch: Batch, oracle: str) -> None:
+def test_who_asks_what_is_known(ledger: Ledger, batch: BatchRecord, oracle: str) -> None:
     """A key in flight names its owner: a batch by its name, a process by its own."""
     reserve(ledger, batch, oracle, 1)
     sent(ledger, batch.budget, asked(oracle, 2), None, hold=ONE)
@@ -129,16 +131,16 @@ def test_who_asks_what_is_known(ledger: Ledger, batch: Batch, oracle: str) -> No
     assert keys[2] not in owners
 
 
-def test_opening_the_books_leaves_batches_in_flight(ledger: Ledger, batch: Batch, oracle: str) -> None:
+def test_opening_the_books_leaves_batches_in_flight(ledger: Ledger, batch: BatchRecord, oracle: str) -> None:
     """A reader of the ledger buries dead processes, and no batch."""
     reserve(ledger, batch, oracle, 1)
 
-    with Books(ledger.path):
+    with Accounts(ledger.path):
         assert ledger.unknowns(batch.budget) == []
     assert len(ledger.read(lambda c: batches.open_lines(c, batch))) == 1
 
 
-def test_a_failed_piece_leaves_nothing(ledger: Ledger, batch: Batch, oracle: str) -> None:
+def test_a_failed_piece_leaves_nothing(ledger: Ledger, batch: BatchRecord, oracle: str) -> None:
     """What raises within a transaction is undone as a whole."""
 
     def fail(connection: sqlite3.Connection) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from bbquery.errors import StorageFailed
 from bbquery.ledger import codec, database, reconcile
-from bbquery.ledger.accounts import Books
+from bbquery.ledger.accounts import Accounts
 from bbquery.ledger.database import Database
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
@@ -158,9 +158,9 @@ def test_an_upgraded_ledger_goes_on(old: Path) -> None:
     """Its budgets hold and post, its unknowns can be settled, and what a dead process left in flight is unknown."""
     with Ledger(old) as ledger:
         run = ledger.open_budget("run", Cap(queries=12), ledger.open_budget("project", Cap(queries=100)))
-        with Books(old) as books:
+        with Accounts(old) as accounts:
             unknowns = [u.attempt for u in ledger.unknowns(run)]
-            books.write(lambda c: reconcile.settle(c, reconcile.all_unknowns(c, "voided")))
+            accounts.write(lambda c: reconcile.settle(c, reconcile.all_unknowns(c, "voided")))
         sent(ledger, run, asked(FINGERPRINT, 200), hold=Units(1), cost=Units(1))
         state = ledger.budget(run)
 
@@ -170,12 +170,12 @@ def test_an_upgraded_ledger_goes_on(old: Path) -> None:
 
 def test_an_answer_of_a_published_store_belongs_to_no_attempt(old: Path) -> None:
     """Since version 3 an answer may come without an attempt; one that names an attempt still needs it to be there."""
-    with Books(old) as books:
+    with Accounts(old) as accounts:
         columns = "(key, oracle, attempt, image, sample, answer, created)"
         insert = f"INSERT INTO answer {columns} VALUES (?, ?, ?, x'', 0, x'', '')"
-        books.write(lambda c: c.execute(insert, (b"free", FINGERPRINT, None)))
+        accounts.write(lambda c: c.execute(insert, (b"free", FINGERPRINT, None)))
         with pytest.raises(StorageFailed, match="FOREIGN KEY"):
-            books.write(lambda c: c.execute(insert, (b"paid", FINGERPRINT, 999)))
+            accounts.write(lambda c: c.execute(insert, (b"paid", FINGERPRINT, 999)))
 
 
 def test_opening_again_changes_nothing(old: Path) -> None:

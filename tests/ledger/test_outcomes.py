@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bbquery.ledger.outcomes import above_hold
-from bbquery.ledger.store import Question
+from bbquery.ledger.store import ImageQuestion
 from bbquery.types import Reply, Text
 from bbquery.units import Units
 
@@ -16,7 +16,7 @@ class Held:
 
     hold: Units
     attempt: int = 1
-    question: Question = Question(b"", "", b"", 0)  # noqa: RUF009 - a tuple of constants
+    question: ImageQuestion = ImageQuestion(b"", "", b"", 0)  # noqa: RUF009 - a tuple of constants
 
 
 def test_a_bill_above_its_hold_is_told_in_tokens_and_dollars() -> None:

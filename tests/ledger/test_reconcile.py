@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bbquery.errors import UsageError
 from bbquery.ledger import reconcile, reports, settlement_csv, vendor
-from bbquery.ledger.accounts import Books
+from bbquery.ledger.accounts import Accounts
 from bbquery.ledger.reconcile import Settled, Verdict
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
@@ -30,8 +30,8 @@ ALL = ("queries", "tokens", "picodollars")
 
 
 @pytest.fixture
-def books(ledger: Ledger) -> Iterator[Books]:
-    with Books(ledger.path) as opened:
+def accounts(ledger: Ledger) -> Iterator[Accounts]:
+    with Accounts(ledger.path) as opened:
         yield opened
 
 
@@ -40,73 +40,75 @@ def oracle(ledger: Ledger) -> str:
     return remember(ledger, oracle="openai", model="gpt-4o")
 
 
-def settle(books: Books, *verdicts: Verdict, top: int | None = None) -> list[Settled]:
-    return books.write(lambda c: reconcile.settle(c, verdicts, top))
+def settle(accounts: Accounts, *verdicts: Verdict, top: int | None = None) -> list[Settled]:
+    return accounts.write(lambda c: reconcile.settle(c, verdicts, top))
 
 
-def state_of(books: Books, attempt: int) -> reports.Attempt:
-    return next(a for a in books.read(lambda c: list(reports.attempts(c))) if a.id == attempt)
+def state_of(accounts: Accounts, attempt: int) -> reports.Attempt:
+    return next(a for a in accounts.read(lambda c: list(reports.attempts(c))) if a.id == attempt)
 
 
 # --- by hand ---
 
 
-def test_an_unknown_that_was_billed_costs_what_was_held(ledger: Ledger, books: Books, oracle: str) -> None:
+def test_an_unknown_that_was_billed_costs_what_was_held(ledger: Ledger, accounts: Accounts, oracle: str) -> None:
     """Where nobody knows better, all that was held is posted, in the budget and in those above."""
     project = ledger.open_budget("project", Cap(queries=5))
     run = ledger.open_budget("run", Cap(queries=5), project)
     attempt = sent(ledger, run, asked(oracle, 1), "unknown")
 
-    done = settle(books, Verdict(attempt, "posted"))
+    done = settle(accounts, Verdict(attempt, "posted"))
 
     assert done == [Settled(attempt, "project > run", "posted", HOLD, HOLD)]
     for budget in (project, run):
         assert (ledger.budget(budget).posted, ledger.budget(budget).held) == (HOLD, Units())
 
 
-def test_an_unknown_costs_what_the_vendor_says(ledger: Ledger, books: Books, oracle: str) -> None:
+def test_an_unknown_costs_what_the_vendor_says(ledger: Ledger, accounts: Accounts, oracle: str) -> None:
     """Units that are stated are posted as stated, zero included; the others as held."""
     budget = ledger.open_budget("b", Cap())
     attempt = sent(ledger, budget, asked(oracle, 1), "unknown")
 
-    settle(books, Verdict(attempt, "posted", tokens=0, picodollars=7))
+    settle(accounts, Verdict(attempt, "posted", tokens=0, picodollars=7))
 
     assert ledger.budget(budget).posted == Units(HOLD.queries, 0, 7)
     assert ledger.budget(budget).held == Units()
 
 
-def test_an_unknown_that_was_not_billed_gives_its_hold_back(ledger: Ledger, books: Books, oracle: str) -> None:
+def test_an_unknown_that_was_not_billed_gives_its_hold_back(ledger: Ledger, accounts: Accounts, oracle: str) -> None:
     """A voided attempt leaves the budget as if it had never been sent."""
     budget = ledger.open_budget("b", Cap(queries=1))
     attempt = sent(ledger, budget, asked(oracle, 1), "unknown")
 
-    settle(books, Verdict(attempt, "voided"))
+    settle(accounts, Verdict(attempt, "voided"))
 
     assert (ledger.budget(budget).posted, ledger.budget(budget).held) == (Units(), Units())
     assert ledger.unknowns(budget) == []
 
 
-def test_the_record_keeps_why_it_was_unknown(ledger: Ledger, books: Books, oracle: str) -> None:
+def test_the_record_keeps_why_it_was_unknown(ledger: Ledger, accounts: Accounts, oracle: str) -> None:
     """A settled attempt still says what had happened, and that somebody settled it."""
     attempt = sent(ledger, ledger.open_budget("b", Cap()), asked(oracle, 1), "unknown", reason="timed out")
     silent = sent(ledger, ledger.open_budget("b", Cap()), asked(oracle, 2), "unknown")
 
-    settle(books, Verdict(attempt, "posted"), Verdict(silent, "voided"))
+    settle(accounts, Verdict(attempt, "posted"), Verdict(silent, "voided"))
 
-    assert state_of(books, attempt).reason == "timed out; reconciled as posted"
-    assert state_of(books, silent).reason == "reconciled as voided"
-    assert state_of(books, attempt).cost == HOLD
+    assert state_of(accounts, attempt).reason == "timed out; reconciled as posted"
+    assert state_of(accounts, silent).reason == "reconciled as voided"
+    assert state_of(accounts, attempt).cost == HOLD
 
 
-def test_an_unknown_whose_question_is_asked_again_can_be_settled(ledger: Ledger, books: Books, oracle: str) -> None:
+def test_an_unknown_whose_question_is_asked_again_can_be_settled(
+    ledger: Ledger, accounts: Accounts, oracle: str
+) -> None:
     """A retry in flight at the same key is another attempt, and does not stand in the way."""
     budget = ledger.open_budget("b", Cap())
     first = sent(ledger, budget, asked(oracle, 1), "unknown")
     again = sent(ledger, budget, asked(oracle, 1), None)
 
-    settle(books, Verdict(first, "posted"))
+    settle(accounts, Verdict(first, "posted"))
 
-    assert (state_of(books, first).state, state_of(books, again).state) == ("posted", "open")
+    assert (state_of(accounts, first).state, state_of(accounts, again).state) == ("posted", "open")
     assert ledger.budget(budget).held == HOLD
 
 
@@ -115,7 +117,7 @@ def test_an_unknown_whose_question_is_asked_again_can_be_settled(ledger: Ledger,
     [("posted", "posted already"), ("voided", "voided already"), (None, "in flight")],
 )
 def test_only_unknowns_can_be_settled(
-    ledger: Ledger, books: Books, oracle: str, outcome: str | None, said: str
+    ledger: Ledger, accounts: Accounts, oracle: str, outcome: str | None, said: str
 ) -> None:
     """What was answered, was not billed or is in flight is refused by name, and with it all that came before."""
     budget = ledger.open_budget("b", Cap())
@@ -124,34 +126,34 @@ def test_only_unknowns_can_be_settled(
     before = ledger.budget(budget)
 
     with pytest.raises(UsageError, match=f"attempt {other} is {said}"):
-        settle(books, Verdict(unknown, "posted"), Verdict(other, "voided"))
+        settle(accounts, Verdict(unknown, "posted"), Verdict(other, "voided"))
 
     assert ledger.budget(budget) == before
     assert [u.attempt for u in ledger.unknowns(budget)] == [unknown]
 
 
-def test_an_attempt_is_reconciled_once(ledger: Ledger, books: Books, oracle: str) -> None:
+def test_an_attempt_is_reconciled_once(ledger: Ledger, accounts: Accounts, oracle: str) -> None:
     """Settling twice, at once or later, is refused and posts nothing twice."""
     budget = ledger.open_budget("b", Cap())
     attempt = sent(ledger, budget, asked(oracle, 1), "unknown")
 
     with pytest.raises(UsageError, match="posted already"):
-        settle(books, Verdict(attempt, "posted"), Verdict(attempt, "posted"))
-    settle(books, Verdict(attempt, "posted"))
+        settle(accounts, Verdict(attempt, "posted"), Verdict(attempt, "posted"))
+    settle(accounts, Verdict(attempt, "posted"))
     with pytest.raises(UsageError, match="posted already"):
-        settle(books, Verdict(attempt, "voided"))
+        settle(accounts, Verdict(attempt, "voided"))
 
     assert ledger.budget(budget).posted == HOLD
 
 
 @pytest.mark.parametrize("attempt", [0, 99, 10**30])
-def test_an_attempt_that_does_not_exist_is_named(books: Books, attempt: int) -> None:
+def test_an_attempt_that_does_not_exist_is_named(accounts: Accounts, attempt: int) -> None:
     """A number that no attempt has is a usage error, however large."""
     with pytest.raises(UsageError, match="there is no attempt"):
-        settle(books, Verdict(attempt, "voided"))
+        settle(accounts, Verdict(attempt, "voided"))
 
 
-def test_a_key_names_its_only_unknown(ledger: Ledger, books: Books, oracle: str) -> None:
+def test_a_key_names_its_only_unknown(ledger: Ledger, accounts: Accounts, oracle: str) -> None:
     """A key is enough where one unknown has it; where several have, or none, numbers are asked for."""
     budget = ledger.open_budget("b", Cap())
     one, two = asked(oracle, 1), asked(oracle, 2)
@@ -159,25 +161,27 @@ def test_a_key_names_its_only_unknown(ledger: Ledger, books: Books, oracle: str)
     only = sent(ledger, budget, one, "unknown")
     twice = [sent(ledger, budget, two, "unknown") for _ in range(2)]
 
-    done = settle(books, Verdict(one.key, "posted"))
+    done = settle(accounts, Verdict(one.key, "posted"))
 
     assert [each.attempt for each in done] == [only]
     with pytest.raises(UsageError, match=f"attempts {twice[0]}, {twice[1]} are unknown at key {two.key.hex()}"):
-        settle(books, Verdict(two.key, "posted"))
+        settle(accounts, Verdict(two.key, "posted"))
     with pytest.raises(UsageError, match="no attempt is unknown at key"):
-        settle(books, Verdict(one.key, "posted"))
+        settle(accounts, Verdict(one.key, "posted"))
 
 
-def test_attempts_of_other_budgets_are_refused_where_one_is_named(ledger: Ledger, books: Books, oracle: str) -> None:
+def test_attempts_of_other_budgets_are_refused_where_one_is_named(
+    ledger: Ledger, accounts: Accounts, oracle: str
+) -> None:
     """With a budget named, only what lies in it or within can be settled."""
     mine, other = ledger.open_budget("mine", Cap()), ledger.open_budget("other", Cap())
     inside = sent(ledger, ledger.open_budget("inside", Cap(), mine), asked(oracle, 1), "unknown")
     outside = sent(ledger, other, asked(oracle, 2), "unknown")
 
     with pytest.raises(UsageError, match=f"attempt {outside} lies in budget 'other'"):
-        settle(books, Verdict(inside, "posted"), Verdict(outside, "posted"), top=mine)
+        settle(accounts, Verdict(inside, "posted"), Verdict(outside, "posted"), top=mine)
 
-    assert [each.attempt for each in settle(books, Verdict(inside, "posted"), top=mine)] == [inside]
+    assert [each.attempt for each in settle(accounts, Verdict(inside, "posted"), top=mine)] == [inside]
 
 
 @pytest.mark.parametrize("cost", [{"queries": 1}, {"tokens": 1}, {"picodollars": 1}])
@@ -217,9 +221,9 @@ def test_budgets_stay_the_sum_of_their_attempts(
             else Verdict(attempt, "voided")
             for attempt in data.draw(st.lists(st.sampled_from(sent_), unique=True))
         ]
-        with Books(ledger.path) as books:
-            settle(books, *verdicts)
-            rows = [books.read(lambda c, b=b: list(reports.attempts(c, b))) for b in budgets]  # type: ignore[misc] # a default binds the loop's value
+        with Accounts(ledger.path) as accounts:
+            settle(accounts, *verdicts)
+            rows = [accounts.read(lambda c, b=b: list(reports.attempts(c, b))) for b in budgets]  # type: ignore[misc] # a default binds the loop's value
         states = [ledger.budget(budget) for budget in budgets]
 
     for state, attempts in zip(states, rows, strict=True):
@@ -370,43 +374,45 @@ def test_idle_days_are_passed_over(csv_file: Callable[[str], Path]) -> None:
 # --- a vendor's report: what it proves ---
 
 
-def compare(books: Books, *report: Usage, now: datetime.datetime = MUCH_LATER) -> Comparison:
-    return books.read(lambda c: vendor.compare(c, report, now))
+def compare(accounts: Accounts, *report: Usage, now: datetime.datetime = MUCH_LATER) -> Comparison:
+    return accounts.read(lambda c: vendor.compare(c, report, now))
 
 
-def test_a_report_that_counts_what_was_posted_voids_the_unknowns(ledger: Ledger, books: Books, oracle: str) -> None:
+def test_a_report_that_counts_what_was_posted_voids_the_unknowns(
+    ledger: Ledger, accounts: Accounts, oracle: str
+) -> None:
     """What the vendor did not count beyond the answers, it did not bill."""
     budget = ledger.open_budget("b", Cap())
     sent(ledger, budget, asked(oracle, 1))
     unknowns = [sent(ledger, budget, asked(oracle, n), "unknown") for n in (2, 3)]
 
-    found = compare(books, usage(1, COST.tokens, COST.picodollars))
+    found = compare(accounts, usage(1, COST.tokens, COST.picodollars))
 
     assert found.verdicts == [Verdict(attempt, "voided") for attempt in unknowns]
     assert found.windows[0].conclusion == "agrees if no unknown was billed"
 
 
 def test_a_report_of_one_query_more_settles_the_only_unknown_at_its_cost(
-    ledger: Ledger, books: Books, oracle: str
+    ledger: Ledger, accounts: Accounts, oracle: str
 ) -> None:
     """The difference is what the unknown cost."""
     budget = ledger.open_budget("b", Cap())
     sent(ledger, budget, asked(oracle, 1))
     unknown = sent(ledger, budget, asked(oracle, 2), "unknown")
 
-    found = compare(books, usage(2, COST.tokens + 70, COST.picodollars + 99))
+    found = compare(accounts, usage(2, COST.tokens + 70, COST.picodollars + 99))
 
     assert found.verdicts == [Verdict(unknown, "posted", 1, 70, 99)]
 
 
 def test_unknowns_of_one_budget_share_the_difference_to_the_last_token(
-    ledger: Ledger, books: Books, oracle: str
+    ledger: Ledger, accounts: Accounts, oracle: str
 ) -> None:
     """Where all were billed, their costs sum to the vendor's difference exactly."""
     budget = ledger.open_budget("b", Cap())
     unknowns = [sent(ledger, budget, asked(oracle, n), "unknown") for n in range(3)]
 
-    found = compare(books, usage(3, 200, 301))
+    found = compare(accounts, usage(3, 200, 301))
 
     assert found.verdicts == [
         Verdict(unknowns[0], "posted", 1, 67, 101),
@@ -415,23 +421,23 @@ def test_unknowns_of_one_budget_share_the_difference_to_the_last_token(
     ]
 
 
-def test_units_that_are_not_reported_cost_what_was_held(ledger: Ledger, books: Books, oracle: str) -> None:
+def test_units_that_are_not_reported_cost_what_was_held(ledger: Ledger, accounts: Accounts, oracle: str) -> None:
     """A report without dollars proves the query, not its price."""
     unknown = sent(ledger, ledger.open_budget("b", Cap()), asked(oracle, 1), "unknown")
 
-    found = compare(books, usage(1, 70, units=["queries", "tokens"]))
+    found = compare(accounts, usage(1, 70, units=["queries", "tokens"]))
 
     assert found.verdicts == [Verdict(unknown, "posted", 1, 70, None)]
 
 
-def test_a_snapshot_in_the_report_is_the_model_in_the_ledger(ledger: Ledger, books: Books, oracle: str) -> None:
+def test_a_snapshot_in_the_report_is_the_model_in_the_ledger(ledger: Ledger, accounts: Accounts, oracle: str) -> None:
     """Vendors report dated snapshots of what was asked for by its plain name, in several rows."""
     budget = ledger.open_budget("b", Cap())
     for n in range(2):
         sent(ledger, budget, asked(oracle, n))
 
     found = compare(
-        books,
+        accounts,
         usage(1, COST.tokens, COST.picodollars, model="gpt-4o-2024-08-06"),
         usage(1, COST.tokens, COST.picodollars, model="gpt-4o-2024-11-20"),
     )
@@ -451,49 +457,49 @@ def test_a_snapshot_in_the_report_is_the_model_in_the_ledger(ledger: Ledger, boo
     ],
 )
 def test_a_report_that_proves_nothing_settles_nothing(
-    ledger: Ledger, books: Books, oracle: str, reported: Usage, now: datetime.datetime, said: str
+    ledger: Ledger, accounts: Accounts, oracle: str, reported: Usage, now: datetime.datetime, said: str
 ) -> None:
     """Whatever cannot be told for certain is left held, and the reason given."""
     sent(ledger, ledger.open_budget("b", Cap()), asked(oracle, 1), "unknown")
 
-    found = compare(books, reported, now=now)
+    found = compare(accounts, reported, now=now)
 
     assert found.verdicts == []
     assert said in found.windows[0].conclusion
 
 
-def test_less_than_was_posted_is_a_difference(ledger: Ledger, books: Books, oracle: str) -> None:
+def test_less_than_was_posted_is_a_difference(ledger: Ledger, accounts: Accounts, oracle: str) -> None:
     """A vendor that counts less than it answered has not counted yet, so its report voids nothing."""
     budget = ledger.open_budget("b", Cap())
     sent(ledger, budget, asked(oracle, 1))
     sent(ledger, budget, asked(oracle, 2), "unknown")
 
-    found = compare(books, usage(0, 0, 0))
+    found = compare(accounts, usage(0, 0, 0))
 
     assert found.verdicts == []
     assert found.windows[0].difference == Units().plus(COST.times(-1))
 
 
-def test_what_is_in_flight_makes_a_window_inconclusive(ledger: Ledger, books: Books, oracle: str) -> None:
+def test_what_is_in_flight_makes_a_window_inconclusive(ledger: Ledger, accounts: Accounts, oracle: str) -> None:
     """The vendor may have counted what the ledger has not."""
     budget = ledger.open_budget("b", Cap())
     sent(ledger, budget, asked(oracle, 1), "unknown")
     sent(ledger, budget, asked(oracle, 2), None)
 
-    found = compare(books, usage(0, 0, 0))
+    found = compare(accounts, usage(0, 0, 0))
 
     assert found.verdicts == []
     assert "1 still in flight" in found.windows[0].conclusion
 
 
-def test_one_unexplained_day_keeps_the_model_unsettled(ledger: Ledger, books: Books, oracle: str) -> None:
+def test_one_unexplained_day_keeps_the_model_unsettled(ledger: Ledger, accounts: Accounts, oracle: str) -> None:
     """A query may be billed after midnight, so a day that does not fit puts every other day in doubt."""
     unknown = sent(ledger, ledger.open_budget("b", Cap()), asked(oracle, 1), "unknown")
     other = remember(ledger, model="o4-mini")
     sure = sent(ledger, ledger.open_budget("b", Cap()), asked(other, 1), "unknown")
 
-    doubtful = compare(books, usage(0), usage(1, 50, 50, start=NEXT_DAY), usage(0, model="o4-mini"))
-    certain = compare(books, usage(0), usage(0, start=NEXT_DAY))
+    doubtful = compare(accounts, usage(0), usage(1, 50, 50, start=NEXT_DAY), usage(0, model="o4-mini"))
+    certain = compare(accounts, usage(0), usage(0, start=NEXT_DAY))
 
     assert doubtful.verdicts == [Verdict(sure, "voided")]
     assert "another window of this model is not explained" in doubtful.windows[0].conclusion
@@ -501,21 +507,21 @@ def test_one_unexplained_day_keeps_the_model_unsettled(ledger: Ledger, books: Bo
     assert certain.verdicts == [Verdict(unknown, "voided")]
 
 
-def test_unknowns_of_several_budgets_share_only_what_they_hold(ledger: Ledger, books: Books, oracle: str) -> None:
+def test_unknowns_of_several_budgets_share_only_what_they_hold(ledger: Ledger, accounts: Accounts, oracle: str) -> None:
     """Who paid how much is known only if all paid what was held."""
     unknowns = [
         sent(ledger, ledger.open_budget(name, Cap()), asked(oracle, n), "unknown") for n, name in enumerate("ab")
     ]
 
-    less = compare(books, usage(2, 150, 1000))
-    all_of_it = compare(books, usage(2, 2 * HOLD.tokens, 2 * HOLD.picodollars))
+    less = compare(accounts, usage(2, 150, 1000))
+    all_of_it = compare(accounts, usage(2, 2 * HOLD.tokens, 2 * HOLD.picodollars))
 
     assert less.verdicts == []
     assert "not at how much in which budget" in less.windows[0].conclusion
     assert all_of_it.verdicts == [Verdict(attempt, "posted") for attempt in unknowns]
 
 
-def test_unknowns_that_the_report_does_not_cover_are_counted(ledger: Ledger, books: Books, oracle: str) -> None:
+def test_unknowns_that_the_report_does_not_cover_are_counted(ledger: Ledger, accounts: Accounts, oracle: str) -> None:
     """Other models and other days are neither settled nor forgotten; answered ones do not matter."""
     budget = ledger.open_budget("b", Cap())
     early = sent(ledger, budget, asked(oracle, 1), "unknown", at="2026-04-12T23:59:59.999+00:00")
@@ -524,13 +530,13 @@ def test_unknowns_that_the_report_does_not_cover_are_counted(ledger: Ledger, boo
     sent(ledger, budget, asked(remember(ledger, model="m"), 4))
     late = sent(ledger, budget, asked(oracle, 2), "unknown", at="2026-04-14T00:00:00.000+00:00")
 
-    found = compare(books, usage(0))
+    found = compare(accounts, usage(0))
 
     assert [a.id for a in found.outside] == [early, other, late]
     assert found.verdicts == [Verdict(first, "voided")]
 
 
-def test_rehearsals_are_no_part_of_a_report(ledger: Ledger, books: Books, oracle: str) -> None:
+def test_rehearsals_are_no_part_of_a_report(ledger: Ledger, accounts: Accounts, oracle: str) -> None:
     """What was sent to this machine under the vendor's model name is not compared with the vendor's bill."""
     budget = ledger.open_budget("b", Cap())
     rehearsed = remember(ledger, oracle="openai", model="gpt-4o", base_url="http://127.0.0.1:8000/v1")
@@ -538,16 +544,16 @@ def test_rehearsals_are_no_part_of_a_report(ledger: Ledger, books: Books, oracle
     sent(ledger, budget, asked(rehearsed, 2), "unknown")
     real = sent(ledger, budget, asked(oracle, 3), "unknown")
 
-    found = compare(books, usage(0))
+    found = compare(accounts, usage(0))
 
     assert found.verdicts == [Verdict(real, "voided")]
     assert found.outside == []
 
 
-def test_windows_that_overlap_are_refused(books: Books) -> None:
+def test_windows_that_overlap_are_refused(accounts: Accounts) -> None:
     """An attempt in two windows would be compared with two bills."""
     with pytest.raises(UsageError, match="gpt-4o overlap at 2026-04-14"):
-        compare(books, usage(1, days=2), usage(1, start=NEXT_DAY))
+        compare(accounts, usage(1, days=2), usage(1, start=NEXT_DAY))
 
 
 @settings(max_examples=20, deadline=None)
@@ -568,9 +574,9 @@ def test_a_true_report_never_settles_wrongly(
             for n, outcome in enumerate(outcomes)
         }
         bill = COST.times(sum(outcome != "not billed" for outcome in outcomes))
-        with Books(ledger.path) as books:
-            verdicts = compare(books, usage(bill.queries, bill.tokens, bill.picodollars)).verdicts
-            settle(books, *verdicts)
+        with Accounts(ledger.path) as accounts:
+            verdicts = compare(accounts, usage(bill.queries, bill.tokens, bill.picodollars)).verdicts
+            settle(accounts, *verdicts)
         state = ledger.budget(budget)
 
     for verdict in verdicts:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bbquery.errors import StorageFailed, UsageError
 from bbquery.ledger import reports
-from bbquery.ledger.accounts import Books
+from bbquery.ledger.accounts import Accounts
 from bbquery.ledger.records import Cap
 from bbquery.ledger.reports import Spending, known_oracle
 from bbquery.ledger.sqlite import Ledger
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def books(ledger: Ledger) -> Iterator[Books]:
-    with Books(ledger.path) as opened:
+def accounts(ledger: Ledger) -> Iterator[Accounts]:
+    with Accounts(ledger.path) as opened:
         yield opened
 
 
@@ -41,7 +41,7 @@ def add(first: Units, *more: Units) -> Units:
 # --- budgets ---
 
 
-def test_budgets_are_a_tree_in_the_order_they_were_made(ledger: Ledger, books: Books) -> None:
+def test_budgets_are_a_tree_in_the_order_they_were_made(ledger: Ledger, accounts: Accounts) -> None:
     """What lies in a budget follows it, depth first, with the names above; whatever was made in between."""
     old = ledger.open_budget("old", Cap())
     paper = ledger.open_budget("paper", Cap(queries=9))
@@ -50,7 +50,7 @@ def test_budgets_are_a_tree_in_the_order_they_were_made(ledger: Ledger, books: B
     ledger.open_budget("photo", Cap(), run)
     ledger.open_budget("a run", Cap(), paper)
 
-    tree = [(b.state.name, b.depth, b.inside) for b in books.read(reports.budgets)]
+    tree = [(b.state.name, b.depth, b.inside) for b in accounts.read(reports.budgets)]
 
     assert tree == [
         ("old", 0, None),
@@ -62,15 +62,15 @@ def test_budgets_are_a_tree_in_the_order_they_were_made(ledger: Ledger, books: B
     ]
 
 
-def test_a_budget_is_shown_with_those_within_only(ledger: Ledger, books: Books) -> None:
+def test_a_budget_is_shown_with_those_within_only(ledger: Ledger, accounts: Accounts) -> None:
     """Asked for one budget, its neighbours and the ones above are left out, and its path still names those above."""
     paper = ledger.open_budget("paper", Cap())
     run = ledger.open_budget("run", Cap(queries=3), paper)
     photo = ledger.open_budget("photo", Cap(), run)
     ledger.open_budget("other", Cap(), paper)
 
-    shown = books.read(lambda c: reports.budgets(c, run))
-    paths = books.read(lambda c: reports.paths(c, run))
+    shown = accounts.read(lambda c: reports.budgets(c, run))
+    paths = accounts.read(lambda c: reports.paths(c, run))
 
     assert [(b.state.name, b.state.cap.queries) for b in shown] == [("run", 3), ("photo", None)]
     assert paths == {run: "paper > run", photo: "paper > run > photo"}
@@ -79,7 +79,7 @@ def test_a_budget_is_shown_with_those_within_only(ledger: Ledger, books: Books) 
 # --- spending ---
 
 
-def test_spending_by_oracle_model_run_and_day(ledger: Ledger, books: Books) -> None:
+def test_spending_by_oracle_model_run_and_day(ledger: Ledger, accounts: Accounts) -> None:
     """Every attempt counts under its oracle, model, run and day of sending (UTC), by how it ended."""
     gpt = remember(ledger, oracle="openai", model="gpt-4o", prompt="what is it?")
     other = remember(ledger, oracle="openai", model="gpt-4o", prompt="what is that?")
@@ -92,7 +92,7 @@ def test_spending_by_oracle_model_run_and_day(ledger: Ledger, books: Books) -> N
     sent(ledger, paper, asked(own, 4), None, at="2026-04-14T12:00:00.000+00:00")
 
     def by(what: By) -> list[Spending]:
-        return books.read(lambda c: reports.spending(c, what))
+        return accounts.read(lambda c: reports.spending(c, what))
 
     nothing = Units()
     posted, unknown = (1, 0, 0, 0, COST, nothing), (0, 0, 1, 0, nothing, HOLD)
@@ -138,8 +138,8 @@ def test_every_table_adds_up_to_the_budgets(
             question = asked(remember(ledger, model=model), number)
             at = f"2026-04-{day}T10:00:00.000+00:00"
             sent(ledger, (top + nested)[place], question, outcome, at=at)  # type: ignore[arg-type] # sampled outcomes
-        with Books(ledger.path) as books:
-            tables = [books.read(lambda c, by=by: reports.spending(c, by)) for by in get_args(reports.By)]  # type: ignore[misc] # a default binds the loop's value
+        with Accounts(ledger.path) as accounts:
+            tables = [accounts.read(lambda c, by=by: reports.spending(c, by)) for by in get_args(reports.By)]  # type: ignore[misc] # a default binds the loop's value
             states = [ledger.budget(budget) for budget in top]
 
     for rows in tables:
@@ -148,7 +148,7 @@ def test_every_table_adds_up_to_the_budgets(
         assert sum(row.posted + row.voided + row.unknown + row.open for row in rows) == len(ended)
 
 
-def test_amounts_are_exact_beyond_what_floats_hold(ledger: Ledger, books: Books) -> None:
+def test_amounts_are_exact_beyond_what_floats_hold(ledger: Ledger, accounts: Accounts) -> None:
     """Sums of picodollars keep their last digit at millions of dollars."""
     budget = ledger.open_budget("b", Cap())
     oracle = remember(ledger, model="m")
@@ -156,12 +156,12 @@ def test_amounts_are_exact_beyond_what_floats_hold(ledger: Ledger, books: Books)
     for number in range(3):
         sent(ledger, budget, asked(oracle, number), hold=cost, cost=cost)
 
-    (row,) = books.read(lambda c: reports.spending(c, "model"))
+    (row,) = accounts.read(lambda c: reports.spending(c, "model"))
 
     assert row.cost.picodollars == 3 * 2**53 + 3
 
 
-def test_spending_within_a_budget_leaves_the_others_out(ledger: Ledger, books: Books) -> None:
+def test_spending_within_a_budget_leaves_the_others_out(ledger: Ledger, accounts: Accounts) -> None:
     """Asked for one budget, only what it and those within sent counts."""
     oracle = remember(ledger, model="m")
     mine, other = ledger.open_budget("mine", Cap()), ledger.open_budget("other", Cap())
@@ -169,7 +169,7 @@ def test_spending_within_a_budget_leaves_the_others_out(ledger: Ledger, books: B
     for number, budget in enumerate((mine, inside, other)):
         sent(ledger, budget, asked(oracle, number))
 
-    rows = books.read(lambda c: reports.spending(c, "run", mine))
+    rows = accounts.read(lambda c: reports.spending(c, "run", mine))
 
     assert [(row.label, row.posted) for row in rows] == [("mine", 1), ("mine > inside", 1)]
 
@@ -177,7 +177,7 @@ def test_spending_within_a_budget_leaves_the_others_out(ledger: Ledger, books: B
 # --- attempts ---
 
 
-def test_attempts_are_told_one_by_one(ledger: Ledger, books: Books) -> None:
+def test_attempts_are_told_one_by_one(ledger: Ledger, accounts: Accounts) -> None:
     """Each attempt comes with budget, oracle, state, reason and amounts; what is not over has no cost yet."""
     oracle = remember(ledger, oracle="openai", model="gpt-4o")
     budget = ledger.open_budget("b", Cap())
@@ -186,7 +186,7 @@ def test_attempts_are_told_one_by_one(ledger: Ledger, books: Books) -> None:
     in_flight = sent(ledger, budget, asked(oracle, 3), None)
     voided = sent(ledger, budget, asked(oracle, 4), "voided")
 
-    told = books.read(lambda c: list(reports.attempts(c)))
+    told = accounts.read(lambda c: list(reports.attempts(c)))
 
     assert [(a.id, a.state, a.cost, a.reason) for a in told] == [
         (posted, "posted", COST, ""),
@@ -198,7 +198,7 @@ def test_attempts_are_told_one_by_one(ledger: Ledger, books: Books) -> None:
     assert [a.closed == "" for a in told] == [False, False, True, False]
 
 
-def test_attempts_can_be_chosen_by_budget_and_state(ledger: Ledger, books: Books) -> None:
+def test_attempts_can_be_chosen_by_budget_and_state(ledger: Ledger, accounts: Accounts) -> None:
     """Only the unknowns of one budget, say."""
     oracle = remember(ledger, model="m")
     one, two = ledger.open_budget("one", Cap()), ledger.open_budget("two", Cap())
@@ -206,16 +206,16 @@ def test_attempts_can_be_chosen_by_budget_and_state(ledger: Ledger, books: Books
     wanted = sent(ledger, one, asked(oracle, 2), "unknown")
     sent(ledger, two, asked(oracle, 3), "unknown")
 
-    assert [a.id for a in books.read(lambda c: list(reports.attempts(c, one, "unknown")))] == [wanted]
+    assert [a.id for a in accounts.read(lambda c: list(reports.attempts(c, one, "unknown")))] == [wanted]
 
 
-def test_an_attempt_of_an_oracle_nobody_remembers_is_told_all_the_same(ledger: Ledger, books: Books) -> None:
+def test_an_attempt_of_an_oracle_nobody_remembers_is_told_all_the_same(ledger: Ledger, accounts: Accounts) -> None:
     """Money is counted even where the identity behind a fingerprint was never written down."""
     budget = ledger.open_budget("b", Cap())
     sent(ledger, budget, asked("f" * 32, 1), "unknown")
 
-    assert [a.oracle.model for a in books.read(lambda c: list(reports.attempts(c)))] == ["f" * 32]
-    assert [row.label for row in books.read(lambda c: reports.spending(c, "model"))] == ["f" * 32]
+    assert [a.oracle.model for a in accounts.read(lambda c: list(reports.attempts(c)))] == ["f" * 32]
+    assert [row.label for row in accounts.read(lambda c: reports.spending(c, "model"))] == ["f" * 32]
 
 
 # --- names of oracles ---
@@ -277,20 +277,20 @@ def test_what_runs_on_this_machine_is_a_rehearsal(url: str | None, rehearsed: bo
     assert not known_oracle("0", {"model": "gpt-4o", "prompt": url}).rehearsed
 
 
-# --- the books ---
+# --- the accounts ---
 
 
 def test_the_books_find_what_a_dead_process_left_in_flight(tmp_path: Path) -> None:
-    """Opening the books makes attempts of processes that no longer run unknown, so that they can be settled."""
+    """Opening the accounts makes attempts of processes that no longer run unknown, so that they can be settled."""
     path = tmp_path / "l.sqlite3"
     with Ledger(path) as dead:
         left = sent(dead, dead.open_budget("b", Cap()), asked(remember(dead, model="m"), 1), None)
 
-    with Books(path) as books:
-        assert [a.id for a in books.read(lambda c: list(reports.attempts(c, None, "unknown")))] == [left]
+    with Accounts(path) as accounts:
+        assert [a.id for a in accounts.read(lambda c: list(reports.attempts(c, None, "unknown")))] == [left]
 
 
-def test_what_is_read_together_is_of_one_moment(ledger: Ledger, books: Books) -> None:
+def test_what_is_read_together_is_of_one_moment(ledger: Ledger, accounts: Accounts) -> None:
     """A budget made while somebody reads is not in the second half of what he reads."""
 
     def twice(connection: sqlite3.Connection) -> tuple[int, int]:
@@ -298,11 +298,11 @@ def test_what_is_read_together_is_of_one_moment(ledger: Ledger, books: Books) ->
         ledger.open_budget("new", Cap())
         return before, len(reports.budgets(connection))
 
-    assert books.read(twice) == (0, 0)
-    assert len(books.read(reports.budgets)) == 1
+    assert accounts.read(twice) == (0, 0)
+    assert len(accounts.read(reports.budgets)) == 1
 
 
-def test_work_that_raises_changes_nothing(ledger: Ledger, books: Books) -> None:
+def test_work_that_raises_changes_nothing(ledger: Ledger, accounts: Accounts) -> None:
     """What is written before a mistake is found is taken back, and the mistake is told as it is."""
 
     def work(connection: sqlite3.Connection) -> None:
@@ -311,12 +311,12 @@ def test_work_that_raises_changes_nothing(ledger: Ledger, books: Books) -> None:
 
     budget = ledger.open_budget("b", Cap())
     with pytest.raises(UsageError, match=r"^no$"):
-        books.write(work)
+        accounts.write(work)
 
     assert ledger.budget(budget).name == "b"
 
 
-def test_a_failing_disk_is_told_as_one(books: Books) -> None:
+def test_a_failing_disk_is_told_as_one(accounts: Accounts) -> None:
     """What SQLite raises amid work is the ledger's fault, with its path, and not an unknown error."""
     with pytest.raises(StorageFailed, match=r"ledger\.sqlite3 cannot be used: no such table"):
-        books.write(lambda c: c.execute("SELECT 1 FROM nowhere"))
+        accounts.write(lambda c: c.execute("SELECT 1 FROM nowhere"))

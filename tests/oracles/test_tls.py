@@ -30,7 +30,7 @@ from PIL import Image as Pillow
 import oracles.http
 from bbquery.errors import OutcomeUnknown, Unreachable, UsageError
 from bbquery.ledger import reports
-from bbquery.ledger.accounts import Books
+from bbquery.ledger.accounts import Accounts
 from bbquery.units import Units
 from oracles._google_vision.vendor import grpc
 from oracles._http.tls import advice
@@ -191,9 +191,9 @@ async def test_a_server_that_cannot_be_trusted_gets_nothing(
     async with ORACLES[oracle](shown, authority.certificate, tmp_path) as asked:
         code, said = await explained(asked, tmp_path)
 
-    with Books() as books:
-        tries = books.read(lambda connection: list(reports.attempts(connection)))
-        (budget,) = books.read(reports.budgets)
+    with Accounts() as accounts:
+        tries = accounts.read(lambda connection: list(reports.attempts(connection)))
+        (budget,) = accounts.read(reports.budgets)
     cause, advised = SAID[fault]
     words = said.lower().replace("_", " ").replace("-", " ")
     assert code == 3, said

@@ -10,7 +10,7 @@ from unittest import mock
 
 from bbquery.ledger import codec, statements
 from bbquery.ledger.records import Granted, Request, Settlement
-from bbquery.ledger.store import Question
+from bbquery.ledger.store import ImageQuestion
 from bbquery.types import Reply, Text
 from bbquery.units import Units
 
@@ -33,15 +33,15 @@ def remember(ledger: Ledger, **identity: str | int | float | None) -> str:
     return fingerprint
 
 
-def asked(oracle: str, number: int) -> Question:
+def asked(oracle: str, number: int) -> ImageQuestion:
     """Return a question to an oracle, with its true key."""
     image = number.to_bytes(32, "big")
-    return Question(codec.answer_key(oracle, image, 0), oracle, image, 0)
+    return ImageQuestion(codec.answer_key(oracle, image, 0), oracle, image, 0)
 
 
-def question(n: int, oracle: str = "fingerprint") -> Question:
+def question(n: int, oracle: str = "fingerprint") -> ImageQuestion:
     """Return a question that differs from those with other numbers, to an oracle that nobody need know."""
-    return Question(n.to_bytes(32, "big"), oracle, b"image", 0)
+    return ImageQuestion(n.to_bytes(32, "big"), oracle, b"image", 0)
 
 
 def guard_caps(path: Path) -> None:
@@ -59,7 +59,7 @@ def guard_caps(path: Path) -> None:
 def sent(
     ledger: Ledger,
     budget: int,
-    question: Question,
+    question: ImageQuestion,
     outcome: Outcome | None = "posted",
     *,
     hold: Units = HOLD,
