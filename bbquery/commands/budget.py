@@ -44,7 +44,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _add_show(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    show = actions.add_parser("show", help="budgets, or what was spent by whom and when", allow_abbrev=False)
+    show = actions.add_parser("show", help="show budgets, or spending by oracle, model, run or day", allow_abbrev=False)
     show.set_defaults(run=_show)
     show.add_argument(
         "name", nargs="?", metavar="NAME", help="this budget and those within, unit by unit (default: all, a line each)"
@@ -54,7 +54,7 @@ def _add_show(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def _add_set(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    change = actions.add_parser("set", help="make a budget, or change what it allows", allow_abbrev=False)
+    change = actions.add_parser("set", help="make a budget, or change its caps", allow_abbrev=False)
     change.set_defaults(run=_set)
     change.add_argument("name", metavar="NAME")
     change.add_argument("--max-queries", type=_cap, metavar="N", default=argparse.SUPPRESS, help="or none: no cap")
@@ -85,7 +85,7 @@ def _add_reconcile(actions: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _add_export(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    export = actions.add_parser("export", help="every attempt as CSV", allow_abbrev=False)
+    export = actions.add_parser("export", help="write every attempt as CSV", allow_abbrev=False)
     export.set_defaults(run=_export)
     export.add_argument("--out", type=Path, metavar="FILE", help="(default: standard output)")
     export.add_argument("--budget", metavar="NAME", help="only those in this budget and those within")

@@ -9,7 +9,7 @@ from bbquery.scoring.wordnet.fetch import fetch
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    kinds = commands.add_parser("data", help="bring in the data that some scores need", allow_abbrev=False)
+    kinds = commands.add_parser("data", help="fetch the data that some scores need", allow_abbrev=False)
     wordnet = kinds.add_subparsers(required=True, metavar="DATA").add_parser(
         "wordnet", help="WordNet 3.0, which the score 'hard' needs: 36 MB, once", allow_abbrev=False
     )

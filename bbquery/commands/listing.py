@@ -11,7 +11,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
     listing = commands.add_parser("list", help="show what can be chosen", allow_abbrev=False)
     listing.set_defaults(run=_list)
-    listing.add_argument("kind", choices=["oracles", "methods", "attacks", "scores", "metrics"])
+    listing.add_argument("kind", choices=["oracles", "methods", "attacks", "scores", "metrics"], help="what to list")
 
 
 def _list(chosen: argparse.Namespace) -> int:

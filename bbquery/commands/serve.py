@@ -45,12 +45,17 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         allow_abbrev=False,
     )
     serve.set_defaults(run=_serve)
-    serve.add_argument("--oracle", default="efficientnet", metavar="NAME[:key=value,…]", help="who answers")
+    serve.add_argument(
+        "--oracle",
+        default="efficientnet",
+        metavar="NAME[:key=value,…]",
+        help="oracle that answers (default: efficientnet)",
+    )
     serve.add_argument(
         "--protocol",
         default="http",
         metavar="NAME[:key=value,…]",
-        help="whose protocol is spoken, and options of its server, as below (default: %(default)s)",
+        help="protocol to speak, and options of its server, as below (default: %(default)s)",
     )
     serve.add_argument("--port", type=int, default=8000, metavar="N", help="0 picks a free one (default: %(default)s)")
     serve.add_argument(

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from bbquery.ledger.store_size import Share
 
 ABOUT = """Without a choice: shows what is stored, by oracle. With one: shows which answers that is and what they would
-cost to buy again, and takes them out once that is agreed to. 'bbquery store export' keeps a copy; 'bbquery store
-vacuum' gives the space back to the disk."""
-HINT = "take some out with --before DATE, --oracle NAME or --project NAME"
-AGREE = "what is taken out must be paid again: type yes on a terminal, or give --yes in a script"
+cost to buy again, and removes them once that is agreed to. 'bbquery store export' keeps a copy; 'bbquery store
+vacuum' returns the space to the disk."""
+HINT = "remove some with --before DATE, --oracle NAME or --project NAME"
+AGREE = "what is removed must be paid again: type yes on a terminal, or give --yes in a script"
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def add(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare both."""
-    about = "show what answers take of the disk, and take some out"
+    about = "show the disk space of answers, and remove some"
     prune = actions.add_parser("prune", help=about, description=ABOUT, allow_abbrev=False)
     prune.set_defaults(run=_prune)
     prune.add_argument("--before", type=day, metavar="DATE", help="stored before this day, as 2026-01-31")
@@ -38,7 +38,7 @@ def add(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     prune.add_argument("--project", metavar="NAME", help="paid for in this budget, or one within")
     prune.add_argument("--dry-run", action="store_true", help="show which; nothing is changed")
     prune.add_argument("--yes", action="store_true", help="agree beforehand, as scripts must")
-    vacuum = actions.add_parser("vacuum", help="give the space of pruned answers back to the disk", allow_abbrev=False)
+    vacuum = actions.add_parser("vacuum", help="return the space of pruned answers to the disk", allow_abbrev=False)
     vacuum.set_defaults(run=_vacuum)
 
 
@@ -54,10 +54,10 @@ def _prune(chosen: argparse.Namespace) -> int:
             say(*lines)
         else:
             refusal = f"{AGREE}; --dry-run shows what it is, and what buying it again costs"
-            consent.ask([*lines, "they are taken out of the store; the same questions are paid again"], refusal)
+            consent.ask([*lines, "they are removed from the store; the same questions are paid again"], refusal)
         gone = accounts.write(lambda c: store_size.prune(c, chosen.oracle, _top(c, chosen), chosen.before))
     answers = "1 answer" if gone == 1 else f"{gone:,} answers"
-    say(f"{answers} taken out; 'bbquery store vacuum' gives the space back to the disk")
+    say(f"{answers} removed; 'bbquery store vacuum' returns the space to the disk")
     return 0
 
 

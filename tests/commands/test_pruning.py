@@ -203,7 +203,7 @@ def test_answers_are_chosen_by_age_project_or_oracle(
     said = say("store", "prune", *choice, "--yes")
 
     assert {number for number in range(3) if ledger.find([asked_key(ledger, number)])} == left
-    assert ("3 answers taken out", "2 answers taken out", "1 answer taken out", "no answers")[len(left)] in said
+    assert ("3 answers removed", "2 answers removed", "1 answer removed", "no answers")[len(left)] in said
     assert spending(ledger) == before
 
 
@@ -234,7 +234,7 @@ def test_what_is_taken_out_is_shown_in_scripts_too(say: Callable[..., str]) -> N
     said = say("store", "prune", "--before", "2100-01-01", "--yes")
 
     assert "--dry-run shows what it is, and what buying it again costs" in told
-    assert said.index("to buy them again: ") < said.index("taken out")
+    assert said.index("to buy them again: ") < said.index("removed")
 
 
 def test_where_nothing_is_stored_that_is_said(say: Callable[..., str]) -> None:
