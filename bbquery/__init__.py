@@ -21,11 +21,17 @@ if TYPE_CHECKING:
     from bbquery.attacks import Attack
     from bbquery.client.client import Client
     from bbquery.errors import BbqueryError, BudgetExhausted, OracleError, UsageError
-    from bbquery.jobs.attack.job import attack, attack_async
+    from bbquery.jobs.attack.attack import attack, attack_async
     from bbquery.jobs.attack.result import Stress
-    from bbquery.jobs.explain.explain import explain, explain_async
-    from bbquery.jobs.explain.many import ImageResult, explain_many
+    from bbquery.jobs.compare.compare import compare, compare_async
+    from bbquery.jobs.compare.result import Comparison
+    from bbquery.jobs.evaluate.evaluate import evaluate, evaluate_async
+    from bbquery.jobs.evaluate.result import Evaluation
+    from bbquery.jobs.explain.explain import explain, explain_async, explain_many, explain_many_async
     from bbquery.jobs.explain.result import Explanation
+    from bbquery.jobs.explain.series import ImageResult
+    from bbquery.jobs.probe.probe import probe, probe_async
+    from bbquery.jobs.probe.result import Probe
     from bbquery.jobs.watch import Watch
     from bbquery.ledger.records import Cap
     from bbquery.ledger.sqlite import Ledger
@@ -53,15 +59,21 @@ if TYPE_CHECKING:
     from bbquery.units import Units
 
 _HOMES = {
-    "bbquery.jobs.attack.job": ("attack", "attack_async"),
-    "bbquery.jobs.attack.result": ("Stress",),
     "bbquery.attacks": ("Attack",),
     "bbquery.client.client": ("Client",),
     "bbquery.errors": ("BbqueryError", "BudgetExhausted", "OracleError", "UsageError"),
+    "bbquery.jobs.attack.attack": ("attack", "attack_async"),
+    "bbquery.jobs.attack.result": ("Stress",),
+    "bbquery.jobs.compare.compare": ("compare", "compare_async"),
+    "bbquery.jobs.compare.result": ("Comparison",),
+    "bbquery.jobs.evaluate.evaluate": ("evaluate", "evaluate_async"),
+    "bbquery.jobs.evaluate.result": ("Evaluation",),
+    "bbquery.jobs.explain.explain": ("explain", "explain_async", "explain_many", "explain_many_async"),
     "bbquery.jobs.explain.result": ("Explanation",),
+    "bbquery.jobs.explain.series": ("ImageResult",),
+    "bbquery.jobs.probe.probe": ("probe", "probe_async"),
+    "bbquery.jobs.probe.result": ("Probe",),
     "bbquery.jobs.watch": ("Watch",),
-    "bbquery.jobs.explain.explain": ("explain", "explain_async"),
-    "bbquery.jobs.explain.many": ("ImageResult", "explain_many"),
     "bbquery.ledger.records": ("Cap",),
     "bbquery.ledger.sqlite": ("Ledger",),
     "bbquery.oracle": ("Capabilities", "Limits", "Oracle", "Price", "View"),
@@ -101,8 +113,10 @@ __all__ = [
     "Capabilities",
     "Classes",
     "Client",
+    "Comparison",
     "Decision",
     "Domain",
+    "Evaluation",
     "Explanation",
     "Image",
     "ImageResult",
@@ -117,6 +131,7 @@ __all__ = [
     "OracleError",
     "Plan",
     "Price",
+    "Probe",
     "SaliencyMap",
     "Scores",
     "Stopped",
@@ -130,10 +145,17 @@ __all__ = [
     "__version__",
     "attack",
     "attack_async",
+    "compare",
+    "compare_async",
     "drive",
+    "evaluate",
+    "evaluate_async",
     "explain",
     "explain_async",
     "explain_many",
+    "explain_many_async",
+    "probe",
+    "probe_async",
     "replay",
     "together",
 ]

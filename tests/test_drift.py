@@ -31,8 +31,8 @@ def shifted(answer: Vector, by: float) -> Reply:
     return Reply(Vector(np.clip(answer.values + np.array([by, -by]), 0, 1)))
 
 
-def explain(oracle: FakeOracle, ledger: Ledger, **options: object) -> bbquery.Explanation:
-    chosen = {"target": "bright", "max_queries": 130, "drift_every": 40, "method": "rise", "ledger": ledger} | options
+def explain(oracle: FakeOracle, ledger: Ledger, **options: Any) -> bbquery.Explanation:
+    chosen: dict[str, Any] = {"target": "bright", "max_queries": 130, "drift_every": 40, "method": "rise", "ledger": ledger} | options
     return bbquery.explain(PHOTO, oracle, **chosen)
 
 

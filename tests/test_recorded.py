@@ -140,7 +140,7 @@ def of_python(case: Mapping[str, Any]) -> tuple[Any, int]:
 
 
 async def several(options: dict[str, Any]) -> list[bbquery.Explanation]:
-    found = [result.explanation async for result in bbquery.explain_many(**options)]
+    found = [result.explanation async for result in bbquery.explain_many_async(**options)]
     assert None not in found
     return [each for each in found if each is not None]
 

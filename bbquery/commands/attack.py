@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bbquery.commands import completing, consent, options
 from bbquery.commands.explain import logged, seed
@@ -16,7 +15,7 @@ from bbquery.commands.output_folder import OutputFolder, add_out, default_name, 
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import target
 from bbquery.errors import UsageError
-from bbquery.jobs.attack import job as attacking
+from bbquery.jobs.attack.job import DEFAULT_ATTACK, DEFAULT_RMSE, AttackRequest, prepared
 from bbquery.jobs.attack.votes import MOST_CHANCE
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bbquery.jobs.attack.result import Stress
+    from bbquery.jobs.watch import Watch
 
 AUTHORISED = """Looks for the smallest change of an image that changes what the oracle answers, to measure how robust a
 model is that you own or are authorised to test. Whether anything is found is the result, not an error: the exit code is
@@ -43,9 +43,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     attack.add_argument("image", metavar="IMAGE", help="a photo, or sample:NAME (sample:cat)")
     attack.add_argument("--oracle", required=True, metavar="NAME[:key=value,…]", help="whom to ask")
     attack.add_argument(
-        "--attack", default=attacking.DEFAULT_ATTACK, metavar="NAME[:key=value,…]", help="how (default: %(default)s)"
+        "--attack", default=DEFAULT_ATTACK, metavar="NAME[:key=value,…]", help="how (default: %(default)s)"
     )
-    usual = ",".join(f"{rmse:g}".removeprefix("0") for rmse in attacking.DEFAULT_RMSE)
+    usual = ",".join(f"{rmse:g}".removeprefix("0") for rmse in DEFAULT_RMSE)
     attack.add_argument(
         "--rmse", default=usual, metavar="E[,E…]", help="distances at which success is reported (default: %(default)s)"
     )
@@ -105,38 +105,31 @@ def _consent(chosen: argparse.Namespace) -> None:
 
 
 async def _estimated(chosen: argparse.Namespace) -> list[str]:
-    async with attacking.prepared(**_wish(chosen), cap=options.cap(chosen)) as job:
-        found, source, cap = job.estimate(), job.oracle.capabilities.price.source, job.cap.picodollars
+    request = _request(chosen)
+    async with prepared(request) as job:
+        found, source, cap = job.estimate(), job.oracle.capabilities.price.source, request.cap.picodollars
     _, *lines, nothing_asked = estimated(found, source)
     capped = [] if cap is None else [f"cap          never more than ${dollars(cap)}"]
     return [f"queries      {found.queries:,} at most, retries among them", *lines, *capped, nothing_asked]
 
 
 async def _attacked(chosen: argparse.Namespace, out: OutputFolder) -> Stress:
-    began = time.perf_counter()
-    async with attacking.prepared(**_wish(chosen), cap=options.cap(chosen)) as job:
-        options.check_project(chosen)
-        result = result_of(job.identity(), *map(str, job.thresholds))
-        what = [chosen.oracle, chosen.attack, *([chosen.score] if chosen.score else [])]
-        out.claim(default_name(chosen.image, result, *what), result)
-        warn_of(job.placement)
-        with open_ledger(None) as ledger, Screen() as screen:
-            return await job.run(ledger, chosen.project, screen, began)
+    with Screen() as screen:
+        async with prepared(_request(chosen, screen)) as job:
+            options.check_project(chosen)
+            result = result_of(job.identity(), *map(str, job.thresholds))
+            what = [chosen.oracle, chosen.attack, *([chosen.score] if chosen.score else [])]
+            out.claim(default_name(chosen.image, result, *what), result)
+            warn_of(job.placement)
+            with open_ledger(None) as ledger:
+                return await job.run(ledger)
 
 
-def _wish(chosen: argparse.Namespace) -> dict[str, Any]:
-    """Return what decides the questions, as arguments."""
-    return {
-        "image": chosen.image,
-        "oracle": chosen.oracle,
-        "attack": chosen.attack,
-        "rmse": _thresholds(chosen.rmse),
-        "target": _target(chosen.target),
-        "score": chosen.score,
-        "spare": chosen.spare,
-        "drift_every": chosen.drift_every,
-        "seed": chosen.seed,
-    }
+def _request(chosen: argparse.Namespace, watch: Watch | None = None) -> AttackRequest:
+    return AttackRequest(
+        **options.shared(chosen, watch), attack=chosen.attack, rmse=_thresholds(chosen.rmse),
+        target=_target(chosen.target), score=chosen.score,
+    )  # fmt: skip
 
 
 def _thresholds(text: str) -> list[float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 from typing import TYPE_CHECKING
 
@@ -14,12 +13,10 @@ from bbquery.commands.output_folder import OutputFolder, add_out, default_name
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
 from bbquery.errors import UsageError
-from bbquery.jobs.compare.job import prepared
-from bbquery.jobs.explain import explain as explaining
+from bbquery.jobs.compare.job import CompareRequest, prepared
 from bbquery.jobs.explain.findings import findings
-from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import open_ledger
-from bbquery.money import dollars, picodollars
+from bbquery.money import dollars
 from bbquery.report import comparison as report
 from bbquery.report.spent import spent
 from bbquery.shown import shown
@@ -29,9 +26,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
-    from bbquery.client.client import Client
-    from bbquery.jobs.compare.job import Contest
+    from bbquery.jobs.compare.job import CompareJob
     from bbquery.jobs.compare.result import Compared, Comparison
+    from bbquery.jobs.watch import Watch
     from bbquery.oracle import Capabilities
     from bbquery.types import Answer
 
@@ -52,7 +49,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     compare.add_argument(
         "--max-queries",
         type=int,
-        default=explaining.DEFAULT_QUERIES,
+        default=CompareRequest.DEFAULT_QUERIES,
         metavar="N",
         help="the cap of each method, measuring its map not counted (default: %(default)s)",
     )
@@ -69,10 +66,6 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 class MethodScreen(Screen):
     """Shows which method is at work; the rest as for one image after another."""
-
-    def measuring(self, client: Client, queries: int) -> None:
-        """Show how measuring goes on, and pass Ctrl-C to it."""
-        self.follow(client, queries)
 
     def seen(self, clean: Answer, capabilities: Capabilities) -> None:
         """Print what the model sees, once: all methods begin with the same answer."""
@@ -102,19 +95,11 @@ def _compare(chosen: argparse.Namespace) -> int:
     return out.exit_code(found.error)
 
 
-def _prepared(chosen: argparse.Namespace) -> contextlib.AbstractAsyncContextManager[Contest]:
-    return prepared(
-        chosen.image,
-        chosen.oracle,
-        methods=split_specifications(chosen.methods),
-        target=_target(chosen.target),
-        score=chosen.score,
-        max_queries=chosen.max_queries,
-        drift_every=chosen.drift_every,
-        seed=chosen.seed,
-        evaluate=chosen.evaluate,
-        spare=chosen.spare,
-    )
+def _request(chosen: argparse.Namespace, watch: Watch | None = None) -> CompareRequest:
+    return CompareRequest(
+        **options.shared(chosen, watch), methods=split_specifications(chosen.methods), target=_target(chosen.target),
+        score=chosen.score, evaluate=chosen.evaluate,
+    )  # fmt: skip
 
 
 def _target(text: str | None) -> str | None:
@@ -126,27 +111,26 @@ def _target(text: str | None) -> str | None:
 
 
 async def _compared(chosen: argparse.Namespace, out: OutputFolder) -> Comparison:
-    cap = None if chosen.max_usd is None else picodollars(chosen.max_usd)
-    async with _prepared(chosen) as contest:
-        worst = contest.jobs[0].worst.times(contest.cap)
-        consent.agreed(chosen, [Cap(picodollars=cap)], worst, lambda: _costs(contest).split("\n"))
-        what = [chosen.oracle, "compare", *([chosen.score] if chosen.score else [])]
-        inner = {name: job.identity() for name, job in zip(contest.names, contest.jobs, strict=True)}
-        out.claim(default_name(chosen.image, contest.run, *what), contest.run, inner)
-        warn_of(contest.jobs[0].placement)
-        with open_ledger(None) as ledger, MethodScreen() as screen:
-            return await contest.compare(
-                ledger, screen, project=chosen.project, tokens=chosen.max_tokens, picodollars=cap
-            )
+    with MethodScreen() as screen:
+        request = _request(chosen, screen)
+        async with prepared(request) as job:
+            worst = job.first.worst.times(job.cap.queries or 0)
+            consent.agreed(chosen, [request.cap], worst, lambda: _costs(job).split("\n"))
+            what = [chosen.oracle, "compare", *([chosen.score] if chosen.score else [])]
+            inner = {name: own.identity() for name, own in zip(job.names, job.jobs, strict=True)}
+            out.claim(default_name(chosen.image, job.identity(), *what), job.identity(), inner)
+            warn_of(job.first.placement)
+            with open_ledger(None) as ledger:
+                return await job.run(ledger)
 
 
 async def _estimated(chosen: argparse.Namespace) -> str:
-    async with _prepared(chosen) as contest:
-        return _costs(contest)
+    async with prepared(_request(chosen)) as job:
+        return _costs(job)
 
 
-def _costs(contest: Contest) -> str:
-    found, source = contest.estimates(), contest.jobs[0].oracle.capabilities.price.source
+def _costs(job: CompareJob) -> str:
+    found, source = job.estimates(), job.first.oracle.capabilities.price.source
     rows = [
         (
             method,
@@ -156,7 +140,7 @@ def _costs(contest: Contest) -> str:
             dollars(each.expected.picodollars),
             dollars(each.worst.picodollars),
         )
-        for method, each in zip(contest.methods, found, strict=True)
+        for method, each in zip(job.methods, found, strict=True)
     ]
     header = ("method", "queries", "tokens", "at worst", "dollars", "at worst")
     queries = sum(each.queries for each in found)

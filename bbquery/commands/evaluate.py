@@ -16,8 +16,9 @@ from bbquery.commands.output_folder import OutputFolder, add_out, default_name, 
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import target
 from bbquery.errors import UsageError
-from bbquery.jobs.evaluate import job as evaluating
 from bbquery.jobs.evaluate.choice import same_fill
+from bbquery.jobs.evaluate.job import EvaluateRequest, prepared
+from bbquery.jobs.request import DEFAULT_ORACLE
 from bbquery.ledger import codec
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.report import evaluation as report
@@ -26,14 +27,14 @@ from bbquery.specification import constructor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from contextlib import AbstractAsyncContextManager
 
     from bbquery.commands.map_file import MapFile
-    from bbquery.jobs.evaluate.job import Evaluation, Job
+    from bbquery.jobs.evaluate.job import EvaluateJob
+    from bbquery.jobs.evaluate.result import Evaluation
+    from bbquery.jobs.watch import Watch
     from bbquery.metrics import Measurement
     from bbquery.oracle import Capabilities
 
-ORACLE = "efficientnet"
 AS_MADE = "default: as the map's run.json says"
 TARGET = "whose evidence the map shows (default: as its run.json says, or the top class)"
 
@@ -46,13 +47,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     evaluate.set_defaults(run=_evaluate)
     evaluate.add_argument("map", type=Path, metavar="MAP", help="a map's .npy file, or the folder of its run")
     evaluate.add_argument("image", metavar="IMAGE", help="the photo it was made of, or sample:NAME (sample:cat)")
-    evaluate.add_argument("--oracle", metavar="NAME[:key=value,…]", help=f"model to ask ({AS_MADE}, or {ORACLE})")
+    evaluate.add_argument(
+        "--oracle", metavar="NAME[:key=value,…]", help=f"model to ask ({AS_MADE}, or {DEFAULT_ORACLE})"
+    )
     evaluate.add_argument("--target", metavar="LABEL", help=TARGET)
     evaluate.add_argument("--score", metavar="NAME[:key=value,…]", help=f"as of 'bbquery explain' ({AS_MADE})")
     evaluate_metrics.add(evaluate)
     caps = evaluate.add_argument_group("budget")
     each = "the run's budget (default: %(default)s)"
-    caps.add_argument("--max-queries", type=int, default=evaluating.DEFAULT_QUERIES, metavar="N", help=each)
+    caps.add_argument("--max-queries", type=int, default=EvaluateRequest.DEFAULT_QUERIES, metavar="N", help=each)
     options.add_further_caps(caps)
     options.add_project(caps)
     options.add_longest_wait(caps)
@@ -85,8 +88,8 @@ def _evaluate(chosen: argparse.Namespace) -> int:
 def _as_made(chosen: argparse.Namespace, made: map_file.Made | None) -> tuple[str, str | None]:
     """Return the oracle and the score to ask: those that were named, else those of the map."""
     if made is None:
-        return chosen.oracle or ORACLE, chosen.score
-    return chosen.oracle or made.asked or ORACLE, chosen.score or made.scored
+        return chosen.oracle or DEFAULT_ORACLE, chosen.score
+    return chosen.oracle or made.asked or DEFAULT_ORACLE, chosen.score or made.scored
 
 
 def _taken(chosen: argparse.Namespace, found: MapFile) -> list[str]:
@@ -96,42 +99,43 @@ def _taken(chosen: argparse.Namespace, found: MapFile) -> list[str]:
     return [f"asked as {map_file.RECORD} says: {', '.join(said)}"] if said and found.made is not None else []
 
 
-def _prepared(chosen: argparse.Namespace, found: MapFile) -> AbstractAsyncContextManager[Job]:
+def _request(chosen: argparse.Namespace, found: MapFile, watch: Watch | None = None) -> EvaluateRequest:
     named = target(chosen.target)
     if named is None and found.made is not None:
         named = found.made.target
-    choice = evaluate_metrics.choice(chosen, found)
-    return evaluating.prepared(
-        found.values, chosen.image, chosen.oracle, choice=choice, target=named, score=chosen.score,
-        cap=options.cap(chosen), seed=chosen.seed, made_of=found.made.placement if found.made else None,
+    return EvaluateRequest(
+        **options.shared(chosen, watch), values=found.values, choice=evaluate_metrics.choice(chosen, found),
+        target=named, score=chosen.score, made_of=found.made.placement if found.made else None,
     )  # fmt: skip
 
 
 async def _estimated(chosen: argparse.Namespace, found: MapFile) -> list[str]:
-    async with _prepared(chosen, found) as job:
+    async with prepared(_request(chosen, found)) as job:
         _check(chosen, found, job)
         return _costs(job)
 
 
-def _costs(job: Job) -> list[str]:
+def _costs(job: EvaluateJob) -> list[str]:
     return estimated(job.estimate(), job.oracle.capabilities.price.source)
 
 
 async def _evaluated(chosen: argparse.Namespace, found: MapFile, out: OutputFolder) -> Evaluation:
-    async with _prepared(chosen, found) as job:
-        _check(chosen, found, job)
-        caps = options.cap(chosen)
-        consent.agreed(chosen, [caps], job.worst.times(chosen.max_queries), lambda: _costs(job))
-        result = result_of(job.identity(), job.target, constructor(job.score), constructor(job.choice))
-        what = [chosen.oracle, "evaluation", *([chosen.score] if chosen.score else [])]
-        out.claim(default_name(chosen.image, result, *what), result)
-        warn_of(job.placement)
-        warn(*(f"BEWARE: {told}" for told in _of_another(found.made, job.oracle.capabilities)))
-        with open_ledger(None) as ledger, Screen() as screen:
-            return await job.run(ledger, caps, chosen.project, screen)
+    with Screen() as screen:
+        request = _request(chosen, found, screen)
+        async with prepared(request) as job:
+            _check(chosen, found, job)
+            consent.agreed(chosen, [request.cap], job.worst.times(request.queries), lambda: _costs(job))
+            decided = (request.one_target, constructor(job.score), constructor(job.choice))
+            result = result_of(job.identity(), *decided)
+            what = [chosen.oracle, "evaluation", *([chosen.score] if chosen.score else [])]
+            out.claim(default_name(chosen.image, result, *what), result)
+            warn_of(job.placement)
+            warn(*(f"BEWARE: {told}" for told in _of_another(found.made, job.oracle.capabilities)))
+            with open_ledger(None) as ledger:
+                return await job.run(ledger)
 
 
-def _check(chosen: argparse.Namespace, found: MapFile, job: Job) -> None:
+def _check(chosen: argparse.Namespace, found: MapFile, job: EvaluateJob) -> None:
     """See that the map is of this photo and, unless another is named, of this oracle and score.
 
     Raises:
@@ -147,7 +151,7 @@ def _check(chosen: argparse.Namespace, found: MapFile, job: Job) -> None:
         raise UsageError(f"{told}, so that explaining again would compare scores: give its --score")
 
 
-def _check_source(chosen: argparse.Namespace, path: Path, made: map_file.Made, job: Job) -> None:
+def _check_source(chosen: argparse.Namespace, path: Path, made: map_file.Made, job: EvaluateJob) -> None:
     score, answers = constructor(job.score), job.oracle.capabilities
     if "oracle" not in chosen.named and not made.explains(answers.identity):
         raise UsageError(

@@ -7,33 +7,31 @@ import asyncio
 import contextlib
 import logging
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bbquery import telemetry
 from bbquery.commands import completing, consent, explain_batch, explain_several, options
 from bbquery.commands.exit_codes import alarms, ended_by
-from bbquery.commands.explain_several import Wish
 from bbquery.commands.output import counted, estimated, held, not_read, say, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, add_out, default_name
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
 from bbquery.errors import UsageError
-from bbquery.jobs.explain import explain as explaining
-from bbquery.jobs.explain import many
+from bbquery.jobs.defaults import DEFAULT_METHOD
 from bbquery.jobs.explain.findings import findings
+from bbquery.jobs.explain.series import SeriesRequest, shared_caps
+from bbquery.jobs.explain.setting import ExplainRequest, prepared
 from bbquery.ledger.sqlite import open_ledger
-from bbquery.money import dollars
 from bbquery.report import folder
 from bbquery.report.spent import spent
 from bbquery.shown import shown
 from bbquery.specification import with_option
 
 if TYPE_CHECKING:
-    from bbquery.jobs.explain.explain import Explanation, Job
-    from bbquery.ledger.records import Cap
+    from bbquery.jobs.explain.job import ExplainJob
+    from bbquery.jobs.explain.result import Explanation
 
 RULE = """Several images are one run, and each has a budget of its own within it. If only the run's cap is given, the
 images share it evenly, rounded down; if only the cap per image, the run may spend that for each; if both, both hold. An
@@ -56,9 +54,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     explain.set_defaults(run=_explain)
     explain.add_argument("images", nargs="+", metavar="IMAGE", help="a photo, or sample:NAME (sample:cat), or several")
     explain.add_argument("--oracle", default="efficientnet", metavar="NAME[:key=value,…]", help="whom to ask")
-    explain.add_argument(
-        "--method", default=explaining.DEFAULT_METHOD, metavar="NAME[:key=value,…]", help="how to explain"
-    )
+    explain.add_argument("--method", default=DEFAULT_METHOD, metavar="NAME[:key=value,…]", help="how to explain")
     explain.add_argument("--until", choices=("budget", "stable"), help=UNTIL)
     explain.add_argument("--target", metavar="LABEL[,LABEL…]", help=TARGETS)
     explain.add_argument("--score", metavar="NAME[:key=value,…]", help=SCORE)
@@ -79,7 +75,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _add_caps(explain: argparse.ArgumentParser) -> None:
     caps = explain.add_argument_group("budget", description=RULE)
-    each = f"the run's budget (default: {explaining.DEFAULT_QUERIES} for each image)"
+    each = f"the run's budget (default: {ExplainRequest.DEFAULT_QUERIES} for each image)"
     caps.add_argument("--max-queries", type=int, metavar="N", help=each)
     options.add_further_caps(caps, "a further cap of the run")
     caps.add_argument("--max-queries-per-image", type=int, metavar="N", help="a cap of each image within the run")
@@ -97,35 +93,33 @@ def seed(text: str) -> int:
 def _explain(chosen: argparse.Namespace) -> int:
     if chosen.until is not None:
         chosen.method = with_option(chosen.method, "until", chosen.until)
-    run, each = many.shared_caps(chosen.images, options.cap(chosen), options.cap(chosen, "_per_image"))
+    run, each = shared_caps(chosen.images, options.cap(chosen), options.cap(chosen, "_per_image"))
     if len(chosen.images) > 1 and chosen.batch:
         raise UsageError(f"--batch takes one image, not {len(chosen.images)}: give each a command of its own")
+    chosen.image = chosen.images[0]
+    request = ExplainRequest(
+        **options.shared(chosen, screen := Screen()) | {"cap": each}, method=chosen.method,
+        target=targets(chosen.target), score=chosen.score, batch=chosen.batch,
+    )  # fmt: skip
     if len(chosen.images) > 1:
-        return _explain_several(Wish(chosen, targets(chosen.target), (run, each)))
-    return _explain_one(_of_one_image(chosen, each))
+        return _explain_several(chosen, SeriesRequest(images=chosen.images, each=request, run=run), screen)
+    return _explain_one(chosen, request, screen)
 
 
-def _of_one_image(chosen: argparse.Namespace, cap: Cap) -> argparse.Namespace:
-    """Return what was chosen, for the only image: it is the run."""
-    usd = None if cap.picodollars is None else dollars(cap.picodollars)
-    caps = {"max_queries": cap.queries, "max_tokens": cap.tokens, "max_usd": usd}
-    return argparse.Namespace(**(vars(chosen) | {"image": chosen.images[0]} | caps))
-
-
-def _explain_several(wish: Wish) -> int:
-    if wish.chosen.dry_run:
-        return explain_several.estimate(wish)
-    with logged(wish.chosen.log):
-        return explain_several.explain(wish)
-
-
-def _explain_one(chosen: argparse.Namespace) -> int:
+def _explain_several(chosen: argparse.Namespace, request: SeriesRequest, screen: Screen) -> int:
     if chosen.dry_run:
-        say(*asyncio.run(_estimated(chosen)))
+        return explain_several.estimate(request)
+    with logged(chosen.log):
+        return explain_several.explain(chosen, request, screen)
+
+
+def _explain_one(chosen: argparse.Namespace, request: ExplainRequest, screen: Screen) -> int:
+    if chosen.dry_run:
+        say(*asyncio.run(_estimated(request)))
         return 0
     with OutputFolder(chosen) as out:
         with logged(chosen.log):
-            explanation = asyncio.run(_explained(chosen, out))
+            explanation = asyncio.run(_explained(chosen, request, screen, out))
         made = {
             "command": chosen.typed,
             "source": chosen.image,
@@ -158,43 +152,27 @@ def logged(path: Path | None) -> Iterator[None]:
             print(f"bbquery: {why}", file=sys.stderr)
 
 
-async def _explained(chosen: argparse.Namespace, out: OutputFolder) -> Explanation:
-    began = time.perf_counter()
-    async with explaining.prepared(**_wish(chosen)) as asked:
-        job = asked.by_the_file() if chosen.batch else asked
-        caps, worst = options.cap(chosen), job.worst.times(chosen.max_queries)
-        consent.agreed(chosen, [caps], worst, lambda: _costs(job))
+async def _explained(
+    chosen: argparse.Namespace, request: ExplainRequest, screen: Screen, out: OutputFolder
+) -> Explanation:
+    async with prepared(request) as job:
+        consent.agreed(chosen, [request.cap], job.worst.times(request.queries), lambda: _costs(job))
         what = [chosen.oracle, chosen.method, *([chosen.score] if chosen.score else [])]
         out.claim(default_name(chosen.image, job.identity(), *what), job.identity())
         warn_of(job.placement)
-        with open_ledger(None) as ledger, Screen() as screen:
-            return await job.run(ledger, caps, chosen.project, screen, began)
+        with open_ledger(None) as ledger, screen:
+            return await job.run(ledger)
 
 
-async def _estimated(chosen: argparse.Namespace) -> list[str]:
-    async with explaining.prepared(**_wish(chosen)) as job:
-        return _costs(job.by_the_file() if chosen.batch else job)
+async def _estimated(request: ExplainRequest) -> list[str]:
+    async with prepared(request) as job:
+        return _costs(job)
 
 
-def _costs(job: Job) -> list[str]:
+def _costs(job: ExplainJob) -> list[str]:
     if job.batch is not None:
         return explain_batch.estimate(job)
     return estimated(job.estimate(), job.oracle.capabilities.price.source)
-
-
-def _wish(chosen: argparse.Namespace) -> dict[str, Any]:
-    """Return what decides the questions, as arguments."""
-    return {
-        "image": chosen.image,
-        "oracle": chosen.oracle,
-        "method": chosen.method,
-        "target": targets(chosen.target),
-        "score": chosen.score,
-        "max_queries": chosen.max_queries,
-        "spare": chosen.spare,
-        "drift_every": chosen.drift_every,
-        "seed": chosen.seed,
-    }
 
 
 def _report(explanation: Explanation, typed: Sequence[str], written: Sequence[Path]) -> None:

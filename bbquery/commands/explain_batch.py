@@ -8,10 +8,10 @@ from bbquery.batches import feasibility
 from bbquery.money import dollars
 
 if TYPE_CHECKING:
-    from bbquery.jobs.explain.explain import Job
+    from bbquery.jobs.explain.job import ExplainJob
 
 
-def estimate(job: Job) -> list[str]:
+def estimate(job: ExplainJob) -> list[str]:
     """Return, for people, what a batch run would send and cost; every image is rendered, and nothing is sent."""
     assert job.batch is not None  # noqa: S101 - made so by the caller
     clean, found = job.oracle.quote(job.oracle.encode(job.x)), feasibility.files(job.batch, job.wanted())

@@ -12,11 +12,10 @@ from bbquery.commands import completing, consent
 from bbquery.commands.exit_codes import alarm, alarms
 from bbquery.commands.output import counted, not_read, say, table, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, default_name
-from bbquery.commands.screen import Screen
 from bbquery.errors import BadImage
-from bbquery.jobs.explain.explain import NothingToExplain, run_name
 from bbquery.jobs.explain.findings import findings
-from bbquery.jobs.explain.many import prepared_many
+from bbquery.jobs.explain.series import prepared_series
+from bbquery.jobs.job import NothingToExplain
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
 from bbquery.report import folder, index
@@ -26,48 +25,23 @@ from bbquery.units import Units, total
 if TYPE_CHECKING:
     import argparse
 
+    from bbquery.commands.screen import Screen
     from bbquery.errors import BbqueryError
-    from bbquery.jobs.explain.explain import Explanation
-    from bbquery.jobs.explain.many import ImageResult, Series
+    from bbquery.jobs.explain.result import Explanation
+    from bbquery.jobs.explain.series import ImageResult, Series, SeriesRequest
     from bbquery.jobs.spare import Rest
-    from bbquery.ledger.records import BudgetState, Cap
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.records import BudgetState
     from bbquery.oracle import Capabilities
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What was typed, read and checked as far as that needs no image. caps: of the run, and of each image."""
-
-    chosen: argparse.Namespace
-    targets: list[str] | None
-    caps: tuple[Cap, Cap]
-
-    def series(self) -> contextlib.AbstractAsyncContextManager[Series]:
-        """Connect and check every image."""
-        chosen, (run, each) = self.chosen, self.caps
-        return prepared_many(
-            chosen.images,
-            chosen.oracle,
-            method=chosen.method,
-            target=self.targets,
-            score=chosen.score,
-            run=run,
-            each=each,
-            spare=chosen.spare,
-            drift_every=chosen.drift_every,
-            seed=chosen.seed,
-        )
-
-
-def estimate(wish: Wish) -> int:
+def estimate(request: SeriesRequest) -> int:
     """Show what each image would cost, and all together."""
-    print(asyncio.run(_estimated(wish)))
+    print(asyncio.run(_estimated(request)))
     return 0
 
 
-async def _estimated(wish: Wish) -> str:
-    async with wish.series() as series:
+async def _estimated(request: SeriesRequest) -> str:
+    async with prepared_series(request) as series:
         return _costs(series)
 
 
@@ -95,37 +69,34 @@ def _row(name: str, queries: int, expected: Units, worst: Units) -> tuple[str, .
     return name, f"{queries:,}", *tokens, dollars(expected.picodollars), dollars(worst.picodollars)
 
 
-def explain(wish: Wish) -> int:
+def explain(chosen: argparse.Namespace, request: SeriesRequest, screen: Screen) -> int:
     """Explain the images; return the exit code of what ended the run, or else of the first image that is not whole."""
-    with OutputFolder(wish.chosen) as out:
-        book, budget = asyncio.run(_explained(wish, out))
-        page = out.write(lambda place: index.write(place, book.entries, budget=budget, command=wish.chosen.typed))
+    with OutputFolder(chosen) as out:
+        book, budget = asyncio.run(_explained(chosen, request, screen, out))
+        page = out.write(lambda place: index.write(place, book.entries, budget=budget, command=chosen.typed))
     warn(*book.troubles(budget))
     say(str(page), spent(budget, book.from_store, book.sent))
     return out.exit_code(book.error)
 
 
-async def _explained(wish: Wish, out: OutputFolder) -> tuple[Book, BudgetState]:
-    chosen = wish.chosen
-    async with wish.series() as series:
+async def _explained(
+    chosen: argparse.Namespace, request: SeriesRequest, screen: Screen, out: OutputFolder
+) -> tuple[Book, BudgetState]:
+    async with prepared_series(request) as series:
         worst = total(image.worst.times(series.image_cap.queries or image.estimate.queries) for image in series.images)
-        consent.agreed(chosen, wish.caps, worst, lambda: _costs(series).split("\n"))
+        consent.agreed(chosen, [request.run, request.each.cap], worst, lambda: _costs(series).split("\n"))
         what = [chosen.oracle, chosen.method, *([chosen.score] if chosen.score else [])]
-        name = default_name(f"{len(series.images)}-images", series.run, *what)
-        out.claim(name, series.run, {image.name: image.identity for image in series.images})
+        name = default_name(f"{len(series.images)}-images", series.identity(), *what)
+        out.claim(name, series.identity(), {image.name: image.identity for image in series.images})
         for image in series.images:
             warn_of(image.placement, image.name)
-        with open_ledger(None) as ledger, Screen() as screen:
+        with open_ledger(None) as ledger, screen:
             book = Book(out, chosen, screen, series.setting.oracle.capabilities)
-            async with contextlib.aclosing(series.explain(ledger, chosen.project, screen)) as results:
+            async with contextlib.aclosing(series.run(ledger)) as results:
                 async for result in results:
                     book.take(result)
                     del result  # one explanation at a time is held
-            return book, _budget(ledger, series, chosen.project)
-
-
-def _budget(ledger: Ledger, series: Series, project: str | None) -> BudgetState:
-    return ledger.budget(ledger.find_budget(run_name(series.run, project)))
+            return book, ledger.budget(series.open_budget(ledger))
 
 
 @dataclass

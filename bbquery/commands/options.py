@@ -1,14 +1,21 @@
-"""What several commands are typed with: caps, a project, drift checks."""
+"""What several commands are typed with, declared and read: caps, a project, drift checks."""
 
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING, Any
 
 from bbquery.client import waiting
 from bbquery.drift import DEFAULT_EVERY
 from bbquery.errors import UsageError
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
+
+if TYPE_CHECKING:
+    from bbquery.jobs.watch import Watch
+
+SHARED = ("image", "oracle", "project", "spare", "drift_every", "seed", "longest_wait")
+"""What is called alike on the command line and in a `bbquery.jobs.request.Request`."""
 
 
 def add_further_caps(command: argparse._ActionsContainer, what: str = "a further cap") -> None:
@@ -77,3 +84,8 @@ def cap(chosen: argparse.Namespace, kind: str = "") -> Cap:
     """
     queries, tokens, usd = (getattr(chosen, f"max_{unit}{kind}") for unit in ("queries", "tokens", "usd"))
     return Cap.stated(queries, tokens, usd)
+
+
+def shared(chosen: argparse.Namespace, watch: Watch | None) -> dict[str, Any]:
+    """Return what was typed that any request takes, and who hears of the run."""
+    return {name: getattr(chosen, name) for name in SHARED if name in chosen} | {"cap": cap(chosen), "watch": watch}

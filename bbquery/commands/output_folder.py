@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shlex
 import shutil
 import sys
@@ -12,11 +11,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from blake3 import blake3
-
 from bbquery.commands.exit_codes import exit_code
 from bbquery.errors import NotWritten, UsageError
-from bbquery.jobs.explain.many import stem
+from bbquery.jobs.explain.series import stem
+from bbquery.jobs.identity import identity
 from bbquery.report import folder
 from bbquery.report.claim import claimed
 from bbquery.specification import parse
@@ -55,7 +53,7 @@ def default_name(image: str, result: str, *what: str) -> str:
 
 def result_of(run: str, *what: str | None) -> str:
     """Return the name of a result that is decided by more than a run's questions."""
-    return blake3(json.dumps([run, *what]).encode()).hexdigest(length=8)
+    return identity([run, *what])
 
 
 class OutputFolder:

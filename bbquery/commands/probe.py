@@ -16,9 +16,9 @@ from bbquery.commands.output_folder import OutputFolder, add_out, default_name, 
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
 from bbquery.drift import DEFAULT_EVERY, checks_for
-from bbquery.jobs.probe import job as probing
 from bbquery.jobs.probe.advice import NO_MORE
 from bbquery.jobs.probe.design import FEWEST
+from bbquery.jobs.probe.job import ProbeRequest, prepared
 from bbquery.jobs.spare import allowing
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars_up
@@ -27,9 +27,10 @@ from bbquery.report.spent import spent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from contextlib import AbstractAsyncContextManager
 
-    from bbquery.jobs.probe.job import Job, Probe
+    from bbquery.jobs.probe.job import ProbeJob
+    from bbquery.jobs.probe.result import Probe
+    from bbquery.jobs.watch import Watch
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -48,7 +49,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     caps = probe.add_argument_group("budget", description="Fewer queries are asked where these might pass a cap.")
     fewest = f"at least {FEWEST} (default: %(default)s)"
-    caps.add_argument("--max-queries", type=int, default=probing.DEFAULT_QUERIES, metavar="N", help=fewest)
+    caps.add_argument("--max-queries", type=int, default=ProbeRequest.DEFAULT_QUERIES, metavar="N", help=fewest)
     options.add_further_caps(caps)
     options.add_project(caps)
     options.add_spare(caps)
@@ -76,36 +77,29 @@ def _probe(chosen: argparse.Namespace) -> int:
     return out.exit_code(ended_by(found.error, partial=found.partial))
 
 
-def _prepared(chosen: argparse.Namespace) -> AbstractAsyncContextManager[Job]:
-    return probing.prepared(
-        chosen.image,
-        chosen.oracle,
-        target=targets(chosen.target),
-        scores=chosen.score,
-        cap=options.cap(chosen),
-        seed=chosen.seed,
-        spare=chosen.spare,
-    )
+def _request(chosen: argparse.Namespace, watch: Watch | None = None) -> ProbeRequest:
+    return ProbeRequest(**options.shared(chosen, watch), target=targets(chosen.target), scores=chosen.score)
 
 
 async def _estimated(chosen: argparse.Namespace) -> list[str]:
-    async with _prepared(chosen) as job:
+    async with prepared(_request(chosen)) as job:
         return _costs(job)
 
 
-def _costs(job: Job) -> list[str]:
+def _costs(job: ProbeJob) -> list[str]:
     return estimated(job.estimate(), job.oracle.capabilities.price.source)
 
 
 async def _probed(chosen: argparse.Namespace, out: OutputFolder) -> Probe:
-    async with _prepared(chosen) as job:
-        caps = options.cap(chosen)
-        consent.agreed(chosen, [caps], job.worst.times(chosen.max_queries), lambda: _costs(job))
-        result = result_of(job.identity(), *job.targets, "scores", *chosen.score)
-        out.claim(default_name(chosen.image, result, chosen.oracle, "probe"), result)
-        warn_of(job.placement)
-        with open_ledger(None) as ledger, Screen() as screen:
-            return await job.run(ledger, caps, chosen.project, screen)
+    with Screen() as screen:
+        request = _request(chosen, screen)
+        async with prepared(request) as job:
+            consent.agreed(chosen, [request.cap], job.worst.times(request.queries), lambda: _costs(job))
+            result = result_of(job.identity(), *request.targets, "scores", *chosen.score)
+            out.claim(default_name(chosen.image, result, chosen.oracle, "probe"), result)
+            warn_of(job.placement)
+            with open_ledger(None) as ledger:
+                return await job.run(ledger)
 
 
 def _next(following: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bbquery.jobs.probe.answers import AnswerFigures
     from bbquery.jobs.probe.intervals import Estimate
-    from bbquery.jobs.probe.job import Probe
+    from bbquery.jobs.probe.result import Probe
     from bbquery.jobs.probe.statistics import ConditionFigures, ScoreFigures
 
 UNKNOWN = "–"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from bbquery.client.halt import Interrupted
 from bbquery.commands import interrupts
 from bbquery.commands.progress import progress
-from bbquery.jobs.explain import explain as explaining
-from bbquery.jobs.explain.job import plans_of
+from bbquery.jobs.explain.result import top_classes
+from bbquery.jobs.watch import Watch
 from bbquery.money import dollars
 from bbquery.shown import shown
 from bbquery.types import Label, Labels, Text, Vector
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bbquery.batches.prefetch import Prefetch
     from bbquery.client.client import Client
-    from bbquery.jobs.explain.explain import Job, Part
+    from bbquery.jobs.parts import Part
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Capabilities
     from bbquery.types import Answer
@@ -49,7 +49,7 @@ class Spent:
         return spent, max(spent - sum(self._before.values()), 0)
 
 
-class Screen(explaining.Watch):
+class Screen(Watch):
     """Shows a run on the terminal: a context manager."""
 
     _client: Client
@@ -76,24 +76,23 @@ class Screen(explaining.Watch):
         """Take note of which image is next."""
         self._part = part
 
-    def started(self, client: Client, job: Job) -> None:
-        """Show the status line and listen for Ctrl-C; with the next image, go on with both."""
-        sharing = max(len(job.targets), 1) - plans_of(job.method, len(job.targets))
-        self.follow(client, job.queries, job.queries + job.method.queries * sharing)
+    def measuring(self, client: Client, queries: int) -> None:
+        """Go on with what `started` began."""
+        self.started(client, queries, queries)
 
-    def follow(self, client: Client, total: int, rows: int | None = None) -> None:
-        """Likewise, of a run of any kind that asks so many queries. rows: of its plans, where some share a query."""
+    def started(self, client: Client, queries: int, rows: int) -> None:
+        """Show the status line and listen for Ctrl-C; with the next part of a run, go on with both."""
         self._sent += 0 if self._bar is None else self._client.sent
         self._client, self._booked = client, 0.0
         self._budget = client.budget if self._part is None else self._part.budget
         self._spent.follow(client.ledger, self._budget)
         left = 1 if self._part is None else self._part.count - self._part.place
         if self._bar is None:
-            self._open(left * total)
+            self._open(left * queries)
         else:  # an image that ended early leaves queries that nobody will ask
-            self._bar.total = self._bar.n + left * total
+            self._bar.total = self._bar.n + left * queries
             self._bar.set_description_str(self._which(), refresh=False)
-        self._share, self._rows, self._before = (total, rows or total), 0, self._bar.n
+        self._share, self._rows, self._before = (queries, rows), 0, self._bar.n
         if self._interrupted:
             client.halt.set(Interrupted(f"interrupted by {self._interrupted}"))
 
@@ -207,7 +206,7 @@ def _lines(clean: Answer, capabilities: Capabilities) -> list[str]:
     """Return the top of an answer, for people."""
     match clean:
         case Vector():
-            return [f"{value:8.4f}  {label}" for label, value in explaining.top_classes(clean, capabilities, 5)]
+            return [f"{value:8.4f}  {label}" for label, value in top_classes(clean, capabilities, 5)]
         case Labels(labels):
             return [_label(label) for label in labels[:5]]
         case Text():

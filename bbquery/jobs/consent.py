@@ -7,36 +7,40 @@ asked instead (see `bbquery.commands.consent`).
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bbquery.errors import UsageError
 from bbquery.ledger.projects import capped_in_dollars
+from bbquery.ledger.sqlite import Ledger, open_ledger
 from bbquery.money import dollars
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.jobs.request import Request
+    from bbquery.ledger.records import Cap
+    from bbquery.oracle import Oracle
     from bbquery.units import Units
 
 
-def check(
-    oracle: str, worst: Callable[[], Units], caps: tuple[object, ...], ledger: Ledger, project: str | None
-) -> None:
-    """See that a run which costs money has a cap that somebody stated.
+@contextlib.contextmanager
+def paying(request: Request, oracle: Oracle, worst: Units, stated: Sequence[Cap] | None = None) -> Iterator[Ledger]:
+    """Open the ledger that a run is paid from, once somebody has stated what it may cost.
 
-    oracle: its name. worst: returns the most that one query may cost. caps: what was said of queries and dollars,
-    None for nothing.
+    worst: the most that one query may cost. stated: the caps as they were stated; None are the request's.
 
     Raises:
-        UsageError: nothing was said, or there is no such project.
+        UsageError: nothing was stated of a run that costs money, or there is no such project.
     """
-    if any(cap is not None for cap in caps):
-        return
-    each = worst().picodollars
-    if not each:
-        return
-    if project is not None and capped_in_dollars(ledger, project):
-        return
-    told = f"a query to {oracle} may cost ${dollars(each)}, and nothing says how many may be asked"
-    raise UsageError(f"{told}: give max_queries or max_usd")
+    caps = [request.cap] if stated is None else stated
+    with open_ledger(request.ledger) as ledger:
+        if worst.picodollars and not _capped(caps, request.project, ledger):
+            told = f"a query to {oracle.capabilities.name} may cost ${dollars(worst.picodollars)}"
+            raise UsageError(f"{told}, and nothing says how many may be asked: give max_queries or max_usd")
+        yield ledger
+
+
+def _capped(caps: Sequence[Cap], project: str | None, ledger: Ledger) -> bool:
+    if any(cap.queries is not None or cap.picodollars is not None for cap in caps):
+        return True
+    return project is not None and capped_in_dollars(ledger, project)

@@ -1,18 +1,13 @@
-"""What is taken where nothing else is said: the method, the budget, and the score of a kind of answer."""
+"""Defaults: the method, and the form of it whose questions can be shared."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bbquery.load import score_for
-
 if TYPE_CHECKING:
     from bbquery.saliency import Method
 
-__all__ = ["DEFAULT_METHOD", "DEFAULT_QUERIES", "score_for", "shareable"]
-
 DEFAULT_METHOD = "designed"
-DEFAULT_QUERIES = 1000
 
 
 def shareable(method: Method) -> Method:

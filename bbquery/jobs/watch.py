@@ -1,39 +1,31 @@
-"""What an explanation tells while it runs."""
+"""What a run tells while it goes on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bbquery.batches.prefetch import Prefetch
     from bbquery.client.client import Client
-    from bbquery.jobs.explain.job import Job
+    from bbquery.jobs.parts import Part
     from bbquery.oracle import Capabilities
     from bbquery.types import Answer
 
 
-@dataclass(frozen=True)
-class Part:
-    """Which image of several is next. place: from 0, of count. name: its own. budget: the run's, of all together."""
-
-    place: int
-    count: int
-    name: str
-    budget: int
-
-
 class Watch:
-    """What an explanation tells while it runs; override what you want to hear."""
+    """What a run tells while it goes on; override what you want to hear. Any verb takes one as `watch`."""
 
     def begins(self, part: Part) -> None:
-        """One image of several is next; not called where there is but one."""
+        """One image or method of several is next; not called where there is but one."""
+
+    def started(self, client: Client, queries: int, rows: int) -> None:
+        """The client is open and will ask at most so many queries; `client.halt.set` stops the run.
+
+        rows: how often `progressed` will be called at most: once for each target that shares a query.
+        """
 
     def measuring(self, client: Client, queries: int) -> None:
-        """A map is there, and is measured with at most so many queries through this client."""
-
-    def started(self, client: Client, job: Job) -> None:
-        """The client is open and will ask; `client.halt.set` stops the run."""
+        """There is a map or a find, which is measured or verified with at most so many queries through this client."""
 
     def seen(self, clean: Answer, capabilities: Capabilities) -> None:
         """The unperturbed image was answered."""
@@ -48,7 +40,7 @@ class Watch:
         """The oracle asks to be left alone, and the run waits; `client.halt.set` stops it."""
 
     def batching(self, prefetch: Prefetch) -> None:
-        """The questions go by the file; `prefetch.abandon` waits no longer, once `client.halt` is set."""
+        """The questions go as a batch; `prefetch.abandon` waits no longer, once `client.halt` is set."""
 
     def batch_news(self, text: str) -> None:
         """A batch was submitted or collected."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bbquery.jobs.evaluate.job import Evaluation
+    from bbquery.jobs.evaluate.result import Evaluation
     from bbquery.ledger.records import BudgetState
     from bbquery.metrics import Measurement
     from bbquery.metrics.srg import Curves

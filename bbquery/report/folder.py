@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bbquery.jobs.explain.explain import Explanation, TargetMap
+    from bbquery.jobs.explain.result import Explanation, TargetMap
 
 LARGEST_WHOLE = 4_000_000
 """Pixels of a photo, above which arrays are written as they were asked: those of all its pixels take 32 MB at this."""

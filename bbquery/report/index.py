@@ -22,8 +22,8 @@ from bbquery.shown import shown
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bbquery.jobs.explain.explain import Explanation, TargetMap
-    from bbquery.jobs.explain.many import ImageResult
+    from bbquery.jobs.explain.result import Explanation, TargetMap
+    from bbquery.jobs.explain.series import ImageResult
     from bbquery.ledger.records import BudgetState
 
 NAME = "index.html"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bbquery.jobs.probe.design import Condition
-    from bbquery.jobs.probe.job import Probe
+    from bbquery.jobs.probe.result import Probe
     from bbquery.jobs.probe.statistics import ConditionFigures, ScoreFigures, Use
     from bbquery.ledger.records import BudgetState
 

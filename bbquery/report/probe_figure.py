@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from bbquery.jobs.probe.answers import AnswerFigures
     from bbquery.jobs.probe.intervals import Estimate
-    from bbquery.jobs.probe.job import Probe
+    from bbquery.jobs.probe.result import Probe
     from bbquery.jobs.probe.statistics import ScoreFigures
 
 WIDTH, HEIGHT, HEADING = 9.6, 3.3, 0.75  # inches; the height is of a target's row of two panels

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping, Sequence
 
-    from bbquery.jobs.explain.explain import Explanation, TargetMap
+    from bbquery.jobs.explain.result import Explanation, TargetMap
 
 MOST_UNREAD = 20  # different things that the score could not read
 MOST_LABELS, LONGEST_TEXT = 5, 20_000  # labels and characters of the clean answer

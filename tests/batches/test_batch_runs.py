@@ -28,7 +28,6 @@ from bbquery.errors import (
     Unreachable,
     UsageError,
 )
-from bbquery.jobs.explain import explain as explaining
 from bbquery.ledger.sqlite import Ledger
 from bbquery.saliency.rise import Rise
 from bbquery.types import Reply, Vector
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from bbquery.batches.prefetch import Prefetch
     from bbquery.client.client import Client
     from bbquery.errors import BbqueryError
-    from bbquery.jobs.explain.explain import Explanation, Job
+    from bbquery.jobs.explain.result import Explanation
 
 PHOTO = np.random.default_rng(3).integers(0, 256, (8, 8, 3), dtype=np.uint8)
 QUERIES = 40
@@ -65,7 +64,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 
 
 @dataclass
-class Heard(explaining.Watch):
+class Heard(bbquery.Watch):
     """What a run told; acts when it says a certain thing."""
 
     news: list[str] = field(default_factory=list)
@@ -75,7 +74,7 @@ class Heard(explaining.Watch):
     client: Client | None = None
     prefetch: Prefetch | None = None
 
-    def started(self, client: Client, job: Job) -> None:
+    def started(self, client: Client, queries: int, rows: int) -> None:
         self.client = client
 
     def batching(self, prefetch: Prefetch) -> None:
@@ -99,7 +98,7 @@ class Heard(explaining.Watch):
 
 
 def explain(vendor: Vendor, ledger: Ledger, **options: Any) -> Explanation:
-    chosen = {"method": METHOD, "target": "left", "max_queries": 100, "batch": True, "ledger": ledger} | options
+    chosen: dict[str, Any] = {"method": METHOD, "target": "left", "max_queries": 100, "batch": True, "ledger": ledger} | options
     return bbquery.explain(PHOTO, vendor, **chosen)
 
 

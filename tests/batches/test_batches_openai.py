@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from bbquery.jobs.explain.explain import Explanation
+    from bbquery.jobs.explain.result import Explanation
 
 QUERIES = 24
 PHOTO = np.random.default_rng(3).integers(0, 256, (8, 8, 3), dtype=np.uint8)

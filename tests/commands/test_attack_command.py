@@ -244,7 +244,7 @@ def test_the_classifier_of_the_readme_is_fooled(tmp_path: Path) -> None:
 
 async def test_google_vision_is_attacked_through_its_own_package(photo: Path) -> None:
     """Against the emulator, by Google's client: the bill is the run's, within the cap, and the label is lost."""
-    from bbquery.jobs.attack.job import attack_async
+    from bbquery.jobs.attack.attack import attack_async
     from oracles import google_vision
     from oracles.emulators.google_vision import GoogleVisionEmulator
 

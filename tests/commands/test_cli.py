@@ -320,7 +320,7 @@ def test_an_interruption_before_the_first_query_is_quiet(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bbquery.jobs.explain.explain.prepared", interrupted)
+    monkeypatch.setattr("bbquery.commands.explain.prepared", interrupted)
 
     assert explain(photo, tmp_path / "out") == 130
     assert "interrupted before anything was asked" in capsys.readouterr().err

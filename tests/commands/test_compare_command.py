@@ -11,12 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
+import bbquery
 from bbquery.cli import main
 from bbquery.errors import BudgetExhausted, OutcomeUnknown, Rejected, UsageError
-from bbquery.jobs.compare.job import prepared
 from bbquery.jobs.compare.methods import names_of
 from bbquery.jobs.compare.result import Compared, Comparison
-from bbquery.jobs.watch import Watch
 from bbquery.ledger.records import Cap
 from bbquery.oracle import Price
 from bbquery.plan import Ask
@@ -188,10 +187,7 @@ def contest_oracle(call: Any) -> Oracle:
 
 
 async def compared(oracle: Oracle, ledger: Ledger, *methods: str, evaluate: bool = False) -> Comparison:
-    async with prepared(
-        PHOTO, oracle, methods=methods, target=None, max_queries=30, drift_every=0, seed=0, evaluate=evaluate
-    ) as contest:
-        return await contest.compare(ledger, Watch())
+    return await bbquery.compare_async(PHOTO, oracle, methods=methods, max_queries=30, evaluate=evaluate, ledger=ledger)
 
 
 async def test_an_own_cap_leaves_the_others_alone(ledger: Ledger) -> None:
@@ -283,13 +279,13 @@ async def test_measuring_is_paid_beside_the_map(ledger: Ledger) -> None:
 async def test_a_project_holds_a_comparison(ledger: Ledger) -> None:
     """A comparison within a project counts in its budget and is named after it."""
     ledger.open_budget("paper", Cap(queries=20))
-    async with prepared(
-        PHOTO, contest_oracle(models.sides), methods=["rise", "rise:p=.4"], target=None, max_queries=30, drift_every=0,
-        seed=0,
-    ) as contest:  # fmt: skip
-        found = await contest.compare(ledger, Watch(), project="paper")
 
-    assert found.budget.name == f"paper/compare-{contest.run}"
+    found = await bbquery.compare_async(
+        PHOTO, contest_oracle(models.sides), methods=["rise", "rise:p=.4"], max_queries=30, project="paper",
+        ledger=ledger,
+    )  # fmt: skip
+
+    assert found.budget.name == f"paper/compare-{found.run}"
     assert ledger.budget(ledger.find_budget("paper")).posted.queries == 20
     assert [each.status for each in found.results] == ["partial", "not begun"]
 

@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 from bbquery import load
 from bbquery.cli import main
 from bbquery.jobs.evaluate.choice import Choice
-from bbquery.jobs.evaluate.job import evaluate_async
+from bbquery.jobs.evaluate.evaluate import evaluate_async
 from bbquery.jobs.evaluate.montage import Photo
 from bbquery.jobs.explain.explain import explain
 from bbquery.metrics._making import Making

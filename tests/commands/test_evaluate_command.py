@@ -15,8 +15,8 @@ from bbquery.cli import main
 from bbquery.commands import map_file
 from bbquery.errors import Rejected, UsageError
 from bbquery.jobs.evaluate.choice import Choice
-from bbquery.jobs.evaluate.job import evaluate_async
-from bbquery.jobs.explain.result import NothingToExplain
+from bbquery.jobs.evaluate.evaluate import evaluate_async
+from bbquery.jobs.job import NothingToExplain
 from bbquery.types import NoAnswer
 from oracles import function
 from tests.support.oracles import FakeOracle, brightness

@@ -14,7 +14,7 @@ import bbquery
 from bbquery.cli import main
 from bbquery.errors import UnknownName, UsageError
 from bbquery.images.placement import fit
-from bbquery.jobs.explain.explain import prepared
+from bbquery.jobs.explain.setting import ExplainRequest, prepared
 from bbquery.ledger import codec
 from bbquery.oracle import Price
 from bbquery.saliency.rise import Rise
@@ -75,7 +75,7 @@ async def test_a_run_with_the_usual_score_is_called_what_it_always_was() -> None
     """Ledgers of before are resumed: the name is the hash of image, oracle, method, targets and seed, and no more."""
     own = oracle()
     async with prepared(
-        PHOTO, own, method="rise:queries=20", target="left", max_queries=60, drift_every=0, seed=3
+        ExplainRequest(image=PHOTO, oracle=own, method="rise:queries=20", target="left", seed=3)
     ) as job:
         found = job.identity()
 
@@ -154,7 +154,7 @@ def test_a_score_that_does_not_fit_is_found_before_anything_is_sent(
 
 async def test_several_images_are_scored_alike(ledger: Ledger) -> None:
     """What one image's explanation takes, that of several does."""
-    results = bbquery.explain_many(
+    results = bbquery.explain_many_async(
         [PHOTO, PHOTO // 2], oracle(), score="soft:form=log_odds", max_queries=40, ledger=ledger
     )
 

@@ -46,8 +46,8 @@ async def test_the_rate_is_never_below_zero(ledger: Ledger, capsys: pytest.Captu
     first = client_of(FakeOracle(hold=Units(1, 0, DOLLAR)), ledger)
     await spend(ledger, first.budget, 1, 25)
     with Screen() as screen:
-        screen.follow(first, 10)
-        screen.follow(second := client_of_budget(ledger, "verification"), 5)
+        screen.started(first, 10, 10)
+        screen.measuring(second := client_of_budget(ledger, "verification"), 5)
         await second.ask(Ask(tiny_images(3)))
         status = screen._status(60.0)
         await second.aclose()

@@ -14,9 +14,6 @@ from PIL import Image as Pillow
 import bbquery
 from bbquery.cli import main
 from bbquery.errors import UsageError
-from bbquery.jobs.evaluate.job import evaluate_async
-from bbquery.jobs.explain.many import explain_many
-from bbquery.jobs.probe.job import probe_async
 from bbquery.ledger.records import Cap
 from oracles import function
 from tests.support import models
@@ -179,11 +176,16 @@ async def ask(kind: str, ledger: Ledger, **caps: Any) -> object:
     if kind == "explain":
         return await bbquery.explain_async(PHOTO, paid(), method="rise:queries=9", ledger=ledger, **caps)
     if kind == "many":
-        return [each async for each in explain_many([PHOTO], paid(), method="rise:queries=9", ledger=ledger, **caps)]
+        return [
+            each
+            async for each in bbquery.explain_many_async(
+                [PHOTO], paid(), method="rise:queries=9", ledger=ledger, **caps
+            )
+        ]
     if kind == "probe":
-        return await probe_async(PHOTO, paid(), scores=["soft"], ledger=ledger, **caps)
+        return await bbquery.probe_async(PHOTO, paid(), score=["soft"], ledger=ledger, **caps)
     values = np.arange(320.0).reshape(16, 20)
-    return await evaluate_async(values, PHOTO, paid(), target="left", ledger=ledger, **caps)
+    return await bbquery.evaluate_async(values, PHOTO, paid(), target="left", ledger=ledger, **caps)
 
 
 KINDS = pytest.mark.parametrize("kind", ["explain", "many", "probe", "evaluate"])

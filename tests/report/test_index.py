@@ -15,7 +15,7 @@ import bbquery
 from bbquery.client.client import Tally
 from bbquery.drift import Check, DriftReport
 from bbquery.errors import BudgetExhausted
-from bbquery.jobs.explain.many import ImageResult
+from bbquery.jobs.explain.series import ImageResult
 from bbquery.jobs.spare import not_begun
 from bbquery.ledger.records import BudgetState, Cap
 from bbquery.report import index

@@ -25,9 +25,9 @@ import bbquery
 from bbquery import load
 from bbquery.cli import main
 from bbquery.jobs.evaluate.choice import Choice
-from bbquery.jobs.evaluate.job import evaluate_async
+from bbquery.jobs.evaluate.evaluate import evaluate_async
 from bbquery.jobs.explain.explain import explain_async
-from bbquery.jobs.probe.job import probe_async
+from bbquery.jobs.probe.probe import probe_async
 from bbquery.plan import Ask, replay
 from bbquery.report import scale
 from bbquery.scoring.base import score_rows

@@ -16,21 +16,15 @@ Theory of operation.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import json
 import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from blake3 import blake3
+from typing import TYPE_CHECKING
 
 from bbquery import load
-from bbquery.client import waiting
-from bbquery.client.client import Client
-from bbquery.drift import DEFAULT_EVERY, checks_for
+from bbquery.drift import checks_for
 from bbquery.errors import BudgetExhausted, UnknownName, UsageError
 from bbquery.images import reading
 from bbquery.images.placement import fit
@@ -38,138 +32,74 @@ from bbquery.jobs.attack import votes
 from bbquery.jobs.attack.result import Stress
 from bbquery.jobs.attack.search import REPEATS as CLEAN_REPEATS
 from bbquery.jobs.attack.search import Search
-from bbquery.jobs.estimate import estimate
-from bbquery.jobs.explain import explain
-from bbquery.jobs.probe.job import Unwatched
+from bbquery.jobs.identity import identity
+from bbquery.jobs.job import Job, connection
+from bbquery.jobs.request import Request
 from bbquery.jobs.spare import Rest, kept
-from bbquery.ledger import codec
-from bbquery.ledger.projects import name_within, open_within
+from bbquery.ledger.projects import name_within
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import open_ledger
 from bbquery.scoring.mention import BoundMention
 from bbquery.specification import constructor
 from bbquery.types import Text
 
 if TYPE_CHECKING:
-    import os
-    from decimal import Decimal
-
-    import numpy as np
-    from numpy.typing import NDArray
-
     from bbquery.attacks import Attack
+    from bbquery.client.client import Client
     from bbquery.drift import DriftReport
-    from bbquery.images.placement import Placement
     from bbquery.jobs.attack.search import Sought
     from bbquery.jobs.attack.votes import Votes
     from bbquery.jobs.estimate import Estimate
-    from bbquery.jobs.probe.job import Watch
     from bbquery.ledger.records import BudgetState
     from bbquery.ledger.sqlite import Ledger
-    from bbquery.oracle import Capabilities, Oracle
+    from bbquery.oracle import Capabilities
     from bbquery.scoring.base import Score
-    from bbquery.types import Image
-    from bbquery.units import Units
 
 REPEATS = 5  # of the image that was found
 DEFAULT_ATTACK = "lr_mifgsm"
 DEFAULT_RMSE = (0.1, 0.05, 0.01)
 
 
-def attack(image: str | os.PathLike[str] | Image, oracle: Oracle | str, **options: Any) -> Stress:
-    """Stress-test an oracle on an image; the synchronous form of `attack_async`, same options.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AttackRequest(Request):
+    """What is to be attacked, and how. rmse: the distances at which success is reported."""
 
-    Raises:
-        UsageError: called inside a running event loop: use `await attack_async(...)` there.
-    """
-    with contextlib.suppress(RuntimeError):
-        asyncio.get_running_loop()
-        raise UsageError("an event loop is running: use 'await bbquery.attack_async(...)'")
-    return asyncio.run(attack_async(image, oracle, **options))
+    attack: Attack | str = DEFAULT_ATTACK
+    rmse: Sequence[float] = DEFAULT_RMSE
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.rmse or not all(0 < distance <= 1 for distance in self.rmse):
+            given = ", ".join(map(str, self.rmse)) or "none"
+            raise UsageError(f"distances of RMSE lie above 0 and up to 1, not {given}")
 
-async def attack_async(
-    image: str | os.PathLike[str] | Image,
-    oracle: Oracle | str,
-    *,
-    max_queries: int,
-    attack: Attack | str = DEFAULT_ATTACK,
-    rmse: Sequence[float] = DEFAULT_RMSE,
-    target: str | None = None,
-    score: Score | str | None = None,
-    max_tokens: int | None = None,
-    max_usd: str | Decimal | None = None,
-    project: str | None = None,
-    spare: int | None = None,
-    drift_every: int = DEFAULT_EVERY,
-    seed: int = 0,
-    ledger: Ledger | None = None,
-    watch: Watch | None = None,
-    longest_wait: float | None = None,
-) -> Stress:
-    """Look for the nearest image that an oracle no longer gives the clean label, asking at most `max_queries` queries.
-
-    Only for models that you own or are authorised to test. image: a path, "sample:NAME" or an array (H, W, 3). attack:
-    an object, or a specification such as "lr_mifgsm:steps=10"; unless it says otherwise it asks all queries that the
-    clean image, its checks and the verification leave, within a first ball of the largest `rmse`. rmse: the distances
-    at which success is reported. target: the image's true label, which must be lost; None takes the clean answer's own.
-    score: an object or specification; None is WordNet's similarity ("hard") where the labels are nouns, else whether
-    the label is the same ("label"). The other options are those of `bbquery.explain_async`.
-
-    A run that is stopped early returns the best so far; `error` and `stopped` say so.
-
-    Raises:
-        UsageError: bad input or too small a cap, found before anything is sent.
-        OracleError, BudgetExhausted: not even the clean image was answered.
-    """
-    began = time.perf_counter()
-    cap = Cap.stated(max_queries, max_tokens, max_usd)
-    async with prepared(
-        image, oracle, attack=attack, rmse=rmse, target=target, score=score, cap=cap, drift_every=drift_every,
-        seed=seed, spare=spare,
-    ) as job:  # fmt: skip
-        with open_ledger(ledger) as opened, waiting.at_most(longest_wait):
-            return await job.run(opened, project, watch or Unwatched(), began)
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """The distances, the largest first."""
+        return tuple(sorted(set(self.rmse), reverse=True))
 
 
 @contextlib.asynccontextmanager
-async def prepared(
-    image: str | os.PathLike[str] | Image,
-    oracle: Oracle | str,
-    *,
-    attack: Attack | str,
-    rmse: Sequence[float],
-    target: str | None,
-    score: Score | str | None,
-    cap: Cap,
-    drift_every: int,
-    seed: int,
-    spare: int | None = None,
-) -> AsyncIterator[Job]:
+async def prepared(request: AttackRequest) -> AsyncIterator[AttackJob]:
     """Check everything that can be checked before a query; give what is ready to run, or to be estimated."""
-    photo = reading.load(image)
-    thresholds = tuple(sorted(set(rmse), reverse=True))
-    if not thresholds or not all(0 < threshold <= 1 for threshold in thresholds):
-        raise UsageError(f"distances of RMSE lie above 0 and up to 1, not {', '.join(map(str, rmse)) or 'none'}")
-    if drift_every < 0:
-        raise UsageError(f"drift checks every {drift_every} queries make no sense: give 0 for none, or more")
-    async with explain.connection(oracle) as connected:
-        capabilities = connected.capabilities
+    photo = reading.load(request.image)
+    async with connection(request.oracle) as oracle:
+        capabilities = oracle.capabilities
         if capabilities.domain.dtype != "uint8":
             raise UsageError(f"{capabilities.name} takes floating-point pixels; attacks are exact on 8-bit pixels only")
-        every = drift_every if capabilities.remote else 0
-        scores = _scores(capabilities, score, [] if target is None else [target])
-        queries = cap.queries or 0
-        aside = kept(queries, capabilities.price, spare)
-        chosen = _attack(attack, queries, aside, every, thresholds[0])
+        scores = _scores(capabilities, request.score, request.targets)
+        spare = kept(request.queries, capabilities.price, request.spare)
+        every = request.every(capabilities)
+        chosen = _attack(request.attack, request.queries, spare, every, request.thresholds[0])
         x, placement = fit(photo, capabilities.view, capabilities.domain)
-        source = reading.called(image)
-        job = Job(photo, x, connected, chosen, scores, target, thresholds, every, seed, cap, aside, placement, source)
+        job = AttackJob(
+            request=request, oracle=oracle, photo=photo, x=x, placement=placement, attack=chosen, scores=scores,
+            thresholds=request.thresholds, spare=spare,
+        )  # fmt: skip
         job.search_cap()  # before anything is asked
         yield job
 
 
-def _scores(capabilities: Capabilities, wanted: Score | str | None, targets: list[str]) -> list[Score]:
+def _scores(capabilities: Capabilities, wanted: Score | str | None, targets: Sequence[str]) -> list[Score]:
     """Return the scores to try on the clean answer, in this order.
 
     Raises:
@@ -188,7 +118,7 @@ def _scores(capabilities: Capabilities, wanted: Score | str | None, targets: lis
     return scores[-1:]
 
 
-def _check_mentioned(capabilities: Capabilities, targets: list[str]) -> None:
+def _check_mentioned(capabilities: Capabilities, targets: Sequence[str]) -> None:
     """See that a text can mention the target: one of a closed set does where the name of a class does.
 
     Raises:
@@ -227,26 +157,14 @@ def _attack(attack: Attack | str, queries: int, spare: int, every: int, rmse: fl
     return chosen
 
 
-@dataclass(eq=False)
-class Job:
-    """An attack, checked and ready to run. x: the clean pixels that are sent. every: queries between drift checks.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AttackJob(Job):
+    """An attack, checked and ready to run. spare: queries of the cap that are kept for lost ones."""
 
-    spare: queries of the cap that are kept for lost ones.
-    """
-
-    photo: NDArray[np.uint8]
-    x: Image
-    oracle: Oracle
     attack: Attack
-    scores: list[Score]
-    target: str | None
+    scores: Sequence[Score]
     thresholds: tuple[float, ...]
-    every: int
-    seed: int
-    cap: Cap
     spare: int
-    placement: Placement
-    source: str
 
     @property
     def queries(self) -> int:
@@ -262,15 +180,9 @@ class Job:
         """Queries of the verification, and one of those that are kept for lost ones."""
         return self._verifying + min(self.spare, 1)
 
-    @property
-    def worst(self) -> Units:
-        """The most that a query may cost."""
-        return self.oracle.quote(self.oracle.encode(self.x)).worst
-
     def estimate(self) -> Estimate:
         """Return what it would cost if every query of its cap were sent, retries among them; nothing is sent."""
-        quote = self.oracle.quote(self.oracle.encode(self.x))
-        return estimate(quote, self.cap.queries or self.queries, self.oracle.capabilities.limits)
+        return self.estimate_of(self.request.queries)
 
     def search_cap(self) -> Cap:
         """Return the caps of all but the verification.
@@ -278,12 +190,12 @@ class Job:
         Raises:
             UsageError: a cap leaves nothing for it.
         """
-        worst = self.worst.times(self._reserved)
+        cap, worst = self.request.caps, self.worst.times(self._reserved)
         try:
             return Cap(
-                queries=None if self.cap.queries is None else self.cap.queries - self._reserved,
-                tokens=None if self.cap.tokens is None else self.cap.tokens - worst.tokens,
-                picodollars=None if self.cap.picodollars is None else self.cap.picodollars - worst.picodollars,
+                queries=self.request.queries - self._reserved,
+                tokens=None if cap.tokens is None else cap.tokens - worst.tokens,
+                picodollars=None if cap.picodollars is None else cap.picodollars - worst.picodollars,
             )
         except UsageError as error:
             told = f"the verification alone, {self._reserved} queries, would take a whole cap: raise it"
@@ -291,34 +203,35 @@ class Job:
 
     def identity(self) -> str:
         """Return the hash of what this run asks; a second run with the same resumes its budgets."""
-        what = {
-            "attack": constructor(self.attack),
-            "image": [codec.image_digest(self.photo).hex(), codec.image_digest(self.x).hex()],
-            "oracle": codec.fingerprint(self.oracle.capabilities.identity)[0],
-            "scores": [constructor(score) for score in self.scores],
-            "target": self.target,
-            "seed": self.seed,
-        }
-        return blake3(json.dumps(what).encode()).hexdigest(length=8)
+        return identity(
+            {
+                "attack": constructor(self.attack),
+                **self.subject,
+                "scores": [constructor(score) for score in self.scores],
+                "target": self.request.one_target,
+                "seed": self.request.seed,
+            }
+        )
 
-    async def run(self, ledger: Ledger, project: str | None, watch: Watch, began: float) -> Stress:
+    async def run(self, ledger: Ledger) -> Stress:
         """Ask, attack, and verify."""
-        whole, own, rest = self._budgets(ledger, project)
+        whole, own, rest = self._budgets(ledger)
+        began = self.request.began
         seconds = {"prepare": time.perf_counter() - began}
-        async with Client(self.oracle, ledger, own, progress=watch.progressed, waiting=watch.waiting) as client:
-            watch.follow(client, self.queries - self._verifying)
-            search = Search(self.x, self.attack, self.scores, self.target, self.every, self.seed)
-            sought = await search.run(client, watch)
+        async with self.client(ledger, own) as client:
+            self.watch.started(client, asked := self.queries - self._verifying, asked)
+            sought = await Search(self, self.attack, self.scores).run(client)
         seconds["attack"] = time.perf_counter() - began - seconds["prepare"]
-        async with Client(self.oracle, ledger, rest, progress=watch.progressed, waiting=watch.waiting) as verifier:
+        async with self.client(ledger, rest) as verifier:
             _pass_on(client, verifier)
-            watch.follow(verifier, self._verifying + sought.more)
+            self.watch.measuring(verifier, self._verifying + sought.more)
             verification, drift = await _verified(verifier, sought)
         seconds["verify"] = time.perf_counter() - began - sum(seconds.values())
         return Stress(
             run=self.identity(), photo=self.photo, x=self.x, clean=sought.clean, votes=sought.votes,
             oracle=self.oracle.capabilities, attack=self.attack, score=sought.score, bound=sought.bound,
-            thresholds=self.thresholds, seed=self.seed, found=None if sought.driven is None else sought.driven.result,
+            thresholds=self.thresholds, seed=self.request.seed,
+            found=None if sought.driven is None else sought.driven.result,
             verification=verification, stopped=None if sought.driven is None else sought.driven.stopped,
             error=client.halt.error or verifier.halt.error, unread=sought.unread, drift=drift,
             queries=client.tally.plus(verifier.tally), budget=ledger.budget(whole),
@@ -332,12 +245,12 @@ class Job:
         Where the search ended early, the verification was of another image than the whole one will find.
         """
         answered = client.tally.answered + (0 if client.halt else verifier.tally.answered)
-        return Rest((self.cap.queries or 0) - self.spare, self.queries + 1, answered, self.worst, whole)
+        return Rest(self.request.queries - self.spare, self.queries + 1, answered, self.worst, whole)
 
-    def _budgets(self, ledger: Ledger, project: str | None) -> tuple[int, int, int]:
+    def _budgets(self, ledger: Ledger) -> tuple[int, int, int]:
         """Make or resume the budgets of the run, and within it of the search and of the verification."""
         run = f"attack-{self.identity()}"
-        whole, name = open_within(ledger, project, run, self.cap, self.source), name_within(project, run)
+        whole, name = self.open_budget(ledger, run, self.request.caps), name_within(self.request.project, run)
         own = ledger.open_budget(f"{name}/search", self.search_cap(), whole)
         return whole, own, ledger.open_budget(f"{name}/verification", Cap(), whole)
 

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 from bbquery.drift import DriftWatch
 from bbquery.errors import UsageError
-from bbquery.jobs import targeting
 from bbquery.jobs.attack import votes
-from bbquery.jobs.explain.explain import NothingToExplain
-from bbquery.plan import Ask, shortened
+from bbquery.plan import shortened
 from bbquery.run import drive
 from bbquery.scoring.base import nearer_is_higher
-from bbquery.types import Decision, Labels, NoAnswer
+from bbquery.types import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,13 +20,14 @@ if TYPE_CHECKING:
     from bbquery.attacks import Attack, AttackResult
     from bbquery.client.client import Client
     from bbquery.jobs.attack.votes import Votes
-    from bbquery.jobs.probe.job import Watch
+    from bbquery.jobs.job import Job
     from bbquery.run import Driven
     from bbquery.scoring.base import BoundScore, Score
-    from bbquery.types import Answer, Image, Reply
+    from bbquery.types import Answer
 
 REPEATS = 5  # of the clean image beside its first answer
 MORE = 10  # of the clean image and of what was found, each, where those differ
+NO_LABEL = ", so there is no label to lose"
 FIRST_REPEAT = 1_000_000  # the number of the first of them; smaller ones are the drift checks'
 
 
@@ -55,63 +54,46 @@ class Sought:
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """An attack on x, (H, W, 3) uint8. scores: to try on the clean answer, in this order. every: as of `DriftWatch`."""
+    """The search of an attack. scores: to try on the clean answer, in this order."""
 
-    x: Image
+    job: Job
     attack: Attack
     scores: Sequence[Score]
-    target: str | None
-    every: int
-    seed: int
 
-    async def run(self, client: Client, watch: Watch) -> Sought:
+    async def run(self, client: Client) -> Sought:
         """Ask the clean image until its label is known, and attack it if that label stands.
 
         Raises:
             OracleError, BudgetExhausted: the clean image was not answered. UsageError: no score can read the answer.
         """
-        first = await self._clean(client)
-        watch.seen(first.answer, client.oracle.capabilities)
-        score, bound = await client.off_loop(self._bound, client, first.answer)
-        named = [] if self.target is None else [self.target]
-        for line in await client.off_loop(targeting.beware, named, [bound], first.answer, client.oracle.capabilities):
-            watch.beware(line)
-        drift = DriftWatch(self.x, first, bound, self.every, self.attack.queries)
+        job = self.job
+        first = await job.clean(client, nothing=NO_LABEL, what="the clean image")
+        score, bound = await client.off_loop(self._bound, first.answer)
+        await job.beware(client, [bound], first.answer)
+        drift = DriftWatch(job.x, first, bound, job.every, self.attack.queries)
         await drift.start(client)
-        repeats = await votes.ask(client, self.x, REPEATS, first=FIRST_REPEAT)
+        repeats = await votes.ask(client, job.x, REPEATS, first=FIRST_REPEAT)
         more = MORE if _differ(votes.count(bound, [first, *repeats])) else 0
         if more:
-            repeats += await votes.ask(client, self.x, more, first=FIRST_REPEAT + REPEATS)
+            repeats += await votes.ask(client, job.x, more, first=FIRST_REPEAT + REPEATS)
         counted = votes.count(bound, [first, *repeats])
         driven = None
         if counted.majority == Decision.MET:
-            plan = self.attack.plan(self.x, client.oracle.capabilities.domain, self.seed)
+            plan = self.attack.plan(job.x, job.oracle.capabilities.domain, job.request.seed)
             if more:  # they come out of the attack's queries: the cap is the same, and so is the run
                 plan = shortened(plan, max(0, self.attack.queries - 2 * more))
             driven = await drive(plan, client, nearer_is_higher(bound), drift)
         return Sought(first.answer, counted, score, bound, drift, more, driven)
 
-    async def _clean(self, client: Client) -> Reply:
-        ((reply,),) = await client.ask(Ask(self.x[None]))
-        name = client.oracle.capabilities.name
-        if reply is None:
-            assert client.halt.error is not None  # noqa: S101 - nothing else leaves a row unanswered
-            raise client.halt.error
-        if isinstance(reply.answer, NoAnswer):
-            raise NothingToExplain(f"gave no answer to the clean image: {reply.answer.reason}", oracle=name)
-        if reply.answer == Labels(()) and self.target is None:
-            raise NothingToExplain("names nothing in the clean image, so there is no label to lose", oracle=name)
-        return reply
-
-    def _bound(self, client: Client, clean: Answer) -> tuple[Score, BoundScore]:
+    def _bound(self, clean: Answer) -> tuple[Score, BoundScore]:
         """Bind the first score that can read the clean answer; on a worker thread."""
-        classes = client.oracle.capabilities.classes
+        classes, target = self.job.oracle.capabilities.classes, self.job.request.one_target
         for score in self.scores[:-1]:
             try:
-                return score, score.bind(clean, self.target, classes)
+                return score, score.bind(clean, target, classes)
             except UsageError:  # its label is no noun, say
                 continue
-        return self.scores[-1], self.scores[-1].bind(clean, self.target, classes)
+        return self.scores[-1], self.scores[-1].bind(clean, target, classes)
 
 
 def _differ(counted: Votes) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,13 +16,12 @@ if TYPE_CHECKING:
 
     from bbquery.errors import BbqueryError
     from bbquery.jobs.explain.result import Explanation, TargetMap
+    from bbquery.jobs.parts import Status
     from bbquery.jobs.spare import Rest
     from bbquery.ledger.records import BudgetState, UnknownAttempt
     from bbquery.metrics.srg import Curves, DeletionInsertion
     from bbquery.oracle import Capabilities
     from bbquery.types import Image
-
-Status: TypeAlias = Literal["complete", "partial", "failed", "not begun"]
 
 NO_QUERIES = Tally(asked=0, sent=0, from_store=0, unknown=0)
 

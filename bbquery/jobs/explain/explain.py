@@ -1,75 +1,37 @@
-"""Explain one decision: the main job, from a photo and an oracle to maps in the photo's own coordinates."""
+"""`bbquery.explain`: from a photo and an oracle to maps in the photo's own coordinates; and the same for several."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from bbquery.client import waiting
 from bbquery.drift import DEFAULT_EVERY
-from bbquery.errors import UsageError
-from bbquery.images import reading
-from bbquery.jobs import consent
-from bbquery.jobs.defaults import DEFAULT_METHOD, DEFAULT_QUERIES, score_for
-from bbquery.jobs.explain.job import Job, open_run, run_name
-from bbquery.jobs.explain.result import Explanation, NothingToExplain, TargetMap, top_classes
-from bbquery.jobs.explain.setting import Setting, connection, setting
-from bbquery.jobs.watch import Part, Watch
+from bbquery.jobs.consent import paying
+from bbquery.jobs.defaults import DEFAULT_METHOD
+from bbquery.jobs.explain.series import SeriesRequest, prepared_series, shared_caps
+from bbquery.jobs.explain.setting import ExplainRequest, prepared
+from bbquery.jobs.request import DEFAULT_ORACLE
+from bbquery.jobs.synchronous import synchronous, synchronous_iterator
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import open_ledger
 
 if TYPE_CHECKING:
     import os
     from decimal import Decimal
 
+    from bbquery.jobs.explain.result import Explanation
+    from bbquery.jobs.explain.series import ImageResult
+    from bbquery.jobs.watch import Watch
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
     from bbquery.saliency import Method
     from bbquery.scoring.base import Score
     from bbquery.types import Image
 
-__all__ = [
-    "DEFAULT_METHOD",
-    "DEFAULT_QUERIES",
-    "Explanation",
-    "Job",
-    "NothingToExplain",
-    "Part",
-    "Setting",
-    "TargetMap",
-    "Watch",
-    "connection",
-    "explain",
-    "explain_async",
-    "open_run",
-    "prepared",
-    "run_name",
-    "score_for",
-    "setting",
-    "top_classes",
-]
-
-
-def explain(
-    image: str | os.PathLike[str] | Image, oracle: Oracle | str = "efficientnet", **options: Any
-) -> Explanation:
-    """Explain why an oracle answers a target for an image; the synchronous form of `explain_async`, same options.
-
-    Raises:
-        UsageError: called inside a running event loop: use `await explain_async(...)` there.
-    """
-    with contextlib.suppress(RuntimeError):
-        asyncio.get_running_loop()
-        raise UsageError("an event loop is running: use 'await bbquery.explain_async(...)'")
-    return asyncio.run(explain_async(image, oracle, **options))
-
 
 async def explain_async(
     image: str | os.PathLike[str] | Image,
-    oracle: Oracle | str = "efficientnet",
+    oracle: Oracle | str = DEFAULT_ORACLE,
     *,
     method: Method | str = DEFAULT_METHOD,
     target: str | Sequence[str] | None = None,
@@ -100,10 +62,10 @@ async def explain_async(
     max_usd: further caps of the run, None for none. project: a budget, made before, that this run counts in too.
     spare: how many of the queries are kept for lost ones, which may have been billed without an answer; None keeps one
     in 50, of a free oracle none. drift_every: queries between checks that a remote model stays the same, 0 for none.
-    seed: decides every random choice. batch: ask by the file, within hours and at the price of that; a person's stop
+    seed: decides every random choice. batch: ask as a batch, within hours and at the price of that; a person's stop
     then raises Interrupted, and the same again collects. ledger: holds budgets and answers; None opens the default one.
-    longest_wait: seconds that the run waits for an oracle that asks to be left alone, 900 by default; a longer wait
-    ends it like a used-up quota.
+    watch: hears what happens meanwhile. longest_wait: seconds that the run waits for an oracle that asks to be left
+    alone, 900 by default; a longer wait ends it like a used-up quota.
 
     A run that is stopped early (budget, oracle, person) returns what it has; `error` and `partial` say so.
 
@@ -111,36 +73,65 @@ async def explain_async(
         UsageError: bad input, found before anything is sent.
         OracleError, BudgetExhausted: not even the unperturbed image was answered.
     """
-    began = time.perf_counter()
-    most = DEFAULT_QUERIES if max_queries is None else max_queries
-    async with prepared(
-        image, oracle, method=method, target=target, score=score, max_queries=most, drift_every=drift_every,
-        seed=seed, spare=spare,
-    ) as job:  # fmt: skip
-        cap = Cap.stated(most, max_tokens, max_usd)
-        chosen = job.by_the_file() if batch else job
-        with open_ledger(ledger) as opened, waiting.at_most(longest_wait):
-            consent.check(job.oracle.capabilities.name, lambda: job.worst, (max_queries, max_usd), opened, project)
-            return await chosen.run(opened, cap, project, watch or Watch(), began)
+    request = ExplainRequest(
+        image=image, oracle=oracle, method=method, target=target, score=score, batch=batch,
+        cap=Cap.stated(max_queries, max_tokens, max_usd), project=project, spare=spare, drift_every=drift_every,
+        seed=seed, ledger=ledger, watch=watch, longest_wait=longest_wait,
+    )  # fmt: skip
+    async with prepared(request) as job:
+        with paying(request, job.oracle, job.worst) as opened:
+            return await job.run(opened)
 
 
-@contextlib.asynccontextmanager
-async def prepared(
-    image: str | os.PathLike[str] | Image,
-    oracle: Oracle | str,
+async def explain_many_async(
+    images: Iterable[str | os.PathLike[str] | Image],
+    oracle: Oracle | str = DEFAULT_ORACLE,
     *,
-    method: Method | str,
-    target: str | Sequence[str] | None,
-    max_queries: int,
-    drift_every: int,
-    seed: int,
+    method: Method | str = DEFAULT_METHOD,
+    target: str | Sequence[str] | None = None,
     score: Score | str | None = None,
+    max_queries: int | None = None,
+    max_tokens: int | None = None,
+    max_usd: str | Decimal | None = None,
+    max_queries_per_image: int | None = None,
+    max_tokens_per_image: int | None = None,
+    max_usd_per_image: str | Decimal | None = None,
+    project: str | None = None,
     spare: int | None = None,
-) -> AsyncIterator[Job]:
-    """Check everything that can be checked before a query; give what is ready to run, or to be estimated."""
-    photo = reading.load(image)
-    async with setting(
-        oracle, method=method, target=target, score=score, max_queries=max_queries, drift_every=drift_every, seed=seed,
-        spare=spare,
-    ) as chosen:  # fmt: skip
-        yield chosen.job(photo, reading.called(image))
+    drift_every: int = DEFAULT_EVERY,
+    seed: int = 0,
+    ledger: Ledger | None = None,
+    watch: Watch | None = None,
+    longest_wait: float | None = None,
+) -> AsyncGenerator[ImageResult, None]:
+    """Explain images one after another in one run; give each result as soon as it is there, in the order given.
+
+    max_queries, max_tokens, max_usd: caps of the run; the images share what has no cap of its own evenly. The caps per
+    image: where the run has none of its own, it may spend that much for every image (1,000 queries if nothing is said).
+    project: a budget, made before, that the run counts in too. spare: queries of each image that are kept for lost
+    ones. The other options are those of `explain_async`.
+
+    Nothing is kept of a result that was given: drop it when it is written, and 50 photos need the memory of one. Leave
+    an asynchronous generator early only through `contextlib.aclosing`, which settles what is in flight.
+
+    Raises:
+        UsageError: bad input, found in any image before anything is sent. Later causes are in the results instead.
+    """
+    sources = list(images)
+    stated = Cap.stated(max_queries, max_tokens, max_usd)
+    stated_each = Cap.stated(max_queries_per_image, max_tokens_per_image, max_usd_per_image)
+    run, cap = shared_caps(sources, stated, stated_each)
+    each = ExplainRequest(
+        image=sources[0], oracle=oracle, method=method, target=target, score=score, cap=cap, project=project,
+        spare=spare, drift_every=drift_every, seed=seed, ledger=ledger, watch=watch, longest_wait=longest_wait,
+    )  # fmt: skip
+    async with prepared_series(SeriesRequest(images=sources, each=each, run=run)) as series:
+        with paying(each, series.setting.oracle, series.worst, [stated, stated_each]) as opened:
+            async with contextlib.aclosing(series.run(opened)) as results:
+                async for result in results:
+                    yield result
+                    del result  # or two explanations are held while the next is made
+
+
+explain = synchronous(explain_async)
+explain_many = synchronous_iterator(explain_many_async)

@@ -3,73 +3,55 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from blake3 import blake3
-
+from bbquery import load
 from bbquery.batches import feasibility
 from bbquery.batches.prefetch import Prefetch
-from bbquery.client.client import Client
 from bbquery.drift import FIRST_CHECKS, DriftReport, DriftWatch, checks_for
 from bbquery.errors import UsageError
-from bbquery.jobs import targeting
-from bbquery.jobs.defaults import score_for, shareable
-from bbquery.jobs.estimate import Estimate, estimate
-from bbquery.jobs.explain.result import Explanation, NothingToExplain, TargetMap
+from bbquery.jobs.defaults import shareable
+from bbquery.jobs.explain.result import Explanation, TargetMap
+from bbquery.jobs.identity import identity
+from bbquery.jobs.job import Job
 from bbquery.jobs.spare import Rest
-from bbquery.ledger import codec
-from bbquery.ledger.projects import name_within, open_within
-from bbquery.plan import Ask, step
+from bbquery.plan import step
 from bbquery.run import drive
 from bbquery.scoring.base import nearer_is_higher
 from bbquery.specification import constructor
-from bbquery.types import Labels, NoAnswer
 from bbquery.units import Units
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from bbquery.batch_oracle import BatchOracle
     from bbquery.batches.prefetch import Prefetched
     from bbquery.batches.questions import Wanted
-    from bbquery.client.client import Tally
-    from bbquery.images.placement import Placement
-    from bbquery.jobs.watch import Watch
-    from bbquery.ledger.records import BudgetState, Cap
+    from bbquery.client.client import Client, Tally
+    from bbquery.ledger.records import BudgetState
     from bbquery.ledger.sqlite import Ledger
-    from bbquery.oracle import Oracle
     from bbquery.plan import Plan
     from bbquery.saliency import Method
     from bbquery.scoring.base import BoundScore, Score
-    from bbquery.types import Answer, Image, Reply, SaliencyMap
+    from bbquery.types import Answer, Reply, SaliencyMap
+
+NOTHING = ": say with --target what is to be explained"
 
 
-@dataclass(eq=False)
-class Job:
-    """An explanation, checked and ready to run. x: the pixels that are sent. every: queries between drift checks.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ExplainJob(Job):
+    """An explanation, checked and ready to run.
 
-    allowed: the queries that the method was made for, those that are kept for lost ones not counted. source: what the
-    photo is called.
+    allowed: the queries that the method was made for, those that are kept for lost ones not counted. batch: whom to
+    ask as a batch; None asks query by query.
     """
 
-    photo: NDArray[np.uint8]
-    x: Image
-    placement: Placement
-    oracle: Oracle
     method: Method
     score: Score
-    targets: list[str]
-    every: int
-    seed: int
     allowed: int
     batch: BatchOracle | None = None
-    source: str = ""
 
     def check(self) -> None:
         """See that the method takes a photo of this size.
@@ -87,41 +69,36 @@ class Job:
     @property
     def _asked(self) -> int:
         """How many of them are not checks."""
-        return 1 + self.method.queries * plans_of(self.method, len(self.targets))
+        return 1 + self.method.queries * plans_of(self.method, len(self.request.targets))
 
     @property
-    def worst(self) -> Units:
-        """The most that a query may cost."""
-        return self.oracle.quote(self.oracle.encode(self.x)).worst
+    def _rows(self) -> int:
+        """How many rows its plans ask, a query that several targets share counted for each."""
+        targets = len(self.request.targets)
+        return self.queries + self.method.queries * (max(targets, 1) - plans_of(self.method, targets))
 
-    def estimate(self) -> Estimate:
-        """Return what it would cost; nothing is sent."""
-        quote = self.oracle.quote(self.oracle.encode(self.x))
-        return estimate(quote, self.queries, self.oracle.capabilities.limits)
-
-    async def run(self, ledger: Ledger, cap: Cap, project: str | None, watch: Watch, began: float) -> Explanation:
+    async def run(self, ledger: Ledger) -> Explanation:
         """Ask, and return maps."""
-        budget = open_run(ledger, self.identity(), cap, project, self.source)
-        return await self.ask(ledger, budget, watch, began)
+        budget = self.open_budget(ledger, name_of(self.identity()), self.request.caps)
+        return await self.ask(ledger, budget, self.request.began)
 
-    async def ask(self, ledger: Ledger, budget: int, watch: Watch, began: float) -> Explanation:
+    async def ask(self, ledger: Ledger, budget: int, began: float) -> Explanation:
         """Ask within a budget that is open already, and return maps."""
         seconds = {"prepare": time.perf_counter() - began}
-        async with Client(self.oracle, ledger, budget, progress=watch.progressed, waiting=watch.waiting) as client:
-            watch.started(client, self)
-            clean = await self._clean(client)
-            watch.seen(clean.answer, self.oracle.capabilities)
-            scores = await self._scores(client, clean.answer, watch)
-            by_file = None if self.batch is None else await self._prefetched(client, self.batch, watch)
+        async with self.client(ledger, budget) as client:
+            self.watch.started(client, self.queries, self._rows)
+            clean = await self.clean(client, nothing=NOTHING)
+            scores = await self._scores(client, clean.answer)
+            batched = None if self.batch is None else await self._prefetched(client, self.batch)
             maps, drift = await self._maps(client, clean, scores)
-            tally = client.tally if by_file is None else by_file.counted_in(client.tally)
+            tally = client.tally if batched is None else batched.counted_in(client.tally)
         whole = all(m.stopped is None for m in maps)  # then nothing was left to send, and only an alarm is worth a word
-        needless = by_file is not None and whole and not by_file.forbids
+        needless = batched is not None and whole and not batched.forbids
         seconds["ask"] = time.perf_counter() - began - seconds["prepare"]
         return Explanation(
             run=self.identity(), photo=self.photo, x=self.x, maps=maps, clean=clean.answer,
-            oracle=self.oracle.capabilities, method=self.method, score=self.score, seed=self.seed, queries=tally,
-            budget=ledger.budget(budget),
+            oracle=self.oracle.capabilities, method=self.method, score=self.score, seed=self.request.seed,
+            queries=tally, budget=ledger.budget(budget),
             unknown=tuple(ledger.unknowns(budget)), error=None if needless else client.halt.error, drift=drift,
             seconds=seconds, rest=self._rest(tally, ledger.budget(budget), maps), placement=self.placement,
         )  # fmt: skip
@@ -138,17 +115,16 @@ class Job:
         A score that is not the usual one is part of it: it may lead a method that adapts to other questions.
         """
         what = {
-            "image": [codec.image_digest(self.photo).hex(), codec.image_digest(self.x).hex()],
-            "oracle": codec.fingerprint(self.oracle.capabilities.identity)[0],
+            **self.subject,
             "method": constructor(self.method),
-            "targets": self.targets,
-            "seed": self.seed,
+            "targets": self.request.targets,
+            "seed": self.request.seed,
         }
-        if self.score != score_for(self.oracle.capabilities):
+        if self.score != load.score_for(self.oracle.capabilities):
             what["score"] = constructor(self.score)
-        return blake3(json.dumps(what).encode()).hexdigest(length=8)
+        return identity(what)
 
-    def by_the_file(self) -> Job:
+    def as_batch(self) -> ExplainJob:
         """Return the same explanation, its questions asked in batches: later, and cheaper.
 
         Raises:
@@ -160,42 +136,28 @@ class Job:
         return replace(self, batch=oracle, method=method)
 
     def wanted(self) -> Iterator[Wanted]:
-        """Give what is asked by the file: all but the unperturbed image, which is asked before."""
+        """Give what is asked as a batch: all but the unperturbed image, which is asked before."""
         return feasibility.wanted(self._plan(), self.x, (FIRST_CHECKS, 1) if self.every else (0, 0))
 
     def _plan(self) -> Plan[SaliencyMap]:
-        return self.method.plan(self.x, self.oracle.capabilities.domain, self.seed)
+        return self.method.plan(self.x, self.oracle.capabilities.domain, self.request.seed)
 
-    async def _prefetched(self, client: Client, oracle: BatchOracle, watch: Watch) -> Prefetched:
+    async def _prefetched(self, client: Client, oracle: BatchOracle) -> Prefetched:
         """Answer the plan's questions into the store; from then on the client only reads it."""
-        prefetch = Prefetch(client, oracle, watch)
-        watch.batching(prefetch)
+        prefetch = Prefetch(client, oracle, self.watch)
+        self.watch.batching(prefetch)
         found = await prefetch.run(self.wanted)
         told = f"{constructor(self.method)} asks by answers after all: leave out --batch"
         level = logging.DEBUG if found.error is None else logging.WARNING
         client.halt.set(found.error or UsageError(told), level)
         return found
 
-    async def _clean(self, client: Client) -> Reply:
-        ((reply,),) = await client.ask(Ask(self.x[None]))
-        if reply is None:
-            assert client.halt.error is not None  # noqa: S101 - nothing else leaves a row unanswered
-            raise client.halt.error
-        if isinstance(reply.answer, NoAnswer):
-            told = f"gave no answer to the unperturbed image: {reply.answer.reason}"
-            raise NothingToExplain(told, oracle=self.oracle.capabilities.name)
-        if reply.answer == Labels(()) and not self.targets:
-            told = "names nothing in the unperturbed image: say with --target what is to be explained"
-            raise NothingToExplain(told, oracle=self.oracle.capabilities.name)
-        return reply
-
-    async def _scores(self, client: Client, clean: Answer, watch: Watch) -> list[BoundScore]:
+    async def _scores(self, client: Client, clean: Answer) -> list[BoundScore]:
         """Bind the score to each target, and say what is amiss with one before the budget goes."""
-        capabilities = self.oracle.capabilities
-        wanted: list[str | None] = [*self.targets] or [None]
-        scores = [await client.off_loop(self.score.bind, clean, target, capabilities.classes) for target in wanted]
-        for line in await client.off_loop(targeting.beware, self.targets, scores, clean, capabilities):
-            watch.beware(line)
+        classes = self.oracle.capabilities.classes
+        wanted: list[str | None] = [*self.request.targets] or [None]
+        scores = [await client.off_loop(self.score.bind, clean, target, classes) for target in wanted]
+        await self.beware(client, scores, clean)
         return scores
 
     async def _maps(
@@ -224,14 +186,6 @@ def plans_of(method: Method, targets: int) -> int:
     return targets if targets > 1 and getattr(method, "adaptive", False) else 1
 
 
-def run_name(run: str, project: str | None) -> str:
-    """Return the name of a run's budget."""
-    return name_within(project, f"explain-{run}")
-
-
-def open_run(ledger: Ledger, run: str, cap: Cap, project: str | None, about: str) -> int:
-    """Make or resume the budget of a run, inside its project's where it has one; return its id.
-
-    about: its image or images, for people.
-    """
-    return open_within(ledger, project, f"explain-{run}", cap, about)
+def name_of(run: str) -> str:
+    """Return the name of a run's budget, within its project's where it has one."""
+    return f"explain-{run}"

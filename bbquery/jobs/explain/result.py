@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bbquery.errors import OracleError
 from bbquery.recording import Recorded
 from bbquery.run import Unanswered
 from bbquery.types import Vector
@@ -28,12 +27,6 @@ if TYPE_CHECKING:
     from bbquery.saliency import Method
     from bbquery.scoring.base import BoundScore, Score
     from bbquery.types import Answer, Image, SaliencyMap
-
-
-class NothingToExplain(OracleError):
-    """The oracle answered the unperturbed image, and named nothing in it; another image may fare better."""
-
-    outcome = "posted"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,87 +1,87 @@
-"""What explanations of any images share, connected and checked before anything is sent."""
+"""What explanations of any images share, checked before anything is sent."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bbquery import load
 from bbquery.drift import checks_for
 from bbquery.errors import UsageError
+from bbquery.images import reading
 from bbquery.images.placement import fit
-from bbquery.jobs.defaults import score_for, shareable
-from bbquery.jobs.explain.job import Job, plans_of
+from bbquery.jobs.defaults import DEFAULT_METHOD, shareable
+from bbquery.jobs.explain.job import ExplainJob, plans_of
+from bbquery.jobs.job import connection
+from bbquery.jobs.request import Request
 from bbquery.jobs.spare import kept
 from bbquery.jobs.targeting import check_commas
-from bbquery.ledger.records import Cap
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from bbquery.jobs.request import Source
     from bbquery.oracle import Oracle
     from bbquery.saliency import Method
     from bbquery.scoring.base import Score
 
 
-@dataclass(frozen=True, eq=False)
-class Setting:
-    """What explanations of any images share, checked. every: queries between drift checks.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ExplainRequest(Request):
+    """What is to be explained, and how. batch: whether it is asked as a batch."""
 
-    allowed: the queries that the method was made for, those that are kept for lost ones not counted.
+    method: Method | str = DEFAULT_METHOD
+    batch: bool = False
+
+
+@contextlib.asynccontextmanager
+async def prepared(request: ExplainRequest) -> AsyncIterator[ExplainJob]:
+    """Check everything that can be checked before a query; give what is ready to run, or to be estimated."""
+    photo = reading.load(request.image)
+    async with connection(request.oracle) as oracle:
+        job = setting(oracle, request).job(request.image, photo)
+        yield job.as_batch() if request.batch else job
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Setting:
+    """What explanations of any images share, checked.
+
+    request: of any of the images. allowed: the queries that the method was made for, those that are kept for lost ones
+    not counted.
     """
 
+    request: ExplainRequest
     oracle: Oracle
     method: Method
     score: Score
-    targets: list[str]
-    every: int
-    seed: int
     allowed: int
 
-    def job(self, photo: NDArray[np.uint8], source: str = "") -> Job:
-        """Return the explanation of a photo (H, W, 3), checked and ready to run. source: what the photo is called."""
+    def job(self, image: Source, photo: NDArray[np.uint8]) -> ExplainJob:
+        """Return the explanation of an image, checked and ready to run. photo: what it holds, (H, W, 3)."""
         x, placement = fit(photo, self.oracle.capabilities.view, self.oracle.capabilities.domain)
-        job = Job(
-            photo, x, placement, self.oracle, self.method, self.score, self.targets, self.every, self.seed,
-            self.allowed, source=source,
+        job = ExplainJob(
+            request=replace(self.request, image=image), oracle=self.oracle, photo=photo, x=x, placement=placement,
+            method=self.method, score=self.score, allowed=self.allowed,
         )  # fmt: skip
         job.check()
         return job
 
 
-@contextlib.asynccontextmanager
-async def setting(
-    oracle: Oracle | str,
-    *,
-    method: Method | str,
-    target: str | Sequence[str] | None,
-    max_queries: int,
-    drift_every: int,
-    seed: int,
-    score: Score | str | None = None,
-    images: int = 1,
-    spare: int | None = None,
-) -> AsyncIterator[Setting]:
-    """Connect, and check all that no image decides. max_queries: the cap of each of so many images.
-
-    spare: how many of these are kept for lost ones; None is the usual number (see `bbquery.jobs.spare`).
-    """
-    if drift_every < 0:
-        raise UsageError(f"drift checks every {drift_every} queries make no sense: give 0 for none, or more")
-    async with connection(oracle) as connected:
-        every = drift_every if connected.capabilities.remote else 0
-        targets = [target] if isinstance(target, str) else list(target or [])
-        Cap(queries=max_queries)
-        allowed = max_queries - kept(max_queries, connected.capabilities.price, spare)
-        chosen = _method(method, allowed, every, len(targets))
-        _check_fits(chosen, max_queries, every, images, len(targets))
-        scoring = score_for(connected.capabilities, score)
-        check_commas(targets, connected.capabilities.classes)
-        scoring.check(connected.capabilities, targets)
-        yield Setting(connected, chosen, scoring, targets, every, seed, allowed)
+def setting(oracle: Oracle, request: ExplainRequest, images: int = 1) -> Setting:
+    """Check all that no image decides. images: how many share the setting, for what is told of a cap too small."""
+    capabilities, targets = oracle.capabilities, request.targets
+    every = request.every(capabilities)
+    allowed = request.queries - kept(request.queries, capabilities.price, request.spare)
+    chosen = _method(request.method, allowed, every, len(targets))
+    _check_fits(chosen, request.queries, every, images, len(targets))
+    scoring = load.score_for(capabilities, request.score)
+    check_commas(targets, capabilities.classes)
+    scoring.check(capabilities, targets)
+    return Setting(request=request, oracle=oracle, method=chosen, score=scoring, allowed=allowed)
 
 
 def _method(method: Method | str, allowed: int, every: int, targets: int) -> Method:
@@ -111,16 +111,3 @@ def _check_fits(method: Method, max_queries: int, every: int, images: int, targe
         f"{type(method).__name__} asks {queries}{times}, the unperturbed image one{checked}: {asked + 1 + checks}; but "
         f"at most {allowed} allowed{each}: raise --max-queries or lower the method's queries"
     )
-
-
-@contextlib.asynccontextmanager
-async def connection(oracle: Oracle | str) -> AsyncIterator[Oracle]:
-    """Give an oracle: one that is given stays open, one that is named is connected for as long as this lasts."""
-    if not isinstance(oracle, str):
-        yield oracle
-        return
-    own = await load.oracle(oracle)
-    try:
-        yield own
-    finally:
-        await own.aclose()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from bbquery import load
 from bbquery.errors import UsageError
-from bbquery.jobs.explain.explain import score_for
 from bbquery.specification import parse
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def suiting(capabilities: Capabilities, targets: Sequence[str], wanted: Sequence
 
 def _usual_first(names: Iterable[str], capabilities: Capabilities) -> list[str]:
     """Begin with the score that an explanation takes where none is named."""
-    usual = type(score_for(capabilities)).__module__.rpartition(".")[2]
+    usual = type(load.score_for(capabilities)).__module__.rpartition(".")[2]
     return sorted(names, key=lambda name: parse(name)[0] != usual)
 
 

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from bbquery.client.halt import Interrupted
 from bbquery.drift import checks_for
 from bbquery.errors import BudgetExhausted, OracleError, OutcomeUnknown, Rejected, UnknownName, UsageError
-from bbquery.jobs.attack.job import attack, attack_async, overhead
+from bbquery.jobs.attack.attack import attack, attack_async
+from bbquery.jobs.attack.job import overhead
 from bbquery.jobs.attack.votes import Votes
-from bbquery.jobs.probe.job import Unwatched
+from bbquery.jobs.watch import Watch
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.oracle import Price
@@ -222,14 +223,17 @@ def test_a_score_that_is_better_when_lower_is_descended_the_right_way(ledger: Le
     assert max(found) < 1.4 * BOUNDARY
 
 
-class Interrupting(Unwatched):
+class Interrupting(Watch):
     """A person who stops the run after so many answers."""
 
     def __init__(self, after: int) -> None:
         self.left = after
 
-    def follow(self, *arguments: object) -> None:
-        self.client: Client = arguments[0]  # type: ignore[assignment] # as the protocol says
+    def started(self, client: Client, queries: int, rows: int) -> None:
+        self.client = client
+
+    def measuring(self, client: Client, queries: int) -> None:
+        self.client = client
 
     def progressed(self) -> None:
         self.left -= 1
@@ -240,7 +244,7 @@ class Interrupting(Unwatched):
 def test_an_interrupted_attack_keeps_its_best_and_goes_on_later(ledger: Ledger) -> None:
     """Stopped by a person it asks nothing more, so its best is unverified; the same again pays only for the rest."""
     model, undisturbed = Counted(models.brighter_half), Counted(models.brighter_half)
-    run = {"attack": FAST, "max_queries": 400, "ledger": ledger}
+    run: dict[str, Any] = {"attack": FAST, "max_queries": 400, "ledger": ledger}
 
     stopped = attack(PHOTO, named(model), watch=Interrupting(250), **run)
     resumed = attack(PHOTO, named(model), **run)
@@ -304,7 +308,7 @@ def test_impossible_wishes_are_refused_before_a_query(options: dict[str, Any], s
     model = Counted(models.brighter_half)
 
     with pytest.raises((UsageError, UnknownName), match=said):
-        attack(PHOTO, named(model), **({"max_queries": 400, "ledger": ledger} | options))
+        attack(PHOTO, named(model), **{"max_queries": 400, "ledger": ledger, **options})
 
     assert not model.calls
 

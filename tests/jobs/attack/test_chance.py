@@ -10,7 +10,8 @@ import pytest
 from scipy.stats import fisher_exact
 
 from bbquery.errors import UnknownName
-from bbquery.jobs.attack.job import REPEATS, attack
+from bbquery.jobs.attack.attack import attack
+from bbquery.jobs.attack.job import REPEATS
 from bbquery.jobs.attack.search import MORE
 from bbquery.jobs.attack.search import REPEATS as CLEAN_REPEATS
 from bbquery.jobs.attack.votes import MOST_CHANCE, Votes, adversarial, chance

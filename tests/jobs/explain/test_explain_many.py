@@ -14,8 +14,10 @@ from PIL import Image as Pillow
 import bbquery
 from bbquery.errors import BadImage, BudgetExhausted, Rejected, UnknownName, UsageError
 from bbquery.images import reading
-from bbquery.jobs.explain.explain import NothingToExplain, Watch
-from bbquery.jobs.explain.many import ImageResult, explain_many, names_of
+from bbquery.jobs.explain.explain import explain_many_async
+from bbquery.jobs.explain.series import ImageResult, names_of
+from bbquery.jobs.job import NothingToExplain
+from bbquery.jobs.watch import Watch
 from bbquery.ledger.records import Cap
 from bbquery.oracle import Price
 from oracles import function
@@ -24,7 +26,7 @@ from tests.support import models
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bbquery.jobs.explain.explain import Part
+    from bbquery.jobs.parts import Part
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
 
@@ -37,7 +39,7 @@ def oracle_of(call: Callable[..., Any] = models.sides, **options: Any) -> Oracle
 
 
 async def results_of(images: Any, ledger: Ledger, oracle: Oracle | None = None, **options: Any) -> list[ImageResult]:
-    return [result async for result in explain_many(images, oracle or oracle_of(), ledger=ledger, **options)]
+    return [result async for result in explain_many_async(images, oracle or oracle_of(), ledger=ledger, **options)]
 
 
 def states(results: list[ImageResult]) -> list[str]:
@@ -216,7 +218,7 @@ async def test_fifty_images_are_held_one_at_a_time(
 
     monkeypatch.setattr(reading, "load", counting)
     answered = 0
-    async for result in explain_many(paths, oracle_of(), max_queries=150, ledger=ledger):
+    async for result in explain_many_async(paths, oracle_of(), max_queries=150, ledger=ledger):
         answered += result.status == "complete"
         del result
 

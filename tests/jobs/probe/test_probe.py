@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 import bbquery
 from bbquery.client.halt import Interrupted
 from bbquery.errors import BudgetExhausted, Rejected, UsageError
-from bbquery.jobs.explain.explain import NothingToExplain
+from bbquery.jobs.job import NothingToExplain
 from bbquery.jobs.probe.design import FEWEST, SHARES, Design
-from bbquery.jobs.probe.job import Unwatched, probe_async
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.report.probe import record
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bbquery.client.client import Client
-    from bbquery.jobs.probe.job import Probe
+    from bbquery.jobs.probe.result import Probe
     from bbquery.oracle import Oracle
     from bbquery.types import Image
 
@@ -59,7 +58,7 @@ def oracle_of(call: Callable[[Image], Any], **options: Any) -> Oracle:
 async def probed(
     oracle: Oracle, ledger: Ledger, *, queries: int = 100, scores: tuple[str, ...] = ("soft",), **options: Any
 ) -> Probe:
-    return await probe_async(PHOTO, oracle, scores=scores, max_queries=queries, ledger=ledger, **options)
+    return await bbquery.probe_async(PHOTO, oracle, score=scores, max_queries=queries, ledger=ledger, **options)
 
 
 # --- oracles with a known answer ---
@@ -352,7 +351,7 @@ async def test_too_small_a_cap_is_refused_before_anything_is_sent(
     oracle = FakeOracle(hold=Units(1, 5, 1_500_000_000))
 
     with pytest.raises(UsageError, match=said):
-        await probe_async(PHOTO, oracle, ledger=ledger, **caps)
+        await bbquery.probe_async(PHOTO, oracle, ledger=ledger, **caps)
 
     assert oracle.requests == 0
     assert ledger.read(lambda c: c.execute("SELECT count(*) FROM budget").fetchone()) == (0,)
@@ -383,15 +382,15 @@ async def test_a_second_probe_asks_nothing(ledger: Ledger) -> None:
     assert {f.target for of in again.scores.values() for f in of} == {"dark"}
 
 
-class StopsAfter(Unwatched):
+class StopsAfter(bbquery.Watch):
     """Interrupts the run after so many answers."""
 
     def __init__(self, answers: int) -> None:
         self._left: Iterator[int] = iter(range(answers))
         self.clients: list[Client] = []
 
-    def follow(self, *heard: Any) -> None:
-        self.clients.append(heard[0])
+    def started(self, client: Client, queries: int, rows: int) -> None:
+        self.clients.append(client)
 
     def progressed(self) -> None:
         if next(self._left, None) is None:

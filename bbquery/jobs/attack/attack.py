@@ -1,0 +1,71 @@
+"""`bbquery.attack`: a stress test of one image, within a hard budget."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bbquery.drift import DEFAULT_EVERY
+from bbquery.jobs.attack.job import DEFAULT_ATTACK, DEFAULT_RMSE, AttackRequest, prepared
+from bbquery.jobs.consent import paying
+from bbquery.jobs.synchronous import synchronous
+from bbquery.ledger.records import Cap
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+    from decimal import Decimal
+
+    from bbquery.attacks import Attack
+    from bbquery.jobs.attack.result import Stress
+    from bbquery.jobs.watch import Watch
+    from bbquery.ledger.sqlite import Ledger
+    from bbquery.oracle import Oracle
+    from bbquery.scoring.base import Score
+    from bbquery.types import Image
+
+
+async def attack_async(
+    image: str | os.PathLike[str] | Image,
+    oracle: Oracle | str,
+    *,
+    max_queries: int,
+    attack: Attack | str = DEFAULT_ATTACK,
+    rmse: Sequence[float] = DEFAULT_RMSE,
+    target: str | None = None,
+    score: Score | str | None = None,
+    max_tokens: int | None = None,
+    max_usd: str | Decimal | None = None,
+    project: str | None = None,
+    spare: int | None = None,
+    drift_every: int = DEFAULT_EVERY,
+    seed: int = 0,
+    ledger: Ledger | None = None,
+    watch: Watch | None = None,
+    longest_wait: float | None = None,
+) -> Stress:
+    """Look for the nearest image that an oracle no longer gives the clean label, asking at most `max_queries` queries.
+
+    Only for models that you own or are authorised to test. image: a path, "sample:NAME" or an array (H, W, 3). attack:
+    an object, or a specification such as "lr_mifgsm:steps=10"; unless it says otherwise it asks all queries that the
+    clean image, its checks and the verification leave, within a first ball of the largest `rmse`. rmse: the distances
+    at which success is reported. target: the image's true label, which must be lost; None takes the clean answer's own.
+    score: an object or specification; None is WordNet's similarity ("hard") where the labels are nouns, else whether
+    the label is the same ("label"). The other options are those of `bbquery.explain_async`.
+
+    A run that is stopped early returns the best so far; `error` and `stopped` say so.
+
+    Raises:
+        UsageError: bad input or too small a cap, found before anything is sent.
+        OracleError, BudgetExhausted: not even the clean image was answered.
+    """
+    request = AttackRequest(
+        image=image, oracle=oracle, attack=attack, rmse=rmse, target=target, score=score,
+        cap=Cap.stated(max_queries, max_tokens, max_usd), project=project, spare=spare, drift_every=drift_every,
+        seed=seed, ledger=ledger, watch=watch, longest_wait=longest_wait,
+    )  # fmt: skip
+    async with prepared(request) as job:
+        with paying(request, job.oracle, job.worst) as opened:
+            return await job.run(opened)
+
+
+attack = synchronous(attack_async)

@@ -1,0 +1,56 @@
+"""What a map is worth, and what that rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bbquery.client.client import Tally
+    from bbquery.errors import BbqueryError
+    from bbquery.jobs.evaluate.choice import Choice
+    from bbquery.jobs.spare import Rest
+    from bbquery.ledger.records import BudgetState, UnknownAttempt
+    from bbquery.metrics import Measurement
+    from bbquery.metrics.srg import Curves
+    from bbquery.oracle import Capabilities
+    from bbquery.scoring.base import BoundScore, Score
+    from bbquery.types import Image
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a map is worth, and all that is needed to repeat and audit it.
+
+    x: the photo's pixels as they are sent unperturbed. measurements: each number with its fill and steps. curves: of
+    deletion and insertion; None where they were not chosen. score: how answers became numbers, bound: to the target;
+    where lower values are nearer to it, measurements are of their negative. unread: what could not be read in the
+    answers. error: what ended the run early, None where nothing did. partial: whether measurements rest on fewer
+    answers than planned. unknown: attempts that may have been billed without an answer. seconds: by stage. rest: what
+    completing it takes.
+    """
+
+    run: str
+    photo: NDArray[np.uint8]
+    x: Image
+    oracle: Capabilities
+    target: str
+    score: Score
+    bound: BoundScore
+    choice: Choice
+    seed: int
+    measurements: tuple[Measurement, ...]
+    curves: Curves | None
+    unread: Counter[str]
+    partial: bool
+    queries: Tally
+    budget: BudgetState
+    unknown: tuple[UnknownAttempt, ...]
+    error: BbqueryError | None
+    seconds: dict[str, float]
+    rest: Rest

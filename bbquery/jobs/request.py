@@ -1,0 +1,84 @@
+"""What a person asks of a verb, in their own words, checked as far as that needs neither the image nor the oracle."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
+
+from bbquery.client import waiting
+from bbquery.drift import DEFAULT_EVERY
+from bbquery.errors import UsageError
+from bbquery.ledger.records import Cap
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from bbquery.jobs.watch import Watch
+    from bbquery.ledger.sqlite import Ledger
+    from bbquery.oracle import Capabilities, Oracle
+    from bbquery.scoring.base import Score
+    from bbquery.types import Image
+
+    Source: TypeAlias = str | os.PathLike[str] | Image
+    """An image: a path, "sample:NAME", or an array (H, W, 3)."""
+
+DEFAULT_ORACLE = "efficientnet"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Request:
+    """What all verbs take; each adds what only it takes. `bbquery.explain_async` says what each option means.
+
+    cap: of the run, as it was stated. began: when it was made, on the clock of `time.perf_counter`.
+
+    Raises:
+        UsageError: an option that cannot be used.
+    """
+
+    DEFAULT_QUERIES: ClassVar[int] = 1000
+    """The cap of queries where none is stated."""
+
+    image: Source
+    oracle: Oracle | str = DEFAULT_ORACLE
+    target: str | Sequence[str] | None = None
+    score: Score | str | None = None
+    cap: Cap = field(default_factory=Cap)
+    project: str | None = None
+    spare: int | None = None
+    drift_every: int = DEFAULT_EVERY
+    seed: int = 0
+    ledger: Ledger | None = None
+    watch: Watch | None = None
+    longest_wait: float | None = None
+    began: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        waiting.longest(self.longest_wait)
+        if self.drift_every < 0:
+            raise UsageError(f"drift checks every {self.drift_every} queries make no sense: give 0 for none, or more")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The targets that are named, in their order; none means the top class."""
+        return (self.target,) if isinstance(self.target, str) else tuple(self.target or ())
+
+    @property
+    def one_target(self) -> str | None:
+        """The target of a verb that takes but one; None means the top class."""
+        return next(iter(self.targets), None)
+
+    @property
+    def caps(self) -> Cap:
+        """The caps of the run, with the default queries where no number of them is stated."""
+        return Cap(queries=self.queries, tokens=self.cap.tokens, picodollars=self.cap.picodollars)
+
+    @property
+    def queries(self) -> int:
+        """How many queries are allowed."""
+        return self.DEFAULT_QUERIES if self.cap.queries is None else self.cap.queries
+
+    def every(self, capabilities: Capabilities) -> int:
+        """Return after how many queries to look for drift, 0 for never: what runs in this process stays the same."""
+        return self.drift_every if capabilities.remote else 0
