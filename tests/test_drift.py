@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -32,8 +32,8 @@ def shifted(answer: Vector, by: float) -> Reply:
 
 
 def explain(oracle: FakeOracle, ledger: Ledger, **options: Any) -> bbquery.Explanation:
-    chosen: dict[str, Any] = {"target": "bright", "max_queries": 130, "drift_every": 40, "method": "rise", "ledger": ledger} | options
-    return bbquery.explain(PHOTO, oracle, **chosen)
+    chosen: dict[str, Any] = {"target": "bright", "max_queries": 130, "drift_every": 40, "method": "rise"}
+    return bbquery.explain(PHOTO, oracle, **(chosen | {"ledger": ledger} | options))
 
 
 def test_a_steady_model_does_not_drift_and_the_checks_are_charged(ledger: Ledger) -> None:

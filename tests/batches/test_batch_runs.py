@@ -98,8 +98,8 @@ class Heard(bbquery.Watch):
 
 
 def explain(vendor: Vendor, ledger: Ledger, **options: Any) -> Explanation:
-    chosen: dict[str, Any] = {"method": METHOD, "target": "left", "max_queries": 100, "batch": True, "ledger": ledger} | options
-    return bbquery.explain(PHOTO, vendor, **chosen)
+    chosen: dict[str, Any] = {"method": METHOD, "target": "left", "max_queries": 100, "batch": True, "ledger": ledger}
+    return bbquery.explain(PHOTO, vendor, **(chosen | options))
 
 
 def interrupted(vendor: Vendor, ledger: Ledger, when: str) -> tuple[BbqueryError, Heard]:
