@@ -81,7 +81,7 @@ from oracles._http.remote import RemoteOracle
 from oracles._http.template.file import Template, read_template
 from oracles._http.template.form import TemplateForm
 from oracles._http.transport import HttpEndpoint
-from oracles._http.url import checked_url, is_loopback
+from oracles._http.url import checked_url, names_this_machine
 from oracles._http.wire import MODEL_PATH
 from oracles._http.wire.fields import WireError
 from oracles._http.wire.form import OwnForm
@@ -170,7 +170,7 @@ class _Options:
         """
         if usd_per_query is not None:
             return cost_of_query(usd_per_query), STATED
-        if is_loopback(self.url):
+        if names_this_machine(self.url):
             return ONE_QUERY, Price(source="this machine")
         raise UnknownPrice(
             "http", self.url, "state it in dollars as usd_per_query=0.002, or as usd_per_query=0 if nobody is paid"

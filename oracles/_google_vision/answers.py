@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from bbquery.types import Label, Labels, NoAnswer
+from oracles._shared.activation import ROUNDING
 
 
 def _labels(response: Any) -> Iterable[tuple[str, float]]:
@@ -27,7 +28,6 @@ READERS: dict[str, Callable[[Any], Iterable[tuple[str, float]]]] = {
     "WEB_DETECTION": _web_entities,
 }
 HIGHEST = {"LABEL_DETECTION": 1.0, "OBJECT_LOCALIZATION": 1.0, "WEB_DETECTION": math.inf}
-ROUNDING = 1e-6  # by which a number of 32 bits may stray
 
 
 class ImpossibleScore(ValueError):

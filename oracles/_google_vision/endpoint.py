@@ -5,11 +5,11 @@ It needs nothing of Google's library, and so also holds what must be known befor
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from bbquery.errors import UsageError
+from oracles._shared.loopback import is_loopback
 
 HOST = "vision.googleapis.com"
 DOMAIN = ".googleapis.com"
@@ -39,7 +39,7 @@ def checked_endpoint(text: str | None) -> ServiceHost:
         raise _unusable() from None
     if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc:
         raise _unusable()
-    if _is_loopback(host):
+    if is_loopback(host):
         return _on_this_machine(parts.scheme, host, port)
     return _at_google(parts.scheme, host, port)
 
@@ -57,13 +57,6 @@ def _at_google(scheme: str, host: str, port: int | None) -> ServiceHost:
     if not host.endswith(DOMAIN) or port not in (None, 443):
         raise _unusable()
     return ServiceHost(host, local=False)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _unusable() -> UsageError:

@@ -1,4 +1,4 @@
-"""An answer that comes as a stream though none was asked for, told apart from one that is no JSON at all."""
+"""Recognise an answer that comes as a stream though none was asked for."""
 
 from __future__ import annotations
 

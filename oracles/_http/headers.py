@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""What a header may be called (RFC 9110, section 5.1)."""
+"""The names that a header may have (RFC 9110, section 5.1)."""
 
 _SECRET = re.compile(r"\$\{([^}]*)\}")
 

@@ -1,4 +1,4 @@
-"""What a server says went wrong, and what that means for the money: one table for every oracle that speaks HTTP.
+"""Refusals of servers, and what each means for the money: one table for every oracle that speaks HTTP.
 
 Servers wrap each other. A gateway passes on what its provider said as a JSON text within its own error, gives status
 200 to a failure, or writes the provider's status as the error's code. So an error is read with all errors inside it,

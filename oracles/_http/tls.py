@@ -1,4 +1,4 @@
-"""What a person can do about a connection whose encryption failed, told by the words of OpenSSL and of gRPC."""
+"""Advice on a connection whose encryption failed, by the words of OpenSSL and of gRPC."""
 
 from __future__ import annotations
 

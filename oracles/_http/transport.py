@@ -1,4 +1,4 @@
-"""One attempt at an HTTP server: the body of its answer, or honestly how it failed.
+"""One attempt at an HTTP server: the body of its answer, or how it failed.
 
 What an attempt may have cost decides its error (see `bbquery.errors`):
 
@@ -33,6 +33,7 @@ from bbquery.system.deadlines import Deadlines
 from bbquery.types import NoAnswer
 from oracles._http import bodies, refusals
 from oracles._http.bodies import Unpacker, UnreadableBody
+from oracles._http.connections import AT_ONCE, IDLE, seconds_to_connect
 from oracles._http.rates import rate_seen
 from oracles._http.tls import advice
 from oracles._http.url import proxy_for
@@ -53,9 +54,6 @@ if TYPE_CHECKING:
 
 Failure = TypeVar("Failure", bound=OracleError)
 
-LONGEST_CONNECT = 30.0  # seconds, as aiohttp
-IDLE = 1.0  # seconds a connection is kept: less than common servers keep it (2 to 75), so that none closes under us
-AT_ONCE = 2**20  # bytes written in one go, the faster way; above it aiohttp warns of a loop held up
 JSON_HEADERS = {"Content-Type": "application/json"}
 SECONDS_FOR_A_REASON = 2.0  # that a refusal's body may take: its status has said what matters
 ADVICE = {
@@ -98,8 +96,7 @@ class HttpEndpoint:
         """
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=IDLE),
-            # Connecting must time out before the whole attempt does: only then is it known that nothing was sent.
-            timeout=aiohttp.ClientTimeout(total=total, sock_connect=min(LONGEST_CONNECT, self.timeout / 2)),
+            timeout=aiohttp.ClientTimeout(total=total, sock_connect=seconds_to_connect(self.timeout)),
             cookie_jar=aiohttp.DummyCookieJar(),  # attempts are independent
             trust_env=False,  # it would also read passwords from ~/.netrc; a proxy is named in each request
         )

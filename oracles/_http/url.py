@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.request import getproxies, proxy_bypass
 
 from bbquery.errors import MissingExtra, UsageError
+from oracles._shared.loopback import is_loopback
 
 try:
     from yarl import URL  # as aiohttp will read it, so that no other reading of the same text slips through
@@ -63,7 +63,7 @@ def proxy_for(url: str) -> str | None:
         UsageError: it cannot be used; it is not shown, since it may hold a password.
     """
     parts = URL(url)
-    if is_loopback(url) or proxy_bypass(parts.host or ""):
+    if names_this_machine(url) or proxy_bypass(parts.host or ""):
         return None
     found = getproxies()
     proxy = found.get(parts.scheme) or found.get("all")
@@ -78,10 +78,6 @@ def proxy_for(url: str) -> str | None:
     return proxy
 
 
-def is_loopback(url: str) -> bool:
+def names_this_machine(url: str) -> bool:
     """Whether a checked URL names this machine."""
-    host = URL(url).host or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return is_loopback(URL(url).host or "")

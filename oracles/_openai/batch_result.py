@@ -21,7 +21,7 @@ from oracles._shared.numbers import whole
 from oracles._shared.texts import brief, shortened
 
 Read: TypeAlias = Callable[[dict[str, Any]], Reply | OracleError]
-"""What reads the body of a success."""
+"""Reads the body of a success."""
 
 NOT_WORKED_ON = frozenset({"batch_expired", "batch_cancelled"})
 OK, MOST_STATUS = 200, 999

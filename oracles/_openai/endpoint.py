@@ -23,9 +23,10 @@ from bbquery.errors import MalformedAnswer, OracleError, OutcomeUnknown, Rejecte
 from bbquery.types import NoAnswer
 from oracles._http import bodies, refusals
 from oracles._http.bodies import Unpacker, UnreadableBody
+from oracles._http.connections import AT_ONCE, IDLE, seconds_to_connect
 from oracles._http.rates import rate_seen
 from oracles._http.tls import advice
-from oracles._http.url import is_loopback, proxy_for
+from oracles._http.url import names_this_machine, proxy_for
 from oracles._openai import failure
 from oracles._shared.loops import OnePerLoop
 from oracles._shared.texts import shortened
@@ -38,9 +39,6 @@ T = TypeVar("T")
 Ask: TypeAlias = Callable[[openai.AsyncOpenAI, dict[str, Any]], Awaitable[T]]
 Opened: TypeAlias = Callable[[openai.AsyncOpenAI, dict[str, Any]], AbstractAsyncContextManager[Any]]
 
-LONGEST_CONNECT = 30.0  # seconds
-IDLE = 1.0  # seconds a connection is kept: less than common servers keep it (2 to 75), so that none closes under us
-AT_ONCE = 2**20  # bytes written in one go, the faster way; above it aiohttp warns of a loop held up
 PIECE = 2**18  # bytes written in one go of what is longer
 FILE = "/content"  # how the path of a batch's results ends
 
@@ -183,7 +181,7 @@ class OpenAIEndpoint:
 
     def _new_client(self) -> openai.AsyncOpenAI:
         proxy_for(self.url)  # says what a proxy must be; the vendor's package finds it in the same places
-        connect = min(LONGEST_CONNECT, self.timeout / 2)  # before the attempt ends: then nothing was sent
+        connect = seconds_to_connect(self.timeout)
         return openai.AsyncOpenAI(
             api_key="a header of ours",
             base_url=self.url,
@@ -195,7 +193,7 @@ class OpenAIEndpoint:
                 limits=httpx2.Limits(max_connections=self.connections, keepalive_expiry=IDLE),
                 follow_redirects=False,
                 event_hooks={"response": [_limit]},
-                trust_env=not is_loopback(self.url),  # a proxy of the environment is for other machines
+                trust_env=not names_this_machine(self.url),  # a proxy of the environment is for other machines
                 verify=_trust(),
             ),
         )

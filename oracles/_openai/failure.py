@@ -1,4 +1,4 @@
-"""How an attempt failed, told by what it may have cost, with advice.
+"""Failed attempts: what each may have cost, and advice.
 
 1. No connection was made: nothing was sent. `Unreachable`. The vendor's package does not say so itself: over aiohttp
    it reports a refused connection and one dropped after sending alike, as a time-out while connecting, and only the

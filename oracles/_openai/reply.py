@@ -43,7 +43,7 @@ class TokenCounts:
 
 @dataclass(frozen=True)
 class ApiReply:
-    """A success. usage, served and tier are None where the server does not say."""
+    """A successful reply. usage, served and tier are None where the server does not say."""
 
     answer: Answer
     usage: TokenCounts | None

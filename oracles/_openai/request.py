@@ -37,7 +37,7 @@ DATA_URL = "data:image/png;base64,"
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRequest:
-    """What is asked, and how. max_tokens: of output, reasoning included. None: not sent."""
+    """A request about an image, without the image. max_tokens: of output, reasoning included. None: not sent."""
 
     api: Api
     model: str

@@ -1,1 +1,1 @@
-"""What oracles of every kind share: options, secrets, prices, labels and numbers."""
+"""Shared by oracles of every kind: options, secrets, prices, labels, numbers and texts."""

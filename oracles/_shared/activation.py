@@ -1,4 +1,4 @@
-"""What is made of a model's numbers before they are its answer: nothing is guessed where two readings are possible.
+"""From a model's numbers to its answer: nothing is guessed where two readings are possible.
 
 Logits, which are negative or above 1, become probabilities by softmax. Numbers that add up to 1 are probabilities
 already, and those that add up to 100 are percentages. But numbers within 0 to 1 that do not add up to 1 are the yes or
@@ -20,7 +20,7 @@ Applied: TypeAlias = Literal["softmax", "sigmoid", "percent", "none"]
 Activation: TypeAlias = Literal["auto", "softmax", "sigmoid", "percent", "none"]
 
 TOLERANCE = 1e-3  # by which probabilities in float16 may miss 1 together
-ROUNDING = 1e-6  # by which one in float32 may miss 0 or 1
+ROUNDING = 1e-6  # by which one in float32 may stray below 0 or above 1
 CHOICES = (
     "activation=none if each is a probability for itself, activation=softmax or activation=sigmoid if they are logits"
 )

@@ -43,7 +43,7 @@ def hide_in_body(body: bytes, secrets: Iterable[str]) -> bytes:
 
 
 class _Hider:
-    """One secret in all its forms. A text without a trace of any, as nearly all are, is told so fast."""
+    """One secret in all its forms. A text without a trace of any, as nearly all are, is passed fast."""
 
     def __init__(self, secret: str) -> None:
         lines = [line for line in secret.splitlines() if len(line) >= SHORTEST]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import urllib.parse
 
 from bbquery.errors import UsageError
+from oracles._shared.loopback import is_loopback
 
 
 def loopback(host: str) -> str:
@@ -14,21 +14,15 @@ def loopback(host: str) -> str:
     Raises:
         UsageError: others could reach it.
     """
-    address = "127.0.0.1" if host == "localhost" else host
-    try:
-        local = ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        local = False
-    if not local:
+    if not is_loopback(host):
         raise UsageError(f"an emulator listens on this machine only: host must be 127.0.0.1 or ::1, not {host!r}")
-    return address
+    return "127.0.0.1" if host == "localhost" else host
 
 
-def is_loopback(host: str) -> bool:
+def is_own_address(host: str) -> bool:
     """Whether a Host header, with or without a port, names this machine."""
     try:
-        name = urllib.parse.urlsplit(f"//{host}").hostname or ""
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+        return is_loopback(urllib.parse.urlsplit(f"//{host}").hostname or "")
     except ValueError:
         return False
 

@@ -1,4 +1,4 @@
-"""What the bills of emulators have in common: what happened at the server, and dollars in integers.
+"""An emulator's bill: what happened at the server, and dollars in integers.
 
 The arithmetic is a bill's own, a second opinion beside the ledger's.
 """

@@ -1,4 +1,4 @@
-"""What the OpenAI emulator says about an image, with real log-probabilities of what it might have said instead.
+"""Answers of the OpenAI emulator about an image, with real log-probabilities of those it might have given instead.
 
 A list of classes in the prompt (lines that begin with "- ") is answered with one of them: the model's probabilities,
 shared out among the listed. Anything else is answered with a sentence about the model's likeliest classes, whatever

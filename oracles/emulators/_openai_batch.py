@@ -17,7 +17,7 @@ Status: TypeAlias = Literal[
 ENDED: frozenset[Status] = frozenset({"failed", "completed", "expired", "cancelled"})
 WINDOW, SECONDS = "24h", 24 * 60 * 60
 APIS: dict[str, Api] = {"/v1/chat/completions": "chat", "/v1/responses": "responses"}
-"""What batches may ask for, of all that the vendor's may."""
+"""The APIs that a batch may ask; the vendor has more."""
 
 
 @dataclass

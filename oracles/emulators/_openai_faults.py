@@ -1,4 +1,4 @@
-"""What goes wrong at OpenAI, besides what goes wrong at every server: decided by a seed and a request's number."""
+"""Faults of OpenAI's own, besides those of every server: decided by a seed and a request's number."""
 
 from __future__ import annotations
 

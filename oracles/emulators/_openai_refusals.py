@@ -1,4 +1,4 @@
-"""What OpenAI says when it turns a request away for its rate, for the account's quota, or since it failed itself."""
+"""OpenAI's errors for a request that is too fast, an account without quota, and a server that failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What OpenAI sends back: a chat completion or a response, with its usage; and errors, in the vendor's JSON."""
+"""OpenAI's replies: a chat completion or a response, with its usage; and errors, in the vendor's JSON."""
 
 from __future__ import annotations
 

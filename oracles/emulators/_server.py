@@ -1,4 +1,4 @@
-"""What emulators that speak HTTP share: listening on this machine, and failing in the middle of an answer."""
+"""Shared by emulators that speak HTTP: listen on this machine, and fail in the middle of an answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from bbquery.errors import MissingExtra, UsageError
-from oracles.emulators._address import checked_port, is_loopback, loopback
+from oracles.emulators._address import checked_port, is_own_address, loopback
 
 try:
     from aiohttp import web
@@ -54,7 +54,7 @@ async def _own_host_only(
 ) -> web.StreamResponse:
     """Refuse requests to another host's name: a web page's, whose name was made to lead to this machine."""
     host = request.headers.get("Host")
-    if host is not None and not is_loopback(host):
+    if host is not None and not is_own_address(host):
         said = {"error": {"message": f"this emulator serves this machine only, not the host {host!r}"}}
         return web.json_response(said, status=421)
     return await handler(request)

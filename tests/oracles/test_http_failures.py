@@ -336,6 +336,21 @@ async def test_a_time_out_is_unknown() -> None:
     assert "within 0.1 s" in str(error)
 
 
+async def test_a_model_that_is_described_too_late_is_unknown() -> None:
+    """Connecting ends within the time of an attempt, and says what it waited for."""
+    async with serving(hang) as url:
+        with pytest.raises(OutcomeUnknown, match=r"no answer from .*/v1/model within 0\.2 s"):
+            await oracles.http.connect(url=url, timeout=0.2)
+
+
+async def test_a_filter_that_withholds_the_description_is_no_model() -> None:
+    """A veto is an answer to an image; before any image was sent it is a refusal, and nothing is connected."""
+    veto = always(lambda: web.json_response({"error": {"message": "no", "code": "content_filter"}}, status=400))
+    async with serving(veto) as url:
+        with pytest.raises(Rejected, match="no"):
+            await oracles.http.connect(url=url)
+
+
 async def test_a_time_out_cancels_nothing_but_the_attempt() -> None:
     """Whoever made an attempt that took too long goes on: its task counts as never cancelled."""
     await failure(hang, timeout=0.1)
@@ -415,6 +430,7 @@ async def test_a_kept_connection_that_breaks_off_is_not_asked_twice() -> None:
         (b'{"answers": {}}', '"answers"'),
         (b'{"answers": []}', "0 answers to 1 images"),
         (b'{"answers": [{}, {}]}', "2 answers to 1 images"),
+        (b'{"error": "what', "not JSON"),
     ],
 )
 async def test_a_body_that_is_no_list_of_answers_is_malformed(body: bytes, fault: str) -> None:

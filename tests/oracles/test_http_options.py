@@ -17,7 +17,7 @@ from bbquery.oracle import Quote
 from bbquery.types import Label, Labels, Reply
 from bbquery.units import Units
 from oracles._http.headers import Headers
-from oracles._http.url import is_loopback
+from oracles._http.url import names_this_machine
 from oracles._shared.key import Key
 from tests.support.http_helpers import MODEL, Handler, always, saying, serving
 from tests.support.images import tiny_images
@@ -162,13 +162,13 @@ async def test_a_price_elsewhere_must_be_stated() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.3.2.1", "[::1]"])
 def test_this_machine_is_known_by_each_of_its_names(host: str) -> None:
     """Addresses of the loopback and its name are this machine, with any port and path."""
-    assert is_loopback(f"http://{host}:9/model")
+    assert names_this_machine(f"http://{host}:9/model")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1.example.org", "localhost.example.org", "10.0.0.1", "example.org", "[::2]"])
 def test_no_other_host_passes_for_this_machine(host: str) -> None:
     """A name that only looks like it is somebody else's."""
-    assert not is_loopback(f"http://{host}/127.0.0.1")
+    assert not names_this_machine(f"http://{host}/127.0.0.1")
 
 
 @pytest.mark.parametrize(("usd", "picodollars"), [(None, 0), ("0", 0), ("0.0015", 1_500_000_000), (2.5, 25 * 10**11)])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from oracles._shared.preprocessing import Preprocessing
 
 Pieces: TypeAlias = Mapping[str, bytes]
-"""What one image gives to a request, by name."""
+"""The values that one image gives to a request, by name."""
 
 Headers: TypeAlias = Mapping[str, str]
 

@@ -33,7 +33,7 @@ SECRET = frozenset({"authorization", "cookie", "key", "apikey", "token", "secret
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is sent where.
+    """How a request is sent.
 
     path: from the server's root. headers: with ${NAME} for secrets. largest_batch: images in a request; batches:
     whether there can be more than one. not_ready: statuses that say that nothing was done yet.

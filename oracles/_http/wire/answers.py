@@ -9,6 +9,7 @@ import numpy as np
 from bbquery.errors import OracleError
 from bbquery.types import Labels, NoAnswer, Reply, Text, Vector
 from oracles._http.wire.fields import WireError, dumps, is_number, loads
+from oracles._shared.activation import ROUNDING
 from oracles._shared.scored_labels import labels_of, pairs_of
 from oracles._shared.texts import brief, one_line
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from bbquery.types import Answer, AnswerKind, Classes
     from oracles._shared.scored_labels import Pair
 
-PROBABILITY_SLACK = 1e-6  # a float32 softmax may round past 1
 LONGEST_REASON = 200  # characters of what a server says of a failure
 
 
@@ -117,7 +117,7 @@ def vector(numbers: Any, kind: str, classes: Classes | None) -> Vector:
         if not is_number(number):
             raise WireError(f"'{kind}' must be finite numbers; number {place} is {brief(number)}")
     values = np.array(numbers, dtype=np.float64)
-    if kind == "probabilities" and (values.min() < -PROBABILITY_SLACK or values.max() > 1 + PROBABILITY_SLACK):
+    if kind == "probabilities" and (values.min() < -ROUNDING or values.max() > 1 + ROUNDING):
         raise WireError(
             f"'probabilities' must lie in 0 to 1, not {values.min():g} to {values.max():g}: are they scores?"
         )

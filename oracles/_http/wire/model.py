@@ -1,4 +1,4 @@
-"""What a server says of its model: packed from capabilities, unpacked with every field checked."""
+"""A server's description of its model: packed from capabilities, unpacked with every field checked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Identity: TypeAlias = dict[str, str | int | float | None]
 
 @dataclass(frozen=True, kw_only=True)
 class ServerModel:
-    """What a server says of its model, checked; the fields are those of `Capabilities` and `Limits`."""
+    """A server's description of its model, checked; the fields are those of `Capabilities` and `Limits`."""
 
     name: str
     identity: Identity

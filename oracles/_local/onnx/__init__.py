@@ -1,1 +1,1 @@
-"""What an ONNX file says of its model, and whether that is a classifier of images."""
+"""Read an ONNX file: its inputs, outputs and weights, and whether it is a classifier of images."""
