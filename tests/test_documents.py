@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import itertools
 import os
 import re
 import shlex
@@ -102,12 +103,14 @@ def test_every_import_that_is_shown_works(page: Path) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_known(command: str) -> None:
-    """A developer's command runs a program that is here, on files and extras that are here."""
+    """A developer's command runs a program that is here, on files, markers and extras that are here."""
     program, *words = shlex.split(command, comments=True)
 
     match [program.rpartition("bin/")[2], *words]:
         case ["python", "-m", "pytest", *options]:
             assert all((ROOT / word).exists() for word in options if "/" in word)
+            known = [line.partition(":")[0] for line in PROJECT["tool"]["pytest"]["ini_options"]["markers"]]
+            assert {marker for flag, marker in itertools.pairwise(options) if flag == "-m"} <= set(known)
         case [".ci/run"]:
             assert os.access(ROOT / ".ci" / "run", os.X_OK)
         case ["pip", "install", *_]:
