@@ -1,4 +1,4 @@
-"""Asking as a batch: a plan that does not adapt is answered into the store beforehand, at the price of a batch.
+"""Batch runs: a plan that does not adapt is answered into the store beforehand, at the price of a batch.
 
 Theory of operation.
 

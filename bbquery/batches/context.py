@@ -1,4 +1,4 @@
-"""What all work on a run's batches shares: the oracle, the folder, the ledger, the clock and a listener."""
+"""Context that the parts of a batch run share: oracle, ledger, folder, and who is notified."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class BatchListener(Protocol):
-    """Hears how batches come along."""
+    """Listener to the progress of batches."""
 
     def batch_news(self, text: str) -> None:
         """Something happened that is worth a line of its own."""

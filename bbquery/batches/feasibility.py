@@ -1,4 +1,4 @@
-"""Whether a run can go as a batch, what its files hold, and what they would cost."""
+"""Checks of whether a run can be asked as batches, and estimates of their files and cost."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def batch_oracle(oracle: Oracle, method: Method) -> BatchOracle:
 
 
 def wanted(plan: Plan[Any], clean: Image, checks: tuple[int, int]) -> Iterator[Wanted]:
-    """Give what a run asks as a batch: its plan, between repeats of the unperturbed image (H, W, 3).
+    """Yield what a run asks as a batch: its plan, between repeats of the unperturbed image (H, W, 3).
 
     checks: how many of them stand at the start and at the end; the first sample of it is asked before any file.
     """
@@ -56,7 +56,7 @@ def wanted(plan: Plan[Any], clean: Image, checks: tuple[int, int]) -> Iterator[W
 
 @dataclass(frozen=True)
 class Files:
-    """What files would hold: so many lines of so many bytes, what is held for them at worst, and the likely bill."""
+    """Files of a batch run: their lines and bytes, what is held for them at worst, and the likely bill."""
 
     lines: int
     files: int
@@ -86,7 +86,7 @@ class _Total:
         self.worst = self.expected = Units()
 
     def sizes(self, oracle: BatchOracle, asked: Iterable[Wanted]) -> Iterator[int]:
-        """Give the size of each distinct question's line."""
+        """Yield the size of each distinct question's line."""
         fingerprint, _ = codec.fingerprint(oracle.capabilities.identity)
         seen: set[bytes] = set()
         for row in rows(asked, fingerprint):

@@ -1,4 +1,4 @@
-"""The files of lines, and the lock of those who work on a run's batches: a folder beside the ledger, its owner's only.
+"""Files of batches and the lock of a run's batches, in a private folder beside the ledger.
 
 A file holds the images that are asked about, so nobody else may read it, and it goes when its batch is collected.
 """

@@ -1,4 +1,4 @@
-"""What fits into one file."""
+"""Limits of one file: how lines are split into files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Filling:
-    """How full a file is: `lines` of them, of `bytes` bytes together."""
+    """Fill level of a file: `lines` lines of `bytes` bytes together."""
 
     def __init__(self, limits: BatchLimits) -> None:
         self._limits = limits
@@ -43,7 +43,7 @@ class Filling:
 
 
 def split(sizes: Iterable[int], limits: BatchLimits) -> Iterator[int]:
-    """Give for each line, in order, the number of the file it goes into: each file is as full as the next line allows.
+    """Yield for each line, in order, the number of the file it goes into: each file is as full as the next line allows.
 
     Raises:
         UsageError: a line is larger than any file may be.

@@ -1,4 +1,4 @@
-"""Answering a plan's questions into the store, as a batch."""
+"""Answering a plan's questions into the store, in batches."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SECONDS_BETWEEN_LOOKS_AT_THE_LOCK = 2.0
 
 @dataclass(frozen=True)
 class Prefetched:
-    """What came of it. sent: questions that left for the vendor. answered: of those, in this process.
+    """Result of a prefetch. sent: questions that left for the vendor. answered: of those, in this process.
 
     error: why not all that was wanted is in the store; None where all is. forbids: whether it is something that
     forbids to spend on, such as a bill above its hold, whatever is in the store.

@@ -1,4 +1,4 @@
-"""What a plan that does not adapt is going to ask, row by row, without an answer to anything."""
+"""Questions of a plan that does not adapt, row by row, without an answer to any."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Row:
 
 
 def asks(plan: Plan[Any]) -> Iterator[Ask]:
-    """Give all that a plan asks, where that does not depend on answers: it is sent none."""
+    """Yield all that a plan asks, where that does not depend on answers: it is sent none."""
     sent: Scores | None = None
     while isinstance(state := step(plan, sent), Yielded):
         yield state.ask
@@ -56,6 +56,6 @@ def rows(wanted: Iterable[Wanted], oracle: str) -> Iterator[Row]:
 
 
 def chunks(found: Iterator[Row], size: int) -> Iterator[list[Row]]:
-    """Give so many rows at a time."""
+    """Yield so many rows at a time."""
     while chunk := list(islice(found, size)):
         yield chunk

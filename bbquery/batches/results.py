@@ -1,4 +1,4 @@
-"""The results of a batch as they come in, line after line, in any order, and some perhaps more than once.
+"""Results of a batch as they come in: line by line, in any order, some perhaps more than once.
 
 An answer is settled as soon as it is read. A line that failed waits until all is read: a vendor's file may name a line
 twice, and what was answered was paid for, whatever else it says of it. Of two answers the first is kept.
@@ -23,7 +23,7 @@ LINES_AT_ONCE = 256  # settled in one commit
 
 
 class Results:
-    """What a batch brought so far. contradicted: lines that came more than once, and differed."""
+    """Results of a batch so far. contradicted: lines that came more than once, and differed."""
 
     def __init__(self) -> None:
         self._answers: dict[str, Result] = {}
@@ -33,7 +33,7 @@ class Results:
 
     @property
     def contradicted(self) -> int:
-        """How many lines came more than once, and differed."""
+        """Number of lines that came more than once, and differed."""
         return len(self._contradicted)
 
     def add(self, name: str, result: Result) -> bool:
@@ -65,7 +65,7 @@ class Results:
         return ready
 
     def failures(self) -> Iterator[dict[str, Result]]:
-        """Give the lines that failed, once all is read, as many at a time as are settled together."""
+        """Yield the lines that failed, once all is read, as many at a time as are settled together."""
         names = list(self._failures)
         for start in range(0, len(names), LINES_AT_ONCE):
             yield {name: self._failures[name] for name in names[start : start + LINES_AT_ONCE]}

@@ -1,4 +1,4 @@
-"""What the results of a batch mean for the ledger."""
+"""Settlement of a batch's results in the ledger."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Result = Reply | OracleError
 
 @dataclass(frozen=True)
 class Settled:
-    """What came of some lines. answered: how many were. failures: why others were not. above: a cost above its hold."""
+    """Settled lines. answered: number of answers. failures: why others have none. above: a cost above its hold."""
 
     answered: int
     failures: tuple[OracleError, ...]

@@ -1,4 +1,4 @@
-"""Files to the vendor and results back, so that nothing is submitted twice and nothing is lost."""
+"""Transport of files to the vendor and of results back: nothing is submitted twice, and nothing is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holding questions and writing them into files, as many as the budget and the vendor's limits allow."""
+"""Writer of files: questions are held and written, as many as the budget and the vendor's limits allow."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class Writer:
         await self._transport.send(replace(batch, state="written", lines=lines))
 
     async def _drop(self) -> None:
-        """Give up the open file: nothing of it has left."""
+        """Drop the open file; nothing of it has been sent."""
         if self._open is None:
             return
         (batch, file), self._open = self._open, None

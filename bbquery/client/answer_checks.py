@@ -1,4 +1,4 @@
-"""Whether an oracle's answers are what its capabilities promise."""
+"""Checks of an oracle's answers against its capabilities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many requests may be in flight at an oracle whose limits are not known: found by growing until it objects.
+"""Adaptive concurrency: requests in flight at an oracle of unknown limits, grown until it objects.
 
 The controller of inspect_ai, as measured there: start at 20; double after each clean round until the first rate limit,
 from then on grow by a twentieth; cut to four fifths on a rate limit, but once per burst, since all of a burst's

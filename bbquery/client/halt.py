@@ -1,4 +1,4 @@
-"""Why a run may send no more."""
+"""The halt of a run: the first cause that forbids sending."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all runs of a process share of one oracle: its pace, its concurrency, and how many requests are in flight."""
+"""State that all runs of a process share for one oracle: pace, concurrency, and requests in flight."""
 
 from __future__ import annotations
 

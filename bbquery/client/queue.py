@@ -1,4 +1,4 @@
-"""What may start: queries that wait, and batches of them that are held and not yet sent.
+"""Queue of queries that wait, and of batches that are held and not yet sent.
 
     waiting --take--> batch --hold--> holding --commit--> held --send--> at the oracle
 

@@ -1,4 +1,4 @@
-"""When to ask again, carried out by tenacity.
+"""Retry policy, carried out by tenacity.
 
 What was provably not billed costs nothing to ask again; an unknown outcome may be billed each time, and an answer that
 cannot be read is. Each try holds its own worst case. An oracle that says how long to wait is obeyed; otherwise the wait

@@ -1,4 +1,4 @@
-"""How queries end: attempts with an outcome are settled, many in one commit, and those who wait are notified.
+"""Settling of queries: attempts with an outcome are settled, many in one commit, and their callers notified.
 
 A settlement alone is worth a commit where the run has nothing else to send, for it may wait for this very answer.
 Where more is held that costs nothing, it waits for the next hold and shares its commit, but never long.

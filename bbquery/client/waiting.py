@@ -1,4 +1,4 @@
-"""How long a run waits for a provider, what it says while it waits, and where it waits no longer.
+"""Waiting for a provider: how long a run waits, the lines it shows, and when it gives up.
 
 A provider that refuses says when to ask again, now and then: in a second, or tomorrow. A wait that a person would
 notice is said, once, with its end and its reason. One that would end later than the longest wait after the last answer
