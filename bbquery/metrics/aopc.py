@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bbquery.metrics import Measurement, Quantity
 from bbquery.metrics.srg import OfCurves
+from bbquery.perturb.baselines import AnyFill  # noqa: TC001 - load reads the options' annotations
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from bbquery.metrics import Case
     from bbquery.metrics.srg import Curves
-    from bbquery.perturb.baselines import AnyFill
 
 
 def aopc(trend: NDArray[np.float64]) -> float:
