@@ -312,8 +312,8 @@ class Scores:
             object.__setattr__(self, "answers", (~np.isnan(self.value)).astype(np.int64))
         rows = {name: len(getattr(self, name)) for name in ("decision", "value", "spread", "answers")}
         if len(set(rows.values())) > 1:
-            told = ", ".join(f"{name} has {count}" for name, count in rows.items())
-            raise UsageError(f"scores need as many rows in each array: {told}")
+            counts = ", ".join(f"{name} has {count}" for name, count in rows.items())
+            raise UsageError(f"scores need as many rows in each array: {counts}")
 
     @classmethod
     def blank(cls, n: int) -> Scores:

@@ -185,6 +185,6 @@ def _warnings(stress: Stress, typed: Sequence[str]) -> list[str]:
     if error is not None:
         lines.append(f"PARTIAL: {error}")
         lines.append(f"the best so far was kept; {completing.intro('the attack', error, stress.oracle)}")
-        lines.append(f"  {completing.command(completing.again(typed, stress.oracle), stress.rest, error)}")
+        lines.append(f"  {completing.command(completing.rerun(typed, stress.oracle), stress.rest, error)}")
         lines += held(stress.unknown)
     return lines

@@ -207,5 +207,5 @@ def _completing(found: Comparison, typed: Sequence[str]) -> str:
     options = completing.raised_together(rests, found.budget, allowed)
     missing = sum(rest.missing for rest in rests)
     return completing.joined(
-        completing.again(typed, found.oracle), options, found.error, run=found.budget.name, missing=missing
+        completing.rerun(typed, found.oracle), options, found.error, run=found.budget.name, missing=missing
     )

@@ -39,7 +39,7 @@ def intro(what: str, error: BbqueryError | None, oracle: Capabilities) -> str:
     return f"{first}this completes {what}, and asks only for the rest:"
 
 
-def again(typed: Sequence[str], oracle: Capabilities) -> Sequence[str]:
+def rerun(typed: Sequence[str], oracle: Capabilities) -> Sequence[str]:
     """Return the command that runs the same again: a run that begins anew is another one, in the same folder."""
     return [*typed, "--force"] if is_unnamed(oracle.identity) and "--force" not in typed else typed
 

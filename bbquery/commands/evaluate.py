@@ -216,7 +216,7 @@ def _print(evaluation: Evaluation, told: list[str], known: list[str], typed: Seq
         options = completing.raised(evaluation.rest, plan_is_fixed=True)
         oracle, run, missing = evaluation.oracle, evaluation.rest.budget.name, evaluation.rest.missing
         said.append(f"the figures rest on what was answered; {completing.intro('them', evaluation.error, oracle)}")
-        typed = completing.again(typed, oracle)
+        typed = completing.rerun(typed, oracle)
         said.append(f"  {completing.joined(typed, options, evaluation.error, run=run, missing=missing)}")
         said += held(evaluation.unknown)
     warn(*said)

@@ -195,6 +195,6 @@ def _advice(explanation: Explanation, typed: Sequence[str]) -> list[str]:
     oracle = explanation.oracle
     return [
         f"the map rests on the queries that were answered; {completing.intro('it', explanation.error, oracle)}",
-        f"  {completing.command(completing.again(typed, oracle), explanation.rest, explanation.error)}",
+        f"  {completing.command(completing.rerun(typed, oracle), explanation.rest, explanation.error)}",
         *held(explanation.unknown),
     ]

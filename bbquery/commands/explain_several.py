@@ -184,7 +184,7 @@ class Book:
                 del options[option]
         missing = sum(rest.missing for rest in self._rests)
         return completing.joined(
-            completing.again(self.chosen.typed, self.oracle), options, self.error, run=budget.name, missing=missing
+            completing.rerun(self.chosen.typed, self.oracle), options, self.error, run=budget.name, missing=missing
         )
 
     def _typed(self, option: str) -> bool:

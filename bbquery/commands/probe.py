@@ -139,6 +139,6 @@ def _warn(found: Probe, typed: Sequence[str]) -> None:
     if found.partial:
         said.append(f"PARTIAL: {found.error}")
         said.append(f"the figures rest on what was answered; {completing.intro('them', found.error, found.oracle)}")
-        said.append(f"  {completing.command(completing.again(typed, found.oracle), found.rest, found.error)}")
+        said.append(f"  {completing.command(completing.rerun(typed, found.oracle), found.rest, found.error)}")
         said += held(found.unknown)
     warn(*said)
