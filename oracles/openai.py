@@ -112,7 +112,7 @@ def connect(
     cap_name: what the request calls it; Ollama and older servers know only max_tokens. tier: the service tier; flex is
     half price and slower, for the models that have it. top_logprobs: alternatives to each token, 0 to 20; 0 asks for no
     log-probabilities. temperature: 0 if not given, where the model takes one. seed: best effort, and chat only.
-    reasoning_effort: none if not given, where the model may be told so, and else low. store: whether the vendor may
+    reasoning_effort: none if not given, where the model takes that, and else low. store: whether the vendor may
     keep the images; responses only. stream: answers are asked in one piece, so it is never true.
 
     A server that does not know a field is asked without it: detail, cap_name, tier, temperature, store and stream are

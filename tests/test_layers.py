@@ -71,6 +71,10 @@ ORACLES_MAY_IMPORT = (
     "bbquery.money", "bbquery.prompt_templates", "bbquery.system",
 )  # fmt: skip
 EMULATORS_MAY_IMPORT = tuple(name for name in ORACLES_MAY_IMPORT if name != "bbquery.money")
+# Nor may it know how an oracle reckons: of oracles it has the form in which they speak, and no cost.
+OF_ORACLES_EMULATORS_MAY_IMPORT = (
+    "oracles.emulators", "oracles._http.wire", "oracles._google_vision.vendor", "oracles._shared.loopback",
+)  # fmt: skip
 
 # Who may import a module by a name that the syntax tree does not show.
 MAY_IMPORT_BY_NAME = {
@@ -216,6 +220,12 @@ def oracles_know_little_of_bbquery(module: Module) -> Iterator[str]:
     for line, target in module.imports:
         if lies_in(target, "bbquery") and not lies_in(target, *allowed):
             yield f"{module}:{line} imports {target}: of bbquery it may know {', '.join(allowed)}"
+        elif (
+            allowed is EMULATORS_MAY_IMPORT
+            and lies_in(target, "oracles")
+            and not lies_in(target, *OF_ORACLES_EMULATORS_MAY_IMPORT)
+        ):
+            yield f"{module}:{line} imports {target}: an emulator keeps a bill of its own"
 
 
 def promises_are_stated(module: Module) -> Iterator[str]:
@@ -334,6 +344,7 @@ FOR_TYPES = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    "
         (oracles_know_little_of_bbquery, "oracles.http", "from bbquery import Oracle"),
         (oracles_know_little_of_bbquery, "oracles.emulators.http", "from bbquery.money import Table"),
         (oracles_know_little_of_bbquery, "oracles.emulators.http", "from bbquery import money"),
+        (oracles_know_little_of_bbquery, "oracles.emulators._openai_bill", "from oracles._openai.cost import bill"),
         (oracles_know_little_of_bbquery, "oracles.emulators.http", "from bbquery.ledger.sqlite import Ledger"),
         (oracles_know_little_of_bbquery, "oracles.emulators._bill", FOR_TYPES + "import bbquery.client.client"),
         (promises_are_stated, "tests.test_x", "def test_x():\n    assert True"),

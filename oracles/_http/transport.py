@@ -166,7 +166,7 @@ class HttpEndpoint:
         return self._outcome(complaint, said, status, wait)
 
     def failure_in(self, path: str, complaint: refusals.Complaint) -> OracleError | NoAnswer:
-        """Return what became of an attempt whose success told of a failure."""
+        """Return what became of an attempt whose success holds a failure."""
         said = f"{self.url}{path} answered with an error: {shortened(self.hide(complaint.message))}"
         return self._outcome(complaint, said, complaint.status, None)
 

@@ -150,7 +150,7 @@ def _chat(request: ImageRequest) -> dict[str, Any]:
     logprobs = {"logprobs": True, "top_logprobs": request.top_logprobs} if request.top_logprobs else {}
     return _given(
         model=request.model,
-        stream=request.stream,  # some gateways stream unless they are told not to
+        stream=request.stream,  # some gateways stream unless they are asked not to
         service_tier=request.tier,
         temperature=request.temperature,
         seed=request.seed,

@@ -34,8 +34,8 @@ class Bill:
 
     requests: to answer. images_received: in those that were right. images_answered: by the oracle, so billed, for
     `picodollars`. images_failed: alone, by fault. rate_limited, quota: requests refused for the one reason or the
-    other. server_errors: told that the server failed. timeouts, dropped, truncated, junk, dripped: by fault. rejected:
-    refused for good.
+    other. server_errors: answered 5xx. timeouts, dropped, truncated, junk, dripped: by fault. rejected: refused for
+    good.
     """
 
     requests: int = 0

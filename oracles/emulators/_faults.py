@@ -47,14 +47,14 @@ class Faults:
 
     seed: not negative. latency: mean seconds before a request is looked at; exponential, 0 for none.
 
-    Not billed: rate_limited: share told to slow down and wait `retry_after` seconds. quota: share told that the
-    account's quota is used up. Half of them billed, that is, after the model has answered: server_error: share told
+    Not billed: rate_limited: share asked to slow down and wait `retry_after` seconds. quota: share answered that the
+    account's quota is used up. Half of them billed, that is, after the model has answered: server_error: share answered
     that the server failed. dropped: share whose connection is dropped. Billed: timeout: share never answered.
     truncated: share that get half of their answer. junk: share that get a success which cannot be read. drip: share
     whose answer is right and comes in drops, for `drip_seconds`.
 
     item_error: share of the images in answered requests that fail alone, from 0 to 1.
-    requests_per_minute: above which requests are told to slow down, over any `window` seconds; 0 for no limit.
+    requests_per_minute: above which requests are asked to slow down, over any `window` seconds; 0 for no limit.
 
     Raises:
         UsageError: a number is negative or not finite, or the shares exceed 1.

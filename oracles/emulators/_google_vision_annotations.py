@@ -37,7 +37,7 @@ class Entity:
 
 
 def check_answers(capabilities: Capabilities) -> None:
-    """See that the answers of an oracle can be told as labels.
+    """See that the answers of an oracle can be given as labels.
 
     Raises:
         UsageError: they cannot.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from oracles.emulators._openai_batch import EmulatedBatch
     from oracles.emulators._openai_batches import EmulatedBatches
 
-LARGEST_UPLOAD = MOST_BYTES + 2**20  # bytes: more than a batch takes, so that one that is too large can be told so
+LARGEST_UPLOAD = MOST_BYTES + 2**20  # bytes: more than a batch takes, so that one that is too large can be refused
 LONGEST_PURPOSE = 64  # characters
 USUAL_PAGE, LARGEST_PAGE = 20, 100
 

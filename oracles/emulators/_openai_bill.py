@@ -27,9 +27,9 @@ class Bill:
     """What happened at the server.
 
     requests: to answer. images_answered: in answered requests. tokens: billed, of which prompt_tokens (cached_tokens of
-    them read from a cache) and completion_tokens. picodollars: the bill. rate_limited: requests told 429 for their
-    rate. quota: told 429 for the account's. server_errors: told 5xx. timeouts, dropped, truncated, junk, dripped: by
-    fault. refused, filtered: answered so. rejected: told any other 4xx.
+    them read from a cache) and completion_tokens. picodollars: the bill. rate_limited: requests answered 429 for their
+    rate. quota: answered 429 for the account's. server_errors: answered 5xx. timeouts, dropped, truncated, junk,
+    dripped: by fault. refused, filtered: answered so. rejected: answered any other 4xx.
 
     batches: made. batch_lines: in them, of which repeated_lines have a custom_id that was submitted before.
     batch_answers: lines that were charged, of which repeated_answers have a custom_id that was charged before. A line
@@ -72,7 +72,7 @@ class Bill:
         self.filtered += outcome.ending == "content_filter"
 
     def turn_away(self, refused: Refused) -> None:
-        """Count a request that was told an error."""
+        """Count a request that was answered with an error."""
         if isinstance(refused, TooFast):
             self.rate_limited += 1
         elif refused.kind == QUOTA:

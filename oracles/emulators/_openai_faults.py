@@ -26,17 +26,17 @@ class Faults(_faults.Faults):
     tier_change: served at the default tier though flex was asked for. All are billed.
 
     cached: share of each prompt that is read from a cache. cache_written: share of the rest that is written to one.
-    tokens_per_minute: above which requests are told to slow down, over any `window` seconds; each counts for its
+    tokens_per_minute: above which requests are asked to slow down, over any `window` seconds; each counts for its
     output cap or its prompt, whichever is more; 0 for no limit. drift_after: requests after which another system
     fingerprint answers; 0 for never.
 
-    Shares of the requests to make a batch, from 0 to 1 together. Not made: batch_rate_limited, batch_quota: told 429.
-    Made half of the time: batch_server_error: told 500. Made, and nobody told: batch_dropped: the connection is
-    dropped. batch_timeout: never answered.
+    Shares of the requests to make a batch, from 0 to 1 together. Not made: batch_rate_limited, batch_quota: answered
+    429. Made half of the time: batch_server_error: answered 500. Made, and nobody hears of it: batch_dropped: the
+    connection is dropped. batch_timeout: never answered.
 
     Shares of the batches that are made, from 0 to 1 together: batch_invalid: fail as a whole. batch_expired: expire
     when the share batch_part of their lines is done. batch_truncated: share of downloads that are cut off half-way.
-    item_error holds for the lines of batches: told 500, half of them after the model has answered.
+    item_error holds for the lines of batches: answered 500, half of them after the model has answered.
 
     Raises:
         UsageError: a number is negative or not finite, or the shares exceed 1.

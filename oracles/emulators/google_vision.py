@@ -1,6 +1,6 @@
 """Google Cloud Vision on this machine: a real gRPC server that Google's unmodified client talks to, with faults.
 
-The names and scores are those of the oracle it serves (EfficientNet unless told otherwise), so that a run has something
+The names and scores are those of the oracle it serves (EfficientNet by default), so that a run has something
 real to explain; it does not see as Google's models do, and its objects have the outline of the whole image.
 
 How it works, and what holds:
@@ -67,7 +67,7 @@ class Bill(_bill.Bill):
     """What happened at the server: to `requests`, which are calls.
 
     units: each feature of each answered image. picodollars: what the units cost. tokens: none, ever. The other counts
-    are those of every emulator; `rate_limited` and `quota` were told RESOURCE_EXHAUSTED.
+    are those of every emulator; `rate_limited` and `quota` were answered RESOURCE_EXHAUSTED.
     """
 
     units: Counter[str] = field(default_factory=Counter)
@@ -82,7 +82,7 @@ class GoogleVisionEmulator:
     image.
 
     Raises:
-        UsageError: the oracle's answers cannot be told as labels, or usd_per_thousand is not an amount.
+        UsageError: the oracle's answers cannot be given as labels, or usd_per_thousand is not an amount.
     """
 
     def __init__(
@@ -272,7 +272,7 @@ async def serve(
     usd_per_thousand: str | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve `oracle` until cancelled, as `GoogleVisionEmulator` does; `ready` is told the URL once it can be asked.
+    """Serve `oracle` until cancelled, as `GoogleVisionEmulator` does; `ready` gets the URL once it can be asked.
 
     Raises:
         UsageError: the host is not this machine's loopback, the port cannot be had, the oracle cannot be served, or the

@@ -45,7 +45,7 @@ FREE = "0"
 class HttpEmulator:
     """Serves `oracle`; closing the oracle stays with its owner.
 
-    usd_per_image: dollars for an answered image. largest_body: bytes of a request, above which it is told 413.
+    usd_per_image: dollars for an answered image. largest_body: bytes of a request, above which it is answered 413.
     sleep: how latency and drips pass. clock: seconds that never go back, for the rate limit and `arrivals`.
 
     Raises:
@@ -219,7 +219,7 @@ async def serve(
     largest_body: int = LARGEST_BODY,
     ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve `oracle` until cancelled, as `HttpEmulator` does; `ready` is told the URL once it can be asked.
+    """Serve `oracle` until cancelled, as `HttpEmulator` does; `ready` gets the URL once it can be asked.
 
     Raises:
         UsageError: the host is not this machine's loopback, the port cannot be had, or the price is no amount.

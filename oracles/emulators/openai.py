@@ -6,7 +6,7 @@ How it works, and what holds:
    (lines that begin with "- ") is answered with one of them, with real log-probabilities; any other question with a
    sentence about the likeliest classes, whatever was asked: that exercises the protocol, not understanding of images.
 2. Requests are checked as the vendor checks them: a wrong key (401), an unknown model (404), a wrong body (400) and
-   rates above the limits (429) are told so in the vendor's JSON, unbilled.
+   rates above the limits (429) are refused in the vendor's JSON, unbilled.
 3. A request is numbered as it arrives. Its number and the seed alone decide its fate (`Faults`).
 4. An answer is billed when the model has given it, whether or not it arrives: money is lost where it is lost at the
    vendor's. The bill counts tokens and prices by formulae of its own, and knows nothing of the client's ledger.
@@ -62,7 +62,7 @@ ODD_JUNK = b'{"object": "chat.completion", "choices": []}'  # of odd requests: J
 class OpenAIEmulator:
     """Serves `oracle`, which gives probabilities of classes; closing it stays with its owner.
 
-    key: the only one accepted; None accepts any, and none. largest_body: bytes of a request, above which it is told
+    key: the only one accepted; None accepts any, and none. largest_body: bytes of a request, above which it is answered
     413. batch_lines: that each batch gets on by when any is looked at. sleep: how latency passes. clock: seconds that
     never go back. arrivals: when each request arrived. batches: what was submitted and charged by the file.
 
@@ -212,7 +212,7 @@ async def serve(
     batch_lines: int = LINES_A_POLL,
     ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve `oracle` until cancelled; `ready` is told the base URL once it can be asked.
+    """Serve `oracle` until cancelled; `ready` gets the base URL once it can be asked.
 
     Raises:
         UsageError: the oracle gives no probabilities, the host is not this machine's loopback, or the port is taken.
