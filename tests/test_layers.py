@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -17,29 +18,34 @@ from tests.support.paths import ROOT
 
 # From top to bottom. A module imports from lower layers and from its own package only, never sideways.
 LAYERS: tuple[tuple[str, ...], ...] = (
+    # Layer 4: what people and programs call.
     ("bbquery.__main__",),
     ("bbquery",),  # the public names
     ("bbquery.cli",),
-    ("bbquery.commands",),
-    ("bbquery.report",),
-    ("bbquery.interop",),
-    ("bbquery.jobs",),
-    ("bbquery.run", "bbquery.load"),
+    ("bbquery.commands",),  # the command line, one command a file
+    ("bbquery.report",),  # records, pictures and pages
+    ("bbquery.interop",),  # an oracle as a plain function for other libraries
+    ("bbquery.jobs",),  # explain, compare, evaluate, probe, attack
+    ("bbquery.run", "bbquery.load"),  # plans meet the client; names become objects
     ("bbquery.options",),
+    # Layer 1: queries that are paid for, paced and stored.
     ("bbquery.drift", "bbquery.recording", "bbquery.batches"),
     ("bbquery.client",),
-    ("bbquery.ledger",),
+    ("bbquery.ledger",),  # budgets and the answer store
+    # Layer 3: algorithms, which reach nothing but numbers.
     ("bbquery.attacks",),
     ("bbquery.metrics",),
     ("bbquery.saliency",),
     ("bbquery.estimators",),
     ("bbquery.perturb",),
     ("bbquery.plan",),
+    # Layer 2: answers become scores; and what an oracle is made with.
     ("bbquery.scoring", "bbquery.images", "bbquery.money", "bbquery.prompt_templates"),
+    # The seam, which every layer knows.
     ("bbquery.batch_oracle",),
     ("bbquery.oracle", "bbquery.telemetry"),
     ("bbquery.types",),
-    ("bbquery.system",),
+    ("bbquery.system",),  # this process and this machine
     ("bbquery.specification",),
     ("bbquery.errors", "bbquery.reasoning", "bbquery.interpolation"),
     ("bbquery.units", "bbquery.shown", "bbquery.version"),
@@ -237,6 +243,46 @@ def promises_are_stated(module: Module) -> Iterator[str]:
                 yield f"{module}:{node.lineno} {node.name} states no promise"
 
 
+def import_graph(found: Iterable[Module]) -> dict[str, set[str]]:
+    """Return which of these modules each imports, wherever the import stands."""
+    known = {module.name: module for module in found}
+    return {
+        name: {target for _, imported in module.imports if (target := _home(imported, known)) not in (None, name)}
+        for name, module in known.items()
+    }
+
+
+def _home(imported: str, known: Mapping[str, Module]) -> str | None:
+    """Return the module that a dotted name lies in: itself, or what it is an attribute of."""
+    while imported and imported not in known:
+        imported = imported.rpartition(".")[0]
+    return imported or None
+
+
+def cycles(graph: Mapping[str, set[str]]) -> Iterator[str]:
+    """Give for each module that imports itself through others its shortest way round, each way once."""
+    seen: set[frozenset[str]] = set()
+    for start in sorted(graph):
+        way = _way_round(graph, start)
+        if way and frozenset(way) not in seen:
+            seen.add(frozenset(way))
+            yield " imports ".join((*way, start))
+
+
+def _way_round(graph: Mapping[str, set[str]], start: str) -> tuple[str, ...] | None:
+    reached = {start}
+    ways: deque[tuple[str, ...]] = deque([(start,)])
+    while ways:
+        way = ways.popleft()
+        for following in sorted(graph[way[-1]]):
+            if following == start:
+                return way
+            if following not in reached:
+                reached.add(following)
+                ways.append((*way, following))
+    return None
+
+
 @functools.cache
 def modules(folder: str) -> list[Module]:
     """Return all modules below a folder of the repository."""
@@ -264,6 +310,28 @@ def modules(folder: str) -> list[Module]:
 def test_every_module_keeps_the_rule(rule: Rule) -> None:
     """No module of bbquery or oracles breaks it."""
     assert [fault for folder in ("bbquery", "oracles") for module in modules(folder) for fault in rule(module)] == []
+
+
+def test_no_import_comes_back() -> None:
+    """No module imports itself through others, not even in a function or for type checkers."""
+    assert list(cycles(import_graph((*modules("bbquery"), *modules("oracles"))))) == []
+
+
+@pytest.mark.parametrize("statement", ["from bbquery import c", "import bbquery.c", "from bbquery.c import f"])
+@pytest.mark.parametrize("where", ["", "def f():\n    ", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    "])
+def test_a_cycle_is_found_and_named(statement: str, where: str) -> None:
+    """A way round through three modules is told once, as short as it is; who only leads into it is not blamed."""
+    sources = {
+        "bbquery.a": "import bbquery.b, os",
+        "bbquery.b": where + statement,
+        "bbquery.c": "from bbquery.a import x",
+        "bbquery.into": "import bbquery.a",
+        "bbquery.out": "import numpy",
+    }
+
+    found = list(cycles(import_graph(Module(*each) for each in sources.items())))
+
+    assert found == ["bbquery.a imports bbquery.b imports bbquery.c imports bbquery.a"]
 
 
 def test_every_test_states_its_promise() -> None:

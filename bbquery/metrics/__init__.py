@@ -85,6 +85,12 @@ class Given:
         """Return the first of several needs that is not given; None where all are."""
         return next((need for need in needs if not getattr(self, need)), None)
 
+    @property
+    def making(self) -> Making:
+        """How the map was made, for a metric that needs it."""
+        assert self.made is not None  # noqa: S101 - a metric is only asked where all that it needs is given
+        return self.made
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Case:

@@ -10,7 +10,6 @@ from bbquery.specification import constructor
 
 if TYPE_CHECKING:
     from bbquery.estimators import GradientEstimator
-    from bbquery.metrics import Given
     from bbquery.saliency import Method
 
 
@@ -28,9 +27,3 @@ class Making:
     def estimator(self) -> GradientEstimator | None:
         """What estimated the gradient of which the map is the magnitude; None where the map is something else."""
         return self.method.estimator if isinstance(self.method, GradientMap) else None
-
-
-def making_of(given: Given) -> Making:
-    """Return how the map was made, for a metric that needs it."""
-    assert given.made is not None  # noqa: S101 - a metric is only asked where all that it needs is given
-    return given.made

@@ -15,7 +15,6 @@ import numpy as np
 
 from bbquery.errors import UsageError
 from bbquery.metrics import Box, Measurement, Metric, Need, Quantity, Question
-from bbquery.metrics._making import making_of
 from bbquery.metrics.r_sal import r_sal
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ class GridPointing(Metric):
         Raises:
             UsageError: another number of photos.
         """
-        made, others = making_of(given), given.montage
+        made, others = given.making, given.montage
         if len(others) + 1 not in SIZES:
             raise UsageError(f"a montage has 4 photos or 9, so give 3 others or 8, not {len(others)}")
         return Question(
@@ -95,7 +94,7 @@ class GridPointing(Metric):
 
     def plan(self, case: Case) -> Plan[SaliencyMap]:
         """Ask all that the method asks of the montage; return the map of what was sent."""
-        made = making_of(case.given)
+        made = case.given.making
         return made.method.plan(montage(case.cells()), case.domain, made.seed)
 
     def measurements(self, case: Case, answer: SaliencyMap, /) -> list[Measurement]:
@@ -103,7 +102,7 @@ class GridPointing(Metric):
         (quantity,), cells = self.quantities, len(case.given.montage) + 1
         return [
             quantity.measured(
-                cell_share(answer.values, CELL, cells), steps=1, queries=making_of(case.given).method.queries,
+                cell_share(answer.values, CELL, cells), steps=1, queries=case.given.making.method.queries,
                 unanswered=answer.rows - answer.answered,
                 used=f"cell {CELL + 1} of {cells}; {1 / cells:.2g} by chance",
             )

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from bbquery.metrics import Measurement, Metric, Need, Quantity, Question
-from bbquery.metrics._making import making_of
 from bbquery.perturb.checks import at_least_one, positive
 from bbquery.perturb.rows import row_generator
 from bbquery.plan import together
@@ -93,7 +92,7 @@ class MaxSensitivity(Metric):
 
     def question(self, given: Given, /) -> Question:
         """Return the question of a map of the photo and of each copy."""
-        made = making_of(given)
+        made = given.making
         return Question(
             name=f"Again(metric=MaxSensitivity(copies={self.noisy_copies}, radius={self.radius}), made={made!r})",
             queries=self.queries(made.method),
@@ -102,7 +101,7 @@ class MaxSensitivity(Metric):
 
     def measurements(self, case: Case, answer: Sensitivity, /) -> list[Measurement]:
         """Return how far maps move, at most and in the mean."""
-        method = making_of(case.given).method
+        method = case.given.making.method
         return [
             quantity.measured(
                 value, steps=answer.copies, queries=self.queries(method), unanswered=answer.unanswered,

@@ -16,7 +16,6 @@ import numpy as np
 
 from bbquery.errors import UsageError
 from bbquery.metrics import Measurement, Metric, Need, Quantity, Question
-from bbquery.metrics._making import making_of
 from bbquery.metrics._maps import checked
 from bbquery.perturb.checks import at_least_one
 from bbquery.plan import together
@@ -72,7 +71,7 @@ class Repeatability(Metric):
 
     def question(self, given: Given, /) -> Question:
         """Return the question of all further maps."""
-        made = making_of(given)
+        made = given.making
         return Question(
             name=f"Again(metric={self!r}, made={made!r})",
             queries=self.queries(made.method),
@@ -81,7 +80,7 @@ class Repeatability(Metric):
 
     def measurements(self, case: Case, answer: list[SaliencyMap], /) -> list[Measurement]:
         """Return how alike all pairs of maps are, in the photo's coordinates, and how that varies."""
-        made, others = making_of(case.given), [case.to_photo(each.values) for each in answer]
+        made, others = case.given.making, [case.to_photo(each.values) for each in answer]
         alike = agreement([case.in_photo, *others])
         seeds = ", ".join(map(str, self.seeds(made.seed)))
         return [
