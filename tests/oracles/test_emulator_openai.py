@@ -1,4 +1,4 @@
-"""The OpenAI emulator as the vendor's own package sees it: its protocol, real answers, faults, limits and bill."""
+"""The OpenAI emulator as the vendor's own package sees it: its protocol, real answers, and where it listens."""
 
 from __future__ import annotations
 
@@ -7,76 +7,37 @@ import base64
 import io
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 import numpy as np
 import openai
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from bbquery.errors import (
-    MalformedAnswer,
     OracleError,
     OutcomeUnknown,
-    QuotaExceeded,
-    RateLimited,
     Rejected,
     Unreachable,
     UsageError,
 )
 from bbquery.prompt_templates import yes_no
 from bbquery.types import NoAnswer, Reply, Text, Vector
-from bbquery.units import Units
-from oracles._http import waits
 from oracles.emulators import _openai_answers as phrases
 from oracles.emulators._openai_model import ChatModel
 from oracles.emulators._openai_models import SERVED
-from oracles.emulators._openai_refusals import duration
 from oracles.emulators._openai_request import read
 from oracles.emulators._openai_usage import pieces
 from oracles.emulators.openai import Bill, Faults, OpenAIEmulator, serve
 from tests.images.test_reading import png_header_of
-from tests.support.http_helpers import base64_png
-from tests.support.openai_helpers import KEY, MODELS, answered, ask, connect, connected, image, prepare
+from tests.support.openai_helpers import KEY, answered, ask, connect, connected, image
+from tests.support.openai_requests import CLASSES, chat, names, outcome, responses
 from tests.support.oracles import COLOURS, colour_oracle, share_of_colours
 
-if TYPE_CHECKING:
-    from bbquery.oracle import Oracle
-
-CLASSES = "red|green|blue"
-OUTCOMES: dict[str, type[object]] = {
-    "rate_limited": RateLimited,
-    "quota": QuotaExceeded,
-    "server_error": OutcomeUnknown,
-    "timeout": OutcomeUnknown,
-    "dropped": OutcomeUnknown,
-    "truncated": OutcomeUnknown,
-    "junk": MalformedAnswer,
-    "drip": Reply,
-    "refusal": Reply,
-    "content_filter": Reply,
-}
-
-
-@pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare(monkeypatch)
-
-
-def data_url(side: int = 8, seed: int = 0) -> str:
-    return f"data:image/png;base64,{base64_png(image(side, seed))}"
-
-
-def chat(question: str = "What is it?", detail: str = "low", **fields: Any) -> dict[str, Any]:
-    """Return the arguments of a chat completion about one image."""
-    parts = [
-        {"type": "text", "text": question},
-        {"type": "image_url", "image_url": {"url": data_url(), "detail": detail}},
-    ]
-    return {"model": "gpt-4o", "messages": [{"role": "user", "content": parts}]} | fields
+pytestmark = pytest.mark.usefixtures("openai_key")
 
 
 async def test_an_image_that_is_too_large_is_told_413() -> None:
@@ -103,15 +64,6 @@ async def test_requests_to_another_host_s_name_are_refused() -> None:
     assert "evil.example" in content["error"]["message"]
 
 
-def responses(question: str = "What is it?", **fields: Any) -> dict[str, Any]:
-    """Return the arguments of a response about one image."""
-    parts = [
-        {"type": "input_text", "text": question},
-        {"type": "input_image", "image_url": data_url(), "detail": "low"},
-    ]
-    return {"model": "gpt-4o", "input": [{"role": "user", "content": parts}]} | fields
-
-
 def client(url: str, key: str = KEY) -> openai.AsyncOpenAI:
     """Return the vendor's client, which refuses replies that break the vendor's own types."""
     return openai.AsyncOpenAI(base_url=url, api_key=key, max_retries=0, _strict_response_validation=True)
@@ -127,15 +79,6 @@ async def post(url: str, body: Any, path: str = "/chat/completions", **headers: 
     sent = {"Content-Type": "application/json"} | headers
     async with aiohttp.ClientSession() as session, session.post(url + path, data=data, headers=sent) as response:
         return response.status, json.loads(await response.read()), dict(response.headers)
-
-
-async def outcome(oracle: Oracle) -> object:
-    """Return what one attempt gives or raises."""
-    try:
-        (found,) = await oracle.answer([oracle.encode(image())])
-    except OracleError as error:
-        return error
-    return found
 
 
 # --- the vendor's package ---
@@ -215,9 +158,6 @@ async def test_a_request_can_be_told_apart() -> None:
     assert [response.request_id for response in raw] == ["req_0", "req_1"]
 
 
-# --- wrong requests ---
-
-
 WRONG: list[tuple[dict[str, Any], int, str | None]] = [
     (chat(model="gpt-9"), 404, "model_not_found"),
     (chat(model=5), 400, "invalid_type"),
@@ -248,6 +188,9 @@ WRONG: list[tuple[dict[str, Any], int, str | None]] = [
     (chat(seeds=1), 400, "unknown_parameter"),
     (chat(detail="huge"), 400, None),
 ]
+
+
+# --- wrong requests ---
 
 
 @pytest.mark.parametrize(("body", "status", "code"), WRONG)
@@ -363,9 +306,6 @@ async def test_soft_scores_come_from_one_answer() -> None:
             assert isinstance(reply.answer, Text)
             found = {name: math.exp(logprob) for name, logprob in reply.answer.tokens[0].alternatives}
             assert [found[name] for name in CLASSES.split("|")] == pytest.approx(list(share_of_colours(image()).values))
-
-
-names = st.lists(st.text("ab -", min_size=1, max_size=20).filter(lambda s: s == s.strip()), min_size=1, unique=True)
 
 
 @given(names=names, data=st.data())
@@ -500,287 +440,6 @@ async def test_a_model_that_fails_is_a_server_error(failing: Any) -> None:
 
 def _raised(error: OracleError) -> Vector:
     raise error
-
-
-# --- faults ---
-
-
-@pytest.mark.parametrize("api", ["chat", "responses"])
-@pytest.mark.parametrize("fault", OUTCOMES)
-async def test_each_fault_is_reported_as_what_it_may_have_cost(fault: str, api: str) -> None:
-    """On the client's side; and the server bills what its model was run for."""
-    faults: dict[str, Any] = {fault: 1.0, "drip_seconds": 0.01}
-    emulator = OpenAIEmulator(colour_oracle(), Faults(**faults))
-    timeout = 0.3 if fault == "timeout" else 30.0
-    async with emulator.running() as url, connected(url, api=api, timeout=timeout) as oracle:
-        found = [await outcome(oracle) for _ in range(1 if fault == "timeout" else 6)]
-
-    assert {type(each) for each in found} == {OUTCOMES[fault]}
-    assert emulator.bill.images_answered == sum(emulator.faults.fate(i).billed for i in range(len(found)))
-    assert (emulator.bill.picodollars > 0) == (emulator.bill.images_answered > 0)
-    assert counted(emulator.bill, fault) == len(found)
-
-
-def counted(bill: Bill, fault: str) -> int:
-    names = {"server_error": "server_errors", "timeout": "timeouts", "drip": "dripped", "refusal": "refused"}
-    return int(getattr(bill, names.get(fault, {"content_filter": "filtered"}.get(fault, fault))))
-
-
-@pytest.mark.parametrize(("fault", "kind"), [("refusal", "refused"), ("content_filter", "filtered")])
-@pytest.mark.parametrize("api", ["chat", "responses"])
-async def test_what_a_model_will_not_say_is_no_answer(fault: str, kind: str, api: str) -> None:
-    """It is paid all the same."""
-    faults: dict[str, Any] = {fault: 1.0}
-    emulator = OpenAIEmulator(colour_oracle(), Faults(**faults))
-    async with emulator.running() as url:
-        reply = await answered(url, api=api)
-
-    assert isinstance(reply.answer, NoAnswer)
-    assert reply.answer.kind == kind
-    assert reply.cost == units(emulator.bill)
-
-
-async def test_the_seed_and_the_number_decide_a_fate() -> None:
-    """The same rehearsal fails in the same way, and another seed in another."""
-
-    async def kinds(seed: int) -> list[str]:
-        faults = Faults(seed=seed, rate_limited=0.2, server_error=0.2, dropped=0.2, junk=0.2, refusal=0.5)
-        async with OpenAIEmulator(colour_oracle(), faults).running() as url, connected(url) as oracle:
-            found = [await outcome(oracle) for _ in range(12)]
-        return [str(each.answer) if isinstance(each, Reply) else type(each).__name__ for each in found]
-
-    assert await kinds(1) == await kinds(1)
-    assert await kinds(1) != await kinds(2)
-
-
-async def test_latency_passes_before_anything_is_done() -> None:
-    """By the sleep that was given."""
-    slept: list[float] = []
-
-    async def sleep(passing: float) -> None:
-        slept.append(passing)
-
-    async with OpenAIEmulator(colour_oracle(), Faults(latency=2.0), sleep=sleep).running() as url:
-        await answered(url)
-
-    assert slept == [Faults(latency=2.0).fate(0).latency]
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"refusal": 0.6, "content_filter": 0.6},
-        {"cached": 1.1},
-        {"cache_written": 1.1},
-        {"tier_change": 1.1},
-        {"refusal": -0.1},
-        {"tokens_per_minute": float("inf")},
-        {"rate_limited": 2.0},
-    ],
-)
-def test_faults_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
-    """Shares above 1, and numbers below 0."""
-    with pytest.raises(UsageError):
-        Faults(**wrong)
-
-
-async def test_another_fingerprint_answers_after_a_while() -> None:
-    """So that a drift can be rehearsed."""
-    async with OpenAIEmulator(colour_oracle(), Faults(drift_after=2)).running() as url:
-        served = [(await answered(url)).served for _ in range(4)]
-
-    assert served[0] == served[1] != served[2] == served[3]
-
-
-# --- limits ---
-
-
-class Clock:
-    """Time that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-async def test_requests_above_the_limit_are_told_to_wait() -> None:
-    """For as long as it takes; the headers say what is left, as the vendor's do."""
-    clock = Clock()
-    emulator = OpenAIEmulator(colour_oracle(), Faults(requests_per_minute=2), clock=clock)
-    async with emulator.running() as url, connected(url) as oracle:
-        await oracle.answer([oracle.encode(image())])
-        clock.now = 110.0
-        await oracle.answer([oracle.encode(image())])
-        seen = oracle.rate_seen
-        with pytest.raises(RateLimited) as caught:
-            await oracle.answer([oracle.encode(image())])
-        clock.now = 160.0
-        await oracle.answer([oracle.encode(image())])
-
-    assert seen is not None
-    assert (seen.requests, seen.requests_left, seen.requests_reset) == (2, 0, 60.0)
-    assert caught.value.retry_after == 50.0
-    assert emulator.arrivals == [100.0, 110.0, 110.0, 160.0]
-    assert emulator.bill.rate_limited == 1
-    assert emulator.bill.images_answered == 3
-
-
-async def test_tokens_above_the_limit_are_told_to_wait() -> None:
-    """A request counts for its cap or its prompt, whichever is more."""
-    clock = Clock()
-    emulator = OpenAIEmulator(colour_oracle(), Faults(tokens_per_minute=5000), clock=clock)
-    async with emulator.running() as url, connected(url) as oracle:
-        await oracle.answer([oracle.encode(image())])
-        seen = oracle.rate_seen
-        with pytest.raises(RateLimited) as caught:
-            await oracle.answer([oracle.encode(image())])
-
-    assert seen is not None
-    assert seen.tokens == 5000
-    assert seen.tokens_left == 5000 - emulator.bill.prompt_tokens
-    assert caught.value.retry_after == 60.0
-
-
-async def test_a_request_above_the_whole_limit_is_told_no_time() -> None:
-    """Waiting is no help."""
-    async with OpenAIEmulator(colour_oracle(), Faults(tokens_per_minute=60)).running() as url:
-        with pytest.raises(RateLimited, match="too large") as caught:
-            await ask(url, model="gpt-4o", max_tokens=1000)
-
-    assert caught.value.retry_after is None
-
-
-async def test_without_a_limit_nothing_is_said_of_one() -> None:
-    """There is nothing to learn."""
-    async with OpenAIEmulator(colour_oracle()).running() as url, connected(url) as oracle:
-        await oracle.answer([oracle.encode(image())])
-        assert oracle.rate_seen is None
-
-
-@given(st.floats(0, 100_000))
-def test_durations_are_read_as_they_are_written(passing: float) -> None:
-    """To the millisecond, rounded up: whoever waits so long is not refused again."""
-    read_back = waits.duration(duration(passing))
-
-    assert read_back is not None
-    assert passing - 1e-9 <= read_back <= passing + 0.001 + 1e-9
-
-
-@pytest.mark.parametrize(
-    ("passing", "text"), [(0, "0ms"), (0.02, "20ms"), (1.5, "1.5s"), (360, "6m0s"), (61.5, "1m1.5s")]
-)
-def test_durations_look_like_the_vendors(passing: float, text: str) -> None:
-    """As Go writes them."""
-    assert duration(passing) == text
-
-
-# --- the bill ---
-
-
-def units(bill: Bill) -> Units:
-    return Units(queries=bill.images_answered, tokens=bill.tokens, picodollars=bill.picodollars)
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    model=st.sampled_from(MODELS),
-    api=st.sampled_from(["chat", "responses"]),
-    detail=st.sampled_from(["low", "high"]),
-    prompt=st.none() | st.text("aé漢🙂 \n-", min_size=1, max_size=60).filter(str.strip),
-    max_tokens=st.none() | st.integers(16, 200),
-    side=st.integers(8, 80),
-    cached=st.floats(0, 1),
-    written=st.floats(0, 1),
-    refusal=st.sampled_from([0.0, 0.5]),
-    seed=st.integers(0, 99),
-)
-async def test_a_hold_covers_its_bill_and_the_settlement_is_the_bill(
-    model: str,
-    api: str,
-    detail: str,
-    prompt: str | None,
-    max_tokens: int | None,
-    side: int,
-    cached: float,
-    written: float,
-    refusal: float,
-    seed: int,
-) -> None:
-    """For any size, model, detail, prompt and cap, whatever is cached or refused; to the last token and picodollar."""
-    faults = Faults(seed=seed, cached=cached, cache_written=written, refusal=refusal)
-    emulator = OpenAIEmulator(colour_oracle(), faults)
-    options = {"model": model, "api": api, "detail": detail, "prompt": prompt, "max_tokens": max_tokens}
-    async with emulator.running() as url, connected(url, height=side, width=side, **options) as oracle:
-        payload = oracle.encode(image(side, seed))
-        (reply,) = await oracle.answer([payload])
-        quote = oracle.quote(payload)
-
-    assert isinstance(reply, Reply)
-    assert reply.cost == units(emulator.bill)
-    assert units(emulator.bill).within(quote.worst)
-
-
-async def test_many_answers_are_billed_as_they_are_settled() -> None:
-    """Through faults of every kind, what is known to be paid is at most the bill, and what is doubtful the rest."""
-    faults = Faults(
-        seed=3, rate_limited=0.05, server_error=0.05, dropped=0.05, truncated=0.05, junk=0.05, refusal=0.1, cached=0.3
-    )
-    emulator = OpenAIEmulator(colour_oracle(), faults)
-    async with emulator.running() as url, connected(url, model="gpt-4.1-mini", classes=CLASSES) as oracle:
-        payload = oracle.encode(image())
-        hold = oracle.quote(payload).worst
-        found = [await outcome(oracle) for _ in range(200)]
-
-    settled, doubtful = Units(), Units()
-    for each in found:
-        if isinstance(each, Reply):
-            settled = settled.plus(each.cost or hold)
-        elif isinstance(each, OutcomeUnknown | MalformedAnswer):
-            doubtful = doubtful.plus(hold)
-    assert settled.within(units(emulator.bill))
-    assert units(emulator.bill).within(settled.plus(doubtful))
-    assert emulator.bill.requests == 200
-
-
-@pytest.mark.parametrize(("tier_change", "factor"), [(0.0, 1), (1.0, 2)])
-async def test_flex_is_half_price_unless_it_was_not_to_be_had(tier_change: float, factor: int) -> None:
-    """Both sides follow the tier that served, and the answer says which."""
-    emulator = OpenAIEmulator(colour_oracle(), Faults(tier_change=tier_change))
-    async with emulator.running() as url:
-        reply = await answered(url, model="gpt-5.2", tier="flex", classes=CLASSES)
-
-    bill = emulator.bill
-    full = bill.prompt_tokens * 1_750_000 + bill.completion_tokens * 14_000_000
-    assert reply.cost == units(bill)
-    assert bill.picodollars * 2 == full * factor
-    assert str(reply.served).endswith("tier default") == bool(tier_change)
-
-
-async def test_reasoning_is_paid_as_output() -> None:
-    """The tokens of a thought are within the output, and are as many as its effort has."""
-    bills = {}
-    for effort in ("minimal", "low", "medium"):
-        emulator = OpenAIEmulator(colour_oracle())
-        async with emulator.running() as url:
-            reply = await answered(url, model="o4-mini", reasoning_effort=effort, max_tokens=2000, classes=CLASSES)
-        assert reply.cost == units(emulator.bill)
-        bills[effort] = emulator.bill.completion_tokens
-
-    assert bills == {"minimal": 1, "low": 65, "medium": 257}
-
-
-async def test_the_bill_can_be_fetched() -> None:
-    """By whoever runs the emulator in another process."""
-    emulator = OpenAIEmulator(colour_oracle())
-    async with emulator.running() as url, aiohttp.ClientSession() as session:
-        await answered(url)
-        async with session.get(f"{url}/bill") as response:
-            content = await response.json()
-
-    assert Bill(**content) == emulator.bill
-    assert content["images_answered"] == 1
 
 
 # --- without a server ---

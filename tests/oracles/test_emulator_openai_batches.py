@@ -16,7 +16,7 @@ from oracles.emulators import _openai_batch_input, _openai_batch_routes
 from oracles.emulators._openai_models import SERVED, price
 from oracles.emulators.openai import NO_FAULTS, Faults, OpenAIEmulator
 from tests.support.http_helpers import base64_png
-from tests.support.openai_helpers import KEY, image, prepare
+from tests.support.openai_helpers import KEY, image
 from tests.support.oracles import colour_oracle
 
 if TYPE_CHECKING:
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 CHAT: Any = "/v1/chat/completions"  # one of the names in the vendor's own type
 
 
-@pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare(monkeypatch)
+pytestmark = pytest.mark.usefixtures("openai_key")
 
 
 def body(seed: int = 0, **fields: Any) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from bbquery.types import Reply
 from oracles._openai.batch_result import Unasked
 from oracles.emulators.openai import NO_FAULTS, Faults
 from tests.support.openai_batch_helpers import answered, collected, ended, names, rehearsed, written
-from tests.support.openai_helpers import prepare
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,9 +31,7 @@ SETTINGS = {"batch_part"}
 shares = st.sampled_from([0.0, 0.1, 0.3])
 
 
-@pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare(monkeypatch)
+pytestmark = pytest.mark.usefixtures("openai_key")
 
 
 def test_every_fault_of_batches_is_tested_here() -> None:

@@ -18,7 +18,7 @@ from oracles._openai.cost import bill
 from oracles._openai.reply import TokenCounts
 from oracles.emulators.openai import NO_FAULTS
 from tests.support.openai_batch_helpers import answered, at, collected, ended, names, rehearsed, written
-from tests.support.openai_helpers import KEY, MODELS, connect, image, prepare
+from tests.support.openai_helpers import KEY, MODELS, connect, image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,9 +29,7 @@ NOWHERE = "http://127.0.0.1:9/v1"
 APIS = ("chat", "responses")
 
 
-@pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare(monkeypatch)
+pytestmark = pytest.mark.usefixtures("openai_key")
 
 
 def replies(results: dict[str, Any]) -> dict[str, Reply]:

@@ -19,16 +19,13 @@ from PIL import Image as Pillow
 from bbquery import load, prompt_templates
 from bbquery.errors import MissingExtra, UnknownName, UsageError
 from bbquery.prompt_templates import CLASS_RULE, OPEN_QUESTION
-from tests.support.openai_helpers import VARIABLE, ask, connect, image, prepare
+from tests.support.openai_helpers import VARIABLE, ask, connect, image
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from bbquery.oracle import Oracle
 
-
-@pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare(monkeypatch)
+pytestmark = pytest.mark.usefixtures("openai_key")
 
 
 def body(**options: Any) -> dict[str, Any]:

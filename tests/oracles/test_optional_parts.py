@@ -27,7 +27,6 @@ from tests.support.openai_helpers import (
     connect,
     connected,
     image,
-    prepare,
     read,
     response,
     text_part,
@@ -73,9 +72,7 @@ OF_RESPONSES: list[tuple[str | int, ...]] = [
 ]  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare(monkeypatch)
+pytestmark = pytest.mark.usefixtures("openai_key")
 
 
 def body_of(document: Any) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from bbquery.errors import OracleError
     from bbquery.oracle import Oracle
+    from bbquery.types import Answer
     from oracles._openai.request import Api
 
 KEY = "sk-marker-d41d8cd98f00b204"
@@ -111,3 +113,8 @@ def mistake(message: str, **fields: str | None) -> dict[str, Any]:
 def read(api: Api, body: bytes) -> ApiReply:
     """Return what the body of a success says; raises what cannot be read."""
     return understood(api, parsed(body))
+
+
+def answer_in(content: dict[str, Any]) -> Answer:
+    """Return the answer that a body holds, of either API."""
+    return read("responses" if content["object"] == "response" else "chat", json.dumps(content).encode()).answer
