@@ -70,11 +70,11 @@ def in_words(units: Units) -> str:
 def counted(tally: Tally) -> str:
     """Return the numbers of a run's queries."""
     said = f"{tally.asked} asked, {tally.sent} sent, {tally.from_store} from the store, {tally.unknown} unknown"
-    again = tally.sent - (tally.asked - tally.from_store)
-    if again > 0:
-        said += f"; {again} sent again, since a first try brought no answer"
-    elif again < 0:
-        said += f"; {-again} not sent"
+    retries = tally.sent - (tally.asked - tally.from_store)
+    if retries > 0:
+        said += f"; {retries} sent again, since a first try brought no answer"
+    elif retries < 0:
+        said += f"; {-retries} not sent"
     if tally.unreadable:
         said += f"; {tally.unreadable} paid {'answer' if tally.unreadable == 1 else 'answers'} could not be read"
     if tally.paid_again:

@@ -112,14 +112,14 @@ class OutputFolder:
         except (UsageError, NotWritten, OSError) as error:
             shutil.rmtree(elsewhere, ignore_errors=True)
             raise NotWritten(self._nowhere(error)) from error
-        print(f"bbquery: NOT WRITTEN: {failed}\nthe result is in {elsewhere} instead; {self._again()}", file=sys.stderr)
+        print(f"bbquery: NOT WRITTEN: {failed}\nthe result is in {elsewhere} instead; {self._rerun()}", file=sys.stderr)
         self.place = elsewhere
         return found
 
     def _nowhere(self, error: BbqueryError | OSError) -> str:
-        return f"the result could not be written: {self._failed}; nor elsewhere: {error}\n{self._again()}"
+        return f"the result could not be written: {self._failed}; nor elsewhere: {error}\n{self._rerun()}"
 
-    def _again(self) -> str:
+    def _rerun(self) -> str:
         """Return the command that writes the result without asking."""
         kept = "what was paid for is kept; once there is room, this writes it and asks nothing twice"
         return f"{kept}:\n  {shlex.join(self._typed)}"
