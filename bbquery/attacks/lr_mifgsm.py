@@ -215,7 +215,7 @@ class _Walk:
         """Search along rays for something nearer than the best so far, and stand at whatever then is the best."""
         record, downhill = self._record, -self._direction()
         rays = [downhill] if downhill.any() else []
-        if record.best is not None:
+        if record.best is not None and record.rmse > 0:  # an oracle that varies may deny even the clean image
             outwards = record.best - self._x
             rays += [outwards, outwards / rms(outwards) + downhill]
         radius = self._attack.rmse if record.best is None else record.rmse
