@@ -16,6 +16,8 @@ import pytest  # noqa: E402 - after the number of threads, as the next four
 from hypothesis import settings  # noqa: E402
 
 from bbquery.ledger.sqlite import Ledger  # noqa: E402
+from bbquery.report import record  # noqa: E402
+from tests.support import records  # noqa: E402
 from tests.support.clocks import FakeClock  # noqa: E402
 from tests.support.quick import is_quick  # noqa: E402
 
@@ -64,6 +66,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     monkeypatch.setenv("BBQUERY_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def records_are_checked() -> Iterator[None]:
+    """Hold every record that this process writes against the schema, wherever it goes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(record, "encoded", records.checked(record.encoded))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def records_of_children_are_checked(tmp_path: Path) -> Iterator[None]:
+    """Hold the records that a test has left against the schema, whichever process wrote them."""
+    yield
+    assert records.faults_below(tmp_path) == []
 
 
 @pytest.fixture

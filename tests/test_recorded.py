@@ -68,6 +68,37 @@ def records(folder: Path) -> dict[str, dict[str, Any]]:
     return {str(path.relative_to(folder)): json.loads(path.read_text()) for path in folder.rglob("*.json")}
 
 
+def in_old_words(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record with the keys that it had before records said their version: nothing that they told is lost."""
+    target = record["targets"][0]
+    match record["verb"]:
+        case "compare":
+            oracle = record["oracle"]
+            said = {"image": record["image"]["source"], "oracle": oracle["name"], "activation": oracle["activation"]}
+        case "evaluate":
+            said = {"target": target["target"], "unread": in_counts(record["unread"])}
+        case "attack":
+            value, sent = target["value"], record["image"]["sent"]
+            size = {"height": sent["size"][0], "width": sent["size"][1], "pixels": sent["pixels"]}
+            said = {
+                "clean_label": target["target"], "label_stands_while": value["criterion"],
+                "value": {"unit": value["unit"], "nearer_is": value["nearer"]},
+                "not_read": in_counts(record["unread"]), "image": record["image"] | {"sent": size},
+            }  # fmt: skip
+        case "probe":
+            labels = {str(counted): 1 for counted in record["clean"]["labels"].items()}  # it miscounted
+            about = [each["value"] | {"direction": each["value"]["nearer"]} for each in record["scores"]]
+            scores = [each | {"about": told} for each, told in zip(record["scores"], about, strict=True)]
+            said = {"clean": record["clean"] | {"labels": labels}, "scores": scores}
+        case _:
+            said = {}
+    return record | said
+
+
+def in_counts(unread: dict[str, Any]) -> dict[str, int]:
+    return {each["what"]: each["times"] for each in unread["most_frequent"]}
+
+
 def differences(new: Any, before: Any, place: str = "") -> Iterator[str]:
     """Give what an old record said and a new one says otherwise, or no more."""
     if isinstance(before, dict) and isinstance(new, dict):
@@ -100,7 +131,7 @@ def test_an_old_command_sends_nothing_and_finds_the_same(
         assert after[budget]["usd"] == before[budget]["usd"]
     made, kept = records(old / "again" / name), records(old / "runs" / name)
     assert {file: record["run"] for file, record in made.items()} == RUNS[name]["runs"]
-    assert list(differences(made, kept)) == []
+    assert list(differences({file: in_old_words(record) for file, record in made.items()}, kept)) == []
     for path in (old / "runs" / name).rglob("*.npy"):
         found = np.load(old / "again" / name / path.relative_to(old / "runs" / name))
         np.testing.assert_allclose(found, np.load(path), rtol=1e-9, atol=1e-12)
@@ -238,4 +269,4 @@ def test_the_folder_of_an_old_run_is_evaluated_as_its_record_says(name: str, old
     record = json.loads((old / "judged" / "evaluation.json").read_text())
     made = json.loads((old / "runs" / name / "run.json").read_text())
     assert record["oracle"] == made["oracle"]
-    assert record["target"] == made["targets"][0]["target"]
+    assert record["targets"][0]["target"] == made["targets"][0]["target"]

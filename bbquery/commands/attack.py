@@ -173,13 +173,9 @@ def _asked_again(stress: Stress) -> str:
 
 
 def _warnings(stress: Stress, typed: Sequence[str]) -> list[str]:
-    votes, error = stress.votes, stress.error
+    error = stress.error
     lines = [f"DRIFTED: {reason}: the result may rest on more than one model" for reason in stress.drift.reasons]
-    if votes.left:
-        total = votes.kept + votes.left
-        lines.append(f"UNSTABLE: of {total} answers to the clean image itself, {votes.left} lack its label")
-    if stress.found is not None and stress.found.undecided:
-        lines.append(f"UNDECIDED: {stress.found.undecided} queries gave no label that counts either way")
+    lines += [f"{each.kind}: {each.text}" for each in report.warnings(stress)]
     if stress.unread:
         lines.append(f"NOT READ: {not_read(stress.unread)}: the score made nothing of that")
     if error is not None:

@@ -15,7 +15,7 @@ from bbquery.images.placement import Placement
 from bbquery.jobs.evaluate import npy_file
 from bbquery.ledger import codec
 from bbquery.oracle import is_unnamed
-from bbquery.system import user_file
+from bbquery.report.record import read as read_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,8 +109,8 @@ def _made(record: Path) -> dict[str, Made]:
     """Return what a record says of each map, by file name; nothing where there is no record."""
     if not record.is_file():
         return {}
+    plain = read_record(record)
     try:
-        plain = user_file.parsed_json(record, "the record")
         names = [name for name in plain["files"] if name.endswith(".npy") and not name.endswith("-error.npy")]
         return {name: _one(plain, target) for name, target in zip(names, plain["targets"], strict=True)}
     except (ValueError, LookupError, TypeError, AttributeError) as error:

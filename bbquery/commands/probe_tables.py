@@ -37,7 +37,7 @@ def lines(found: Probe) -> list[str]:
 
 
 def _cost(found: Probe) -> str:
-    each = found.cost_of_query
+    each = found.budget.picodollars_a_query
     if each is None:
         return "this run has paid for none"
     return (
@@ -119,7 +119,7 @@ def _further(found: Probe) -> list[str]:
     said.append(
         f"to trust one image by itself: {trusted} for its score (reliability 0.8), {votes} for its decision (95 %)"
     )
-    each = found.cost_of_query
+    each = found.budget.picodollars_a_query
     if each and advice.queries:
         said.append(f"the next run costs about ${dollars(round(each * advice.queries, -8))}")
     return said

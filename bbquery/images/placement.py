@@ -108,10 +108,19 @@ def fit(photo: NDArray[np.uint8], view: View, domain: Domain) -> tuple[Image, Pl
     Raises:
         UsageError: the view's crop is not above 0 and at most 1, or its size is below 1.
     """
+    placement = placed(photo, view)
+    return domain.realise(_resample(photo, placement)), placement
+
+
+def placed(photo: NDArray[np.uint8], view: View) -> Placement:
+    """Return where on a photo (H, W, 3) the pixels lie that an oracle is sent, as `fit` says.
+
+    Raises:
+        UsageError: the view's crop is not above 0 and at most 1, or its size is below 1.
+    """
     box = _box(photo, view)
     size = view.size or (int(box[3] - box[1]), int(box[2] - box[0]))
-    placement = Placement(photo=(photo.shape[0], photo.shape[1]), box=box, size=size)
-    return domain.realise(_resample(photo, placement)), placement
+    return Placement(photo=(photo.shape[0], photo.shape[1]), box=box, size=size)
 
 
 def _box(photo: NDArray[np.uint8], view: View) -> tuple[float, float, float, float]:

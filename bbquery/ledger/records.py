@@ -59,6 +59,11 @@ class BudgetState:
     posted: Units
     held: Units
 
+    @property
+    def picodollars_a_query(self) -> int | None:
+        """What a query really cost, on average; None where none was paid for."""
+        return round(self.posted.picodollars / self.posted.queries) if self.posted.queries else None
+
 
 class Request(NamedTuple):
     """A hold to grant before an attempt is sent. hold: the most it may cost. free: it costs nothing in any case."""

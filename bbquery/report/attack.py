@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import datetime
-import math
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from bbquery.errors import MissingExtra
 from bbquery.images.png import png
 from bbquery.jobs.attack.votes import MOST_CHANCE, TEST
 from bbquery.ledger import codec
-from bbquery.money import dollars
+from bbquery.report import record_parts
 from bbquery.report.files import write_bytes
-from bbquery.report.oracle import described
-from bbquery.report.record import versions
-from bbquery.report.spent import spent
-from bbquery.shown import as_json
+from bbquery.report.record import record_of
+from bbquery.report.record_parts import Warned
 from bbquery.specification import constructor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from bbquery.jobs.attack.result import Stress
     from bbquery.jobs.attack.votes import Votes
 
 PIXELS = "adversarial.png"
+FILES = {
+    PIXELS: "the adversarial image that was found, exactly as it was asked",
+    "clean.png": "the clean image, as it is sent",
+    "difference.png": "by how much they differ",
+    "attack.png": "all three, and the way to them",
+}
 
 
 def write(stress: Stress, folder: Path, *, command: Sequence[str], source: str) -> list[Path]:
@@ -38,12 +39,13 @@ def write(stress: Stress, folder: Path, *, command: Sequence[str], source: str) 
         UsageError: the folder cannot be written. MissingExtra: no matplotlib.
     """
     made = _pictures(stress)
-    for name in (PIXELS, "clean.png", "difference.png", "attack.png"):
+    for name in FILES:
         if name in made:
             write_bytes(folder / name, made[name])
         else:
             (folder / name).unlink(missing_ok=True)
-    write_bytes(folder / "attack.json", record(stress, command, source))
+    files = {name: FILES[name] for name in made}
+    write_bytes(folder / "attack.json", record(stress, command=command, source=source, files=files))
     return [folder / name for name in (*made, "attack.json")]
 
 
@@ -62,74 +64,51 @@ def _pictures(stress: Stress) -> dict[str, bytes]:
     }
 
 
-def record(stress: Stress, command: Sequence[str], source: str) -> bytes:
-    """Return attack.json. command: as typed. source: where the photo is from. Numbers that are not known are null."""
-    about = stress.bound.about
-    plain = {
-        "run": stress.run,
+def record(stress: Stress, *, command: Sequence[str], source: str, files: Mapping[str, str]) -> bytes:
+    """Return attack.json. command: as typed. source: where the photo is from. files: what each written file is."""
+    return record_of(
+        "attack",
+        stress,
+        own_part(stress),
+        command=command,
+        source=source,
+        targets=[record_parts.target(stress.bound)],
+        score=stress.score,
+        warnings=warnings(stress),
+        files=files,
+    )
+
+
+def own_part(stress: Stress) -> dict[str, Any]:
+    """Return what only this command knows."""
+    return {
         "outcome": stress.outcome,
-        "rmse": _number(stress.rmse),
+        "rmse": stress.rmse,
         "success": {f"{threshold:g}": reached for threshold, reached in stress.successes.items()},
-        "status": "complete" if stress.error is None else "partial",
-        "stopped": None if stress.error is None else str(stress.error),
-        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": list(command),
-        "versions": versions(),
-        "image": {
-            "source": source,
-            "height": stress.photo.shape[0],
-            "width": stress.photo.shape[1],
-            "pixels": codec.image_digest(stress.photo).hex(),
-            "sent": {
-                "height": stress.x.shape[0],
-                "width": stress.x.shape[1],
-                "pixels": codec.image_digest(stress.x).hex(),
-            },
-        },
-        "oracle": described(stress.oracle),
         "attack": constructor(stress.attack),
-        "score": constructor(stress.score),
-        "clean_label": stress.bound.target,
-        "label_stands_while": about.criterion,
-        "value": {"unit": about.unit, "nearer_is": about.direction},
-        "seed": stress.seed,
         "clean": _votes(stress.votes),
         "found": _found(stress),
         "verification": None if stress.verification is None else _verification(stress.verification, stress.chance),
-        "not_read": dict(stress.unread.most_common()),
-        "drift": {
-            "drifted": stress.drift.drifted,
-            "reasons": list(stress.drift.reasons),
-            "served": list(stress.drift.served),
-        },
-        **_spent(stress),
+        "unread": record_parts.unread(stress.unread),
+        "drift": record_parts.drift(stress.drift),
     }
-    return f"{as_json(plain)}\n".encode()
 
 
-def _spent(stress: Stress) -> dict[str, Any]:
-    """Return what was asked and paid, and how long it took."""
-    return {
-        "queries": asdict(stress.queries),
-        "spent": spent(stress.budget, stress.queries.from_store, stress.queries.sent),
-        "budget": {
-            "name": stress.budget.name,
-            "cap": asdict(stress.budget.cap),
-            "posted": asdict(stress.budget.posted),
-            "held": asdict(stress.budget.held),
-        },
-        "unknown": [{"attempt": u.attempt, "opened": u.opened, "reason": u.reason} for u in stress.unknown],
-        "cost": {
-            "usd": dollars(stress.budget.posted.picodollars),
-            "usd_held": dollars(stress.budget.held.picodollars),
-            "prices": "this oracle is free" if stress.oracle.price.free else stress.oracle.price.source,
-        },
-        "seconds": {stage: round(seconds, 3) for stage, seconds in stress.seconds.items()},
-    }
+def warnings(stress: Stress) -> list[Warned]:
+    """Return what a person must know of the answers that an attack rests on."""
+    votes, found, target = stress.votes, [], stress.bound.target
+    if votes.left:
+        total = votes.kept + votes.left
+        told = f"of {total} answers to the clean image itself, {votes.left} lack its label"
+        found.append(Warned("UNSTABLE", target, told))
+    if stress.found is not None and stress.found.undecided:
+        told = f"{stress.found.undecided} queries gave no label that counts either way"
+        found.append(Warned("UNDECIDED", target, told))
+    return found
 
 
 def _votes(votes: Votes) -> dict[str, Any]:
-    return {**asdict(votes), "undecided": votes.asked - votes.kept - votes.left, "flip_rate": _number(votes.flip_rate)}
+    return {**vars(votes), "undecided": votes.asked - votes.kept - votes.left, "flip_rate": votes.flip_rate}
 
 
 def _verification(again: Votes, chance: float) -> dict[str, Any]:
@@ -142,16 +121,11 @@ def _found(stress: Stress) -> dict[str, Any] | None:
     if found is None:
         return None
     return {
-        "best_rmse": _number(found.rmse),
+        "best_rmse": found.rmse,
         "pixels": None if found.best is None else codec.image_digest(found.best).hex(),
         "queries": found.queries,
         "undecided": found.undecided,
         "stopped": stress.stopped,
-        "trace": [asdict(point) for point in found.trace],
-        "steps": [{**asdict(step), "changed": _number(step.changed)} for step in found.steps],
+        "trace": found.trace,
+        "steps": found.steps,
     }
-
-
-def _number(value: float) -> float | None:
-    """Return a number that JSON has: None for NaN and infinity."""
-    return value if math.isfinite(value) else None

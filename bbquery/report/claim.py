@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ import portalocker
 
 from bbquery.errors import UsageError
 from bbquery.report.files import check_writable
+from bbquery.report.record import read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,10 +102,10 @@ def _holder(folder: Path, mark: IO[str]) -> str:
 
 
 def _run(record: Path) -> str:
-    """Return which run a record is of; nothing where it is none."""
+    """Return which run a record is of; nothing where it is none, or one that only a newer bbquery can read."""
     try:
-        return str(json.loads(record.read_bytes())["run"]) if record.is_file() else ""
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return str(read(record)["run"]) if record.is_file() else ""
+    except (UsageError, OSError, LookupError):
         return ""
 
 

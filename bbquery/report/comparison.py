@@ -1,25 +1,25 @@
-"""A comparison as a folder: one sheet of all maps, a folder of each method's own, and the figures as JSON."""
+"""A comparison as a folder: one sheet of all maps, a folder of each method's own, and its record."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bbquery.errors import MissingExtra
-from bbquery.jobs.explain.findings import of_map
+from bbquery.jobs.explain.findings import findings, of_map
 from bbquery.report import folder as explained
+from bbquery.report import record_parts
 from bbquery.report.curves import overlaid_curves_png
 from bbquery.report.files import write_bytes
+from bbquery.report.record import record_of
+from bbquery.report.record_parts import Warned
 from bbquery.report.scale import in_grey, reduced, scale
-from bbquery.report.spent import spent
-from bbquery.shown import as_json
 from bbquery.specification import constructor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -43,18 +43,21 @@ def write(comparison: Comparison, folder: Path, *, command: Sequence[str], sourc
     Raises:
         UsageError: a folder cannot be written. MissingExtra: no matplotlib.
     """
-    written = []
+    files = {}
     for each in comparison.results:
         if each.explanation is not None:
             own = explained.prepare(folder / each.name)
-            written.append(explained.write(each.explanation, own, command=command, source=source)[-1])
+            record_of_method = explained.write(each.explanation, own, command=command, source=source)[-1]
+            files[f"{each.name}/{record_of_method.name}"] = f"the record of the map by {each.method}"
     curves = {each.method: each.curves for each in comparison.results if each.curves is not None}
     if curves:
         drawn = overlaid_curves_png(curves, title=f"{_title(comparison)}: curves", caption=measured_by(comparison))
         write_bytes(folder / CURVES, drawn)
+        files[CURVES] = "the curves of deletion and insertion of all methods"
     write_bytes(folder / SHEET, sheet_png(comparison))
-    write_bytes(folder / RECORD, record(comparison, command, source))
-    return [*written, *([folder / CURVES] if curves else []), folder / SHEET, folder / RECORD]
+    files[SHEET] = "the photo, the map of each method, and how much they agree"
+    write_bytes(folder / RECORD, record(comparison, command=command, source=source, files=files))
+    return [folder / name for name in (*files, RECORD)]
 
 
 def measured_by(comparison: Comparison) -> str:
@@ -117,28 +120,41 @@ def _shown(value: float) -> str:
     return "unknown" if math.isnan(value) else f"{value:z.3f}".replace("-", "−")
 
 
-def record(comparison: Comparison, command: Sequence[str], source: str) -> bytes:
-    """Return compare.json. command: as typed. source: where the photo is from. Numbers that are not known are null."""
-    budget = comparison.budget
-    plain = {
-        "run": comparison.run,
-        "command": list(command),
-        "image": source,
-        "oracle": comparison.oracle.name,
-        "activation": comparison.oracle.activation,
-        "seed": comparison.seed,
+def record(comparison: Comparison, *, command: Sequence[str], source: str, files: Mapping[str, str]) -> bytes:
+    """Return compare.json. command: as typed. source: where the photo is from. files: what each written file is."""
+    explanations = [each.explanation for each in comparison.results if each.explanation is not None]
+    bound = [explanation.maps[0].score for explanation in explanations[:1]]
+    return record_of(
+        "compare",
+        comparison,
+        own_part(comparison),
+        command=command,
+        source=source,
+        targets=[record_parts.target(score) for score in bound],
+        score=explanations[0].score if explanations else None,
+        warnings=warnings(comparison),
+        files=files,
+    )
+
+
+def own_part(comparison: Comparison) -> dict[str, Any]:
+    """Return what only this command knows."""
+    return {
         "metric": None if comparison.metric is None else constructor(comparison.metric),
         "methods": [_method(each) for each in comparison.results],
-        "rank_correlation": [[_number(value) for value in row] for row in comparison.agreement().tolist()],
-        "spent": spent(budget, comparison.queries.from_store, comparison.queries.sent),
-        "budget": {
-            "name": budget.name,
-            "cap": asdict(budget.cap),
-            "posted": asdict(budget.posted),
-            "held": asdict(budget.held),
-        },
+        "rank_correlation": comparison.agreement(),
     }
-    return f"{as_json(plain)}\n".encode()
+
+
+def warnings(comparison: Comparison) -> list[Warned]:
+    """Return what a person must know of the maps, as each method's own record says it too."""
+    return [
+        Warned(found.kind, found.target, f"{each.method}: {found.text}")
+        for each in comparison.results
+        if each.explanation is not None
+        for found in findings(each.explanation)
+        if found.kind != "NOTE"
+    ]
 
 
 def _method(each: Compared) -> dict[str, Any]:
@@ -153,13 +169,8 @@ def _method(each: Compared) -> dict[str, Any]:
         "signed": None if found is None else found.sent.signed,
         "unit": None if found is None else found.sent.unit,
         "queries": None if found is None else found.asked,
-        "srg": None if curves is None else _number(curves.srg),
-        "insertion": None if curves is None else _number(curves.insertion_auc),
-        "deletion": None if curves is None else _number(curves.deletion_auc),
+        "srg": None if curves is None else curves.srg,
+        "insertion": None if curves is None else curves.insertion_auc,
+        "deletion": None if curves is None else curves.deletion_auc,
         "unanswered": None if curves is None else curves.unanswered,
     }
-
-
-def _number(value: float) -> float | None:
-    """Return a number that JSON has: None for NaN."""
-    return value if math.isfinite(value) else None

@@ -11,11 +11,11 @@ import numpy as np
 
 from bbquery.errors import MissingExtra
 from bbquery.jobs.explain.progress import stages
+from bbquery.report.explanation import record
 from bbquery.report.files import check_writable, write_bytes
 from bbquery.report.interval import interval_png
 from bbquery.report.overlay import overlay_png
 from bbquery.report.progress import progress_png
-from bbquery.report.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +76,7 @@ def write(
     for name, m in zip(names_of(explanation.maps), explanation.maps, strict=True):
         made = _arrays(m, whole=whole) | _pictures(explanation, m, progress=progress)
         files |= _write_map(made, folder, name)
-    write_bytes(folder / "run.json", record(explanation, command, source, files))
+    write_bytes(folder / "run.json", record(explanation, command=command, source=source, files=files))
     return [folder / name for name in (*files, "run.json")]
 
 

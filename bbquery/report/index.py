@@ -50,7 +50,7 @@ def entry(result: ImageResult, source: str, pictures: Sequence[Path]) -> Entry:
             "".join(_map(explanation, m, result.name, p) for m, p in zip(explanation.maps, pictures, strict=True)),
             _image(result, source),
             _status(result),
-            *_figures(explanation),
+            *_totals(explanation),
         )
     return Entry(result.status, "".join(f"<td>{cell}</td>" for cell in cells))
 
@@ -98,7 +98,7 @@ def _status(result: ImageResult) -> str:
     return f'<span class="status">{result.status}</span>{why}'
 
 
-def _figures(explanation: Explanation) -> tuple[str, str, str]:
+def _totals(explanation: Explanation) -> tuple[str, str, str]:
     """Return what was asked, what the image's budget has paid, and whether the model drifted."""
     q, budget = explanation.queries, explanation.budget
     unknown = f", {q.unknown:,} unknown" if q.unknown else ""

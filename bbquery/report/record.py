@@ -1,90 +1,123 @@
-"""The record of a run: all that is needed to repeat and audit it, as JSON."""
+"""The record of a run: all that is needed to repeat and audit it, as JSON.
+
+1. Every record has the same head (which run it was, how it ended, of what photo and which oracle) and the same tail
+   (what was asked, paid and written). Between them stands the command's own part, which only that command knows.
+2. `record.schema.json`, beside this file, describes every key. A number that is not known is null: JSON has no NaN.
+3. `SCHEMA` rises when a key goes, or means something else. A new key leaves it as it is.
+4. Records are read by `read`: those of older versions too, but none of a newer one.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import importlib.metadata
 import math
 import platform
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from bbquery.jobs.explain.findings import decided, findings
+import numpy as np
+
+from bbquery.errors import UsageError
+from bbquery.images.placement import placed
 from bbquery.ledger import codec
 from bbquery.money import dollars
-from bbquery.report.oracle import described
 from bbquery.report.spent import spent
 from bbquery.shown import as_json
 from bbquery.specification import constructor
-from bbquery.types import Labels, Text
+from bbquery.system import user_file
 from bbquery.version import __version__
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
-    from bbquery.jobs.explain.result import Explanation, TargetMap
+    from bbquery.jobs.attack.result import Stress
+    from bbquery.jobs.compare.result import Comparison
+    from bbquery.jobs.evaluate.result import Evaluation
+    from bbquery.jobs.explain.findings import Finding
+    from bbquery.jobs.explain.result import Explanation
+    from bbquery.jobs.probe.result import Probe
+    from bbquery.ledger.records import BudgetState
+    from bbquery.oracle import Capabilities
+    from bbquery.report.record_parts import Warned
 
-MOST_UNREAD = 20  # different things that the score could not read
-MOST_LABELS, LONGEST_TEXT = 5, 20_000  # labels and characters of the clean answer
+    Result: TypeAlias = Explanation | Comparison | Evaluation | Probe | Stress
+
+Verb: TypeAlias = Literal["explain", "compare", "evaluate", "probe", "attack"]
+
+SCHEMA = 1
+"""The version of the records that are written. Those before the first say none."""
+
 PACKAGES = ("numpy", "pillow", "onnxruntime", "aiohttp")  # what decides pixels, answers and bytes
 
 
-def record(explanation: Explanation, command: Sequence[str], source: str, files: Mapping[str, str]) -> bytes:
-    """Return run.json. command: as typed. source: where the photo is from. files: what each written file is."""
-    plain = {
-        "run": explanation.run,
-        "status": "partial" if explanation.partial else "complete",
-        "stopped": None if explanation.error is None else str(explanation.error),
+def record_of(
+    verb: Verb,
+    result: Result,
+    own: Mapping[str, Any],
+    *,
+    command: Sequence[str],
+    source: str,
+    targets: Sequence[Mapping[str, Any]],
+    score: object | None,
+    warnings: Sequence[Warned | Finding],
+    files: Mapping[str, str],
+) -> bytes:
+    """Return a record: head, own part, tail. Numbers in it need not be finite.
+
+    own: what only this command knows. command: as typed. source: where the photo is from. targets: each with what a
+    value of its score means. score: how answers became numbers; None where that was no one score. warnings: what a
+    person must know before they believe the result. files: what each further file is, by name.
+    """
+    head = {
+        "schema": SCHEMA,
+        "verb": verb,
+        "run": result.run,
+        "status": "partial" if result.partial else "complete",
+        "stopped": None if result.error is None else str(result.error),
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": list(command),
+        "command": command,
         "versions": versions(),
-        "image": {
-            "source": source,
-            "height": explanation.photo.shape[0],
-            "width": explanation.photo.shape[1],
-            "pixels": codec.image_digest(explanation.photo).hex(),
-            "sent": asdict(explanation.placement),
-        },
-        "oracle": described(explanation.oracle),
-        "method": constructor(explanation.method),
-        "score": constructor(explanation.score),
-        "seed": explanation.seed,
-        "clean_answer": clean_answer(explanation),
-        "targets": [_target(m) for m in explanation.maps],
-        "warnings": [asdict(found) for found in findings(explanation) if found.kind != "NOTE"],
-        "unread": _unread(explanation.unread),
-        "budget": {
-            "name": explanation.budget.name,
-            "cap": asdict(explanation.budget.cap),
-            "posted": asdict(explanation.budget.posted),
-            "held": asdict(explanation.budget.held),
-        },
-        "queries": asdict(explanation.queries),
-        "spent": spent(explanation.budget, explanation.queries.from_store, explanation.queries.sent),
-        "drift": {
-            "drifted": explanation.drift.drifted,
-            "reasons": list(explanation.drift.reasons),
-            "noise": _number(explanation.drift.noise),
-            "served": list(explanation.drift.served),
-            "checks": [{"after": c.after, "value": _number(c.value)} for c in explanation.drift.checks],
-        },
-        "unknown": [{"attempt": u.attempt, "opened": u.opened, "reason": u.reason} for u in explanation.unknown],
-        "cost": cost(explanation),
-        "seconds": {stage: round(seconds, 3) for stage, seconds in explanation.seconds.items()},
-        "files": dict(files),
+        "image": _image(result, source),
+        "oracle": _oracle(result.oracle),
+        "targets": targets,
+        "score": None if score is None else constructor(score),
+        "seed": result.seed,
     }
-    return f"{as_json(plain)}\n".encode()
+    tail = {
+        "queries": result.queries,
+        "spent": spent(result.budget, result.queries.from_store, result.queries.sent),
+        "budget": _budget(result.budget),
+        "unknown": [{"attempt": u.attempt, "opened": u.opened, "reason": u.reason} for u in result.unknown],
+        "cost": _cost(result.budget, result.oracle),
+        "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
+        "files": files,
+        "warnings": warnings,
+    }
+    return encoded({**head, **own, **tail})
 
 
-def clean_answer(explanation: Explanation) -> list[dict[str, Any]]:
-    """Return the answer to the unperturbed image: its best labels and their numbers, or its text with the reasoning."""
-    match explanation.clean:
-        case Text(text):
-            return [{"text": text[:LONGEST_TEXT]}]
-        case Labels(labels):
-            return [{"label": label.name, "value": label.score} for label in labels[:MOST_LABELS]]
-    return [{"label": label, "value": value} for label, value in explanation.top()]
+def encoded(plain: Mapping[str, Any]) -> bytes:
+    """Return a record as the bytes of its file."""
+    return f"{as_json(_plain(plain))}\n".encode()
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return a record of this version or of an older one, as it was written.
+
+    Raises:
+        UsageError: it cannot be read, is no record, or was made by a newer bbquery.
+    """
+    plain = user_file.parsed_json(path, "the record")
+    if not isinstance(plain, dict) or not isinstance(schema := plain.get("schema", 0), int):
+        raise UsageError(f"cannot read {path}: it is no record of bbquery")
+    if schema > SCHEMA:
+        raise UsageError(
+            f"{path} was made by a newer bbquery: its record is of version {schema}, and bbquery {__version__} reads "
+            f"versions up to {SCHEMA}; update bbquery, or make it again with this one"
+        )
+    return plain
 
 
 def versions() -> dict[str, str]:
@@ -98,53 +131,54 @@ def versions() -> dict[str, str]:
     return found
 
 
-def cost(explanation: Explanation) -> dict[str, str]:
-    """Return what the run's budget has posted and still holds, in exact dollars, and where the prices are from."""
-    budget = explanation.budget
+def _image(result: Result, source: str) -> dict[str, Any]:
+    """Return the photo and what the oracle is sent of it: digests of the pixels, and where those lie."""
+    return {
+        "source": source,
+        "height": result.photo.shape[0],
+        "width": result.photo.shape[1],
+        "pixels": codec.image_digest(result.photo).hex(),
+        "sent": {**vars(placed(result.photo, result.oracle.view)), "pixels": codec.image_digest(result.x).hex()},
+    }
+
+
+def _oracle(oracle: Capabilities) -> dict[str, Any]:
+    """Return what decides an oracle's answers, of which kind they are, and what was made of its numbers."""
+    return {
+        "name": oracle.name,
+        "identity": oracle.identity,
+        "fingerprint": codec.fingerprint(oracle.identity)[0],
+        "answers": oracle.answers,
+        "activation": oracle.activation,
+    }
+
+
+def _budget(budget: BudgetState) -> dict[str, Any]:
+    return {"name": budget.name, "cap": budget.cap, "posted": budget.posted, "held": budget.held}
+
+
+def _cost(budget: BudgetState, oracle: Capabilities) -> dict[str, Any]:
+    """Return what a budget has posted and still holds, in exact dollars, and where the prices are from."""
+    each = budget.picodollars_a_query
     return {
         "usd": dollars(budget.posted.picodollars),
         "usd_held": dollars(budget.held.picodollars),
-        "prices": "this oracle is free" if explanation.oracle.price.free else explanation.oracle.price.source,
+        "usd_a_query": None if each is None else dollars(each),
+        "prices": "this oracle is free" if oracle.price.free else oracle.price.source,
     }
 
 
-def _number(value: float) -> float | None:
-    """Return a number that JSON has: None for NaN."""
-    return value if math.isfinite(value) else None
-
-
-def _target(m: TargetMap) -> dict[str, Any]:
-    about = m.score.about
-    return {
-        "target": m.target,
-        "unit": m.sent.unit,
-        "signed": m.sent.signed,
-        "queries": m.asked,
-        "rows": m.sent.rows,
-        "answered": m.sent.answered,
-        "stopped": m.stopped,
-        "interval": _interval(m),
-        "visibility": [each._asdict() for each in m.sent.visibility],
-        "notes": list(m.sent.notes),
-        "value": {
-            "unit": about.unit,
-            "nearer": about.direction,
-            "low": _number(about.low),
-            "high": _number(about.high),
-            "criterion": about.criterion,
-            "no_information": _number(about.no_information),
-        },
-    }
-
-
-def _interval(m: TargetMap) -> dict[str, float | None] | None:
-    """Return how the standard error becomes an interval, and of which share of the map it excludes 0."""
-    if m.standard_error is None:
-        return None
-    return {"level": 0.9, "standard_errors": m.sent.interval, "excludes_zero": _number(decided(m.sent))}
-
-
-def _unread(unread: Counter[str]) -> dict[str, Any]:
-    """Return what the score could not read in the answers: how often, of how many kinds, and the most frequent."""
-    most = [{"what": what, "times": times} for what, times in unread.most_common(MOST_UNREAD)]
-    return {"times": unread.total(), "different": len(unread), "most_frequent": most}
+def _plain(value: Any) -> Any:
+    """Return what JSON has: objects for mappings and dataclasses, lists for arrays, null for what is not finite."""
+    match value:
+        case Mapping():
+            return {str(key): _plain(each) for key, each in value.items()}
+        case np.ndarray() | np.generic():
+            return _plain(value.tolist())
+        case float():
+            return value if math.isfinite(value) else None
+        case str() | int() | None:
+            return value
+        case Sequence():
+            return [_plain(each) for each in value]
+    return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}

@@ -219,7 +219,8 @@ def test_every_warning_is_said(photo: Path, tmp_path: Path, capsys: pytest.Captu
     assert code == 4
     assert all(word in said for word in ("UNSTABLE", "UNDECIDED", "NOT READ: 'qwxz'", "PARTIAL"))
     assert record(photo)["status"] == "partial"
-    assert record(photo)["not_read"]["qwxz"] > 0
+    assert record(photo)["unread"]["most_frequent"][0]["what"] == "qwxz"
+    assert [each["kind"] for each in record(photo)["warnings"]] == ["UNSTABLE", "UNDECIDED"]
 
 
 def test_the_list_has_attacks(capsys: pytest.CaptureFixture[str]) -> None:

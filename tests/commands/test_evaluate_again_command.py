@@ -21,7 +21,7 @@ from bbquery.jobs.explain.explain import explain
 from bbquery.metrics._making import Making
 from bbquery.metrics.max_sensitivity import MaxSensitivity
 from bbquery.plan import Ask, replay
-from bbquery.report.record import record
+from bbquery.report.explanation import record
 from bbquery.saliency.rise import Rise
 from bbquery.types import UINT8, NoAnswer, Scores
 from tests.support.models import sides
@@ -57,7 +57,7 @@ def explained(photo: str, out: Path, *, method: str = f"rise:queries={QUERIES},b
     found = explain(photo, SIDES, method=method, target="left", seed=seed)
     out.mkdir()
     np.save(out / "left.npy", found.maps[0].values)
-    (out / "run.json").write_bytes(record(found, [], photo, {"left.npy": "map"}))
+    (out / "run.json").write_bytes(record(found, command=[], source=photo, files={"left.npy": "map"}))
     return str(out)
 
 

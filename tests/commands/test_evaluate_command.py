@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SIDES = "function:call=tests.support.models.sides,classes=left|right,version=1"
 VALUES = np.arange(144.0).reshape(12, 12)
 GREY = np.full((12, 12, 3), 200, dtype=np.uint8)
+ANOTHER = {"name": "sides", "identity": {}, "fingerprint": "f" * 32, "answers": "probabilities", "activation": ""}
 QUICK = ("--steps", "8", "--copies", "10")
 
 
@@ -175,7 +176,7 @@ def test_the_oracle_and_score_of_the_map_are_asked(
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"oracle": {"name": "sides", "fingerprint": "another"}}, "say with --oracle whom to ask"),
+        ({"oracle": ANOTHER}, "say with --oracle whom to ask"),
         ({"score": "Mention()"}, "is the map of the score Mention(), and this would take Soft("),
     ],
 )
@@ -258,7 +259,7 @@ def test_answers_that_cannot_be_read_are_told(
     unanswered = plain["metrics"][2]["unanswered"]
     assert code == 0
     assert plain["status"] == "complete"
-    assert plain["unread"] == {"murky": unanswered}
+    assert plain["unread"]["most_frequent"] == [{"what": "murky", "times": unanswered}]
     assert f"NOT READ: 'murky' {unanswered} times" in said
     assert f"up to {unanswered} rows of a metric got no answer" in said
 

@@ -17,6 +17,7 @@ from bbquery import cli
 from bbquery.cli import main
 from bbquery.commands import probe_tables
 from bbquery.jobs.probe.design import Design
+from bbquery.ledger.records import BudgetState, Cap
 from bbquery.units import Units
 from oracles import function
 from oracles.emulators.http import Faults, HttpEmulator
@@ -104,19 +105,21 @@ def test_the_next_command_runs_as_it_stands(photo: str, tmp_path: Path, capsys: 
     assert run["seed"] == 3
 
 
-def test_a_second_probe_is_free_and_equal_to_the_byte(
-    photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The same command again asks nothing and writes the same two files."""
-    files = [tmp_path / "out" / name for name in ("probe.json", "probe.png")]
+def test_a_second_probe_is_free_and_equal(photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same command again asks nothing, draws the same picture, and writes the same but for when and how it ran."""
+    picture, of_this_run = tmp_path / "out" / "probe.png", {"finished", "seconds", "queries", "spent"}
     probe(photo, tmp_path / "out")
-    before = [path.read_bytes() for path in files]
+    before, drawn = written(tmp_path / "out"), picture.read_bytes()
     capsys.readouterr()
 
     probe(photo, tmp_path / "out")
 
+    after = written(tmp_path / "out")
     assert "0 sent, 100 from the store" in capsys.readouterr().out
-    assert [path.read_bytes() for path in files] == before
+    assert picture.read_bytes() == drawn
+    assert {key: after[key] for key in after.keys() - of_this_run} == {
+        key: before[key] for key in before.keys() - of_this_run
+    }
 
 
 def test_the_cost_is_told(photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,9 +134,7 @@ def test_the_cost_is_told(photo: str, tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_the_mean_cost_of_a_query_has_as_many_digits_as_tell_something() -> None:
     """Tokens differ from answer to answer, so a mean would have twelve."""
-    found = SimpleNamespace(
-        cost_of_query=72_783_158, budget=SimpleNamespace(posted=Units(95, picodollars=6_914_400_000))
-    )
+    found = SimpleNamespace(budget=BudgetState(1, "probe", Cap(), Units(95, picodollars=6_914_400_000), Units()))
 
     assert probe_tables._cost(cast("Any", found)) == "$0.0000728 a query, $0.0069144 in all"
 
@@ -226,7 +227,7 @@ def test_a_real_model_is_probed(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert all(condition["refused"]["value"] == 0 for condition in plain["conditions"])
     assert all(score["noise"]["value"] == 0 and score["reliability"]["value"] == 1 for score in plain["scores"])
     assert all(score["use"]["distinct"] > 20 for score in plain["scores"])
-    assert plain["recommended"]["warnings"] == []
+    assert plain["warnings"] == []
     cli._parser().parse_args(plain["recommended"]["command"][1:])
 
 

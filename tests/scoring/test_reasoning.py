@@ -17,7 +17,7 @@ from bbquery.client.answer_checks import checked
 from bbquery.ledger import codec
 from bbquery.oracle import Capabilities
 from bbquery.reasoning import answer_spans
-from bbquery.report.record import clean_answer
+from bbquery.report.explanation import clean_answer
 from bbquery.scoring import hard
 from bbquery.scoring.base import score_rows
 from bbquery.scoring.mention import Mention

@@ -62,6 +62,11 @@ class Stress:
     rest: Rest
 
     @property
+    def partial(self) -> bool:
+        """Whether it ended before all that was planned was asked."""
+        return self.error is not None
+
+    @property
     def outcome(self) -> Outcome:
         """Adversarial is what was found, asked again, and still is, by most answers and more often than by chance.
 

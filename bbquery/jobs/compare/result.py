@@ -84,6 +84,11 @@ class Comparison:
         return next(iter([*ended, *(each.error for each in self.results if each.error is not None)]), None)
 
     @property
+    def partial(self) -> bool:
+        """Whether any method is not complete."""
+        return any(each.status != "complete" for each in self.results)
+
+    @property
     def queries(self) -> Tally:
         """What was asked for maps and for measuring them; what another method has paid for came from the store."""
         return functools.reduce(Tally.plus, (each.queries for each in self.results))

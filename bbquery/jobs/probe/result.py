@@ -59,9 +59,3 @@ class Probe:
     def chosen(self) -> tuple[ScoreFigures, ...]:
         """The figures of the score that is recommended."""
         return self.scores[self.advice.score]
-
-    @property
-    def cost_of_query(self) -> int | None:
-        """Picodollars that a query really cost, on average; None where this run has paid for none."""
-        posted = self.budget.posted
-        return round(posted.picodollars / posted.queries) if posted.queries else None

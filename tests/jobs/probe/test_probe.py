@@ -20,7 +20,8 @@ from bbquery.jobs.job import NothingToExplain
 from bbquery.jobs.probe.design import FEWEST, SHARES, Design
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
-from bbquery.report.probe import record
+from bbquery.report.probe import own_part
+from bbquery.report.record import encoded
 from bbquery.units import Units
 from oracles import function
 from tests.support.bookkeeping import guard_caps
@@ -366,7 +367,7 @@ async def test_a_small_cap_in_dollars_makes_a_small_probe(ledger: Ledger) -> Non
     assert found.answers.design == Design.of(45)
     assert not found.partial
     assert found.error is None
-    assert found.cost_of_query == 10**10
+    assert found.budget.picodollars_a_query == 10**10
 
 
 async def test_a_second_probe_asks_nothing(ledger: Ledger) -> None:
@@ -445,13 +446,13 @@ async def test_the_recommended_explanation_finds_its_answers(ledger: Ledger) -> 
 
 
 async def test_equal_probes_are_equal_to_the_byte(tmp_path: Path) -> None:
-    """Same oracle and seed, other ledger and number of threads: the same record; another seed: another one."""
+    """Same oracle and seed, other ledger and number of threads: the same numbers; another seed: others."""
     records, runs = [], []
     for name, (seed, concurrency) in itertools.zip_longest("abc", [(3, 1), (3, 7), (4, 1)]):
         with Ledger(tmp_path / f"{name}.sqlite3") as opened:
             found = await probed(FakeOracle(concurrency=concurrency), opened, seed=seed)
             runs.append(found.run)
-            records.append(record(found, ["bbquery"], "photo", ["next"]))
+            records.append(encoded(own_part(found, ["next"])))
 
     assert records[0] == records[1] != records[2]
     assert runs[0] == runs[1] != runs[2]

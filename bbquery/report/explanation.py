@@ -1,0 +1,77 @@
+"""What only the record of an explanation says: how its maps were made, and what they rest on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bbquery.jobs.explain.findings import decided, findings
+from bbquery.report import record_parts
+from bbquery.report.record import record_of
+from bbquery.specification import constructor
+from bbquery.types import Labels, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bbquery.jobs.explain.result import Explanation, TargetMap
+
+MOST_LABELS, LONGEST_TEXT = 5, 20_000  # labels and characters of the clean answer
+
+
+def record(explanation: Explanation, *, command: Sequence[str], source: str, files: Mapping[str, str]) -> bytes:
+    """Return run.json. command: as typed. source: where the photo is from. files: what each written file is."""
+    return record_of(
+        "explain",
+        explanation,
+        own_part(explanation),
+        command=command,
+        source=source,
+        targets=[_target(m) for m in explanation.maps],
+        score=explanation.score,
+        warnings=[found for found in findings(explanation) if found.kind != "NOTE"],
+        files=files,
+    )
+
+
+def own_part(explanation: Explanation) -> dict[str, Any]:
+    """Return what only this command knows."""
+    return {
+        "method": constructor(explanation.method),
+        "clean_answer": clean_answer(explanation),
+        "unread": record_parts.unread(explanation.unread),
+        "drift": record_parts.drift(explanation.drift),
+    }
+
+
+def clean_answer(explanation: Explanation) -> list[dict[str, Any]]:
+    """Return the answer to the unperturbed image: its best labels and their numbers, or its text with the reasoning."""
+    match explanation.clean:
+        case Text(text):
+            return [{"text": text[:LONGEST_TEXT]}]
+        case Labels(labels):
+            return [{"label": label.name, "value": label.score} for label in labels[:MOST_LABELS]]
+    return [{"label": label, "value": value} for label, value in explanation.top()]
+
+
+def _target(m: TargetMap) -> dict[str, Any]:
+    """Return a target and its map. queries: those of the map, the unperturbed image's not counted."""
+    return {
+        "target": m.target,
+        "unit": m.sent.unit,
+        "signed": m.sent.signed,
+        "queries": m.asked,
+        "rows": m.sent.rows,
+        "answered": m.sent.answered,
+        "stopped": m.stopped,
+        "interval": _interval(m),
+        "visibility": [each._asdict() for each in m.sent.visibility],
+        "notes": m.sent.notes,
+        "value": record_parts.value(m.score.about),
+    }
+
+
+def _interval(m: TargetMap) -> dict[str, float] | None:
+    """Return how the standard error becomes an interval, and of which share of the map it excludes 0."""
+    if m.standard_error is None:
+        return None
+    return {"level": 0.9, "standard_errors": m.sent.interval, "excludes_zero": decided(m.sent)}
