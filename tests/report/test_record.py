@@ -20,12 +20,12 @@ from bbquery.errors import UsageError
 from bbquery.report.explanation import own_part, record
 from bbquery.report.record import SCHEMA, encoded, read, record_of
 from bbquery.saliency.rise import Rise
-from tests.commands.test_completing import attack, compare, evaluate, explain, no_waiting, photo, probe
+from tests.commands.test_completing import attack, compare, evaluate, explain, photo, probe
 from tests.report.test_explanation_folder import explained
 from tests.support import records
 from tests.support.counted import watched
 
-__all__ = ["no_waiting", "photo"]
+__all__ = ["photo"]
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "runs"
 OLD = sorted(path for path in RECORDED.rglob("*.json") if path.name in records.FILES)
