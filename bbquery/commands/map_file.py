@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bbquery.errors import UsageError
 from bbquery.images.placement import Placement
 from bbquery.jobs.evaluate import npy_file
@@ -20,6 +18,7 @@ from bbquery.report.record import read as read_record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from bbquery.perturb.baselines import AnyFill
@@ -84,7 +83,7 @@ def read(path: Path, *, or_gradient: bool = False) -> MapFile:
     made = _made(folder / RECORD)
     if path.is_dir():
         path = path / _only(made, path)
-    return MapFile(path, _array(path, 3 if or_gradient else 2), made.get(path.name))
+    return MapFile(path, npy_file.read_map(path, or_gradient=or_gradient), made.get(path.name))
 
 
 def _only(made: dict[str, Made], folder: Path) -> str:
@@ -93,16 +92,6 @@ def _only(made: dict[str, Made], folder: Path) -> str:
     if len(made) > 1:
         raise UsageError(f"{folder} holds several maps: give one, such as {str(folder / next(iter(made)))!r}")
     return next(iter(made))
-
-
-def _array(path: Path, most_axes: int) -> NDArray[np.float64]:
-    values = npy_file.read(path, "map")
-    if not 2 <= values.ndim <= most_axes or values.dtype.kind not in "iuf":
-        raise UsageError(
-            f"{path} is no saliency map: it must hold numbers of shape (height, width), not {values.dtype} of shape "
-            f"{values.shape}"
-        )
-    return values.astype(np.float64)
 
 
 def _made(record: Path) -> dict[str, Made]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +13,8 @@ from scipy.stats import spearmanr
 
 from bbquery import load
 from bbquery.cli import main
-from bbquery.jobs.evaluate.choice import Choice
 from bbquery.jobs.evaluate.evaluate import evaluate_async
-from bbquery.jobs.evaluate.montage import Photo
 from bbquery.jobs.explain.explain import explain
-from bbquery.metrics._making import Making
 from bbquery.metrics.max_sensitivity import MaxSensitivity
 from bbquery.plan import Ask, replay
 from bbquery.report.explanation import record
@@ -353,13 +349,14 @@ async def test_python_takes_objects(ledger: Ledger) -> None:
         return NoAnswer("no") if image.sum() % 5 == (x.sum() + 1) % 5 else brightness(image)
 
     x = np.random.default_rng(5).integers(90, 200, (12, 12, 3), dtype=np.uint8)
-    photos = tuple(Photo(f"{k}", np.full((12, 12, 3), k, dtype=np.uint8)) for k in (0, 100, 255))
-    names = ("repeatability", "max_sensitivity", "grid_pointing")
-    choice = Choice(names=names, made=Making(Rise(queries=32, fill=0.0)), montage=photos, repeats=2, noisy_copies=1)
+    photos = [np.full((12, 12, 3), k, dtype=np.uint8) for k in (0, 100, 255)]
 
-    found = await evaluate_async(np.eye(12), x, FakeOracle(reply=picky), choice=choice, ledger=ledger)
+    found = await evaluate_async(
+        np.eye(12), x, FakeOracle(reply=picky), metrics="repeatability,max_sensitivity,grid_pointing",
+        method=Rise(queries=32, fill=0.0), montage=photos, repeats=2, noisy_copies=1, ledger=ledger,
+    )  # fmt: skip
 
-    assert found.queries.asked == choice.asked == choice.queries == 1 + 2 * 32 + 2 * 32 + 32
+    assert found.queries.asked == found.choice.asked == found.choice.queries == 1 + 2 * 32 + 2 * 32 + 32
     assert [figure.metric for figure in found.measurements] == [
         "repeatability", "repeatability_spread", "max_sensitivity", "mean_sensitivity", "grid_pointing",
     ]  # fmt: skip
@@ -369,16 +366,10 @@ async def test_python_takes_objects(ledger: Ledger) -> None:
 
 async def test_another_making_is_another_run(ledger: Ledger) -> None:
     """Method, seed and repeats decide what is asked, so a budget is never resumed for other questions."""
-    choice = Choice(names=("repeatability",), made=Making(Rise(queries=4)), repeats=1)
+    how: dict[str, Any] = {"metrics": "repeatability", "method": Rise(queries=4), "repeats": 1, "ledger": ledger}
     x = np.full((12, 12, 3), 90, dtype=np.uint8)
-    others = [
-        replace(choice, made=Making(Rise(queries=4), 1)), replace(choice, made=Making(Rise(queries=5))),
-        replace(choice, repeats=2),
-    ]  # fmt: skip
+    others: list[dict[str, Any]] = [{}, {"seed": 1}, {"method": Rise(queries=5)}, {"repeats": 2}]
 
-    runs = [
-        (await evaluate_async(np.eye(12), x, FakeOracle(), choice=each, ledger=ledger)).run
-        for each in (choice, *others)
-    ]
+    runs = [(await evaluate_async(np.eye(12), x, FakeOracle(), **how | other)).run for other in others]
 
     assert len(set(runs)) == 4

@@ -14,7 +14,6 @@ from PIL import Image as Pillow
 from bbquery.cli import main
 from bbquery.commands import map_file
 from bbquery.errors import Rejected, UsageError
-from bbquery.jobs.evaluate.choice import Choice
 from bbquery.jobs.evaluate.evaluate import evaluate_async
 from bbquery.jobs.job import NothingToExplain
 from bbquery.types import NoAnswer
@@ -481,7 +480,7 @@ async def test_an_oracle_that_refuses_copies_is_reported(ledger: Ledger) -> None
 
     found = await evaluate_async(
         VALUES, GREY, FakeOracle(reply=picky),
-        choice=Choice(names=("srg",), steps=8, fill=0.0, insertion_fill=0.0), ledger=ledger,
+        metrics="srg", steps=8, fill=0.0, insertion_fill=0.0, ledger=ledger,
     )  # fmt: skip
 
     assert found.target == "bright"

@@ -24,7 +24,6 @@ from threadpoolctl import ThreadpoolController
 import bbquery
 from bbquery import load
 from bbquery.cli import main
-from bbquery.jobs.evaluate.choice import Choice
 from bbquery.jobs.evaluate.evaluate import evaluate_async
 from bbquery.jobs.explain.explain import explain_async
 from bbquery.jobs.probe.probe import probe_async
@@ -125,7 +124,7 @@ async def commands(photo: Image) -> None:
     """Explain, evaluate and probe, as the commands do: on a client's worker threads."""
     oracle = function.connect(model, answers="probabilities", classes="up|down", version="1")
     found = await explain_async(photo, oracle, max_queries=2 * QUERIES)
-    await evaluate_async(found.maps[0].values, photo, oracle, choice=Choice(steps=8, copies=8))
+    await evaluate_async(found.maps[0].values, photo, oracle, steps=8, copies=8)
     await probe_async(photo, oracle, max_queries=150)
     scale.in_grey(photo)
 

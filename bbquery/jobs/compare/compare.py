@@ -10,6 +10,7 @@ from bbquery.jobs.consent import paying
 from bbquery.jobs.request import DEFAULT_ORACLE
 from bbquery.jobs.synchronous import synchronous
 from bbquery.ledger.records import Cap
+from bbquery.specification import split_specifications
 
 if TYPE_CHECKING:
     import os
@@ -28,7 +29,7 @@ async def compare_async(
     image: str | os.PathLike[str] | Image,
     oracle: Oracle | str = DEFAULT_ORACLE,
     *,
-    methods: Sequence[str],
+    methods: str | Sequence[str],
     target: str | None = None,
     score: Score | str | None = None,
     evaluate: bool = False,
@@ -47,10 +48,10 @@ async def compare_async(
 
     Where a query costs money there is no default: max_queries, max_usd or a project with a cap in dollars must be said.
 
-    methods: 2 to 8 different specifications, such as ["rise", "lr:sigma=8"]. target: one, of all maps; None takes the
-    top class. evaluate: also measure each map by deletion and insertion, 113 queries more for each. max_queries: the
-    cap of each method, measuring its map not counted. max_tokens, max_usd: caps of all together. spare: queries of each
-    method that are kept for lost ones. The other options are those of `bbquery.explain_async`.
+    methods: 2 to 8 different specifications, or one text of them such as "rise,lr:sigma=8,batch=64". target: one, of
+    all maps; None takes the top class. evaluate: also measure each map by deletion and insertion, 113 queries more for
+    each. max_queries: the cap of each method, measuring its map not counted. max_tokens, max_usd: caps of all together.
+    spare: queries of each method that are kept for lost ones. The other options are those of `bbquery.explain_async`.
 
     What methods ask alike is paid once. A method that reaches its own cap, or cannot explain this image, leaves the
     others alone; each result says by `status` and `error` what became of it.
@@ -58,8 +59,9 @@ async def compare_async(
     Raises:
         UsageError: bad input, in any method, found before anything is sent. Later causes are in the results instead.
     """
+    several = split_specifications(methods) if isinstance(methods, str) else methods
     request = CompareRequest(
-        image=image, oracle=oracle, methods=methods, target=target, score=score, evaluate=evaluate,
+        image=image, oracle=oracle, methods=several, target=target, score=score, evaluate=evaluate,
         cap=Cap.stated(max_queries, max_tokens, max_usd), project=project, spare=spare, drift_every=drift_every,
         seed=seed, ledger=ledger, watch=watch, longest_wait=longest_wait,
     )  # fmt: skip

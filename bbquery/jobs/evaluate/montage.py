@@ -7,8 +7,11 @@ as what the oracle is sent of the photo alone.
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from bbquery.errors import UsageError
 from bbquery.images import reading
@@ -18,9 +21,9 @@ from bbquery.ledger import codec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
+    from bbquery.jobs.request import Source
     from bbquery.oracle import Capabilities
     from bbquery.types import Image
 
@@ -36,13 +39,14 @@ class Photo:
         return f"Photo({self.source!r}, {codec.image_digest(self.pixels).hex()})"
 
 
-def load(source: str) -> Photo:
-    """Read a photo from a path or "sample:NAME".
+def load(source: Source) -> Photo:
+    """Read a photo from a path, "sample:NAME" or an array.
 
     Raises:
         BadImage: it cannot be used. UnknownName, MissingExtra: no such sample, or no samples at all.
     """
-    return Photo(source, reading.load(source))
+    named = "array" if isinstance(source, np.ndarray) else os.fspath(source)
+    return Photo(named, reading.load(source))
 
 
 def cells(photos: Sequence[NDArray[np.uint8]], shape: tuple[int, ...], capabilities: Capabilities) -> list[Image]:

@@ -34,6 +34,21 @@ def read(path: Path, what: str) -> NDArray[Any]:
             raise UsageError(f"cannot read the {what} {str(path)!r}: {told}") from error
 
 
+def read_map(path: Path, *, or_gradient: bool = False) -> NDArray[np.float64]:
+    """Return a map (H, W). or_gradient: also take (H, W, 3).
+
+    Raises:
+        UsageError: there is none.
+    """
+    values = read(path, "map")
+    if not 2 <= values.ndim <= 2 + or_gradient or values.dtype.kind not in "iuf":
+        raise UsageError(
+            f"{path} is no saliency map: it must hold numbers of shape (height, width), not {values.dtype} of shape "
+            f"{values.shape}"
+        )
+    return values.astype(np.float64)
+
+
 def _check_size(file: BinaryIO) -> None:
     """See that the file has the numbers that its header promises, before memory is set aside for them.
 

@@ -9,6 +9,7 @@ from bbquery.jobs.probe.job import ProbeRequest, prepared
 from bbquery.jobs.request import DEFAULT_ORACLE
 from bbquery.jobs.synchronous import synchronous
 from bbquery.ledger.records import Cap
+from bbquery.specification import split_specifications
 
 if TYPE_CHECKING:
     import os
@@ -42,8 +43,8 @@ async def probe_async(
 
     Where a query costs money there is no default: max_queries, max_usd or a project with a cap in dollars must be said.
 
-    score: the specification of a score to try, or of several to compare; none means every score that suits the oracle's
-    answers, in each of its forms. The other options are those of `bbquery.explain_async`.
+    score: specifications to compare, or one text of them such as "soft,hard"; none means every score that suits the
+    oracle's answers, in each of its forms. The other options are those of `bbquery.explain_async`.
 
     Fewer queries are planned where the worst case of so many would pass a cap, so that a cap does not end the run. A
     run that is stopped early (budget, oracle, person) returns what it has; `error` and `partial` say so.
@@ -52,8 +53,9 @@ async def probe_async(
         UsageError: bad input, no score suits, or the caps are too small; found before anything is sent.
         OracleError, BudgetExhausted: not even the unperturbed image was answered.
     """
+    scores = split_specifications(score) if isinstance(score, str) else score
     request = ProbeRequest(
-        image=image, oracle=oracle, target=target, scores=[score] if isinstance(score, str) else score,
+        image=image, oracle=oracle, target=target, scores=scores,
         cap=Cap.stated(max_queries, max_tokens, max_usd), project=project, spare=spare, seed=seed, ledger=ledger,
         watch=watch, longest_wait=longest_wait,
     )  # fmt: skip
