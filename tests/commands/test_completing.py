@@ -13,7 +13,7 @@ import pytest
 from PIL import Image as Pillow
 
 from bbquery.cli import main
-from bbquery.client.client import Client
+from bbquery.client.flights import Flights
 from bbquery.commands import completing
 from bbquery.errors import BudgetExhausted, UsageError
 from bbquery.jobs.spare import Rest, kept
@@ -36,10 +36,10 @@ QUERIES = 100
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask again at once what was lost."""
 
-    async def at_once(_: Client, seconds: float) -> None:
+    async def at_once(_: Flights, seconds: float) -> None:
         assert seconds > 0
 
-    monkeypatch.setattr(Client, "_sleep", at_once)
+    monkeypatch.setattr(Flights, "_sleep", at_once)
 
 
 @pytest.fixture
