@@ -1,4 +1,4 @@
-r"""A model behind HTTP, on any machine and in any language: of the small protocol below, or of any other by a template.
+r"""A model behind HTTP, on any machine and in any language: by a small protocol, or by a template for any other.
 
 The server describes its model, and answers a list of images with a list of answers, in order:
 

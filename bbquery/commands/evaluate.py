@@ -1,4 +1,4 @@
-"""`bbquery evaluate`: how good a saliency map is, asked within a budget."""
+"""`bbquery evaluate`: judge a saliency map by asking its model, within a budget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics of `bbquery evaluate`: their options, and what is chosen by them."""
+"""Metrics of `bbquery evaluate`: their options, and the chosen metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bbquery explain`: the main job, seen by a person."""
+"""`bbquery explain`: saliency maps of one image, or of several."""
 
 from __future__ import annotations
 

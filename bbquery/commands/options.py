@@ -1,4 +1,4 @@
-"""What several commands are typed with, declared and read: caps, a project, drift checks."""
+"""Options that several commands share: caps, a project, drift checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bbquery probe`: what a few queries tell of an oracle, and how it is best explained."""
+"""`bbquery probe`: what a few queries tell of an oracle, and how best to explain it."""
 
 from __future__ import annotations
 

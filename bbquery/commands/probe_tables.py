@@ -1,4 +1,4 @@
-"""What `bbquery probe` prints: its figures, with their intervals and what they rest on."""
+"""Tables of `bbquery probe`: its figures, with their intervals and what they rest on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees of a run: what the model sees, how far it is, and Ctrl-C that ends in order."""
+"""The screen of a run: what the model sees, progress, and Ctrl-C that ends in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a program must say before it spends money: how much, in queries or in dollars.
+"""Consent of programs before money is spent: a cap in queries or in dollars.
 
 A default number of queries is a convenience for models that cost nothing. Where each query is paid for, whoever calls
 states one cap at least, of the run or, in dollars, of the project that it counts in. On the command line a person is

@@ -1,4 +1,4 @@
-"""Defaults: the method, and the form of it whose questions can be shared."""
+"""Defaults: method, budget, score."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run would cost, before anything is sent and with no key."""
+"""Estimate of what a run would cost, before anything is sent and without a key."""
 
 from __future__ import annotations
 

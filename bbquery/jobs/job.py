@@ -1,4 +1,4 @@
-"""What the runs of all verbs share: an image as an oracle is sent it, and one way to ask, to pay and to be named."""
+"""Job, the core of all verbs: an image as an oracle is sent it, and one way to ask, to pay and to be named."""
 
 from __future__ import annotations
 

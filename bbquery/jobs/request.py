@@ -1,4 +1,4 @@
-"""What a person asks of a verb, in their own words, checked as far as that needs neither the image nor the oracle."""
+"""Request of a verb, in the user's words, checked as far as that needs neither the image nor the oracle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person must know of the targets before the budget goes: of their names, and of the first answer to them.
+"""Warnings about targets before the budget goes: their names, and the first answer to them.
 
 A target that the model does not name, or gives next to nothing, makes a map of noise. The first answer shows it, so it
 is said then, by every command: what is asked afterwards may still be worth its price, which the person decides.

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on."""
+"""Watching a run: callbacks for its progress, warnings and waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good a saliency map is: each metric a file, each a frozen configuration that says what it needs and measures.
+"""Metrics of saliency maps, one a file: each a frozen configuration that says what it needs and measures.
 
 A metric asks nothing, or says by a `Question` what it asks of the oracle. Questions of one name are asked once, so that
 metrics that rest on the same answers share them.

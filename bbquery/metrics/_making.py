@@ -1,4 +1,4 @@
-"""How a map was made, for metrics that explain again."""
+"""Provenance of a map, for metrics that explain again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What metrics check of a map, and how they rank its pixels."""
+"""Checks of maps that metrics share, and ranking of pixels."""
 
 from __future__ import annotations
 

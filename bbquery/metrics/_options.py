@@ -1,4 +1,4 @@
-"""What a number rests on beside its fill and its steps: options that are not at their defaults."""
+"""Options of a metric that are not at their defaults, for people."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a person is handed: pictures of maps, and files that are either whole or absent."""
+"""Reports: records, pictures and pages; each file is written whole or not at all."""

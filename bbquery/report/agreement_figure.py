@@ -1,4 +1,4 @@
-"""How maps that are compared are drawn: the tiles, and below them a table of how much each two agree."""
+"""Figure of maps that are compared: tiles, and a table of how much each two agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an attack is drawn: the clean and the adversarial pixels, their difference, and distance against queries."""
+"""Figure of an attack: clean and adversarial pixels, their difference, and distance against queries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How deletion and insertion curves are drawn. Needs matplotlib."""
+"""Figure of deletion and insertion curves. Needs matplotlib."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only the record of an explanation says: how its maps were made, and what they rest on."""
+"""Record of an explanation: how its maps were made, and what they rest on."""
 
 from __future__ import annotations
 

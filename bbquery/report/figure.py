@@ -1,4 +1,4 @@
-"""How a map is drawn: a page laid out in inches. Needs matplotlib, of which only objects are used, no global state."""
+"""Figure of a map: a page laid out in inches. Needs matplotlib, of which only objects are used, no global state."""
 
 from __future__ import annotations
 

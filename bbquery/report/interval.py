@@ -1,4 +1,4 @@
-"""Where a map is sure of its sign, as a PNG: what its 90 % interval excludes, and how wide the interval is."""
+"""Picture of where a map is sure of its sign: what its 90 % interval excludes, and how wide the interval is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a probe is drawn: answers against what was visible. Needs matplotlib, of which only objects are used."""
+"""Figure of a probe: answers against visibility. Needs matplotlib, of which only objects are used."""
 
 from __future__ import annotations
 

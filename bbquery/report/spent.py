@@ -1,4 +1,4 @@
-"""What a run spent of what it is allowed: the last line of every command that asks, and the same words in records."""
+"""Spending of a run against what it is allowed: the last line of every command that asks, also in records."""
 
 from __future__ import annotations
 

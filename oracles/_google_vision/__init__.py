@@ -1,4 +1,4 @@
-"""The parts of `oracles.google_vision` that need Google's library, which takes half a second to import.
+"""Parts of `oracles.google_vision` that need Google's library, which takes half a second to import.
 
 library: Google's names, in one place. account: the credentials. connection: a channel and the client on it. failures:
 what an error may have cost. answers: labels out of responses. service: the oracle itself. endpoint: where it is, which

@@ -1,4 +1,4 @@
-"""Where the service is: Google's own hosts, which get credentials, or an emulator on this machine, which gets none.
+"""Endpoint of the service: Google's own hosts, which get credentials, or an emulator on this machine, without.
 
 It needs nothing of Google's library, and so also holds what must be known before that is imported.
 """

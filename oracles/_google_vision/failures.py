@@ -1,4 +1,4 @@
-"""Errors of the service by what they may have cost: a status of gRPC or google.rpc becomes one of `bbquery.errors`.
+"""Errors of the service as errors of `bbquery.errors`, by what they may have cost.
 
 1. Refusals, whether of a call or of one image in it, were not billed. The vendor bills "each feature applied to an
    image", and to what it refuses for its form, its credentials or its quota it applies none.

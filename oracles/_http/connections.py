@@ -1,4 +1,4 @@
-"""How connections to servers are made and kept, whichever package makes them."""
+"""Connections to servers: how they are made and kept, whichever package makes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refusals of servers, and what each means for the money: one table for every oracle that speaks HTTP.
+"""Refusals of HTTP servers and what they mean for the money: one table for every oracle that speaks HTTP.
 
 Servers wrap each other. A gateway passes on what its provider said as a JSON text within its own error, gives status
 200 to a failure, or writes the provider's status as the error's code. So an error is read with all errors inside it,

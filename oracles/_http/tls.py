@@ -1,4 +1,4 @@
-"""Advice on a connection whose encryption failed, by the words of OpenSSL and of gRPC."""
+"""Advice on connections whose encryption failed, from the words of OpenSSL and of gRPC."""
 
 from __future__ import annotations
 

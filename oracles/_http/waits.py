@@ -1,4 +1,4 @@
-"""How long a server asks to be left alone: a header, a date, or a duration such as "6m0s".
+"""Waits that a server asks for: a header, a date, or a duration such as "6m0s".
 
 A date is read by the server's own clock where a response says when it was made: this machine's may be wrong by days.
 """

@@ -1,4 +1,4 @@
-"""The cost of a query, before and after: its tokens at the prices of a service tier, in picodollars."""
+"""Cost of a query, before and after: its tokens at the prices of a service tier."""
 
 from __future__ import annotations
 

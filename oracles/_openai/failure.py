@@ -1,4 +1,4 @@
-"""Failed attempts: what each may have cost, and advice.
+"""Failures of attempts, by what they may have cost, with advice.
 
 1. No connection was made: nothing was sent. `Unreachable`. The vendor's package does not say so itself: over aiohttp
    it reports a refused connection and one dropped after sending alike, as a time-out while connecting, and only the

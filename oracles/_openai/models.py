@@ -1,4 +1,4 @@
-"""OpenAI's models, as published: how they count an image in tokens, and when they take sampling options.
+"""Published facts about OpenAI's models: tokens of an image, and which sampling options they take.
 
 Source: developers.openai.com/api/docs/guides/images-vision ("Model sizing behavior", "Calculating costs"), 2026-10.
 A model that is not listed is no error of the user's: whoever asks it states how many tokens an image takes.

@@ -1,1 +1,1 @@
-"""Shared by oracles of every kind: options, secrets, prices, labels, numbers and texts."""
+"""Parts that oracles of every kind share: options, secrets, prices, labels and numbers."""

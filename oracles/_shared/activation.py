@@ -1,4 +1,4 @@
-"""From a model's numbers to its answer: nothing is guessed where two readings are possible.
+"""Activation of a model's numbers before they are its answer: nothing is guessed where two readings are possible.
 
 Logits, which are negative or above 1, become probabilities by softmax. Numbers that add up to 1 are probabilities
 already, and those that add up to 100 are percentages. But numbers within 0 to 1 that do not add up to 1 are the yes or

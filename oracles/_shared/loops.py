@@ -1,4 +1,4 @@
-"""One of a kind for each event loop, opened and closed in that loop.
+"""Resources of an event loop: one for each loop, closed in that loop.
 
 An oracle may be asked in one loop after another (each `bbquery.explain` runs its own) or in several threads at once,
 and whoever asks last rarely knows it. So what was not closed by then is closed as its loop ends.

@@ -1,4 +1,4 @@
-"""Where an emulator may listen: on this machine only."""
+"""Address of an emulator: on this machine only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An emulator's bill: what happened at the server, and dollars in integers.
+"""Bills of emulators: what happened at the server, and dollars in integers.
 
 The arithmetic is a bill's own, a second opinion beside the ledger's.
 """

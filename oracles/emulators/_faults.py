@@ -1,4 +1,4 @@
-"""Faults of an emulated server: decided by a seed and a request's number, so that a rehearsal repeats.
+"""Faults of an emulated server, decided by a seed and a request's number, so that a rehearsal repeats.
 
 Every emulator takes the same faults, each in its own protocol's terms. Where money is lost at a vendor's, it is lost
 here: a request is billed if its model was run, whether or not the answer arrives.

@@ -1,4 +1,4 @@
-"""How Google says no: a gRPC status, with the details that tell a rate limit from a quota."""
+"""Refusals of Google: a gRPC status, with the details that tell a rate limit from a quota."""
 
 from __future__ import annotations
 

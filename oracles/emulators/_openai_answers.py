@@ -1,4 +1,4 @@
-"""Answers of the OpenAI emulator about an image, with real log-probabilities of those it might have given instead.
+"""Answers of the OpenAI emulator about an image, with real log-probabilities of the alternatives.
 
 A list of classes in the prompt (lines that begin with "- ") is answered with one of them: the model's probabilities,
 shared out among the listed. Anything else is answered with a sentence about the model's likeliest classes, whatever

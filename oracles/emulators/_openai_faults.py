@@ -1,4 +1,4 @@
-"""Faults of OpenAI's own, besides those of every server: decided by a seed and a request's number."""
+"""Faults of OpenAI beside those of every server, decided by a seed and a request's number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAI's errors for a request that is too fast, an account without quota, and a server that failed."""
+"""Refusals of OpenAI: for the rate, for the account's quota, or because it failed itself."""
 
 from __future__ import annotations
 

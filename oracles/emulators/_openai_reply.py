@@ -1,4 +1,4 @@
-"""OpenAI's replies: a chat completion or a response, with its usage; and errors, in the vendor's JSON."""
+"""Replies of OpenAI: a chat completion or a response, with its usage; and errors, in the vendor's JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shared by emulators that speak HTTP: listen on this machine, and fail in the middle of an answer."""
+"""Base of emulators that speak HTTP: listening on this machine, and failing in the middle of an answer."""
 
 from __future__ import annotations
 

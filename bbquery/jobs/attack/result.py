@@ -1,4 +1,4 @@
-"""What an attack on one image came to."""
+"""Result of an attack on one image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a comparison hands over: a map per method, how well each ranks pixels, and how much they agree."""
+"""Result of a comparison: a map per method, how well each ranks pixels, and how much they agree."""
 
 from __future__ import annotations
 

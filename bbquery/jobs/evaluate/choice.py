@@ -1,4 +1,4 @@
-"""Which metrics are chosen, how, and what they ask together."""
+"""Chosen metrics, their options, and the plans that answer them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a map was made, so that it can be made again: a method, from the constructor call that a record holds.
+"""Provenance of a map: its method, from the constructor call in a record, so that it can be made again.
 
 A record writes a method as `Rise(queries=59, form='centred', …)`. It is read, never run: its class is looked up among
 the methods that bbquery knows, its arguments must be literals or such calls, and what comes of it must write itself as

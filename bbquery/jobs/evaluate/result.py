@@ -1,4 +1,4 @@
-"""What a map is worth, and what that rests on."""
+"""Result of an evaluation: figures of a map, and what they rest on."""
 
 from __future__ import annotations
 

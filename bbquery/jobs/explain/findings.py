@@ -1,4 +1,4 @@
-"""What a person must know of a map before they believe it, each with what to do.
+"""Findings on a map that a person must know before believing it, each with what to do.
 
 NOT MOVED      every answer scored the same.
 HARDLY MOVED   the map does not stand out from chance. With a standard error: no more than a tenth of it, which is what

@@ -1,4 +1,4 @@
-"""How a map came about: the method run again on the first of its recorded scores, without another query.
+"""Stages of a map: the method run again on the first of its recorded scores, without another query.
 
 A plan is a function of its arguments, seed and scores, so the map after 32 queries is what the plan returns when it is
 stopped there. A method that adapts asked the same questions up to there; nothing is known of what it would have asked

@@ -1,4 +1,4 @@
-"""Whether two maps order the pixels alike, whatever their units."""
+"""Rank correlation of two maps."""
 
 from __future__ import annotations
 

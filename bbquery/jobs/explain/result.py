@@ -1,4 +1,4 @@
-"""What an explanation hands over: maps, and all that is needed to repeat and audit them."""
+"""Result of an explanation: maps, and all that is needed to repeat and audit them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What explanations of any images share, checked before anything is sent."""
+"""Setting that explanations of several images share, connected and checked before anything is sent."""
 
 from __future__ import annotations
 

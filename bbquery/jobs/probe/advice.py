@@ -1,4 +1,4 @@
-"""What a probe recommends, each with its reason: a score, a method, repeats, and a number of queries, or none at all.
+"""Advice of a probe, with reasons: a score, a method, repeats, and a number of queries, or none at all.
 
 The score. First those whose reliability (`bbquery.jobs.probe.reliability`) cannot be told from the best one's: the
 upper end of their interval reaches it. Of these those of which a coarse linear map explains most (`explained`), within

@@ -1,4 +1,4 @@
-"""What a probe's answers say of the oracle, whatever the score: whether it answers, and whether it says the same again.
+"""Statistics of a probe's answers that need no score: whether the oracle answers, and repeats itself.
 
 Pure: answers in, figures out.
 """

@@ -1,4 +1,4 @@
-"""What a probe asks: the photo itself several times, and copies of it with ever less to see.
+"""Images of a probe: the photo itself several times, and copies with ever less to see.
 
 Two questions are sent together in one go each: the unperturbed image, which scores are bound to, then everything else.
 

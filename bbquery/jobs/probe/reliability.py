@@ -1,4 +1,4 @@
-"""How much of the difference between scores is the masks' doing, and how much is chance.
+"""Reliability of scores: how much of their variance is due to the masks, and how much to chance.
 
 One-way random effects. Mask i, asked n_i times, scores y_ij = μ + b_i + w_ij: b has the variance *between* masks, w the
 variance *within* a mask, which is noise. Of N scores of a masks,

@@ -1,4 +1,4 @@
-"""How often each mask is to be asked, for the most information that a fixed number of queries can buy.
+"""Best number of repeats of each mask for a fixed number of queries.
 
 A map is estimated from rows: masks, each with the mean of r answers. Its variance is σ_b² + σ_w² / r, with the
 components of `bbquery.jobs.probe.reliability`. N queries buy N / r rows, so every effect that averages over rows (a

@@ -1,4 +1,4 @@
-"""What a probe found, and what it rests on."""
+"""Result of a probe, and what it rests on."""
 
 from __future__ import annotations
 

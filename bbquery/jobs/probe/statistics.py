@@ -1,4 +1,4 @@
-"""What a score makes of a probe's answers: how it is spread, how much of that is noise, and where it tells most.
+"""Statistics of a score over a probe's answers: spread, noise, and the visibility where it tells most.
 
 Pure: the same answers serve every score, and are asked once.
 """

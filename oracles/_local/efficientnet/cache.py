@@ -1,4 +1,4 @@
-"""A cache of files that take a while to make, in a folder that several processes may share.
+"""Cache of converted models, in a folder that several processes may share.
 
 A file is named by its key and by the hash of its content, so that one look tells whether it is whole: a stale, cut or
 damaged file is never used. It appears under its name only when it is complete (written beside, then renamed), so any

@@ -1,1 +1,1 @@
-"""Read an ONNX file: its inputs, outputs and weights, and whether it is a classifier of images."""
+"""Reader of ONNX files: what one says of its model, and whether that is a classifier of images."""

@@ -1,4 +1,4 @@
-"""How the numbers of a model's output are read as an answer, judged by what it gives for a few images of noise."""
+"""Interpretation of a model's output as an answer, judged by what it gives for a few images of noise."""
 
 from __future__ import annotations
 
