@@ -7,42 +7,20 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bbquery.cli import main
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import Ledger
 from bbquery.units import Units
 from tests.support.bookkeeping import COST, HOLD, asked, remember, sent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-Say = Callable[..., str]
-
-
-@pytest.fixture
-def ledger(home: Path) -> Iterator[Ledger]:
-    """The ledger that commands open by default."""
-    home.mkdir(exist_ok=True)
-    with Ledger() as opened:
-        yield opened
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Say:
-    """Run `bbquery budget ...` and return what it says; the code is checked."""
-
-    def run(*typed: str, code: int = 0) -> str:
-        assert main(["budget", *typed]) == code
-        said = capsys.readouterr()
-        return said.out if code == 0 else said.err
-
-    return run
+    from bbquery.ledger.sqlite import Ledger
+    from tests.support.runs import Say
 
 
 @pytest.fixture
@@ -69,7 +47,7 @@ def posted(ledger: Ledger, name: str = "run") -> Units:
 @pytest.mark.usefixtures("unknown")
 def test_show_draws_the_tree_with_exact_amounts(say: Say, home: Path) -> None:
     """A line for each unit that is capped or used, aligned, indented by nesting; and where things are kept."""
-    said = say("show", "paper")
+    said = say("budget", "show", "paper")
 
     assert said == (
         f"ledger: {home}/bbquery.sqlite3\n"
@@ -96,7 +74,7 @@ def test_show_is_a_table_of_runs(say: Say, ledger: Ledger) -> None:
     sent(ledger, run, asked(oracle, 1))
     sent(ledger, run, asked(oracle, 2), "unknown")
 
-    header, project, row = say("show").splitlines()[3:6]
+    header, project, row = say("budget", "show").splitlines()[3:6]
     when = "  2026-04-13 12:00  "
     assert header.split() == ["budget", "last", "used", "image", "oracle", "queries", "dollars", "held"]
     assert " ".join(project.split()) == (
@@ -110,7 +88,7 @@ def test_show_is_a_table_of_runs(say: Say, ledger: Ledger) -> None:
 @pytest.mark.usefixtures("unknown")
 def test_show_for_programs_is_exact(say: Say, home: Path) -> None:
     """JSON carries counts as numbers and dollars as exact text, and nesting by name."""
-    shown = json.loads(say("show", "run", "--json"))
+    shown = json.loads(say("budget", "show", "run", "--json"))
 
     assert shown == {
         "ledger": f"{home}/bbquery.sqlite3",
@@ -134,8 +112,8 @@ def test_show_for_programs_is_exact(say: Say, home: Path) -> None:
 @pytest.mark.parametrize(("by", "label"), [("model", "gpt-4o"), ("run", "paper > run"), ("day", "2026-04-13")])
 def test_show_by_tells_what_was_spent(say: Say, by: str, label: str) -> None:
     """Counts by how attempts ended, what they cost and what is held, by model, run or day; for programs too."""
-    header, row = say("show", "--by", by).splitlines()[3:5]
-    (plain,) = json.loads(say("show", "--by", by, "--json"))["spending"]
+    header, row = say("budget", "show", "--by", by).splitlines()[3:5]
+    (plain,) = json.loads(say("budget", "show", "--by", by, "--json"))["spending"]
 
     assert " ".join(header.split()) == f"{by} posted voided unknown in flight tokens dollars held tokens held dollars"
     assert row.removeprefix(label).split() == ["1", "0", "1", "0", "60", "0.001500000001", "100", "0.0021"]
@@ -149,20 +127,20 @@ def test_show_by_tells_what_was_spent(say: Say, by: str, label: str) -> None:
 
 def test_show_before_anything_was_spent(say: Say, home: Path) -> None:
     """A fresh machine has no budgets, which is no mistake; the user's own prices are named once they are there."""
-    empty, nothing = say("show"), say("show", "--by", "day")
+    empty, nothing = say("budget", "show"), say("budget", "show", "--by", "day")
     (home / "prices.toml").write_text("")
 
     assert "no budgets yet: 'bbquery explain' makes one for each run" in empty
     assert "nothing was sent yet" in nothing
-    assert f"prices: {home}/prices.toml\n" in say("show")
-    assert json.loads(say("show", "--json"))["budgets"] == []
+    assert f"prices: {home}/prices.toml\n" in say("budget", "show")
+    assert json.loads(say("budget", "show", "--json"))["budgets"] == []
 
 
 @pytest.mark.usefixtures("unknown")
 @pytest.mark.parametrize("typed", [["show", "papr"], ["reconcile", "--budget", "papr"], ["export", "--budget", "papr"]])
 def test_a_budget_that_does_not_exist_is_named(say: Say, typed: list[str]) -> None:
     """A misspelt name is a usage error that lists the known ones."""
-    said = say(*typed, code=2)
+    said = say("budget", *typed, code=2)
 
     assert "'papr'" in said
     assert "known: paper, run" in said
@@ -173,24 +151,24 @@ def test_a_budget_that_does_not_exist_is_named(say: Say, typed: list[str]) -> No
 
 def test_set_makes_a_budget_inside_another(say: Say, ledger: Ledger) -> None:
     """A new budget has the caps that are given, to the picodollar, and lies where it is told to."""
-    say("set", "paper", "--max-usd", "20.000000000001")
-    said = say("set", "run", "--inside", "paper", "--max-queries", "1000", "--max-tokens", "50000")
+    say("budget", "set", "paper", "--max-usd", "20.000000000001")
+    said = say("budget", "set", "run", "--inside", "paper", "--max-queries", "1000", "--max-tokens", "50000")
 
     assert ledger.budget(ledger.find_budget("paper")).cap == Cap(picodollars=20_000_000_000_001)
     assert ledger.budget(ledger.find_budget("run")).cap == Cap(queries=1000, tokens=50000)
-    assert json.loads(say("show", "run", "--json"))["budgets"][0]["inside"] == "paper"
+    assert json.loads(say("budget", "show", "run", "--json"))["budgets"][0]["inside"] == "paper"
     assert said.splitlines()[1].split() == ["run", "queries", "0", "0", "1000", "1000"]
 
 
 def test_set_changes_what_is_given_and_nothing_else(say: Say, ledger: Ledger) -> None:
     """Caps that are not named stay, as does the place; "none" takes one away."""
-    say("set", "paper")
-    say("set", "run", "--inside", "paper", "--max-queries", "10", "--max-tokens", "500", "--max-usd", "1")
+    say("budget", "set", "paper")
+    say("budget", "set", "run", "--inside", "paper", "--max-queries", "10", "--max-tokens", "500", "--max-usd", "1")
 
-    say("set", "run", "--max-queries", "20", "--max-tokens", "none")
+    say("budget", "set", "run", "--max-queries", "20", "--max-tokens", "none")
 
     assert ledger.budget(ledger.find_budget("run")).cap == Cap(queries=20, picodollars=10**12)
-    assert say("set", "run", "--inside", "paper", "--max-usd", "none")
+    assert say("budget", "set", "run", "--inside", "paper", "--max-usd", "none")
     assert ledger.budget(ledger.find_budget("run")).cap == Cap(queries=20)
 
 
@@ -232,13 +210,13 @@ def test_a_budget_lies_where_it_was_made(say: Say, ledger: Ledger, typed: list[s
     """Moving one would move its past; a place that does not exist is not made by accident."""
     ledger.open_budget("other", Cap())
 
-    assert said in say("set", *typed, code=2)
+    assert said in say("budget", "set", *typed, code=2)
 
 
 @pytest.mark.parametrize("name", ["", "  ", "two\nlines", "\x1b[2J"])
 def test_a_budget_has_a_name_that_can_be_read(say: Say, name: str) -> None:
     """Nothing, spaces, line ends and a terminal's secret signs are no names."""
-    assert "is no name for a budget" in say("set", name, code=2)
+    assert "is no name for a budget" in say("budget", "set", name, code=2)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +252,7 @@ def test_what_cannot_be_read_shows_the_usage(typed: list[str], home: Path, capsy
 
 def test_reconcile_lists_unknowns_and_how_to_settle_them(say: Say, unknown: int) -> None:
     """Without options: each unknown with its time, budget, model, hold and reason, and the commands that settle it."""
-    said = say("reconcile")
+    said = say("budget", "reconcile")
 
     assert "attempt  sent                 budget       model   held" in said
     assert (
@@ -286,7 +264,7 @@ def test_reconcile_lists_unknowns_and_how_to_settle_them(say: Say, unknown: int)
 
 def test_reconcile_says_when_nothing_is_unknown(say: Say) -> None:
     """No unknowns is good news."""
-    assert "nothing is unknown" in say("reconcile")
+    assert "nothing is unknown" in say("budget", "reconcile")
 
 
 def test_what_a_killed_process_left_can_be_settled_at_once(say: Say, home: Path) -> None:
@@ -303,13 +281,15 @@ def test_what_a_killed_process_left_can_be_settled_at_once(say: Say, home: Path)
     )
     subprocess.run([sys.executable, "-c", killed], check=False)
 
-    assert "the process that sent it ended without an outcome" in say("reconcile")
-    assert "1 settled" in say("reconcile", "--all", "--outcome", "voided")
+    assert "the process that sent it ended without an outcome" in say("budget", "reconcile")
+    assert "1 settled" in say("budget", "reconcile", "--all", "--outcome", "voided")
 
 
 def test_one_attempt_is_settled_by_hand(say: Say, ledger: Ledger, unknown: int) -> None:
     """Posted at the cost that is typed, and at what was held for the rest; it is said what was done."""
-    said = say("reconcile", "--attempt", str(unknown), "--outcome", "posted", "--usd", "0.0009", "--tokens", "1")
+    said = say(
+        "budget", "reconcile", "--attempt", str(unknown), "--outcome", "posted", "--usd", "0.0009", "--tokens", "1"
+    )
 
     assert said == (
         f"attempt {unknown} of paper > run: posted at 1 query, 1 token, $0.0009; "
@@ -324,15 +304,15 @@ def test_all_are_settled_within_a_budget(say: Say, ledger: Ledger, unknown: int)
     oracle = remember(ledger, model="m")
     other = sent(ledger, ledger.open_budget("other", Cap()), asked(oracle, 9), "unknown")
 
-    said = say("reconcile", "--all", "--outcome", "voided", "--budget", "paper")
+    said = say("budget", "reconcile", "--all", "--outcome", "voided", "--budget", "paper")
 
     assert said.splitlines() == [
         f"attempt {unknown} of paper > run: voided; 1 query, 100 tokens, $0.0021 held no longer",
         "1 settled",
     ]
     assert (held(ledger), held(ledger, "other")) == (Units(), HOLD)
-    assert f"attempt {other} of other: posted" in say("reconcile", "--all", "--outcome", "posted")
-    assert say("reconcile", "--all", "--outcome", "posted") == "nothing was settled\n"
+    assert f"attempt {other} of other: posted" in say("budget", "reconcile", "--all", "--outcome", "posted")
+    assert say("budget", "reconcile", "--all", "--outcome", "posted") == "nothing was settled\n"
 
 
 @pytest.mark.parametrize(
@@ -357,7 +337,7 @@ def test_what_cannot_be_settled_is_explained(
     ledger.open_budget("other", Cap())
     assert unknown == 2
 
-    assert said in say("reconcile", *typed, code=2)
+    assert said in say("budget", "reconcile", *typed, code=2)
 
     assert held(ledger) == HOLD
 
@@ -370,14 +350,14 @@ def test_an_export_with_outcomes_written_into_it_settles_them(
 ) -> None:
     """The way for many unknowns: export them, fill in outcome and cost, and hand the file back."""
     path = tmp_path / "unknowns.csv"
-    say("export", "--state", "unknown", "--out", str(path))
+    say("budget", "export", "--state", "unknown", "--out", str(path))
     rows = list(csv.DictReader(io.StringIO(path.read_text())))
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, [*rows[0], "outcome", "usd"])
         writer.writeheader()
         writer.writerows(row | {"outcome": "posted", "usd": "0.0005"} for row in rows)
 
-    said = say("reconcile", "--csv", str(path))
+    said = say("budget", "reconcile", "--csv", str(path))
 
     assert [row["attempt"] for row in rows] == [str(unknown)]
     assert f"attempt {unknown} of paper > run: posted at 1 query, 100 tokens, $0.0005" in said
@@ -389,7 +369,7 @@ def test_a_file_with_one_bad_row_settles_nothing(say: Say, ledger: Ledger, unkno
     path = tmp_path / "verdicts.csv"
     for bad in ("77,voided", "1,voided", "x,voided", "5"):
         path.write_text(f"attempt,outcome\n{unknown},voided\n{bad}\n")
-        say("reconcile", "--csv", str(path), code=2)
+        say("budget", "reconcile", "--csv", str(path), code=2)
 
     assert held(ledger) == HOLD
 
@@ -401,7 +381,7 @@ def test_a_vendors_report_is_compared_and_settles_what_it_proves(
     path = tmp_path / "usage.csv"
     path.write_text("day,model,queries,tokens,usd\n2026-04-13,gpt-4o-2024-08-06,2,130,0.0025\n2026-04-15,o9,1,5,0.1\n")
 
-    said = say("reconcile", "--csv", str(path))
+    said = say("budget", "reconcile", "--csv", str(path))
 
     assert said.splitlines() == [
         "from        model   unit     vendor          posted      difference  unknown",
@@ -427,7 +407,7 @@ def test_a_report_that_proves_nothing_changes_nothing(say: Say, ledger: Ledger, 
     path = tmp_path / "usage.csv"
     path.write_text("start,end,model,queries\n2026-04-14T10:00,2026-04-14T11:00,gpt-4o,5\n")
 
-    said = say("reconcile", "--csv", str(path))
+    said = say("budget", "reconcile", "--csv", str(path))
 
     assert "2026-04-14T10:00 gpt-4o: differs" in said
     assert "1 unknown attempts are of models or times that the report does not cover" in said
@@ -441,7 +421,7 @@ def test_a_report_counts_every_budget(say: Say, tmp_path: Path) -> None:
     path = tmp_path / "usage.csv"
     path.write_text("day,model,queries\n2026-04-13,gpt-4o,1\n")
 
-    assert "leave --budget out" in say("reconcile", "--csv", str(path), "--budget", "run", code=2)
+    assert "leave --budget out" in say("budget", "reconcile", "--csv", str(path), "--budget", "run", code=2)
 
 
 def test_the_help_says_what_the_files_hold(capsys: pytest.CaptureFixture[str]) -> None:
@@ -463,7 +443,7 @@ def exported(text: str) -> list[dict[str, Any]]:
 
 def test_export_writes_every_attempt_exactly(say: Say, ledger: Ledger, unknown: int) -> None:
     """One row an attempt with all amounts exact; what is not known is empty."""
-    answered, lost = exported(say("export"))
+    answered, lost = exported(say("budget", "export"))
 
     fingerprint = remember(ledger, oracle="openai", model="gpt-4o")
     assert answered == {
@@ -494,11 +474,11 @@ def test_export_to_a_file_replaces_it_whole(say: Say, unknown: int, tmp_path: Pa
     path.write_text("old")
 
     with path.open() as reader:
-        said = say("export", "--out", str(path))
+        said = say("budget", "export", "--out", str(path))
         assert reader.read() == "old"
 
     assert said == f"2 attempts in {path}\n"
-    assert path.read_text() == say("export")
+    assert path.read_text() == say("budget", "export")
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["attempts.csv"]
     assert unknown
 
@@ -506,9 +486,9 @@ def test_export_to_a_file_replaces_it_whole(say: Say, unknown: int, tmp_path: Pa
 @pytest.mark.usefixtures("unknown")
 def test_export_where_nothing_can_be_written_is_explained(say: Say, tmp_path: Path) -> None:
     """A folder that does not exist, or in the file's place, or no name at all, is a usage error that names it."""
-    assert "cannot write ." in say("export", "--out", ".", code=2)
-    assert "cannot write" in say("export", "--out", str(tmp_path / "no" / "where.csv"), code=2)
-    assert "cannot write" in say("export", "--out", str(tmp_path), code=2)
+    assert "cannot write ." in say("budget", "export", "--out", ".", code=2)
+    assert "cannot write" in say("budget", "export", "--out", str(tmp_path / "no" / "where.csv"), code=2)
+    assert "cannot write" in say("budget", "export", "--out", str(tmp_path), code=2)
 
 
 @pytest.mark.parametrize("length", [10, 100_000])
@@ -530,7 +510,7 @@ def test_a_reason_in_any_script_is_exported(say: Say, ledger: Ledger) -> None:
     oracle, budget = remember(ledger, model="m"), ledger.open_budget("b", Cap())
     sent(ledger, budget, asked(oracle, 1), "unknown", reason='said "wait, ü"\nand left')
 
-    (row,) = exported(say("export"))
+    (row,) = exported(say("budget", "export"))
 
     assert row["reason"] == 'said "wait, ü"\nand left'
-    assert '"wait, ü" and left' in say("reconcile")
+    assert '"wait, ü" and left' in say("budget", "reconcile")

@@ -15,37 +15,18 @@ from bbquery.cli import main
 from bbquery.ledger import batches, reports
 from bbquery.ledger.accounts import Accounts
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import Ledger
 from bbquery.types import Text
 from bbquery.units import Units
 from tests.support.bookkeeping import COST, asked, remember, sent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from bbquery.ledger.sqlite import Ledger
+    from tests.support.runs import Say
 
 OLD, NEW = "2026-01-05T12:00:00.000+00:00", "2026-06-05T12:00:00.000+00:00"
 RUN = "explain-0123456789abcde"
-
-
-@pytest.fixture
-def ledger(home: Path) -> Iterator[Ledger]:
-    """The ledger that commands open by default."""
-    home.mkdir(exist_ok=True)
-    with Ledger() as opened:
-        yield opened
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Run a command and return what it says; the code is checked."""
-
-    def run(*typed: str, code: int = 0) -> str:
-        assert main(list(typed)) == code
-        said = capsys.readouterr()
-        return said.out if code == 0 else said.err
-
-    return run
 
 
 @pytest.fixture
@@ -74,7 +55,7 @@ def spending(ledger: Ledger) -> list[Any]:
 
 
 @pytest.mark.usefixtures("runs")
-def test_old_runs_are_pruned_and_their_spending_stays(ledger: Ledger, say: Callable[..., str]) -> None:
+def test_old_runs_are_pruned_and_their_spending_stays(ledger: Ledger, say: Say) -> None:
     """The old run and its parts are gone; what holds an unknown stays; reports by day and sums do not move."""
     before = spending(ledger)
     said = say("budget", "prune", "--before", "2026-03-01", "--yes")
@@ -86,7 +67,7 @@ def test_old_runs_are_pruned_and_their_spending_stays(ledger: Ledger, say: Calla
     assert ledger.budget(ledger.find_budget("paper")).posted == COST
 
 
-def test_a_run_with_a_batch_at_work_stays(ledger: Ledger, runs: str, say: Callable[..., str]) -> None:
+def test_a_run_with_a_batch_at_work_stays(ledger: Ledger, runs: str, say: Say) -> None:
     """What is on its way to a vendor is not taken out from under it."""
     old = ledger.find_budget(f"{RUN}1")
     asyncio.run(ledger.write(lambda c: batches.begin(c, "b1", old, runs)))
@@ -96,7 +77,7 @@ def test_a_run_with_a_batch_at_work_stays(ledger: Ledger, runs: str, say: Callab
 
 
 @pytest.mark.usefixtures("runs")
-def test_empty_runs_are_pruned(ledger: Ledger, say: Callable[..., str]) -> None:
+def test_empty_runs_are_pruned(ledger: Ledger, say: Say) -> None:
     """A run that never sent anything leaves the list; projects stay, however empty."""
     ledger.open_budget("untouched project", Cap(queries=9))
     say("budget", "prune", "--empty", "--yes")
@@ -107,7 +88,7 @@ def test_empty_runs_are_pruned(ledger: Ledger, say: Callable[..., str]) -> None:
 
 
 @pytest.mark.usefixtures("runs")
-def test_a_run_of_a_project_leaves_its_spending_there(ledger: Ledger, say: Callable[..., str]) -> None:
+def test_a_run_of_a_project_leaves_its_spending_there(ledger: Ledger, say: Say) -> None:
     """The project's amounts stay as they are, and the pruned attempts are its own."""
     say("budget", "prune", "--before", "2026-12-01", "--yes")
 
@@ -124,7 +105,7 @@ def test_a_run_of_a_project_leaves_its_spending_there(ledger: Ledger, say: Calla
     "typed", [("budget", "prune", "--before", "2026-03-01"), ("store", "prune", "--oracle", "gpt-4o")]
 )
 def test_pruning_is_shown_and_agreed_to(
-    typed: tuple[str, ...], ledger: Ledger, say: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    typed: tuple[str, ...], ledger: Ledger, say: Say, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A dry run changes nothing, a script needs --yes, and a person who says no loses nothing."""
     before = names(ledger), list(ledger.find([asked_key(ledger, 0)]))
@@ -157,7 +138,7 @@ def asked_key(ledger: Ledger, number: int) -> bytes:
         (("store", "prune", "--project", "nobody"), "bbquery budget set nobody"),
     ],
 )
-def test_what_cannot_be_pruned_is_explained(typed: tuple[str, ...], said: str, say: Callable[..., str]) -> None:
+def test_what_cannot_be_pruned_is_explained(typed: tuple[str, ...], said: str, say: Say) -> None:
     """A choice is needed, and names must be known."""
     assert said in say(*typed, code=2)
 
@@ -174,7 +155,7 @@ def test_a_day_is_a_day(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("runs")
-def test_the_store_says_its_size_and_what_it_would_cost_again(say: Callable[..., str]) -> None:
+def test_the_store_says_its_size_and_what_it_would_cost_again(say: Say) -> None:
     """By oracle: how many answers, of when, how large, and the price to buy them again."""
     said = say("store", "prune")
 
@@ -196,7 +177,7 @@ def test_the_store_says_its_size_and_what_it_would_cost_again(say: Callable[...,
     ],
 )
 def test_answers_are_chosen_by_age_project_or_oracle(
-    choice: tuple[str, ...], left: set[int], ledger: Ledger, say: Callable[..., str]
+    choice: tuple[str, ...], left: set[int], ledger: Ledger, say: Say
 ) -> None:
     """What is chosen is taken out, and only that; what was spent stays recorded."""
     before = spending(ledger)
@@ -207,9 +188,7 @@ def test_answers_are_chosen_by_age_project_or_oracle(
     assert spending(ledger) == before
 
 
-def test_a_pruned_answer_is_paid_again_and_vacuum_gives_space_back(
-    say: Callable[..., str], tmp_path: Path, home: Path
-) -> None:
+def test_a_pruned_answer_is_paid_again_and_vacuum_gives_space_back(say: Say, tmp_path: Path, home: Path) -> None:
     """The same run asks again what was taken out; the file grows smaller by vacuum alone."""
     photo = tmp_path / "photo.png"
     Pillow.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(photo)
@@ -228,7 +207,7 @@ def test_a_pruned_answer_is_paid_again_and_vacuum_gives_space_back(
 
 
 @pytest.mark.usefixtures("runs")
-def test_what_is_taken_out_is_shown_in_scripts_too(say: Callable[..., str]) -> None:
+def test_what_is_taken_out_is_shown_in_scripts_too(say: Say) -> None:
     """What buying it again costs stands in a script's log; who is not there to agree is told how to see it."""
     told = say("store", "prune", "--before", "2100-01-01", code=2)
     said = say("store", "prune", "--before", "2100-01-01", "--yes")
@@ -237,13 +216,13 @@ def test_what_is_taken_out_is_shown_in_scripts_too(say: Callable[..., str]) -> N
     assert said.index("to buy them again: ") < said.index("removed")
 
 
-def test_where_nothing_is_stored_that_is_said(say: Callable[..., str]) -> None:
+def test_where_nothing_is_stored_that_is_said(say: Say) -> None:
     """An empty store and an empty list are no mistakes."""
     assert "no answers are stored" in say("store", "prune")
     assert say("budget", "prune", "--empty") == "no such run\n"
 
 
-def test_runs_know_their_image_and_oracle(say: Callable[..., str], tmp_path: Path) -> None:
+def test_runs_know_their_image_and_oracle(say: Say, tmp_path: Path) -> None:
     """After a run the list names the photo, whom it asked, and when."""
     photo = tmp_path / "my cat.png"
     Pillow.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(photo)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, get_args
 
 import pytest
@@ -23,12 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bbquery.ledger.reports import By
-
-
-@pytest.fixture
-def accounts(ledger: Ledger) -> Iterator[Accounts]:
-    with Accounts(ledger.path) as opened:
-        yield opened
 
 
 def add(first: Units, *more: Units) -> Units:

@@ -8,22 +8,34 @@ import sqlite3
 from typing import TYPE_CHECKING
 from unittest import mock
 
-from bbquery.ledger import codec, statements
+import numpy as np
+
+from bbquery.ledger import codec, reconcile, statements
 from bbquery.ledger.records import Granted, Request, Settlement
 from bbquery.ledger.store import ImageQuestion
-from bbquery.types import Reply, Text
+from bbquery.types import Label, Labels, NoAnswer, Reply, Text, Token, Vector
 from bbquery.units import Units
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bbquery.errors import Outcome
+    from bbquery.ledger.accounts import Accounts
+    from bbquery.ledger.reconcile import Settled, Verdict
     from bbquery.ledger.sqlite import Ledger
     from bbquery.types import Answer
 
 HOLD = Units(1, 100, 2_100_000_000)  # a query, some tokens, $0.0021
 COST = Units(1, 60, 1_500_000_001)
 NOON = "2026-04-13T12:00:00.000+00:00"
+ANSWERS: list[Answer] = [
+    Vector(np.array([0.1, 0.9])),
+    Vector(np.array([0.5, np.inf])),
+    Labels((Label("tiger cat", 0.25), Label("кот"))),
+    Text("half a pair: \ud800 and a line\nend", (Token("cat", -0.1, (("dog", -2.5),)),)),
+    NoAnswer("blocked", "filtered"),
+]
+"""One of every kind, with what is hard to write."""
 
 
 def remember(ledger: Ledger, **identity: str | int | float | None) -> str:
@@ -99,3 +111,8 @@ def identity_of(line: bytes) -> dict[str, object]:
     """Return the identity in a line of an exported store."""
     found: dict[str, object] = json.loads(line)["identity"]
     return found
+
+
+def settle(accounts: Accounts, *verdicts: Verdict, top: int | None = None) -> list[Settled]:
+    """Reconcile unknown attempts."""
+    return accounts.write(lambda c: reconcile.settle(c, verdicts, top))

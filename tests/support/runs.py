@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+Say: TypeAlias = Callable[..., str]
+"""Runs a command: words, and the code that is expected; returns what it says."""
 
 
 def visible(folder: Path) -> set[str]:

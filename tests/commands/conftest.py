@@ -1,0 +1,60 @@
+"""The ledger that commands open by default, a command with what it says, and what is shared with others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bbquery.cli import main
+from bbquery.ledger.records import Cap
+from bbquery.ledger.sqlite import Ledger
+from bbquery.types import Text
+from tests.support.bookkeeping import ANSWERS, asked, remember, sent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.runs import Say
+
+
+@pytest.fixture
+def ledger(home: Path) -> Iterator[Ledger]:
+    home.mkdir(exist_ok=True)
+    with Ledger() as opened:
+        yield opened
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Say:
+    """Run a command and return what it says, on standard error where it fails; the code is checked."""
+
+    def run(*typed: str | Path, code: int = 0) -> str:
+        assert main([*map(str, typed)]) == code
+        said = capsys.readouterr()
+        return said.out if code == 0 else said.err
+
+    return run
+
+
+@pytest.fixture
+def published(ledger: Ledger, say: Say, tmp_path: Path) -> Path:
+    """A file with answers of every kind from two oracles."""
+    budget = ledger.open_budget("run", Cap())
+    one = remember(ledger, oracle="openai", model="gpt-4o", temperature=0.1)
+    other = remember(ledger, oracle="function", function="lab.model")
+    for number, answer in enumerate(ANSWERS):
+        sent(ledger, budget, asked(one, number), answer=answer, served="fp_1" if number else None)
+    sent(ledger, budget, asked(other, 0), answer=Text("other"))
+    path = tmp_path / "audit.jsonl"
+    say("store", "export", path)
+    return path
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Another person's empty home, from when this is asked for."""
+    home = tmp_path / "elsewhere"
+    monkeypatch.setenv("BBQUERY_HOME", str(home))
+    return home
