@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from bbquery.client import waiting
 from bbquery.client.halt import Interrupted
 from bbquery.commands import (
     attack,
@@ -50,8 +49,7 @@ def _run(typed: list[str]) -> int:
     stopped = Interrupts()
     with stopped.heard():
         try:
-            with waiting.at_most(getattr(chosen, "longest_wait", None)):
-                code = int(chosen.run(chosen))
+            code = int(chosen.run(chosen))
         except BudgetExhausted as error:  # before there was any result
             code = _fail(error)
             warn(*completing.beginning(chosen.typed, error))

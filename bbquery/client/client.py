@@ -100,7 +100,7 @@ class Client:
 
         retry: how often a query is tried. progress: called with each answer. waiting: hears a line for people whenever
         the oracle asks to be left alone for longer than a person would not notice. longest_wait: seconds without an
-        answer for which it may; longer ends the run like a used-up quota. None is what holds here, 15 minutes mostly.
+        answer for which it may; longer ends the run like a used-up quota. None is 15 minutes.
 
         Raises:
             UsageError: longest_wait is no time.

@@ -7,8 +7,6 @@ ends the run like a quota that is used up: what was answered is kept, and the sa
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
 import datetime
 import logging
 import math
@@ -19,7 +17,7 @@ from bbquery.errors import QuotaExceeded, UsageError
 from bbquery.telemetry import note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from bbquery.client.halt import Halt
     from bbquery.system.clock import Clock
@@ -30,37 +28,15 @@ REFUSALS_WORTH_A_LINE = 10  # one after another without an answer; then ten time
 LONGEST_SHOWN = 10 * 365 * 86_400.0  # seconds; what lies beyond is no date
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
-_longest: contextvars.ContextVar[float] = contextvars.ContextVar("longest_wait", default=LONGEST_WAIT)
 
-
-@contextlib.contextmanager
-def at_most(seconds: float | None) -> Iterator[None]:
-    """Let runs that begin meanwhile wait for at most so many seconds; None leaves what holds.
+def longest(seconds: float | None) -> float:
+    """Return the longest wait of a run, in seconds: the one given, or `LONGEST_WAIT`.
 
     Raises:
         UsageError: that is no time.
     """
     if seconds is None:
-        yield
-        return
-    before = _longest.set(checked(seconds))
-    try:
-        yield
-    finally:
-        _longest.reset(before)
-
-
-def longest(seconds: float | None = None) -> float:
-    """Return the longest wait of a run that begins now, in seconds: the one given, or what holds here.
-
-    Raises:
-        UsageError: that is no time.
-    """
-    return _longest.get() if seconds is None else checked(seconds)
-
-
-def checked(seconds: float) -> float:
-    """Return a longest wait, having seen that it is one."""
+        return LONGEST_WAIT
     if not seconds >= 0:
         raise UsageError(f"a longest wait of {seconds} seconds is no time: give 0 or more")
     return float(seconds)

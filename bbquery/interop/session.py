@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING
 from bbquery import load
 from bbquery.client.client import Client
 from bbquery.client.halt import Interrupted
-from bbquery.client.waiting import longest
 from bbquery.interop.loop import LoopThread
 from bbquery.ledger.projects import open_within
 from bbquery.ledger.sqlite import open_ledger
@@ -95,7 +94,7 @@ class Session:
             self._ledger = opened.enter_context(open_ledger(ledger))
             own = f"predict-{uuid.uuid4().hex[:16] if name is None else name}"
             self._budget = open_within(self._ledger, project, own, cap)
-            self._client = self._loop.run(self._begun(longest(longest_wait)))
+            self._client = self._loop.run(self._begun(longest_wait))
             self._rows = self._answered = 0
             opened.callback(self._end)
             self._opened = opened.pop_all()
@@ -109,7 +108,7 @@ class Session:
         opened.callback(lambda: self._loop.run(own.aclose()))
         return own
 
-    async def _begun(self, longest_wait: float) -> Client:
+    async def _begun(self, longest_wait: float | None) -> Client:
         return Client(self.oracle, self._ledger, self._budget, longest_wait=longest_wait)
 
     def ask(self, images: Images) -> list[Answer]:

@@ -12,10 +12,9 @@ from PIL import Image as Pillow
 
 import bbquery
 from bbquery.cli import _parser, main
-from bbquery.client import waiting
 from bbquery.client.client import Client
 from bbquery.client.halt import Halt, Interrupted
-from bbquery.client.waiting import Waits, at_most, in_words, longest, read
+from bbquery.client.waiting import Waits, in_words, longest, read
 from bbquery.errors import OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, UsageError
 from bbquery.interop import predict_fn
 from bbquery.ledger.records import Cap
@@ -209,11 +208,9 @@ def test_a_time_is_said_in_words(seconds: float, words: str) -> None:
     assert in_words(seconds) == words
 
 
-def test_a_longest_wait_holds_for_what_begins_within() -> None:
-    """It is 15 minutes unless something else is said, and what is said of one run is of no other."""
-    with at_most(60.0), at_most(None):
-        assert (longest(), longest(5.0)) == (60.0, 5.0)
-    assert longest() == 900.0
+def test_the_longest_wait_is_fifteen_minutes_unless_another_is_given() -> None:
+    """A number of seconds, 0 among them; what is no time is refused."""
+    assert (longest(None), longest(5.0), longest(0)) == (900.0, 5.0, 0.0)
     with pytest.raises(UsageError, match="no time"):
         longest(float("nan"))
 
@@ -286,7 +283,6 @@ def test_python_takes_it_too(tmp_path: Path, ledger: Ledger) -> None:
     predict = predict_fn(oracle, max_queries=5, ledger=ledger, longest_wait=30)
     with predict, pytest.raises(QuotaExceeded, match="at most 30 seconds"):
         predict(pixels[None])
-    assert waiting.longest() == 900.0
     assert sides(pixels) == [0.0, 0.0]
 
 

@@ -245,7 +245,8 @@ def test_what_no_run_can_be_told_is_refused_before_anything_is_asked(
 ) -> None:
     """A wait or a cap that is none is the caller's mistake, in every verb alike."""
     call: Callable[..., Any] = getattr(bbquery, verb)
-    things: list[Any] = {"evaluate": [np.eye(16, 20), PHOTOS[0]], "explain_many": [[PHOTOS[0]]]}.get(verb, [PHOTOS[0]])
+    given_to: dict[str, list[Any]] = {"evaluate": [np.eye(16, 20), PHOTOS[0]], "explain_many": [[PHOTOS[0]]]}
+    things = given_to.get(verb, [PHOTOS[0]])
     methods = {"methods": "rise,lr"} if verb == "compare" else {}
     oracle = function.connect(lambda _: pytest.fail("it was asked"))
 
