@@ -59,7 +59,9 @@ class BoundScore(Protocol):
         """Meaning of a value."""
 
     def __call__(self, answers: Sequence[Answer]) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-        """Return decisions (codes of `Decision`) and values, one of each an answer; never called with `NoAnswer`.
+        """Return decisions (codes of `Decision`) and values, one of each an answer.
+
+        answers: at least one, and none is `NoAnswer`.
 
         An answer that cannot be read is (UNDECIDED, NaN).
 

@@ -118,7 +118,7 @@ def _top(answer: Answer, classes: Classes | None) -> str | None:
     return None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class BoundPathDistance:
     """`PathDistance` to `synset`, shown as `target`.
 
@@ -130,7 +130,7 @@ class BoundPathDistance:
     vocabulary: Vocabulary = field(repr=False)
     form: Form = "similarity"
     senses: Literal["nearest", "first"] = "nearest"
-    _known: dict[str, Reading] = field(default_factory=dict, init=False, repr=False)
+    _known: dict[str, Reading] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def about(self) -> About:
