@@ -116,7 +116,7 @@ def replay(plan: Plan[T], answer: Callable[[Ask], Scores], *, stop_after: int | 
 
     stop_after: stop the plan once this many queries were asked; the rows that fit are still answered.
     """
-    whole, sent = plan if stop_after is None else shortened(plan, stop_after), None
+    whole, sent = plan if stop_after is None else stopping_after(plan, stop_after), None
     while True:
         state = step(whole, sent)
         if isinstance(state, Returned):
@@ -124,7 +124,7 @@ def replay(plan: Plan[T], answer: Callable[[Ask], Scores], *, stop_after: int | 
         sent = answer(state.ask)
 
 
-def shortened(plan: Plan[T], queries: int) -> Plan[T]:
+def stopping_after(plan: Plan[T], queries: int) -> Plan[T]:
     """Run a plan, and stop it after so many queries: it returns its best of those. The rows that fit are asked."""
     left, sent = queries, None
     while True:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bbquery.drift import DriftWatch
 from bbquery.errors import UsageError
 from bbquery.jobs.attack import votes
-from bbquery.plan import shortened
+from bbquery.plan import stopping_after
 from bbquery.run import drive
 from bbquery.scoring.base import nearer_is_higher
 from bbquery.types import Decision
@@ -81,7 +81,7 @@ class Search:
         if counted.majority == Decision.MET:
             plan = self.attack.plan(job.x, job.oracle.capabilities.domain, job.request.seed)
             if more:  # they come out of the attack's queries: the cap is the same, and so is the run
-                plan = shortened(plan, max(0, self.attack.queries - 2 * more))
+                plan = stopping_after(plan, max(0, self.attack.queries - 2 * more))
             driven = await drive(plan, client, nearer_is_higher(bound), drift)
         return Sought(first.answer, counted, score, bound, drift, more, driven)
 
