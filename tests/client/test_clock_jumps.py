@@ -33,7 +33,6 @@ from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
 from bbquery.scoring.soft import Soft
 from bbquery.units import Units
-from oracles._http.waits import server_time
 from tests.client.test_pace import throttled_by
 from tests.client.test_provider import most_in_a_window
 from tests.support import openai_helpers
@@ -323,19 +322,6 @@ async def test_a_wait_until_a_date_is_by_the_servers_clock(refused: Any, ahead: 
 
     assert isinstance(error, RateLimited)
     assert error.retry_after == 30
-
-
-@pytest.mark.parametrize("headers", [{}, {"date": ""}, {"date": "yesterday"}, {"date": "Mon, 99 Foo 2026 25:00:00"}])
-def test_a_server_that_does_not_tell_the_time_is_read_by_our_clock(headers: dict[str, str]) -> None:
-    """Without a date that can be read, this machine's clock is all there is."""
-    assert server_time(headers, 5.0) == 5.0
-
-
-@given(st.integers(0, 4 * 10**9))
-def test_a_date_is_read_to_the_second(seconds: int) -> None:
-    """The date of a response, with or without its zone, is what its server wrote."""
-    assert server_time({"date": formatdate(seconds, usegmt=True)}, -1) == seconds
-    assert server_time({"date": formatdate(seconds)}, -1) == seconds
 
 
 # --- a laptop sleeps ---

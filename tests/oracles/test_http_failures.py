@@ -26,8 +26,6 @@ from bbquery.oracle import RateSeen
 from oracles._http import refusals
 from oracles._http.headers import Headers
 from oracles._http.transport import Connections, HttpEndpoint
-from oracles._http.waits import retry_after
-from oracles._shared.texts import shortened
 from tests.support.http_helpers import MODEL, Handler, always, answering, saying, serving
 from tests.support.images import tiny_images
 
@@ -137,29 +135,6 @@ async def test_a_time_out_while_connecting_is_unreachable() -> None:
 
 
 # --- the server said no ---
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("7", 7.0),
-        ("0.5", 0.5),
-        ("Sun, 06 Nov 1994 08:49:37 GMT", 37.0),
-        ("Sun, 06 Nov 1994 08:49:37 -0000", 37.0),
-        ("Sun, 06 Nov 1994 08:48:00 GMT", 0.0),
-        ("soon", None),
-        ("-3", None),
-        ("1e9", None),
-        ("9" * 400, None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
-    """Both forms of RFC 9110 are understood, the past is now, and nonsense is no wait at all."""
-    now = 784111740.0  # Sun, 06 Nov 1994 08:49:00 GMT
-
-    assert retry_after({} if header is None else {"retry-after": header}, now) == seconds
 
 
 async def test_429_is_rate_limited_for_as_long_as_the_server_says() -> None:
@@ -300,11 +275,6 @@ async def test_a_refusal_with_half_a_body_is_a_refusal() -> None:
 def test_the_reason_is_found_in_common_bodies(body: bytes, said: str) -> None:
     """A body is read as our own, as those of common frameworks, or shown as it is."""
     assert refusals.of_body(body).message == said
-
-
-def test_reasons_are_shown_on_one_printable_line() -> None:
-    """A server cannot send control characters to a user's terminal."""
-    assert shortened("a\x1b[31m\r\nb" + "c" * 9, longest=10) == "a [31m bcc…"
 
 
 # --- perhaps billed ---

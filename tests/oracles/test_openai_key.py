@@ -7,6 +7,7 @@ import logging
 import traceback
 from typing import TYPE_CHECKING
 
+import httpx2
 import openai
 import pytest
 from aiohttp import web
@@ -16,8 +17,8 @@ from bbquery.errors import (
     OutcomeUnknown,
     UsageError,
 )
+from oracles._http.refusals import Complaint
 from oracles._openai import endpoint
-from oracles._shared.texts import shortened
 from tests.support.http_helpers import Handler, serving
 from tests.support.openai_helpers import (
     KEY,
@@ -31,7 +32,7 @@ from tests.support.openai_helpers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 pytestmark = pytest.mark.usefixtures("openai_key", "either_transport")
 
@@ -165,7 +166,12 @@ def test_the_faster_transport_is_used_where_it_is_installed(request: pytest.Fixt
     assert chosen is (openai.DefaultAsyncHttpxClient if "httpx2" in request.node.name else openai.DefaultAioHttpClient)
 
 
-@pytest.mark.parametrize(("said", "shown"), [("a\n\tb\x00c", "a b c"), ("x" * 300, "x" * 200 + "…"), ("", "")])
-def test_what_a_server_says_fits_a_line(said: str, shown: str) -> None:
-    """No line ends, no control characters, not too long."""
-    assert shortened(said) == shown
+def test_a_refusal_whose_body_was_never_read_is_one_without_a_reason() -> None:
+    """Its status says what it cost; a body that was closed unread takes nothing away from that."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"never"
+
+    found = endpoint._complaint(httpx2.Response(429, content=body()), bytes)
+
+    assert found == Complaint("")

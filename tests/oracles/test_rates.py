@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from bbquery.oracle import RateSeen
 from oracles._http.rates import rate_seen
-from oracles._http.waits import duration
 
 
 def test_all_that_is_said_is_read() -> None:
@@ -31,39 +30,6 @@ def test_all_that_is_said_is_read() -> None:
 def test_saying_nothing_is_none(headers: dict[str, str]) -> None:
     """Absent and unreadable headers are not taken for a limit."""
     assert rate_seen(headers) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("1s", 1.0),
-        ("6m0s", 360.0),
-        ("1h2m3.5s", 3723.5),
-        ("1d", 86400.0),
-        ("8.64s", 8.64),
-        ("2m59.56s", 179.56),
-        ("12", 12.0),
-        (" 0.25 ", 0.25),
-        ("-1s", None),
-        ("1", 1.0),
-        ("soon", None),
-        ("1s soon", None),
-        ("1e3", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_durations_of_vendors_are_seconds(text: str | None, expected: float | None) -> None:
-    """Go's way of writing a duration, and plain seconds."""
-    assert duration(text) == (None if expected is None else pytest.approx(expected))
-
-
-@given(st.integers(0, 99), st.integers(0, 59), st.integers(0, 59), st.integers(0, 999))
-def test_every_duration_that_is_written_is_read(hours: int, minutes: int, secs: int, millis: int) -> None:
-    """Any parts, zero ones too, add up."""
-    assert duration(f"{hours}h{minutes}m{secs}s{millis}ms") == pytest.approx(
-        hours * 3600 + minutes * 60 + secs + millis / 1000
-    )
 
 
 @given(st.dictionaries(st.sampled_from(["x-ratelimit-limit-tokens", "x-ratelimit-reset-tokens"]), st.text()))
