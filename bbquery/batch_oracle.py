@@ -46,7 +46,7 @@ class BatchState:
 
 @runtime_checkable
 class BatchOracle(Oracle, Protocol):
-    """An oracle that also answers by the file."""
+    """An oracle that also answers batches."""
 
     @property
     def batch_limits(self) -> BatchLimits:

@@ -41,7 +41,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     attack.set_defaults(run=_attack)
     attack.add_argument("image", metavar="IMAGE", help="a photo, or sample:NAME (sample:cat)")
-    attack.add_argument("--oracle", required=True, metavar="NAME[:key=value,…]", help="whom to ask")
+    attack.add_argument(
+        "--oracle", required=True, metavar="NAME[:key=value,…]", help="model to ask; see 'bbquery list oracles'"
+    )
     attack.add_argument(
         "--attack", default=DEFAULT_ATTACK, metavar="NAME[:key=value,…]", help="how (default: %(default)s)"
     )

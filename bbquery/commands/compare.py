@@ -42,7 +42,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     compare.set_defaults(run=_compare)
     compare.add_argument("image", metavar="IMAGE", help="a photo, or sample:NAME (sample:cat)")
     compare.add_argument("--methods", required=True, metavar="NAME[:key=value,…],NAME…", help=METHODS)
-    compare.add_argument("--oracle", default="efficientnet", metavar="NAME[:key=value,…]", help="whom to ask")
+    options.add_oracle(compare)
     compare.add_argument("--target", metavar="LABEL", help="what to explain, one (default: the top class)")
     compare.add_argument("--score", metavar="NAME[:key=value,…]", help="how an answer becomes a number")
     compare.add_argument("--evaluate", action="store_true", help=EVALUATE)

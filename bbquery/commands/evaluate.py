@@ -156,7 +156,7 @@ def _check_source(chosen: argparse.Namespace, path: Path, made: map_file.Made, j
     if "oracle" not in chosen.named and not made.explains(answers.identity):
         raise UsageError(
             f"{path} is the map of another oracle ({made.oracle}, or another version of it), and this would ask "
-            f"{chosen.oracle}: say with --oracle whom to ask"
+            f"{chosen.oracle}: say with --oracle which model to ask"
         )
     if "score" not in chosen.named and made.score != score:
         raise UsageError(

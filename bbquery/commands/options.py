@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bbquery.client import waiting
 from bbquery.drift import DEFAULT_EVERY
 from bbquery.errors import UsageError
+from bbquery.jobs.request import DEFAULT_ORACLE
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 SHARED = ("image", "oracle", "project", "spare", "drift_every", "seed", "longest_wait")
 """What is called alike on the command line and in a `bbquery.jobs.request.Request`."""
+
+
+def add_oracle(command: argparse._ActionsContainer) -> None:
+    """Declare the model to ask."""
+    about = f"model to ask; see 'bbquery list oracles' (default: {DEFAULT_ORACLE}, in this process)"
+    command.add_argument("--oracle", default=DEFAULT_ORACLE, metavar="NAME[:key=value,…]", help=about)
 
 
 def add_further_caps(command: argparse._ActionsContainer, what: str = "a further cap") -> None:

@@ -38,7 +38,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     probe = commands.add_parser("probe", help="find out how an oracle is best explained", allow_abbrev=False)
     probe.set_defaults(run=_probe)
     probe.add_argument("image", metavar="IMAGE", help="a photo, or sample:NAME (sample:cat)")
-    probe.add_argument("--oracle", default="efficientnet", metavar="NAME[:key=value,…]", help="whom to ask")
+    options.add_oracle(probe)
     probe.add_argument("--target", metavar="LABEL[,LABEL…]", help="as of 'bbquery explain' (default: the top class)")
     probe.add_argument(
         "--score",

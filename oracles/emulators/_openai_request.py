@@ -22,7 +22,7 @@ Api: TypeAlias = Literal["chat", "responses"]
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 DATA_URL = re.compile(r"data:image/(?:png|jpeg|jpg|webp|gif);base64,(?P<data>[A-Za-z0-9+/=]+)")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-BATCH = "batch"  # the tier of what is asked by the file; no request can ask for it
+BATCH = "batch"  # the tier of what is asked as a batch; no request can ask for it
 DEFAULT_CAP = 4096  # tokens, where a request sets none
 LEAST_CAP = {"chat": 1, "responses": 16}
 COMMON = {"model", "service_tier", "temperature", "top_logprobs", "store", "stream", "metadata", "user", "top_p"}

@@ -64,7 +64,7 @@ class OpenAIEmulator:
 
     key: the only one accepted; None accepts any, and none. largest_body: bytes of a request, above which it is answered
     413. batch_lines: that each batch gets on by when any is looked at. sleep: how latency passes. clock: seconds that
-    never go back. arrivals: when each request arrived. batches: what was submitted and charged by the file.
+    never go back. arrivals: when each request arrived. batches: what was submitted and charged as batches.
 
     Raises:
         UsageError: the oracle gives no probabilities of classes.

@@ -175,7 +175,7 @@ def test_the_oracle_and_score_of_the_map_are_asked(
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"oracle": ANOTHER}, "say with --oracle whom to ask"),
+        ({"oracle": ANOTHER}, "say with --oracle which model to ask"),
         ({"score": "Mention()"}, "is the map of the score Mention(), and this would take Soft("),
     ],
 )
