@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         'QUANTUS = pytest.importorskip("quantus")',
         "import onnxruntime as ort",
         "from google.cloud import vision_v1",
+        "from bbquery.cli import main",
         "from oracles import efficientnet, function",
         "from oracles.emulators.http import HttpEmulator",
         "from tests.support import onnx_models",

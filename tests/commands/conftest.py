@@ -58,3 +58,11 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "elsewhere"
     monkeypatch.setenv("BBQUERY_HOME", str(home))
     return home
+
+
+@pytest.fixture(autouse=True)
+def coarse_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw with few pixels, which takes less time; how pictures look is what `tests/report` is about."""
+    if request.node.get_closest_marker("full_pictures") is None:
+        monkeypatch.setattr("bbquery.report.figure.DPI", 20)
+        monkeypatch.setattr("bbquery.report.probe_figure.DPI", 20)

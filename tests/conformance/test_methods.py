@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from bbquery.types import Image
 
 NAMES = list(load.names("method"))
+METHODS = [pytest.param(name, marks=pytest.mark.slow if name in {"bayes", "designed"} else ()) for name in NAMES]
 QUERIES = 530  # two full batches of the usual 256, and a smaller one
-FEWER = {"bayes": 130}  # of methods that think after every answer
+FEWER = {"bayes": 130, "designed": 288}  # of methods that compute long: a full batch and a smaller one
 SHAPES = {"8 by 8": (8, 8, 3), "wide": (8, 21, 3), "tall": (17, 8, 3)}
 DOMAINS = {"uint8": UINT8, "float64": FLOAT}
 
@@ -119,7 +120,7 @@ def test_there_are_methods() -> None:
 # --- configuration ---
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_a_method_is_a_documented_frozen_configuration(name: str) -> None:
     """Module and class say what they are; METHOD is a frozen dataclass, its options are given by name."""
     module = importlib.import_module(load.names("method")[name])
@@ -133,7 +134,7 @@ def test_a_method_is_a_documented_frozen_configuration(name: str) -> None:
         assert not kind.__doc__.startswith(f"{kind.__name__}(")  # which a dataclass writes itself
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_a_method_is_shown_as_the_call_that_makes_it(name: str) -> None:
     """Evaluating its repr gives an equal method: manifests and run identities rest on that."""
     configured = method(name, queries=123)
@@ -141,7 +142,7 @@ def test_a_method_is_shown_as_the_call_that_makes_it(name: str) -> None:
     assert eval(repr(configured), dict(constructors(configured))) == configured
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_a_method_says_how_many_queries_it_asks(name: str) -> None:
     """`queries` is known before anything is asked, so that a budget can be held against it."""
     assert method(name, queries=37).queries == 37
@@ -152,7 +153,7 @@ def test_a_method_says_how_many_queries_it_asks(name: str) -> None:
 
 
 @pytest.mark.parametrize("queries", [1, 2, 255, 256, 257, QUERIES])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_it_asks_exactly_its_queries(name: str, queries: int) -> None:
     """Repeats counted, a run that nobody stops asks what was announced: no query more, none left over."""
     total, queries = 0, min(queries, queries_of(name))
@@ -168,7 +169,7 @@ def test_it_asks_exactly_its_queries(name: str, queries: int) -> None:
 
 
 @pytest.mark.parametrize("queries", [1, 2, 3])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_so_few_queries_as_fit_are_all_it_asks(name: str, queries: int) -> None:
     """On a photo with more pixels than any grid has cells, not one query more is asked than was announced."""
     total = 0
@@ -183,7 +184,7 @@ def test_so_few_queries_as_fit_are_all_it_asks(name: str, queries: int) -> None:
     assert 1 <= total <= queries
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_batches_do_not_depend_on_answers(name: str) -> None:
     """Whatever is answered, all yields but the last have the same sizes: a rerun finds its answers in the store."""
     sizes = [[ask.repeats for ask in asked(name, answer)][:-1] for answer in (brightness, constant, refusing, silent)]
@@ -196,7 +197,7 @@ def test_batches_do_not_depend_on_answers(name: str) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("domain", DOMAINS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_images_are_of_the_domain(name: str, domain: str, shape: str) -> None:
     """Every row has the photo's shape and the domain's type, and is finite: exactly what can be sent."""
     ask = first_ask(name, DOMAINS[domain], shape=SHAPES[shape])
@@ -209,7 +210,7 @@ def test_images_are_of_the_domain(name: str, domain: str, shape: str) -> None:
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_a_row_is_the_same_whenever_and_wherever_it_is_rendered(name: str, domain: str) -> None:
     """Backwards, twice, or on eight threads at once: a row's pixels depend on its number alone."""
     images = first_ask(name, DOMAINS[domain]).images
@@ -225,7 +226,7 @@ def test_a_row_is_the_same_whenever_and_wherever_it_is_rendered(name: str, domai
             assert np.array_equal(again, once[row])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_writing_on_a_row_changes_no_other(name: str) -> None:
     """A model may work in place: what it was given is its own, and the photo is not touched."""
     images = first_ask(name).images
@@ -236,7 +237,7 @@ def test_writing_on_a_row_changes_no_other(name: str) -> None:
     assert np.array_equal(images[0], before)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_rows_differ_from_each_other(name: str) -> None:
     """A run pays for different questions: hardly any two rows, within a batch or between, are equal."""
     distinct = {ask.images[row].tobytes() for ask in asked(name, brightness) for row in range(len(ask.images))}
@@ -248,7 +249,7 @@ def test_rows_differ_from_each_other(name: str) -> None:
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_the_same_seed_gives_the_same_bits(name: str, domain: str) -> None:
     """Two runs with one seed send the same pixels and return the same map, to the bit; another seed does not."""
 
@@ -265,7 +266,7 @@ def test_the_same_seed_gives_the_same_bits(name: str, domain: str) -> None:
     assert first[1] != other[1]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_runs_do_not_disturb_each_other(name: str) -> None:
     """Two runs of one method side by side find what each finds alone: nothing is kept on the method."""
     configured = method(name)
@@ -288,7 +289,7 @@ def test_runs_do_not_disturb_each_other(name: str) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("domain", DOMAINS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_a_map_has_a_number_for_each_pixel(name: str, domain: str, shape: str) -> None:
     """In every domain, on the smallest and on oblong photos, the map has the photo's height and width."""
     x = DOMAINS[domain].realise(photo(SHAPES[shape]))
@@ -301,7 +302,7 @@ def test_a_map_has_a_number_for_each_pixel(name: str, domain: str, shape: str) -
 
 @pytest.mark.parametrize("stop_after", [0, 1, 2, QUERIES // 2, QUERIES - 1])
 @pytest.mark.parametrize("domain", DOMAINS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_stopped_anywhere_it_returns_its_best_so_far(name: str, domain: str, stop_after: int) -> None:
     """After no answer, one, half or all but one, the map is sound and says how many answers it rests on."""
     stop_after = min(stop_after, queries_of(name) - 1)
@@ -312,7 +313,7 @@ def test_stopped_anywhere_it_returns_its_best_so_far(name: str, domain: str, sto
     assert_sound(name, found, x, answered=stop_after)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_refusals_are_left_out(name: str) -> None:
     """Rows without an answer are neither evidence nor zeros: they are missing from the count and from the map."""
     found = replay(method(name).plan(photo(), UINT8, 0), refusing)
@@ -321,7 +322,7 @@ def test_refusals_are_left_out(name: str) -> None:
     assert_sound(name, found, photo(), answered=answered)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_an_oracle_that_answers_nothing_leaves_an_empty_map(name: str) -> None:
     """When every row is refused there is nothing to show, and that is what is shown."""
     found = replay(method(name).plan(photo(), UINT8, 0), silent)
@@ -330,7 +331,7 @@ def test_an_oracle_that_answers_nothing_leaves_an_empty_map(name: str) -> None:
     assert not found.values.any()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_a_photo_of_one_colour_is_no_obstacle(name: str) -> None:
     """Black, white or grey, where noise is clipped and masks hide nothing, the map is still sound."""
     for level in (0, 127, 255):

@@ -1,7 +1,8 @@
 """Which tests are quick: told from the text of their files, so that no list is kept and slow files need no import.
 
-A file is slow where it, or what it imports from `tests`, starts processes or servers, or imports a part that takes long
-to import. A single test or a whole file that only computes for long says so: `pytest.mark.slow`. All others are quick.
+A file is slow where it, or what it imports from `tests`, starts processes or servers, runs whole commands, or imports a
+part that takes long to import. A single test or a whole file that only computes for long says so: `pytest.mark.slow`.
+All others are quick.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SLOW_IMPORTS = frozenset({
-    "aiohttp", "captum", "google", "http.server", "lime", "nltk", "onnx", "onnxruntime", "openai",
+    "aiohttp", "bbquery.cli", "captum", "google", "http.server", "lime", "nltk", "onnx", "onnxruntime", "openai",
     "oracles.efficientnet", "oracles.emulators", "quantus", "sentence_transformers", "skimage", "sklearn",
     "socket", "ssl", "subprocess", "torch",
 })  # fmt: skip
