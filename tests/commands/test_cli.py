@@ -43,6 +43,7 @@ def explain(photo: str, out: Path, *more: str, oracle: str = SIDES, queries: str
     return main(["explain", photo, "--oracle", oracle, "--max-queries", queries, "--out", str(out), *more])
 
 
+@pytest.mark.full_pictures
 def test_it_writes_picture_map_and_record(photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A run leaves a PNG, an array in the photo's coordinates and a record, names them, and prints the top classes."""
     code = explain(photo, tmp_path / "out", "--target", "left")

@@ -62,6 +62,7 @@ def record_of(out: Path) -> dict[str, Any]:
 # --- the command ---
 
 
+@pytest.mark.full_pictures
 def test_one_sheet_and_a_folder_for_each(photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A sheet, a record, a folder of each method's own; each asks what its cap allows, the photo is paid once."""
     code = compare(photo, tmp_path / "out", "--target", "left")

@@ -101,6 +101,7 @@ def test_a_map_that_is_the_wrong_way_round_gets_bad_ones(photo: str, left: str, 
     assert found["mu_fidelity"] < -0.9
 
 
+@pytest.mark.full_pictures
 def test_it_writes_the_curves_and_a_picture(photo: str, left: str, tmp_path: Path) -> None:
     """The record has the curves as numbers, and the picture shows them."""
     evaluate(left, photo, tmp_path / "out", "--target", "left", "--metrics", "srg", "--fill", "0")
