@@ -16,7 +16,7 @@ servers, `image_tokens` states their number. The worst case held for a query add
 whole output cap, and the dearest kind of input, which is input written to a cache. The service tier is pinned in each
 request; an answer served at another tier costs what that tier costs, and the run stops if nobody stated that.
 
-Batches (`bbquery.batch_oracle`). The same questions are asked as a batch, at the batch price of the table; prices that were
+Batches (`bbquery.batch_oracle`). The same questions, asked as a batch at the batch price of the table; prices that were
 stated as options hold there too. A batch is a service tier of its own: its lines name none, whatever `tier` says, its
 answers are charged at the batch price, and the tier that they name is not compared with anything. An answer's identity
 holds no tier, for the same model answers at each: what a batch answered is not asked again at tier default or flex.
