@@ -1,4 +1,4 @@
-"""Photos in and pixels out."""
+"""What becomes a photo, and what is refused with which words."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import dataclasses
 import io
 import json
 import os
-import struct
 import sys
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +16,13 @@ import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
-from bbquery.errors import BadImage, MissingExtra, UnknownName, UsageError
+from bbquery.errors import BadImage, MissingExtra, UnknownName
 from bbquery.images import reading
 from bbquery.images.placement import Placement, fit
-from bbquery.images.png import png
 from bbquery.oracle import View
-from bbquery.types import FLOAT, UINT8
+from bbquery.types import UINT8
+from tests.support.images import photo_of, png_header_of
 from tests.support.privileges import unprivileged
 
 if TYPE_CHECKING:
@@ -33,28 +30,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+
 LOSSLESS = ("png", "webp", "tiff", "bmp", "ppm")
-
-
-def photo_of(height: int = 12, width: int = 16) -> NDArray[np.uint8]:
-    """A photo in which every pixel differs from its neighbours."""
-    return np.random.default_rng(7).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 def saved(path: Path, pixels: NDArray[Any], **options: Any) -> Path:
     PIL.Image.fromarray(pixels).save(path, **options)
     return path
-
-
-def png_header_of(width: int, height: int) -> bytes:
-    """A PNG that promises this size and holds no pixels."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = zlib.compress(b"")
-    chunks = [(b"IHDR", header), (b"IDAT", body), (b"IEND", b"")]
-    packed = (
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
 
 
 # --- files that become a photo ---
@@ -278,13 +260,13 @@ def test_damaged_metadata_does_not_matter(tmp_path: Path) -> None:
     np.testing.assert_array_equal(reading.load(path), photo_of())
 
 
-# --- files that are refused ---
-
-
 def refusal(source: Any) -> str:
     with pytest.raises(BadImage) as caught:
         reading.load(source)
     return str(caught.value)
+
+
+# --- files that are refused ---
 
 
 @pytest.mark.parametrize(
@@ -532,212 +514,3 @@ def test_an_array_that_is_no_photo_is_refused(array: NDArray[Any], advice: str) 
 def test_something_else_is_refused(source: object) -> None:
     """What is neither a path nor an array is refused with what may be given."""
     assert "give a path" in refusal(source)
-
-
-# --- what an oracle is sent ---
-
-
-def test_the_own_view_changes_nothing() -> None:
-    """Without a size and a crop the photo's own pixels are sent."""
-    sent, placement = fit(photo_of(), View(), UINT8)
-
-    np.testing.assert_array_equal(sent, photo_of())
-    assert placement == Placement(photo=(12, 16), box=(0, 0, 16, 12), size=(12, 16))
-
-
-def test_the_same_size_changes_nothing() -> None:
-    """A view of the photo's own size sends its own pixels."""
-    sent, _ = fit(photo_of(), View(size=(12, 16)), UINT8)
-
-    np.testing.assert_array_equal(sent, photo_of())
-
-
-@pytest.mark.parametrize(("height", "width"), [(300, 451), (451, 300), (640, 427)])
-def test_efficientnet_s_crop_is_exact(height: int, width: int) -> None:
-    """The side of its square is shorter · 224 / (224 + 32), in the middle, though that is no whole number."""
-    sent, placement = fit(photo_of(height, width), View(size=(224, 224), crop=0.875), UINT8)
-    left, top, right, bottom = placement.box
-    side = min(height, width) * 224 / 256
-
-    assert sent.shape == (224, 224, 3)
-    assert sent.dtype == np.uint8
-    assert (right - left, bottom - top) == (side, side)
-    assert (left + right, top + bottom) == (width, height)
-
-
-def test_a_crop_without_a_size_copies_pixels() -> None:
-    """Without a size nothing is resampled: the middle square of whole pixels is sent as it is."""
-    sent, placement = fit(photo_of(11, 16), View(crop=0.8), UINT8)
-
-    np.testing.assert_array_equal(sent, photo_of(11, 16)[1:10, 3:12])
-    assert placement.box == (3, 1, 12, 10)
-
-
-def cubic(start: float, stop: float, pixels: int, size: int) -> NDArray[np.float64]:
-    """Keys' cubic kernel (1981, a = -1/2), widened where it shrinks, as weights (size, pixels)."""
-    step = (stop - start) / size
-    at = (start + (np.arange(size)[:, None] + 0.5) * step - np.arange(pixels) - 0.5) / max(step, 1)
-    t = np.abs(at)
-    weights = np.where(t < 1, 1.5 * t**3 - 2.5 * t**2 + 1, np.where(t < 2, -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2, 0))
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
-
-
-@pytest.mark.parametrize("size", [(10, 20), (50, 40)], ids=["shrunk", "enlarged"])
-def test_resampling_is_bicubic_within_the_box(size: tuple[int, int]) -> None:
-    """The pixels sent are those of the cubic convolution over the fractional box, up to rounding in each direction."""
-    photo = photo_of(30, 45) // 2 + 64  # away from the ends of the scale, where the kernel's overshoot is clipped
-
-    sent, placement = fit(photo, View(size=size, crop=0.81), UINT8)
-
-    left, top, right, bottom = placement.box
-    expected = np.einsum("ih,hwc,jw->ijc", cubic(top, bottom, 30, size[0]), photo, cubic(left, right, 45, size[1]))
-    np.testing.assert_allclose(sent, expected, atol=1.6)
-
-
-def test_the_domain_decides_the_type() -> None:
-    """An in-process function is sent floating-point pixels, of the same grey levels."""
-    view = View(size=(8, 8), crop=0.5)
-    sent, _ = fit(photo_of(), view, FLOAT)
-
-    assert sent.dtype == np.float64
-    np.testing.assert_array_equal(sent, fit(photo_of(), view, UINT8)[0])
-
-
-@pytest.mark.parametrize("view", [View(crop=0.0), View(crop=1.5), View(crop=float("nan")), View(size=(0, 9))])
-def test_an_impossible_view_is_refused(view: View) -> None:
-    """A crop that is no share, or an empty size, is the caller's mistake."""
-    with pytest.raises(UsageError, match="view has"):
-        fit(photo_of(), view, UINT8)
-
-
-# --- where a map lies on the photo ---
-
-SIZES = st.integers(8, 60)
-
-
-@st.composite
-def placements(draw: st.DrawFn) -> Placement:
-    """Placements as `fit` makes them, of photos larger and smaller than what is sent."""
-    photo = np.zeros((draw(SIZES), draw(SIZES), 3), dtype=np.uint8)
-    size = draw(st.none() | st.tuples(st.integers(1, 60), st.integers(1, 60)))
-    view = View(size=size, crop=draw(st.none() | st.floats(0.2, 1)))
-    return fit(photo, view, UINT8)[1]
-
-
-def grid(placement: Placement) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Rows and columns of the photo's pixel centres, and whether they lie in the box; all (H, W)."""
-    rows, columns = np.mgrid[: placement.photo[0], : placement.photo[1]] + 0.5
-    left, top, right, bottom = placement.box
-    return rows, columns, (rows >= top) & (rows <= bottom) & (columns >= left) & (columns <= right)
-
-
-@given(placement=placements(), constant=st.floats(-1e3, 1e3))
-def test_a_constant_map_stays_constant(placement: Placement, constant: float) -> None:
-    """A constant comes back as itself wherever the oracle saw the photo, and as NaN everywhere else."""
-    values = placement.to_photo(np.full(placement.size, constant))
-
-    expected = np.where(grid(placement)[2], constant, np.nan)
-    np.testing.assert_allclose(values, expected, rtol=1e-12, atol=1e-12)
-
-
-@given(placement=placements())
-def test_a_linear_ramp_comes_back_exactly(placement: Placement) -> None:
-    """A map that holds the photo's own coordinates comes back as them, inside the centres of its outermost pixels."""
-    (left, top, right, bottom), (h, w) = placement.box, placement.size
-    tall, wide = (bottom - top) / h, (right - left) / w
-    ramp = (top + (np.arange(h)[:, None] + 0.5) * tall) + 1000 * (left + (np.arange(w) + 0.5) * wide)
-
-    values = placement.to_photo(ramp)
-
-    rows, columns, _ = grid(placement)
-    y, x = tall / 2 + 0.5, wide / 2 + 0.5  # a photo's pixel is itself one wide
-    inner = (rows >= top + y) & (rows <= bottom - y) & (columns >= left + x) & (columns <= right - x)
-    np.testing.assert_allclose(values[inner], (rows + 1000 * columns)[inner], rtol=1e-11)
-
-
-@given(placement=placements(), data=st.data())
-def test_no_value_leaves_the_map_s_range(placement: Placement, data: st.DataObject) -> None:
-    """Interpolation invents no peak and no change of sign."""
-    values = data.draw(arrays(np.float64, placement.size, elements=st.floats(-1, 1)))
-
-    mapped = placement.to_photo(values)
-
-    seen = mapped[~np.isnan(mapped)]
-    assert seen.size
-    assert seen.min() >= values.min() - 1e-12
-    assert seen.max() <= values.max() + 1e-12
-
-
-def test_a_map_of_the_photo_s_own_pixels_is_kept() -> None:
-    """Where nothing was resampled, nothing is interpolated."""
-    values = np.random.default_rng(1).normal(size=(12, 16))
-    _, placement = fit(photo_of(), View(), UINT8)
-
-    np.testing.assert_allclose(placement.to_photo(values), values, rtol=1e-15)
-
-
-def test_an_enlarged_photo_gets_means() -> None:
-    """Where an oracle was sent k × k pixels for one of the photo, that one gets their mean: none is skipped."""
-    values = np.random.default_rng(1).normal(size=(48, 64))
-    placement = Placement(photo=(12, 16), box=(0, 0, 16, 12), size=(48, 64))
-
-    means = values.reshape(12, 4, 16, 4).mean(axis=(1, 3))
-
-    np.testing.assert_allclose(placement.to_photo(values), means, rtol=1e-12)
-
-
-def test_an_unknown_value_stays_unknown_nearby() -> None:
-    """One NaN of the map makes its own surroundings NaN and nothing else."""
-    values = np.zeros((10, 10))
-    values[5, 5] = np.nan
-    placement = Placement(photo=(20, 20), box=(0, 0, 20, 20), size=(10, 10))
-
-    unknown = np.argwhere(np.isnan(placement.to_photo(values)))
-
-    assert unknown.min() >= 9
-    assert unknown.max() <= 12
-
-
-def test_a_map_of_another_shape_is_refused() -> None:
-    """A map that is not of the pixels that were sent is not stretched over the photo."""
-    placement = Placement(photo=(20, 20), box=(0, 0, 20, 20), size=(10, 10))
-
-    with pytest.raises(UsageError, match=r"\(10, 11\)"):
-        placement.to_photo(np.zeros((10, 11)))
-
-
-# --- what travels ---
-
-
-@given(image=arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(3))), level=st.integers(0, 9))
-def test_png_keeps_every_pixel(image: NDArray[np.uint8], level: int) -> None:
-    """Whatever is sent is decoded to the very pixels, at every level of compression."""
-    decoded = PIL.Image.open(io.BytesIO(png(image, level=level)))
-
-    assert (decoded.format, decoded.mode) == ("PNG", "RGB")
-    np.testing.assert_array_equal(np.asarray(decoded), image)
-
-
-def test_png_takes_a_view_of_an_array() -> None:
-    """Pixels need not be contiguous in memory."""
-    turned = photo_of().transpose(1, 0, 2)[::-1]
-
-    np.testing.assert_array_equal(np.asarray(PIL.Image.open(io.BytesIO(png(turned)))), turned)
-
-
-@pytest.mark.parametrize("image", [np.zeros((9, 9, 3)), np.zeros((9, 9), np.uint8), np.zeros((9, 9, 4), np.uint8)])
-def test_png_refuses_other_pixels(image: NDArray[Any]) -> None:
-    """Floating-point, greyscale or four-channel pixels are not silently turned into something else."""
-    with pytest.raises(UsageError, match="realise it"):
-        png(image)
-
-
-def test_noise_is_stored_and_a_masked_photo_is_compressed() -> None:
-    """The encoder spends no time where there is nothing to gain, and gains where there is."""
-    noise = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
-    masked = np.full_like(noise, 127)
-    masked[:64, :64] = noise[:64, :64]
-
-    assert png(noise) == png(noise, level=0)
-    assert png(masked) == png(masked, level=1)
-    assert len(png(masked)) < 0.2 * len(png(noise))

@@ -27,9 +27,8 @@ from bbquery.images.placement import fit
 from bbquery.oracle import View
 from bbquery.types import Classes, Label, Labels, NoAnswer, Reply, Text, Vector
 from oracles.emulators.google_vision import Bill, GoogleVisionEmulator, serve
-from tests.images.test_reading import png_header_of
 from tests.support.google_vision_helpers import ask_at, request_for, vendor_client
-from tests.support.images import png, tiny_images
+from tests.support.images import png, png_header_of, tiny_images
 from tests.support.oracles import COLOURS, colour_oracle, share_of_colours
 
 if TYPE_CHECKING:

@@ -26,9 +26,8 @@ from bbquery.oracle import View
 from bbquery.types import NoAnswer, Reply, Vector
 from bbquery.units import Units
 from oracles.emulators.http import Bill, Faults, HttpEmulator, serve
-from tests.images.test_reading import png_header_of
 from tests.support.http_helpers import base64_png
-from tests.support.images import tiny_images
+from tests.support.images import png_header_of, tiny_images
 from tests.support.oracles import colour_oracle, share_of_colours
 
 if TYPE_CHECKING:

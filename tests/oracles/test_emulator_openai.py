@@ -32,7 +32,7 @@ from oracles.emulators._openai_models import SERVED
 from oracles.emulators._openai_request import read
 from oracles.emulators._openai_usage import pieces
 from oracles.emulators.openai import Bill, Faults, OpenAIEmulator, serve
-from tests.images.test_reading import png_header_of
+from tests.support.images import png_header_of
 from tests.support.openai_helpers import KEY, answered, ask, connect, connected, image
 from tests.support.openai_requests import CLASSES, chat, names, outcome, responses
 from tests.support.oracles import COLOURS, colour_oracle, share_of_colours

@@ -20,16 +20,13 @@ from bbquery.report import figure
 from bbquery.report.figure import Layout, blend, ramp
 from bbquery.report.overlay import LONGEST_THUMBNAIL, overlay_png, thumbnail_jpeg
 from bbquery.report.scale import LUMA, block_means, scale
+from tests.support.images import photo_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TEXT = {"title": "cat", "caption": "500 queries", "unit": "probability"}
 LEVELS = st.floats(-1e300, 1e300) | st.sampled_from([np.nan, np.inf, -np.inf])
-
-
-def photo_of(height: int = 40, width: int = 60) -> NDArray[np.uint8]:
-    return np.random.default_rng(7).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 def map_of(height: int = 40, width: int = 60) -> NDArray[np.float64]:
@@ -53,14 +50,14 @@ def pixels_of(png: bytes) -> NDArray[Any]:
 
 def test_equal_input_gives_equal_bytes() -> None:
     """A picture holds no time and no chance: it can be compared by its bytes."""
-    first, second = (overlay_png(photo_of(), map_of(), signed=True, **TEXT) for _ in range(2))
+    first, second = (overlay_png(photo_of(40, 60), map_of(), signed=True, **TEXT) for _ in range(2))
 
     assert first == second
 
 
 def test_a_picture_names_neither_time_nor_tool() -> None:
     """The file holds pixels and their density, no other mark."""
-    png = overlay_png(photo_of(), map_of(), signed=True, **TEXT)
+    png = overlay_png(photo_of(40, 60), map_of(), signed=True, **TEXT)
 
     assert set(PIL.Image.open(io.BytesIO(png)).info) <= {"dpi"}
 
@@ -119,7 +116,7 @@ def test_an_extreme_photo_is_stretched_and_says_so() -> None:
 )
 def test_any_text_is_drawn(text: str) -> None:
     """Whatever a label or a file name holds is drawn as it is, without an error or a warning."""
-    assert drawn(photo_of(), map_of(), title=text, caption=text, unit=text).shape[2] == 3
+    assert drawn(photo_of(40, 60), map_of(), title=text, caption=text, unit=text).shape[2] == 3
 
 
 @pytest.mark.parametrize("part", ["title", "caption", "unit"])
@@ -127,8 +124,8 @@ def test_every_text_is_on_the_page(part: str) -> None:
     """Title, caption and unit each leave ink."""
     empty = dict.fromkeys(TEXT, "")
 
-    bare = overlay_png(photo_of(), map_of(), signed=True, **empty)
-    with_text = overlay_png(photo_of(), map_of(), signed=True, **{**empty, part: "word"})
+    bare = overlay_png(photo_of(40, 60), map_of(), signed=True, **empty)
+    with_text = overlay_png(photo_of(40, 60), map_of(), signed=True, **{**empty, part: "word"})
 
     assert pixels_of(bare).shape != pixels_of(with_text).shape or (pixels_of(bare) != pixels_of(with_text)).any()
 
@@ -170,7 +167,7 @@ def test_a_map_that_is_zero_leaves_the_photo_grey() -> None:
     """Nothing is coloured where there is nothing to show."""
     values = np.zeros((40, 60))
 
-    mixed = blend(photo_of(), values, scale(values, signed=True), signed=True)
+    mixed = blend(photo_of(40, 60), values, scale(values, signed=True), signed=True)
 
     assert np.ptp(mixed, axis=2).max() == 0
 
@@ -251,9 +248,9 @@ def test_the_photo_fades_where_there_is_no_value() -> None:
     """Without a value a grey level g becomes 255 - 0.3 (255 - g), up to rounding."""
     values = np.full((40, 60), np.nan)
 
-    faded = blend(photo_of(), values, scale(values, signed=True), signed=True)
+    faded = blend(photo_of(40, 60), values, scale(values, signed=True), signed=True)
 
-    grey = (photo_of() * np.array(LUMA)).sum(axis=2, keepdims=True)
+    grey = (photo_of(40, 60) * np.array(LUMA)).sum(axis=2, keepdims=True)
     np.testing.assert_allclose(faded, np.broadcast_to(255 - 0.3 * (255 - grey), faded.shape), atol=0.51)
 
 
@@ -286,7 +283,7 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "matplotlib", None)
 
     with pytest.raises(MissingExtra, match=r"bbquery\[report\]"):
-        overlay_png(photo_of(), map_of(), signed=True, **TEXT)
+        overlay_png(photo_of(40, 60), map_of(), signed=True, **TEXT)
 
 
 def test_drawing_leaves_matplotlib_s_global_state_alone() -> None:
