@@ -56,9 +56,14 @@ def prepare(folder: Path) -> Path:
 
 
 def write(
-    explanation: Explanation, folder: Path, *, command: Sequence[str], source: str, progress: bool = False,
+    explanation: Explanation,
+    folder: Path,
+    *,
+    command: Sequence[str],
+    source: str,
+    progress: bool = False,
     full_size: bool = False,
-) -> list[Path]:  # fmt: skip
+) -> list[Path]:
     """Write an explanation's files into a folder; return their paths, the record's last.
 
     For each target NAME.npy, the map, and NAME.png, its picture. Where the method estimates it, NAME-error.npy, the

@@ -58,9 +58,14 @@ class Tile:
 
 
 def map_tile(
-    heading: str, photo: NDArray[np.uint8], values: NDArray[np.float64], scale: Scale, *, signed: bool,
+    heading: str,
+    photo: NDArray[np.uint8],
+    values: NDArray[np.float64],
+    scale: Scale,
+    *,
+    signed: bool,
     lines: Sequence[str],
-) -> Tile:  # fmt: skip
+) -> Tile:
     """Return the tile of a map (H, W) on its photo (H, W, 3), both reduced for display."""
     pixels = blend(photo, values, scale, signed=signed)
     said = (*lines, *([scale.note] if scale.note else []))
