@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery.commands import completing, consent, options
-from bbquery.commands.explain import logged, seed
+from bbquery.commands.log_file import logged
 from bbquery.commands.output import counted, estimated, held, not_read, say, warn, warn_of
-from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
+from bbquery.commands.output_folder import OutputFolder, default_name, result_of
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import target
 from bbquery.errors import UsageError
@@ -40,10 +39,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "attack", help="stress-test a model of yours on a photo", description=AUTHORISED, allow_abbrev=False
     )
     attack.set_defaults(run=_attack)
-    attack.add_argument("image", metavar="IMAGE", help="a photo, or sample:NAME (sample:cat)")
-    attack.add_argument(
-        "--oracle", required=True, metavar="NAME[:key=value,…]", help="model to ask; see 'bbquery list oracles'"
-    )
+    options.add_image(attack)
+    options.add_oracle(attack, required=True)
     attack.add_argument(
         "--attack", default=DEFAULT_ATTACK, metavar="NAME[:key=value,…]", help="how (default: %(default)s)"
     )
@@ -62,11 +59,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="how an answer becomes a number (default: hard, and label where labels are no nouns)",
     )
     _add_caps(attack)
-    attack.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
-    attack.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
-    consent.add_yes(attack)
-    attack.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
-    add_out(attack, "IMAGE-ORACLE-ATTACK[-SCORE]-RUN")
+    options.add_log(attack)
+    options.add_run(attack, "IMAGE-ORACLE-ATTACK[-SCORE]-RUN")
 
 
 def _add_caps(attack: argparse.ArgumentParser) -> None:
@@ -120,8 +114,7 @@ async def _attacked(chosen: argparse.Namespace, out: OutputFolder) -> Stress:
         async with prepared(_request(chosen, screen)) as job:
             options.check_project(chosen)
             result = result_of(job.identity(), *map(str, job.thresholds))
-            what = [chosen.oracle, chosen.attack, *([chosen.score] if chosen.score else [])]
-            out.claim(default_name(chosen.image, result, *what), result)
+            out.claim(default_name(chosen.image, result, chosen.oracle, chosen.attack, chosen.score), result)
             warn_of(job.placement)
             with open_ledger(None) as ledger:
                 return await job.run(ledger)

@@ -7,9 +7,8 @@ import math
 from typing import TYPE_CHECKING
 
 from bbquery.commands import completing, consent, options
-from bbquery.commands.explain import seed
 from bbquery.commands.output import not_read, say, table, warn, warn_of
-from bbquery.commands.output_folder import OutputFolder, add_out, default_name
+from bbquery.commands.output_folder import OutputFolder, default_name
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
 from bbquery.errors import UsageError
@@ -40,7 +39,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare it."""
     compare = commands.add_parser("compare", help="put the maps of several methods side by side", allow_abbrev=False)
     compare.set_defaults(run=_compare)
-    compare.add_argument("image", metavar="IMAGE", help="a photo, or sample:NAME (sample:cat)")
+    options.add_image(compare)
     compare.add_argument("--methods", required=True, metavar="NAME[:key=value,…],NAME…", help=METHODS)
     options.add_oracle(compare)
     compare.add_argument("--target", metavar="LABEL", help="what to explain, one (default: the top class)")
@@ -58,10 +57,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     options.add_spare(compare)
     options.add_longest_wait(compare)
     options.add_drift(compare)
-    compare.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
-    consent.add_yes(compare)
-    compare.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
-    add_out(compare, "IMAGE-ORACLE-compare[-SCORE]-RUN")
+    options.add_run(compare, "IMAGE-ORACLE-compare[-SCORE]-RUN")
 
 
 class MethodScreen(Screen):
@@ -116,9 +112,9 @@ async def _compared(chosen: argparse.Namespace, out: OutputFolder) -> Comparison
         async with prepared(request) as job:
             worst = job.first.worst.times(job.cap.queries or 0)
             consent.agreed(chosen, [request.cap], worst, lambda: _costs(job).split("\n"))
-            what = [chosen.oracle, "compare", *([chosen.score] if chosen.score else [])]
             inner = {name: own.identity() for name, own in zip(job.names, job.jobs, strict=True)}
-            out.claim(default_name(chosen.image, job.identity(), *what), job.identity(), inner)
+            name = default_name(chosen.image, job.identity(), chosen.oracle, "compare", chosen.score)
+            out.claim(name, job.identity(), inner)
             warn_of(job.first.placement)
             with open_ledger(None) as ledger:
                 return await job.run(ledger)

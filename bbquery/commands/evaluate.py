@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from bbquery.commands import completing, consent, evaluate_metrics, map_file, options
 from bbquery.commands.exit_codes import alarms, ended_by
-from bbquery.commands.explain import logged, seed
+from bbquery.commands.log_file import logged
 from bbquery.commands.output import counted, estimated, held, not_read, say, table, warn, warn_of
-from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
+from bbquery.commands.output_folder import OutputFolder, default_name, result_of
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import target
 from bbquery.errors import UsageError
@@ -59,11 +59,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     options.add_further_caps(caps)
     options.add_project(caps)
     options.add_longest_wait(caps)
-    evaluate.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
-    evaluate.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
-    consent.add_yes(evaluate)
-    evaluate.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
-    add_out(evaluate, "IMAGE-ORACLE-evaluation[-SCORE]-RUN")
+    options.add_log(evaluate)
+    options.add_run(evaluate, "IMAGE-ORACLE-evaluation[-SCORE]-RUN")
 
 
 def _evaluate(chosen: argparse.Namespace) -> int:
@@ -127,8 +124,7 @@ async def _evaluated(chosen: argparse.Namespace, found: MapFile, out: OutputFold
             consent.agreed(chosen, [request.cap], job.worst.times(request.queries), lambda: _costs(job))
             decided = (request.one_target, constructor(job.score), constructor(job.choice))
             result = result_of(job.identity(), *decided)
-            what = [chosen.oracle, "evaluation", *([chosen.score] if chosen.score else [])]
-            out.claim(default_name(chosen.image, result, *what), result)
+            out.claim(default_name(chosen.image, result, chosen.oracle, "evaluation", chosen.score), result)
             warn_of(job.placement)
             warn(*(f"BEWARE: {told}" for told in _of_another(found.made, job.oracle.capabilities)))
             with open_ledger(None) as ledger:

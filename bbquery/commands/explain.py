@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import logging
 import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bbquery import telemetry
 from bbquery.commands import completing, consent, explain_batch, explain_several, options
 from bbquery.commands.exit_codes import alarms, ended_by
+from bbquery.commands.log_file import logged
 from bbquery.commands.output import counted, estimated, held, not_read, say, warn, warn_of
-from bbquery.commands.output_folder import OutputFolder, add_out, default_name
+from bbquery.commands.output_folder import OutputFolder, default_name
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
 from bbquery.errors import UsageError
@@ -30,6 +26,9 @@ from bbquery.shown import shown
 from bbquery.specification import with_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from bbquery.jobs.explain.job import ExplainJob
     from bbquery.jobs.explain.result import Explanation
 
@@ -63,14 +62,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     options.add_spare(explain)
     options.add_longest_wait(explain)
     options.add_drift(explain)
-    explain.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
+    options.add_log(explain)
     explain.add_argument("--batch", action="store_true", help="ask as a batch: within a day, mostly at half price")
     explain.add_argument("--progress", action="store_true", help=PROGRESS)
     explain.add_argument("--full-size", action="store_true", help=FULL_SIZE)
-    explain.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
-    consent.add_yes(explain)
-    explain.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
-    add_out(explain, DEFAULT_OUT)
+    options.add_run(explain, DEFAULT_OUT)
 
 
 def _add_caps(explain: argparse.ArgumentParser) -> None:
@@ -81,13 +77,6 @@ def _add_caps(explain: argparse.ArgumentParser) -> None:
     caps.add_argument("--max-queries-per-image", type=int, metavar="N", help="a cap of each image within the run")
     caps.add_argument("--max-tokens-per-image", type=int, metavar="N", help="likewise, in tokens")
     caps.add_argument("--max-usd-per-image", metavar="X", help="likewise, in dollars")
-
-
-def seed(text: str) -> int:
-    """Read a seed."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
-    return int(text)
 
 
 def _explain(chosen: argparse.Namespace) -> int:
@@ -131,34 +120,13 @@ def _explain_one(chosen: argparse.Namespace, request: ExplainRequest, screen: Sc
     return out.exit_code(ended_by(explanation.error, partial=explanation.partial))
 
 
-@contextlib.contextmanager
-def logged(path: Path | None) -> Iterator[None]:
-    """Append the run's log records to a file, where one is given."""
-    if path is None:
-        yield
-        return
-    handler = telemetry.JsonLines(path)
-    before = telemetry.LOGGER.level
-    telemetry.LOGGER.setLevel(logging.DEBUG)
-    telemetry.LOGGER.addHandler(handler)
-    try:
-        yield
-    finally:
-        telemetry.LOGGER.removeHandler(handler)
-        telemetry.LOGGER.setLevel(before)
-        handler.close()
-        if handler.failed is not None:
-            why = f"the log {path} could not be written in full ({handler.failed.strerror}); the run went on without it"
-            print(f"bbquery: {why}", file=sys.stderr)
-
-
 async def _explained(
     chosen: argparse.Namespace, request: ExplainRequest, screen: Screen, out: OutputFolder
 ) -> Explanation:
     async with prepared(request) as job:
         consent.agreed(chosen, [request.cap], job.worst.times(request.queries), lambda: _costs(job))
-        what = [chosen.oracle, chosen.method, *([chosen.score] if chosen.score else [])]
-        out.claim(default_name(chosen.image, job.identity(), *what), job.identity())
+        name = default_name(chosen.image, job.identity(), chosen.oracle, chosen.method, chosen.score)
+        out.claim(name, job.identity())
         warn_of(job.placement)
         with open_ledger(None) as ledger, screen:
             return await job.run(ledger)

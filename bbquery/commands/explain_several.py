@@ -85,8 +85,8 @@ async def _explained(
     async with prepared_series(request) as series:
         worst = total(image.worst.times(series.image_cap.queries or image.estimate.queries) for image in series.images)
         consent.agreed(chosen, [request.run, request.each.cap], worst, lambda: _costs(series).split("\n"))
-        what = [chosen.oracle, chosen.method, *([chosen.score] if chosen.score else [])]
-        name = default_name(f"{len(series.images)}-images", series.identity(), *what)
+        images = f"{len(series.images)}-images"
+        name = default_name(images, series.identity(), chosen.oracle, chosen.method, chosen.score)
         out.claim(name, series.identity(), {image.name: image.identity for image in series.images})
         for image in series.images:
             warn_of(image.placement, image.name)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bbquery.client import waiting
+from bbquery.commands import consent
+from bbquery.commands.output_folder import add_out
 from bbquery.drift import DEFAULT_EVERY
 from bbquery.errors import UsageError
 from bbquery.jobs.request import DEFAULT_ORACLE
@@ -19,10 +22,36 @@ SHARED = ("image", "oracle", "project", "spare", "drift_every", "seed", "longest
 """What is called alike on the command line and in a `bbquery.jobs.request.Request`."""
 
 
-def add_oracle(command: argparse._ActionsContainer) -> None:
-    """Declare the model to ask."""
-    about = f"model to ask; see 'bbquery list oracles' (default: {DEFAULT_ORACLE}, in this process)"
-    command.add_argument("--oracle", default=DEFAULT_ORACLE, metavar="NAME[:key=value,…]", help=about)
+def add_image(command: argparse._ActionsContainer) -> None:
+    """Declare the photo."""
+    command.add_argument("image", metavar="IMAGE", help="a photo, or sample:NAME (sample:cat)")
+
+
+def add_oracle(command: argparse._ActionsContainer, *, required: bool = False) -> None:
+    """Declare the model. required: whether it must be named."""
+    usual = "" if required else f" (default: {DEFAULT_ORACLE}, in this process)"
+    what = f"model to ask; see 'bbquery list oracles'{usual}"
+    default = None if required else DEFAULT_ORACLE
+    command.add_argument("--oracle", required=required, default=default, metavar="NAME[:key=value,…]", help=what)
+
+
+def add_log(command: argparse._ActionsContainer) -> None:
+    """Declare the log file."""
+    command.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
+
+
+def add_run(command: argparse._ActionsContainer, out: str) -> None:
+    """Declare how it is run: or only estimated, with consent, from a seed, into a folder. out: its default name."""
+    command.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
+    consent.add_yes(command)
+    command.add_argument("--seed", type=_seed, default=0, metavar="S", help="decides every random choice (default: 0)")
+    add_out(command, out)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
 
 
 def add_further_caps(command: argparse._ActionsContainer, what: str = "a further cap") -> None:

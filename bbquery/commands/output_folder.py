@@ -41,13 +41,13 @@ def add_out(command: argparse._ActionsContainer, default: str) -> None:
     command.add_argument("--force", action="store_true", help=FORCE)
 
 
-def default_name(image: str, result: str, *what: str) -> str:
+def default_name(image: str, result: str, *what: str | None) -> str:
     """Return the name of the folder of a result, if the option is not given.
 
-    what: specifications of what decides it (oracle, method, score); their names are taken.
+    what: specifications of what decides it (oracle, method, score), None left out; their names are taken.
     """
     letters = stem(image).encode(errors="replace")[:LONGEST_IMAGE].decode(errors="ignore")
-    names = (parse(each)[0].replace(":", ".").replace("/", ".") for each in what)
+    names = (parse(each)[0].replace(":", ".").replace("/", ".") for each in what if each)
     return "-".join((letters, *names, result[:LONGEST_RESULT]))
 
 

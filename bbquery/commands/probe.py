@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery.commands import completing, consent, options, probe_tables
 from bbquery.commands.exit_codes import alarms, ended_by
-from bbquery.commands.explain import logged, seed
+from bbquery.commands.log_file import logged
 from bbquery.commands.output import estimated, held, say, warn, warn_of
-from bbquery.commands.output_folder import OutputFolder, add_out, default_name, result_of
+from bbquery.commands.output_folder import OutputFolder, default_name, result_of
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
 from bbquery.drift import DEFAULT_EVERY, checks_for
@@ -37,7 +36,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare it."""
     probe = commands.add_parser("probe", help="find out how an oracle is best explained", allow_abbrev=False)
     probe.set_defaults(run=_probe)
-    probe.add_argument("image", metavar="IMAGE", help="a photo, or sample:NAME (sample:cat)")
+    options.add_image(probe)
     options.add_oracle(probe)
     probe.add_argument("--target", metavar="LABEL[,LABEL…]", help="as of 'bbquery explain' (default: the top class)")
     probe.add_argument(
@@ -54,11 +53,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     options.add_project(caps)
     options.add_spare(caps)
     options.add_longest_wait(caps)
-    probe.add_argument("--log", type=Path, metavar="FILE", help="append a log to a file, one JSON object a line")
-    probe.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
-    consent.add_yes(probe)
-    probe.add_argument("--seed", type=seed, default=0, metavar="S", help="decides every random choice (default: 0)")
-    add_out(probe, "IMAGE-ORACLE-probe-RUN")
+    options.add_log(probe)
+    options.add_run(probe, "IMAGE-ORACLE-probe-RUN")
 
 
 def _probe(chosen: argparse.Namespace) -> int:
