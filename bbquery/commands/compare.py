@@ -101,8 +101,8 @@ def _request(chosen: argparse.Namespace, watch: Watch | None = None) -> CompareR
 def _target(text: str | None) -> str | None:
     named = targets(text) or []
     if len(named) > 1:
-        told = f"one target is compared, not {len(named)}: give each a command of its own"
-        raise UsageError(rf"{told}; a comma within a target is written \,")
+        message = f"one target is compared, not {len(named)}: give each a command of its own"
+        raise UsageError(rf"{message}; a comma within a target is written \,")
     return named[0] if named else None
 
 

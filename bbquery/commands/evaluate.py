@@ -73,11 +73,11 @@ def _evaluate(chosen: argparse.Namespace) -> int:
     with OutputFolder(chosen) as out:
         with logged(chosen.log):
             evaluation = asyncio.run(_evaluated(chosen, found, out))
-        told = warnings(found, evaluation)
-        made = {"command": chosen.typed, "source": chosen.image, "of": str(found.path), "warnings": told}
+        warned = warnings(found, evaluation)
+        made = {"command": chosen.typed, "source": chosen.image, "of": str(found.path), "warnings": warned}
         written = out.write(lambda place: report.write(evaluation, place, **made))
     say(*_taken(chosen, found))
-    _print(evaluation, told, _of_another(found.made, evaluation.oracle), chosen.typed)
+    _print(evaluation, warned, _of_another(found.made, evaluation.oracle), chosen.typed)
     say(*map(str, written), spent(evaluation.budget, evaluation.queries.from_store, evaluation.queries.sent))
     return out.exit_code(ended_by(evaluation.error, partial=evaluation.partial))
 
@@ -126,7 +126,7 @@ async def _evaluated(chosen: argparse.Namespace, found: MapFile, out: OutputFold
             result = result_of(job.identity(), *decided)
             out.claim(default_name(chosen.image, result, chosen.oracle, "evaluation", chosen.score), result)
             warn_of(job.placement)
-            warn(*(f"BEWARE: {told}" for told in _of_another(found.made, job.oracle.capabilities)))
+            warn(*(f"BEWARE: {warned}" for warned in _of_another(found.made, job.oracle.capabilities)))
             with open_ledger(None) as ledger:
                 return await job.run(ledger)
 
@@ -143,8 +143,8 @@ def _check(chosen: argparse.Namespace, found: MapFile, job: EvaluateJob) -> None
     if found.made.pixels != codec.image_digest(job.photo).hex():
         raise UsageError(f"{found.path} is the map of another photo, as its {map_file.RECORD} says: give that photo")
     if job.choice.made is not None and found.made.score != constructor(job.score):
-        told = f"{found.path} is the map of the score {found.made.score}, not of {constructor(job.score)}"
-        raise UsageError(f"{told}, so that explaining again would compare scores: give its --score")
+        message = f"{found.path} is the map of the score {found.made.score}, not of {constructor(job.score)}"
+        raise UsageError(f"{message}, so that explaining again would compare scores: give its --score")
 
 
 def _check_source(chosen: argparse.Namespace, path: Path, made: map_file.Made, job: EvaluateJob) -> None:
@@ -162,29 +162,29 @@ def _check_source(chosen: argparse.Namespace, path: Path, made: map_file.Made, j
 
 def warnings(found: MapFile, evaluation: Evaluation) -> list[str]:
     """Return what a person must know before they believe the numbers, each with what to do."""
-    told = [] if found.made is None else _of_making(found.made, evaluation)
+    warned = [] if found.made is None else _of_making(found.made, evaluation)
     if evaluation.curves is not None and len({*evaluation.curves.deletion, *evaluation.curves.insertion}) == 1:
-        told.append("every answer scored the same, so no map could do better or worse: take a denser --score")
+        warned.append("every answer scored the same, so no map could do better or worse: take a denser --score")
     missing = max((each.unanswered for each in evaluation.measurements), default=0)
     if missing and not evaluation.partial:
-        told.append(f"up to {missing} rows of a metric got no answer: curves are interpolated there, copies left out")
-    return told
+        warned.append(f"up to {missing} rows of a metric got no answer: curves are interpolated there, copies left out")
+    return warned
 
 
 def _of_making(made: map_file.Made, evaluation: Evaluation) -> list[str]:
-    told = []
+    warned = []
     if shared := [f"{fill}" for fill in evaluation.choice.fills if any(same_fill(fill, other) for other in made.fills)]:
-        told.append(
+        warned.append(
             f"the map was made with the fill that judges it ({', '.join(sorted(shared))}), which flatters it: "
             "give another --fill or --insertion-fill"
         )
-    told += _of_another(made, evaluation.oracle)
+    warned += _of_another(made, evaluation.oracle)
     if made.partial:
-        told.append("the map is partial: complete its run first, by the command that it printed")
+        warned.append("the map is partial: complete its run first, by the command that it printed")
     again = evaluation.choice.made
     if again is not None and (method := constructor(again.method)) != made.method:
-        told.append(f"the map was made by {made.method}, but what explains again is {method}: leave out --method")
-    return told
+        warned.append(f"the map was made by {made.method}, but what explains again is {method}: leave out --method")
+    return warned
 
 
 def _of_another(made: map_file.Made | None, asked: Capabilities) -> list[str]:
@@ -197,13 +197,13 @@ def _of_another(made: map_file.Made | None, asked: Capabilities) -> list[str]:
     ]
 
 
-def _print(evaluation: Evaluation, told: list[str], known: list[str], typed: Sequence[str]) -> None:
+def _print(evaluation: Evaluation, warned: list[str], known: list[str], typed: Sequence[str]) -> None:
     """known: what was said of it before it was asked."""
     q = evaluation.queries
     say(f"target: {evaluation.target} ({evaluation.bound.about.unit})")
     say(*_table(evaluation.measurements))
     say(f"queries: {counted(q)}")
-    said = [f"BEWARE: {warning}" for warning in told if warning not in known]
+    said = [f"BEWARE: {warning}" for warning in warned if warning not in known]
     if evaluation.unread:
         said.append(f"NOT READ: {not_read(evaluation.unread)}: the score made nothing of that")
     said += alarms(evaluation.error, partial=evaluation.partial)

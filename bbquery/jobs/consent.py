@@ -35,8 +35,8 @@ def paying(request: Request, oracle: Oracle, worst: Units, stated: Sequence[Cap]
     caps = [request.cap] if stated is None else stated
     with open_ledger(request.ledger) as ledger:
         if worst.picodollars and not _capped(caps, request.project, ledger):
-            told = f"a query to {oracle.capabilities.name} may cost ${dollars(worst.picodollars)}"
-            raise UsageError(f"{told}, and nothing says how many may be asked: give max_queries or max_usd")
+            message = f"a query to {oracle.capabilities.name} may cost ${dollars(worst.picodollars)}"
+            raise UsageError(f"{message}, and nothing says how many may be asked: give max_queries or max_usd")
         yield ledger
 
 

@@ -46,9 +46,9 @@ def beware(
     if not targets:
         return []
     classes = capabilities.classes
-    told = [] if classes is None else [*_collisions(targets, classes), *_one_class_twice(targets, classes)]
-    told += [line for score in scores if (line := _unnamed(score, clean, capabilities)) is not None]
-    return list(dict.fromkeys(told))
+    lines = [] if classes is None else [*_collisions(targets, classes), *_one_class_twice(targets, classes)]
+    lines += [line for score in scores if (line := _unnamed(score, clean, capabilities)) is not None]
+    return list(dict.fromkeys(lines))
 
 
 def check_commas(targets: Sequence[str], classes: Classes | None) -> None:
@@ -81,15 +81,15 @@ def _one_class_twice(targets: Sequence[str], classes: Classes) -> Iterator[str]:
     for first, second in itertools.combinations([target for target in targets if _found(classes, target)], 2):
         index = classes.find(first)
         if classes.find(second) == index:
-            told = f"{first!r} and {second!r} are one class, {classes.show(index)!r}, so their maps are the same"
-            yield f"{told}: name it once; a comma within a name is written \\,, as in '{_escaped((first, second))}'"
+            message = f"{first!r} and {second!r} are one class, {classes.show(index)!r}, so their maps are the same"
+            yield f"{message}: name it once; a comma within a name is written \\,, as in '{_escaped((first, second))}'"
 
 
 def _collisions(targets: Sequence[str], classes: Classes) -> Iterator[str]:
     for target in targets:
         with contextlib.suppress(UnknownName):  # a set of classes, or words that are none
-            if (told := classes.collision(target)) is not None:
-                yield told
+            if (collision := classes.collision(target)) is not None:
+                yield collision
 
 
 def _unnamed(score: BoundScore, clean: Answer, capabilities: Capabilities) -> str | None:

@@ -99,11 +99,11 @@ def warnings(stress: Stress) -> list[Warned]:
     votes, found, target = stress.votes, [], stress.bound.target
     if votes.left:
         total = votes.kept + votes.left
-        told = f"of {total} answers to the clean image itself, {votes.left} lack its label"
-        found.append(Warned("UNSTABLE", target, told))
+        message = f"of {total} answers to the clean image itself, {votes.left} lack its label"
+        found.append(Warned("UNSTABLE", target, message))
     if stress.found is not None and stress.found.undecided:
-        told = f"{stress.found.undecided} queries gave no label that counts either way"
-        found.append(Warned("UNDECIDED", target, told))
+        message = f"{stress.found.undecided} queries gave no label that counts either way"
+        found.append(Warned("UNDECIDED", target, message))
     return found
 
 

@@ -32,10 +32,10 @@ def difference(clean: Image, changed: Image) -> bytes:
     """Return a PNG of the amplified change, with its factor below it."""
     pixels, factor = amplified(clean, changed)
     width, height = _sides(pixels)
-    told = wrapped(_told(factor), SMALL, max(width, PANEL))
-    page = Page(max(width, PANEL) + 2 * MARGIN, height + 2 * MARGIN + SPACE + len(told) * SMALL * LINE)
+    captions = wrapped(_caption(factor), SMALL, max(width, PANEL))
+    page = Page(max(width, PANEL) + 2 * MARGIN, height + 2 * MARGIN + SPACE + len(captions) * SMALL * LINE)
     _picture(page, pixels, MARGIN, MARGIN)
-    page.text(MARGIN, MARGIN + height + SPACE, told, colour=FAINT)
+    page.text(MARGIN, MARGIN + height + SPACE, captions, colour=FAINT)
     return page.png()
 
 
@@ -49,19 +49,19 @@ def overview(stress: Stress) -> bytes:
     total = 3 * column + 2 * GAP
     title = wrapped(f"“{stress.bound.target}”: {stress.outcome}, RMSE {stress.found.rmse:.4f}", TITLE, total)
     below = MARGIN + len(title) * TITLE * LINE + SPACE
-    told = [wrapped(text, SMALL, column) for text in ("clean, as sent", "adversarial, as sent", _told(factor))]
-    chart = below + height + SPACE + max(map(len, told)) * SMALL * LINE + 2 * SPACE
+    captions = [wrapped(text, SMALL, column) for text in ("clean, as sent", "adversarial, as sent", _caption(factor))]
+    chart = below + height + SPACE + max(map(len, captions)) * SMALL * LINE + 2 * SPACE
     page = Page(total + 2 * MARGIN, chart + CHART + 0.5 + MARGIN)
     page.text(MARGIN, MARGIN, title, points=TITLE)
     for place, pixels in enumerate((stress.x, stress.found.best, change)):
         left = MARGIN + place * (column + GAP)
         _picture(page, pixels, left, below)
-        page.text(left, below + height + SPACE, told[place], colour=FAINT)
+        page.text(left, below + height + SPACE, captions[place], colour=FAINT)
     _curve(page, stress, chart, total)
     return page.png()
 
 
-def _told(factor: float) -> str:
+def _caption(factor: float) -> str:
     return f"adversarial minus clean, times {factor:g}, on mid-grey"
 
 

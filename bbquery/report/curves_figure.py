@@ -57,7 +57,7 @@ class Curves(Protocol):
 def one(curves: Curves, *, title: str, caption: str, unit: str) -> bytes:
     """Return the PNG of one map's curves; see `bbquery.report.curves.curves_png`."""
     width = BESIDE + WIDE
-    heading, told = wrapped(title, TITLE, width), wrapped(caption, SMALL, width)
+    heading, lines = wrapped(title, TITLE, width), wrapped(caption, SMALL, width)
     legend = (
         f"insertion {_number(curves.insertion_auc)}, higher is better",
         f"deletion {_number(curves.deletion_auc)}, lower is better",
@@ -65,7 +65,7 @@ def one(curves: Curves, *, title: str, caption: str, unit: str) -> bytes:
     )
     top = MARGIN + len(heading) * TITLE * LINE + SPACE
     below = top + HIGH + UNDER
-    page = Page(width + 2 * MARGIN, below + (len(legend) + len(told)) * SMALL * LINE + SPACE + MARGIN)
+    page = Page(width + 2 * MARGIN, below + (len(legend) + len(lines)) * SMALL * LINE + SPACE + MARGIN)
     page.text(MARGIN, MARGIN, heading, points=TITLE)
     axes = _axes(page, MARGIN + BESIDE, top, WIDE, unit)
     axes.set_xlabel("share of pixels taken, the most important first", fontsize=SMALL)
@@ -74,17 +74,17 @@ def one(curves: Curves, *, title: str, caption: str, unit: str) -> bytes:
         axes.plot(curves.shares, drawn, color=COLOURS[place], linestyle=LINES[place], linewidth=1.6)
         _sample(page, MARGIN + BESIDE, below + place * SMALL * LINE, place)
     page.text(MARGIN + BESIDE + SAMPLE + SPACE, below, list(legend))
-    page.text(MARGIN + BESIDE, below + len(legend) * SMALL * LINE + SPACE, told, colour=FAINT)
+    page.text(MARGIN + BESIDE, below + len(legend) * SMALL * LINE + SPACE, lines, colour=FAINT)
     return _done(page)
 
 
 def several(curves: Mapping[str, Curves], *, title: str, caption: str, unit: str) -> bytes:
     """Return the PNG of several maps' curves; see `bbquery.report.curves.overlaid_curves_png`."""
     width = 2 * (BESIDE + SIDE) + GAP
-    heading, told = wrapped(title, TITLE, width), wrapped(caption, SMALL, width)
+    heading, lines = wrapped(title, TITLE, width), wrapped(caption, SMALL, width)
     top = MARGIN + len(heading) * TITLE * LINE + SPACE
     below = top + SMALL * LINE + HIGH + UNDER
-    page = Page(width + 2 * MARGIN, below + (len(curves) + len(told)) * SMALL * LINE + SPACE + MARGIN)
+    page = Page(width + 2 * MARGIN, below + (len(curves) + len(lines)) * SMALL * LINE + SPACE + MARGIN)
     page.text(MARGIN, MARGIN, heading, points=TITLE)
     best = sorted(curves, key=lambda name: -curves[name].srg if math.isfinite(curves[name].srg) else math.inf)
     for side, what in enumerate(("deletion: lower is better", "insertion: higher is better")):
@@ -98,7 +98,7 @@ def several(curves: Mapping[str, Curves], *, title: str, caption: str, unit: str
     for place in range(len(best)):
         _sample(page, MARGIN + BESIDE, below + place * SMALL * LINE, place)
     page.text(MARGIN + BESIDE + SAMPLE + SPACE, below, [_legend(name, curves[name]) for name in best])
-    page.text(MARGIN + BESIDE, below + len(best) * SMALL * LINE + SPACE, told, colour=FAINT)
+    page.text(MARGIN + BESIDE, below + len(best) * SMALL * LINE + SPACE, lines, colour=FAINT)
     return _done(page)
 
 

@@ -118,8 +118,8 @@ def _shares(axes: Axes, came: Sequence[AnswerFigures], figures: ScoreFigures) ->
     _intervals(axes, 0.12, [c.refused for c in usual], marker="x", colour=REFUSED, label="no answer")
     most = max((c.information for c in figures.usual), default=0.0)
     if most > 0:
-        told = [c.information / most for c in figures.usual]
-        axes.bar(places, told, width=0.7, color="#e8e8e8", zorder=0, label="what a query tells")
+        relative = [c.information / most for c in figures.usual]
+        axes.bar(places, relative, width=0.7, color="#e8e8e8", zorder=0, label="what a query tells")
     _frame(axes, f"reliability of one answer: {_said(figures.reliability)}", "")
     axes.set_xticks(places, [f"{c.condition.visible:.0%}" for c in figures.usual])
     axes.set_xlabel("visible cells; bars of 95 % intervals", fontsize=8, family=FONT)

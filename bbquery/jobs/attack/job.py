@@ -143,16 +143,16 @@ def _attack(attack: Attack | str, queries: int, spare: int, every: int, rmse: fl
     others = overhead(queries - spare, every)
     left = queries - spare - others
     lost = f", and {spare} are kept for lost ones" if spare else ""
-    told = f"of {queries} queries the clean image, its checks and the verification take {others}{lost}"
+    message = f"of {queries} queries the clean image, its checks and the verification take {others}{lost}"
     if left < 1:
-        raise UsageError(f"{told}: allow more with --max-queries")
+        raise UsageError(f"{message}: allow more with --max-queries")
     try:
         chosen = load.attack(attack, queries=left, rmse=rmse) if isinstance(attack, str) else attack
     except UsageError as error:
-        raise UsageError(f"{told}, which leaves {left}: {error}") from error
+        raise UsageError(f"{message}, which leaves {left}: {error}") from error
     if chosen.queries > left:
         raise UsageError(
-            f"{told}, and {constructor(chosen)} asks {chosen.queries}: raise --max-queries or lower the attack's"
+            f"{message}, and {constructor(chosen)} asks {chosen.queries}: raise --max-queries or lower the attack's"
         )
     return chosen
 
@@ -198,8 +198,8 @@ class AttackJob(Job):
                 picodollars=None if cap.picodollars is None else cap.picodollars - worst.picodollars,
             )
         except UsageError as error:
-            told = f"the verification alone, {self._reserved} queries, would take a whole cap: raise it"
-            raise UsageError(told) from error
+            message = f"the verification alone, {self._reserved} queries, would take a whole cap: raise it"
+            raise UsageError(message) from error
 
     def identity(self) -> str:
         """Return the hash of what this run asks; a second run with the same resumes its budgets."""

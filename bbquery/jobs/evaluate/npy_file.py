@@ -30,8 +30,8 @@ def read(path: Path, what: str) -> NDArray[Any]:
             file.seek(0)
             return np.lib.format.read_array(file, allow_pickle=False)
         except (OSError, ValueError, EOFError, TypeError, OverflowError, MemoryError, RecursionError) as error:
-            told = "it is no .npy file of one array of numbers, as numpy.save writes them"
-            raise UsageError(f"cannot read the {what} {str(path)!r}: {told}") from error
+            message = "it is no .npy file of one array of numbers, as numpy.save writes them"
+            raise UsageError(f"cannot read the {what} {str(path)!r}: {message}") from error
 
 
 def read_map(path: Path, *, or_gradient: bool = False) -> NDArray[np.float64]:

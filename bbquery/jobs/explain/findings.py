@@ -70,8 +70,8 @@ def of_map(m: TargetMap, noise: float = math.nan) -> Iterator[Finding]:
         yield Finding("NOT MOVED", m.target, NOT_MOVED)
     elif why := _hardly_moved(m, noise):
         yield Finding("HARDLY MOVED", m.target, HARDLY_MOVED.format(why=why))
-    if told := refused(m.sent.visibility):
-        yield Finding("REFUSED", m.target, told)
+    if text := refused(m.sent.visibility):
+        yield Finding("REFUSED", m.target, text)
     elif m.unanswered.kinds:
         yield Finding("NO ANSWER", m.target, _no_answer(m))
     yield from (Finding("NOTE", m.target, note) for note in m.sent.notes)

@@ -147,9 +147,9 @@ class ExplainJob(Job):
         prefetch = Prefetch(client, oracle, self.watch)
         self.watch.batching(prefetch)
         found = await prefetch.run(self.wanted)
-        told = f"{constructor(self.method)} asks by answers after all: leave out --batch"
+        message = f"{constructor(self.method)} asks by answers after all: leave out --batch"
         level = logging.DEBUG if found.error is None else logging.WARNING
-        client.halt.set(found.error or UsageError(told), level)
+        client.halt.set(found.error or UsageError(message), level)
         return found
 
     async def _scores(self, client: Client, clean: Answer) -> list[BoundScore]:

@@ -153,16 +153,16 @@ def _tells(figures: Sequence[ScoreFigures]) -> NDArray[np.float64]:
     """Return how much each of `SHARES` tells, as a share of what all do, the mean over targets."""
     information = np.array([[c.information for c in f.usual] for f in figures])
     total = information.sum(axis=1, keepdims=True)
-    told = np.divide(information, total, out=np.zeros_like(information), where=total > 0)
-    return np.asarray(told.mean(axis=0))
+    shares = np.divide(information, total, out=np.zeros_like(information), where=total > 0)
+    return np.asarray(shares.mean(axis=0))
 
 
 def _share(figures: Sequence[ScoreFigures]) -> tuple[int, str]:
     """Return which of `SHARES` tells most, the mean over targets, and why."""
-    told = _tells(figures)
-    if not told.any():
+    tells = _tells(figures)
+    if not tells.any():
         return MIDDLE, f"{SHARES[MIDDLE]:.0%} visible, for want of better: the score moves behind no mask"
-    place = int(np.argmax(told))
+    place = int(np.argmax(tells))
     each: list[ConditionFigures] = [f.usual[place] for f in figures]
     sure = float(np.mean([c.best for c in each]))
     met = ", ".join(f"{c.met.value:.0%}" for c in each)
@@ -180,11 +180,11 @@ def _half_will_do(figures: Sequence[ScoreFigures], best: int) -> bool:
     """
     if math.isnan(_least_explained(figures)):  # too few masks to tell shares apart
         return True
-    told = _tells(figures)
-    if told.any() and not told[MIDDLE]:
+    tells = _tells(figures)
+    if tells.any() and not tells[MIDDLE]:
         return False
     perhaps = float(np.mean([f.usual[MIDDLE].best for f in figures]))
-    return bool(told[MIDDLE] >= HALF_TELLS * told[best]) or perhaps > PERHAPS
+    return bool(tells[MIDDLE] >= HALF_TELLS * tells[best]) or perhaps > PERHAPS
 
 
 def _method(place: int, *, designs: bool, until_stable: bool) -> str:

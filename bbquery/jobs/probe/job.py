@@ -138,12 +138,12 @@ class ProbeJob(Job):
             raise client.halt.error
         if not found:
             kinds = ", ".join(f"{count} × {kind}" for kind, count in of_clean(clean, None).kinds.most_common())
-            told = f"gave no answer to the unperturbed image, asked {len(clean)} times: {kinds}"
-            raise NothingToExplain(told, oracle=self.oracle.capabilities.name)
+            message = f"gave no answer to the unperturbed image, asked {len(clean)} times: {kinds}"
+            raise NothingToExplain(message, oracle=self.oracle.capabilities.name)
         named = [answer for answer in found if answer != Labels(())]
         if not named and not self.request.targets:
-            told = "names nothing in the unperturbed image: say with --target what is to be explained"
-            raise NothingToExplain(told, oracle=self.oracle.capabilities.name)
+            message = "names nothing in the unperturbed image: say with --target what is to be explained"
+            raise NothingToExplain(message, oracle=self.oracle.capabilities.name)
         return (named or found)[0]
 
     def _bound(self, first: Answer) -> Bound:
