@@ -88,6 +88,17 @@ def test_what_was_lost_is_held_and_said(photo: Path, capsys: pytest.CaptureFixtu
     )
 
 
+def test_what_a_comparison_lost_is_in_its_record(photo: Path) -> None:
+    """An attempt of any method that may have been billed is named, counted once, and held."""
+    watched.begin({20})
+    main(compare(photo))
+
+    record = json.loads((photo.parent / "out" / "compare.json").read_text())
+    assert [each.keys() for each in record["unknown"]] == [{"attempt", "opened", "reason"}]
+    assert record["queries"]["unknown"] == record["budget"]["held"]["queries"] == 1
+    assert record["queries"]["sent"] == watched.calls
+
+
 def test_what_earlier_runs_spent_is_told_from_what_is_sent_now() -> None:
     """The budget counts every run of it, so a rerun says that it sent nothing, or how little."""
     budget = BudgetState(1, "run", Cap(queries=1000), Units(queries=900), Units(queries=2))
