@@ -62,6 +62,7 @@ def run(attack: LrMifgsm, model: HalfSpace, seed: int = 0, domain: Domain = UINT
     return replay(attack.plan(X, domain, seed), model)
 
 
+@pytest.mark.slow
 def test_the_distance_to_a_plane_is_found_within_a_quarter() -> None:
     """Over 12 planes and seeds no result beats the true distance, and mean excess with interval is below 25 %."""
     ratios = []

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from bbquery.ledger.sqlite import Ledger
 
+pytestmark = pytest.mark.slow
+
 FREE = "function:call=tests.support.counted.sides,classes=left|right,version=1"
 PAID = f"{FREE},usd_per_query=0.001"
 PHOTO = np.random.default_rng(0).integers(100, 200, (16, 20, 3), dtype=np.uint8)

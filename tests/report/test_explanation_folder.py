@@ -27,6 +27,8 @@ from tests.support.cells_method import Cells
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 PHOTO = np.random.default_rng(0).integers(150, 256, (24, 32, 3), dtype=np.uint8)
 CELLS = Cells(queries=70, note="beware of the dog")
 

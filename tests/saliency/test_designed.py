@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from bbquery.types import Image
     from tests.support.known_games import Value
 
+pytestmark = pytest.mark.slow
+
 GAMES = SHARED / "games"
 EFFECTS = np.linspace(-1, 2, 16)
 PHOTO = np.random.default_rng(0).integers(0, 256, (56, 70, 3), dtype=np.uint8)

@@ -181,6 +181,7 @@ def test_it_is_made_from_the_command_line() -> None:
     assert score == Similarity(away="a dog, asleep", backend="onnx", threshold=0.4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["onnx", "sentence-transformers"])
 def test_a_real_model_tells_near_from_far(backend: str) -> None:
     """On MiniLM the reference's paraphrase is met, an unrelated sentence is not, and the contrast orders the two."""

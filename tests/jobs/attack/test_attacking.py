@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from bbquery.client.client import Client
     from bbquery.oracle import Oracle
 
+pytestmark = pytest.mark.slow
+
 LEVELS = 12  # the left half is brighter by so many grey levels
 PHOTO = np.full((16, 16, 3), 100, np.uint8)
 PHOTO[:, :8] += LEVELS

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
 
+pytestmark = pytest.mark.slow
+
 PHOTOS = [np.random.default_rng(n).integers(100, 200, (16, 24, 3), dtype=np.uint8) for n in range(3)]
 
 
