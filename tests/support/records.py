@@ -31,7 +31,8 @@ def schema() -> dict[str, Any]:
 
 def faults(record: Any) -> list[str]:
     """Return what is wrong with a record: keys that lack, that are not described, or hold something else."""
-    return [f"{list(error.instance_path)}: {error.message[:300]}" for error in _validator().iter_errors(record)]
+    whole = json.loads(json.dumps(record, ensure_ascii=False).encode(errors="replace"))  # a validator wants UTF-8
+    return [f"{list(error.instance_path)}: {error.message[:300]}" for error in _validator().iter_errors(whole)]
 
 
 @functools.cache
