@@ -7,64 +7,22 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image as Pillow
 
 from bbquery.client.client import Tally
 from bbquery.ledger.sqlite import Ledger
-from oracles import function
 from oracles.emulators.http import HttpEmulator
-from tests.support import models
-
-if TYPE_CHECKING:
-    from bbquery.oracle import Oracle
+from tests.support.oracles import FakeOracle, halves_oracle
 
 QUERIES = 120
 TOTAL = QUERIES + 1
-
-
-@dataclass
-class Counting:
-    """An oracle that calls `reached` once when it has answered `threshold` more images."""
-
-    inner: Oracle
-    answered: int = 0
-    threshold: int = -1
-    reached: Callable[[], None] = field(default=lambda: None)
-
-    @property
-    def capabilities(self) -> Any:
-        return self.inner.capabilities
-
-    def encode(self, image: Any) -> Any:
-        return self.inner.encode(image)
-
-    def quote(self, payload: Any) -> Any:
-        return self.inner.quote(payload)
-
-    @property
-    def rate_seen(self) -> Any:
-        return self.inner.rate_seen
-
-    async def answer(self, payloads: Sequence[Any]) -> Sequence[Any]:
-        answers = await self.inner.answer(payloads)
-        self.answered += len(payloads)
-        if 0 <= self.threshold <= self.answered:
-            self.threshold = -1
-            self.reached()
-        return answers
-
-    async def aclose(self) -> None:
-        await self.inner.aclose()
-
-    def when_answered(self, more: int, act: Callable[[], None]) -> None:
-        self.threshold, self.reached = self.answered + more, act
 
 
 @dataclass
@@ -73,7 +31,7 @@ class Bench:
 
     folder: Path
     url: str
-    oracle: Counting
+    oracle: FakeOracle
 
     async def explain(
         self, home: str, *, cap: int = TOTAL, during: Callable[[asyncio.subprocess.Process], None] | None = None
@@ -112,12 +70,10 @@ class Bench:
 async def bench(folder: Path) -> AsyncIterator[Bench]:
     pixels = np.random.default_rng(1).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     Pillow.fromarray(pixels).save(folder / "photo.png")
-    inner = function.connect(models.sides, classes="left|right", height=32, width=32, version="1", concurrency=4)
-    oracle = Counting(inner)
+    oracle = halves_oracle(side=32)
     emulator = HttpEmulator(oracle)
     async with emulator.running() as url:
         yield Bench(folder, url, oracle)
-    await inner.aclose()
 
 
 async def test_ten_kills_cost_no_answer_twice(tmp_path: Path) -> None:
@@ -130,20 +86,20 @@ async def test_ten_kills_cost_no_answer_twice(tmp_path: Path) -> None:
     async with bench(tmp_path) as b:
         code, _ = await b.explain("undisturbed")
         assert code == 0
-        before = b.oracle.answered
+        before = b.oracle.billed
         slack = TOTAL + 200
         for _ in range(10):
             code, _ = await b.explain(
                 "killed",
                 cap=slack,
-                during=lambda p: b.oracle.when_answered(int(rng.integers(1, 12)), p.kill),
+                during=lambda p: b.oracle.when_billed(int(rng.integers(1, 12)), p.kill),
             )
             assert code == -signal.SIGKILL
             with b.ledger("killed") as ledger:
                 state, unknown = ledger.budget(1), ledger.unknowns(1)
             assert state.posted.queries + state.held.queries <= slack
             assert state.held.queries == len(unknown)
-            assert b.oracle.answered - before <= state.posted.queries + len(unknown)
+            assert b.oracle.billed - before <= state.posted.queries + len(unknown)
         answered_by_then = state.posted.queries
         code, _ = await b.explain("killed", cap=slack)
 
@@ -166,7 +122,7 @@ async def test_ten_kills_cost_no_answer_twice(tmp_path: Path) -> None:
 async def test_with_an_exact_cap_a_killed_run_ends_partial_and_names_the_unknowns(tmp_path: Path) -> None:
     """Where the cap leaves no room for what may have been billed, the rerun says so, with exit code 4 and a way out."""
     async with bench(tmp_path) as b:
-        await b.explain("home", during=lambda p: b.oracle.when_answered(30, p.kill))
+        await b.explain("home", during=lambda p: b.oracle.when_billed(30, p.kill))
         code, said = await b.explain("home")
         record = b.record("home")
         more = TOTAL + record["queries"]["unknown"] + 1  # kept for one that is lost next
@@ -184,13 +140,13 @@ async def test_ctrl_c_ends_in_order(tmp_path: Path) -> None:
     """Interrupted, a run stores what was answered, holds nothing and writes a partial map; a rerun completes it."""
     async with bench(tmp_path) as b:
         code, said = await b.explain(
-            "home", during=lambda p: b.oracle.when_answered(25, lambda: p.send_signal(signal.SIGINT))
+            "home", during=lambda p: b.oracle.when_billed(25, lambda: p.send_signal(signal.SIGINT))
         )
         record = b.record("home")
         partial = b.map("home")
         with b.ledger("home") as ledger:
             state = ledger.budget(1)
-        answered = b.oracle.answered
+        answered = b.oracle.billed
         again, _ = await b.explain("home")
 
     assert code == 130
@@ -199,7 +155,7 @@ async def test_ctrl_c_ends_in_order(tmp_path: Path) -> None:
     assert state.posted.queries == answered
     assert state.held.queries == 0
     assert again == 0
-    assert b.oracle.answered == TOTAL
+    assert b.oracle.billed == TOTAL
     assert b.map("home") != partial
 
 
@@ -213,7 +169,7 @@ async def test_two_equal_runs_at_once_pay_once(tmp_path: Path) -> None:
     sent = [b.record("home", out)["queries"]["sent"] for out in ("a", "b")]
     assert codes == [0, 0]
     assert b.map("home", "a") == b.map("home", "b")
-    assert b.oracle.answered == sum(sent) == TOTAL
+    assert b.oracle.billed == sum(sent) == TOTAL
 
 
 SPEND = """

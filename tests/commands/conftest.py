@@ -1,9 +1,10 @@
-"""The ledger that commands open by default, a command with what it says, and what is shared with others."""
+"""A photo, the ledger that commands open by default, a command with what it says, and what others publish."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from bbquery.cli import main
@@ -11,6 +12,7 @@ from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.types import Text
 from tests.support.bookkeeping import ANSWERS, asked, remember, sent
+from tests.support.images import saved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +26,12 @@ def ledger(home: Path) -> Iterator[Ledger]:
     home.mkdir(exist_ok=True)
     with Ledger() as opened:
         yield opened
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> str:
+    pixels = np.random.default_rng(0).integers(150, 256, (24, 32, 3), dtype=np.uint8)
+    return saved(tmp_path / "photo.png", pixels)
 
 
 @pytest.fixture

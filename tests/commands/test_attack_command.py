@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import os
 import signal
@@ -18,9 +17,9 @@ from bbquery.cli import main
 from bbquery.ledger.sqlite import Ledger
 from oracles import function
 from oracles.emulators.http import HttpEmulator
-from tests.client.test_kill import Counting
 from tests.support import models
-from tests.support.runs import visible
+from tests.support.oracles import FakeOracle, halves_oracle
+from tests.support.runs import Terminal, visible
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,13 +141,6 @@ def test_without_a_terminal_consent_must_be_given(photo: Path, home: Path, capsy
     assert not (home / "bbquery.sqlite3").exists()
 
 
-class Terminal(io.StringIO):
-    """A person who types."""
-
-    def isatty(self) -> bool:
-        return True
-
-
 @pytest.mark.parametrize(("typed", "code"), [("yes\n", 0), (" YES \n", 0), ("y\n", 2), ("\n", 2), ("", 2)])
 def test_on_a_terminal_the_worst_case_is_shown_and_yes_is_typed(
     photo: Path, typed: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -266,24 +258,22 @@ async def test_google_vision_is_attacked_through_its_own_package(photo: Path) ->
 
 async def test_a_killed_attack_pays_for_nothing_twice(tmp_path: Path, photo: Path) -> None:
     """Killed three times, an attack ends with the bytes of an undisturbed one; only lost answers are asked again."""
-    inner = function.connect(models.sides, classes="tabby|golden retriever", version="1", concurrency=4)
-    oracle = Counting(inner)
+    oracle = halves_oracle("tabby", "golden retriever")
     async with HttpEmulator(oracle).running() as url:
         first, _ = await _attacked(photo, url, tmp_path / "one")
-        undisturbed, before = (photo.parent / "out" / "adversarial.png").read_bytes(), oracle.answered
+        undisturbed, before = (photo.parent / "out" / "adversarial.png").read_bytes(), oracle.billed
         for after in (3, 30, 60):
             code, _ = await _attacked(photo, url, tmp_path / "two", oracle=oracle, kill_after=after)
             assert code == -signal.SIGKILL
         with Ledger(tmp_path / "two" / "bbquery.sqlite3") as ledger:
             (posted, held, lost) = _search(ledger)
         last, said = await _attacked(photo, url, tmp_path / "two")
-    await inner.aclose()
 
     assert (first, last) == (0, 0), said
     assert held == lost
     assert (photo.parent / "out" / "adversarial.png").read_bytes() == undisturbed
     assert record(photo)["queries"]["sent"] == before - posted
-    assert oracle.answered - before <= before + lost
+    assert oracle.billed - before <= before + lost
 
 
 def _search(ledger: Ledger) -> tuple[int, int, int]:
@@ -295,7 +285,7 @@ def _search(ledger: Ledger) -> tuple[int, int, int]:
 
 
 async def _attacked(
-    photo: Path, url: str, home: Path, *, oracle: Counting | None = None, kill_after: int = 0
+    photo: Path, url: str, home: Path, *, oracle: FakeOracle | None = None, kill_after: int = 0
 ) -> tuple[int, str]:
     """Run the command in a process of its own, with room for what kills lose; return its exit code and stderr."""
     attack = ("--attack", "lr_mifgsm:cells=4,queries=150", "--drift-every", "0")
@@ -305,7 +295,7 @@ async def _attacked(
         env=os.environ | {"BBQUERY_HOME": str(home)}, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     if oracle is not None:
-        oracle.when_answered(kill_after, process.kill)
+        oracle.when_billed(kill_after, process.kill)
     _, said = await process.communicate()
     assert process.returncode is not None
     return process.returncode, said.decode()

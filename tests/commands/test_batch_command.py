@@ -11,9 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-import numpy as np
 import pytest
-from PIL import Image as Pillow
 
 from bbquery.batches import prefetch
 from bbquery.cli import main
@@ -26,14 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 QUERIES = 30
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> str:
-    pixels = np.random.default_rng(0).integers(150, 256, (24, 32, 3), dtype=np.uint8)
-    path = tmp_path / "photo.png"
-    Pillow.fromarray(pixels).save(path)
-    return str(path)
 
 
 @pytest.fixture

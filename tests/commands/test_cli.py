@@ -31,14 +31,6 @@ if TYPE_CHECKING:
 SIDES = "function:call=tests.support.models.sides,classes=left|right,version=1"
 
 
-@pytest.fixture
-def photo(tmp_path: Path) -> str:
-    pixels = np.random.default_rng(0).integers(150, 256, (24, 32, 3), dtype=np.uint8)
-    path = tmp_path / "photo.png"
-    Pillow.fromarray(pixels).save(path)
-    return str(path)
-
-
 def explain(photo: str, out: Path, *more: str, oracle: str = SIDES, queries: str = "30") -> int:
     return main(["explain", photo, "--oracle", oracle, "--max-queries", queries, "--out", str(out), *more])
 

@@ -43,12 +43,6 @@ def fresh() -> None:
     watched.begin()
 
 
-@pytest.fixture
-def photo(tmp_path: Path) -> str:
-    Pillow.fromarray(PHOTO).save(tmp_path / "photo.png")
-    return str(tmp_path / "photo.png")
-
-
 def compare(photo: str, out: Path, *more: str, methods: str = METHODS, oracle: str = HERE, queries: str = "41") -> int:
     typed = ["compare", photo, "--methods", methods, "--oracle", oracle, "--max-queries", queries, "--out", str(out)]
     return main([*typed, *more])

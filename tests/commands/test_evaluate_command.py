@@ -35,14 +35,6 @@ QUICK = ("--steps", "8", "--copies", "10")
 
 
 @pytest.fixture
-def photo(tmp_path: Path) -> str:
-    pixels = np.random.default_rng(0).integers(150, 256, (24, 32, 3), dtype=np.uint8)
-    path = tmp_path / "photo.png"
-    Pillow.fromarray(pixels).save(path)
-    return str(path)
-
-
-@pytest.fixture
 def left(tmp_path: Path) -> str:
     """A map that says that the left half speaks for "left", as it does."""
     path = tmp_path / "left.npy"

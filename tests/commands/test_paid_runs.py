@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
-from PIL import Image as Pillow
 
 from bbquery.cli import main
 from bbquery.jobs.estimate import estimate
@@ -20,14 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAID = "function:call=tests.support.models.sides,classes=left|right,version=1,usd_per_query=0.0015"
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> str:
-    pixels = np.random.default_rng(0).integers(150, 256, (24, 32, 3), dtype=np.uint8)
-    path = tmp_path / "photo.png"
-    Pillow.fromarray(pixels).save(path)
-    return str(path)
 
 
 def explain(photo: str, out: Path, *more: str) -> int:

@@ -9,7 +9,6 @@ import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import pytest
 from PIL import Image as Pillow
 
@@ -28,14 +27,6 @@ if TYPE_CHECKING:
 
 SIDES = "function:call=tests.support.models.sides,classes=left|right,version=1"
 PAID = f"{SIDES},usd_per_query=0.0015"
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> str:
-    pixels = np.random.default_rng(0).integers(150, 256, (24, 32, 3), dtype=np.uint8)
-    path = tmp_path / "photo.png"
-    Pillow.fromarray(pixels).save(path)
-    return str(path)
 
 
 def probe(photo: str, out: Path, *more: str, oracle: str = SIDES) -> int:

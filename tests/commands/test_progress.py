@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import sys
 import time
 from typing import TYPE_CHECKING
 
 from bbquery.commands.progress import Lines, progress
+from tests.support.runs import Terminal
 
 if TYPE_CHECKING:
     import pytest
-
-
-class Terminal(io.StringIO):
-    """Says that it is one."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 def test_a_log_gets_a_line_every_ten_seconds(

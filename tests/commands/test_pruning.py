@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from bbquery.ledger.records import Cap
 from bbquery.types import Text
 from bbquery.units import Units
 from tests.support.bookkeeping import COST, asked, remember, sent
+from tests.support.runs import Terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,13 +117,6 @@ def test_pruning_is_shown_and_agreed_to(
     assert "gpt-4o" in shown
     assert "--yes" in refused
     assert (names(ledger), list(ledger.find([asked_key(ledger, 0)]))) == before
-
-
-class Terminal(io.StringIO):
-    """A person who types."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 def asked_key(ledger: Ledger, number: int) -> bytes:

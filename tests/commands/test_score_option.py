@@ -45,12 +45,6 @@ def values(explanation: bbquery.Explanation) -> np.ndarray:
     return explanation.maps[0].values
 
 
-@pytest.fixture
-def photo(tmp_path: Path) -> str:
-    Pillow.fromarray(PHOTO).save(tmp_path / "photo.png")
-    return str(tmp_path / "photo.png")
-
-
 def test_another_score_of_the_same_image_is_free(ledger: Ledger) -> None:
     """The answers are the same, so nothing is sent; a margin of two classes is 2p - 1, so its map is twice p's."""
     first = explained(ledger, target="left")

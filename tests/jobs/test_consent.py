@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from bbquery.ledger.records import Cap
 from oracles import function
 from tests.support import models
 from tests.support.counted import watched
+from tests.support.runs import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,13 +125,6 @@ def test_a_project_without_a_cap_in_dollars_is_none(photo: Path, capsys: pytest.
 def test_a_cap_of_each_image_is_agreement(photo: Path) -> None:
     """Dollars for each image cap the run too."""
     assert run(photo, several, "--max-usd-per-image", "1") == 0
-
-
-class Terminal(io.StringIO):
-    """A person who types."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @COMMANDS

@@ -12,10 +12,8 @@ import numpy as np
 from PIL import Image as Pillow
 
 from bbquery.ledger.sqlite import Ledger
-from oracles import function
 from oracles.emulators.openai import Faults, OpenAIEmulator
-from tests.client.test_kill import Counting
-from tests.support import models
+from tests.support.oracles import FakeOracle, halves_oracle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,15 +28,13 @@ async def test_the_ledger_agrees_with_the_bill_through_faults_and_kills(tmp_path
     """
     pixels = np.random.default_rng(1).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     Pillow.fromarray(pixels).save(tmp_path / "photo.png")
-    inner = function.connect(models.sides, classes="left|right", height=16, width=16, version="1", concurrency=4)
-    counting = Counting(inner)
+    oracle = halves_oracle(side=16)
     faults = Faults(seed=4, rate_limited=0.06, retry_after=0.0, server_error=0.06, dropped=0.04, truncated=0.04)
-    emulator = OpenAIEmulator(counting, faults)
+    emulator = OpenAIEmulator(oracle, faults)
     rng = np.random.default_rng(8)
     async with emulator.running() as url:
-        codes = [await _audit(tmp_path, url, counting, int(rng.integers(50, 250))) for _ in range(3)]
-        codes.append(await _audit(tmp_path, url, counting, None))
-    await inner.aclose()
+        codes = [await _audit(tmp_path, url, oracle, int(rng.integers(50, 250))) for _ in range(3)]
+        codes.append(await _audit(tmp_path, url, oracle, None))
 
     with Ledger(tmp_path / "home" / "bbquery.sqlite3") as ledger:
         state, unknowns = ledger.budget(1), ledger.unknowns(1)
@@ -51,7 +47,7 @@ async def test_the_ledger_agrees_with_the_bill_through_faults_and_kills(tmp_path
     assert 0 <= bill.tokens - state.posted.tokens <= state.held.tokens
 
 
-async def _audit(folder: Path, url: str, counting: Counting, kill_after: int | None) -> int:
+async def _audit(folder: Path, url: str, oracle: FakeOracle, kill_after: int | None) -> int:
     command = [
         *(sys.executable, "-m", "bbquery", "explain", str(folder / "photo.png"), "--target", "left"),
         *("--oracle", f"openai:model=gpt-4o-mini,base_url={url},key_env=REHEARSAL_KEY,height=16,width=16"),
@@ -61,5 +57,5 @@ async def _audit(folder: Path, url: str, counting: Counting, kill_after: int | N
     environment = os.environ | {"BBQUERY_HOME": str(folder / "home"), "REHEARSAL_KEY": "sk-rehearsal"}
     process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=asyncio.subprocess.DEVNULL)
     if kill_after is not None:
-        counting.when_answered(kill_after, process.kill)
+        oracle.when_billed(kill_after, process.kill)
     return await process.wait()

@@ -15,6 +15,7 @@ from bbquery.ledger.records import Cap
 from bbquery.oracle import ONE_QUERY, Capabilities, Limits, Price, Quote, RateSeen, View
 from bbquery.types import UINT8, Answer, AnswerKind, Classes, Domain, Image, Reply, Vector
 from tests.support.clocks import FakeClock
+from tests.support.models import sides
 
 if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger
@@ -175,6 +176,14 @@ def colour_oracle(
     plain: dict[str, Any] = {"name": "colours", "identity": identity, "view": view, "concurrency": 2, "free": True}
     plain["classes"] = COLOURS if options.get("answers", "probabilities") in ("probabilities", "scores") else None
     return FakeOracle(reply, **(plain | options))
+
+
+def halves_oracle(*names: str, side: int | None = None) -> FakeOracle:
+    """Return a fake that answers as `models.sides`. names: of both classes. side: of the squares that it is sent."""
+    view = View(size=None if side is None else (side, side))
+    classes = Classes(tuple((name,) for name in names or ("left", "right")))
+    plain: dict[str, Any] = {"classes": classes, "view": view, "largest_batch": 1, "concurrency": 4}
+    return FakeOracle(lambda image: Vector(np.array(sides(image))), **plain)
 
 
 def failing_first(error: Exception) -> Callable[[int], Exception | None]:
