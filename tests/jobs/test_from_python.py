@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import contextvars
 import inspect
 import json
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,12 @@ from PIL import Image as Pillow
 import bbquery
 from bbquery import cli
 from bbquery.errors import UsageError
+from bbquery.jobs.synchronous import synchronous_iterator
 from oracles import function
 from tests.support import models
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
     from bbquery.ledger.sqlite import Ledger
@@ -118,7 +120,9 @@ def test_several_images_are_explained_alike_waited_for_or_awaited(ledger: Ledger
 
     awaited = asyncio.run(of_async(oracle, ledger))
     assert [(each.name, each.status, each.explanation and each.explanation.run) for each in waited_for] == awaited
-    assert [status for _, status, _ in awaited] == ["complete"] * 3
+    assert [(name, status) for name, status, _ in awaited] == [
+        (name, "complete") for name in ("image", "image~2", "image~3")
+    ]
     assert [each.explanation.budget.posted.queries for each in waited_for if each.explanation] == [20] * 3
 
 
@@ -161,6 +165,27 @@ def test_leaving_several_images_early_closes_the_run(ledger: Ledger) -> None:
         break
 
     assert (len(asked), closed) == (20, ["oracle"])
+
+
+def test_what_is_left_early_is_closed_in_its_own_context() -> None:
+    """A context variable that the generator set is set back by it, as where it is awaited."""
+    variable = contextvars.ContextVar("variable", default=0)
+    ended: list[int] = []
+
+    async def counting_async() -> AsyncGenerator[int, None]:
+        token = variable.set(1)
+        try:
+            yield 1
+            yield 2
+        finally:
+            variable.reset(token)
+            ended.append(variable.get())
+
+    for number in synchronous_iterator(counting_async)():
+        assert (number, variable.get()) == (1, 0)
+        break
+
+    assert ended == [0]
 
 
 @pytest.mark.usefixtures("fresh")

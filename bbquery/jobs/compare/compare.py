@@ -66,7 +66,7 @@ async def compare_async(
         seed=seed, ledger=ledger, watch=watch, longest_wait=longest_wait,
     )  # fmt: skip
     async with prepared(request) as job:
-        with paying(request, job.first.oracle, job.first.worst) as opened:
+        with paying(request, job.first.oracle, lambda: job.first.worst) as opened:
             return await job.run(opened)
 
 

@@ -79,7 +79,7 @@ async def explain_async(
         seed=seed, ledger=ledger, watch=watch, longest_wait=longest_wait,
     )  # fmt: skip
     async with prepared(request) as job:
-        with paying(request, job.oracle, job.worst) as opened:
+        with paying(request, job.oracle, lambda: job.worst) as opened:
             return await job.run(opened)
 
 
@@ -126,7 +126,7 @@ async def explain_many_async(
         spare=spare, drift_every=drift_every, seed=seed, ledger=ledger, watch=watch, longest_wait=longest_wait,
     )  # fmt: skip
     async with prepared_series(SeriesRequest(images=sources, each=each, run=run)) as series:
-        with paying(each, series.setting.oracle, series.worst, [stated, stated_each]) as opened:
+        with paying(each, series.setting.oracle, lambda: series.worst, [stated, stated_each]) as opened:
             async with contextlib.aclosing(series.run(opened)) as results:
                 async for result in results:
                     yield result

@@ -60,7 +60,7 @@ async def probe_async(
         watch=watch, longest_wait=longest_wait,
     )  # fmt: skip
     async with prepared(request) as job:
-        with paying(request, job.oracle, job.worst) as opened:
+        with paying(request, job.oracle, lambda: job.worst) as opened:
             return await job.run(opened)
 
 
