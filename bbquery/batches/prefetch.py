@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bbquery.batch_oracle import BatchOracle
     from bbquery.batches.context import BatchListener
     from bbquery.batches.questions import Wanted
-    from bbquery.client.client import Client, Tally
+    from bbquery.client.client import Client, QueryCounts
     from bbquery.errors import BudgetExhausted
     from bbquery.system.clock import Clock
 
@@ -43,7 +43,7 @@ class Prefetched:
     error: BbqueryError | None
     forbids: bool
 
-    def counted_in(self, replayed: Tally) -> Tally:
+    def counted_in(self, replayed: QueryCounts) -> QueryCounts:
         """Return the tally of a run that replayed what was answered here: that did not come from the store."""
         return replace(replayed, sent=replayed.sent + self.sent, from_store=max(replayed.from_store - self.answered, 0))
 

@@ -53,7 +53,7 @@ DEFAULT_RETRY = RetryPolicy()
 
 
 @dataclass(frozen=True)
-class Tally:
+class QueryCounts:
     """Queries so far. asked: different questions, however many plans share one.
 
     sent: attempts that left, each retry again. from_store: of the questions, those answered without an attempt.
@@ -71,9 +71,9 @@ class Tally:
     paid_again: int = 0
     answered: int = 0
 
-    def plus(self, other: Tally) -> Tally:
+    def plus(self, other: QueryCounts) -> QueryCounts:
         """Return the sum of two clients' tallies; a question that both asked counts twice."""
-        return Tally(*map(operator.add, astuple(self), astuple(other)))
+        return QueryCounts(*map(operator.add, astuple(self), astuple(other)))
 
 
 def rows_for(seconds: float, seconds_a_row: float) -> int:
@@ -159,11 +159,11 @@ class Client:
         return self._dispatcher.provider.rate_limits
 
     @property
-    def tally(self) -> Tally:
+    def tally(self) -> QueryCounts:
         """Queries so far."""
         from_store = self._from_store + self._dispatcher.stored_by_others
         unknown, unreadable = len(self.ledger.unknowns(self.budget)), self.ledger.unreadable(self.budget)
-        return Tally(
+        return QueryCounts(
             len(self._known), self._dispatcher.sent, from_store, unknown, unreadable.answers, unreadable.paid_again,
             self._flights.answered,
         )  # fmt: skip

@@ -12,7 +12,7 @@ from bbquery import money
 from bbquery.shown import SafeStream, shown
 
 if TYPE_CHECKING:
-    from bbquery.client.client import Tally
+    from bbquery.client.client import QueryCounts
     from bbquery.images.placement import Placement
     from bbquery.jobs.estimate import Estimate
     from bbquery.ledger.records import UnknownAttempt
@@ -67,7 +67,7 @@ def in_words(units: Units) -> str:
     return ", ".join(said) or "nothing"
 
 
-def counted(tally: Tally) -> str:
+def counted(tally: QueryCounts) -> str:
     """Return the numbers of a run's queries."""
     said = f"{tally.asked} asked, {tally.sent} sent, {tally.from_store} from the store, {tally.unknown} unknown"
     retries = tally.sent - (tally.asked - tally.from_store)

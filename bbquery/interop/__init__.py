@@ -8,6 +8,6 @@ with predict_fn("efficientnet", max_queries=1000) as predict:
 """
 
 from bbquery.interop.predict import Predict, Unanswered, predict_fn
-from bbquery.interop.session import Usage
+from bbquery.interop.session import Tally
 
-__all__ = ["Predict", "Unanswered", "Usage", "predict_fn"]
+__all__ = ["Predict", "Tally", "Unanswered", "predict_fn"]

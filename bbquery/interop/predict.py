@@ -15,7 +15,7 @@ import numpy as np
 from bbquery.errors import OracleError, UnknownName, UsageError
 from bbquery.interop.columns import AllNumbers, Columns, Scored
 from bbquery.interop.pixels import Pixels, Sizes
-from bbquery.interop.session import Session, Usage
+from bbquery.interop.session import Session, Tally
 from bbquery.ledger.records import Cap
 from bbquery.types import Answer, NoAnswer
 
@@ -168,7 +168,7 @@ class Predict:
         return self._columns.names
 
     @property
-    def tally(self) -> Usage:
+    def tally(self) -> Tally:
         """What was asked, sent and spent so far; as a string, a line for people."""
         return self._session.tally
 

@@ -40,7 +40,7 @@ INTERRUPTED = "a call was interrupted, so nothing more is sent: open another; wh
 
 
 @dataclass(frozen=True)
-class Usage:
+class Tally:
     """What a session asked and spent so far; as a string, a line for people.
 
     asked: rows that the library asked. sent: attempts that left, each retry again. from_store: answered without one.
@@ -86,7 +86,7 @@ class Session:
             UsageError: the oracle or the project cannot be used. StorageFailed: the ledger cannot be opened.
         """
         self._closing = threading.Lock()
-        self._last: Usage | None = None
+        self._last: Tally | None = None
         with contextlib.ExitStack() as opened:
             self._loop = LoopThread()
             opened.callback(self._loop.close)
@@ -135,13 +135,13 @@ class Session:
         self._client.halt.set(Interrupted(INTERRUPTED))
 
     @property
-    def tally(self) -> Usage:
+    def tally(self) -> Tally:
         """What was asked and spent so far, or until it was closed."""
         if self._last is not None:
             return self._last
         counts, budget = self._client.tally, self.budget
         from_store = self._answered - (counts.answered - counts.from_store)  # rows that were equal to one before too
-        return Usage(
+        return Tally(
             self._rows, counts.sent, from_store, counts.unknown, counts.unreadable,
             budget.posted, budget.held, budget.name,
         )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from bbquery.client.client import Tally
+from bbquery.client.client import QueryCounts
 from bbquery.client.halt import Interrupted
 from bbquery.errors import (
     BudgetExhausted,
@@ -74,7 +74,7 @@ async def test_a_second_run_sends_nothing(ledger: Ledger) -> None:
         tally = client.tally
 
     assert values(second) == values(first)
-    assert tally == Tally(asked=10, sent=0, from_store=10, unknown=0, answered=10)
+    assert tally == QueryCounts(asked=10, sent=0, from_store=10, unknown=0, answered=10)
     assert oracle.billed == 10
 
 

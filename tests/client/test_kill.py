@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 
-from bbquery.client.client import Tally
+from bbquery.client.client import QueryCounts
 from bbquery.ledger.sqlite import Ledger
 from oracles.emulators.http import HttpEmulator
 from tests.support.oracles import FakeOracle, halves_oracle
@@ -107,7 +107,7 @@ async def test_ten_kills_cost_no_answer_twice(tmp_path: Path) -> None:
     assert code == 0
     assert b.map("killed") == b.map("undisturbed")
     assert record["queries"] == asdict(
-        Tally(
+        QueryCounts(
             asked=TOTAL,
             sent=TOTAL - answered_by_then,
             from_store=answered_by_then,

@@ -11,7 +11,7 @@ import pytest
 
 import bbquery
 from bbquery.client.attempt import MOST_UNREADABLE
-from bbquery.client.client import Client, Tally
+from bbquery.client.client import Client, QueryCounts
 from bbquery.client.retry import RetryPolicy
 from bbquery.commands.output import counted
 from bbquery.errors import CostAboveHold, MalformedAnswer, OracleError
@@ -59,7 +59,7 @@ async def test_what_cannot_be_read_is_asked_again_and_both_are_paid(ledger: Ledg
     assert kinds(rows) == ["read"] * 6
     assert client.halt.error is None
     assert state.posted.queries == 7
-    assert tally == Tally(asked=6, sent=7, from_store=0, unknown=0, unreadable=1, paid_again=1, answered=6)
+    assert tally == QueryCounts(asked=6, sent=7, from_store=0, unknown=0, unreadable=1, paid_again=1, answered=6)
     assert counted(tally).endswith("; 1 paid answer could not be read, 1 of these queries were paid again")
 
 

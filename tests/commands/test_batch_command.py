@@ -15,7 +15,7 @@ import pytest
 
 from bbquery.batches import prefetch
 from bbquery.cli import main
-from bbquery.client.client import Tally
+from bbquery.client.client import QueryCounts
 from bbquery.commands.screen import Screen
 from tests.support.batches_vendor import Vendor
 from tests.support.clocks import FakeClock
@@ -162,7 +162,7 @@ async def test_ctrl_c_leaves_the_batch_and_the_same_again_collects_it(
     assert "the same command again collects" in said
     assert again.returncode == 0
     assert len(vendor.questions()) == QUERIES
-    assert record(tmp_path)["queries"] == asdict(Tally(asked=31, sent=0, from_store=31, unknown=0, answered=31))
+    assert record(tmp_path)["queries"] == asdict(QueryCounts(asked=31, sent=0, from_store=31, unknown=0, answered=31))
 
 
 async def test_ctrl_c_writes_nothing_while_a_line_may_be_half_written(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 
 from bbquery import errors, load
 from bbquery.cli import main
-from bbquery.client.client import Tally
+from bbquery.client.client import QueryCounts
 from bbquery.client.halt import Interrupted
 from bbquery.commands.exit_codes import exit_code
 from bbquery.oracle import Price
@@ -69,7 +69,7 @@ def test_the_record_repeats_the_run(photo: str, tmp_path: Path) -> None:
     assert set(first["files"]) == {"left.npy", "left.png"}
     assert first["budget"]["cap"]["queries"] == 30
     assert {"prepare", "ask"} <= set(first["seconds"])
-    assert second["queries"] == asdict(Tally(asked=30, sent=0, from_store=30, unknown=0, answered=30))
+    assert second["queries"] == asdict(QueryCounts(asked=30, sent=0, from_store=30, unknown=0, answered=30))
     assert (tmp_path / "out" / "left.npy").read_bytes() == map_before
     assert second["run"] == first["run"]
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import bbquery
-from bbquery.client.client import Tally
+from bbquery.client.client import QueryCounts
 from bbquery.drift import Check, DriftReport
 from bbquery.errors import BudgetExhausted
 from bbquery.jobs.explain.series import ImageResult
@@ -34,7 +34,7 @@ def explanation(tmp_path_factory: pytest.TempPathFactory) -> bbquery.Explanation
     oracle = function.connect(models.sides, classes=f"{NASTY}|right", version="1")
     with bbquery.Ledger(tmp_path_factory.mktemp("home") / "l.sqlite3") as ledger:
         found = bbquery.explain(PHOTO, oracle, target=["0", "1"], max_queries=10, ledger=ledger)
-    return replace(found, queries=Tally(asked=1200, sent=1100, from_store=100, unknown=0))
+    return replace(found, queries=QueryCounts(asked=1200, sent=1100, from_store=100, unknown=0))
 
 
 def result_of(explanation: bbquery.Explanation | None, name: str = "cat", *, ended: bool = False) -> ImageResult:

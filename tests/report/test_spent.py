@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bbquery.cli import main
-from bbquery.client.client import Tally
+from bbquery.client.client import QueryCounts
 from bbquery.commands.output import counted
 from bbquery.ledger.records import BudgetState, Cap
 from bbquery.plan import Ask
@@ -72,7 +72,7 @@ async def test_questions_that_two_plans_share_count_once(ledger: Ledger) -> None
         for _ in range(2):
             await client.ask(Ask(tiny_images(5)))
 
-        assert client.tally == Tally(asked=5, sent=5, from_store=0, unknown=0, answered=5)
+        assert client.tally == QueryCounts(asked=5, sent=5, from_store=0, unknown=0, answered=5)
 
 
 def test_what_was_lost_is_held_and_said(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,4 +120,4 @@ def test_where_nothing_is_paid_there_are_no_dollars() -> None:
 
 def test_fewer_sent_than_asked_is_explained() -> None:
     """What a run that ended early did not send is told."""
-    assert counted(Tally(asked=10, sent=3, from_store=2, unknown=0)).endswith("; 5 not sent")
+    assert counted(QueryCounts(asked=10, sent=3, from_store=2, unknown=0)).endswith("; 5 not sent")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.attacks import Attack, AttackResult
-    from bbquery.client.client import Tally
+    from bbquery.client.client import QueryCounts
     from bbquery.drift import DriftReport
     from bbquery.errors import BbqueryError
     from bbquery.jobs.attack.votes import Votes
@@ -55,7 +55,7 @@ class Stress:
     error: BbqueryError | None
     unread: Counter[str]
     drift: DriftReport
-    queries: Tally
+    queries: QueryCounts
     budget: BudgetState
     unknown: tuple[UnknownAttempt, ...]
     seconds: dict[str, float]

@@ -29,7 +29,7 @@ from bbquery.run import drive
 from bbquery.scoring.base import nearer_is_higher
 
 if TYPE_CHECKING:
-    from bbquery.client.client import Tally
+    from bbquery.client.client import QueryCounts
     from bbquery.jobs.estimate import Estimate
     from bbquery.jobs.explain.job import ExplainJob
     from bbquery.jobs.explain.result import Explanation, TargetMap
@@ -192,7 +192,7 @@ class CompareJob:
 
     async def _measured(
         self, job: ExplainJob, found: TargetMap, ledger: Ledger, budget: int
-    ) -> tuple[Curves, Rest, Tally, BbqueryError | None]:
+    ) -> tuple[Curves, Rest, QueryCounts, BbqueryError | None]:
         """Return the curves of a map, what completing them takes, what was asked, and what ended them."""
         assert self.metric is not None  # noqa: S101 - the caller has looked
         plan = self.metric.plan(job.x, job.oracle.capabilities.domain, found.sent.values, job.request.seed)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.client.client import Tally
+from bbquery.client.client import QueryCounts
 from bbquery.jobs.explain.ranks import rank_correlation
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bbquery.oracle import Capabilities
     from bbquery.types import Image
 
-NO_QUERIES = Tally(asked=0, sent=0, from_store=0, unknown=0)
+NO_QUERIES = QueryCounts(asked=0, sent=0, from_store=0, unknown=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class Compared:
     error: BbqueryError | None
     ended_run: bool
     rests: tuple[Rest, ...] = ()
-    queries: Tally = NO_QUERIES
+    queries: QueryCounts = NO_QUERIES
     unknown: tuple[UnknownAttempt, ...] = ()
 
     @property
@@ -89,9 +89,9 @@ class Comparison:
         return any(each.status != "complete" for each in self.results)
 
     @property
-    def queries(self) -> Tally:
+    def queries(self) -> QueryCounts:
         """What was asked for maps and for measuring them; what another method has paid for came from the store."""
-        return functools.reduce(Tally.plus, (each.queries for each in self.results))
+        return functools.reduce(QueryCounts.plus, (each.queries for each in self.results))
 
     @property
     def unknown(self) -> tuple[UnknownAttempt, ...]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bbquery.client.client import Client, Tally
+    from bbquery.client.client import Client, QueryCounts
     from bbquery.images.placement import Placement
     from bbquery.ledger.records import BudgetState, Cap
     from bbquery.ledger.sqlite import Ledger
@@ -188,7 +188,7 @@ class EvaluateJob(Job):
             rest=self._rest(client.tally, ledger.budget(client.budget)),
         )  # fmt: skip
 
-    def _rest(self, tally: Tally, budget: BudgetState) -> Rest:
+    def _rest(self, tally: QueryCounts, budget: BudgetState) -> Rest:
         return Rest(self.choice.queries, self.choice.queries, tally.answered, self.worst, budget)
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bbquery.client.client import Tally
+    from bbquery.client.client import QueryCounts
     from bbquery.errors import BbqueryError
     from bbquery.jobs.evaluate.choice import Choice
     from bbquery.jobs.spare import Rest
@@ -48,7 +48,7 @@ class Evaluation:
     curves: Curves | None
     unread: Counter[str]
     partial: bool
-    queries: Tally
+    queries: QueryCounts
     budget: BudgetState
     unknown: tuple[UnknownAttempt, ...]
     error: BbqueryError | None

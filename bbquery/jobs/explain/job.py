@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bbquery.batch_oracle import BatchOracle
     from bbquery.batches.prefetch import Prefetched
     from bbquery.batches.questions import Wanted
-    from bbquery.client.client import Client, Tally
+    from bbquery.client.client import Client, QueryCounts
     from bbquery.ledger.records import BudgetState
     from bbquery.ledger.sqlite import Ledger
     from bbquery.plan import Plan
@@ -103,7 +103,7 @@ class ExplainJob(Job):
             seconds=seconds, rest=self._rest(tally, ledger.budget(budget), maps), placement=self.placement,
         )  # fmt: skip
 
-    def _rest(self, tally: Tally, budget: BudgetState, maps: Sequence[TargetMap]) -> Rest:
+    def _rest(self, tally: QueryCounts, budget: BudgetState, maps: Sequence[TargetMap]) -> Rest:
         """Return what completing it takes: of a whole one nothing, so no image is encoded to know what that costs."""
         if all(m.stopped is None for m in maps):
             return Rest(self.allowed, self.queries, self.queries, Units(), budget)

@@ -17,7 +17,7 @@ from bbquery.types import Vector
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bbquery.client.client import Tally
+    from bbquery.client.client import QueryCounts
     from bbquery.drift import DriftReport
     from bbquery.errors import BbqueryError
     from bbquery.images.placement import Placement
@@ -79,7 +79,7 @@ class Explanation:
     method: Method
     score: Score
     seed: int
-    queries: Tally
+    queries: QueryCounts
     budget: BudgetState
     unknown: tuple[UnknownAttempt, ...]
     error: BbqueryError | None

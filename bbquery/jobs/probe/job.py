@@ -32,7 +32,7 @@ from bbquery.scoring.base import answered
 from bbquery.types import Labels
 
 if TYPE_CHECKING:
-    from bbquery.client.client import Client, Tally
+    from bbquery.client.client import Client, QueryCounts
     from bbquery.jobs.probe.answers import Row
     from bbquery.jobs.probe.candidates import Bound, Suiting
     from bbquery.ledger.records import BudgetState, Cap
@@ -165,7 +165,7 @@ class ProbeJob(Job):
             seconds={"ask": time.perf_counter() - began}, rest=self._rest(client.tally, ledger.budget(client.budget)),
         )  # fmt: skip
 
-    def _rest(self, tally: Tally, budget: BudgetState) -> Rest:
+    def _rest(self, tally: QueryCounts, budget: BudgetState) -> Rest:
         return Rest(self.allowed, self.design.queries, tally.answered, self.worst, budget)
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bbquery.client.client import Tally
+    from bbquery.client.client import QueryCounts
     from bbquery.errors import BbqueryError
     from bbquery.jobs.probe.advice import Advice
     from bbquery.jobs.probe.answers import AnswerFigures, Answers, CleanFigures
@@ -43,7 +43,7 @@ class Probe:
     scores: Mapping[str, tuple[ScoreFigures, ...]]
     unsuited: Mapping[str, str]
     advice: Advice
-    queries: Tally
+    queries: QueryCounts
     budget: BudgetState
     unknown: tuple[UnknownAttempt, ...]
     error: BbqueryError | None
