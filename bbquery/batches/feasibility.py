@@ -32,7 +32,7 @@ def batch_oracle(oracle: Oracle, method: Method) -> BatchOracle:
     name = oracle.capabilities.name
     if not isinstance(oracle, BatchOracle):
         raise UsageError(f"{name} takes no batches: leave out --batch, or choose an oracle that does, such as openai")
-    if getattr(method, "adaptive", True):  # a method that does not say may adapt
+    if method.adaptive:
         raise UsageError(
             f"{type(method).__name__} decides by answers what it asks next, and a batch takes all questions at once:"
             f" leave out --batch, or choose a method that does not adapt, such as designed:refine=false or rise"

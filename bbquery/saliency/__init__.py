@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from bbquery.plan import Plan
@@ -11,8 +11,12 @@ if TYPE_CHECKING:
 __all__ = ["Method"]
 
 
+@runtime_checkable
 class Method(Protocol):
-    """A frozen configuration with a plan that returns a saliency map; its module names it as METHOD."""
+    """A frozen configuration with a plan that returns a saliency map; its module names it as METHOD.
+
+    Subclass it, so that `adaptive` and `shareable` are there where a method says nothing else.
+    """
 
     @property
     def queries(self) -> int:
@@ -20,7 +24,18 @@ class Method(Protocol):
 
     @property
     def adaptive(self) -> bool:
-        """Whether what it asks depends on answers: if not, all its questions can be asked at once."""
+        """Whether what it asks depends on answers: if not, all its questions can be asked at once.
+
+        A method that does not say may adapt.
+        """
+        return True
+
+    def shareable(self) -> Method:
+        """Return the method whose questions several targets, or a batch, can share, where it leaves that open.
+
+        A method that does not say leaves nothing open: it is returned as it is.
+        """
+        return self
 
     def plan(self, x: Image, domain: Domain, seed: int) -> Plan[SaliencyMap]:
         """Ask for perturbed copies of x (H, W, 3) and return the map (H, W) of the score there."""

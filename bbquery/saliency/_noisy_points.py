@@ -9,6 +9,7 @@ from bbquery.estimators import GradientEstimator  # noqa: TC001 - load reads ann
 from bbquery.estimators.lr import LikelihoodRatio
 from bbquery.perturb.checks import at_least_one, positive
 from bbquery.perturb.noise import GaussianCopies
+from bbquery.saliency import Method
 from bbquery.saliency._points import Spread, advice, check_split, gradients, shares
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoisyPoints:
+class NoisyPoints(Method):
     """The options of a method over gradients at noisy copies, and its questions; see `SmoothGrad` for each option.
 
     Raises:

@@ -30,6 +30,7 @@ import numpy as np
 from bbquery.errors import UnknownName
 from bbquery.perturb.checks import at_least_one
 from bbquery.perturb.windows import NOTHING_HIDDEN
+from bbquery.saliency import Method
 from bbquery.saliency._window_states import (
     FILL,
     PAPERS_LENGTH_SCALE,
@@ -146,7 +147,7 @@ def expected_improvement(mean: NDArray[np.float64], deviation: NDArray[np.float6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bayes:
+class Bayes(Method):
     """Explain a score by what is lost when windows are hidden, each chosen by what the answers so far say.
 
     queries: how many rows to ask, the photo itself among them; at most 2,000. acquisition: "ei" or "variance".

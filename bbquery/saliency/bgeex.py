@@ -25,6 +25,7 @@ from bbquery.perturb.remembered import Remembered
 from bbquery.perturb.rendering import blended
 from bbquery.perturb.smooth_binary import SmoothBinaryMasks
 from bbquery.plan import Ask, Stopped
+from bbquery.saliency import Method
 from bbquery.types import SaliencyMap, batches
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class SignEvidence:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BinaryGeex:
+class BinaryGeex(Method):
     """Explain a score by how it prefers each part of the photo sharp to blurred, with `queries` copies in pairs.
 
     smooth: standard deviation that the masks are smoothed by, and blur: that of the blur, both in pixels for a photo

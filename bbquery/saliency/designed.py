@@ -34,6 +34,7 @@ from bbquery.perturb.checks import at_least_one
 from bbquery.perturb.designs import closeness, folded, orthogonal, smoothed, split
 from bbquery.perturb.visibility import VisibilityCount
 from bbquery.plan import Ask, Stopped
+from bbquery.saliency import Method
 from bbquery.saliency._detail import relative_detail
 from bbquery.saliency._mask_process import Data
 from bbquery.saliency._mask_regression import Regression, regress
@@ -82,7 +83,7 @@ UNSTABLE = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Designed:
+class Designed(Method):
     """Explain a score by the effects of a photo's cells, from at most `queries` designed masks.
 
     cells: of a grid along each side, or the square root of the number of superpixels. shape: "smooth" (visibility

@@ -24,6 +24,7 @@ from bbquery.estimators import GradientEstimator  # noqa: TC001 - load reads ann
 from bbquery.estimators.lr import LikelihoodRatio
 from bbquery.perturb.baselines import Fill, filling
 from bbquery.perturb.checks import at_least_one
+from bbquery.saliency import Method
 from bbquery.saliency._picture import Picture
 from bbquery.saliency._points import Spread, advice, check_split, gradients, shares
 from bbquery.types import SaliencyMap
@@ -41,7 +42,7 @@ Baseline: TypeAlias = Fill | Picture
 
 
 @dataclass(frozen=True, kw_only=True)
-class IntegratedGradients:
+class IntegratedGradients(Method):
     """Explain a score by what each pixel adds to it on the path from a baseline to the photo.
 
     Signed, in units of the score, summed over the channels. Where photo and baseline are equal there is no way to go,

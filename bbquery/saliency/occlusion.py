@@ -22,6 +22,7 @@ from bbquery.errors import UsageError
 from bbquery.perturb.baselines import known_fill
 from bbquery.perturb.checks import at_least_one, positive
 from bbquery.perturb.windows import NOTHING_HIDDEN, covered
+from bbquery.saliency import Method
 from bbquery.saliency._windows import WindowScores, refuse_blind
 from bbquery.types import SaliencyMap
 
@@ -37,7 +38,7 @@ UNIT = "mean score lost by hiding a window over the pixel"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Occlusion:
+class Occlusion(Method):
     """Explain a score by what is lost when each window of a grid is hidden.
 
     queries: how many rows to ask at most, the photo itself among them. window: the side of the square windows, and

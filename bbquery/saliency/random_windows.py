@@ -16,6 +16,7 @@ import numpy as np
 from bbquery.perturb.checks import at_least_one
 from bbquery.perturb.rows import row_generator
 from bbquery.perturb.windows import NOTHING_HIDDEN
+from bbquery.saliency import Method
 from bbquery.saliency._window_states import AT_SIDE, FILL, SIDES, check, implied, needs_library, rectangles
 from bbquery.saliency._windows import WindowScores, refuse_blind
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RandomWindows:
+class RandomWindows(Method):
     """Explain a score by what is lost when windows at random places are hidden, smoothed by a Gaussian process.
 
     queries: how many rows to ask, the photo itself among them; at most 2,000. windows: the sides to draw from, for a

@@ -28,6 +28,7 @@ from bbquery.perturb.checks import at_least_one, grey_level, proper_share
 from bbquery.perturb.masks import MaskedCopies, Upsampling
 from bbquery.perturb.visibility import VisibilityCount
 from bbquery.plan import Ask, Stopped
+from bbquery.saliency import Method
 from bbquery.types import SaliencyMap, batches
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class MaskEvidence:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rise:
+class Rise(Method):
     """Explain a score by how it changes behind `queries` random masks.
 
     form: "centred" (signed evidence, far fewer queries) or "published" (unsigned, for comparison with the paper).

@@ -13,6 +13,7 @@ import numpy as np
 
 from bbquery.estimators import GradientEstimator  # noqa: TC001 - load reads annotations
 from bbquery.estimators.lr import LikelihoodRatio
+from bbquery.saliency import Method
 from bbquery.types import SaliencyMap
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GradientMap:
+class GradientMap(Method):
     """Explain a score by how strongly it reacts to a small change of each pixel, by an estimated gradient.
 
     Unsigned: a gradient's sign says whether the pixel should get brighter or darker, not whether it is evidence for or

@@ -16,6 +16,7 @@ from bbquery.errors import (
     UsageError,
 )
 from bbquery.ledger.sqlite import Ledger
+from bbquery.saliency import Method
 from bbquery.saliency.rise import Rise
 from tests.support.batches_vendor import BILL, FULL, HALF, HALF_BILL, Vendor, expired
 from tests.support.bookkeeping import guard_caps
@@ -119,7 +120,7 @@ class Adaptive(Rise):
     adaptive = True
 
 
-class Silent:
+class Silent(Method):
     """A method that does not say whether it adapts."""
 
     queries = 10

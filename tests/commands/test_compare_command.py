@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from bbquery.ledger.records import Cap
 from bbquery.oracle import Price
 from bbquery.plan import Ask
 from bbquery.report import comparison as report
+from bbquery.saliency import Method
 from bbquery.specification import split_specifications
 from oracles import function
 from tests.support import models
@@ -215,13 +217,12 @@ async def test_a_method_that_cannot_explain_the_image_fails_alone(ledger: Ledger
     assert report.sheet_png(found) == report.sheet_png(found)
 
 
-class Fussy:
+@dataclass(frozen=True, kw_only=True)
+class Fussy(Method):
     """A method that finds out from answers that it cannot."""
 
-    adaptive = False
-
-    def __init__(self, *, queries: int = 5) -> None:
-        self.queries = queries
+    adaptive: ClassVar[bool] = False
+    queries: int = 5
 
     def plan(self, x: Image, domain: object, seed: int) -> Any:
         yield Ask(x[None])

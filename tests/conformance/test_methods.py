@@ -16,6 +16,7 @@ import pytest
 
 from bbquery import load
 from bbquery.plan import Ask, Yielded, replay, step
+from bbquery.saliency import Method
 from bbquery.types import FLOAT, UINT8, Decision, Domain, SaliencyMap, Scores
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bbquery.saliency import Method
     from bbquery.types import Image
 
 NAMES = list(load.names("method"))
@@ -147,6 +147,19 @@ def test_a_method_says_how_many_queries_it_asks(name: str) -> None:
     """`queries` is known before anything is asked, so that a budget can be held against it."""
     assert method(name, queries=37).queries == 37
     assert load.method(name).queries >= 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_method_says_whether_it_adapts_and_what_several_can_share(name: str) -> None:
+    """What can be shared asks as much; unless the method's options leave it open, it is the method itself."""
+    configured = method(name)
+    shared = configured.shareable()
+
+    assert isinstance(configured, Method)
+    assert isinstance(configured.adaptive, bool)
+    assert (type(shared), shared.queries) == (type(configured), configured.queries)
+    assert shared.shareable() == shared
+    assert shared == configured or (configured.adaptive and not shared.adaptive)
 
 
 # --- queries ---

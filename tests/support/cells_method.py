@@ -10,6 +10,7 @@ import numpy as np
 from bbquery.perturb.rows import row_generator
 from bbquery.perturb.visibility import VisibilityCount
 from bbquery.plan import Ask, Stopped
+from bbquery.saliency import Method
 from bbquery.types import SaliencyMap
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def enlarged(cells: NDArray[np.generic], size: tuple[int, ...]) -> NDArray[np.ge
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cells:
+class Cells(Method):
     """The mean score with a cell visible minus that with it hidden. note: handed on, for people."""
 
     adaptive: ClassVar[bool] = False

@@ -14,7 +14,6 @@ from bbquery.batches import feasibility
 from bbquery.batches.prefetch import Prefetch
 from bbquery.drift import FIRST_CHECKS, DriftReport, DriftWatch, checks_for
 from bbquery.errors import UsageError
-from bbquery.jobs.defaults import shareable
 from bbquery.jobs.explain.result import Explanation, TargetMap
 from bbquery.jobs.identity import identity
 from bbquery.jobs.job import Job
@@ -130,7 +129,7 @@ class ExplainJob(Job):
         Raises:
             UsageError: the oracle takes no batches, its price for them is unknown, or the method adapts to answers.
         """
-        method = shareable(self.method)
+        method = self.method.shareable()
         oracle = feasibility.batch_oracle(self.oracle, method)
         oracle.batch_quote(oracle.encode(self.x))  # before anything is asked
         return replace(self, batch=oracle, method=method)
@@ -183,7 +182,7 @@ class ExplainJob(Job):
 
 def plans_of(method: Method, targets: int) -> int:
     """Return how many sets of queries so many targets need: one, unless the method adapts to the answers of each."""
-    return targets if targets > 1 and getattr(method, "adaptive", False) else 1
+    return targets if targets > 1 and method.adaptive else 1
 
 
 def name_of(run: str) -> str:

@@ -12,12 +12,14 @@ from bbquery.drift import checks_for
 from bbquery.errors import UsageError
 from bbquery.images import reading
 from bbquery.images.placement import fit
-from bbquery.jobs.defaults import DEFAULT_METHOD, shareable
+from bbquery.jobs.defaults import DEFAULT_METHOD
 from bbquery.jobs.explain.job import ExplainJob, plans_of
 from bbquery.jobs.job import connection
 from bbquery.jobs.request import Request
 from bbquery.jobs.spare import kept
 from bbquery.jobs.targeting import check_commas
+from bbquery.saliency import Method
+from bbquery.specification import constructor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
     from bbquery.jobs.request import Source
     from bbquery.oracle import Oracle
-    from bbquery.saliency import Method
     from bbquery.scoring.base import Score
 
 
@@ -88,8 +89,10 @@ def _method(method: Method | str, allowed: int, every: int, targets: int) -> Met
     """Make the method; unless it says how much it asks, that is what the clean image and the checks leave."""
     left = max(allowed - 1 - checks_for(allowed, every), 1)
     chosen = load.method(method, queries=left) if isinstance(method, str) else method
+    if not isinstance(chosen, Method):
+        raise UsageError(f"{constructor(chosen)} is no method: a method is a subclass of bbquery.saliency.Method")
     if targets > 1:
-        chosen = shareable(chosen)
+        chosen = chosen.shareable()
     if isinstance(method, str) and (plans := plans_of(chosen, targets)) > 1:
         chosen = load.method(method, queries=max(left // plans, 1))
     return chosen

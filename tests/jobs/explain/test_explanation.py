@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 import bbquery
 from bbquery.errors import BudgetExhausted, MalformedAnswer, OracleError, Rejected, UnknownName, UsageError
+from bbquery.saliency import Method
 from bbquery.saliency.rise import Rise
 from bbquery.types import NoAnswer, Vector
 from oracles import function
@@ -280,3 +282,29 @@ def test_labels_are_no_top_list(ledger: Ledger) -> None:
     without = bbquery.Explanation(**(vars(explanation) | {"clean": NoAnswer("x")}))
     assert without.top() == []
     assert isinstance(explanation.clean, Vector)
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A method that is no subclass, and lacks what one has."""
+
+    queries: int = 3
+
+
+async def test_what_is_no_method_is_refused_before_anything_is_asked(ledger: Ledger) -> None:
+    """The refusal says what a method is."""
+    with pytest.raises(UsageError, match=r"Unfinished\(queries=3\) is no method: .* bbquery.saliency.Method"):
+        await bbquery.explain_async(PHOTO, sides_oracle(), method=Unfinished(), ledger=ledger)  # type: ignore[arg-type] # on purpose
+
+
+def test_a_method_that_does_not_say_may_adapt() -> None:
+    """So it is asked for each target anew, and never as a batch; there is nothing that it leaves open."""
+
+    class Quiet(Method):
+        queries = 3
+
+        def plan(self, x: Any, domain: Any, seed: int) -> Any: ...
+
+    assert Quiet().adaptive
+    assert isinstance(quiet := Quiet(), Method)
+    assert quiet.shareable() is quiet
