@@ -16,6 +16,7 @@ from bbquery.metrics.infidelity import Infidelity, Squares
 from bbquery.metrics.max_sensitivity import MaxSensitivity
 from bbquery.metrics.mu_fidelity import Cells, MuFidelity
 from bbquery.plan import Ask, Yielded, replay, step
+from bbquery.saliency import Method
 from bbquery.saliency.rise import Rise
 from bbquery.types import FLOAT, UINT8, SaliencyMap, Scores
 
@@ -215,7 +216,7 @@ def test_as_many_cells_are_hidden_each_time(cells: int, share: float, seed: int)
 
 
 @dataclass
-class Multiple:
+class Multiple(Method):
     """A method whose map of a copy is so many times that of the photo."""
 
     factor: float

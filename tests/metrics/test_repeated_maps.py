@@ -14,6 +14,7 @@ from scipy.stats import spearmanr
 from bbquery.errors import UsageError
 from bbquery.metrics.repeatability import Repeatability, agreement
 from bbquery.plan import Ask, Yielded, replay, step
+from bbquery.saliency import Method
 from bbquery.saliency.rise import Rise
 from bbquery.types import UINT8, SaliencyMap, Scores
 
@@ -31,7 +32,7 @@ def weighed(ask: Ask) -> Scores:
 
 
 @dataclass
-class SeedItself:
+class SeedItself(Method):
     """A method whose map is its seed, everywhere."""
 
     queries: int = 2
