@@ -85,9 +85,9 @@ def _explain(chosen: argparse.Namespace) -> int:
     run, each = shared_caps(chosen.images, options.cap(chosen), options.cap(chosen, "_per_image"))
     if len(chosen.images) > 1 and chosen.batch:
         raise UsageError(f"--batch takes one image, not {len(chosen.images)}: give each a command of its own")
-    chosen.image = chosen.images[0]
+    chosen.image, screen = chosen.images[0], Screen()
     request = ExplainRequest(
-        **options.shared(chosen, screen := Screen()) | {"cap": each}, method=chosen.method,
+        **options.shared(chosen, screen) | {"cap": each}, method=chosen.method,
         target=targets(chosen.target), score=chosen.score, batch=chosen.batch,
     )  # fmt: skip
     if len(chosen.images) > 1:
