@@ -182,10 +182,10 @@ from oracles import function
 async def main():
     path, seed = Path(sys.argv[1]), int(sys.argv[2])
     oracle = function.connect(lambda image: [float(image.mean()) / 255], version="1")
-    images = np.random.default_rng(seed).integers(0, 256, (300, 8, 8, 3), dtype=np.uint8)
+    images = np.random.default_rng(seed).integers(0, 256, (700, 8, 8, 3), dtype=np.uint8)
     with Ledger(path) as ledger:
-        project = ledger.open_budget("project", Cap(queries=200))
-        run = ledger.open_budget(f"run {seed}", Cap(queries=300), project)
+        project = ledger.open_budget("project", Cap(queries=600))
+        run = ledger.open_budget(f"run {seed}", Cap(queries=700), project)
         print("ready", flush=True)
         sys.stdin.readline()
         async with Client(oracle, ledger, run) as client:
@@ -197,7 +197,7 @@ asyncio.run(main())
 
 
 async def test_runs_on_one_budget_stay_within_it_and_all_advance(tmp_path: Path) -> None:
-    """Three processes open a new ledger at once, want 300 queries each, and get the project's 200, none starving."""
+    """Three processes open a new ledger at once, want 700 queries each, and get the project's 600, none starving."""
     path = tmp_path / "ledger.sqlite3"
     pipe = asyncio.subprocess.PIPE
     runs = [
@@ -215,9 +215,9 @@ async def test_runs_on_one_budget_stay_within_it_and_all_advance(tmp_path: Path)
     with Ledger(path) as ledger:
         project, *shares = (ledger.budget(budget) for budget in (1, 2, 3, 4))
     assert [process.returncode for process in runs] == [0, 0, 0]
-    assert (project.posted.queries, project.held.queries) == (200, 0)
-    assert sum(share.posted.queries for share in shares) == 200
-    assert min(share.posted.queries for share in shares) >= 20
+    assert (project.posted.queries, project.held.queries) == (600, 0)
+    assert sum(share.posted.queries for share in shares) == 600
+    assert min(share.posted.queries for share in shares) >= 60
 
 
 async def test_a_free_oracle_leaves_no_unknowns_behind(tmp_path: Path) -> None:
