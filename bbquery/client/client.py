@@ -220,9 +220,8 @@ class Client:
         if question.key not in self._known:
             self._known.add(question.key)
             self._from_store += stored is not None
-            self._flights.answered += stored is not None
         if stored is not None:
-            self._flights.read = True
+            self._flights.found(question)
             asking.land(row, place, stored)
             self._advanced()
         elif self.halt:

@@ -31,7 +31,7 @@ class Flights:
     """Questions in flight, and the rows that wait for each.
 
     enqueue: queues an attempt. oracle: its name. landed: called for each row that got a reply.
-    read: whether any answer could be read, of this flight or from the store. answered: questions that have an answer.
+    read: whether any answer could be read, of this flight or from the store.
     """
 
     def __init__(
@@ -48,12 +48,22 @@ class Flights:
         self._oracle, self._landed = oracle, landed
         self._waiting: dict[bytes, list[tuple[Asking, int, int]]] = {}
         self._retries: set[asyncio.Task[None]] = set()
+        self._answered: set[bytes] = set()
         self.read = False
-        self.answered = 0
 
     def __len__(self) -> int:
         """How many questions are in flight."""
         return len(self._waiting)
+
+    @property
+    def answered(self) -> int:
+        """How many questions have an answer."""
+        return len(self._answered)
+
+    def found(self, question: ImageQuestion) -> None:
+        """Count a question whose answer was in the store."""
+        self._answered.add(question.key)
+        self.read = True
 
     def join(self, question: ImageQuestion, prepared: Prepared, asking: Asking, row: int, place: int) -> None:
         """Wait for the question's answer, with whoever does already; else start its flight."""
@@ -62,7 +72,8 @@ class Flights:
         else:
             self._waiting[question.key] = [(asking, row, place)]
             ended = functools.partial(self._first_ended, question, prepared)
-            self._enqueue(Query(question, prepared.payload, prepared.hold, ended))
+            known = question.key in self._answered
+            self._enqueue(Query(question, prepared.payload, prepared.hold, ended, known))
 
     async def aclose(self) -> None:
         """Stop retries; whoever still waits gets no reply."""
@@ -122,7 +133,8 @@ class Flights:
             self._halt.set(unforeseen(error, self._oracle))
         self.read = self.read or reply is not None
         waiting = self._waiting.pop(question.key, [])
-        self.answered += error is None  # what could not be read is asked again by another run
+        if error is None:  # what could not be read is asked again by another run
+            self._answered.add(question.key)
         for asking, row, place in waiting:
             asking.land(row, place, reply)
             if reply is not None:

@@ -22,12 +22,16 @@ Ended = Callable[["Reply | None", "Exception | None"], None]
 
 @dataclass(eq=False, slots=True)
 class Query:
-    """One attempt at a question. payload: what travels. hold: the most it may cost. attempt: its id, once held."""
+    """One attempt at a question. payload: what travels. hold: the most it may cost. attempt: its id, once held.
+
+    known: whether this client has an answer already, which was stored after the question was looked up.
+    """
 
     question: ImageQuestion
     payload: Any
     hold: Units
     ended: Ended
+    known: bool = False
     attempt: int = 0
 
     def end(self, reply: Reply | None, error: Exception | None) -> None:

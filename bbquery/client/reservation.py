@@ -115,7 +115,7 @@ class Reservations:
                     query.attempt = attempt
                     granted.append(query)
                 case Answered(reply):
-                    self.stored_by_others += 1
+                    self.stored_by_others += not query.known
                     query.end(reply, None)
                 case Busy(owner) if batch_of(owner) is not None:
                     query.end(None, UsageError(IN_A_BATCH.format(batch_of(owner))))

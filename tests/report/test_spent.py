@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +73,20 @@ async def test_questions_that_two_plans_share_count_once(ledger: Ledger) -> None
         for _ in range(2):
             await client.ask(Ask(tiny_images(5)))
 
+        assert client.tally == QueryCounts(asked=5, sent=5, from_store=0, unknown=0, answered=5)
+
+
+async def test_an_answer_that_lands_after_a_look_into_the_store_is_no_gift_of_it(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan that looked before its twin was answered, and asks afterwards, sends nothing and counts nothing twice."""
+    async with client_of(FakeOracle(), ledger) as client:
+        await client.ask(Ask(tiny_images(5)))
+        monkeypatch.setattr(ledger, "find", lambda _: {})  # as it was before the first plan's answers
+
+        replies = await client.ask(Ask(tiny_images(5)))
+
+        assert None not in itertools.chain(*replies)
         assert client.tally == QueryCounts(asked=5, sent=5, from_store=0, unknown=0, answered=5)
 
 
