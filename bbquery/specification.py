@@ -96,3 +96,8 @@ def with_option(specification: str, key: str, value: object) -> str:
 def constructor(configured: object) -> str:
     """Return a configured algorithm as its constructor call; one that is no dataclass as the name of its type."""
     return repr(configured) if is_dataclass(configured) else type(configured).__name__
+
+
+def type_name(configured: object) -> str:
+    """Return what a configured algorithm is called: its constructor's name."""
+    return constructor(configured).partition("(")[0]

@@ -12,6 +12,7 @@ from bbquery.batches.writer import line_name
 from bbquery.errors import UsageError
 from bbquery.ledger import codec
 from bbquery.plan import Ask
+from bbquery.specification import type_name
 from bbquery.units import Units
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def batch_oracle(oracle: Oracle, method: Method) -> BatchOracle:
         raise UsageError(f"{name} takes no batches: leave out --batch, or choose an oracle that does, such as openai")
     if method.adaptive:
         raise UsageError(
-            f"{type(method).__name__} decides by answers what it asks next, and a batch takes all questions at once:"
+            f"{type_name(method)} decides by answers what it asks next, and a batch takes all questions at once:"
             f" leave out --batch, or choose a method that does not adapt, such as designed:refine=false or rise"
         )
     return oracle

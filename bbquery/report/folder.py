@@ -16,6 +16,7 @@ from bbquery.report.files import check_writable, write_bytes
 from bbquery.report.interval import interval_png
 from bbquery.report.overlay import overlay_png
 from bbquery.report.progress import progress_png
+from bbquery.specification import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,7 +153,7 @@ def _picture(explanation: Explanation, m: TargetMap) -> bytes:
         m.values,
         signed=m.sent.signed,
         title=title_of(m),
-        caption=f"{type(explanation.method).__name__} · {explanation.oracle.name} · {answered}{partial}",
+        caption=f"{type_name(explanation.method)} · {explanation.oracle.name} · {answered}{partial}",
         unit=m.sent.unit,
     )
 

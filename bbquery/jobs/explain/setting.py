@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bbquery import load
 from bbquery.drift import checks_for
@@ -18,8 +18,8 @@ from bbquery.jobs.job import connection
 from bbquery.jobs.request import Request
 from bbquery.jobs.spare import kept
 from bbquery.jobs.targeting import check_commas
-from bbquery.saliency import Method
-from bbquery.specification import constructor
+from bbquery.saliency import Method, Undeclared
+from bbquery.specification import constructor, type_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,14 +88,26 @@ def setting(oracle: Oracle, request: ExplainRequest, images: int = 1) -> Setting
 def _method(method: Method | str, allowed: int, every: int, targets: int) -> Method:
     """Make the method; unless it says how much it asks, that is what the clean image and the checks leave."""
     left = max(allowed - 1 - checks_for(allowed, every), 1)
-    chosen = load.method(method, queries=left) if isinstance(method, str) else method
-    if not isinstance(chosen, Method):
-        raise UsageError(f"{constructor(chosen)} is no method: a method is a subclass of bbquery.saliency.Method")
+    chosen = _declared(load.method(method, queries=left) if isinstance(method, str) else method)
     if targets > 1:
         chosen = chosen.shareable()
     if isinstance(method, str) and (plans := plans_of(chosen, targets)) > 1:
-        chosen = load.method(method, queries=max(left // plans, 1))
+        chosen = _declared(load.method(method, queries=max(left // plans, 1)))
     return chosen
+
+
+def _declared(own: Any) -> Method:
+    """Return a method as it is, and an object of another class as a method, where it has what every method needs.
+
+    Raises:
+        UsageError: it lacks some of that.
+    """
+    if isinstance(own, Method):
+        return own
+    if not isinstance(getattr(own, "queries", None), int) or not callable(getattr(own, "plan", None)):
+        message = "a method is a subclass of bbquery.saliency.Method, with queries and a plan"
+        raise UsageError(f"{constructor(own)} is no method: {message}")
+    return Undeclared(own)
 
 
 def _check_fits(method: Method, max_queries: int, every: int, images: int, targets: int) -> None:
@@ -111,6 +123,6 @@ def _check_fits(method: Method, max_queries: int, every: int, images: int, targe
     queries = "1 query" if method.queries == 1 else f"{method.queries} queries"
     allowed = "1 is" if max_queries == 1 else f"{max_queries} are"
     raise UsageError(
-        f"{type(method).__name__} asks {queries}{times}, the unperturbed image one{checked}: {asked + 1 + checks}; but "
+        f"{type_name(method)} asks {queries}{times}, the unperturbed image one{checked}: {asked + 1 + checks}; but "
         f"at most {allowed} allowed{each}: raise --max-queries or lower the method's queries"
     )

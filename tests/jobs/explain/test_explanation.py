@@ -12,6 +12,7 @@ import bbquery
 from bbquery.errors import BudgetExhausted, MalformedAnswer, OracleError, Rejected, UnknownName, UsageError
 from bbquery.saliency import Method
 from bbquery.saliency.rise import Rise
+from bbquery.specification import constructor, type_name
 from bbquery.types import NoAnswer, Vector
 from oracles import function
 from tests.support import models
@@ -293,8 +294,30 @@ class Unfinished:
 
 async def test_what_is_no_method_is_refused_before_anything_is_asked(ledger: Ledger) -> None:
     """The refusal says what a method is."""
-    with pytest.raises(UsageError, match=r"Unfinished\(queries=3\) is no method: .* bbquery.saliency.Method"):
+    with pytest.raises(UsageError, match=r"Unfinished\(queries=3\) is no method: .* with queries and a plan"):
         await bbquery.explain_async(PHOTO, sides_oracle(), method=Unfinished(), ledger=ledger)  # type: ignore[arg-type] # on purpose
+
+
+@dataclass(frozen=True)
+class Undecided:
+    """A method that is no subclass, and says neither whether it adapts nor what it leaves open."""
+
+    queries: int = 3
+
+    def plan(self, x: Any, domain: Any, seed: int) -> Any:
+        return Rise(queries=self.queries).plan(x, domain, seed)
+
+
+def test_a_method_that_is_no_subclass_is_taken_and_may_adapt(ledger: Ledger) -> None:
+    """Code from before there was something to subclass runs under its own name; two targets may cost it twice."""
+    own: Any = Undecided()
+    found = bbquery.explain(PHOTO, sides_oracle(), method=own, max_queries=5, ledger=ledger)
+
+    assert constructor(found.method) == "Undecided(queries=3)"
+    assert type_name(found.method) == "Undecided"
+    assert found.queries.asked == 4
+    with pytest.raises(UsageError, match="Undecided asks 3 queries for each of 2 targets"):
+        bbquery.explain(PHOTO, sides_oracle(), method=own, target=["0", "1"], max_queries=5, ledger=ledger)
 
 
 def test_a_method_that_does_not_say_may_adapt() -> None:
