@@ -14,7 +14,7 @@ from bbquery.errors import BudgetExhausted, StorageFailed
 from bbquery.ledger import batches
 from bbquery.ledger.batches import BatchRecord
 from bbquery.ledger.owners import batch_owner
-from bbquery.ledger.records import Granted, Request
+from bbquery.ledger.records import Granted, HoldRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence, Set
@@ -114,7 +114,7 @@ class Writer:
         context = self._context
         batch, file = self._open = self._open or await self._begin()
         free, budget = context.oracle.capabilities.price.free, context.client.budget
-        requests = [Request(entry.question, budget, entry.hold, free) for entry in entries]
+        requests = [HoldRequest(entry.question, budget, entry.hold, free) for entry in entries]
         results = await context.ledger.write(lambda c: batches.reserve(c, batch, requests))
         granted = [(e, r.attempt) for e, r in zip(entries, results, strict=True) if isinstance(r, Granted)]
         lines = [context.oracle.batch_line(entry.payload, line_name(attempt)) for entry, attempt in granted]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bbquery.errors import BudgetExhausted, UsageError, unforeseen
 from bbquery.ledger.owners import batch_of
-from bbquery.ledger.records import Answered, Busy, Granted, Request
+from bbquery.ledger.records import Answered, Busy, Granted, HoldRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -80,7 +80,7 @@ class Reservations:
         try:
             self._settling.settle_now()  # in the same commit
             free = self._capabilities.price.free
-            results = await self._ledger.reserve([Request(q.question, self._budget, q.hold, free) for q in queries])
+            results = await self._ledger.reserve([HoldRequest(q.question, self._budget, q.hold, free) for q in queries])
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody must wait for ever
             for batch in batches:
                 self._queue.drop(batch)

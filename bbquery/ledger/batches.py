@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bbquery.errors import BudgetExhausted, Outcome
-    from bbquery.ledger.records import Answered, Busy, Request
+    from bbquery.ledger.records import Answered, Busy, HoldRequest
 
 State: TypeAlias = Literal["writing", "written", "submitting", "submitted", "collected", "dropped"]
 
@@ -72,7 +72,7 @@ def begin(connection: sqlite3.Connection, name: str, budget: int, oracle: str) -
 
 
 def reserve(
-    connection: sqlite3.Connection, batch: BatchRecord, requests: Sequence[Request]
+    connection: sqlite3.Connection, batch: BatchRecord, requests: Sequence[HoldRequest]
 ) -> list[Granted | Answered | Busy | BudgetExhausted]:
     """Hold each request's worst case as a line of this batch, or say why not; in the order given."""
     results = statements.reserve(connection, requests, batch_owner(batch.name))

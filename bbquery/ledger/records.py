@@ -65,7 +65,7 @@ class BudgetState:
         return round(self.posted.picodollars / self.posted.queries) if self.posted.queries else None
 
 
-class Request(NamedTuple):
+class HoldRequest(NamedTuple):
     """A hold to grant before an attempt is sent. hold: the most it may cost. free: it costs nothing in any case."""
 
     question: ImageQuestion

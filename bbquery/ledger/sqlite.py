@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from bbquery.ledger.records import BudgetState, Cap, Request, Result, Settlement, UnknownAttempt, Unreadable
+    from bbquery.ledger.records import BudgetState, Cap, HoldRequest, Result, Settlement, UnknownAttempt, Unreadable
     from bbquery.types import Reply
 
 T = TypeVar("T")
@@ -105,7 +105,7 @@ class Ledger:
         self.bury_the_dead()
         return self._database.read(lambda c: statements.is_open(c, key))
 
-    async def reserve(self, requests: Sequence[Request]) -> list[Result]:
+    async def reserve(self, requests: Sequence[HoldRequest]) -> list[Result]:
         """Hold each request's worst case, or say why not; committed when this returns."""
         return await self._database.write_soon(self._reserve, requests)
 
@@ -113,7 +113,7 @@ class Ledger:
         """Record how attempts ended, with their answers; committed when this returns."""
         await self._database.write_soon(self._settle, settlements)
 
-    def _reserve(self, connection: sqlite3.Connection, parts: Sequence[Sequence[Request]]) -> list[list[Result]]:
+    def _reserve(self, connection: sqlite3.Connection, parts: Sequence[Sequence[HoldRequest]]) -> list[list[Result]]:
         results = iter(statements.reserve(connection, [r for part in parts for r in part], self._me.name))
         return [list(itertools.islice(results, len(part))) for part in parts]
 

@@ -21,7 +21,7 @@ from bbquery.ledger.records import (
     Busy,
     Cap,
     Granted,
-    Request,
+    HoldRequest,
     Settlement,
     UnknownAttempt,
     Unreadable,
@@ -116,7 +116,7 @@ def _state(row: tuple[Any, ...]) -> BudgetState:
     return BudgetState(budget, name, cap, Units(*amounts[3:6]), Units(*amounts[6:9]))
 
 
-def reserve(connection: sqlite3.Connection, requests: Sequence[Request], owner: str) -> list[Result]:
+def reserve(connection: sqlite3.Connection, requests: Sequence[HoldRequest], owner: str) -> list[Result]:
     """Hold each request's worst case in its budget and every one above, or say why not; in the order given."""
     known = _known(connection, [request.question.key for request in requests])
     before, wanted, busy = [], [], Busy(owner)
@@ -130,7 +130,7 @@ def reserve(connection: sqlite3.Connection, requests: Sequence[Request], owner: 
 
 
 def _decided(
-    connection: sqlite3.Connection, requests: Sequence[Request], owner: str
+    connection: sqlite3.Connection, requests: Sequence[HoldRequest], owner: str
 ) -> list[Granted | BudgetExhausted]:
     """Hold and open the attempts that there is room for; return the outcome of each in the order given."""
     refused = _hold(connection, requests)
@@ -153,7 +153,7 @@ def _known(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes,
     }
 
 
-def _insert(connection: sqlite3.Connection, requests: Sequence[Request], owner: str) -> range:
+def _insert(connection: sqlite3.Connection, requests: Sequence[HoldRequest], owner: str) -> range:
     """Open attempts and return their ids."""
     opened, last = now(), 0
     for (budget, oracle, free), alike in itertools.groupby(requests, lambda r: (r.budget, r.question.oracle, r.free)):
@@ -163,7 +163,7 @@ def _insert(connection: sqlite3.Connection, requests: Sequence[Request], owner: 
     return range(last + 1 - len(requests), last + 1)
 
 
-def _hold(connection: sqlite3.Connection, requests: Sequence[Request]) -> list[BudgetExhausted | None]:
+def _hold(connection: sqlite3.Connection, requests: Sequence[HoldRequest]) -> list[BudgetExhausted | None]:
     """Raise `held` all the way up for each request, or say why not: for all of a budget at once where they fit."""
     holds: dict[int, list[Units]] = {}
     for request in requests:

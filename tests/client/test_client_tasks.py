@@ -23,7 +23,7 @@ from bbquery.errors import (
     Unreachable,
 )
 from bbquery.ledger import codec
-from bbquery.ledger.records import Cap, Granted, Request, Settlement
+from bbquery.ledger.records import Cap, Granted, HoldRequest, Settlement
 from bbquery.ledger.sqlite import Ledger
 from bbquery.ledger.store import ImageQuestion
 from bbquery.plan import Ask
@@ -153,7 +153,7 @@ async def _held(client: Client, other: Ledger) -> int:
     fingerprint, _ = codec.fingerprint(client.oracle.capabilities.identity)
     digest = codec.image_digest(tiny_images(IMAGES)[0])
     question = ImageQuestion(codec.answer_key(fingerprint, digest, 0), fingerprint, digest, 0)
-    (granted,) = await other.reserve([Request(question, client.budget, Units(1))])
+    (granted,) = await other.reserve([HoldRequest(question, client.budget, Units(1))])
     assert isinstance(granted, Granted)
     return granted.attempt
 

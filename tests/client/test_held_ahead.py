@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bbquery.client.client import Client
-    from bbquery.ledger.records import Request, Result
+    from bbquery.ledger.records import HoldRequest, Result
     from bbquery.ledger.sqlite import Ledger
     from bbquery.types import Answer, Image
 
@@ -188,7 +188,7 @@ async def test_a_paid_answer_does_not_wait_for_another_hold(ledger: Ledger, monk
     oracle = FakeOracle(largest_batch=1, concurrency=2, gated=True, hold=PAID)
     reserving, may_reserve, reserve = asyncio.Event(), asyncio.Event(), ledger.reserve
 
-    async def slow_reserve(requests: Sequence[Request]) -> list[Result]:
+    async def slow_reserve(requests: Sequence[HoldRequest]) -> list[Result]:
         reserving.set()
         await may_reserve.wait()
         return await reserve(requests)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bbquery.client.client import Client
 from bbquery.commands.screen import Screen, Spent
-from bbquery.ledger.records import Cap, Granted, Request, Settlement
+from bbquery.ledger.records import Cap, Granted, HoldRequest, Settlement
 from bbquery.plan import Ask
 from bbquery.units import Units
 from tests.support.bookkeeping import question
@@ -23,7 +23,7 @@ DOLLAR = 10**12
 
 
 async def spend(ledger: Ledger, budget: int, number: int, dollars: int) -> None:
-    (granted,) = await ledger.reserve([Request(question(number), budget, Units(1, 0, dollars * DOLLAR))])
+    (granted,) = await ledger.reserve([HoldRequest(question(number), budget, Units(1, 0, dollars * DOLLAR))])
     assert isinstance(granted, Granted)
     await ledger.settle([Settlement(granted.attempt, "posted", Units(1, 0, dollars * DOLLAR))])
 

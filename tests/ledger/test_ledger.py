@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bbquery.errors import BudgetExhausted, StorageFailed, UsageError
-from bbquery.ledger.records import Answered, Busy, Cap, Granted, Request, Settlement
+from bbquery.ledger.records import Answered, Busy, Cap, Granted, HoldRequest, Settlement
 from bbquery.ledger.sqlite import Ledger, open_ledger
 from bbquery.types import Reply, Text
 from bbquery.units import Units
@@ -30,7 +30,7 @@ def replied(text: str) -> Reply:
 
 
 async def reserve_one(ledger: Ledger, budget: int, number: int, hold: Units = ONE, *, free: bool = False) -> object:
-    request = Request(question(number), budget, hold, free)
+    request = HoldRequest(question(number), budget, hold, free)
     (result,) = await ledger.reserve([request])
     return result
 
@@ -168,7 +168,7 @@ async def test_equal_questions_that_are_held_together_are_granted_once(ledger: L
     """Two clients of one process may ask alike in one commit: one is granted, the other is told to wait."""
     budget = ledger.open_budget("b", Cap(queries=5))
 
-    results = await ledger.reserve([Request(question(1), budget, ONE)] * 2)
+    results = await ledger.reserve([HoldRequest(question(1), budget, ONE)] * 2)
 
     assert [type(result) for result in results] == [Granted, Busy]
     assert ledger.budget(budget).held == ONE

@@ -14,7 +14,7 @@ from bbquery.errors import BudgetExhausted, StorageFailed
 from bbquery.ledger import batches
 from bbquery.ledger.accounts import Accounts
 from bbquery.ledger.batches import BatchRecord
-from bbquery.ledger.records import Answered, Busy, Cap, Granted, Request
+from bbquery.ledger.records import Answered, Busy, Cap, Granted, HoldRequest
 from bbquery.ledger.sqlite import Ledger
 from bbquery.units import Units
 from tests.support.bookkeeping import asked, remember, sent
@@ -55,7 +55,7 @@ def write(ledger: Ledger, work: Callable[[sqlite3.Connection], T]) -> T:
 
 
 def reserve(ledger: Ledger, batch: BatchRecord, oracle: str, *numbers: int) -> list[object]:
-    requests = [Request(asked(oracle, number), batch.budget, ONE) for number in numbers]
+    requests = [HoldRequest(asked(oracle, number), batch.budget, ONE) for number in numbers]
     return list(write(ledger, lambda c: batches.reserve(c, batch, requests)))
 
 
@@ -144,7 +144,7 @@ def test_a_failed_piece_leaves_nothing(ledger: Ledger, batch: BatchRecord, oracl
     """What raises within a transaction is undone as a whole."""
 
     def fail(connection: sqlite3.Connection) -> None:
-        batches.reserve(connection, batch, [Request(asked(oracle, 1), batch.budget, ONE)])
+        batches.reserve(connection, batch, [HoldRequest(asked(oracle, 1), batch.budget, ONE)])
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bbquery.errors import BudgetExhausted
-from bbquery.ledger.records import Cap, Granted, Request, Settlement
+from bbquery.ledger.records import Cap, Granted, HoldRequest, Settlement
 from bbquery.ledger.sqlite import Ledger
 from bbquery.units import Units
 from tests.support.bookkeeping import guard_caps, question
@@ -55,7 +55,7 @@ async def test_no_level_is_ever_overdrawn(
         middle = ledger.open_budget("p/r", run, top)
         below = [ledger.open_budget(f"p/r/{n}", cap, middle) for n, cap in enumerate(images)]
         for image, batch in steps:
-            requests = [Request(question(number + n), below[image], hold) for n, (hold, _) in enumerate(batch)]
+            requests = [HoldRequest(question(number + n), below[image], hold) for n, (hold, _) in enumerate(batch)]
             number += len(batch)
             results = await ledger.reserve(requests)
             expected = spent.copy()

@@ -11,7 +11,7 @@ from unittest import mock
 import numpy as np
 
 from bbquery.ledger import codec, reconcile, statements
-from bbquery.ledger.records import Granted, Request, Settlement
+from bbquery.ledger.records import Granted, HoldRequest, Settlement
 from bbquery.ledger.store import ImageQuestion
 from bbquery.types import Label, Labels, NoAnswer, Reply, Text, Token, Vector
 from bbquery.units import Units
@@ -82,12 +82,12 @@ def sent(
     reason: str | None = None,
 ) -> int:
     """Send at a time and let it end so, or leave it in flight (None); return the attempt."""
-    return asyncio.run(_sent(ledger, Request(question, budget, hold), outcome, cost, at, answer, served, reason))
+    return asyncio.run(_sent(ledger, HoldRequest(question, budget, hold), outcome, cost, at, answer, served, reason))
 
 
 async def _sent(
     ledger: Ledger,
-    request: Request,
+    request: HoldRequest,
     outcome: Outcome | None,
     cost: Units,
     at: str,

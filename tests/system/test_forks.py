@@ -15,7 +15,7 @@ import pytest
 
 from bbquery.interop import predict_fn
 from bbquery.ledger.owners import Owner, is_dead
-from bbquery.ledger.records import Cap, Granted, Request
+from bbquery.ledger.records import Cap, Granted, HoldRequest
 from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
 from bbquery.units import Units
@@ -77,7 +77,7 @@ async def test_a_child_that_closes_leaves_the_parent_alive(tmp_path: Path) -> No
     path = tmp_path / "ledger.sqlite3"
     with Ledger(path) as ledger:
         budget = ledger.open_budget("run", Cap(queries=5))
-        (granted,) = await ledger.reserve([Request(question(1), budget, Units(1))])
+        (granted,) = await ledger.reserve([HoldRequest(question(1), budget, Units(1))])
 
         assert in_a_child(ledger.close) == "returned None"
 
