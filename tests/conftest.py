@@ -5,12 +5,16 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 # Before NumPy is imported: on small matrices a second thread costs more than it brings, here and in child processes.
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+# Compiled modules are kept whatever the environment says: every worker and hundreds of child processes import the same.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 import pytest  # noqa: E402 - after the number of threads, as the next four
 from hypothesis import settings  # noqa: E402
