@@ -270,3 +270,18 @@ def test_the_folder_of_an_old_run_is_evaluated_as_its_record_says(name: str, old
     made = json.loads((old / "runs" / name / "run.json").read_text())
     assert record["oracle"] == made["oracle"]
     assert record["targets"][0]["target"] == made["targets"][0]["target"]
+
+
+@pytest.mark.parametrize("name", ["explain-default", "explain-drift", "explain-words"])
+def test_python_evaluates_the_folder_of_an_old_run_as_the_command_does(name: str, old: Path) -> None:
+    """The folder alone is one run from both sides: paid once, with the same figures and warnings."""
+    assert main(["evaluate", f"runs/{name}", "photo.png", "--metrics", "aopc", "--steps", "2", "--out", "judged"]) == 0
+    record = json.loads((old / "judged" / "evaluation.json").read_text())
+    models.asked.clear()
+
+    found = bbquery.evaluate(f"runs/{name}", "photo.png", metrics="aopc", steps=2)
+
+    assert (found.run, found.oracle.name) == (record["run"], record["oracle"]["name"])
+    assert [each.value for each in found.measurements] == [each["value"] for each in record["metrics"]]
+    assert list(found.warnings) == [each["text"] for each in record["warnings"]]
+    assert models.asked == []

@@ -7,19 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from bbquery import load
-from bbquery.errors import UsageError
-from bbquery.jobs.evaluate import montage, provenance, reference
+from bbquery.jobs.evaluate import making, montage, reference
 from bbquery.jobs.evaluate.choice import Choice
 from bbquery.metrics import Box
-from bbquery.metrics._making import Making
 from bbquery.perturb.baselines import Fill
 from bbquery.specification import split, split_specifications
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from bbquery.commands.map_file import Made, MapFile
-    from bbquery.metrics import Metric, Need
+    from bbquery.jobs.evaluate.made import Made
     from bbquery.perturb.baselines import AnyFill
 
 ABOUT = "Metrics: {}. 'bbquery list metrics' says what each is, 'bbquery help NAME' what it needs and its options."
@@ -34,9 +29,6 @@ METHOD = "how the map was made, with its queries (rise:queries=500), where no ru
 MONTAGE = r"for grid_pointing: 3 or 8 photos of other things, beside this one; a comma in a name is written \,"
 GRADIENT = """for gradient_cosine: the true gradient of the score, (H, W, 3) or (H, W) like the map, such as torch gets
 by backpropagation; a matter for development, since whom bbquery explains has no gradient to give"""
-GRADIENT_UNIT = "score per grey level"
-ONLY_IF_NEEDED: tuple[Need, ...] = ("montage", "gradient")
-"""What is not to be given where no chosen metric takes it."""
 
 
 def about() -> str:
@@ -74,77 +66,27 @@ def _add_again(evaluate: argparse.ArgumentParser) -> None:
     how.add_argument("--gradient", type=Path, metavar="FILE.npy", help=GRADIENT)
 
 
-def _named(chosen: argparse.Namespace) -> dict[str, Metric]:
-    """Return the metrics that are named, by specification; none where those are taken that need no naming."""
-    return {name: load.metric(name) for name in _names(chosen)}
-
-
-def _names(chosen: argparse.Namespace) -> tuple[str, ...]:
+def names(chosen: argparse.Namespace) -> tuple[str, ...]:
+    """Return the metrics that are named."""
     return () if chosen.metrics is None else tuple(split_specifications(chosen.metrics))
 
 
-def takes_gradient(chosen: argparse.Namespace) -> bool:
-    """Return whether the map may be a gradient (H, W, 3).
-
-    Raises:
-        UnknownName: no such metric or option. UsageError: a bad option.
-    """
-    metrics = _named(chosen).values()
-    return bool(metrics) and all(metric.takes_gradient for metric in metrics)
-
-
-def choice(chosen: argparse.Namespace, found: MapFile) -> Choice:
-    """Return what is chosen, once all that it needs is read.
+def choice(chosen: argparse.Namespace, made: Made | None) -> Choice:
+    """Return what is chosen, once all that it needs is read. made: how the map was made.
 
     Raises:
         UsageError: something is missing, cannot be read, or is given for a metric that is not named.
     """
-    metrics = _named(chosen)
-    for need in ONLY_IF_NEEDED:
-        if getattr(chosen, need) is not None and not any(need in metric.needs for metric in metrics.values()):
-            raise UsageError(_for_another(need))
+    metrics = making.named(names(chosen))
+    making.check_taken(metrics, montage=chosen.montage is not None, gradient=chosen.gradient is not None)
     return Choice(
-        names=_names(chosen), steps=chosen.steps, copies=chosen.copies, fill=chosen.fill,
+        names=names(chosen), steps=chosen.steps, copies=chosen.copies, fill=chosen.fill,
         insertion_fill=chosen.insertion_fill, boxes=tuple(chosen.box), repeats=chosen.repeats,
         noisy_copies=chosen.noisy_copies, radius=chosen.radius,
         montage=tuple(montage.load(source) for source in split(chosen.montage or "") if source),
         gradient=None if chosen.gradient is None else reference.read(chosen.gradient),
-        made=_made(chosen, found, metrics),
+        made=making.making(metrics, made, chosen.method, chosen.seed, gradient=chosen.gradient is not None),
     )  # fmt: skip
-
-
-def _for_another(need: Need) -> str:
-    takers = [name for name in load.names("metric") if need in load.metric(name).needs]
-    which = " and ".join(takers)
-    return f"--{need} is for {which}, which is only taken when it is named: --metrics {','.join(takers)}"
-
-
-def _made(chosen: argparse.Namespace, found: MapFile, metrics: Mapping[str, Metric]) -> Making | None:
-    """Return how the map was made, where a metric needs it or takes it, and it is known."""
-    needed = any("made" in metric.needs for metric in metrics.values())
-    if not needed and not any("made" in metric.wants for metric in metrics.values()):
-        return None
-    seed = chosen.seed if found.made is None else found.made.seed
-    if chosen.method is not None:
-        return Making(provenance.from_specification(chosen.method), seed)
-    if found.made is None:
-        return None
-    if chosen.gradient is not None:
-        _check_gradient(found.made, next(name for name, metric in metrics.items() if "gradient" in metric.needs))
-    return Making(provenance.from_record(found.made.method), seed) if needed or not found.made.signed else None
-
-
-def _check_gradient(made: Made, metric: str) -> None:
-    """See that a map is a gradient with signs, or that its estimator can be asked for one again."""
-    if made.unit == GRADIENT_UNIT and (
-        made.signed or Making(provenance.from_record(made.method)).estimator is not None
-    ):
-        return
-    raise UsageError(
-        f"{metric} needs a gradient with signs, but {made.method} made a map of {made.unit}"
-        f"{'' if made.signed else ', without signs'}: give the map of an estimator of gradients, such as that of "
-        "'bbquery explain --method lr'"
-    )
 
 
 def _box(text: str) -> Box:

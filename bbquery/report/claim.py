@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import portalocker
 
 from bbquery.errors import UsageError
+from bbquery.jobs.record_file import read
 from bbquery.report.files import check_writable
-from bbquery.report.record import read
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,12 +19,10 @@ if TYPE_CHECKING:
     from bbquery.metrics.srg import Curves
 
 
-def write(
-    evaluation: Evaluation, folder: Path, *, command: Sequence[str], source: str, of: str, warnings: Sequence[str]
-) -> list[Path]:
+def write(evaluation: Evaluation, folder: Path, *, command: Sequence[str], source: str, of: str) -> list[Path]:
     """Write `curves.png`, where curves were chosen, and, last, `evaluation.json`; return the paths.
 
-    command: as typed. source: where the photo is from. of: where the map is from. warnings: what was said of it.
+    command: as typed. source: where the photo is from. of: where the map is from.
 
     Raises:
         UsageError: the folder cannot be written. MissingExtra: no matplotlib.
@@ -33,7 +31,7 @@ def write(
     if evaluation.curves is not None:
         files["curves.png"] = "the curves of deletion and insertion"
         write_bytes(folder / "curves.png", _picture(evaluation, evaluation.curves))
-    made = record(evaluation, command=command, source=source, of=of, warnings=warnings, files=files)
+    made = record(evaluation, command=command, source=source, of=of, files=files)
     write_bytes(folder / "evaluation.json", made)
     return [folder / name for name in (*files, "evaluation.json")]
 
@@ -55,7 +53,6 @@ def record(
     command: Sequence[str],
     source: str,
     of: str,
-    warnings: Sequence[str],
     files: Mapping[str, str],
 ) -> bytes:
     """Return evaluation.json. files: what each written file is; the rest as of `write`."""
@@ -67,7 +64,7 @@ def record(
         source=source,
         targets=[record_parts.target(evaluation.bound)],
         score=evaluation.score,
-        warnings=[Warned("BEWARE", evaluation.target, text) for text in warnings],
+        warnings=[Warned("BEWARE", evaluation.target, text) for text in evaluation.warnings],
         files=files,
     )
 

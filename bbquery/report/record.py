@@ -4,7 +4,7 @@
    (what was asked, paid and written). Between them stands the command's own part, which only that command knows.
 2. `record.schema.json`, beside this file, describes every key. A number that is not known is null: JSON has no NaN.
 3. `SCHEMA` rises when a key goes, or means something else. A new key leaves it as it is.
-4. Records are read by `read`: those of older versions too, but none of a newer one.
+4. Records are read by `bbquery.jobs.record_file`: those of older versions too, but none of a newer one.
 """
 
 from __future__ import annotations
@@ -19,19 +19,16 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from bbquery.errors import UsageError
 from bbquery.images.placement import placed
+from bbquery.jobs.record_file import SCHEMA
 from bbquery.ledger import codec
 from bbquery.money import dollars
 from bbquery.report.spent import spent
 from bbquery.shown import as_json
 from bbquery.specification import constructor
-from bbquery.system import user_file
 from bbquery.version import __version__
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bbquery.jobs.attack.result import Stress
     from bbquery.jobs.compare.result import Comparison
     from bbquery.jobs.evaluate.result import Evaluation
@@ -45,9 +42,6 @@ if TYPE_CHECKING:
     Result: TypeAlias = Explanation | Comparison | Evaluation | Probe | Stress
 
 Verb: TypeAlias = Literal["explain", "compare", "evaluate", "probe", "attack"]
-
-SCHEMA = 1
-"""The version of the records that are written. Those before the first say none."""
 
 PACKAGES = ("numpy", "pillow", "onnxruntime", "aiohttp")  # what decides pixels, answers and bytes
 
@@ -101,23 +95,6 @@ def record_of(
 def encoded(plain: Mapping[str, Any]) -> bytes:
     """Return a record as the bytes of its file."""
     return f"{as_json(_plain(plain))}\n".encode()
-
-
-def read(path: Path) -> dict[str, Any]:
-    """Return a record of this version or of an older one, as it was written.
-
-    Raises:
-        UsageError: it cannot be read, is no record, or was made by a newer bbquery.
-    """
-    plain = user_file.parsed_json(path, "the record")
-    if not isinstance(plain, dict) or not isinstance(schema := plain.get("schema", 0), int):
-        raise UsageError(f"cannot read {path}: it is no record of bbquery")
-    if schema > SCHEMA:
-        raise UsageError(
-            f"{path} was made by a newer bbquery: its record is of version {schema}, and bbquery {__version__} reads "
-            f"versions up to {SCHEMA}; update bbquery, or make it again with this one"
-        )
-    return plain
 
 
 def versions() -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +13,10 @@ import pytest
 from PIL import Image as Pillow
 
 from bbquery.cli import main
-from bbquery.commands import map_file
 from bbquery.errors import Rejected, UsageError
+from bbquery.jobs.evaluate import map_file
 from bbquery.jobs.evaluate.evaluate import evaluate_async
+from bbquery.jobs.evaluate.made import Made
 from bbquery.jobs.job import NothingToExplain
 from bbquery.types import NoAnswer
 from oracles import function
@@ -22,8 +24,6 @@ from tests.support.oracles import FakeOracle, brightness
 from tests.support.runs import visible
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bbquery.ledger.sqlite import Ledger
     from bbquery.types import Answer, Image
 
@@ -427,7 +427,9 @@ def test_a_broken_record_is_refused(tmp_path: Path, record: str) -> None:
 )
 def test_a_methods_fill_is_read_from_its_constructor(method: str, fills: list[Any]) -> None:
     """The record writes a method as its constructor call, which names its filling."""
-    made = map_file.Made(target="cat", method=method, oracle="sides", fingerprint="f", pixels="p", partial=False)
+    made = Made(
+        path=Path("cat.npy"), target="cat", method=method, oracle="sides", fingerprint="f", pixels="p", partial=False
+    )
 
     assert made.fills == fills
 

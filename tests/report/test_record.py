@@ -17,8 +17,9 @@ import pytest
 
 from bbquery.cli import main
 from bbquery.errors import UsageError
+from bbquery.jobs.record_file import SCHEMA, read
 from bbquery.report.explanation import own_part, record
-from bbquery.report.record import SCHEMA, encoded, read, record_of
+from bbquery.report.record import encoded, record_of
 from bbquery.saliency.rise import Rise
 from tests.commands.test_completing import attack, compare, evaluate, explain, photo, probe
 from tests.report.test_explanation_folder import explained

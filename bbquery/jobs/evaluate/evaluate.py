@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.jobs.consent import paying
+from bbquery.jobs.evaluate import making, map_file, reference
 from bbquery.jobs.evaluate import montage as montages
-from bbquery.jobs.evaluate import npy_file, provenance, reference
 from bbquery.jobs.evaluate.choice import Choice
 from bbquery.jobs.evaluate.job import EvaluateRequest, prepared
-from bbquery.jobs.request import DEFAULT_ORACLE
+from bbquery.jobs.evaluate.made import judge
 from bbquery.jobs.synchronous import synchronous
 from bbquery.ledger.records import Cap
 from bbquery.metrics import Box
-from bbquery.metrics._making import Making
 from bbquery.specification import split_specifications
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bbquery.jobs.evaluate.made import Made
     from bbquery.jobs.evaluate.result import Evaluation
     from bbquery.jobs.watch import Watch
     from bbquery.ledger.sqlite import Ledger
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 async def evaluate_async(
     map: NDArray[np.float64] | str | os.PathLike[str],  # noqa: A002 - it is called so on the command line too
     image: str | os.PathLike[str] | Image,
-    oracle: Oracle | str = DEFAULT_ORACLE,
+    oracle: Oracle | str | None = None,
     *,
     target: str | None = None,
     score: Score | str | None = None,
@@ -70,44 +70,58 @@ async def evaluate_async(
     Where a query costs money there is no default: max_queries, max_usd or a project with a cap in dollars must be said.
 
     map: an array, or a .npy file of one: (H, W) in the photo's coordinates, NaN where the oracle saw nothing; or of the
-    pixels that are sent; for gradient_cosine alone also a gradient (h, w, 3) of those. target: whose evidence the map
-    shows; None takes the top class. metrics: which; objects, specifications, or one text of several such as
+    pixels that are sent; for gradient_cosine alone also a gradient (h, w, 3) of those. Or the folder that `bbquery
+    explain` wrote, or its run.json; where it holds several maps, `target` says which. Beside a map of such a folder,
+    run.json says what is not said here. oracle: None takes that of run.json, else "efficientnet". score: None takes
+    that of run.json, else the usual one for such answers. target: whose evidence the map shows; None takes that of
+    run.json, else the top class. metrics: which; objects, specifications, or one text of several such as
     "srg,infidelity"; none means all that ask little. box: what the map should find, each (x, y, width, height) in
     pixels of the photo from the top left. steps: equal shares in which curves take pixels. copies: with a part hidden,
     of each of the fidelities. fill: what hides pixels, a name or a grey level of 0 to 255. insertion_fill: what
-    insertion begins with. method: how the map was made, with its queries, for metrics that explain again; they begin
-    with `seed`. repeats: maps of other seeds, for repeatability. noisy_copies: copies of the photo, each with a map,
-    for max_sensitivity. radius: the most that a value of those moves, in grey levels. montage: 3 or 8 photos of other
-    things, for grid_pointing. gradient: the true one, for gradient_cosine, an array or a .npy file. seed: of ties,
-    random parts and fills. The other options are those of `bbquery.explain_async`.
+    insertion begins with. method: how the map was made, with its queries, for metrics that explain again; None takes
+    that of run.json. They begin with the seed of run.json, else with `seed`. repeats: maps of other seeds, for
+    repeatability. noisy_copies: copies of the photo, each with a map, for max_sensitivity. radius: the most that a
+    value of those moves, in grey levels. montage: 3 or 8 photos of other things, for grid_pointing. gradient: the true
+    one, for gradient_cosine, an array or a .npy file. seed: of ties, random parts and fills. The other options are
+    those of `bbquery.explain_async`.
 
-    A run that is stopped early (budget, oracle, person) returns what it has; `error` and `partial` say so.
+    A run that is stopped early (budget, oracle, person) returns what it has; `error` and `partial` say so. `warnings`
+    says what must be known before the numbers are believed, such as a map that was made with the fill that judges it.
 
     Raises:
-        UsageError: bad input, found before anything is sent.
+        UsageError: bad input, or a map that does not fit: its run.json names another photo, or another oracle or score
+            than is asked although none was said. Found before anything is sent.
         OracleError, BudgetExhausted: not even the unperturbed image was answered.
     """
-    names = split_specifications(metrics) if isinstance(metrics, str) else metrics
+    names = tuple(split_specifications(metrics) if isinstance(metrics, str) else metrics)
+    chosen = making.named(names)
+    values, made = _read(map, target, or_gradient=making.takes_gradient(chosen))
+    making.check_taken(chosen, montage=bool(montage), gradient=gradient is not None)
     choice = Choice(
-        names=tuple(names), boxes=tuple(Box(*each) for each in box), steps=steps, copies=copies, fill=fill,
-        insertion_fill=insertion_fill, made=_making(method, seed), repeats=repeats, noisy_copies=noisy_copies,
-        radius=radius, montage=tuple(montages.load(photo) for photo in montage), gradient=_reference(gradient),
+        names=names, boxes=tuple(Box(*each) for each in box), steps=steps, copies=copies, fill=fill,
+        insertion_fill=insertion_fill, repeats=repeats, noisy_copies=noisy_copies, radius=radius,
+        montage=tuple(montages.load(photo) for photo in montage), gradient=_reference(gradient),
+        made=making.making(chosen, made, method, seed, gradient=gradient is not None),
     )  # fmt: skip
-    values = map if isinstance(map, np.ndarray) else npy_file.read_map(Path(map), or_gradient=choice.takes_gradient)
+    by = judge(made, oracle, score, target)
     request = EvaluateRequest(
-        values=values, image=image, oracle=oracle, choice=choice, target=target, score=score,
-        cap=Cap.stated(max_queries, max_tokens, max_usd), project=project, seed=seed, ledger=ledger, watch=watch,
-        longest_wait=longest_wait,
+        values=values, image=image, oracle=by.oracle, choice=choice, target=by.target, score=by.score, made=made,
+        named=by.named, cap=Cap.stated(max_queries, max_tokens, max_usd), project=project, seed=seed, ledger=ledger,
+        watch=watch, longest_wait=longest_wait,
     )  # fmt: skip
     async with prepared(request) as job:
         with paying(request, job.oracle, lambda: job.worst) as opened:
             return await job.run(opened)
 
 
-def _making(method: Method | str | None, seed: int) -> Making | None:
-    if method is None:
-        return None
-    return Making(provenance.from_specification(method) if isinstance(method, str) else method, seed)
+def _read(
+    given: NDArray[np.float64] | str | os.PathLike[str], target: str | None, *, or_gradient: bool
+) -> tuple[NDArray[np.float64], Made | None]:
+    """Return a map, and how it was made where a record says so."""
+    if isinstance(given, np.ndarray):
+        return given, None
+    found = map_file.read(Path(given), target=target, or_gradient=or_gradient)
+    return found.values, found.made
 
 
 def _reference(gradient: NDArray[np.float64] | str | os.PathLike[str] | None) -> reference.Reference | None:

@@ -21,6 +21,7 @@ from bbquery.images import reading
 from bbquery.images.placement import both_ways, fit, gradient_as_sent
 from bbquery.jobs.evaluate import montage
 from bbquery.jobs.evaluate.choice import Choice
+from bbquery.jobs.evaluate.made import check_oracle, check_photo, check_score, of_another, warnings
 from bbquery.jobs.evaluate.result import Evaluation
 from bbquery.jobs.identity import identity
 from bbquery.jobs.job import Job, connection
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from bbquery.client.client import Client, QueryCounts
     from bbquery.images.placement import Placement
+    from bbquery.jobs.evaluate.made import Made
     from bbquery.ledger.records import BudgetState, Cap
     from bbquery.ledger.sqlite import Ledger
     from bbquery.metrics import Question
@@ -53,13 +55,14 @@ class EvaluateRequest(Request):
     """What map is to be judged, and by what.
 
     values: (H, W) in the photo's coordinates, or of the pixels that are sent; or a gradient (h, w, 3) of those.
-    choice: which metrics, and how. made_of: where the map lies that is neither of the whole photo nor of what this
-    oracle is sent, but of what another was.
+    choice: which metrics, and how. made: how the map was made, where a record says so. named: which of "oracle" and
+    "score" a person named, so that they may be others than the map's.
     """
 
     values: NDArray[np.float64]
     choice: Choice = field(default_factory=Choice)
-    made_of: Placement | None = None
+    made: Made | None = None
+    named: frozenset[str] = frozenset()
 
 
 @contextlib.asynccontextmanager
@@ -72,7 +75,7 @@ async def prepared(request: EvaluateRequest) -> AsyncIterator[EvaluateJob]:
         scoring = load.score_for(capabilities, request.score)
         scoring.check(capabilities, request.targets)
         x, placement = fit(photo, capabilities.view, capabilities.domain)
-        values, made_of = request.values, request.made_of
+        values, made_of = request.values, None if request.made is None else request.made.placement
         if made_of is not None and values.shape == made_of.size != placement.size:
             values = made_of.to_photo(values)
         of_photo, of_sent = _both_ways(values, placement, request.choice)
@@ -107,13 +110,14 @@ def _both_ways(
 class EvaluateJob(Job):
     """An evaluation, checked and ready to run. values: the map on the photo; sent: on the pixels that are sent."""
 
+    request: EvaluateRequest
     values: NDArray[np.float64]
     sent: NDArray[np.float64]
     choice: Choice
     score: Score
 
     def check(self) -> None:
-        """See that every metric takes this photo and map, and every box lies on the photo.
+        """See that every metric takes this photo and map, every box lies on the photo, and the map is of all this.
 
         Raises:
             UsageError: one does not.
@@ -124,6 +128,15 @@ class EvaluateJob(Job):
         if self.choice.boxes:
             inside(self.choice.boxes, (self.photo.shape[0], self.photo.shape[1]))
         self.choice.check(case)
+        if self.request.made is not None:
+            self._check_fits(self.request.made)
+
+    def _check_fits(self, made: Made) -> None:
+        named = self.request.named
+        if "oracle" not in named:
+            check_oracle(made, self.oracle.capabilities, self.request.oracle)
+        check_score(made, self.score, named="score" in named, again=self.choice.made is not None)
+        check_photo(made, self.photo)
 
     @property
     def case(self) -> Case:
@@ -157,6 +170,8 @@ class EvaluateJob(Job):
     async def run(self, ledger: Ledger) -> Evaluation:
         """Ask, and return figures."""
         began = time.perf_counter()
+        for text in of_another(self.request.made, self.oracle.capabilities):
+            self.watch.beware(text)
         budget = self.open_budget(ledger, f"evaluate-{self.identity()}", self.request.caps)
         async with self.client(ledger, budget) as client:
             self.watch.started(client, self.choice.asked, self.choice.asked)
@@ -178,11 +193,16 @@ class EvaluateJob(Job):
         unread: Counter[str] = Counter()
         for each in driven.values():
             unread += each.unread
+        measurements, curves = tuple(self.choice.measurements(self.case, answers)), _curves(answers)
+        partial = any(each.stopped for each in driven.values())
+        warned = warnings(
+            self.request.made, self.oracle.capabilities, self.choice,
+            measurements=measurements, curves=curves, partial=partial,
+        )  # fmt: skip
         return Evaluation(
             run=self.identity(), photo=self.photo, x=self.x, oracle=self.oracle.capabilities, target=bound.target,
             score=self.score, bound=bound, choice=self.choice, seed=self.request.seed,
-            measurements=tuple(self.choice.measurements(self.case, answers)),
-            curves=_curves(answers), unread=unread, partial=any(each.stopped for each in driven.values()),
+            measurements=measurements, curves=curves, unread=unread, partial=partial, warnings=tuple(warned),
             queries=client.tally, budget=ledger.budget(client.budget), unknown=tuple(ledger.unknowns(client.budget)),
             error=client.halt.error, seconds={"ask": time.perf_counter() - began},
             rest=self._rest(client.tally, ledger.budget(client.budget)),

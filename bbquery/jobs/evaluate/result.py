@@ -31,7 +31,8 @@ class Evaluation:
     deletion and insertion; None where they were not chosen. score: how answers became numbers, bound: to the target;
     where lower values are nearer to it, measurements are of their negative. unread: what could not be read in the
     answers. error: what ended the run early, None where nothing did. partial: whether measurements rest on fewer
-    answers than planned. unknown: attempts that may have been billed without an answer. seconds: by stage. rest: what
+    answers than planned. warnings: what must be known before the numbers are believed, each with what to do (in options
+    of the command line). unknown: attempts that may have been billed without an answer. seconds: by stage. rest: what
     completing it takes.
     """
 
@@ -48,6 +49,7 @@ class Evaluation:
     curves: Curves | None
     unread: Counter[str]
     partial: bool
+    warnings: tuple[str, ...]
     queries: QueryCounts
     budget: BudgetState
     unknown: tuple[UnknownAttempt, ...]
