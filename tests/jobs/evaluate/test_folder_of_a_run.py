@@ -80,8 +80,9 @@ def test_the_method_and_seed_of_the_record_explain_again(tmp_path: Path) -> None
     found = bbquery.evaluate("map", "photo.png", metrics="repeatability", repeats=1, seed=2)
 
     assert same(found, record)
-    assert found.choice.made is not None
-    assert found.choice.made.seed == 7
+    said = bbquery.evaluate("map", "photo.png", metrics="repeatability", repeats=1, method="rise:queries=20")
+    assert [each.choice.made and each.choice.made.seed for each in (found, said)] == [7, 7]
+    assert "leave out --method" in said.warnings[0]
 
 
 def test_of_a_run_of_several_targets_one_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
