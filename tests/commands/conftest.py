@@ -11,6 +11,7 @@ from bbquery.cli import main
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.types import Text
+from tests.support import drawing
 from tests.support.bookkeeping import ANSWERS, asked, remember, sent
 from tests.support.images import saved
 
@@ -69,8 +70,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def coarse_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw with few pixels, which takes less time; how pictures look is what `tests/report` is about."""
+def blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lay pictures out but draw nothing, which took most of a command's time; `tests/report` says how they look."""
     if request.node.get_closest_marker("full_pictures") is None:
-        monkeypatch.setattr("bbquery.report.figure.DPI", 20)
-        monkeypatch.setattr("bbquery.report.probe_figure.DPI", 20)
+        drawing.make_blank(monkeypatch)

@@ -52,6 +52,7 @@ def pixels(path: Path) -> np.ndarray:
         return np.array(image)
 
 
+@pytest.mark.full_pictures
 def test_an_attack_leaves_its_pixels_pictures_and_record(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The PNG decodes to pixels that lie at the stated distance and lack the label; the record says how."""
     code = main(command(photo, "--yes", "--rmse", ".1,.001", "--seed", "5"))

@@ -85,6 +85,7 @@ def test_one_sheet_and_a_folder_for_each(photo: str, tmp_path: Path, capsys: pyt
     assert "rise:cells=3,p=.4" in said.out
 
 
+@pytest.mark.full_pictures
 def test_the_same_again_is_free_and_the_same(photo: str, tmp_path: Path) -> None:
     """A second run asks nothing, and draws the same sheet to the byte; measuring included."""
     compare(photo, tmp_path / "one", "--evaluate", methods="rise,rise:p=.4", queries="9")
@@ -243,6 +244,7 @@ async def test_a_method_that_does_not_take_the_image_is_found_before_any_is_aske
     assert calls == []
 
 
+@pytest.mark.full_pictures
 async def test_a_failing_oracle_ends_them_all(ledger: Ledger) -> None:
     """An account that is closed half-way would fail every other method too, so they are not begun."""
     calls = iter(range(1000))

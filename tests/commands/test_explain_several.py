@@ -76,6 +76,7 @@ def budgets(home: Path) -> list[Any]:
         return [ledger.budget(n) for n in range(1, 1 + len(NAMES) + 1)]
 
 
+@pytest.mark.full_pictures
 @pytest.mark.usefixtures("every_line")
 def test_each_image_has_a_folder_and_all_have_a_page(
     photos: list[str], tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
@@ -439,6 +440,7 @@ async def test_a_remote_model_is_watched_for_drift_with_each_image(photos: list[
     assert (tmp_path / "out" / "index.html").read_text().count("<td>no</td>") == 3
 
 
+@pytest.mark.full_pictures
 def test_one_photo_at_a_time_is_held(photos: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While an image is decoded, none that was decoded before is held, its map and picture being written."""
     load, held = reading.load, []

@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 from bbquery.cli import main
 from bbquery.ledger import reports
 from bbquery.ledger.accounts import Accounts
-from bbquery.report import attack, comparison, evaluation, figure, files, folder, probe
+from bbquery.report import attack, comparison, evaluation, files, folder, probe
 from tests.support.counted import watched
 
 ORACLE = "function:call=tests.support.counted.sides,classes=left|right,version=1"
@@ -29,9 +29,8 @@ SIGNALS: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", s
 
 
 @pytest.fixture(autouse=True)
-def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+def fresh() -> None:
     watched.begin()
-    monkeypatch.setattr(figure.Page, "png", lambda _: b"a picture")  # drawing takes most of the time
 
 
 @pytest.fixture

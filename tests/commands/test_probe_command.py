@@ -45,6 +45,7 @@ def following(said: str) -> list[str]:
     return shlex.split(said.split("next:\n")[1].split("\n", maxsplit=1)[0])
 
 
+@pytest.mark.full_pictures
 def test_it_writes_figures_and_a_picture(photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A probe prints its tables and the next command, and leaves a PNG and all raw figures."""
     code = probe(photo, tmp_path / "out")
@@ -96,6 +97,7 @@ def test_the_next_command_runs_as_it_stands(photo: str, tmp_path: Path, capsys: 
     assert run["seed"] == 3
 
 
+@pytest.mark.full_pictures
 def test_a_second_probe_is_free_and_equal(photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same command again asks nothing, draws the same picture, and writes the same but for when and how it ran."""
     picture, of_this_run = tmp_path / "out" / "probe.png", {"finished", "seconds", "queries", "spent"}
@@ -180,6 +182,7 @@ def test_a_model_that_names_one_thing_is_warned_of(
     assert written(tmp_path / "out")["scores"][0]["reliability"]["value"] is None
 
 
+@pytest.mark.full_pictures
 def test_a_model_that_refuses_is_drawn(photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Refusals of masked images are counted on the screen, in the record and in the picture."""
     code = main(["probe", photo, "--oracle", "function:call=tests.support.models.shy,classes=a|b,version=1",
