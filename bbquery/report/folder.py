@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.errors import MissingExtra
+from bbquery.jobs.explain.findings import doubts
 from bbquery.jobs.explain.progress import stages
 from bbquery.report.explanation import record
 from bbquery.report.files import check_writable, write_bytes
@@ -146,16 +147,22 @@ def _npy(values: np.ndarray) -> bytes:
 
 
 def _picture(explanation: Explanation, m: TargetMap) -> bytes:
-    answered = f"{m.sent.answered} of {m.sent.rows} queries" if m.stopped else f"{m.sent.answered} queries"
-    partial = " · PARTIAL" if m.stopped else ""
     return overlay_png(
         explanation.photo,
         m.values,
         signed=m.sent.signed,
         title=title_of(m),
-        caption=f"{type_name(explanation.method)} · {explanation.oracle.name} · {answered}{partial}",
+        caption=caption_of(explanation, m),
         unit=m.sent.unit,
     )
+
+
+def caption_of(explanation: Explanation, m: TargetMap) -> str:
+    """Return what a map rests on, and in capital letters why it may be less than it looks."""
+    answered = f"{m.sent.answered} of {m.sent.rows} queries" if m.stopped else f"{m.sent.answered} queries"
+    partial = ["PARTIAL"] if m.stopped else []
+    made = [type_name(explanation.method), explanation.oracle.name, answered]
+    return " · ".join([*made, *partial, *doubts(explanation, m)])
 
 
 def title_of(m: TargetMap) -> str:

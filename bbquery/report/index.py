@@ -1,4 +1,4 @@
-"""One page on all images of a run: what was found in each, what it cost, and what to be wary of.
+"""One page on all images of a run: what was found in each, what it cost, and what casts doubt on it.
 
 It is one file that fetches nothing: its pictures are small and inside it, its links lead to the folders beside it.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from string import Template
 from typing import TYPE_CHECKING
 
+from bbquery.jobs.explain.findings import doubts
 from bbquery.money import dollars
 from bbquery.report.files import write_bytes
 from bbquery.report.overlay import thumbnail_jpeg
@@ -82,7 +83,8 @@ def _map(explanation: Explanation, m: TargetMap, name: str, picture: Path) -> st
     jpeg = thumbnail_jpeg(explanation.photo, m.values, signed=m.sent.signed)
     image = f'<img src="{_data(jpeg)}" alt="the map of {_text(m.target)}"/>'
     counted = f"{m.sent.answered:,} of {m.sent.rows:,} answered"
-    caption = f"<figcaption>{_text(m.target)}<br/><small>{counted}</small></figcaption>"
+    doubted = "".join(f'<br/><span class="doubt">{doubt}</span>' for doubt in doubts(explanation, m))
+    caption = f"<figcaption>{_text(m.target)}<br/><small>{counted}</small>{doubted}</figcaption>"
     return f'<figure><a href="{_link(name, picture.name)}">{image}</a>{caption}</figure>'
 
 
@@ -144,8 +146,8 @@ th, td { padding: .6rem 1rem .6rem 0; border-top: 1px solid #ddd; vertical-align
 img { display: block; max-width: 240px; }
 figure { display: inline-block; margin: 0 .6rem .4rem 0; }
 small { color: #666; }
-.status, .drifted { padding: .05rem .5rem; border-radius: .6rem; background: #dcefdc; white-space: nowrap; }
-.partial .status, .drifted { background: #fbe6b8; }
+.status, .drifted, .doubt { padding: .05rem .5rem; border-radius: .6rem; background: #dcefdc; white-space: nowrap; }
+.partial .status, .drifted, .doubt { background: #fbe6b8; }
 .failed .status { background: #f6d0cc; }
 .not-begun .status { background: #e4e4e4; }
 </style>

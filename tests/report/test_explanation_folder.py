@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 PHOTO = np.random.default_rng(0).integers(150, 256, (24, 32, 3), dtype=np.uint8)
+CAPTION = "Cells · sides · 70 queries"
 CELLS = Cells(queries=70, note="beware of the dog")
 
 
@@ -99,6 +100,17 @@ def test_a_score_that_does_not_move_is_in_the_record(tmp_path: Path) -> None:
 
     warnings = json.loads((tmp_path / "out" / "run.json").read_text())["warnings"]
     assert [(each["kind"], each["target"]) for each in warnings] == [("NOT MOVED", "left")]
+
+
+def test_a_picture_says_where_its_map_may_be_chance(tmp_path: Path) -> None:
+    """Colours are as strong for noise as for evidence, so the words below them say which maps may be noise."""
+    explanation = explained(tmp_path, CELLS)
+    (m,) = explanation.maps
+    same = replace(m, sent=replace(m.sent, standard_error=np.full(m.sent.values.shape, 1e9)))
+
+    sure, unsure = (folder.caption_of(replace(explanation, maps=(each,)), each) for each in (m, same))
+
+    assert (sure, unsure) == (CAPTION, f"{CAPTION} · HARDLY MOVED: may be chance")
 
 
 # --- the strip of a map on its way ---

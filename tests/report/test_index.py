@@ -88,6 +88,18 @@ def test_a_paid_image_that_drifted_says_so(explanation: bbquery.Explanation, tmp
     assert row[4:] == ["1,200 1,100 sent, 100 from the store, 2 unknown", "$0.015 $0.001 held", "drifted it < moved"]
 
 
+def test_a_map_that_may_be_chance_says_so(explanation: bbquery.Explanation, tmp_path: Path) -> None:
+    """A map that does not stand out from chance is marked below its picture; the other target's is not."""
+    first, second = explanation.maps
+    unsure = replace(first, sent=replace(first.sent, standard_error=np.full(first.sent.values.shape, 1e9)))
+    sure = replace(second, sent=replace(second.sent, standard_error=np.full(second.sent.values.shape, 1e-9)))
+
+    ((_, maps, *_),) = cells_of(page_of(tmp_path, result_of(replace(explanation, maps=(unsure, sure)))))
+
+    assert maps.count("HARDLY MOVED: may be chance") == 1
+    assert not maps.endswith("may be chance")
+
+
 def test_a_model_that_was_checked_and_stayed_is_told_from_one_that_was_not(
     explanation: bbquery.Explanation, tmp_path: Path
 ) -> None:
