@@ -1,12 +1,12 @@
-"""The client: an onion over an oracle that wastes no call and loses no paid answer.
+"""The client: layers around an oracle that waste no call and lose no paid answer.
 
     ask -> preparation: answer store -> flights: single flight, retries -> [dispatcher: pace -> budget -> oracle]
 
 Theory of operation.
 
 1. A row is rendered, looked up and (if it must be sent) encoded once, on a worker thread, when there is room for it:
-   rows in work never exceed `window`, so memory does not grow with the number of queries. Cheap rows go to the thread
-   several at a time, dear ones one by one, so that neither the way there nor a long wait costs much.
+   rows in work never exceed `window`, so memory does not grow with the number of queries. Rows that are
+   prepared quickly go to the thread several at a time, slow ones one by one, so that handing over costs little.
 2. Equal questions in flight share one query, and a retry is a new attempt with its own hold: `bbquery.client.flights`.
 3. The first cause that forbids sending sets the halt. What is in flight is awaited, what is stored is still served.
 4. In this process nothing is asked again because its answer could not be read: the same function would say the same.
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SECONDS_ON_A_THREAD = 0.004  # of rows prepared together: long against the way to the thread, short against a request
 MOST_ROWS_ON_A_THREAD = 64
-DEAR = 4  # rows, or fewer, that fill that time: worth another thread
+SLOW = 4  # rows, or fewer, that fill that time: worth another thread
 DEFAULT_RETRY = RetryPolicy()
 
 
@@ -98,9 +98,9 @@ class Client:
     ) -> None:
         """Begin a run within a budget.
 
-        retry: how often a query is tried. progress: called with each answer. waiting: hears a line for people whenever
-        the oracle asks to be left alone for longer than a person would not notice. longest_wait: seconds without an
-        answer for which it may; longer ends the run like a used-up quota. None is 15 minutes.
+        retry: how often a query is tried. progress: called with each answer. waiting: called with a line for people
+        whenever the oracle asks for a pause of several seconds. longest_wait: the longest time without an answer, in
+        seconds; a longer pause ends the run like a used-up quota. None is 15 minutes.
 
         Raises:
             UsageError: longest_wait is no time.
@@ -187,7 +187,7 @@ class Client:
         return asking.replies
 
     async def _feed(self, asking: Asking, group: asyncio.TaskGroup, others: int) -> None:
-        """Prepare rows as there is room for them, and send them on their way; dear rows with the help of others."""
+        """Prepare rows as there is room for them, and send them on their way; slow rows on several threads."""
         try:
             await self._fed(asking, group, others)
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the run in order
@@ -208,7 +208,7 @@ class Client:
                     for place in range(asking.repeats[row]):
                         self._begin(asking, row, place, parts)
                 size = rows_for(SECONDS_ON_A_THREAD, seconds / len(rows))
-                if others and size <= DEAR:
+                if others and size <= SLOW:
                     group.create_task(self._feed(asking, group, others - 1))
                     others = 0
             finally:

@@ -71,7 +71,7 @@ def moment(seconds: float) -> str:
 
 
 class Waits:
-    """The waits of one run. tell: hears a line for people. longest: seconds."""
+    """The waits of one run. tell: called with a line for people. longest: seconds."""
 
     def __init__(self, oracle: str, halt: Halt, clock: Clock, tell: Callable[[str], None], longest: float) -> None:
         self._oracle, self._halt, self._clock, self._tell, self._longest = oracle, halt, clock, tell, longest

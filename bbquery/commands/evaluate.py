@@ -83,7 +83,7 @@ def _evaluate(chosen: argparse.Namespace) -> int:
 
 def _taken(chosen: argparse.Namespace, found: MapFile) -> list[str]:
     """Return what was taken from the map's record, since it was not named; nothing where there was no such thing."""
-    taken = {"oracle": chosen.oracle, "score": chosen.score or "the usual one"}
+    taken = {"oracle": chosen.oracle, "score": chosen.score or "the default"}
     said = [f"{what} {value}" for what, value in taken.items() if what not in chosen.named]
     return [f"asked as {RECORD} says: {', '.join(said)}"] if said and found.made is not None else []
 

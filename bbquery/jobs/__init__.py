@@ -1,6 +1,6 @@
 """The five verbs: explain, compare, evaluate, probe and attack, and the core that they share.
 
-Of each verb, `VERB/VERB.py` is the public call in both forms, `VERB/job.py` what is asked for, its checks and the run,
-and `VERB/result.py` what it comes to. All go one way: a `Request` is checked, `prepared` makes a `Job` of it, `consent`
+Of each verb, `VERB/VERB.py` is the public call in both forms, `VERB/job.py` the request, its checks and the run,
+and `VERB/result.py` the result. All go one way: a `Request` is checked, `prepared` makes a `Job` of it, `consent`
 opens the ledger, and the job runs.
 """

@@ -82,7 +82,7 @@ class Job(ABC):
 
     @property
     def watch(self) -> Watch:
-        """Who hears of the run."""
+        """The callbacks of the run; those of a plain `Watch` do nothing."""
         return self.request.watch or Watch()
 
     @property
@@ -108,7 +108,7 @@ class Job(ABC):
         return open_within(ledger, self.request.project, own, cap, reading.called(self.request.image))
 
     def client(self, ledger: Ledger, budget: int) -> Client:
-        """Return a client that asks the oracle within a budget, and tells the watch."""
+        """Return a client that asks the oracle within a budget, and reports to the watch."""
         return Client(
             self.oracle, ledger, budget, progress=self.watch.progressed, waiting=self.watch.waiting,
             longest_wait=self.request.longest_wait,
@@ -135,7 +135,7 @@ class Job(ABC):
         return reply
 
     async def beware(self, client: Client, scores: Sequence[BoundScore], clean: Answer) -> None:
-        """Tell the watch what is amiss with a target before the budget goes. clean: the unperturbed image's answer."""
+        """Warn the watch of doubtful targets before the budget is spent. clean: the unperturbed image's answer."""
         targets, capabilities = self.request.targets, self.oracle.capabilities
         for line in await client.off_loop(targeting.beware, targets, scores, clean, capabilities):
             self.watch.beware(line)

@@ -21,7 +21,7 @@ from bbquery.units import Units
 if TYPE_CHECKING:
     from bbquery.oracle import Price
 
-ONE_IN = 50  # queries; a time-out or a dropped connection a hundred queries is a bad day
+ONE_IN = 50  # queries; one time-out or dropped connection in a hundred queries is already many
 
 
 def kept(queries: int, price: Price, stated: int | None = None) -> int:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """What a run tells while it goes on; override what you want to hear. Any verb takes one as `watch`."""
+    """Callbacks of a run, which do nothing here: override those you want. Any verb takes one as `watch`."""
 
     def begins(self, part: Part) -> None:
         """One image or method of several is next; not called where there is but one."""

@@ -4,7 +4,7 @@
 
 estimated over copies y that differ from x by a little uniform noise in every value: how far the *map* moves when the
 photo all but stays. The division by the map's own length, as in captum and quantus, makes maps of different units
-comparable. Lower is better, 0 is a map that does not move. It asks for a whole map of each copy, so it is dear.
+comparable. Lower is better, 0 is a map that does not move. It asks for a whole map of each copy, which is many queries.
 
 Every map is made with the same seed: the method's own chance is no sensitivity, and `repeatability` measures it.
 """

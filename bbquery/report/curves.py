@@ -17,7 +17,7 @@ MOST = 8
 
 
 def curves_png(curves: Curves, *, title: str, caption: str, unit: str = "score") -> bytes:
-    """Return a PNG of one map's deletion and insertion curves, their areas and SRG, the area between them.
+    """Return a PNG of one map's deletion and insertion curves, their areas and SRG, the signed area between.
 
     unit: what the score is, for the axis. Equal input gives equal bytes on one installation.
 

@@ -61,7 +61,7 @@ def one(curves: Curves, *, title: str, caption: str, unit: str) -> bytes:
     legend = (
         f"insertion {_number(curves.insertion_auc)}, higher is better",
         f"deletion {_number(curves.deletion_auc)}, lower is better",
-        f"SRG {_number(curves.srg)}, the area between: insertion − deletion",
+        f"SRG {_number(curves.srg)}, insertion − deletion: the grey area, negative where deletion is above",
     )
     top = MARGIN + len(heading) * TITLE * LINE + SPACE
     below = top + HIGH + UNDER

@@ -119,10 +119,10 @@ def _shares(axes: Axes, came: Sequence[AnswerFigures], figures: ScoreFigures) ->
     most = max((c.information for c in figures.usual), default=0.0)
     if most > 0:
         relative = [c.information / most for c in figures.usual]
-        axes.bar(places, relative, width=0.7, color="#e8e8e8", zorder=0, label="what a query tells")
+        axes.bar(places, relative, width=0.7, color="#e8e8e8", zorder=0, label="information of a query")
     _frame(axes, f"reliability of one answer: {_said(figures.reliability)}", "")
     axes.set_xticks(places, [f"{c.condition.visible:.0%}" for c in figures.usual])
-    axes.set_xlabel("visible cells; bars of 95 % intervals", fontsize=8, family=FONT)
+    axes.set_xlabel("visible cells; lines: 95 % intervals", fontsize=8, family=FONT)
     axes.set_ylim(-0.03, 1.28)
     axes.set_yticks(np.linspace(0, 1, 5))
     axes.yaxis.set_major_formatter(PercentFormatter(1))

@@ -1,4 +1,4 @@
-"""A strip of one map as it came about, as a PNG: after 32, 64, 128 … queries and at the end."""
+"""The stages of one map as a PNG: after 32, 64, 128 … queries and at the end."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ def test_what_the_map_was_not_made_of_is_said(photo: str, tmp_path: Path, capsys
     said = capsys.readouterr()
     assert said.err.index("explains another oracle") < said.err.index("queries, ")
     assert said.err.count("explains another oracle") == 1
-    assert "asked as run.json says: score the usual one\n" in said.out
+    assert "asked as run.json says: score the default\n" in said.out
     assert "explains another oracle" in str(written(tmp_path / "out")["warnings"])
 
 

@@ -1,1 +1,1 @@
-"""Stress tests: one image attacked within a hard budget, and what it came to."""
+"""Stress tests: one image attacked within a hard budget, and the result."""

@@ -30,7 +30,7 @@ Outcome: TypeAlias = Literal["adversarial", "unverified", "refuted", "not found"
 
 @dataclass(frozen=True, eq=False)
 class Stress:
-    """What an attack came to, and all that is needed to repeat and audit it.
+    """The result of an attack, and all that is needed to repeat and audit it.
 
     x: the clean pixels as they are sent. clean: the first answer to them, and its repeats as `votes`. score: what was
     bound to the clean label. found: None where the clean image was not attacked, since its own label does not stand.

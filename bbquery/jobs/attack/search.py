@@ -35,7 +35,7 @@ FIRST_REPEAT = 1_000_000  # the number of the first of them; smaller ones are th
 class Sought:
     """What was found, and of what.
 
-    more: how often to ask that again beyond the usual. driven: None where the clean image's own label does not stand.
+    more: how often to ask that again beyond the default. driven: None where the clean image's own label does not stand.
     """
 
     clean: Answer

@@ -28,7 +28,7 @@ NO_QUERIES = QueryCounts(asked=0, sent=0, from_store=0, unknown=0)
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """What became of one method. name: how its budget and its folder end. method: as it was given.
+    """The result of one method. name: how its budget and its folder end. method: as it was given.
 
     explanation: None where not even the unperturbed image was answered. curves: its deletion and insertion, None where
     they were not asked for or could not be asked. error: what ended it early, None where nothing did. ended_run:

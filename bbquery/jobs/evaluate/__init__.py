@@ -1,1 +1,1 @@
-"""Judging a saliency map by asking the oracle: what can be measured, how a map gets there, and the asking."""
+"""Evaluating a saliency map by asking the oracle: the chosen metrics, reading of maps, and the run."""

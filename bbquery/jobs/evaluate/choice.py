@@ -32,7 +32,7 @@ LACKING: dict[Need, str] = {
     "gradient": "needs a gradient that was computed elsewhere: give --gradient FILE.npy",
     "made": f"explains again, and no record says how the map was made: {ADVICE}",
 }
-"""What is told where something that a metric needs is not given."""
+"""The message where something that a metric needs is not given."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,7 +57,7 @@ def _read(written: str) -> Method | None:
 
 
 def _known() -> dict[str, Any]:
-    """Return the usual configuration of each method and estimator whose parts are installed, by class."""
+    """Return the default configuration of each method and estimator whose parts are installed, by class."""
     found: dict[str, Any] = {}
     for name in load.names("method"):
         try:

@@ -1,1 +1,1 @@
-"""The main job in parts: what is chosen, the asking, what is found, and what to be wary of in it."""
+"""Explaining images: request and checks, the run, its result, and warnings about it."""

@@ -1,4 +1,4 @@
-"""An explanation at work: the unperturbed image, one plan per target, and the maps in the photo's coordinates."""
+"""The run of an explanation: the unperturbed image, one plan per target, and the maps in the photo's coordinates."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class ExplainJob(Job):
     def identity(self) -> str:
         """Return the hash of what this run is; a second run with the same resumes its budget.
 
-        A score that is not the usual one is part of it: it may lead a method that adapts to other questions.
+        A score that is not the default is part of it: it may lead a method that adapts to other questions.
         """
         what = {
             **self.subject,
@@ -152,7 +152,7 @@ class ExplainJob(Job):
         return found
 
     async def _scores(self, client: Client, clean: Answer) -> list[BoundScore]:
-        """Bind the score to each target, and say what is amiss with one before the budget goes."""
+        """Bind the score to each target, and warn of doubtful ones before the budget is spent."""
         classes = self.oracle.capabilities.classes
         wanted: list[str | None] = [*self.request.targets] or [None]
         scores = [await client.off_loop(self.score.bind, clean, target, classes) for target in wanted]

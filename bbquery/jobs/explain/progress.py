@@ -26,7 +26,7 @@ FIRST = 32
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """A map on its way.
+    """A map after part of its queries.
 
     queries: how many it rests on, the unperturbed image's not counted. values: float64 (H, W) in the photo's
     coordinates. signed: as of the map. correlation: Spearman's, with the map at the end; NaN where one is constant.

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ImageResult:
-    """What became of one of several images. name: how its budget and its folder end. source: as it was given.
+    """The result of one of several images. name: how its budget and its folder end. source: as it was given.
 
     explanation: None where not even the unperturbed image was answered. error: what ended it early, None where nothing
     did. ended_run: whether that ended the run as a whole. rest: what completing it takes.

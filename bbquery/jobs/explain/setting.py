@@ -73,7 +73,7 @@ class Setting:
 
 
 def setting(oracle: Oracle, request: ExplainRequest, images: int = 1) -> Setting:
-    """Check all that no image decides. images: how many share the setting, for what is told of a cap too small."""
+    """Check all that no image decides. images: how many share the setting, for the message about a cap too small."""
     capabilities, targets = oracle.capabilities, request.targets
     every = request.every(capabilities)
     allowed = request.queries - kept(request.queries, capabilities.price, request.spare)

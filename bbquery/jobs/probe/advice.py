@@ -4,7 +4,7 @@ The score. First those whose reliability (`bbquery.jobs.probe.reliability`) cann
 upper end of their interval reaches it. Of these those of which a coarse linear map explains most (`explained`), within
 0.1, which is its own standard error from 50 masks; answers that a score cannot read count as not explained. A
 deterministic oracle makes every score reliable, but not every score tells where the evidence lies. Of what is left, the
-score with most different values, then the usual score of such answers.
+score with most different values, then the default score of such answers.
 
 The share of visible cells. Where a query tells most: variance between masks times the share of answers. For a decision
 that is where half of the labels flip.
@@ -16,13 +16,13 @@ share does, or where the masks do not rule out that they tell most; else RISE wi
 The queries. None where the score hardly moves behind masks for what more masks would not mend: it reads nothing,
 always says the same, or nothing of the target, or is noise. Else a centred map of k cells from N rows has in each cell
 a signal of R² V / (k p q) (mean square) and noise of V / (N p q), with V the variance of the score, p q that of a cell,
-and R² the share that a linear map explains. Hence its squared correlation with the map of endless queries is
+and R² the share that a linear map explains. Hence its squared correlation with the map of unlimited queries is
 1 / (1 + k / (N R²)), and
 
     N = k / R² · c² / (1 - c²)    for a correlation of c.
 
 R² is taken from `explained`, a map of 3 × 3 blocks: a finer map explains more, so N errs on the side of too many. Below
-0.1, which cannot be told from 0, no number is justified: then it is the usual one at most, and `designed` stops by
+0.1, which cannot be told from 0, no number is justified: then it is the default number at most, and `designed` stops by
 itself once its map is stable.
 """
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.probe.intervals import Estimate
     from bbquery.jobs.probe.statistics import ConditionFigures, ScoreFigures
 
-CORRELATION = 0.95  # with the map of endless queries
+CORRELATION = 0.95  # with the map of unlimited queries
 TOLD_APART = 0.1  # of shares that a coarse map explains: the standard error of 0 from 50 masks and 9 blocks
 HARDLY, NEARLY_NONE = 0.2, 0.05  # a reliability, and an end of its interval, below which a score hardly moves
 AS_NOISY = 0.5  # of the variance behind masks: so much on the photo itself, and no map seen, is noise
@@ -132,7 +132,7 @@ def _score(figures: Figures) -> tuple[str, str]:
         usual = next(iter(figures))
         return (
             usual,
-            f"score {usual}, the usual one, for want of better: of no score more than chance is seen to change",
+            f"score {usual}, the default, since no score is seen to change by more than chance",
         )
     rivals = [name for name, of in figures.items() if _least_reliability(of) == best or _reach(of) >= best]
     shares = {name: float(np.nan_to_num(_explained(figures[name]))) for name in rivals}
@@ -161,7 +161,7 @@ def _share(figures: Sequence[ScoreFigures]) -> tuple[int, str]:
     """Return which of `SHARES` tells most, the mean over targets, and why."""
     tells = _tells(figures)
     if not tells.any():
-        return MIDDLE, f"{SHARES[MIDDLE]:.0%} visible, for want of better: the score moves behind no mask"
+        return MIDDLE, f"{SHARES[MIDDLE]:.0%} visible, since no share is better: the score moves behind no mask"
     place = int(np.argmax(tells))
     each: list[ConditionFigures] = [f.usual[place] for f in figures]
     sure = float(np.mean([c.best for c in each]))
@@ -222,12 +222,12 @@ def _queries(figures: Sequence[ScoreFigures], *, designs: bool) -> tuple[int, st
         why = (
             "so few masks do not tell how many" if few else f"a coarse map explains {explained:.0%}, so perhaps nothing"
         )
-        return USUAL, f"{USUAL:,} queries at most, the usual number: {why}{stops}"
+        return USUAL, f"{USUAL:,} queries at most, the default number: {why}{stops}"
     cells = RISE.cells**2
     needed = cells / explained * CORRELATION**2 / (1 - CORRELATION**2)
     queries = _rounded(max(needed / DESIGNED_SAVES, 2 * cells) if designs else needed)
     sure = f"a coarse map explains {explained:.0%} of the score"
-    return queries, f"{queries:,} queries: {sure}, the map's correlation with that of endless ones is {CORRELATION}"
+    return queries, f"{queries:,} queries: {sure}, the map correlates {CORRELATION} with that of unlimited queries"
 
 
 def _least_explained(figures: Sequence[ScoreFigures]) -> float:
