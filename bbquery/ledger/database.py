@@ -65,7 +65,7 @@ SECONDS_TO_WAIT_FOR_ANOTHER_PROGRAM = 30  # a person with the file open in a dat
 _CONNECTING: dict[str, Any] = {
     "isolation_level": None,  # transactions are written out
     "check_same_thread": False,  # readers are closed by whoever closes the database
-    "cached_statements": 512,  # compiled for each number of rows: see many_rows
+    "cached_statements": 512,  # compiled for each number of rows: see rows.py
     "timeout": SECONDS_TO_WAIT_FOR_ANOTHER_PROGRAM,
 }
 
@@ -84,6 +84,8 @@ class Database:
         self._soon: dict[asyncio.AbstractEventLoop, list[Piece]] = {}
         self._readers = threading.local()
         self._closed = False
+        self._opening = threading.Lock()  # a connection is either opened before all are closed, or not at all
+        self._released = False
         with self._failures(), contextlib.ExitStack() as undo:
             self._turn_lock = undo.enter_context(path.with_name(path.name + ".turn").open("w"))
             self._write_lock = undo.enter_context(path.with_name(path.name + ".write").open("w"))
@@ -125,7 +127,7 @@ class Database:
     def _enqueue(self, *pieces: Piece) -> None:
         self._process.check()
         if self._closed:
-            raise StorageFailed(f"the ledger {self.path} is closed")
+            raise self._is_closed()
         self._queue.put(pieces)
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -133,10 +135,21 @@ class Database:
         self._process.check()
         with self._failures():
             if not hasattr(self._readers, "connection"):
-                self._readers.connection = sqlite3.connect(self.path, **_CONNECTING)
-                self._open.callback(self._readers.connection.close)
+                self._readers.connection = self._connected()
                 _prepare(self._readers.connection)
             return work(cast("sqlite3.Connection", self._readers.connection))
+
+    def _connected(self) -> sqlite3.Connection:
+        """Return a new connection, which is closed with the others."""
+        with self._opening:
+            if self._released:
+                raise self._is_closed()
+            connection = sqlite3.connect(self.path, **_CONNECTING)
+            self._open.callback(connection.close)
+            return connection
+
+    def _is_closed(self) -> StorageFailed:
+        return StorageFailed(f"the ledger {self.path} is closed")
 
     def close(self) -> None:
         """Commit what waits and close; in a forked child it is left to the process that opened it."""
@@ -145,7 +158,9 @@ class Database:
         self._closed = True
         self._queue.put(None)
         self._writer.join()
-        self._open.close()
+        with self._opening:
+            self._released = True
+            self._open.close()
 
     def _write_forever(self) -> None:
         waiting: list[Piece] = []

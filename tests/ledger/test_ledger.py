@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -345,6 +346,18 @@ def test_a_closed_ledger_takes_no_more(ledger: Ledger) -> None:
 
     with pytest.raises(StorageFailed, match="closed"):
         ledger.open_budget("b", Cap())
+
+
+def test_a_thread_that_comes_late_opens_no_connection_to_a_closed_ledger(ledger: Ledger) -> None:
+    """What a cancelled run left on a thread is told that the ledger is closed: nobody would close its connection."""
+    budget = ledger.open_budget("b", Cap())
+    ledger.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        reading = threads.submit(ledger.budget, budget)
+
+    with pytest.raises(StorageFailed, match="closed"):
+        reading.result()
 
 
 def test_a_failed_commit_reaches_everyone_who_waits(ledger: Ledger) -> None:
