@@ -30,26 +30,26 @@ DIGITS = 4  # binary digits of a size that may differ from 0: up to 15 rows go a
 def execute_rows(
     connection: sqlite3.Connection,
     statement: str,
-    row: str,
     rows: Sequence[Sequence[Value]],
     shared: Sequence[Value] = (),
 ) -> int:
-    """Execute a statement on rows of equal width; `{rows}` in it stands for as many times `row`, such as "(?1, ?, ?)".
+    """Execute a statement on rows of equal width; `{rows}` in it stands for a table of them: column1, column2, ...
 
-    shared: what all rows have in common, bound once, as ?1 and on; the first `row` names them all before its first ?.
+    shared: what all rows have in common, bound once, to each ? of the statement; they stand before `{rows}`.
     Return the id of the row that was inserted last, where it inserts; else, and where there are no rows, 0.
     """
     last = 0
     for part in parts(rows):
-        written = with_rows(statement, row, len(part))
+        written = with_rows(statement, len(rows[0]), len(part))
         last = connection.execute(written, (*shared, *itertools.chain.from_iterable(part))).lastrowid or 0
     return last
 
 
 @functools.lru_cache(maxsize=512)
-def with_rows(statement: str, row: str, rows: int) -> str:
+def with_rows(statement: str, width: int, rows: int) -> str:
     """Return a statement with terms for so many rows; writing one takes longer than running it for a row."""
-    return statement.format(rows=", ".join([row] * rows))
+    row = f"({', '.join('?' * width)})"
+    return statement.format(rows=f"(VALUES {', '.join([row] * rows)})")
 
 
 def parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:

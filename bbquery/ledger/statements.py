@@ -26,7 +26,7 @@ from bbquery.ledger.records import (
     UnknownAttempt,
     Unreadable,
 )
-from bbquery.ledger.rows import blob, execute_rows, parts
+from bbquery.ledger.rows import blob, execute_rows, parts, with_rows
 from bbquery.units import NOTHING, Units, total
 
 if TYPE_CHECKING:
@@ -49,17 +49,20 @@ MOVES = ", ".join(f"held_{u} = held_{u} - :hold_{u}, posted_{u} = posted_{u} + :
 MOVE = f"{CHAIN} UPDATE budget SET {MOVES} WHERE id IN chain"
 OPEN = (
     "INSERT INTO attempt"
-    " (budget, owner, oracle, free, state, opened, key, hold_queries, hold_tokens, hold_picodollars) VALUES {rows}"
+    " (budget, owner, oracle, free, state, opened, key, hold_queries, hold_tokens, hold_picodollars)"
+    " SELECT ?, ?, ?, ?, 'open', ?, * FROM {rows}"
 )
-OPEN_ROW = "(?1, ?2, ?3, ?4, 'open', ?5, ?, ?, ?, ?)"
-CLOSE = (  # what is free and perhaps billed was not billed
-    "WITH ended (state, reason, closed, id, queries, tokens, picodollars) AS (VALUES {rows})"
-    " UPDATE attempt SET state = iif(free AND ended.state = 'unknown', 'voided', ended.state),"
-    " reason = ended.reason, closed = ended.closed,"
-    " cost_queries = ended.queries, cost_tokens = ended.tokens, cost_picodollars = ended.picodollars"
-    " FROM ended WHERE attempt.id = ended.id AND attempt.state = 'open'"
+CLOSE = (  # columns of ended: id, queries, tokens, picodollars. What is free and perhaps billed was not billed
+    "UPDATE attempt SET state = iif(free AND ? = 'unknown', 'voided', ?), reason = ?, closed = ?,"
+    " cost_queries = ended.column2, cost_tokens = ended.column3, cost_picodollars = ended.column4"
+    " FROM {rows} AS ended WHERE attempt.id = ended.column1 AND attempt.state = 'open'"
 )
-CLOSE_ROW = "(?1, ?2, ?3, ?, ?, ?, ?)"
+KNOWN = (
+    "SELECT asked.column1, answer.answer, answer.served, attempt.owner FROM {rows} AS asked"
+    " LEFT JOIN answer ON answer.key = asked.column1"
+    " LEFT JOIN attempt ON attempt.key = asked.column1 AND attempt.state = 'open'"
+    " WHERE answer.answer IS NOT NULL OR attempt.owner IS NOT NULL"
+)
 # What closed attempts release and post, budget by budget: what is unknown stays held.
 RELEASED = ", ".join(f"sum(iif(state = 'unknown', 0, hold_{u}))" for u in UNITS)
 POSTED = ", ".join(f"sum(iif(state = 'posted', cost_{u}, 0))" for u in UNITS)
@@ -141,16 +144,12 @@ def _decided(
 
 def _known(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Result]:
     """Return which of these keys have an answer stored, or an attempt open."""
-    marks = ", ".join(f"?{place}" for place in range(1, len(keys) + 1))
-    rows = connection.execute(
-        f"SELECT key, answer, served, NULL FROM answer WHERE key IN ({marks}) UNION ALL"
-        f" SELECT key, NULL, NULL, owner FROM attempt WHERE state = 'open' AND key IN ({marks})",
-        tuple(map(blob, keys)),
-    ).fetchall()
-    return {
-        key: Answered(store.reply(key, answer, served)) if owner is None else Busy(owner)
-        for key, answer, served, owner in reversed(rows)  # what is answered counts, whoever asks again
-    }
+    known: dict[bytes, Result] = {}
+    for part in parts(keys):
+        rows = connection.execute(with_rows(KNOWN, 1, len(part)), tuple(map(blob, part))).fetchall()
+        for key, answer, served, owner in rows:  # what is answered counts, whoever asks again
+            known[key] = Busy(owner) if answer is None else Answered(store.reply(key, answer, served))
+    return known
 
 
 def _insert(connection: sqlite3.Connection, requests: Sequence[HoldRequest], owner: str) -> range:
@@ -158,7 +157,7 @@ def _insert(connection: sqlite3.Connection, requests: Sequence[HoldRequest], own
     opened, last = now(), 0
     for (budget, oracle, free), alike in itertools.groupby(requests, lambda r: (r.budget, r.question.oracle, r.free)):
         rows = [(blob(r.question.key), r.hold.queries, r.hold.tokens, r.hold.picodollars) for r in alike]
-        last = execute_rows(connection, OPEN, OPEN_ROW, rows, (budget, owner, oracle, int(free), opened))
+        last = execute_rows(connection, OPEN, rows, (budget, owner, oracle, int(free), opened))
     # Ids are one above the largest, row by row, and this transaction is the only writer.
     return range(last + 1 - len(requests), last + 1)
 
@@ -220,9 +219,9 @@ def settle(connection: sqlite3.Connection, settlements: Sequence[Settlement]) ->
         UsageError: one of them is not open; then none is closed.
     """
     closed, before = now(), connection.total_changes
-    for shared, alike in itertools.groupby(settlements, operator.attrgetter("outcome", "reason")):
+    for (outcome, reason), alike in itertools.groupby(settlements, operator.attrgetter("outcome", "reason")):
         rows = [(s.attempt, s.cost.queries, s.cost.tokens, s.cost.picodollars) for s in alike]
-        execute_rows(connection, CLOSE, CLOSE_ROW, rows, (*shared, closed))
+        execute_rows(connection, CLOSE, rows, (outcome, outcome, reason, closed))
     attempts = [s.attempt for s in settlements]
     if connection.total_changes - before != len(attempts):
         raise UsageError(f"attempts {', '.join(map(str, attempts))} are not all open: each is settled once")

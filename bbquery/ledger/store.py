@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 
 
 INSERT = (
-    "INSERT INTO answer (oracle, served, created, key, image, sample, answer, attempt) VALUES {rows}"
-    " ON CONFLICT (key) DO NOTHING"
+    "INSERT INTO answer (oracle, served, created, key, image, sample, answer, attempt)"
+    " SELECT ?, ?, ?, * FROM {rows} WHERE true ON CONFLICT (key) DO NOTHING"  # without WHERE, ON would begin a join
 )
-INSERT_ROW = "(?1, ?2, ?3, ?, ?, ?, ?, ?)"
 
 
 class ImageQuestion(NamedTuple):
@@ -64,7 +63,7 @@ def insert(connection: sqlite3.Connection, answered: Sequence[tuple[ImageQuestio
             (blob(question.key), blob(question.image), question.sample, blob(pack(brought.answer)), attempt)
             for question, brought, attempt in alike
         ]
-        execute_rows(connection, INSERT, INSERT_ROW, rows, (*shared, now))
+        execute_rows(connection, INSERT, rows, (*shared, now))
 
 
 def remember_oracle(connection: sqlite3.Connection, fingerprint: str, identity: str) -> None:

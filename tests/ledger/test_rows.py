@@ -17,7 +17,7 @@ def test_every_row_arrives_once_and_in_order(rows: list[tuple[bytes, int | None]
     connection = sqlite3.connect(":memory:")
     connection.execute("CREATE TABLE t (a BLOB, b INTEGER)")
 
-    execute_rows(connection, "INSERT INTO t (a, b) VALUES {rows}", "(?, ?)", rows)
+    execute_rows(connection, "INSERT INTO t (a, b) SELECT * FROM {rows}", rows)
 
     found = connection.execute("SELECT a, b FROM t ORDER BY rowid").fetchall()
     connection.close()
@@ -43,7 +43,7 @@ def test_the_last_inserted_row_is_told(rows: int, last: int) -> None:
     connection = sqlite3.connect(":memory:")
     connection.execute("CREATE TABLE t (a INTEGER)")
 
-    told = execute_rows(connection, "INSERT INTO t (a) VALUES {rows}", "(?)", [(7,)] * rows)
+    told = execute_rows(connection, "INSERT INTO t (a) SELECT * FROM {rows}", [(7,)] * rows)
 
     connection.close()
     assert told == last
@@ -54,9 +54,7 @@ def test_what_rows_share_is_bound_once() -> None:
     connection = sqlite3.connect(":memory:")
     connection.execute("CREATE TABLE t (a INTEGER, b TEXT, c INTEGER)")
 
-    execute_rows(
-        connection, "INSERT INTO t (a, b, c) VALUES {rows}", "(?2, ?1, ?)", [(n,) for n in range(45)], ("x", 7)
-    )
+    execute_rows(connection, "INSERT INTO t (a, b, c) SELECT ?, ?, * FROM {rows}", [(n,) for n in range(45)], (7, "x"))
 
     found = connection.execute("SELECT a, b, c FROM t ORDER BY rowid").fetchall()
     connection.close()
