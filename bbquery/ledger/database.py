@@ -144,7 +144,7 @@ class Database:
         with self._opening:
             if self._released:
                 raise self._is_closed()
-            connection = sqlite3.connect(self.path, **_CONNECTING)
+            connection: sqlite3.Connection = sqlite3.connect(self.path, **_CONNECTING)
             self._open.callback(connection.close)
             return connection
 
