@@ -45,6 +45,8 @@ PACKAGES = {
 }
 # Modules of those packages that others share, and that are not themselves to be chosen.
 SHARED = frozenset({"base"})
+HAVE = {"oracle": "capabilities", "method": "plan", "attack": "plan", "score": "bind"}
+"""What tells that an object is of a kind."""
 NAMED_AS = {
     "oracle": "connect", "method": "METHOD", "estimator": "METHOD", "attack": "ATTACK", "score": "SCORE",
     "metric": "METRIC",
@@ -173,7 +175,19 @@ def score_for(capabilities: Capabilities, wanted: Score | str | None = None) -> 
     """
     if wanted is None:
         return score("mention" if capabilities.answers == "text" else "soft")
-    return score(wanted) if isinstance(wanted, str) else wanted
+    return score(wanted) if isinstance(wanted, str) else given("score", wanted)
+
+
+def given(kind: str, thing: T) -> T:
+    """Return an object that is given in place of a specification.
+
+    Raises:
+        UsageError: it is not of this kind.
+    """
+    if isinstance(thing, type) or not hasattr(thing, HAVE[kind]):
+        wrap = "; a function becomes one by oracles.function.connect" if kind == "oracle" and callable(thing) else ""
+        raise UsageError(f"{thing!r} is no {kind}: give a name of 'bbquery list {kind}s', or such an object{wrap}")
+    return thing
 
 
 def configured(made: Callable[..., T], text: str, name: str) -> T:

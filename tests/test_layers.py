@@ -46,7 +46,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.oracle", "bbquery.telemetry"),
     ("bbquery.types",),
     ("bbquery.system",),  # this process and this machine
-    ("bbquery.specification",),
+    ("bbquery.specification", "bbquery.option_types"),
     ("bbquery.errors", "bbquery.reasoning", "bbquery.interpolation"),
     ("bbquery.units", "bbquery.shown", "bbquery.version"),
 )

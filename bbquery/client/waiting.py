@@ -14,6 +14,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bbquery.errors import QuotaExceeded, UsageError
+from bbquery.option_types import is_number
 from bbquery.telemetry import note
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def longest(seconds: float | None) -> float:
     """
     if seconds is None:
         return LONGEST_WAIT
-    if not seconds >= 0:
-        raise UsageError(f"a longest wait of {seconds} seconds is no time: give 0 or more")
+    if not is_number(seconds) or not seconds >= 0:
+        raise UsageError(f"a longest wait of {seconds!r} seconds is no time: give 0 or more")
     return float(seconds)
 
 

@@ -44,7 +44,7 @@ class NothingToExplain(OracleError):
 async def connection(oracle: Oracle | str) -> AsyncIterator[Oracle]:
     """Give an oracle: one that is given stays open, one that is named is connected for as long as this lasts."""
     if not isinstance(oracle, str):
-        yield oracle
+        yield load.given("oracle", oracle)
         return
     own = await load.oracle(oracle)
     try:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 from bbquery.client import waiting
 from bbquery.drift import DEFAULT_EVERY
 from bbquery.errors import UsageError
+from bbquery.jobs.watch import Watch
 from bbquery.ledger.records import Cap
+from bbquery.ledger.sqlite import Ledger
+from bbquery.option_types import instance, texts, whole
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from bbquery.jobs.watch import Watch
-    from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Capabilities, Oracle
     from bbquery.scoring.base import Score
     from bbquery.types import Image
@@ -56,13 +57,28 @@ class Request:
 
     def __post_init__(self) -> None:
         waiting.longest(self.longest_wait)
+        self._check_types()
         if self.drift_every < 0:
             raise UsageError(f"drift checks every {self.drift_every} queries make no sense: give 0 for none, or more")
+
+    def _check_types(self) -> None:
+        """See that what comes from Python is of the types that are promised; make Python's integers of NumPy's."""
+        object.__setattr__(self, "seed", whole("seed", self.seed, 0))  # numbers go into the identity, as JSON
+        object.__setattr__(self, "drift_every", whole("drift_every", self.drift_every))
+        if self.spare is not None:
+            object.__setattr__(self, "spare", whole("spare", self.spare))
+        texts("target", self.target)
+        if self.project is not None:
+            instance("project", self.project, str)
+        if self.ledger is not None:
+            instance("ledger", self.ledger, Ledger)
+        if self.watch is not None:
+            instance("watch", self.watch, Watch)
 
     @property
     def targets(self) -> tuple[str, ...]:
         """The targets that are named, in their order; none means the top class."""
-        return (self.target,) if isinstance(self.target, str) else tuple(self.target or ())
+        return texts("target", self.target)
 
     @property
     def one_target(self) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from bbquery.errors import UsageError
 from bbquery.money import in_unit, picodollars
+from bbquery.option_types import whole
 from bbquery.units import NOTHING, Units
 
 if TYPE_CHECKING:
@@ -32,10 +33,13 @@ class Cap:
     def __post_init__(self) -> None:
         for unit in ("queries", "tokens", "picodollars"):
             value = getattr(self, unit)
-            if value is not None and value < 1:
+            if value is None:
+                continue
+            object.__setattr__(self, unit, value := whole(f"a cap of {unit}", value))
+            if value < 1:
                 least = "give more" if unit == "picodollars" else "give at least 1"
                 raise UsageError(f"a budget of {in_unit(value, unit)} allows nothing: {least}")
-            if value is not None and value > LARGEST_AMOUNT:
+            if value > LARGEST_AMOUNT:
                 message = f"a budget of {in_unit(value, unit)} is more than can be counted"
                 raise UsageError(f"{message}: give at most {in_unit(LARGEST_AMOUNT, unit)}, or leave it out")
 
@@ -44,7 +48,7 @@ class Cap:
         """Return the caps as people state them: money in dollars.
 
         Raises:
-            UsageError: one allows nothing, or is no amount.
+            UsageError: one allows nothing, or is no amount or no whole number.
         """
         return cls(queries=queries, tokens=tokens, picodollars=None if usd is None else picodollars(usd))
 

@@ -44,7 +44,7 @@ def known_fill(fill: str | float, option: str = "fill") -> None:
         return
     try:
         level = float(fill)
-    except ValueError:
+    except (ValueError, TypeError):
         raise UnknownName(option, str(fill), (*get_args(Fill), "a grey level, 0 to 255")) from None
     grey_level(option, level)
 

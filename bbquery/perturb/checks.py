@@ -28,7 +28,11 @@ def positive(name: str, value: float) -> None:
     Raises:
         UsageError: it is not.
     """
-    if not 0 < value < math.inf:
+    try:
+        good = 0 < value < math.inf
+    except TypeError:
+        good = False
+    if not good:
         raise UsageError(f"{name} must be a finite number above 0, not {value!r}")
 
 

@@ -38,6 +38,7 @@ from bbquery.jobs.request import Request
 from bbquery.jobs.spare import Rest, kept
 from bbquery.ledger.projects import name_within
 from bbquery.ledger.records import Cap
+from bbquery.option_types import is_number, items
 from bbquery.scoring.mention import BoundMention
 from bbquery.specification import constructor
 from bbquery.types import Text
@@ -68,8 +69,9 @@ class AttackRequest(Request):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.rmse or not all(0 < distance <= 1 for distance in self.rmse):
-            given = ", ".join(map(str, self.rmse)) or "none"
+        distances = items("rmse", self.rmse)
+        if not distances or not all(is_number(each) and 0 < each <= 1 for each in distances):
+            given = ", ".join(map(repr, distances)) or "none"
             raise UsageError(f"distances of RMSE lie above 0 and up to 1, not {given}")
 
     @property
@@ -106,7 +108,7 @@ def _scores(capabilities: Capabilities, wanted: Score | str | None, targets: Seq
         UsageError: the one that is wanted, or every usual one, cannot read the answers.
     """
     if wanted is not None:
-        scores = [load.score(wanted) if isinstance(wanted, str) else wanted]
+        scores = [load.score_for(capabilities, wanted)]
     else:
         scores = [load.score("label")] if capabilities.answers == "text" else [load.score("hard"), load.score("label")]
     _check_mentioned(capabilities, targets)
@@ -147,7 +149,9 @@ def _attack(attack: Attack | str, queries: int, spare: int, every: int, rmse: fl
     if left < 1:
         raise UsageError(f"{message}: allow more with --max-queries")
     try:
-        chosen = load.attack(attack, queries=left, rmse=rmse) if isinstance(attack, str) else attack
+        chosen = (
+            load.attack(attack, queries=left, rmse=rmse) if isinstance(attack, str) else load.given("attack", attack)
+        )
     except UsageError as error:
         raise UsageError(f"{message}, which leaves {left}: {error}") from error
     if chosen.queries > left:

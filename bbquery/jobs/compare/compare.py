@@ -10,6 +10,7 @@ from bbquery.jobs.consent import paying
 from bbquery.jobs.request import DEFAULT_ORACLE
 from bbquery.jobs.synchronous import synchronous
 from bbquery.ledger.records import Cap
+from bbquery.option_types import texts
 from bbquery.specification import split_specifications
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ async def compare_async(
     Raises:
         UsageError: bad input, in any method, found before anything is sent. Later causes are in the results instead.
     """
-    several = split_specifications(methods) if isinstance(methods, str) else methods
+    several = split_specifications(methods) if isinstance(methods, str) else texts("methods", methods)
     request = CompareRequest(
         image=image, oracle=oracle, methods=several, target=target, score=score, evaluate=evaluate,
         cap=Cap.stated(max_queries, max_tokens, max_usd), project=project, spare=spare, drift_every=drift_every,

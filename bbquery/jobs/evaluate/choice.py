@@ -94,7 +94,9 @@ class Choice:
         return tuple(self.metrics)
 
     def _named(self, name: str | Metric) -> tuple[str, Metric]:
-        return (name, self._made(name)) if isinstance(name, str) else (constructor(name), name)
+        if isinstance(name, str):
+            return name, self._made(name)
+        return constructor(name), name
 
     def _known(self) -> dict[str, Metric]:
         return {name: self._made(name) for name in load.names("metric")}

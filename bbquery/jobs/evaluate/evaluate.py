@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bbquery import load
+from bbquery.errors import UsageError
 from bbquery.jobs.consent import paying
 from bbquery.jobs.evaluate import making, map_file, reference
 from bbquery.jobs.evaluate import montage as montages
@@ -16,6 +17,7 @@ from bbquery.jobs.evaluate.made import judge
 from bbquery.jobs.synchronous import synchronous
 from bbquery.ledger.records import Cap
 from bbquery.metrics import Box
+from bbquery.option_types import items, path, whole
 from bbquery.specification import split_specifications
 
 if TYPE_CHECKING:
@@ -93,14 +95,17 @@ async def evaluate_async(
             than is asked although none was said. Found before anything is sent.
         OracleError, BudgetExhausted: not even the unperturbed image was answered.
     """
-    names = tuple(split_specifications(metrics) if isinstance(metrics, str) else metrics)
+    names = tuple(split_specifications(metrics) if isinstance(metrics, str) else items("metrics", metrics))
+    seed = whole("seed", seed, 0)  # it goes into how the map was made
+    if not (method is None or isinstance(method, str)):
+        load.given("method", method)
     chosen = making.named(names)
     values, made = _read(map, target, or_gradient=making.takes_gradient(chosen))
     making.check_taken(chosen, montage=bool(montage), gradient=gradient is not None)
     choice = Choice(
-        names=names, boxes=tuple(Box(*each) for each in box), steps=steps, copies=copies, fill=fill,
+        names=names, boxes=tuple(_box(each) for each in items("box", box)), steps=steps, copies=copies, fill=fill,
         insertion_fill=insertion_fill, repeats=repeats, noisy_copies=noisy_copies, radius=radius,
-        montage=tuple(montages.load(photo) for photo in montage), gradient=_reference(gradient),
+        montage=tuple(montages.load(photo) for photo in items("montage", montage)), gradient=_reference(gradient),
         made=making.making(chosen, made, method, seed, gradient=gradient is not None),
     )  # fmt: skip
     by = judge(made, oracle, score, target)
@@ -119,15 +124,24 @@ def _read(
 ) -> tuple[NDArray[np.float64], Made | None]:
     """Return a map, and how it was made where a record says so."""
     if isinstance(given, np.ndarray):
+        if given.dtype.kind not in "biuf":
+            raise UsageError(f"map must hold real numbers, not {given.dtype}")
         return given, None
-    found = map_file.read(Path(given), target=target, or_gradient=or_gradient)
+    found = map_file.read(path("map", given), target=target, or_gradient=or_gradient)
     return found.values, found.made
+
+
+def _box(given: Sequence[int]) -> Box:
+    sides = items("a box", given)
+    if len(sides) != 4:
+        raise UsageError(f"a box must be four whole numbers (x, y, width, height), not {given!r}")
+    return Box(*(whole("each number of a box", side) for side in sides))
 
 
 def _reference(gradient: NDArray[np.float64] | str | os.PathLike[str] | None) -> reference.Reference | None:
     if gradient is None or isinstance(gradient, np.ndarray):
         return None if gradient is None else reference.Reference(gradient)
-    return reference.read(Path(gradient))
+    return reference.read(path("gradient", gradient))
 
 
 evaluate = synchronous(evaluate_async)

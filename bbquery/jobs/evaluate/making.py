@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bbquery import load
 from bbquery.errors import UsageError
 from bbquery.jobs.evaluate import provenance
+from bbquery.metrics import Metric
 from bbquery.metrics._making import Making
 from bbquery.specification import constructor
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bbquery.jobs.evaluate.made import Made
-    from bbquery.metrics import Metric, Need
+    from bbquery.metrics import Need
     from bbquery.saliency import Method
 
 GRADIENT_UNIT = "score per grey level"
@@ -26,6 +27,9 @@ def named(names: Sequence[str | Metric]) -> dict[str, Metric]:
     Raises:
         UnknownName: no such metric or option. UsageError: a bad option.
     """
+    for name in names:
+        if not isinstance(name, str | Metric):
+            raise UsageError(f"{name!r} is no metric: give a name of 'bbquery list metrics', or such an object")
     return {
         name if isinstance(name, str) else constructor(name): load.metric(name) if isinstance(name, str) else name
         for name in names

@@ -45,8 +45,8 @@ def load(source: Source) -> Photo:
     Raises:
         BadImage: it cannot be used. UnknownName, MissingExtra: no such sample, or no samples at all.
     """
-    named = "array" if isinstance(source, np.ndarray) else os.fspath(source)
-    return Photo(named, reading.load(source))
+    pixels = reading.load(source)
+    return Photo("array" if isinstance(source, np.ndarray) else os.fspath(source), pixels)
 
 
 def cells(photos: Sequence[NDArray[np.uint8]], shape: tuple[int, ...], capabilities: Capabilities) -> list[Image]:

@@ -19,7 +19,7 @@ from bbquery.jobs.request import Request
 from bbquery.jobs.spare import kept
 from bbquery.jobs.targeting import check_commas
 from bbquery.saliency import Method, Undeclared
-from bbquery.specification import constructor, type_name
+from bbquery.specification import type_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,7 +106,7 @@ def _declared(own: Any) -> Method:
         return own
     if not isinstance(getattr(own, "queries", None), int) or not callable(getattr(own, "plan", None)):
         message = "a method is a subclass of bbquery.saliency.Method, with queries and a plan"
-        raise UsageError(f"{constructor(own)} is no method: {message}")
+        raise UsageError(f"{own!r} is no method: {message}")
     return Undeclared(own)
 
 

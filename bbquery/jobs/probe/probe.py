@@ -9,6 +9,7 @@ from bbquery.jobs.probe.job import ProbeRequest, prepared
 from bbquery.jobs.request import DEFAULT_ORACLE
 from bbquery.jobs.synchronous import synchronous
 from bbquery.ledger.records import Cap
+from bbquery.option_types import texts
 from bbquery.specification import split_specifications
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ async def probe_async(
         UsageError: bad input, no score suits, or the caps are too small; found before anything is sent.
         OracleError, BudgetExhausted: not even the unperturbed image was answered.
     """
-    scores = split_specifications(score) if isinstance(score, str) else score
+    scores = split_specifications(score) if isinstance(score, str) else texts("score", score)
     request = ProbeRequest(
         image=image, oracle=oracle, target=target, scores=scores,
         cap=Cap.stated(max_queries, max_tokens, max_usd), project=project, spare=spare, seed=seed, ledger=ledger,
