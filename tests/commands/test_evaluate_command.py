@@ -57,7 +57,8 @@ def values_of(out: Path) -> dict[str, float]:
 
 def explained(photo: str, out: Path, *more: str) -> Path:
     """A folder that `bbquery explain` wrote."""
-    command = ["explain", photo, "--oracle", SIDES, "--max-queries", "60", "--out", str(out), "--target", "left", *more]
+    how = ["--oracle", SIDES, "--max-queries", "60", "--method", "designed:cells=4", "--target", "left"]
+    command = ["explain", photo, *how, "--out", str(out), *more]
     assert main(command) == 0
     return out
 

@@ -51,18 +51,19 @@ def oracle(call: str, answers: str) -> list[str]:
     return ["--oracle", f"function:call=tests.commands.test_hostile_text.{call},answers={answers},version=1"]
 
 
+QUICK = ("--method", "designed:cells=4")  # the default with fewer cells, which takes a small part of its time
 COMMANDS: dict[str, Callable[[str], Sequence[str]]] = {
-    "explain labels": lambda photo: ["explain", photo, *oracle("labels", "labels"), "--max-queries", "20"],
+    "explain labels": lambda photo: ["explain", photo, *oracle("labels", "labels"), "--max-queries", "20", *QUICK],
     "explain text": lambda photo: ["explain", photo, *oracle("text", "text"), "--target", "cat", "--max-queries", "20"],
     "explain an error": lambda photo: ["explain", photo, *oracle("raising", "labels"), "--max-queries", "20"],
     "explain several": lambda photo: [
-        "explain", photo, "sample:cat", *oracle("labels", "labels"), "--max-queries", "40",
+        "explain", photo, "sample:cat", *oracle("labels", "labels"), "--max-queries", "40", *QUICK,
     ],
     "explain several errors": lambda photo: [
         "explain", photo, "sample:cat", *oracle("raising", "labels"), "--max-queries", "40",
     ],
     "compare": lambda photo: [
-        "compare", photo, "--methods", "rise,designed", *oracle("labels", "labels"), "--max-queries", "20",
+        "compare", photo, "--methods", f"rise,{QUICK[1]}", *oracle("labels", "labels"), "--max-queries", "20",
     ],
     "probe": lambda photo: ["probe", photo, *oracle("labels", "labels"), "--score", "label", "--max-queries", "60"],
     "attack": lambda photo: [

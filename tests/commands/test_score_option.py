@@ -157,7 +157,7 @@ async def test_several_images_are_scored_alike(ledger: Ledger) -> None:
 
 
 def explain(*arguments: str) -> int:
-    return main(["explain", *arguments, "--oracle", SIDES, "--max-queries", "60"])
+    return main(["explain", *arguments, "--oracle", SIDES, "--method", "designed:cells=4", "--max-queries", "60"])
 
 
 def test_the_command_takes_a_score_and_the_record_keeps_it(photo: str, tmp_path: Path) -> None:
