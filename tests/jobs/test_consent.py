@@ -15,7 +15,7 @@ from bbquery.cli import main
 from bbquery.errors import UsageError
 from bbquery.ledger.records import Cap
 from oracles import function
-from tests.support import models
+from tests.support import drawing, models
 from tests.support.counted import watched
 from tests.support.runs import Terminal
 
@@ -32,8 +32,9 @@ PHOTO = np.random.default_rng(0).integers(100, 200, (16, 20, 3), dtype=np.uint8)
 
 
 @pytest.fixture(autouse=True)
-def counting() -> None:
+def counting(monkeypatch: pytest.MonkeyPatch) -> None:
     watched.begin()
+    drawing.make_blank(monkeypatch)
 
 
 @pytest.fixture

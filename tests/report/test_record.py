@@ -23,7 +23,7 @@ from bbquery.report.record import encoded, record_of
 from bbquery.saliency.rise import Rise
 from tests.commands.test_completing import attack, compare, evaluate, explain, photo, probe
 from tests.report.test_explanation_folder import explained
-from tests.support import records
+from tests.support import drawing, records
 from tests.support.counted import watched
 
 __all__ = ["photo"]
@@ -31,6 +31,12 @@ __all__ = ["photo"]
 RECORDED = Path(__file__).parents[1] / "recorded" / "runs"
 OLD = sorted(path for path in RECORDED.rglob("*.json") if path.name in records.FILES)
 COMMON = list(records.schema()["$defs"]["record"]["properties"])
+
+
+@pytest.fixture(autouse=True)
+def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw nothing."""
+    drawing.make_blank(monkeypatch)
 
 
 @pytest.fixture

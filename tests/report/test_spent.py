@@ -17,6 +17,7 @@ from bbquery.plan import Ask
 from bbquery.report.spent import spent
 from bbquery.units import NOTHING, Units
 from tests.commands.test_completing import attack, compare, evaluate, explain, no_waiting, photo, probe, several
+from tests.support import drawing
 from tests.support.counted import watched
 from tests.support.images import tiny_images
 from tests.support.oracles import FakeOracle, client_of
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 __all__ = ["no_waiting", "photo"]
 
 RECORDS = {"explain": "run.json", "compare": "compare.json", "evaluate": "evaluation.json", "attack": "attack.json"}
+
+
+@pytest.fixture(autouse=True)
+def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw nothing."""
+    drawing.make_blank(monkeypatch)
 
 
 @pytest.mark.parametrize("run", [explain, several, compare, evaluate, probe, attack])
