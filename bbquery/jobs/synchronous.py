@@ -39,16 +39,18 @@ def synchronous_iterator(asked: Callable[P, AsyncGenerator[T, None]]) -> Callabl
 
     The generator is closed with the iterator, however the caller leaves it; nothing is kept of what it gave.
     """
+    instead = f"async for result in bbquery.{asked.__name__}(...)"
 
     @functools.wraps(asked)
     def form(*arguments: P.args, **options: P.kwargs) -> Iterator[T]:
-        _refuse_in_a_loop(f"async for result in bbquery.{asked.__name__}(...)")
-        return _iterated(asked(*arguments, **options))
+        _refuse_in_a_loop(instead)
+        return _iterated(asked(*arguments, **options), instead)
 
     return _named(form, asked)
 
 
-def _iterated(results: AsyncGenerator[T, None]) -> Iterator[T]:
+def _iterated(results: AsyncGenerator[T, None], instead: str) -> Iterator[T]:
+    _refuse_in_a_loop(instead)  # one made outside a loop may be begun inside one
     with asyncio.Runner() as runner:
         try:
             while found := runner.run(_next(results)):

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from bbquery.estimators import GradientEstimator
     from bbquery.types import Domain, Image
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (4, 4, 3)
 SIZE = 48
 PHOTO = np.random.default_rng(5).uniform(50, 200, SHAPE)

@@ -222,6 +222,16 @@ async def test_a_running_loop_is_sent_to_the_awaited_form(verb: str) -> None:
         getattr(bbquery, verb)(PHOTOS[0], SIDES, max_queries=20)
 
 
+async def test_a_series_begun_inside_a_loop_is_sent_to_the_awaited_form_too(ledger: Ledger) -> None:
+    """One that was made outside a loop cannot wait inside one either, and says so before anything is opened."""
+    series = await asyncio.to_thread(bbquery.explain_many, PHOTOS, CLOSING, max_queries=60, ledger=ledger)
+
+    with pytest.raises(UsageError, match=r"bbquery\.explain_many_async\("):
+        next(iter(series))
+
+    assert closed == []
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_both_forms_have_one_signature_and_one_help(verb: str) -> None:
     """Editors and help() show all options of either form, a type for each; none is hidden in **options."""

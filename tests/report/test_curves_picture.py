@@ -13,6 +13,8 @@ from bbquery.metrics.srg import Curves
 from bbquery.report.curves import MOST, curves_png, overlaid_curves_png
 from bbquery.report.curves_figure import COLOURS, LINES
 
+pytestmark = pytest.mark.slow
+
 TEXT = {"title": "cat $\\frac", "caption": "grey, 56 steps"}
 SHARES = np.linspace(0, 1, 11)
 

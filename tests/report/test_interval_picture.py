@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+pytestmark = pytest.mark.slow
+
 GREY = np.full((6, 8, 3), 128, dtype=np.uint8)
 VALUES = np.zeros((6, 8))
 VALUES[0], VALUES[1], VALUES[2], VALUES[5] = 2.0, -2.0, 0.9, np.nan

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+pytestmark = pytest.mark.slow
+
 SIZE = (8, 8)
 UNIT = 224 / 8  # of a state, in a pixel of this photo
 SIDES = (60.0, 100.0)

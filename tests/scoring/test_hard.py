@@ -18,6 +18,8 @@ from bbquery.scoring.base import BoundScore, score_rows
 from bbquery.scoring.hard import SCORE, Form, PathDistance
 from bbquery.types import Answer, AnswerKind, Classes, Decision, Label, Labels, NoAnswer, Text, Vector
 
+pytestmark = pytest.mark.slow
+
 NAMES = st.sampled_from(["cat", "Dog", "qwxyz", "Sky", "Tabby cats", "entity"])
 FORMS: st.SearchStrategy[Form] = st.sampled_from(["similarity", "distance"])
 MET, NOT_MET, UNDECIDED = Decision.MET, Decision.NOT_MET, Decision.UNDECIDED

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
 
+pytestmark = pytest.mark.slow
+
 PHOTO = np.random.default_rng(0).integers(180, 256, (40, 60, 3), dtype=np.uint8)
 
 

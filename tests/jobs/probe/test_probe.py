@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from bbquery.types import Image
 from tests.support.probing import linear, oracle_of, probed, visible
 
+pytestmark = pytest.mark.slow
+
 OWN = "tests.support.scores:First"
 
 

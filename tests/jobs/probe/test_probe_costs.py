@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from bbquery.types import Image
 from tests.support.probing import PHOTO, linear, oracle_of, probed, visible
 
+pytestmark = pytest.mark.slow
+
 # --- what it costs ---
 
 

