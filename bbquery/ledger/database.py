@@ -84,7 +84,8 @@ class Database:
         self._soon: dict[asyncio.AbstractEventLoop, list[Piece]] = {}
         self._readers = threading.local()
         self._closed = False
-        self._opening = threading.Lock()  # a connection is either opened before all are closed, or not at all
+        self._reads = threading.Condition()  # SQLite must not close a connection that a thread is reading with
+        self._reading = 0
         self._released = False
         with self._failures(), contextlib.ExitStack() as undo:
             self._turn_lock = undo.enter_context(path.with_name(path.name + ".turn").open("w"))
@@ -133,20 +134,25 @@ class Database:
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work`, which only reads, at once, on this thread's own connection."""
         self._process.check()
-        with self._failures():
-            if not hasattr(self._readers, "connection"):
-                self._readers.connection = self._connected()
-                _prepare(self._readers.connection)
-            return work(cast("sqlite3.Connection", self._readers.connection))
-
-    def _connected(self) -> sqlite3.Connection:
-        """Return a new connection, which is closed with the others."""
-        with self._opening:
+        with self._reads:
             if self._released:
                 raise self._is_closed()
-            connection: sqlite3.Connection = sqlite3.connect(self.path, **_CONNECTING)
-            self._open.callback(connection.close)
-            return connection
+            self._reading += 1
+        try:
+            with self._failures():
+                return work(self._reader())
+        finally:
+            with self._reads:
+                self._reading -= 1
+                self._reads.notify_all()
+
+    def _reader(self) -> sqlite3.Connection:
+        """Return this thread's connection, which is closed with the others."""
+        if not hasattr(self._readers, "connection"):
+            self._readers.connection = sqlite3.connect(self.path, **_CONNECTING)
+            self._open.callback(self._readers.connection.close)
+            _prepare(self._readers.connection)
+        return cast("sqlite3.Connection", self._readers.connection)
 
     def _is_closed(self) -> StorageFailed:
         return StorageFailed(f"the ledger {self.path} is closed")
@@ -158,9 +164,10 @@ class Database:
         self._closed = True
         self._queue.put(None)
         self._writer.join()
-        with self._opening:
+        with self._reads:
             self._released = True
-            self._open.close()
+            self._reads.wait_for(lambda: not self._reading)
+        self._open.close()
 
     def _write_forever(self) -> None:
         waiting: list[Piece] = []

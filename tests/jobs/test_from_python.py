@@ -222,6 +222,7 @@ async def test_a_running_loop_is_sent_to_the_awaited_form(verb: str) -> None:
         getattr(bbquery, verb)(PHOTOS[0], SIDES, max_queries=20)
 
 
+@pytest.mark.usefixtures("fresh")
 async def test_a_series_begun_inside_a_loop_is_sent_to_the_awaited_form_too(ledger: Ledger) -> None:
     """One that was made outside a loop cannot wait inside one either, and says so before anything is opened."""
     series = await asyncio.to_thread(bbquery.explain_many, PHOTOS, CLOSING, max_queries=60, ledger=ledger)

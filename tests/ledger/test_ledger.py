@@ -360,6 +360,29 @@ def test_a_thread_that_comes_late_opens_no_connection_to_a_closed_ledger(ledger:
         reading.result()
 
 
+def test_closing_waits_for_whoever_reads(ledger: Ledger) -> None:
+    """SQLite's connection is not taken from under a thread that reads with it, which could end the process."""
+    ledger.open_budget("b", Cap())
+    reading, may_read = threading.Event(), threading.Event()
+
+    def read(connection: sqlite3.Connection) -> int:
+        reading.set()
+        may_read.wait(30)
+        return len(connection.execute("SELECT name FROM budget").fetchall())
+
+    with ThreadPoolExecutor(2) as threads:
+        found = threads.submit(ledger.read, read)
+        assert reading.wait(30)
+        closing = threads.submit(ledger.close)
+        ledger._database._writer.join(30)
+        waited = not closing.done()
+        may_read.set()
+        closing.result(30)
+
+    assert waited
+    assert found.result() == 1
+
+
 def test_a_failed_commit_reaches_everyone_who_waits(ledger: Ledger) -> None:
     """When the disk fails, nobody is told that work was done."""
     ledger._database._connection.close()
