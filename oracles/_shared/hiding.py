@@ -21,7 +21,7 @@ LONGEST = 300  # characters of a secret of which each letter is looked for in ev
 ESCAPES = 8  # backslashes before an escaped character: JSON within JSON within JSON has 7
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
-_BACKSLASHES = r"(?:\\(?:u005c|x5c|134)?|%(?:25){0,3}5c|&(?:amp;){0,3}(?:#92|#x5c|bsol);?){1,64}"
+_BACKSLASHES = r"(?:\\(?:u005c|u\{0{0,8}5c\}|x5c|134)?|%(?:25){0,3}5c|&(?:amp;){0,3}(?:#92|#x5c|bsol);?){1,64}"
 _BESIDE = re.compile(r"[A-Za-z0-9+/_-]{0,4}={0,2}")
 """Letters of base64 beside those of a secret, which hold some of its bits."""
 

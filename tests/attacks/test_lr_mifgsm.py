@@ -21,6 +21,8 @@ from bbquery.types import FLOAT, UINT8, Decision, Domain, Scores
 if TYPE_CHECKING:
     from bbquery.attacks import AttackResult
 
+pytestmark = pytest.mark.slow
+
 SIDE = 16
 X = np.full((SIDE, SIDE, 3), 128, np.uint8)
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from bbquery.scoring.base import BoundScore, Score
     from bbquery.types import Answer
 
+pytestmark = pytest.mark.slow
+
 NEEDED = {"compose": "compose:of=soft|label,scale=none"}  # of scores that cannot be made without an option
 SPECIFICATIONS = {name: NEEDED.get(name, name) for name in load.names("score")}
 KINDS: tuple[AnswerKind, ...] = get_args(AnswerKind)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bbquery.estimators import Gradient, GradientEstimator
     from bbquery.types import Domain
 
+pytestmark = pytest.mark.slow
+
 HOME = "bbquery.estimators."
 NAMES = [name for name, module in load.names("method").items() if module.startswith(HOME)]
 SHAPE = (6, 5, 3)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     Score = Callable[[NDArray[np.float64]], float]
 
+pytestmark = pytest.mark.slow
+
 ESTIMATORS = list(load.names("estimator"))
 # with 54 rows at a step, a pair for each of the 27 values, these leave nothing to chance
 EXACT = ["orthogonal", "dct", "finite_differences,estimator.directions=coordinates,estimator.scheme=central"]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from bbquery.jobs.attack.result import Stress
     from bbquery.ledger.sqlite import Ledger
 
+pytestmark = pytest.mark.slow
+
 PHOTO = np.full((16, 16, 3), 100, np.uint8)
 PHOTO[:, :8] += 12
 FIRST = 1 + CLEAN_REPEATS

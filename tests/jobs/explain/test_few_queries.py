@@ -15,6 +15,8 @@ from tests.support import models
 if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger
 
+pytestmark = pytest.mark.slow
+
 PHOTO = np.random.default_rng(0).integers(100, 200, (40, 40, 3), dtype=np.uint8)
 
 
