@@ -91,7 +91,7 @@ class Requests:
     def __init__(self, oracle: str, provider: str) -> None:
         self._about = {"oracle": oracle, "provider": provider}
         self._otel = OpenTelemetry(self._about) if "opentelemetry" in sys.modules else None
-        self._last: OracleError | None = None  # that was told
+        self._last: OracleError | None = None  # that was reported
         self._repeated = 0  # how often it came again since
 
     @property
@@ -113,7 +113,7 @@ class Requests:
         return results
 
     def failed(self, errors: Sequence[OracleError]) -> None:
-        """Tell of what failed in a request, once; what comes again and again is told with its number when it ends."""
+        """Report a failure of a request once; where it comes again, report how often when it ends."""
         for error in {id(e): e for e in errors}.values():
             if self._last is not None and _alike(error, self._last):
                 self._repeated += 1

@@ -1,4 +1,4 @@
-"""What the client costs: requests per CPU-second and per second against bare loops: `python benchmarks/dispatch.py`.
+"""The cost of the client: requests per CPU-second and per second against bare loops: `python benchmarks/dispatch.py`.
 
 All send the same ready-made bodies (150 kB) to the same server, a process of its own, with 64 requests in flight, in
 turn and several times; printed are medians and the ratios of each pair, run by run. The whole stack does strictly

@@ -1,4 +1,4 @@
-"""What a query costs besides the model: `python benchmarks/estimators.py`.
+"""The cost of a query besides the model: `python benchmarks/estimators.py`.
 
 Each method runs on a 224 × 224 photo of uint8 pixels, with scores that cost nothing: printed are the milliseconds of
 CPU in which a query's copy is drawn, rendered, rounded and accumulated, and their ratio to drawing dense noise alone.

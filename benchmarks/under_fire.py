@@ -1,4 +1,4 @@
-"""What kills and faults cost: `python benchmarks/under_fire.py` (an hour; smaller: --queries 200 --seeds 1 --kills 2).
+"""Cost of kills and faults: `python benchmarks/under_fire.py` (an hour; smaller: --queries 200 --seeds 1 --kills 2).
 
 For each protocol and seed a paid run, by the command line in processes of its own, asks an emulator that fails a share
 of requests, while the process is killed again and again; then the same command completes it. Printed are the server's

@@ -1,4 +1,4 @@
-"""What the rows say: docs/league.md, docs/reproduction.md and docs/images/league.png, every figure from a row."""
+"""Write docs/league.md, docs/reproduction.md and docs/images/league.png, every figure from a row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was measured, one line of JSON a row, appended as it is found: a killed run goes on where it stopped."""
+"""Measurements, one line of JSON a row, appended as it is found: a killed run goes on where it stopped."""
 
 from __future__ import annotations
 

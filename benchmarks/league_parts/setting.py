@@ -1,4 +1,4 @@
-"""What every part is given: the tier, where things lie, what is done already, and which methods are wanted."""
+"""Setting of every part: the tier, where things lie, what is done already, and which methods are wanted."""
 
 from __future__ import annotations
 

@@ -74,3 +74,13 @@ def blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     """Lay pictures out but draw nothing, which took most of a command's time; `tests/report` says how they look."""
     if request.node.get_closest_marker("full_pictures") is None:
         drawing.make_blank(monkeypatch)
+
+
+@pytest.fixture
+def unknown(ledger: Ledger) -> int:
+    """One unknown attempt, in run, which lies in paper; another was answered."""
+    oracle = remember(ledger, oracle="openai", model="gpt-4o")
+    paper = ledger.open_budget("paper", Cap(picodollars=20 * 10**12))
+    run = ledger.open_budget("run", Cap(queries=100, tokens=10**6), paper)
+    sent(ledger, run, asked(oracle, 1))
+    return sent(ledger, run, asked(oracle, 2), "unknown", reason="OutcomeUnknown: no answer within 30 seconds")

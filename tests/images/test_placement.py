@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -191,3 +193,29 @@ def test_a_map_of_another_shape_is_refused() -> None:
 
     with pytest.raises(UsageError, match=r"\(10, 11\)"):
         placement.to_photo(np.zeros((10, 11)))
+
+
+@pytest.mark.parametrize(
+    ("photo", "view", "warning"),
+    [
+        ((10, 20000), View(size=(224, 224), crop=0.875), "a sliver of the photo, 8.75 × 8.75 of its 20000 × 10 pixels"),
+        ((20000, 10), View(crop=1.0), "a sliver of the photo, 10 × 10 of its 10 × 20000 pixels (0.05%)"),
+        ((10, 20000), View(size=(224, 224)), "squeezed, its 20000 × 10 pixels as 224 × 224, 2e+03 times more"),
+        ((1000, 3000), View(size=(224, 224), crop=0.875), ""),
+        ((1000, 3000), View(size=(224, 224)), ""),
+        ((10, 20000), View(), ""),
+    ],
+)
+def test_a_photo_of_which_a_model_sees_a_sliver_is_warned_of(photo: tuple[int, int], view: View, warning: str) -> None:
+    """Panoramas pass; a strip whose middle alone is shown, or that is squeezed beyond recognition, does not."""
+    _, placement = fit(np.zeros((*photo, 3), np.uint8), view, UINT8)
+
+    assert warning in placement.warning
+    assert bool(warning) == bool(placement.warning)
+
+
+def test_a_placement_comes_back_from_a_record() -> None:
+    """What run.json says of where the pixels lie is read as it was."""
+    placement = Placement(photo=(40, 60), box=(10.5, 0.5, 49.5, 39.5), size=(16, 16))
+
+    assert Placement.of(json.loads(json.dumps(dataclasses.asdict(placement)))) == placement

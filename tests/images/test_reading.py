@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import io
-import json
 import os
 import sys
 from pathlib import Path
@@ -19,9 +17,6 @@ from hypothesis import strategies as st
 
 from bbquery.errors import BadImage, MissingExtra, UnknownName
 from bbquery.images import reading
-from bbquery.images.placement import Placement, fit
-from bbquery.oracle import View
-from bbquery.types import UINT8
 from tests.support.images import photo_of, png_header_of
 from tests.support.privileges import unprivileged
 
@@ -214,32 +209,6 @@ def test_a_damaged_photo_of_newer_phones_is_refused(tmp_path: Path, brand: bytes
 
     with pytest.raises(BadImage):
         reading.load(tmp_path / "photo.heic")
-
-
-@pytest.mark.parametrize(
-    ("photo", "view", "warning"),
-    [
-        ((10, 20000), View(size=(224, 224), crop=0.875), "a sliver of the photo, 8.75 × 8.75 of its 20000 × 10 pixels"),
-        ((20000, 10), View(crop=1.0), "a sliver of the photo, 10 × 10 of its 10 × 20000 pixels (0.05%)"),
-        ((10, 20000), View(size=(224, 224)), "squeezed, its 20000 × 10 pixels as 224 × 224, 2e+03 times more"),
-        ((1000, 3000), View(size=(224, 224), crop=0.875), ""),
-        ((1000, 3000), View(size=(224, 224)), ""),
-        ((10, 20000), View(), ""),
-    ],
-)
-def test_a_photo_of_which_a_model_sees_a_sliver_is_warned_of(photo: tuple[int, int], view: View, warning: str) -> None:
-    """Panoramas pass; a strip whose middle alone is shown, or that is squeezed beyond recognition, does not."""
-    _, placement = fit(np.zeros((*photo, 3), np.uint8), view, UINT8)
-
-    assert warning in placement.warning
-    assert bool(warning) == bool(placement.warning)
-
-
-def test_a_placement_comes_back_from_a_record() -> None:
-    """What run.json says of where the pixels lie is read as it was."""
-    placement = Placement(photo=(40, 60), box=(10.5, 0.5, 49.5, 39.5), size=(16, 16))
-
-    assert Placement.of(json.loads(json.dumps(dataclasses.asdict(placement)))) == placement
 
 
 def test_the_main_picture_of_a_phone_s_mpo_is_read(tmp_path: Path) -> None:

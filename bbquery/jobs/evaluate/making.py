@@ -1,4 +1,4 @@
-"""What the metrics that a person names take beside a map: what is given for them, and how the map was made."""
+"""Inputs of named metrics beside the map: what a person gives for them, and how the map was made."""
 
 from __future__ import annotations
 
