@@ -21,6 +21,7 @@ from bbquery import load
 from bbquery.plan import Ask, Yielded, replay, step
 from bbquery.specification import with_option
 from bbquery.types import FLOAT, UINT8, Decision, Domain, Scores
+from tests.support.configurations import constructors
 
 if TYPE_CHECKING:
     from bbquery.attacks import Attack, AttackResult
@@ -103,15 +104,6 @@ def assert_sound(found: AttackResult, sides: Sides) -> None:
     assert passed == sorted(passed)
     assert all(0 < queries <= found.queries for queries in passed)
     assert all(each.queries <= found.queries and each.sigma > 0 for each in found.steps)
-
-
-def constructors(configured: object) -> dict[str, type]:
-    """Return the classes of a configuration and of what it is made of, by name."""
-    found = {type(configured).__name__: type(configured)}
-    for field in dataclasses.fields(configured):  # type: ignore[arg-type] # the caller has checked
-        value = getattr(configured, field.name)
-        found |= constructors(value) if dataclasses.is_dataclass(value) else {}
-    return found
 
 
 def test_there_are_attacks() -> None:

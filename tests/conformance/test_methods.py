@@ -18,6 +18,7 @@ from bbquery import load
 from bbquery.plan import Ask, Yielded, replay, step
 from bbquery.saliency import Method
 from bbquery.types import FLOAT, UINT8, Decision, Domain, SaliencyMap, Scores
+from tests.support.configurations import constructors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,15 +102,6 @@ def assert_sound(name: str, found: SaliencyMap, image: Image, answered: int) -> 
     assert (found.rows, found.answered) == (queries_of(name), answered)
     assert found.partial is (answered < queries_of(name))
     assert found.unit
-
-
-def constructors(configured: object) -> dict[str, type]:
-    """Return the classes of a configuration and of what it is made of, by name."""
-    found = {type(configured).__name__: type(configured)}
-    for field in dataclasses.fields(configured):  # type: ignore[arg-type] # the caller has checked
-        value = getattr(configured, field.name)
-        found |= constructors(value) if dataclasses.is_dataclass(value) else {}
-    return found
 
 
 def test_there_are_methods() -> None:
