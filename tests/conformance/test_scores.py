@@ -24,6 +24,7 @@ from bbquery.oracle import Capabilities
 from bbquery.scoring import text
 from bbquery.scoring.base import nearer_is_higher, score_rows
 from bbquery.types import AnswerKind, Classes, Decision, Label, Labels, NoAnswer, Text, Token, Vector
+from tests.support.configurations import constructors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,16 +119,6 @@ ANSWERS: dict[AnswerKind, st.SearchStrategy[Answer]] = {
 EVERY = pytest.mark.parametrize("name", SPECIFICATIONS)
 EACH = pytest.mark.parametrize(("name", "kind"), CASES)
 DRAWN = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def constructors(configured: Any) -> dict[str, type]:
-    """Return the classes of a configuration and of what it is made of, by name."""
-    found = {type(configured).__name__: type(configured)}
-    for field in dataclasses.fields(configured):
-        value = getattr(configured, field.name)
-        for part in value if isinstance(value, tuple) else (value,):
-            found |= constructors(part) if dataclasses.is_dataclass(part) else {}
-    return found
 
 
 def same(one: tuple[Any, Any], other: tuple[Any, Any]) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 
-def constructors(configured: object) -> dict[str, type]:
+def constructors(configured: Any) -> dict[str, type]:
     """Return the classes of a configuration and of what it is made of, by name."""
     found = {type(configured).__name__: type(configured)}
-    for field in dataclasses.fields(configured):  # type: ignore[arg-type] # the caller has checked
+    for field in dataclasses.fields(configured):
         value = getattr(configured, field.name)
-        found |= constructors(value) if dataclasses.is_dataclass(value) else {}
+        for part in value if isinstance(value, tuple) else (value,):
+            found |= constructors(part) if dataclasses.is_dataclass(part) else {}
     return found
