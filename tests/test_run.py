@@ -16,6 +16,7 @@ from bbquery.plan import Ask, Plan, Stopped, replay, together
 from bbquery.run import Driven, drive
 from bbquery.scoring.base import score_rows
 from bbquery.types import Answer, Decision, Image, Label, Labels, Vector
+from tests.support.chance import Chance
 from tests.support.clocks import FakeClock
 from tests.support.images import tiny_images
 from tests.support.oracles import FakeOracle, brightness
@@ -90,11 +91,11 @@ class NoisyBoundary:
     """Says cat above a grey level, and lies one time in five; equal questions get different answers."""
 
     def __init__(self, boundary: float) -> None:
-        self.boundary, self.rng = boundary, np.random.default_rng(3)
+        self.boundary, self.chance = boundary, Chance(3)
 
     def __call__(self, image: Image) -> Labels:
         truth = float(image[0, 0, 0]) >= self.boundary
-        return Labels((Label("cat" if truth != (self.rng.random() < 0.2) else "dog"),))
+        return Labels((Label("cat" if truth != (self.chance(image).random() < 0.2) else "dog"),))
 
 
 def boundaries(image: Image) -> Labels:

@@ -105,7 +105,7 @@ def _score(figures: ScoreFigures) -> tuple[str, ...]:
         _rate(use.nothing) if not math.isnan(figures.about.no_information) else UNKNOWN,
         _rate(use.unread),
         _interval(figures.reliability),
-        UNKNOWN if math.isnan(figures.explained) else f"{figures.explained:.0%}",
+        UNKNOWN if math.isnan(figures.explained.share) else f"{figures.explained.share:.0%}",
     )
 
 

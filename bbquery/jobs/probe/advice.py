@@ -37,6 +37,7 @@ import numpy as np
 
 from bbquery.jobs.probe import repeats
 from bbquery.jobs.probe.design import MIDDLE, RISE, SHARES
+from bbquery.jobs.probe.reliability import TOLD_APART
 from bbquery.saliency.designed import Designed
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from bbquery.jobs.probe.statistics import ConditionFigures, ScoreFigures
 
 CORRELATION = 0.95  # with the map of unlimited queries
-TOLD_APART = 0.1  # of shares that a coarse map explains: the standard error of 0 from 50 masks and 9 blocks
 HARDLY, NEARLY_NONE = 0.2, 0.05  # a reliability, and an end of its interval, below which a score hardly moves
 AS_NOISY = 0.5  # of the variance behind masks: so much on the photo itself, and no map seen, is noise
 SELDOM = 0.8  # a share of answers that say nothing, above which likewise
@@ -121,7 +121,7 @@ def _reach(figures: Sequence[ScoreFigures]) -> float:
 
 def _explained(figures: Sequence[ScoreFigures]) -> float:
     """Return the share that a coarse map explains, the mean over targets; NaN where masks are too few."""
-    shares = [f.explained * (1 - (f.use.unread.value if f.use.unread.known else 0.0)) for f in figures]
+    shares = [f.explained.share * (1 - (f.use.unread.value if f.use.unread.known else 0.0)) for f in figures]
     return float(np.mean(shares))
 
 
@@ -231,12 +231,12 @@ def _queries(figures: Sequence[ScoreFigures], *, designs: bool) -> tuple[int, st
 
 
 def _least_explained(figures: Sequence[ScoreFigures]) -> float:
-    return min((f.explained for f in figures if not math.isnan(f.explained)), default=math.nan)
+    return min((f.explained.share for f in figures if not math.isnan(f.explained.share)), default=math.nan)
 
 
 def _hidden_from_a_line(figures: Sequence[ScoreFigures]) -> bool:
     """Whether the share that a coarse map explains is unknown, or cannot be told from 0."""
-    return not _least_explained(figures) >= TOLD_APART
+    return not any(f.explained.seen for f in figures) or not _least_explained(figures) >= TOLD_APART
 
 
 def _rounded(number: float) -> int:
@@ -292,8 +292,7 @@ def _why_needless(figures: ScoreFigures) -> str:
     if found.value < NEARLY_NONE or found.high < HARDLY:
         return f"its reliability is {found.value:.2f} ({found.low:.2f} to {found.high:.2f}): what changes is noise"
     total = figures.between + figures.within
-    unexplained = not figures.explained >= TOLD_APART
-    if unexplained and total > 0 and figures.noise.value**2 >= AS_NOISY * total:
+    if not figures.explained.seen and total > 0 and figures.noise.value**2 >= AS_NOISY * total:
         return (
             f"it differs on the photo itself (standard deviation {figures.noise.value:.2g}) about as much as behind "
             f"masks ({math.sqrt(total):.2g}), of which a coarse map explains nothing"

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 RESAMPLES = 1000
 ROUNDING = 1e-10  # of a score's size: what differs less is the same number, computed in another order
+TOLD_APART = 0.1  # of shares that a coarse map explains: the standard error of 0 from 50 masks and 9 blocks
+MOST_CHANCE = 0.02  # the probability up to which a share is no chance
+DRAWS = 10_000  # from the distribution of chance
 FEWEST_FOR_A_LINE = 30  # masks: three for each coefficient of a map of 3 × 3 blocks
 
 
@@ -123,25 +126,47 @@ def interval(value: float, resamples: NDArray[np.float64], n: int) -> Estimate:
     return Estimate(value, float(low), float(high), n)
 
 
+@dataclass(frozen=True)
+class Explained:
+    """The share of the differences between masks that a coarse linear map explains, 0 to 1; NaN where it is unknown.
+
+    chance: the probability of as large a share where scores have nothing to do with the masks.
+    """
+
+    share: float
+    chance: float
+
+    @property
+    def seen(self) -> bool:
+        """Whether it is a share worth a map, and more than chance."""
+        return self.share >= TOLD_APART and self.chance <= MOST_CHANCE
+
+
+UNKNOWN = Explained(float("nan"), float("nan"))
+
+
 @one_blas_thread
-def explained(means: NDArray[np.float64], blocks: NDArray[np.float64], of: NDArray[np.int64]) -> float:
+def explained(means: NDArray[np.float64], blocks: NDArray[np.float64], of: NDArray[np.int64]) -> Explained:
     """Return the share of the differences between masks that a coarse linear map explains: what can be found at all.
 
     means: (masks,) scores. blocks: (masks, b) how much of each block is visible. of: (masks,) conditions, of which only
     differences within count. It is the adjusted R² of least squares (Wherry 1931; Ezekiel's form), 0 on average where
     scores have nothing to do with the masks, and not below: 1 - (SSE / (n - g - b)) / (SST / (n - g)) for g conditions.
-    NaN for fewer than 30 masks or where nothing differs.
+    There 1 - SSE / SST follows the beta distribution of b / 2 and (n - g - b) / 2 (the F test of the regression).
+    `UNKNOWN` for fewer than 30 masks or where nothing differs.
     """
     if len(means) < FEWEST_FOR_A_LINE:
-        return float("nan")
+        return UNKNOWN
     levels = (of[:, None] == np.unique(of)).astype(np.float64)
     columns = np.hstack([levels, blocks])
     rank = int(np.linalg.matrix_rank(columns))
     total = _squares_about(means, levels)
     if total <= len(means) * (ROUNDING * np.abs(means).max(initial=0.0)) ** 2 or rank >= len(means):
-        return float("nan")
-    left = _squares_about(means, columns) / (len(means) - rank)
-    return max(0.0, 1 - left / (total / float(len(means) - levels.shape[1])))
+        return UNKNOWN
+    left, free = _squares_about(means, columns), len(means) - rank
+    share = max(0.0, 1 - (left / free) / (total / float(len(means) - levels.shape[1])))
+    by_chance = np.random.default_rng(0).beta(max(rank - levels.shape[1], 1) / 2, free / 2, DRAWS)
+    return Explained(share, float((by_chance >= 1 - left / total).mean()))
 
 
 def _squares_about(values: NDArray[np.float64], columns: NDArray[np.float64]) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 
 from bbquery.jobs.probe import intervals
 from bbquery.jobs.probe.design import BLOCKS
-from bbquery.jobs.probe.reliability import ROUNDING, Looks, components, explained, interval
+from bbquery.jobs.probe.reliability import ROUNDING, Explained, Looks, components, explained, interval
 from bbquery.scoring.base import answered
 from bbquery.types import Decision, NoAnswer
 
@@ -88,7 +88,7 @@ class ScoreFigures:
     between: float
     within: float
     reliability: Estimate
-    explained: float
+    explained: Explained
     clean: NDArray[np.float64]
     values: NDArray[np.float64]
     decisions: NDArray[np.int8]
@@ -175,7 +175,7 @@ def _distinct(values: NDArray[np.float64]) -> int:
     return int((np.diff(np.sort(values)) > ROUNDING * np.abs(values).max()).sum()) + 1
 
 
-def _explained(values: NDArray[np.float64], answers: Answers, usual: NDArray[np.bool_]) -> float:
+def _explained(values: NDArray[np.float64], answers: Answers, usual: NDArray[np.bool_]) -> Explained:
     rows = usual & ~np.isnan(values).all(axis=1)
     looks = Looks.of_values(values[rows], answers.design.condition_of[rows])
     return explained(looks.means, answers.blocks.reshape(len(rows), BLOCKS**2)[rows], looks.of)

@@ -17,6 +17,7 @@ from bbquery.jobs.attack.search import REPEATS as CLEAN_REPEATS
 from bbquery.jobs.attack.votes import MOST_CHANCE, Votes, adversarial, chance
 from oracles import function
 from tests.support import models
+from tests.support.chance import Chance
 
 if TYPE_CHECKING:
     from bbquery.jobs.attack.result import Stress
@@ -88,11 +89,11 @@ def test_an_image_that_really_differs_is_called_so_beside_noise() -> None:
 
 def noisy(seed: int, share: float, ledger: Ledger, *, real: bool) -> Stress:
     """Attack a model that answers at random so often; its label otherwise never changes, or changes at a boundary."""
-    rng = np.random.default_rng(seed)
+    chance = Chance(seed)
 
     def model(image: np.ndarray) -> str:
         said = models.brighter_half(image) if real else "tabby cat"
-        return "golden retriever" if rng.random() < share else said
+        return "golden retriever" if chance(image).random() < share else said
 
     oracle = function.connect(model, answers="labels", version=f"{seed} {real}")
     return attack(PHOTO, oracle, attack="lr_mifgsm:cells=4", max_queries=220, ledger=ledger)
@@ -112,7 +113,7 @@ def test_runs_against_noise_alone_are_not_fooled(ledger: Ledger) -> None:
 
 def test_a_run_with_more_verification_keeps_to_its_cap_and_its_name(ledger: Ledger) -> None:
     """The further questions come out of the attack's, and the same again asks nothing."""
-    first, second = (noisy(1, 0.2, ledger, real=True) for _ in range(2))
+    first, second = (noisy(3, 0.2, ledger, real=True) for _ in range(2))
 
     assert first.votes.asked == FIRST + MORE
     assert first.budget.posted.queries <= 220

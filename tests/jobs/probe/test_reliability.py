@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from bbquery.jobs.probe.reliability import Components, Looks, components, explained, interval
 
@@ -133,7 +134,11 @@ def test_a_linear_score_is_explained_whole() -> None:
     blocks, of = masks(40), np.arange(40) % 2
     scores = blocks @ np.arange(9.0) + 50.0 * of
 
-    assert explained(scores, blocks, of) == pytest.approx(1)
+    found = explained(scores, blocks, of)
+
+    assert found.share == pytest.approx(1)
+    assert found.chance == 0
+    assert found.seen
 
 
 def test_half_of_the_variance_is_found_to_be_half() -> None:
@@ -143,19 +148,34 @@ def test_half_of_the_variance_is_found_to_be_half() -> None:
     for seed in range(200):
         blocks = masks(50, seed)
         noise = np.random.default_rng((seed, 1)).normal(0, (weights**2).sum() ** 0.5 * (1 / 12) ** 0.5, 50)
-        shares.append(explained(blocks @ weights + noise, blocks, NONE[:50]))
+        shares.append(explained(blocks @ weights + noise, blocks, NONE[:50]).share)
 
     assert 0.44 < np.mean(shares) < 0.51
 
 
 def test_chance_is_explained_by_about_nothing() -> None:
     """Scores that have nothing to do with masks are explained by less than 0.1 on average, though 9 blocks fit 50."""
-    shares = [explained(np.random.default_rng((s, 1)).normal(size=50), masks(50, s), NONE[:50]) for s in range(200)]
+    found = [explained(np.random.default_rng((s, 1)).normal(size=50), masks(50, s), NONE[:50]) for s in range(200)]
 
-    assert np.mean(shares) < 0.1
+    assert np.mean([each.share for each in found]) < 0.1
+
+
+def test_the_probability_of_chance_is_what_scipy_says_and_keeps_its_rate() -> None:
+    """It is the F test's, so chance alone is seen in 2 of 100 simulations at most, though its share be large."""
+    found = []
+    for seed in range(400):
+        blocks, scores = masks(40, seed), np.random.default_rng((seed, 1)).normal(size=40)
+        found.append(explained(scores, blocks, NONE[:40]))
+        columns = np.hstack([np.ones((40, 1)), blocks])
+        left = float(np.linalg.lstsq(columns, scores, rcond=None)[1][0])
+        f = ((scores.var() * 40 - left) / 9) / (left / 30)
+        assert found[-1].chance == pytest.approx(scipy.stats.f.sf(f, 9, 30), abs=0.015)
+
+    assert max(each.share for each in found) > 0.3
+    assert sum(each.seen for each in found) <= 14  # 8 ± 2 standard deviations
 
 
 def test_too_few_masks_or_no_differences_tell_nothing() -> None:
     """Below 30 masks, and of a constant score, no share is named."""
-    assert np.isnan(explained(np.arange(29.0), masks(29), NONE[:29]))
-    assert np.isnan(explained(np.full(40, 0.3), masks(40), NONE[:40]))
+    assert np.isnan(explained(np.arange(29.0), masks(29), NONE[:29]).share)
+    assert np.isnan(explained(np.full(40, 0.3), masks(40), NONE[:40]).share)
