@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from bbquery.attacks import Norm
 from bbquery.attacks._rays import queries_for, search
 from bbquery.attacks._record import GREY_LEVELS, Record, changed, rms
 from bbquery.errors import UnknownName, UsageError
@@ -39,7 +40,6 @@ from bbquery.estimators.statistics.moments import Moments
 from bbquery.perturb.checks import at_least_one, positive
 from bbquery.perturb.lowfrequency import SmoothCopies
 from bbquery.perturb.noise import GaussianCopies
-from bbquery.plan import Stopped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 
 Noise = Literal["smooth", "full"]
 Ball = Literal["shrinking", "fixed"]
-Norm = Literal["l2", "linf"]
 
 CALIBRATION_ROUNDS, CALIBRATION_COPIES = 8, 12
 LOW, HIGH = 0.2, 0.5  # the share of copies that change their label: enough of either kind to tell a direction
@@ -128,16 +127,14 @@ class LrMifgsm:
     def _per_move(self) -> int:
         return 1 if self.ball == "fixed" else queries_for(RAYS) + 1
 
-    def plan(self, x: Image, domain: Domain, seed: int) -> Plan[AttackResult]:
-        """Ask for copies of x (H, W, 3) and return the nearest adversarial one."""
-        record = Record(x, domain)
-        try:
-            yield from self._search(_Walk(self, x, domain, seed, record), record)
-        except Stopped:
-            return record.result()  # the best so far
-        return record.result()
+    def plan(self, x: Image, domain: Domain, seed: int, start: Image | None = None) -> Plan[AttackResult]:
+        """Ask for copies of x (H, W, 3) and return the nearest adversarial one; see `bbquery.attacks.Attack`."""
+        record = Record(x, domain, self.queries)
+        return record.run(self._search(_Walk(self, seed, record), record, start))
 
-    def _search(self, walk: _Walk, record: Record) -> Plan[None]:
+    def _search(self, walk: _Walk, record: Record, start: Image | None) -> Plan[None]:
+        if start is not None and (yield from record.is_adversarial(start)):
+            walk.at = record.pixels(start).astype(np.float64)
         sigma = (yield from walk.calibrated()) if self.sigma is None else self.sigma
         for step in range(self.turns):
             left = self.turns - step
@@ -164,10 +161,10 @@ class LrMifgsm:
 class _Walk:
     """State of an attack: its position `at`, in grey levels before rounding, and the accumulated gradient g."""
 
-    def __init__(self, attack: LrMifgsm, x: Image, domain: Domain, seed: int, record: Record) -> None:
-        self._attack, self._domain, self._seed, self._record = attack, domain, seed, record
-        self._x = domain.realise(x).astype(np.float64)
-        self._g = np.zeros(x.shape)
+    def __init__(self, attack: LrMifgsm, seed: int, record: Record) -> None:
+        self._attack, self._domain, self._seed, self._record = attack, record.domain, seed, record
+        self._x = record.x
+        self._g = np.zeros(self._x.shape)
         self.at = self._x
 
     def calibrated(self) -> Plan[float]:

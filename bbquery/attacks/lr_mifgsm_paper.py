@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bbquery.attacks.lr_mifgsm import Ball, LrMifgsm, Noise, Norm
+from bbquery.attacks import Norm  # noqa: TC001 - options are made by their annotations
+from bbquery.attacks.lr_mifgsm import Ball, LrMifgsm, Noise
 
 
 @dataclass(frozen=True, kw_only=True)

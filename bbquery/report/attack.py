@@ -122,6 +122,8 @@ def _found(stress: Stress) -> dict[str, Any] | None:
         return None
     return {
         "best_rmse": found.rmse,
+        "best_linf": found.linf,
+        "norm": found.norm,
         "pixels": None if found.best is None else codec.image_digest(found.best).hex(),
         "queries": found.queries,
         "undecided": found.undecided,

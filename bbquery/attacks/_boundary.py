@@ -1,0 +1,54 @@
+"""The boundary between the clean label and others: where a path crosses it, and by how much rounding blurs it.
+
+Pixels that travel are whole grey levels. A probe that changes no value by half a level is the same image again, and one
+of less than a level RMS is mostly rounding error: its cosine with what was meant is .77 at half a level, .92 at one.
+So an attack that is aware of it (`eight_bit`) probes by at least one level, and looks for the boundary no more closely
+than half a level, where a bisection would only compare equal images.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bbquery.attacks._record import Record
+    from bbquery.plan import Plan
+
+LEAST_PROBE = 1.0  # grey levels RMS
+FINEST = 0.5  # grey levels RMS
+
+
+def probe(published: float, *, eight_bit: bool) -> float:
+    """Return the size of a probe, in grey levels RMS: as published, or at least one level."""
+    return max(published, LEAST_PROBE) if eight_bit else published
+
+
+def tolerance(published: float, *, eight_bit: bool) -> float:
+    """Return how closely the boundary is looked for, in grey levels RMS: as published, or no closer than half one."""
+    return max(published, FINEST) if eight_bit else published
+
+
+def bisect(
+    record: Record,
+    path: Callable[[float], NDArray[np.floating]],
+    low: float,
+    high: float,
+    within: float,
+) -> Plan[float]:
+    """Return where a path turns adversarial: the end of the last interval that is known to be.
+
+    path: gives the point (H, W, 3) at a place. low: a place that is not adversarial. high: one that is. within: the
+    length of the interval at which to stop.
+    """
+    while abs(high - low) > within:
+        middle = (low + high) / 2
+        if (yield from record.is_adversarial(path(middle))):
+            high = middle
+        else:
+            low = middle
+    return high
