@@ -1,7 +1,8 @@
 """Where a decision-based attack begins: at an image that is adversarial already, however far away.
 
-The image that a person gives is asked first. Else uniform noise is asked until the label changes, and then blended with
-the clean image as little as necessary (Brendel et al., "Decision-Based Adversarial Attacks", 2018; Chen et al., "HopSkipJump", 2020, bisect the blend).
+The image that a person gives is asked first. Else uniform noise is asked until the label changes, and then blended
+with the clean image as little as necessary (Brendel et al., "Decision-Based Adversarial Attacks", 2018; Chen et al.,
+"HopSkipJumpAttack", 2020, bisect the blend).
 """
 
 from __future__ import annotations
