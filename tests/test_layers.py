@@ -66,8 +66,8 @@ ALGORITHMS_MAY_ALSO_IMPORT: dict[str, tuple[str, ...]] = {
 }
 ALGORITHMS_MAY_IMPORT = (
     *ALGORITHMS, "bbquery.types", "bbquery.units", "bbquery.errors", "bbquery.specification.constructor",
-    "bbquery.system.blas_threads", "numpy", "__future__", "abc", "collections", "contextlib.suppress", "dataclasses", "enum", "functools",
-    "itertools", "math", "operator", "typing",
+    "bbquery.system.blas_threads", "numpy", "__future__", "abc", "collections", "contextlib.suppress", "dataclasses",
+    "enum", "functools", "itertools", "math", "operator", "typing",
 )  # fmt: skip
 OUTSIDE_WORLD = frozenset({"open", "print", "input", "eval", "exec", "__import__", "breakpoint"})
 
