@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 as an ONNX graph.
+"""EfficientNet-Lite0, or a network of inverted residuals like it, as an ONNX graph.
 
 The network is EfficientNet-B0 (Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
 ICML 2019, table 1) as its authors' Lite variant has it: ReLU6 in place of swish, no squeeze-and-excitation. Each block
@@ -60,19 +60,32 @@ STAGES: Final = (  # table 1, stages 2 to 8
 STEM_CHANNELS: Final = 32
 
 
-def build(tensors: Mapping[str, NDArray[Any]]) -> bytes:
-    """Return the ONNX model: "pixels" uint8 (1, 224, 224, 3) to "logits" float32 (1, 1000).
+class Architecture(NamedTuple):
+    """A network of inverted residuals. size: height and width of what enters, as (x - centre) / scale."""
 
-    tensors: the network's weights by their names in the checkpoint.
+    name: str
+    size: int
+    stages: tuple[Stage, ...]
+    centre: float
+    scale: float
+
+
+LITE0: Final = Architecture("efficientnet-lite0", SIZE, STAGES, centre=127, scale=128)
+
+
+def build(tensors: Mapping[str, NDArray[Any]], architecture: Architecture = LITE0) -> bytes:
+    """Return the ONNX model: "pixels" uint8 (1, size, size, 3) to "logits" float32 (1, classes).
+
+    tensors: the network's weights by their names in the checkpoint of EfficientNet-Lite0.
 
     Raises:
         UsageError: a tensor is missing.
         MissingExtra: the package `onnx` is not installed.
     """
-    graph = _Graph(tensors)
+    graph = _Graph(tensors, architecture)
     x = graph.relu6(graph.convolution(graph.preprocessed("pixels"), "_conv_stem", "_bn0", stride=2))
     channels, block = STEM_CHANNELS, 0
-    for stage in STAGES:
+    for stage in architecture.stages:
         for stride in (stage.stride, *[1] * (stage.blocks - 1)):
             x = graph.block(x, f"_blocks.{block}", channels, stage, stride)
             channels, block = stage.channels, block + 1
@@ -83,9 +96,9 @@ def build(tensors: Mapping[str, NDArray[Any]]) -> bytes:
 class _Graph:
     """Nodes and constants as they are made; a method returns the name of the value that it made."""
 
-    def __init__(self, tensors: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(self, tensors: Mapping[str, NDArray[Any]], architecture: Architecture) -> None:
         self._onnx: Any = needed("onnx")
-        self._tensors = tensors
+        self._tensors, self._architecture = tensors, architecture
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
 
@@ -93,8 +106,8 @@ class _Graph:
         """Grey levels (1, H, W, 3) to the network's numbers (1, 3, H, W)."""
         x = self._node("Cast", pixels, to=self._onnx.TensorProto.FLOAT)
         x = self._node("Transpose", x, perm=[0, 3, 1, 2])
-        x = self._node("Sub", x, self._constant(np.float32(127)))
-        return self._node("Div", x, self._constant(np.float32(128)))
+        x = self._node("Sub", x, self._constant(np.float32(self._architecture.centre)))
+        return self._node("Div", x, self._constant(np.float32(self._architecture.scale)))
 
     def block(self, x: str, name: str, channels: int, stage: Stage, stride: int) -> str:
         """Expand, convolve each channel, project; add the input where its shape is the output's."""
@@ -128,7 +141,7 @@ class _Graph:
 
     def _tensor(self, name: str) -> NDArray[np.float64]:
         if name not in self._tensors:
-            raise UsageError(f"the checkpoint has no tensor {name!r}: it is not one of EfficientNet-Lite0")
+            raise UsageError(f"the checkpoint has no tensor {name!r}: it is not one of {self._architecture.name}")
         return np.asarray(self._tensors[name], dtype=np.float64)
 
     def _constant(self, values: NDArray[Any] | np.float32) -> str:
@@ -144,9 +157,9 @@ class _Graph:
     def _model(self, output: str) -> bytes:
         helper, types = self._onnx.helper, self._onnx.TensorProto
         self._nodes.append(helper.make_node("Identity", [output], ["logits"]))
-        classes = len(self._tensors["_fc.bias"])
-        pixels = helper.make_tensor_value_info("pixels", types.UINT8, [1, SIZE, SIZE, 3])
+        classes, size = len(self._tensors["_fc.bias"]), self._architecture.size
+        pixels = helper.make_tensor_value_info("pixels", types.UINT8, [1, size, size, 3])
         logits = helper.make_tensor_value_info("logits", types.FLOAT, [1, classes])
-        graph = helper.make_graph(self._nodes, "efficientnet-lite0", [pixels], [logits], self._constants)
+        graph = helper.make_graph(self._nodes, self._architecture.name, [pixels], [logits], self._constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
         return bytes(model.SerializeToString())

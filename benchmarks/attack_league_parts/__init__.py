@@ -1,0 +1,1 @@
+"""Parts of the attack league (`benchmarks/attack_league.py`)."""
