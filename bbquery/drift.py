@@ -4,14 +4,20 @@ A remote model may be replaced in the middle of a run, and a map over two models
 unperturbed image is asked again at the start, to measure how much equal questions differ, then every so many queries,
 and at the end; each is a query like any other, charged and stored. The result is marked as drifted when
 
-- a value differs from the mean of the first ones by more than 5 of their standard deviations and 0.001, or
+- the first values are all alike and a later one differs from their mean by more than 0.001, or
+- they are not, and from some check on the mean differs from that before by more than 0.001 and than chance explains, or
 - an answer cannot be scored, while all of the first ones could, or
 - the vendor names another model version or fingerprint than before.
+
+Chance: for each check from which the model may have been another one, Student's t of the values before against those
+from there on, with their pooled variance. The least probability, times the number of such checks (Bonferroni), is that
+of chance; at most 1 % counts.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -32,7 +38,7 @@ if TYPE_CHECKING:
 
 DEFAULT_EVERY = 200  # queries sent
 FIRST_CHECKS = 2  # beside the clean answer itself: the least that has a spread
-DEVIATIONS = 5.0
+MOST_CHANCE = 0.01
 SMALLEST_CHANGE = 1e-3  # of the score; what a model that rounds differently from machine to machine may move
 
 
@@ -121,7 +127,7 @@ class DriftWatch:
         first = np.array([check.value for check in self._checks[: FIRST_CHECKS + 1]])
         known = first[~np.isnan(first)]
         noise = float(known.std(ddof=1)) if len(known) > 1 else float("nan")
-        moved = next((check for check in self._checks[len(first) :] if _differs(check.value, first, noise)), None)
+        moved = self._moved(first, noise)
         reasons = []
         if moved is not None:
             said = "could not be scored" if np.isnan(moved.value) else f"scored {moved.value:.6g}"
@@ -131,16 +137,60 @@ class DriftWatch:
             reasons.append(f"more than one model version answered: {', '.join(self._served)}")
         return DriftReport(tuple(self._checks), noise, tuple(self._served), tuple(reasons))
 
+    def _moved(self, first: NDArray[np.float64], noise: float) -> Check | None:
+        """Return the check from which the model is another one; None where none is."""
+        later = self._checks[len(first) :]
+        if not np.isnan(first).any():
+            silent = next((check for check in later if np.isnan(check.value)), None)
+            if silent is not None:
+                return silent
+        known = first[~np.isnan(first)]
+        if not len(known):
+            return None
+        if not noise > 0:
+            return next((check for check in later if abs(check.value - known.mean()) > SMALLEST_CHANGE), None)
+        later = [check for check in later if not np.isnan(check.value)]
+        place = change_point(np.array([*known, *(check.value for check in later)]), len(known))
+        return None if place is None else later[place - len(known)]
+
 
 def _is_unreadable(reply: Reply) -> bool:
     """Whether nobody knows what the model said: that is no change of the model."""
     return isinstance(reply.answer, NoAnswer) and reply.answer.kind == "unreadable"
 
 
-def _differs(value: float, first: NDArray[np.float64], noise: float) -> bool:
-    """Whether a value differs from the first ones by more than they among themselves. NaN: could not be read."""
-    known = first[~np.isnan(first)]
-    if np.isnan(value) or not len(known):
-        return bool(np.isnan(value)) and len(known) == len(first)
-    allowed = np.nanmax([DEVIATIONS * noise, SMALLEST_CHANGE])
-    return bool(abs(value - known.mean()) > allowed)
+def change_point(values: NDArray[np.float64], earliest: int) -> int | None:
+    """Return from which value on, `earliest` or a later one, the mean is another; None where that may be chance."""
+    places = range(max(earliest, 2), len(values))
+    if not places:
+        return None
+    chances = {place: _chance(values[:place], values[place:]) for place in places}
+    likeliest = min(chances, key=chances.__getitem__)
+    far = abs(values[:likeliest].mean() - values[likeliest:].mean()) > SMALLEST_CHANGE
+    return likeliest if far and chances[likeliest] * len(places) <= MOST_CHANCE else None
+
+
+def _chance(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
+    """Return the probability that means differ by as much where the model is the same."""
+    free = len(before) + len(after) - 2
+    squares = float(((before - before.mean()) ** 2).sum() + ((after - after.mean()) ** 2).sum())
+    if squares == 0:
+        return 0.0
+    scale = math.sqrt(squares / free * (1 / len(before) + 1 / len(after)))
+    return two_sided(abs(before.mean() - after.mean()) / scale, free)
+
+
+def two_sided(t: float, free: int) -> float:
+    """Return the probability of a Student's t as far from 0, of so many degrees of freedom.
+
+    Abramowitz & Stegun, "Handbook of Mathematical Functions", 26.7.3 and 26.7.4.
+    """
+    angle = math.atan(t / math.sqrt(free))
+    square, term, odd = math.cos(angle) ** 2, 1.0, free % 2
+    total = 0.0
+    for step in range(free // 2):
+        total += term
+        term *= square * (2 * step + 1 + odd) / (2 * step + 2 + odd)
+    if odd:
+        return max(0.0, 1 - 2 / math.pi * (angle + math.sin(angle) * math.cos(angle) * total))
+    return max(0.0, 1 - math.sin(angle) * total)

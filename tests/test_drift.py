@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import scipy.stats
 
 import bbquery
-from bbquery.drift import FIRST_CHECKS, checks_for
+from bbquery.drift import FIRST_CHECKS, change_point, checks_for, two_sided
 from bbquery.errors import UsageError
 from bbquery.types import NoAnswer, Reply, Vector
+from tests.support.chance import Chance
 from tests.support.oracles import FakeOracle, brightness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bbquery.ledger.sqlite import Ledger
+    from bbquery.types import Image
 
 PHOTO = np.full((8, 8, 3), 200, np.uint8)
 
@@ -58,12 +61,38 @@ def test_a_model_that_is_replaced_is_noticed_with_figures(ledger: Ledger) -> Non
 
 def test_noise_is_measured_and_not_taken_for_drift(ledger: Ledger) -> None:
     """A model whose equal answers differ by a hundredth does not drift by as much."""
-    rng = np.random.default_rng(2)
+    chance = Chance(2)
 
-    explanation = explain(changing(lambda _, a: shifted(a, float(rng.normal(0, 0.01)))), ledger)
+    def noisy(image: Image) -> Reply:
+        return shifted(brightness(image), float(chance(image).normal(0, 0.01)))
+
+    explanation = explain(FakeOracle(remote=True, reply=noisy), ledger)
 
     assert explanation.drift.noise > 0.001
     assert not explanation.drift.drifted
+
+
+def test_the_probability_of_a_t_is_that_of_scipy() -> None:
+    """For odd and even degrees of freedom, near 0 and far from it."""
+    for free in range(1, 12):
+        for t in (0.0, 0.1, 1.0, 3.0, 20.0):
+            assert two_sided(t, free) == pytest.approx(2 * scipy.stats.t.sf(t, free), abs=1e-12)
+
+
+def test_chance_is_called_drift_once_in_a_hundred_runs() -> None:
+    """Of 2,000 series of eight noisy values, no more than 1 % and its error are called changed, whatever the noise."""
+    rng = np.random.default_rng(0)
+    found = [change_point(rng.normal(0.5, 0.01, 8), 3) for _ in range(2000)]
+
+    assert sum(place is not None for place in found) <= 20 + 3 * 20**0.5
+
+
+def test_a_change_amid_noise_is_found_where_it_happened() -> None:
+    """Ten standard deviations are seen by three values before and three after, and the place is the right one."""
+    rng = np.random.default_rng(1)
+    found = [change_point(np.append(rng.normal(0.5, 0.01, 3), rng.normal(0.6, 0.01, 3)), 3) for _ in range(200)]
+
+    assert found.count(3) >= 190
 
 
 def test_another_version_is_drift_even_if_the_values_agree(ledger: Ledger) -> None:
