@@ -11,8 +11,8 @@ from bbquery.money import dollars
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bbquery.jobs.intervals import Estimate
     from bbquery.jobs.probe.answers import AnswerFigures
-    from bbquery.jobs.probe.intervals import Estimate
     from bbquery.jobs.probe.result import Probe
     from bbquery.jobs.probe.statistics import ConditionFigures, ScoreFigures
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from bbquery.jobs.intervals import Estimate
     from bbquery.jobs.probe.answers import AnswerFigures
-    from bbquery.jobs.probe.intervals import Estimate
     from bbquery.jobs.probe.result import Probe
     from bbquery.jobs.probe.statistics import ScoreFigures
 

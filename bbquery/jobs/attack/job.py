@@ -36,7 +36,6 @@ from bbquery.jobs.identity import identity
 from bbquery.jobs.job import Job, connection
 from bbquery.jobs.request import Request
 from bbquery.jobs.spare import Rest, kept
-from bbquery.ledger.projects import name_within
 from bbquery.ledger.records import Cap
 from bbquery.option_types import is_number, items
 from bbquery.scoring.mention import BoundMention
@@ -44,6 +43,9 @@ from bbquery.specification import constructor
 from bbquery.types import Text
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from bbquery.attacks import Attack
     from bbquery.client.client import Client
     from bbquery.drift import DriftReport
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.estimate import Estimate
     from bbquery.ledger.records import BudgetState
     from bbquery.ledger.sqlite import Ledger
-    from bbquery.oracle import Capabilities
+    from bbquery.oracle import Capabilities, Oracle
     from bbquery.scoring.base import Score
 
 REPEATS = 5  # of the image that was found
@@ -85,20 +87,29 @@ async def prepared(request: AttackRequest) -> AsyncIterator[AttackJob]:
     """Check everything that can be checked before a query; give what is ready to run, or to be estimated."""
     photo = reading.load(request.image)
     async with connection(request.oracle) as oracle:
-        capabilities = oracle.capabilities
-        if capabilities.domain.dtype != "uint8":
-            raise UsageError(f"{capabilities.name} takes floating-point pixels; attacks are exact on 8-bit pixels only")
-        scores = _scores(capabilities, request.score, request.targets)
-        spare = kept(request.queries, capabilities.price, request.spare)
-        every = request.every(capabilities)
-        chosen = _attack(request.attack, request.queries, spare, every, request.thresholds[0])
-        x, placement = fit(photo, capabilities.view, capabilities.domain)
-        job = AttackJob(
-            request=request, oracle=oracle, photo=photo, x=x, placement=placement, attack=chosen, scores=scores,
-            thresholds=request.thresholds, spare=spare,
-        )  # fmt: skip
-        job.search_cap()  # before anything is asked
-        yield job
+        yield job_of(request, oracle, photo)
+
+
+def job_of(request: AttackRequest, oracle: Oracle, photo: NDArray[np.uint8]) -> AttackJob:
+    """Return the attack that is requested, checked and ready to run. photo: what the image holds, (H, W, 3).
+
+    Raises:
+        UsageError: it cannot be asked as it is requested.
+    """
+    capabilities = oracle.capabilities
+    if capabilities.domain.dtype != "uint8":
+        raise UsageError(f"{capabilities.name} takes floating-point pixels; attacks are exact on 8-bit pixels only")
+    scores = _scores(capabilities, request.score, request.targets)
+    spare = kept(request.queries, capabilities.price, request.spare)
+    every = request.every(capabilities)
+    chosen = _attack(request.attack, request.queries, spare, every, request.thresholds[0])
+    x, placement = fit(photo, capabilities.view, capabilities.domain)
+    job = AttackJob(
+        request=request, oracle=oracle, photo=photo, x=x, placement=placement, attack=chosen, scores=scores,
+        thresholds=request.thresholds, spare=spare,
+    )  # fmt: skip
+    job.search_cap()  # before anything is asked
+    return job
 
 
 def _scores(capabilities: Capabilities, wanted: Score | str | None, targets: Sequence[str]) -> list[Score]:
@@ -218,8 +229,13 @@ class AttackJob(Job):
         )
 
     async def run(self, ledger: Ledger) -> Stress:
-        """Ask, attack, and verify."""
-        whole, own, rest = self._budgets(ledger)
+        """Ask, attack, and verify, within a budget of its own, or in its project's."""
+        whole = self.open_budget(ledger, f"attack-{self.identity()}", self.request.caps)
+        return await self.ask(ledger, whole)
+
+    async def ask(self, ledger: Ledger, whole: int) -> Stress:
+        """Ask, attack, and verify, within a budget that is open. whole: its id."""
+        own, rest = self._budgets(ledger, whole)
         began = self.request.began
         seconds = {"prepare": time.perf_counter() - began}
         async with self.client(ledger, own) as client:
@@ -251,12 +267,11 @@ class AttackJob(Job):
         answered = client.tally.answered + (0 if client.halt else verifier.tally.answered)
         return Rest(self.request.queries - self.spare, self.queries + 1, answered, self.worst, whole)
 
-    def _budgets(self, ledger: Ledger) -> tuple[int, int, int]:
-        """Make or resume the budgets of the run, and within it of the search and of the verification."""
-        run = f"attack-{self.identity()}"
-        whole, name = self.open_budget(ledger, run, self.request.caps), name_within(self.request.project, run)
+    def _budgets(self, ledger: Ledger, whole: int) -> tuple[int, int]:
+        """Make or resume the budgets of the search and of the verification within the whole one."""
+        name = ledger.budget(whole).name
         own = ledger.open_budget(f"{name}/search", self.search_cap(), whole)
-        return whole, own, ledger.open_budget(f"{name}/verification", Cap(), whole)
+        return own, ledger.open_budget(f"{name}/verification", Cap(), whole)
 
 
 def _pass_on(client: Client, verifier: Client) -> None:

@@ -43,8 +43,8 @@ from bbquery.saliency.designed import Designed
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bbquery.jobs.intervals import Estimate
     from bbquery.jobs.probe.answers import AnswerFigures, CleanFigures
-    from bbquery.jobs.probe.intervals import Estimate
     from bbquery.jobs.probe.statistics import ConditionFigures, ScoreFigures
 
 CORRELATION = 0.95  # with the map of unlimited queries

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from bbquery.jobs.probe import intervals
+from bbquery.jobs import intervals
 from bbquery.scoring.base import answered
 from bbquery.types import Answer, Labels, NoAnswer, Text, Vector
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bbquery.jobs.intervals import Estimate
     from bbquery.jobs.probe.design import Condition, Design
-    from bbquery.jobs.probe.intervals import Estimate
     from bbquery.types import Classes
 
 Row: TypeAlias = Sequence[Answer | None]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.jobs.probe.intervals import Estimate
+from bbquery.jobs.intervals import Estimate
 from bbquery.system.blas_threads import one_blas_thread
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.jobs.probe import intervals
+from bbquery.jobs import intervals
 from bbquery.jobs.probe.design import BLOCKS
 from bbquery.jobs.probe.reliability import ROUNDING, Explained, Looks, components, explained, interval
 from bbquery.scoring.base import answered
@@ -22,9 +22,9 @@ from bbquery.types import Decision, NoAnswer
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bbquery.jobs.intervals import Estimate
     from bbquery.jobs.probe.answers import AnswerFigures, Answers, Row
     from bbquery.jobs.probe.design import Condition
-    from bbquery.jobs.probe.intervals import Estimate
     from bbquery.scoring.base import About, BoundScore
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
