@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bbquery import load
+from bbquery.errors import UsageError
 from bbquery.plan import Ask, Yielded, replay, step
 from bbquery.specification import with_option
 from bbquery.types import FLOAT, UINT8, Decision, Domain, Scores
@@ -57,13 +58,14 @@ class Sides:
 
     margin: float = 12.0
     refused: int = 0  # every so many rows; 0: none
+    wrong: float = 0.0  # the share of rows whose label is the other one, by chance
     clean: Any = dataclasses.field(default_factory=photo)
     images: list[Any] = dataclasses.field(default_factory=list)
     decisions: list[int] = dataclasses.field(default_factory=list)
 
     def lean(self, image: Any) -> float:
-        halves = np.asarray(image, dtype=np.float64)
-        return float(halves[:, : SIDE // 2].mean() - halves[:, SIDE // 2 :].mean())
+        left, right = np.array_split(np.asarray(image, dtype=np.float64), 2, axis=1)
+        return float(left.mean() - (right.mean() if right.size else 0.0))
 
     def __call__(self, ask: Ask) -> Scores:
         values = []
@@ -71,7 +73,8 @@ class Sides:
             image = ask.images[row]
             left = self.margin - (self.lean(image) - self.lean(self.clean))
             refused = bool(self.refused) and len(self.images) % self.refused == 0
-            decision = Decision.UNDECIDED if refused else Decision.MET if left > 0 else Decision.NOT_MET
+            other = np.random.default_rng((5, len(self.images))).random() < self.wrong
+            decision = Decision.UNDECIDED if refused else Decision((left > 0) != other)
             self.images += [image.copy()] * often
             self.decisions += [decision] * often
             values.append(math.nan if refused else 1 / (1 + math.exp(-left / 10)))
@@ -258,6 +261,70 @@ def test_an_oracle_that_decides_nothing_is_not_beaten(name: str) -> None:
 
     assert (found.best, found.rmse, found.trace) == (None, math.inf, ())
     assert found.undecided == found.queries == len(sides.images)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_that_errs_by_chance_is_no_trouble(name: str) -> None:
+    """Where 5 of 100 labels are random, the attack keeps to its queries and its result is what was asked."""
+    sides = Sides(wrong=0.05)
+
+    assert_sound(run(name, sides), sides)
+
+
+@pytest.mark.parametrize("margin", [4.0, 1000.0, -1.0])
+@pytest.mark.parametrize("queries", [1, 2, 7, 30])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_budget_may_be_tiny(name: str, queries: int, margin: float) -> None:
+    """With one query or a few it asks no more than these, or says beforehand how many it needs."""
+    sides = Sides(margin)
+    try:
+        configured = load.attack(name, queries=queries)
+    except UsageError as error:
+        assert re.search(r"needs at least \d+ queries", str(error))  # noqa: PT017 - another test may not raise
+        return
+
+    found = replay(configured.plan(sides.clean, UINT8, 0), sides)
+
+    assert 1 <= len(sides.images) <= queries
+    assert_sound(found, sides)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 4), (4, 2), (1, 8), (8, 8)])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_photo_may_be_tiny(name: str, shape: tuple[int, int]) -> None:
+    """A pixel, eight in a row or in a block: images keep the shape, and the result is sound."""
+    clean = np.random.default_rng(3).integers(90, 160, (*shape, 3)).astype(np.uint8)
+    sides = Sides(3.0, clean=clean)
+
+    found = run(name, sides)
+
+    assert {image.shape for image in sides.images} == {clean.shape}
+    assert_sound(found, sides)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_start_is_asked_and_used(name: str) -> None:
+    """An image that is adversarial already is asked within the first rows, and nothing worse is returned."""
+    sides = Sides()
+    start = np.clip(sides.clean.astype(int) + np.where(np.arange(SIDE) < SIDE // 2, 40, -40)[:, None], 0, 255)
+
+    found = replay(attack(name).plan(sides.clean, UINT8, 0, start.astype(np.uint8)), sides)
+
+    asked = [np.array_equal(image, start) for image in sides.images[:3]]
+    assert any(asked)
+    assert found.rmse <= distance(start, sides.clean)
+    assert_sound(found, sides)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_start_that_is_not_adversarial_does_no_harm(name: str) -> None:
+    """A start with the clean label is asked, and the attack begins otherwise."""
+    sides = Sides()
+
+    found = replay(attack(name).plan(sides.clean, UINT8, 0, np.full_like(sides.clean, 120)), sides)
+
+    assert found.best is not None
+    assert_sound(found, sides)
 
 
 @pytest.mark.parametrize("name", NAMES)
