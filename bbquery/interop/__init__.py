@@ -1,4 +1,4 @@
-"""Bridges to libraries that explain models: a plain function, with budget, store and client behind it.
+"""Bridges to libraries that explain or attack models: an oracle as what they take, within a budget and over the store.
 
 from bbquery.interop import predict_fn
 
@@ -7,7 +7,10 @@ with predict_fn("efficientnet", max_queries=1000) as predict:
     print(predict.tally)
 """
 
-from bbquery.interop.predict import Predict, Unanswered, predict_fn
+from bbquery.interop.models import art_classifier, foolbox_model
+from bbquery.interop.predict import Predict, predict_fn
+from bbquery.interop.randomness import seeded
+from bbquery.interop.reference import Unanswered
 from bbquery.interop.session import Tally
 
-__all__ = ["Predict", "Tally", "Unanswered", "predict_fn"]
+__all__ = ["Predict", "Tally", "Unanswered", "art_classifier", "foolbox_model", "predict_fn", "seeded"]

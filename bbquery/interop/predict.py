@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from bbquery.errors import OracleError, UnknownName, UsageError
+from bbquery.errors import UnknownName, UsageError
 from bbquery.interop.columns import AllNumbers, Columns, Scored
 from bbquery.interop.pixels import Pixels, Sizes
+from bbquery.interop.reference import Unanswered, answer_to
 from bbquery.interop.session import Session, Tally
 from bbquery.ledger.records import Cap
 from bbquery.types import Answer, NoAnswer
@@ -32,12 +33,6 @@ if TYPE_CHECKING:
     from bbquery.types import Image
 
 WhenUnanswered: TypeAlias = Literal["error", "nan"]
-
-
-class Unanswered(OracleError):
-    """The oracle refused an image, or its answer cannot be read, and the library has to have a number for it."""
-
-    outcome = "posted"
 
 
 def predict_fn(
@@ -100,10 +95,7 @@ def _columns(session: Session, pixels: Pixels, score: Any, targets: list[str], r
         raise UsageError("a score needs a target: name targets, or give a reference whose top is explained")
     columns = Scored(session.oracle.capabilities, score, targets)
     if reference is not None:
-        (answer,) = session.ask(pixels.fit(reference)[None])
-        if isinstance(answer, NoAnswer):
-            message = f"gave no answer to the reference: {answer.reason}"
-            raise Unanswered(message, oracle=session.oracle.capabilities.name)
+        answer = answer_to(session, pixels.fit(reference))
         columns.bind(answer)
         for line in columns.beware(answer):
             warnings.warn(line, UserWarning, stacklevel=4)

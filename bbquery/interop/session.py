@@ -30,6 +30,7 @@ from bbquery.money import in_unit
 from bbquery.plan import Ask
 
 if TYPE_CHECKING:
+    from bbquery.errors import BbqueryError
     from bbquery.ledger.records import BudgetState, Cap
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
@@ -118,17 +119,28 @@ class Session:
             BudgetExhausted: a cap does not allow the rest. OracleError: the oracle failed for good.
             Interrupted: an earlier call was stopped. UsageError: the session is closed.
         """
-        answers = self._loop.run(self._asked(Ask(images)), interrupted=self._stop)
-        if len(answers) < len(images):
-            assert self._client.halt.error is not None  # noqa: S101 - nothing else leaves a row unanswered
-            raise self._client.halt.error
-        return answers
+        answers, error = self.ask_what_fits(images)
+        if error is not None:
+            raise error
+        return [answer for answer in answers if answer is not None]
 
-    async def _asked(self, ask: Ask) -> list[Answer]:
+    def ask_what_fits(self, images: Images) -> tuple[list[Answer | None], BbqueryError | None]:
+        """Ask as `ask` does; return the answers, None where there is none, and why so (None: there are all).
+
+        Raises:
+            UsageError: the session is closed.
+        """
+        answers = self._loop.run(self._asked(Ask(images)), interrupted=self._stop)
+        if all(answer is not None for answer in answers):
+            return answers, None
+        assert self._client.halt.error is not None  # noqa: S101 - nothing else leaves a row unanswered
+        return answers, self._client.halt.error
+
+    async def _asked(self, ask: Ask) -> list[Answer | None]:
         self._rows += ask.queries
         rows = await self._client.ask(ask)
-        answers = [reply.answer for (reply,) in rows if reply is not None]
-        self._answered += len(answers)
+        answers = [None if reply is None else reply.answer for (reply,) in rows]
+        self._answered += sum(answer is not None for answer in answers)
         return answers
 
     def _stop(self) -> None:

@@ -129,4 +129,4 @@ def test_every_snippet_is_python() -> None:
     for block in BLOCKS:
         compile(block, "docs/interop.md", "exec")
 
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 7
