@@ -44,7 +44,7 @@ PACKAGES = {
     "emulator": ("oracles.emulators",),
 }
 # Modules of those packages that others share, and that are not themselves to be chosen.
-SHARED = frozenset({"base"})
+SHARED = frozenset({"base", "criteria"})
 HAVE = {"oracle": "capabilities", "method": "plan", "attack": "plan", "score": "bind"}
 """What tells that an object is of a kind."""
 NAMED_AS = {

@@ -12,15 +12,17 @@ from bbquery.commands.log_file import logged
 from bbquery.commands.output import counted, estimated, held, not_read, say, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, default_name, result_of
 from bbquery.commands.screen import Screen
+from bbquery.commands.stress_verdict import verdict
 from bbquery.commands.targets import target
 from bbquery.errors import UsageError
+from bbquery.jobs.attack.goal import DEFAULT_CRITERION
 from bbquery.jobs.attack.job import DEFAULT_ATTACK, DEFAULT_RMSE, AttackRequest, prepared
-from bbquery.jobs.attack.votes import MOST_CHANCE
+from bbquery.jobs.attack.preprocessing import LEAST
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
 from bbquery.report import attack as report
 from bbquery.report.spent import spent
-from bbquery.types import Decision
+from bbquery.scoring.criteria import CRITERIA
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +55,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="LABEL",
         help="the image's true label, which must be lost (none: what the oracle says first)",
     )
+    _add_goal(attack)
     attack.add_argument(
         "--score",
         metavar="NAME[:key=value,…]",
@@ -61,6 +64,33 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _add_caps(attack)
     options.add_log(attack)
     options.add_run(attack, "IMAGE-ORACLE-ATTACK[-SCORE]-RUN")
+
+
+def _add_goal(attack: argparse.ArgumentParser) -> None:
+    goal = attack.add_argument_group("what counts as found")
+    goal.add_argument("--target-class", metavar="LABEL", help="the label that must be reached (default: any other)")
+    goal.add_argument(
+        "--start", metavar="IMAGE", help="a photo to begin at, such as one of the target class; it is sent like IMAGE"
+    )
+    goal.add_argument(
+        "--criterion",
+        choices=CRITERIA,
+        default=DEFAULT_CRITERION,
+        help="when a label is lost: s1, the first one changed; s2, it is none of the clean answer's; s3, none is a kind"
+        " of the clean one (default: %(default)s); all are judged of what is found",
+    )
+    goal.add_argument(
+        "--tau", type=float, default=0.0, metavar="T", help="score above which a label counts for s3 (default: 0)"
+    )
+    goal.add_argument("--linf", metavar="E[,E…]", help="largest changes at which success is reported too (none)")
+    goal.add_argument(
+        "--check-preprocessing",
+        type=int,
+        default=0,
+        metavar="N",
+        help="queries, of the cap, that ask whether the change survives JPEG, resizing, cropping and rounding"
+        f" (default: 0, not asked; at least {LEAST})",
+    )
 
 
 def _add_caps(attack: argparse.ArgumentParser) -> None:
@@ -113,25 +143,33 @@ async def _attacked(chosen: argparse.Namespace, out: OutputFolder) -> Stress:
     with Screen() as screen:
         async with prepared(_request(chosen, screen)) as job:
             options.check_project(chosen)
-            result = result_of(job.identity(), *map(str, job.thresholds))
+            result = result_of(job.identity(), *_reported(job.request))
             out.claim(default_name(chosen.image, result, chosen.oracle, chosen.attack, chosen.score), result)
             warn_of(job.placement)
             with open_ledger(None) as ledger:
                 return await job.run(ledger)
 
 
+def _reported(request: AttackRequest) -> list[str]:
+    """Return what decides what is reported of a run, beside what it asks."""
+    further = [f"linf {limit}" for limit in request.linf_thresholds] + [f"tau {request.tau}"] * (request.tau > 0)
+    return [*map(str, request.thresholds), *further]
+
+
 def _request(chosen: argparse.Namespace, watch: Watch | None = None) -> AttackRequest:
     return AttackRequest(
-        **options.shared(chosen, watch), attack=chosen.attack, rmse=_thresholds(chosen.rmse),
-        target=_target(chosen.target), score=chosen.score,
+        **options.shared(chosen, watch), attack=chosen.attack, rmse=_thresholds("--rmse", chosen.rmse),
+        linf=_thresholds("--linf", chosen.linf), target=_target(chosen.target),
+        target_class=target(chosen.target_class), start=chosen.start, criterion=chosen.criterion, tau=chosen.tau,
+        check_preprocessing=chosen.check_preprocessing, score=chosen.score,
     )  # fmt: skip
 
 
-def _thresholds(text: str) -> list[float]:
+def _thresholds(option: str, text: str | None) -> list[float]:
     try:
-        return [float(part) for part in text.split(",")]
+        return [] if text is None else [float(part) for part in text.split(",")]
     except ValueError:
-        raise UsageError(f"--rmse {text!r}: give numbers above 0 and up to 1, separated by commas") from None
+        raise UsageError(f"{option} {text!r}: give numbers above 0 and up to 1, separated by commas") from None
 
 
 def _target(text: str | None) -> str | None:
@@ -141,30 +179,8 @@ def _target(text: str | None) -> str | None:
 def _say(stress: Stress, typed: Sequence[str]) -> None:
     """Print what came of it, and on stderr what to be wary of."""
     say(f"queries: {counted(stress.queries)}")
-    say(*_verdict(stress))
+    say(*verdict(stress))
     warn(*_warnings(stress, typed))
-
-
-def _verdict(stress: Stress) -> list[str]:
-    label, found, again = stress.bound.target, stress.found, stress.verification
-    if found is None:
-        return [f"not attacked: the oracle does not say {label!r} of the clean image"]
-    if found.best is None:
-        return [f"not found: every image that was decided is still {label!r}"]
-    lines = [f"{stress.outcome}: no longer {label!r} at RMSE {found.rmse:.4f}; {_asked_again(stress)}"]
-    if again is not None and again.majority == Decision.NOT_MET and stress.outcome == "unverified":
-        lines.append(
-            f"  so many differ by chance too: a probability of at most {MOST_CHANCE:g} counts; make the oracle answer "
-            "alike each time (temperature=0, say), if it can"
-        )
-    return [*lines, *(f"  RMSE {limit:g}: {'yes' if yes else 'no'}" for limit, yes in stress.successes.items())]
-
-
-def _asked_again(stress: Stress) -> str:
-    again = stress.verification
-    if again is None:
-        return "not asked again"
-    return f"asked {again.asked} times again, {again.left} times (probability of chance: {stress.chance:.2g})"
 
 
 def _warnings(stress: Stress, typed: Sequence[str]) -> list[str]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from bbquery.jobs.attack.judgement import Judgement
+    from bbquery.jobs.attack.preprocessing import Treated
     from bbquery.jobs.attack.result import Stress
     from bbquery.jobs.attack.votes import Votes
 
@@ -84,14 +86,47 @@ def own_part(stress: Stress) -> dict[str, Any]:
     return {
         "outcome": stress.outcome,
         "rmse": stress.rmse,
-        "success": {f"{threshold:g}": reached for threshold, reached in stress.successes.items()},
+        "success": _by_threshold(stress.successes),
+        "linf": stress.linf,
+        "linf_success": _by_threshold(stress.linf_successes),
         "attack": constructor(stress.attack),
+        "goal": _goal(stress),
         "clean": _votes(stress.votes),
         "found": _found(stress),
         "verification": None if stress.verification is None else _verification(stress.verification, stress.chance),
+        "criteria": {name: _judgement(judgement) for name, judgement in stress.judgements.items()},
+        "preprocessing": None if stress.treated is None else [_treated(each) for each in stress.treated],
         "unread": record_parts.unread(stress.unread),
         "drift": record_parts.drift(stress.drift),
     }
+
+
+def _by_threshold(successes: Mapping[float, bool]) -> dict[str, bool]:
+    return {f"{threshold:g}": reached for threshold, reached in successes.items()}
+
+
+def _goal(stress: Stress) -> dict[str, Any]:
+    return {
+        "target_class": None if stress.goal.target_class is None else stress.reached.target,
+        "criterion": stress.goal.criterion,
+        "tau": stress.goal.tau,
+        "not_reached_while": stress.reached.about.criterion,
+        "start": None if stress.start is None else codec.image_digest(stress.start).hex(),
+    }
+
+
+def _judgement(judgement: Judgement) -> dict[str, Any]:
+    return {
+        "stands_while": judgement.stands or None,
+        "verdict": judgement.verdict,
+        "clean": None if judgement.clean is None else _votes(judgement.clean),
+        "found": None if judgement.found is None else _votes(judgement.found),
+        "unknown": judgement.unknown or None,
+    }
+
+
+def _treated(treated: Treated) -> dict[str, Any]:
+    return {"treatment": treated.treatment, "found": _votes(treated.found), "clean": _votes(treated.clean)}
 
 
 def warnings(stress: Stress) -> list[Warned]:

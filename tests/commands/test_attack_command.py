@@ -246,7 +246,9 @@ async def test_google_vision_is_attacked_through_its_own_package(photo: Path) ->
     emulator = GoogleVisionEmulator(model)
     async with emulator.running() as url:
         oracle = google_vision.connect(endpoint=url)
-        stress = await attack_async(photo, oracle, attack="lr_mifgsm:cells=4", max_queries=300, drift_every=100)
+        stress = await attack_async(
+            photo, oracle, attack="lr_mifgsm:cells=4", criterion="s1", max_queries=300, drift_every=100
+        )
         await oracle.aclose()
     await model.aclose()
 

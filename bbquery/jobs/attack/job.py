@@ -4,11 +4,11 @@ Theory of operation.
 
 1. The run's cap holds for everything that is asked: the clean image (once, five times more for how often its label
    flips by itself, and for drift), the attack, and the verification of what it found.
-2. What verification may cost is set aside at the start: the attack has a budget of its own within the run's, whose caps
-   are the run's less that. So however the attack ends, five queries are left, retries included. Where the clean label
-   flips, ten more of the clean image and ten of what was found tell that from chance (`votes`); the attack is that much
-   shorter. Where they are not (a
-   project's cap, an oracle that fails, a person who stops), what was found is *unverified*, which is no success.
+2. What verification may cost, and the check of preprocessing where one is wanted, is set aside at the start: the
+   attack has a budget of its own within the run's, whose caps are the run's less that. So however the attack ends, five
+   queries are left, retries included. Where the clean label flips, ten more of the clean image and ten of what was
+   found tell that from chance (`votes`); the attack is that much shorter. Where they are not (a project's cap, an
+   oracle that fails, a person who stops), what was found is *unverified*, which is no success.
 3. The distance is that of pixels that were asked, exactly: the result is one of the attack's own queries.
 4. A run is named after all that decides what is asked: the same again resumes the same budgets, and asks only for what
    was never answered.
@@ -20,15 +20,17 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from bbquery import load
 from bbquery.drift import checks_for
 from bbquery.errors import BudgetExhausted, UnknownName, UsageError
 from bbquery.images import reading
 from bbquery.images.placement import fit
-from bbquery.jobs.attack import votes
+from bbquery.jobs.attack import preprocessing, votes
+from bbquery.jobs.attack.goal import DEFAULT_CRITERION, Goal
+from bbquery.jobs.attack.judgement import judgements
 from bbquery.jobs.attack.result import Stress
 from bbquery.jobs.attack.search import REPEATS as CLEAN_REPEATS
 from bbquery.jobs.attack.search import Search
@@ -36,8 +38,9 @@ from bbquery.jobs.identity import identity
 from bbquery.jobs.job import Job, connection
 from bbquery.jobs.request import Request
 from bbquery.jobs.spare import Rest, kept
+from bbquery.ledger import codec
 from bbquery.ledger.records import Cap
-from bbquery.option_types import is_number, items
+from bbquery.option_types import is_number, items, whole
 from bbquery.scoring.mention import BoundMention
 from bbquery.specification import constructor
 from bbquery.types import Text
@@ -49,13 +52,16 @@ if TYPE_CHECKING:
     from bbquery.attacks import Attack
     from bbquery.client.client import Client
     from bbquery.drift import DriftReport
+    from bbquery.jobs.attack.preprocessing import Treated
     from bbquery.jobs.attack.search import Sought
-    from bbquery.jobs.attack.votes import Votes
     from bbquery.jobs.estimate import Estimate
+    from bbquery.jobs.request import Source
     from bbquery.ledger.records import BudgetState
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Capabilities, Oracle
     from bbquery.scoring.base import Score
+    from bbquery.scoring.criteria import Criterion
+    from bbquery.types import Image, Reply
 
 REPEATS = 5  # of the image that was found
 DEFAULT_ATTACK = "lr_mifgsm"
@@ -64,22 +70,47 @@ DEFAULT_RMSE = (0.1, 0.05, 0.01)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AttackRequest(Request):
-    """What is to be attacked, and how. rmse: the distances at which success is reported."""
+    """What is to be attacked, and how; `bbquery.attack_async` says what each option means."""
 
     attack: Attack | str = DEFAULT_ATTACK
     rmse: Sequence[float] = DEFAULT_RMSE
+    linf: Sequence[float] = ()
+    target_class: str | None = None
+    start: Source | None = None
+    criterion: Criterion = DEFAULT_CRITERION
+    tau: float = 0.0
+    check_preprocessing: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        distances = items("rmse", self.rmse)
-        if not distances or not all(is_number(each) and 0 < each <= 1 for each in distances):
-            given = ", ".join(map(repr, distances)) or "none"
-            raise UsageError(f"distances of RMSE lie above 0 and up to 1, not {given}")
+        if not _distances("RMSE", "rmse", self.rmse):
+            raise UsageError("distances of RMSE lie above 0 and up to 1, not none")
+        _distances("L∞", "linf", self.linf)
+        checks = whole("check_preprocessing", self.check_preprocessing, 0)
+        object.__setattr__(self, "check_preprocessing", preprocessing.check(checks))
+        self.goal  # noqa: B018 - checks its options
 
     @property
     def thresholds(self) -> tuple[float, ...]:
-        """The distances, the largest first."""
+        """The distances of RMSE, the largest first."""
         return tuple(sorted(set(self.rmse), reverse=True))
+
+    @property
+    def linf_thresholds(self) -> tuple[float, ...]:
+        """The distances of L∞, the largest first."""
+        return tuple(sorted(set(self.linf), reverse=True))
+
+    @property
+    def goal(self) -> Goal:
+        """What is to be reached."""
+        return Goal(target_class=self.target_class, criterion=self.criterion, tau=self.tau)
+
+
+def _distances(what: str, name: str, given: Sequence[float]) -> tuple[float, ...]:
+    distances = items(name, given)
+    if not all(is_number(each) and 0 < each <= 1 for each in distances):
+        raise UsageError(f"distances of {what} lie above 0 and up to 1, not {', '.join(map(repr, distances))}")
+    return distances
 
 
 @contextlib.asynccontextmanager
@@ -99,36 +130,49 @@ def job_of(request: AttackRequest, oracle: Oracle, photo: NDArray[np.uint8]) -> 
     capabilities = oracle.capabilities
     if capabilities.domain.dtype != "uint8":
         raise UsageError(f"{capabilities.name} takes floating-point pixels; attacks are exact on 8-bit pixels only")
-    scores = _scores(capabilities, request.score, request.targets)
+    scores = _scores(capabilities, request.score, request.targets, request.goal)
     spare = kept(request.queries, capabilities.price, request.spare)
     every = request.every(capabilities)
-    chosen = _attack(request.attack, request.queries, spare, every, request.thresholds[0])
+    chosen = _attack(request, spare, every)
     x, placement = fit(photo, capabilities.view, capabilities.domain)
     job = AttackJob(
         request=request, oracle=oracle, photo=photo, x=x, placement=placement, attack=chosen, scores=scores,
-        thresholds=request.thresholds, spare=spare,
+        start=None if request.start is None else _start(request.start, x, capabilities), spare=spare,
     )  # fmt: skip
     job.search_cap()  # before anything is asked
     return job
 
 
-def _scores(capabilities: Capabilities, wanted: Score | str | None, targets: Sequence[str]) -> list[Score]:
+def _start(start: Source, x: Image, capabilities: Capabilities) -> Image:
+    """Return an image to begin at as it is sent: of the same view as the clean one, and of its size."""
+    view = replace(capabilities.view, size=(x.shape[0], x.shape[1]))
+    return fit(reading.load(start), view, capabilities.domain)[0]
+
+
+def _scores(capabilities: Capabilities, wanted: Score | str | None, targets: Sequence[str], goal: Goal) -> list[Score]:
     """Return the scores to try on the clean answer, in this order.
 
     Raises:
-        UsageError: the one that is wanted, or every usual one, cannot read the answers.
+        UsageError: the one that is wanted, or every usual one, cannot read the answers, or tell when the goal is
+            reached.
     """
     if wanted is not None:
         scores = [load.score_for(capabilities, wanted)]
     else:
         scores = [load.score("label")] if capabilities.answers == "text" else [load.score("hard"), load.score("label")]
-    _check_mentioned(capabilities, targets)
+    named = targets if goal.target_class is None else [*targets, goal.target_class]
+    _check_mentioned(capabilities, named)
     for score in scores[:-1]:
         with contextlib.suppress(UsageError):
-            score.check(capabilities, targets)
+            _check(score, capabilities, targets, goal)
             return [score, scores[-1]]
-    scores[-1].check(capabilities, targets)
+    _check(scores[-1], capabilities, targets, goal)
     return scores[-1:]
+
+
+def _check(score: Score, capabilities: Capabilities, targets: Sequence[str], goal: Goal) -> None:
+    score.check(capabilities, targets)
+    goal.check(capabilities, next(iter(targets), None), score)
 
 
 def _check_mentioned(capabilities: Capabilities, targets: Sequence[str]) -> None:
@@ -151,9 +195,10 @@ def overhead(queries: int, every: int) -> int:
     return 1 + CLEAN_REPEATS + checks_for(queries, every) + REPEATS
 
 
-def _attack(attack: Attack | str, queries: int, spare: int, every: int, rmse: float) -> Attack:
+def _attack(request: AttackRequest, spare: int, every: int) -> Attack:
     """Make the attack, and see that its queries fit into the cap. spare: of these, kept for lost ones."""
-    others = overhead(queries - spare, every)
+    attack, queries = request.attack, request.queries
+    others = overhead(queries - spare, every) + _further(request)
     left = queries - spare - others
     lost = f", and {spare} are kept for lost ones" if spare else ""
     message = f"of {queries} queries the clean image, its checks and the verification take {others}{lost}"
@@ -161,7 +206,9 @@ def _attack(attack: Attack | str, queries: int, spare: int, every: int, rmse: fl
         raise UsageError(f"{message}: allow more with --max-queries")
     try:
         chosen = (
-            load.attack(attack, queries=left, rmse=rmse) if isinstance(attack, str) else load.given("attack", attack)
+            load.attack(attack, queries=left, rmse=request.thresholds[0])
+            if isinstance(attack, str)
+            else load.given("attack", attack)
         )
     except UsageError as error:
         raise UsageError(f"{message}, which leaves {left}: {error}") from error
@@ -172,23 +219,32 @@ def _attack(attack: Attack | str, queries: int, spare: int, every: int, rmse: fl
     return chosen
 
 
+def _further(request: AttackRequest) -> int:
+    """Return how many queries are asked only where that is wanted: of the start image, and of preprocessing."""
+    return (request.start is not None) + request.check_preprocessing
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AttackJob(Job):
-    """An attack, checked and ready to run. spare: queries of the cap that are kept for lost ones."""
+    """An attack, checked and ready to run.
 
+    start: an image to begin at, as sent; None without one. spare: queries of the cap that are kept for lost ones.
+    """
+
+    request: AttackRequest
     attack: Attack
     scores: Sequence[Score]
-    thresholds: tuple[float, ...]
+    start: Image | None
     spare: int
 
     @property
     def queries(self) -> int:
         """How many queries it sends at most, retries not counted."""
-        return self.attack.queries + overhead(self.attack.queries, self.every)
+        return self.attack.queries + overhead(self.attack.queries, self.every) + _further(self.request)
 
     @property
     def _verifying(self) -> int:
-        return REPEATS + (1 if self.every else 0)
+        return REPEATS + (1 if self.every else 0) + self.request.check_preprocessing
 
     @property
     def _reserved(self) -> int:
@@ -225,8 +281,16 @@ class AttackJob(Job):
                 "scores": [constructor(score) for score in self.scores],
                 "target": self.request.one_target,
                 "seed": self.request.seed,
+                **self._further_identity,
             }
         )
+
+    @property
+    def _further_identity(self) -> dict[str, Any]:
+        """What else decides what is asked; nothing where all is as usual, so that older runs keep their names."""
+        start = {} if self.start is None else {"start": codec.image_digest(self.start).hex()}
+        checks = self.request.check_preprocessing
+        return self.request.goal.identity | start | ({"check_preprocessing": checks} if checks else {})
 
     async def run(self, ledger: Ledger) -> Stress:
         """Ask, attack, and verify, within a budget of its own, or in its project's."""
@@ -240,24 +304,38 @@ class AttackJob(Job):
         seconds = {"prepare": time.perf_counter() - began}
         async with self.client(ledger, own) as client:
             self.watch.started(client, asked := self.queries - self._verifying, asked)
-            sought = await Search(self, self.attack, self.scores).run(client)
+            sought = await Search(self, self.attack, self.scores, self.request.goal, self.start).run(client)
         seconds["attack"] = time.perf_counter() - began - seconds["prepare"]
         async with self.client(ledger, rest) as verifier:
             _pass_on(client, verifier)
             self.watch.measuring(verifier, self._verifying + sought.more)
-            verification, drift = await _verified(verifier, sought)
+            verified = await self._verified(verifier, sought)
         seconds["verify"] = time.perf_counter() - began - sum(seconds.values())
         return Stress(
-            run=self.identity(), photo=self.photo, x=self.x, clean=sought.clean, votes=sought.votes,
-            oracle=self.oracle.capabilities, attack=self.attack, score=sought.score, bound=sought.bound,
-            thresholds=self.thresholds, seed=self.request.seed,
+            run=self.identity(), photo=self.photo, x=self.x, clean=sought.first, votes=sought.votes,
+            oracle=self.oracle.capabilities, attack=self.attack, score=sought.bound.score, bound=sought.bound.label,
+            goal=self.request.goal, reached=sought.bound.goal, start=self.start,
+            thresholds=self.request.thresholds, linf_thresholds=self.request.linf_thresholds, seed=self.request.seed,
             found=None if sought.driven is None else sought.driven.result,
-            verification=verification, stopped=None if sought.driven is None else sought.driven.stopped,
-            error=client.halt.error or verifier.halt.error, unread=sought.unread, drift=drift,
+            verification=None if verified.replies is None else votes.count(sought.bound.goal, verified.replies),
+            judgements=judgements(sought.bound, sought.clean, verified.replies), treated=verified.treated,
+            stopped=None if sought.driven is None else sought.driven.stopped,
+            error=client.halt.error or verifier.halt.error, unread=sought.unread, drift=verified.drift,
             queries=client.tally.plus(verifier.tally), budget=ledger.budget(whole),
             unknown=(*ledger.unknowns(own), *ledger.unknowns(rest)), seconds=seconds,
             rest=self._rest(client, verifier, ledger.budget(whole)),
         )  # fmt: skip
+
+    async def _verified(self, client: Client, sought: Sought) -> _Verified:
+        """Ask the image that was found again, then how preprocessing changes it, and the clean one a last time."""
+        best = None if sought.driven is None else sought.driven.result.best
+        replies, treated = None, None
+        if best is not None and not client.halt:
+            replies = await votes.ask(client, best, REPEATS + sought.more, first=1)  # the search had its 0
+            if self.request.check_preprocessing and not client.halt:
+                queries = self.request.check_preprocessing
+                treated = await preprocessing.treated(client, self.x, best, sought.bound.goal, queries)
+        return _Verified(replies, treated, await sought.drift.end(client))
 
     def _rest(self, client: Client, verifier: Client, whole: BudgetState) -> Rest:
         """Return what completing it takes. One more is kept, which is set aside for the verification.
@@ -281,11 +359,10 @@ def _pass_on(client: Client, verifier: Client) -> None:
         verifier.halt.set(error, logging.DEBUG)
 
 
-async def _verified(client: Client, sought: Sought) -> tuple[Votes | None, DriftReport]:
-    """Ask the image that was found again, and the clean one a last time."""
-    best = None if sought.driven is None else sought.driven.result.best
-    counted = None
-    if best is not None and not client.halt:
-        replies = await votes.ask(client, best, REPEATS + sought.more, first=1)  # the search had its 0
-        counted = votes.count(sought.bound, replies)
-    return counted, await sought.drift.end(client)
+@dataclass(frozen=True, eq=False)
+class _Verified:
+    """What was asked after the search: None of what was not."""
+
+    replies: Sequence[Reply | None] | None
+    treated: tuple[Treated, ...] | None
+    drift: DriftReport

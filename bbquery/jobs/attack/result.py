@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from bbquery.jobs.attack.votes import adversarial, chance
-from bbquery.types import Decision
+from bbquery.jobs.attack.votes import chance, verdict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,14 +18,18 @@ if TYPE_CHECKING:
     from bbquery.client.client import QueryCounts
     from bbquery.drift import DriftReport
     from bbquery.errors import BbqueryError
+    from bbquery.jobs.attack.goal import Goal
+    from bbquery.jobs.attack.judgement import Judgement
+    from bbquery.jobs.attack.preprocessing import Treated
     from bbquery.jobs.attack.votes import Votes
     from bbquery.jobs.spare import Rest
     from bbquery.ledger.records import BudgetState, UnknownAttempt
     from bbquery.oracle import Capabilities
     from bbquery.scoring.base import BoundScore, Score
+    from bbquery.scoring.criteria import Criterion
     from bbquery.types import Answer, Image
 
-Outcome: TypeAlias = Literal["adversarial", "unverified", "refuted", "not found", "not attacked"]
+Outcome: TypeAlias = Literal["adversarial", "unverified", "refuted", "empty", "not found", "not attacked"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +37,13 @@ class Stress:
     """The result of an attack, and all that is needed to repeat and audit it.
 
     x: the clean pixels as they are sent. clean: the first answer to them, and its repeats as `votes`. score: what was
-    bound to the clean label. found: None where the clean image was not attacked, since its own label does not stand.
-    verification: of the image that was found, None where that was not asked again. stopped: why the attack ended early,
-    error: what ended it (a budget, the oracle, a person); None where nothing did. rest: what completing it takes.
+    bound to the clean label. goal: what was to be reached, as a score in `reached`: not met where it is. found: None
+    where the clean image was not attacked, since it lacks the label, or reaches the goal already. start: the image that
+    the search began at, as sent; None without one. verification: of the image that was found, None where that was not
+    asked again. judgements: by each criterion. treated: what was found and the clean image under preprocessing, None
+    where that was not asked. linf_thresholds: the largest first, none by default. stopped: why the
+    attack ended early, error: what ended it (a budget, the oracle, a person); None where nothing did. rest: what
+    completing it takes.
     """
 
     run: str
@@ -47,10 +55,16 @@ class Stress:
     attack: Attack
     score: Score
     bound: BoundScore
+    goal: Goal
+    reached: BoundScore
+    start: Image | None
     thresholds: tuple[float, ...]
+    linf_thresholds: tuple[float, ...]
     seed: int
     found: AttackResult | None
     verification: Votes | None
+    judgements: Mapping[Criterion, Judgement]
+    treated: tuple[Treated, ...] | None
     stopped: str | None
     error: BbqueryError | None
     unread: Counter[str]
@@ -70,17 +84,12 @@ class Stress:
     def outcome(self) -> Outcome:
         """Adversarial is what was found, asked again, and still is, by most answers and more often than by chance.
 
-        Refuted: by most answers it no longer is. Unverified: not asked again, or not to be told from chance.
+        Refuted: by most answers it no longer is. Empty: most name nothing. Unverified: not asked again, or not to be
+        told from chance.
         """
         if self.found is None:
             return "not attacked"
-        if self.found.best is None:
-            return "not found"
-        if self.verification is None:
-            return "unverified"
-        if self.verification.majority == Decision.MET:
-            return "refuted"
-        return "adversarial" if adversarial(self.votes, self.verification) else "unverified"
+        return "not found" if self.found.best is None else verdict(self.votes, self.verification)
 
     @property
     def chance(self) -> float:
@@ -93,6 +102,16 @@ class Stress:
         return self.found.rmse if self.found is not None and self.outcome == "adversarial" else math.inf
 
     @property
+    def linf(self) -> float:
+        """The largest change of a verified adversarial image, 0 to 1; infinite where there is none."""
+        return self.found.linf if self.found is not None and self.outcome == "adversarial" else math.inf
+
+    @property
     def successes(self) -> dict[float, bool]:
-        """Whether it is within each threshold."""
+        """Whether its RMSE is within each threshold."""
         return {threshold: self.rmse <= threshold for threshold in self.thresholds}
+
+    @property
+    def linf_successes(self) -> dict[float, bool]:
+        """Whether its largest change is within each threshold of that."""
+        return {threshold: self.linf <= threshold for threshold in self.linf_thresholds}

@@ -6,24 +6,28 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bbquery.drift import DriftWatch
 from bbquery.errors import UsageError
 from bbquery.jobs.attack import votes
+from bbquery.jobs.attack.goal import bind_first
 from bbquery.plan import stopping_after
 from bbquery.run import drive
 from bbquery.scoring.base import nearer_is_higher
-from bbquery.types import Decision
+from bbquery.types import Decision, Labels, Text, Vector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bbquery.attacks import Attack, AttackResult
     from bbquery.client.client import Client
+    from bbquery.jobs.attack.goal import Bound, Goal
     from bbquery.jobs.attack.votes import Votes
     from bbquery.jobs.job import Job
     from bbquery.run import Driven
-    from bbquery.scoring.base import BoundScore, Score
-    from bbquery.types import Answer
+    from bbquery.scoring.base import Score
+    from bbquery.types import Answer, Classes, Image, Reply
 
 REPEATS = 5  # of the clean image beside its first answer
 MORE = 10  # of the clean image and of what was found, each, where those differ
@@ -35,13 +39,14 @@ FIRST_REPEAT = 1_000_000  # the number of the first of them; smaller ones are th
 class Sought:
     """What was found, and of what.
 
-    more: how often to ask that again beyond the default. driven: None where the clean image's own label does not stand.
+    clean: the replies to the clean image, None where there was none. more: how often to ask what was found again beyond
+    the default. driven: None where the clean image's own label does not stand, or the goal is reached already.
     """
 
-    clean: Answer
+    clean: Sequence[Reply | None]
+    first: Answer
     votes: Votes
-    score: Score
-    bound: BoundScore
+    bound: Bound
     drift: DriftWatch
     more: int
     driven: Driven[AttackResult] | None
@@ -54,46 +59,85 @@ class Sought:
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """The search of an attack. scores: to try on the clean answer, in this order."""
+    """The search of an attack. scores: to try on the clean answer, in this order. start: an image to begin at."""
 
     job: Job
     attack: Attack
     scores: Sequence[Score]
+    goal: Goal
+    start: Image | None
 
     async def run(self, client: Client) -> Sought:
         """Ask the clean image until its label is known, and attack it if that label stands.
 
         Raises:
-            OracleError, BudgetExhausted: the clean image was not answered. UsageError: no score can read the answer.
+            OracleError, BudgetExhausted: the clean image was not answered. UsageError: no score can read the answer; or
+                the start image does not reach the goal.
         """
         job = self.job
         first = await job.clean(client, nothing=NO_LABEL, what="the clean image")
-        score, bound = await client.off_loop(self._bound, first.answer)
-        await job.beware(client, [bound], first.answer)
-        drift = DriftWatch(job.x, first, bound, job.every, self.attack.queries)
+        bound = await client.off_loop(self._bound, first.answer)
+        await job.beware(client, [bound.label], first.answer)
+        drift = DriftWatch(job.x, first, bound.label, job.every, self.attack.queries)
         await drift.start(client)
-        repeats = await votes.ask(client, job.x, REPEATS, first=FIRST_REPEAT)
-        more = MORE if _differ(votes.count(bound, [first, *repeats])) else 0
+        clean: list[Reply | None] = [first, *await votes.ask(client, job.x, REPEATS, first=FIRST_REPEAT)]
+        more = MORE if _differ(votes.count(bound.goal, clean)) else 0
         if more:
-            repeats += await votes.ask(client, job.x, more, first=FIRST_REPEAT + REPEATS)
-        counted = votes.count(bound, [first, *repeats])
-        driven = None
-        if counted.majority == Decision.MET:
-            plan = self.attack.plan(job.x, job.oracle.capabilities.domain, job.request.seed)
-            if more:  # they come out of the attack's queries: the cap is the same, and so is the run
-                plan = stopping_after(plan, max(0, self.attack.queries - 2 * more))
-            driven = await drive(plan, client, nearer_is_higher(bound), drift)
-        return Sought(first.answer, counted, score, bound, drift, more, driven)
+            clean += await votes.ask(client, job.x, more, first=FIRST_REPEAT + REPEATS)
+        counted = votes.count(bound.goal, clean)
+        stands = votes.count(bound.criteria[self.goal.criterion], clean)
+        attacked = Decision.MET == counted.majority == stands.majority
+        driven = await self._driven(client, bound, drift, more) if attacked else None
+        return Sought(clean, first.answer, counted, bound, drift, more, driven)
 
-    def _bound(self, clean: Answer) -> tuple[Score, BoundScore]:
+    async def _driven(self, client: Client, bound: Bound, drift: DriftWatch, more: int) -> Driven[AttackResult]:
+        """Drive the attack, from the start image where there is one."""
+        job, start = self.job, self.start
+        if start is not None:
+            await self._check_start(client, start, bound)
+        plan = self.attack.plan(
+            job.x, job.oracle.capabilities.domain, job.request.seed, *([] if start is None else [start])
+        )
+        if more:  # they come out of the attack's queries: the cap is the same, and so is the run
+            plan = stopping_after(plan, max(0, self.attack.queries - 2 * more))
+        return await drive(plan, client, nearer_is_higher(bound.goal), drift)
+
+    async def _check_start(self, client: Client, start: Image, bound: Bound) -> None:
+        """Ask the start image, as the attack will, which then finds the answer in the store.
+
+        Raises:
+            UsageError: it does not reach the goal.
+        """
+        (reply,) = await votes.ask(client, start, 1, first=0)
+        if reply is None:  # the run has ended, which the attack will see
+            return
+        counted = votes.count(bound.goal, [reply])
+        if not counted.left:
+            capabilities = self.job.oracle.capabilities
+            said = f"{capabilities.name} answers {_said(reply.answer, capabilities.classes)}"
+            wanted = f"not be {bound.label.target!r}" if self.goal.target_class is None else f"be {bound.goal.target!r}"
+            raise UsageError(f"the start image must {wanted}, and {said}: give another --start, or none")
+
+    def _bound(self, clean: Answer) -> Bound:
         """Bind the first score that can read the clean answer; on a worker thread."""
-        classes, target = self.job.oracle.capabilities.classes, self.job.request.one_target
-        for score in self.scores[:-1]:
-            try:
-                return score, score.bind(clean, target, classes)
-            except UsageError:  # its label is no noun, say
-                continue
-        return self.scores[-1], self.scores[-1].bind(clean, target, classes)
+        return bind_first(
+            self.goal, self.scores, clean, self.job.request.one_target, self.job.oracle.capabilities.classes
+        )
+
+
+def _said(answer: Answer, classes: Classes | None) -> str:
+    """Return what an answer names first, for people."""
+    match answer:
+        case Labels((first, *_)):
+            return repr(first.name)
+        case Labels():
+            return "an empty list"
+        case Vector(values):
+            top = int(np.argmax(values))
+            return repr(top if classes is None else classes.show(top))
+        case Text():
+            return f"{answer.spoken.text!r:.200}"
+    return f"nothing ({answer.reason})"
 
 
 def _differ(counted: Votes) -> bool:

@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from bbquery.plan import Ask
 from bbquery.scoring.base import score_rows
+from bbquery.scoring.criteria import NOTHING
 from bbquery.types import Decision
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 MOST_CHANCE = 0.02
 """The probability of chance up to which an image counts as adversarial."""
 
+Verdict: TypeAlias = Literal["adversarial", "unverified", "refuted", "empty"]
+
 TEST = "Fisher's exact test, one-sided, against the clean image's own answers"
 
 
@@ -41,12 +44,14 @@ TEST = "Fisher's exact test, one-sided, against the clean image's own answers"
 class Votes:
     """One image asked several times. kept, left: answers by which the clean label stands, or does not.
 
-    asked: queries. Those that are neither were refused, could not be read, or were never answered.
+    Of a targeted attack: answers that are not the target class, or are. asked: queries. Those that are neither were
+    refused, could not be read, or were never answered; empty: or were empty lists.
     """
 
     asked: int
     kept: int
     left: int
+    empty: int = 0
 
     @property
     def majority(self) -> Decision:
@@ -74,11 +79,23 @@ def adversarial(clean: Votes, again: Votes) -> bool:
     return again.majority == Decision.NOT_MET and chance(clean, again) <= MOST_CHANCE
 
 
+def verdict(clean: Votes, again: Votes | None) -> Verdict:
+    """Return what the answers to the image that was found come to. again: None where it was not asked again."""
+    if again is None:
+        return "unverified"
+    if 2 * again.empty > again.asked:
+        return "empty"
+    if again.majority == Decision.MET:
+        return "refuted"
+    return "adversarial" if adversarial(clean, again) else "unverified"
+
+
 def count(bound: BoundScore, replies: Iterable[Reply | None]) -> Votes:
     """Return the votes of replies, None where none was to be had."""
     rows = [[None if reply is None else reply.answer] for reply in replies]
     decisions = score_rows(bound, rows).decision.tolist()
-    return Votes(len(rows), decisions.count(Decision.MET), decisions.count(Decision.NOT_MET))
+    empty = sum(answer == NOTHING for (answer,) in rows)
+    return Votes(len(rows), decisions.count(Decision.MET), decisions.count(Decision.NOT_MET), empty)
 
 
 async def ask(client: Client, image: Image, times: int, *, first: int) -> list[Reply | None]:

@@ -1,0 +1,89 @@
+"""Verdict of an attack on one photo, in words for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bbquery.jobs.attack.votes import MOST_CHANCE
+from bbquery.types import Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bbquery.attacks import AttackResult
+    from bbquery.jobs.attack.judgement import Judgement
+    from bbquery.jobs.attack.preprocessing import Treated
+    from bbquery.jobs.attack.result import Stress
+    from bbquery.scoring.criteria import Criterion
+
+MEANS: dict[Criterion, str] = {
+    "s1": "first label changed", "s2": "outside the clean labels", "s3": "no label in the WordNet subtree",
+}  # fmt: skip
+
+
+def verdict(stress: Stress) -> list[str]:
+    """Return what came of an attack, a line each."""
+    found, again = stress.found, stress.verification
+    if found is None:
+        return [f"not attacked: {_not_attacked(stress)}"]
+    if found.best is None:
+        return [f"not found: {_not_found(stress)}"]
+    lines = [f"{stress.outcome}: {_changed(stress, found)}; {_asked_again(stress)}"]
+    if again is not None and again.majority == Decision.NOT_MET and stress.outcome == "unverified":
+        lines.append(
+            f"  so many differ by chance too: a probability of at most {MOST_CHANCE:g} counts; make the oracle answer "
+            "alike each time (temperature=0, say), if it can"
+        )
+    lines.append(f"  criteria: {'; '.join(_judged(name, each) for name, each in stress.judgements.items())}")
+    lines += [f"  {line}" for line in _preprocessing(stress.treated or ())]
+    lines += [f"  RMSE {limit:g}: {'yes' if yes else 'no'}" for limit, yes in stress.successes.items()]
+    return lines + [f"  L∞ {limit:g}: {'yes' if yes else 'no'}" for limit, yes in stress.linf_successes.items()]
+
+
+def _not_attacked(stress: Stress) -> str:
+    if stress.goal.target_class is not None and stress.votes.majority == Decision.NOT_MET:
+        return f"the oracle says {stress.reached.target!r} of the clean image already"
+    return f"the oracle does not say {stress.bound.target!r} of the clean image"
+
+
+def _not_found(stress: Stress) -> str:
+    if stress.goal.target_class is not None:
+        return f"no image that was decided is {stress.reached.target!r}"
+    return f"every image that was decided is still {stress.bound.target!r}"
+
+
+def _changed(stress: Stress, found: AttackResult) -> str:
+    to = f"no longer {stress.bound.target!r}"
+    if stress.goal.target_class is not None:
+        to = f"{stress.reached.target!r} in place of {stress.bound.target!r}"
+    return f"{to} at RMSE {found.rmse:.4f}, L∞ {found.linf:.4f}"
+
+
+def _asked_again(stress: Stress) -> str:
+    again = stress.verification
+    if again is None:
+        return "not asked again"
+    empty = f", an empty list {again.empty} times" if again.empty else ""
+    return f"asked {again.asked} times again, {again.left} times{empty} (probability of chance: {stress.chance:.2g})"
+
+
+def _judged(name: Criterion, judgement: Judgement) -> str:
+    if judgement.unknown:
+        return f"{name} ({MEANS[name]}): unknown, {judgement.unknown}"
+    if judgement.found is None:
+        return f"{name} ({MEANS[name]}): not asked again"
+    return f"{name} ({MEANS[name]}): {judgement.verdict}, {judgement.found.left} of {judgement.found.asked}"
+
+
+def _preprocessing(treated: Iterable[Treated]) -> list[str]:
+    """Return under which treatments the change holds, and what the clean image does under the others."""
+    holds = [each.treatment for each in treated if each.found.majority == Decision.NOT_MET]
+    lost = [each.treatment for each in treated if each.found.majority != Decision.NOT_MET]
+    moved = [each.treatment for each in treated if each.clean.majority != Decision.MET]
+    if not (holds or lost):
+        return []
+    held, without, also = (", ".join(names) or "none" for names in (holds, lost, moved))
+    return [
+        f"preprocessing: the change survives {held}; not: {without}",
+        f"preprocessing: the clean image keeps its label; not under: {also}",
+    ]
