@@ -125,7 +125,7 @@ def _section(network: str, answers: str, game: Game) -> list[str]:
 
 def _medians(game: Game, marks: list[int], measure: str) -> str:
     lines = []
-    for attack in game.attacks:
+    for attack in game.ranked(marks, measure):
         found = [game.distances(attack, mark, measure) for mark in marks]
         most = max(map(len, found))
         lines.append([shown(attack, game.rows), str(most), *(median_text(each, most) for each in found)])
@@ -134,7 +134,7 @@ def _medians(game: Game, marks: list[int], measure: str) -> str:
 
 def _ratios(game: Game, marks: list[int], measure: str, reference: str) -> str:
     lines = []
-    for attack in game.attacks:
+    for attack in game.ranked(marks, measure):
         if attack != reference:
             pairs = [[game.distances(name, mark, measure) for name in (reference, attack)] for mark in marks]
             lines.append([shown(attack, game.rows), *(ratio_text(one, other) for one, other in pairs)])
@@ -143,7 +143,7 @@ def _ratios(game: Game, marks: list[int], measure: str, reference: str) -> str:
 
 def _successes(game: Game, mark: int, measure: str, reference: str) -> str:
     ours, lines = game.distances(reference, mark, measure), []
-    for attack in game.attacks:
+    for attack in game.ranked([mark], measure):
         found, largest = game.distances(attack, mark, measure), game.distances(attack, mark, "linf")
         if not found:
             continue
@@ -160,7 +160,7 @@ def _largest(distances: dict[str, float]) -> str:
 
 def _published(game: Game, marks: list[int], measure: str) -> str:
     lines = []
-    for attack in game.attacks:
+    for attack in game.ranked(marks, measure):
         if parse(attack)[1].get("eight_bit") == "true":
             other = with_option(attack, "eight_bit", False)
             pairs = [[game.distances(name, mark, measure) for name in (attack, other)] for mark in marks]
@@ -172,7 +172,7 @@ def _published(game: Game, marks: list[int], measure: str) -> str:
 
 def _criteria(game: Game, mark: int) -> str:
     lines = []
-    for attack in game.attacks:
+    for attack in game.ranked([mark], DRIVING["lists"]):
         found = [game.distances(attack, mark, criterion) for criterion in CRITERIA["lists"]]
         if any(found):
             lines.append([shown(attack, game.rows), str(len(found[0])), *(median_text(f, len(f)) for f in found)])

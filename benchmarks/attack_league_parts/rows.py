@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,7 +69,11 @@ class Results:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows = {row.key: row for row in map(_row, _lines(path)) if row is not None}
+        self.rows: dict[Key, Row] = {}
+        self._by_run: dict[Key, dict[int, Row]] = defaultdict(dict)
+        for row in map(_row, _lines(path)):
+            if row is not None:
+                self._keep(row)
 
     def add(self, row: Row) -> None:
         """Keep a row, on the disk as well."""
@@ -76,17 +81,18 @@ class Results:
         whole = not self.path.exists() or self.path.read_bytes()[-1:] in {b"", b"\n"}
         with self.path.open("a", encoding="utf-8") as file:
             file.write(("" if whole else "\n") + json.dumps(asdict(row), ensure_ascii=False) + "\n")
-        self.rows[row.key] = row
+        self._keep(row)
 
     def has(self, key: Key, *, anytime: bool) -> bool:
         """Whether a run was measured, of the attack as it is now. anytime: one of more queries will do."""
+        measured = self._by_run.get(key._replace(budget=0), {}).values()
         return any(
-            row.is_current and (row.budget == key.budget or (anytime and row.budget > key.budget))
-            for row in self._of(key)
+            row.is_current and (row.budget == key.budget or (anytime and row.budget > key.budget)) for row in measured
         )
 
-    def _of(self, key: Key) -> list[Row]:
-        return [row for row in self.rows.values() if row.key._replace(budget=key.budget) == key]
+    def _keep(self, row: Row) -> None:
+        self.rows[row.key] = row
+        self._by_run[row.key._replace(budget=0)][row.budget] = row
 
 
 def _lines(path: Path) -> list[str]:

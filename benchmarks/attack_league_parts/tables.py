@@ -13,7 +13,7 @@ from bbquery.jobs.attack import statistics
 from bbquery.jobs.intervals import Estimate, rate
 from bbquery.specification import parse
 
-from .players import OURS, is_scheduled
+from .players import is_scheduled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,9 +37,15 @@ class Game:
 
     @property
     def attacks(self) -> list[str]:
-        """Specifications of the attacks, ours first."""
-        names = {row.attack for row in self.rows}
-        return sorted(names, key=lambda name: (OURS.index(name) if name in OURS else len(OURS), name))
+        """Specifications of the attacks."""
+        return sorted({row.attack for row in self.rows})
+
+    def ranked(self, marks: Sequence[int], measure: str) -> list[str]:
+        """Return the attacks by their median at the mark of these at which most of them stand, the nearest first."""
+        standing = {mark: [name for name in self.attacks if self.distances(name, mark, measure)] for mark in marks}
+        mark = max(marks, key=lambda mark: (len(standing[mark]), -mark))
+        medians = {name: self.distances(name, mark, measure) for name in self.attacks}
+        return sorted(self.attacks, key=lambda name: (_median(medians[name]), name))
 
     def distances(self, attack: str, mark: int, measure: str) -> Distances:
         """Return an attack's distances at a mark; of several runs on a photo, that with the fewest queries."""
@@ -80,6 +86,10 @@ def shown(attack: str, rows: Sequence[Row] = ()) -> str:
         name, told = "cgba (CGBA-H)", told[1:]
     stale = any(row.attack == attack and not row.is_current for row in rows)
     return f"`{name}`" + "".join(f", {each}" for each in told) + (f" {STALE}" if stale else "")
+
+
+def _median(distances: Distances) -> float:
+    return statistics.median(list(distances.values())).value if distances else math.inf
 
 
 def ratio(one: Distances, other: Distances) -> Estimate:
