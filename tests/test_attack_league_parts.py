@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from bbquery import load
 from bbquery.jobs.intervals import Estimate
 from bbquery.plan import Ask
+from bbquery.scoring import criteria
 from bbquery.types import Decision
 
 if TYPE_CHECKING:
@@ -119,6 +121,27 @@ def test_a_list_is_lost_when_its_first_label_is_none_of_the_clean_ones() -> None
     assert distances == {"S1": 10, "S2": 20, "S3": 30, "linf": round(20 / math.sqrt(24 / 192), 3)}
 
 
+def test_criteria_are_those_of_the_command() -> None:
+    """The league's S1, S2 and S3 decide as those of `bbquery attack` do, on any list."""
+    rng = np.random.default_rng(0)
+    clean, *others = rng.normal(0, 2, (41, len(networks.BREEDS))).tolist()
+    asked = box((0, clean), *((1 + place, logits) for place, logits in enumerate(others)))
+    judge = judges.Judge(asked, GREY, "lists", 50)
+    label = load.score("hard").bind(judge._listed(asked(GREY)), None, networks.BREEDS)
+    answers = [judge._listed(asked(image)) for image in changed(*range(1, 41))]
+    bound = {
+        "S1": criteria.first_label(label),
+        "S2": criteria.clean_labels(label, judge._listed(asked(GREY))),
+        "S3": criteria.subtree(label, judge._listed(asked(GREY)), None, networks.BREEDS, 0.0),
+    }
+
+    lost = [judge._lost(asked(image)) for image in changed(*range(1, 41))]
+
+    for name, score in bound.items():
+        assert [each[name] for each in lost] == (score(answers)[0] == Decision.NOT_MET).tolist()
+        assert 0 < sum(each[name] for each in lost) < 40
+
+
 # --- sources ---
 
 
@@ -193,6 +216,12 @@ def test_every_attack_plays() -> None:
 
     assert {name.partition(":")[0] for name in every} == set(players.load.names("attack"))
     assert len(every) == len(set(every))
+
+
+def test_the_published_form_of_an_attack_is_found() -> None:
+    """An 8-bit aware specification names its published one, whatever other options it has."""
+    assert players.as_published("cgba:arc=halved,eight_bit=true") == "cgba:arc=halved,eight_bit=false"
+    assert players.as_published("lr_mifgsm") is None
 
 
 def test_what_is_planned_for_a_budget_runs_at_each() -> None:

@@ -13,6 +13,7 @@ Group: TypeAlias = Literal["ours", "aware", "published"]
 OURS = ("lr_boundary", "lr_mifgsm", "lr_mifgsm_paper")
 SCHEDULED = frozenset({"lr_mifgsm", "lr_mifgsm_paper", "mig"})
 """Attacks whose steps are planned for a budget: each mark is a run of its own, and a longer one does not tell it."""
+AWARE, PUBLISHED = "eight_bit=true", "eight_bit=false"
 FORMS = {"cgba": ("arc=halved",)}
 """Forms of an attack that are attacks of their own, beside its default: CGBA-H."""
 
@@ -37,13 +38,19 @@ def _variants(name: str, form: str, module: str, groups: tuple[Group, ...]) -> l
     options = {field.name for field in fields(importlib.import_module(module).ATTACK)}
     if "eight_bit" not in options:
         return [_specification(name, form)] if "aware" in groups else []
-    chosen = [("aware", "eight_bit=true"), ("published", "eight_bit=false")]
+    chosen = [("aware", AWARE), ("published", PUBLISHED)]
     return [_specification(name, form, option) for group, option in chosen if group in groups]
 
 
 def _specification(name: str, *options: str) -> str:
     given = ",".join(option for option in options if option)
     return f"{name}:{given}" if given else name
+
+
+def as_published(specification: str) -> str | None:
+    """Return the published form of an 8-bit aware attack's specification; None for another's."""
+    found = specification.replace(AWARE, PUBLISHED)
+    return None if found == specification else found
 
 
 def is_scheduled(specification: str) -> bool:

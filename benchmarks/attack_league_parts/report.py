@@ -6,11 +6,11 @@ import math
 from typing import TYPE_CHECKING
 
 from bbquery.jobs.attack import statistics
-from bbquery.specification import parse, with_option
 
 from . import paper
 from .aims import NEW, OLD, aims, thinking
 from .judge import CRITERIA, DRIVING
+from .players import as_published
 from .tables import (
     NONE,
     STALE,
@@ -161,8 +161,7 @@ def _largest(distances: dict[str, float]) -> str:
 def _published(game: Game, marks: list[int], measure: str) -> str:
     lines = []
     for attack in game.ranked(marks, measure):
-        if parse(attack)[1].get("eight_bit") == "true":
-            other = with_option(attack, "eight_bit", False)
+        if other := as_published(attack):
             pairs = [[game.distances(name, mark, measure) for name in (attack, other)] for mark in marks]
             cells = [ratio_text(one, theirs) for one, theirs in pairs]
             if any(cell != NONE for cell in cells):
