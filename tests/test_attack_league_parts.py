@@ -29,7 +29,7 @@ def part(name: str) -> Any:
 
 judges, networks, photos, players = part("judge"), part("networks"), part("photos"), part("players")
 rows, sources, tables, tiers = part("rows"), part("sources"), part("tables"), part("tiers")
-aims, report = part("aims"), part("report")
+aims, report, work = part("aims"), part("report"), part("work")
 GREY = np.full((8, 8, 3), 100, dtype=np.uint8)
 
 
@@ -243,6 +243,14 @@ def test_a_person_may_name_a_specification() -> None:
         ("lr_mifgsm_paper", 500),
     ]
     assert {each.photos for each in parts} == {3}
+
+
+def test_the_time_is_told_before_it_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The estimate is of all queries, at what one takes of the network and of an attack, shared by the processes."""
+    monkeypatch.setattr(work, "seconds", lambda network: 0.005)
+    runs = [tiers.Run(tiers.TIERS["quick"][0], None, "lr_mifgsm", 10_000)] * 4
+
+    assert work.estimate(runs, 2) == "4 runs, 40,000 queries: about 2 minutes on 2 cores that are free"
 
 
 # --- tables ---
