@@ -2,8 +2,12 @@
 
 Pixels that travel are whole grey levels. A probe that changes no value by half a level is the same image again, and one
 of less than a level RMS is mostly rounding error: its cosine with what was meant is .77 at half a level, .92 at one.
-So an attack that is aware of it (`eight_bit`) probes by at least one level, and looks for the boundary no more closely
-than half a level, where a bisection would only compare equal images.
+So an attack that is aware of it (`eight_bit`) probes by at least one level.
+
+The boundary is looked for much more closely. A probe of one level in a random direction goes only 1 / √d levels towards
+the boundary (d values: .0026 at 224 × 224), so from a point half a level beyond it nearly all probes find the same
+label. And images are not equal as soon as points are that near: of two points on a path a hundredth of a level apart,
+one value in a hundred rounds to another level. Nearer than that, bisection would mostly compare equal images.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
     from bbquery.plan import Plan
 
 LEAST_PROBE = 1.0  # grey levels RMS
-FINEST = 0.5  # grey levels RMS
+FINEST = 0.01  # grey levels RMS
 
 
 def probe(published: float, *, eight_bit: bool) -> float:
@@ -29,7 +33,7 @@ def probe(published: float, *, eight_bit: bool) -> float:
 
 
 def tolerance(published: float, *, eight_bit: bool) -> float:
-    """Return how closely the boundary is looked for, in grey levels RMS: as published, or no closer than half one."""
+    """Return how closely the boundary is looked for, in grey levels RMS: as published, or to a hundredth of one."""
     return max(published, FINEST) if eight_bit else published
 
 
