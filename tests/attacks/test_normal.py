@@ -90,6 +90,13 @@ def test_refused_probes_count_for_neither_side() -> None:
     assert not found(0.0, FLOAT, 1.0, refused=1).centred().any()
 
 
+def test_probes_count_as_they_were_sent() -> None:
+    """Aware of rounding, directions are sums of whole grey levels, and not what was meant."""
+    levels = found(0.0, UINT8, 1.5, rows=20).drawn * 1.5
+
+    assert np.allclose(levels, np.rint(levels), atol=1e-4)
+
+
 def test_clipped_probes_are_what_was_sent() -> None:
     """At a white image probes can only darken: the mean holds no direction that could not be taken."""
     white = np.full(AT.shape, 255.0)

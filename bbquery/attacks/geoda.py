@@ -1,0 +1,143 @@
+"""GeoDA: the boundary as a plane whose normal gathers over iterations, in low frequencies (Rahmati et al., 2020).
+
+Rahmati, Moosavi-Dezfooli, Frossard and Dai, "GeoDA: A Geometric Framework for Black-Box Adversarial Attacks", CVPR
+2020. The nearest point of a plane lies along its normal, so in iteration t
+
+1. n_t probes around the boundary point, Gaussian in the lowest waves of the discrete cosine transform along each side
+   (`waves`), give the mean of φ u (not centred), which is added to the sum of those before;
+2. from the clean image, steps of 5 times that sum are taken until the label changes, 100 at most;
+3. the way back is bisected: that is the next boundary point.
+
+The paper spreads a known number of queries over the iterations, n_t in proportion to λ^(-2t/3) (eq. 19, λ = .6) with
+between 50 and 80 in the first. So n_t = 60 λ^(-2t/3) here, which needs no total. It begins, as the authors' code does,
+with Gaussian noise that grows by .02 (pixels from 0 to 1) from one query to the next.
+
+As published, a probe is of some hundredths of a grey level. For `eight_bit` see `bbquery.attacks._boundary`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bbquery.attacks._boundary import bisect, probe, tolerance
+from bbquery.attacks._normal import probed
+from bbquery.attacks._record import GREY_LEVELS, Record, rms
+from bbquery.errors import UsageError
+from bbquery.perturb.checks import at_least_one, positive
+from bbquery.perturb.waves import Waves
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bbquery.attacks import AttackResult
+    from bbquery.plan import Plan
+    from bbquery.types import Domain, Image
+
+DRAWN = 0x6E0DA
+"""Beside the seed, what the start and the probes are drawn from."""
+
+START = 0.02  # of the range of pixels: by which the noise grows
+STEP = 5.0
+STEPS = 100
+TOLERANCE = 1e-4  # L2 of pixels from 0 to 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geoda:
+    """Look for the nearest image whose label changes by GeoDA; see the module.
+
+    queries: rows asked at most. waves: along each side; no more than pixels. sigma: standard deviation of a wave's
+    coefficient in a probe, of the range of pixels. first: probes of the first iteration. growth: λ, 0 to 1; 1 is the
+    same number in each. eight_bit: whether to be aware of rounding.
+
+    Raises:
+        UsageError: a number out of its range.
+    """
+
+    queries: int = 10_000
+    waves: int = 75
+    sigma: float = 2e-4
+    first: int = 60
+    growth: float = 0.6
+    eight_bit: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("queries", "waves", "first"):
+            at_least_one(name, getattr(self, name))
+        positive("sigma", self.sigma)
+        if not 0 < self.growth <= 1:
+            raise UsageError(f"growth must be above 0 and at most 1, not {self.growth!r}")
+
+    def plan(self, x: Image, domain: Domain, seed: int, start: Image | None = None) -> Plan[AttackResult]:
+        """Ask for copies of x (H, W, 3) and return the nearest adversarial one; see `bbquery.attacks.Attack`."""
+        record = Record(x, domain, self.queries)
+        return record.run(self._search(record, seed, start))
+
+    def _search(self, record: Record, seed: int, start: Image | None) -> Plan[None]:
+        rng = np.random.default_rng((DRAWN, seed))
+        walk = _Walk(record, self.eight_bit and record.domain.dtype == "uint8")
+        waves = Waves(record.x.shape[:2], self.waves, np.float32)
+        length = math.sqrt(math.prod(waves.shape) / record.x.size)  # RMS, for coefficients with a variance of 1
+        size = probe(self.sigma * GREY_LEVELS * length, eight_bit=walk.aware)
+
+        def draw(rows: int) -> Any:
+            coefficients = rng.standard_normal((rows, *waves.shape), dtype=np.float32)
+            return np.stack([waves.render(each) for each in coefficients])
+
+        at = yield from walk.projected((yield from _begun(record, rng, start)))
+        total = np.zeros(record.x.shape)
+        for iteration in count():
+            if not (at - record.x).any():
+                return
+            rows = round(self.first * self.growth ** (-2 * iteration / 3))
+            probes = yield from probed(record, at, draw, size, rows, eight_bit=walk.aware)
+            record.stepped(size, probes.scores)
+            total += length * probes.mean()
+            at = yield from walk.along(total, at)
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """How GeoDA comes to the boundary from the clean image. aware: of rounding."""
+
+    record: Record
+    aware: bool
+
+    def along(self, normal: NDArray[np.float64], at: NDArray[np.float64]) -> Plan[NDArray[np.float64]]:
+        """Return where the boundary is along a normal, in the units of a probe; `at` where no step reaches it."""
+        for step in range(1, STEPS + 1):
+            point = self.record.x + step * STEP * GREY_LEVELS * normal
+            if not normal.any():
+                return at
+            if (yield from self.record.is_adversarial(point)):
+                return (yield from self.projected(np.clip(point, 0, GREY_LEVELS)))
+        return at
+
+    def projected(self, far: NDArray[np.float64]) -> Plan[NDArray[np.float64]]:
+        """Return where the way from the clean image to an adversarial one crosses the boundary."""
+        x, distance = self.record.x, rms(far - self.record.x)
+        if distance == 0:
+            return far
+        within = tolerance(TOLERANCE * GREY_LEVELS / math.sqrt(x.size), eight_bit=self.aware)
+        share = yield from bisect(self.record, lambda share: x + share * (far - x), 0.0, 1.0, within / distance)
+        return x + share * (far - x)
+
+
+def _begun(record: Record, rng: np.random.Generator, start: Image | None) -> Plan[NDArray[np.float64]]:
+    """Return the image that is given, if it is adversarial, else the first that growing noise makes so."""
+    if start is not None and (yield from record.is_adversarial(start)):
+        return record.pixels(start).astype(np.float64)
+    for turn in count(1):
+        noise = rng.standard_normal(record.x.shape)
+        point = np.clip(record.x + turn * START * GREY_LEVELS * noise, 0, GREY_LEVELS)
+        if (yield from record.is_adversarial(point)):
+            break
+    return point
+
+
+ATTACK = Geoda

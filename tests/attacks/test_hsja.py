@@ -1,0 +1,86 @@
+"""HopSkipJump: what it asks, and how it meets rounding, beside what the paper says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bbquery.attacks.hsja import Hsja
+from bbquery.errors import UnknownName, UsageError
+from bbquery.plan import Ask, replay
+from bbquery.types import FLOAT, UINT8, Domain, Scores
+from tests.support.known_boundaries import BOUNDARIES, Boundary, plane
+
+SEEDS = range(3)
+
+
+def run(attack: Hsja, boundary: Boundary, domain: Domain, seed: int = 0) -> Any:
+    return replay(attack.plan(domain.realise(boundary.photo), domain, seed, start=boundary.start), boundary)
+
+
+def test_probes_grow_as_published() -> None:
+    """Iteration t asks 100 √t probes; the first are of L2 .1, later ones a d-th of the distance."""
+    boundary = plane(0)
+    found = run(Hsja(queries=1500), boundary, FLOAT)
+    between = np.diff([0, *(step.queries for step in found.steps)])
+    values = boundary.photo.size
+
+    assert len(found.steps) >= 5
+    for iteration, asked in enumerate(between, start=1):
+        assert int(100 * np.sqrt(iteration)) <= asked <= int(100 * np.sqrt(iteration)) + 45  # and bisection and steps
+    assert found.steps[0].sigma == pytest.approx(0.1 * 255 / np.sqrt(values))
+    assert all(step.sigma * values < 60 for step in found.steps[1:])  # the distance of the start
+    assert found.steps[-1].sigma * values == pytest.approx(255 * found.rmse, rel=0.3)
+
+
+@pytest.mark.parametrize("shape", BOUNDARIES)
+def test_the_largest_change_comes_near_to_the_exact(shape: str) -> None:
+    """With norm=linf, 1,000 queries reach 2.3 times the exact L∞ distance, and 3,000 reach 1.6 times."""
+    boundary = BOUNDARIES[shape](3)
+    near, nearer = (run(Hsja(queries=queries, norm="linf"), boundary, FLOAT) for queries in (1000, 3000))
+
+    assert near.norm == "linf"
+    assert 255 * near.linf <= 2.3 * boundary.exact["linf"]
+    assert 0.99 * boundary.exact["linf"] <= 255 * nearer.linf <= 1.6 * boundary.exact["linf"]
+
+
+def test_awareness_of_rounding_comes_nearer() -> None:
+    """On whole grey levels, published probes are lost; with probes of a level the same queries reach a nearer image."""
+    aware = [run(Hsja(queries=1000), plane(seed), UINT8, seed).rmse for seed in SEEDS]
+    published = [run(Hsja(queries=1000, eight_bit=False), plane(seed), UINT8, seed).rmse for seed in SEEDS]
+
+    assert max(np.array(aware) / published) < 0.8
+
+
+def test_awareness_changes_nothing_on_floats() -> None:
+    """Where pixels are not rounded, the attack is as published to the bit."""
+    aware, published = (run(Hsja(queries=400, eight_bit=aware), plane(0), FLOAT) for aware in (True, False))
+
+    assert np.array_equal(aware.best, published.best)
+
+
+def test_a_short_run_is_the_beginning_of_a_long_one() -> None:
+    """Nothing depends on how many queries there are, so a long run is as near at any count as a short one."""
+    asked: dict[int, list[Any]] = {300: [], 900: []}
+    for queries, images in asked.items():
+        boundary = plane(0)
+
+        def answer(ask: Ask, boundary: Boundary = boundary, images: list[Any] = images) -> Scores:
+            images += [ask.images[row].copy() for row in range(len(ask.images))]
+            return boundary(ask)
+
+        replay(Hsja(queries=queries).plan(UINT8.realise(boundary.photo), UINT8, 0), answer)
+
+    assert np.array_equal(asked[300], asked[900][:300])
+
+
+def test_bad_options_are_refused() -> None:
+    """Each is named before anything is asked."""
+    with pytest.raises(UsageError, match="gamma"):
+        Hsja(gamma=0)
+    with pytest.raises(UsageError, match="evaluations"):
+        Hsja(evaluations=0)
+    with pytest.raises(UnknownName, match="norm"):
+        Hsja(norm="l1")  # type: ignore[arg-type] # as a person may write it
