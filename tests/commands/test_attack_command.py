@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from bbquery import load
 from bbquery.cli import main
 from bbquery.ledger.sqlite import Ledger
 from oracles import function
@@ -180,7 +181,7 @@ def test_a_dry_run_needs_no_key_and_asks_nothing(
     [
         (("--rmse", "small"), "--rmse 'small'"),
         (("--rmse", "2"), "RMSE"),
-        (("--attack", "none"), "unknown attack 'none'; known: lr_mifgsm, lr_mifgsm_paper"),
+        (("--attack", "none"), f"unknown attack 'none'; known: {', '.join(load.names('attack'))}"),
         (("--attack", "lr_mifgsm:noise=pink"), "pink"),
         (("--project", "nobody"), "bbquery budget set"),
         (("--max-usd", "0"), "allows nothing"),
@@ -217,9 +218,9 @@ def test_every_warning_is_said(photo: Path, tmp_path: Path, capsys: pytest.Captu
 
 
 def test_the_list_has_attacks(capsys: pytest.CaptureFixture[str]) -> None:
-    """`bbquery list attacks` shows both forms and nothing else."""
+    """`bbquery list attacks` shows every attack, one a line, and nothing else."""
     assert main(["list", "attacks"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["lr_mifgsm", "lr_mifgsm_paper"]
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(load.names("attack"))
 
 
 def test_the_classifier_of_the_readme_is_fooled(tmp_path: Path) -> None:
