@@ -7,6 +7,7 @@ other, the mean of u itself, which is chance, comes in; taking φ - mean(φ) for
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -91,7 +92,8 @@ def _probe(
 ) -> Image:
     """Render a probe, and make `direction` what it is, in units of `size`."""
     meant = scratch("probe", at.shape, np.float64)
-    np.multiply(direction, size / max(rms(direction), 1e-30), out=meant)
+    length = float(np.linalg.norm(direction)) / math.sqrt(direction.size)
+    np.multiply(direction, size / max(length, 1e-30), out=meant)
     meant += at
     np.clip(meant, 0, GREY_LEVELS, out=meant)
     image = as_sent(meant if eight_bit else meant.copy(), record.domain)  # which rounds what it is given

@@ -9,8 +9,8 @@ import pytest
 
 from bbquery.attacks.hsja import Hsja
 from bbquery.errors import UnknownName, UsageError
-from bbquery.plan import Ask, replay
-from bbquery.types import FLOAT, UINT8, Domain, Scores
+from bbquery.plan import replay
+from bbquery.types import FLOAT, UINT8, Domain
 from tests.support.known_boundaries import BOUNDARIES, Boundary, plane
 
 SEEDS = range(3)
@@ -52,28 +52,6 @@ def test_awareness_of_rounding_comes_nearer() -> None:
     published = [run(Hsja(queries=1000, eight_bit=False), plane(seed), UINT8, seed).rmse for seed in SEEDS]
 
     assert max(np.array(aware) / published) < 0.8
-
-
-def test_awareness_changes_nothing_on_floats() -> None:
-    """Where pixels are not rounded, the attack is as published to the bit."""
-    aware, published = (run(Hsja(queries=400, eight_bit=aware), plane(0), FLOAT) for aware in (True, False))
-
-    assert np.array_equal(aware.best, published.best)
-
-
-def test_a_short_run_is_the_beginning_of_a_long_one() -> None:
-    """Nothing depends on how many queries there are, so a long run is as near at any count as a short one."""
-    asked: dict[int, list[Any]] = {300: [], 900: []}
-    for queries, images in asked.items():
-        boundary = plane(0)
-
-        def answer(ask: Ask, boundary: Boundary = boundary, images: list[Any] = images) -> Scores:
-            images += [ask.images[row].copy() for row in range(len(ask.images))]
-            return boundary(ask)
-
-        replay(Hsja(queries=queries).plan(UINT8.realise(boundary.photo), UINT8, 0), answer)
-
-    assert np.array_equal(asked[300], asked[900][:300])
 
 
 def test_bad_options_are_refused() -> None:
