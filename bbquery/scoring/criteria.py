@@ -21,8 +21,11 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from bbquery.errors import UsageError
 from bbquery.scoring.base import nearer_is_higher
-from bbquery.scoring.hard import BoundPathDistance, PathDistance
+from bbquery.scoring.hard import BoundPathDistance, top_label
+from bbquery.scoring.wordnet.senses import resolver
+from bbquery.scoring.wordnet.vocabulary import vocabulary
 from bbquery.types import Answer, Decision, Labels, folded
 
 if TYPE_CHECKING:
@@ -64,13 +67,19 @@ def subtree(score: BoundScore, clean: Answer, target: str | None, classes: Class
     """Return s3. target: the clean label; None takes the first of the clean answer.
 
     Raises:
-        UsageError: WordNet does not know the label, or there is no WordNet.
+        UsageError: WordNet does not know the label, or there is no WordNet. UnknownName: several classes have the name.
     """
-    path = PathDistance().bind(clean, target, classes)
-    assert isinstance(path, BoundPathDistance)  # noqa: S101 - that is what it binds
+    label = top_label(clean, classes) if target is None else target
+    if label is None:
+        raise UsageError("the clean answer has no label")
+    words = vocabulary(resolver(), classes)
+    synset, index = words.known(label), words.class_named(label)
+    shown = label if index is None or classes is None else classes.show(index)
+    if synset is None:
+        raise UsageError(f"WordNet does not know {shown!r}")
     above = f"with a score above {tau:g} " if tau > 0 else ""
-    shown = path.vocabulary.resolver.show(path.synset)
-    return WithinSubtree(score, f"a label {above}is {shown} or a kind of it", path, tau)
+    stands = f"a label {above}is {words.resolver.show(synset)} or a kind of it"
+    return WithinSubtree(score, stands, BoundPathDistance(shown, synset, words), tau)
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ class PathDistance:
             UsageError: the clean answer has no label.
         """
         words = vocabulary(resolver(), classes)
-        named = _top(clean, classes)
+        named = top_label(clean, classes)
         if named is None and (target is None or isinstance(clean, Vector)):
             raise UsageError(f"the score 'hard' finds no label in the clean answer: {clean!s:.200}")
         wanted = target or named or ""
@@ -106,7 +106,7 @@ class PathDistance:
         return BoundPathDistance(shown, words.synset(wanted), words, self.form, self.senses)
 
 
-def _top(answer: Answer, classes: Classes | None) -> str | None:
+def top_label(answer: Answer, classes: Classes | None) -> str | None:
     """Return the label of an answer, of a vector what means its top class alone; None where it has none."""
     match answer:
         case Vector(values) if classes is not None:

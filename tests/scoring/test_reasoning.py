@@ -108,7 +108,7 @@ def test_no_score_reads_reasoning(name: str) -> None:
 
 def test_the_score_of_hard_labels_reads_no_reasoning() -> None:
     """It looks up the answer alone."""
-    assert hard._top(REASONED, None) == "cat"
+    assert hard.top_label(REASONED, None) == "cat"
 
 
 def test_the_text_score_embeds_no_reasoning() -> None:

@@ -86,7 +86,9 @@ class Goal:
             judged["s3"] = criteria.subtree(label, clean, target, classes, self.tau)
         except UsageError as error:
             if self.criterion == "s3":
-                raise
+                raise UsageError(
+                    f"{error}, so that --criterion s3 cannot judge it: take s2, or name a --target"
+                ) from error
             unknown = str(error)
         reached = judged.get(self.criterion, label)
         if self.target_class is not None:

@@ -70,18 +70,29 @@ class Vocabulary:
             return named[0]
         return self.classes.find(target) if named or wanted.isdecimal() else None
 
-    def synset(self, target: str) -> int:
+    def known(self, target: str) -> int | None:
         """Return the one synset that a target means: exactly that of a class or a WordNet ID, else the likeliest.
+
+        None where it names neither a class nor a noun, or a class that is no noun.
+
+        Raises:
+            UnknownName: it names several classes.
+        """
+        index = self.class_named(target)
+        meaning = self.resolver.resolve(target) if index is None else self.of_classes[index]
+        return None if meaning is None else meaning.senses[0]
+
+    def synset(self, target: str) -> int:
+        """Return the one synset that a target means, as `known` does.
 
         Raises:
             UnknownName: it names neither a class nor a noun, or several classes.
             UsageError: it names a class that is no noun.
         """
-        index = self.class_named(target)
-        meaning = self.resolver.resolve(target) if index is None else self.of_classes[index]
-        if meaning is not None:
-            return meaning.senses[0]
-        if index is not None:
+        synset = self.known(target)
+        if synset is not None:
+            return synset
+        if self.class_named(target) is not None:
             raise UsageError(f"the class {target!r} is no noun of WordNet 3.0: name the WordNet ID it stands for")
         known = [lemma.replace("_", " ") for lemma in self.resolver.nouns.senses]
         raise UnknownName("target (a WordNet ID, a class of the oracle, or a noun of WordNet 3.0)", target, known)
