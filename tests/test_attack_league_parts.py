@@ -29,7 +29,7 @@ def part(name: str) -> Any:
 
 judges, networks, photos, players = part("judge"), part("networks"), part("photos"), part("players")
 rows, sources, tables, tiers = part("rows"), part("sources"), part("tables"), part("tiers")
-aims, report, work = part("aims"), part("report"), part("work")
+aims, report = part("aims"), part("report")
 GREY = np.full((8, 8, 3), 100, dtype=np.uint8)
 
 
@@ -38,8 +38,7 @@ def box(*logits_by_change: tuple[int, list[float]]) -> Any:
 
     def run(outputs: None, inputs: Any) -> Any:
         change = int(inputs["pixels"][0, 0, 0, 0]) - 100
-        reached = [logits for least, logits in logits_by_change if change >= least]
-        given = reached[-1] if reached else logits_by_change[0][1]
+        given = next(logits for least, logits in reversed(logits_by_change) if change >= least)
         return [np.array([given + [-9.0] * (len(networks.BREEDS) - len(given))], dtype=np.float32)]
 
     return networks.Box("dogs", len(GREY), networks.BREEDS, "weights", SimpleNamespace(run=run))
@@ -244,27 +243,6 @@ def test_a_person_may_name_a_specification() -> None:
         ("lr_mifgsm_paper", 500),
     ]
     assert {each.photos for each in parts} == {3}
-
-
-def test_a_run_gives_the_same_row_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row depends on the attack, the photo and the network, within its budget; only its time differs."""
-    monkeypatch.setattr(work, "_box", lambda network: box((0, [1.0]), (10, [0.0, 1.0])))
-    run = tiers.Run(tiers.TIERS["quick"][0], photos.Photo("a", GREY, known=True), "lr_mifgsm", 250)
-
-    first, second = work.attacked(run), work.attacked(run)
-
-    assert replace(first, thinking=0.0) == replace(second, thinking=0.0)
-    assert 200 < first.queries <= 250
-    assert first.marks["250"]["S1"] is not None
-    assert first.thinking > 0
-
-
-def test_the_time_is_told_before_it_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The estimate is of all queries, at what one takes of the network and of an attack, shared by the processes."""
-    monkeypatch.setattr(work, "seconds", lambda network: 0.005)
-    runs = [tiers.Run(tiers.TIERS["quick"][0], None, "lr_mifgsm", 10_000)] * 4
-
-    assert work.estimate(runs, 2) == "4 runs, 40,000 queries: about 2 minutes on 2 cores that are free"
 
 
 # --- tables ---

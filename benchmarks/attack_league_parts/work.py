@@ -58,7 +58,8 @@ def missing(parts: Sequence[Part], folder: Path, results: Results, only: tuple[s
 def estimate(runs: Sequence[Run], processes: int) -> str:
     """Return how long it takes, in words."""
     queries = sum(run.budget for run in runs)
-    minutes = sum(run.budget * (seconds(run.part.network) + THINKING) for run in runs) / processes / 60
+    seconds = sum(run.budget * (seconds(run.part.network) + THINKING) for run in runs)
+    minutes = seconds / processes / 60
     return f"{len(runs)} runs, {queries:,} queries: about {minutes:.0f} minutes on {processes} cores that are free"
 
 
@@ -145,7 +146,7 @@ def _box(network: str) -> Box:
 
 @cache
 def seconds(network: str) -> float:
-    """Return how long a query of a network takes here, of a processor."""
+    """Return how long a query takes here."""
     box, image = _box(network), np.zeros((224, 224, 3), dtype=np.uint8)
     for _ in range(WARM):
         box(image)
