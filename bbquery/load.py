@@ -4,6 +4,8 @@ A specification is `NAME` or `NAME:key=value,key=value` (see `bbquery.specificat
 package ("rise"), listed without importing it, or `pkg.mod:attribute` for code of one's own. Values are read as the
 option's annotation says (see `bbquery.options`).
 
+`art:NAME` and `foolbox:NAME` are attacks of these libraries, where they are installed.
+
 An estimator's name alone stands for its vanilla gradient: `lr:sigma=8` is `vanilla:estimator=lr,estimator.sigma=8`.
 """
 
@@ -16,7 +18,7 @@ import inspect
 import pkgutil
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -43,6 +45,8 @@ PACKAGES = {
     "metric": ("bbquery.metrics",),
     "emulator": ("oracles.emulators",),
 }
+LIBRARIES = {"art": "bbquery.interop.art_attack", "foolbox": "bbquery.interop.foolbox_attack"}
+"""Libraries whose attacks can be chosen, and who makes them, imported once one is."""
 # Modules of those packages that others share, and that are not themselves to be chosen.
 SHARED = frozenset({"base", "criteria"})
 HAVE = {"oracle": "capabilities", "method": "plan", "attack": "plan", "score": "bind"}
@@ -67,9 +71,21 @@ def names(kind: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def summaries(kind: str) -> dict[str, str]:
+    """Return what can be chosen, libraries of attacks among it: name to the first line that says what it is."""
+    found = names(kind)
+    if kind == "attack":
+        found |= {f"{library}:NAME": module for library, module in LIBRARIES.items()}
+    return {name: _first_line(module) for name, module in found.items()}
+
+
 def summary(kind: str, name: str) -> str:
     """Return the first line of a module's docstring, without importing it."""
-    spec = importlib.util.find_spec(names(kind)[name])
+    return _first_line(names(kind)[name])
+
+
+def _first_line(module: str) -> str:
+    spec = importlib.util.find_spec(module)
     origin = Path(spec.origin or "") if spec else Path()
     docstring = ast.get_docstring(ast.parse(origin.read_text(encoding="utf-8"))) or ""
     return docstring.partition("\n")[0]
@@ -81,11 +97,25 @@ def described(kind: str, name: str) -> str:
     Raises:
         UnknownName: there is none of this name. MissingExtra: an optional part is absent.
     """
+    if kind == "attack" and is_of_library(name):
+        library, _, own = name.partition(":")
+        about, parameters = importlib.import_module(LIBRARIES[library]).described(own)
+        return "\n".join([about, "", *_options(parameters)])
     made = _named(kind, name)
-    parameters = parameters_of(made)
-    options = [f"  {key}" if p.default is p.empty else f"  {key}={p.default!r}" for key, p in parameters.items()]
-    lines = [summary(kind, name), "", inspect.getdoc(made) or "", "", "options:" if options else "no options", *options]
+    lines = [summary(kind, name), "", inspect.getdoc(made) or "", "", *_options(parameters_of(made))]
     return "\n".join([*lines, *_measured(made)] if kind == "metric" else lines)
+
+
+def is_of_library(name: str) -> bool:
+    """Whether it names an attack of another library, such as "art:HopSkipJump"."""
+    library, _, own = name.partition(":")
+    return library in LIBRARIES and bool(own)
+
+
+def _options(parameters: Mapping[str, inspect.Parameter]) -> list[str]:
+    """Return options with their defaults, a line each."""
+    options = [f"  {key}" if p.default is p.empty else f"  {key}={p.default!r}" for key, p in parameters.items()]
+    return ["options:" if options else "no options", *options]
 
 
 def _measured(metric: Any) -> list[str]:
@@ -137,9 +167,13 @@ def attack(specification: str, **defaults: float) -> Attack:
     """Make the attack named by a specification; `defaults` are options of it, by name, unless it says otherwise.
 
     Raises:
-        UnknownName: no such attack or option. UsageError: a bad option.
+        UnknownName: no such attack or option. UsageError: a bad option. MissingExtra: its library is not installed.
     """
     name, options = parse(specification)
+    if is_of_library(name):
+        library, _, own = name.partition(":")
+        made = importlib.import_module(LIBRARIES[library]).attack(own, options, defaults)
+        return typing.cast("Attack", made)
     made = _named("attack", name)
     taken = {key: str(value) for key, value in defaults.items() if key in parameters_of(made)}
     return typing.cast("Attack", _MAKER.make(made, taken | options, specification))

@@ -34,6 +34,8 @@ AUTHORISED = """Looks for the smallest change of an image that changes what the 
 model is that you own or are authorised to test. Whether anything is found is the result, not an error: the exit code is
 0 either way."""
 
+HOW = "how (default: %(default)s); art:NAME and foolbox:NAME run an attack of these libraries, if they are installed"
+
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare it."""
@@ -44,7 +46,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     options.add_image(attack)
     options.add_oracle(attack, required=True)
     attack.add_argument(
-        "--attack", default=DEFAULT_ATTACK, metavar="NAME[:key=value,…]", help="how (default: %(default)s)"
+        "--attack",
+        default=DEFAULT_ATTACK,
+        metavar="NAME[:key=value,…]",
+        help=HOW,
     )
     usual = ",".join(f"{rmse:g}".removeprefix("0") for rmse in DEFAULT_RMSE)
     attack.add_argument(

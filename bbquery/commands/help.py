@@ -31,8 +31,10 @@ def _help(chosen: argparse.Namespace) -> int:
 
 
 def _meant(words: list[str]) -> tuple[list[str], str]:
-    """Return the kinds of what is named, and its name: `srg`, or `metric srg` for one kind alone."""
+    """Return the kinds of what is named, and its name: `srg`, `metric srg` for one kind alone, `art:HopSkipJump`."""
     if len(words) == 2 and words[0] in KINDS and words[1] in load.names(words[0]):
         return words[:1], words[1]
     name = " ".join(words)
+    if load.is_of_library(name):
+        return ["attack"], name
     return [kind for kind in KINDS if name in load.names(kind)], name

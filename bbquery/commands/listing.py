@@ -16,10 +16,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _list(chosen: argparse.Namespace) -> int:
     kind = chosen.kind.removesuffix("s")
-    known = load.names(kind)
+    known = load.summaries(kind)
     if not known:
         print(f"no {chosen.kind} in this version")
     width = max(map(len, known), default=0)
-    for name in known:
-        print(f"{name:{width}}  {load.summary(kind, name)}")
+    for name, summary in known.items():
+        print(f"{name:{width}}  {summary}")
     return 0

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bbquery.errors import MissingExtra
 from bbquery.interop.attacked import AttackedPhoto
+from bbquery.interop.importing import importing
 from bbquery.interop.session import Session
 from bbquery.ledger.records import Cap
 
@@ -63,10 +63,8 @@ def art_classifier(
         UsageError: bad input, found before anything is sent. MissingExtra: ART is not installed.
         OracleError, BudgetExhausted: the photo was not answered.
     """
-    try:
+    with importing("art", "a classifier of ART"):
         from bbquery.interop import _art  # noqa: PLC0415 - imports ART, which takes seconds
-    except ModuleNotFoundError as error:
-        raise MissingExtra("art", "a classifier of ART", error.name or "art") from error
     cap = Cap.stated(max_queries, max_tokens, max_usd)
     return _opened(
         _art.OracleClassifier, Session(oracle, cap, ledger, name, project, longest_wait=longest_wait),
@@ -94,10 +92,8 @@ def foolbox_model(
     The options, and what it raises, are those of `art_classifier`; the extra is "foolbox". The model takes tensors of
     any framework of EagerPy (PyTorch, NumPy and others) and answers in the same; of labels it has two classes.
     """
-    try:
+    with importing("foolbox", "a model of Foolbox"):
         from bbquery.interop import _foolbox  # noqa: PLC0415 - imports Foolbox, and SciPy with it
-    except ModuleNotFoundError as error:
-        raise MissingExtra("foolbox", "a model of Foolbox", error.name or "foolbox") from error
     cap = Cap.stated(max_queries, max_tokens, max_usd)
     return _opened(
         _foolbox.OracleModel, Session(oracle, cap, ledger, name, project, longest_wait=longest_wait),

@@ -218,9 +218,10 @@ def test_every_warning_is_said(photo: Path, tmp_path: Path, capsys: pytest.Captu
 
 
 def test_the_list_has_attacks(capsys: pytest.CaptureFixture[str]) -> None:
-    """`bbquery list attacks` shows every attack, one a line, and nothing else."""
+    """`bbquery list attacks` shows those of bbquery, then the libraries whose attacks can be chosen."""
     assert main(["list", "attacks"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(load.names("attack"))
+    shown = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert shown == [*load.names("attack"), "art:NAME", "foolbox:NAME"]
 
 
 def test_the_classifier_of_the_readme_is_fooled(tmp_path: Path) -> None:
