@@ -10,7 +10,7 @@ The next θ is the best of a line search and of the q probes, as in the authors'
 takes about 20 queries. Probes that meet no boundary are left out, where the code adds infinities.
 
 On whole grey levels β = .001 changes the pixels by about a hundredth of a level, which rounding deletes. With
-`eight_bit` a probe is at least one level, and g is measured no more closely than half one.
+`eight_bit` a probe is at least one level, and g is measured no more closely than rounding allows.
 """
 
 from __future__ import annotations

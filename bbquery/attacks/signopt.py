@@ -7,7 +7,7 @@ the point at the distance g(θ) along θ + β u is still adversarial (algorithm 
     ĝ = 1/Q Σ sign(g(θ + β u) - g(θ)) u
 
 On whole grey levels β = .001 changes the pixels by about a hundredth of a level, which rounding deletes: an answer then
-tells nothing of u. With `eight_bit` a probe is at least one level, and g is measured no more closely than half one.
+tells nothing of u. With `eight_bit` a probe is at least one level, and g is measured as closely as rounding allows.
 """
 
 from __future__ import annotations
