@@ -11,7 +11,7 @@ from bbquery.attacks.geoda import Geoda
 from bbquery.errors import UsageError
 from bbquery.plan import Ask, replay
 from bbquery.types import FLOAT, UINT8, Decision, Domain, Scores
-from tests.support.known_boundaries import SIDE, Boundary, plane
+from tests.support.known_boundaries import MARGIN, SIDE, Boundary, plane
 
 
 def run(attack: Geoda, domain: Domain, seed: int = 0, *, begun: bool = True) -> tuple[Any, list[Any]]:
@@ -35,6 +35,13 @@ def test_probes_grow_by_a_fixed_factor() -> None:
 
     assert probes[:5] == [round(20 * 0.6 ** (-2 * t / 3)) for t in range(5)]
     assert len(found.steps) >= 5
+
+
+def test_the_normal_gathers_over_iterations() -> None:
+    """Iterations of 30 probes each find a plane's normal together, where one alone knows nearly nothing of it."""
+    found, _ = run(Geoda(queries=1000, first=30, growth=1.0), FLOAT)
+
+    assert 255 * found.rmse < 2.5 * MARGIN  # from 5 times, at the start
 
 
 def test_probes_are_in_the_lowest_waves() -> None:

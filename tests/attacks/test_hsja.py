@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,6 +13,9 @@ from bbquery.plan import replay
 from bbquery.types import FLOAT, UINT8, Domain
 from tests.support.known_boundaries import BOUNDARIES, Boundary, plane
 
+if TYPE_CHECKING:
+    from bbquery.attacks import Norm
+
 SEEDS = range(3)
 
 
@@ -20,10 +23,11 @@ def run(attack: Hsja, boundary: Boundary, domain: Domain, seed: int = 0) -> Any:
     return replay(attack.plan(domain.realise(boundary.photo), domain, seed, start=boundary.start), boundary)
 
 
-def test_probes_grow_as_published() -> None:
-    """Iteration t asks 100 √t probes; the first are of L2 .1, later ones a d-th of the distance."""
+@pytest.mark.parametrize(("norm", "power"), [("l2", 1.0), ("linf", 1.5)])
+def test_probes_grow_as_published(norm: Norm, power: float) -> None:
+    """Iteration t asks 100 √t probes; the first are of L2 .1, later ones (L2) a d-th of the distance by the norm."""
     boundary = plane(0)
-    found = run(Hsja(queries=1500), boundary, FLOAT)
+    found = run(Hsja(queries=1500, norm=norm), boundary, FLOAT)
     between = np.diff([0, *(step.queries for step in found.steps)])
     values = boundary.photo.size
 
@@ -31,8 +35,8 @@ def test_probes_grow_as_published() -> None:
     for iteration, asked in enumerate(between, start=1):
         assert int(100 * np.sqrt(iteration)) <= asked <= int(100 * np.sqrt(iteration)) + 45  # and bisection and steps
     assert found.steps[0].sigma == pytest.approx(0.1 * 255 / np.sqrt(values))
-    assert all(step.sigma * values < 60 for step in found.steps[1:])  # the distance of the start
-    assert found.steps[-1].sigma * values == pytest.approx(255 * found.rmse, rel=0.3)
+    reached = 255 * (found.rmse if norm == "l2" else found.linf)
+    assert found.steps[-1].sigma * values**power == pytest.approx(reached, rel=0.3)
 
 
 @pytest.mark.parametrize("shape", BOUNDARIES)
