@@ -28,6 +28,8 @@ class Within:
 
 WITHIN = {
     "boundary": Within(5.1, 3.3),
+    "cgba": Within(1.3, 1.3),
+    "cgba_h": Within(1.3, 1.3),
     "geoda": Within(3.3, 3.3),
     "hsja": Within(1.7, 1.7),
     "lr_mifgsm": Within(2.5, 2.3),
@@ -36,7 +38,9 @@ WITHIN = {
     "qeba": Within(1.3, 1.3),
     "rays": Within(7.4, 7.4),
     "signopt": Within(2.8, 2.8),
+    "surfree": Within(1.6, 1.7),
     "triangle": Within(2.6, 2.6),
+    "ttba": Within(1.3, 1.3),
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 from bbquery.errors import UsageError
 from bbquery.perturb.added import AddedCopies
 from bbquery.perturb.shared_noise import GreyCopies, GreyNoise, at_most_whole
-from bbquery.perturb.waves import WaveCopies, Waves
+from bbquery.perturb.waves import WaveCopies, Waves, wave_noise
 from bbquery.types import FLOAT, UINT8
 
 if TYPE_CHECKING:
@@ -34,6 +34,19 @@ def test_waves_are_scipys_lowest_cosines() -> None:
 def test_there_are_no_more_waves_than_pixels() -> None:
     """A side shorter than the frequencies asked for has as many waves as pixels."""
     assert Waves((3, 12), 5, np.float32).shape == (3, 5, 3)
+
+
+def test_wave_noise_is_white_in_the_lowest_waves_and_nothing_above() -> None:
+    """Its coefficients are independent with a standard deviation of 1, a quarter of the shorter side along each."""
+    noise = wave_noise((9, 12, 3), 4, np.random.default_rng(1))
+    fields = np.concatenate([noise(1000), noise(3000)])
+
+    every = np.stack([Waves((9, 12), 12, np.float64).analysis(field) for field in fields])
+
+    assert np.abs(every[:, 2:]).max() < 1e-5
+    assert np.abs(every[:, :, 2:]).max() < 1e-5
+    lowest = every[:, :2, :2].reshape(4000, -1)
+    np.testing.assert_allclose(np.cov(lowest.T), np.eye(12), atol=0.12)  # 5 standard deviations of a variance
 
 
 def test_wave_copies_tell_the_coefficients_of_what_was_sent() -> None:

@@ -1,0 +1,109 @@
+"""CGBA: the boundary on a semicircle in the plane of the clean image and the boundary's normal (Reza et al., 2023).
+
+Reza et al., "CGBA: Curvature-aware Geometric Black-box Attack", ICCV 2023. In iteration t the normal at a boundary
+point is estimated from 30 √t probes in the lowest waves. In the plane of normal, clean image and boundary point lies
+the semicircle over the latter two: each point of it is nearer to the clean image than the boundary point, and however
+the boundary is curved, it crosses the semicircle. CGBA walks on it from the boundary point to the clean image, to where
+the label changes back, and bisects that arc: good where the boundary is flat, as that of one label against all others
+mostly is. `cgba_h` is their CGBA-H.
+
+As published, probes are far fainter than a grey level and bisections far finer (`eight_bit`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from bbquery.attacks._boundary import bisect
+from bbquery.attacks._record import GREY_LEVELS, Record
+from bbquery.attacks._start import begin
+from bbquery.attacks._turns import Turns
+from bbquery.errors import UnknownName, UsageError
+from bbquery.perturb.checks import at_least_one
+from bbquery.perturb.waves import wave_noise
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bbquery.attacks import AttackResult
+    from bbquery.attacks._plane import Plane
+    from bbquery.plan import Plan
+    from bbquery.types import Domain, Image
+
+Search = Literal["semicircle", "line"]
+
+PROBES = 0xC6BA
+"""Beside the seed, what probes are drawn from."""
+DEVIATION = 0.225 * GREY_LEVELS  # about what the authors divide pixels by
+SIGMA = 0.0002 * DEVIATION  # of a probe's coefficients
+TOLERANCE = 0.0001 * DEVIATION  # of a bisection, L2
+RIGHT_ANGLE = math.pi / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cgba:
+    """Look for the nearest image whose label changes, by CGBA; see the module.
+
+    queries: rows asked at most. probes: of the first iteration. reduction: the shorter side of the photo over the
+    number of waves along each, at least 1. search: along the semicircle, or as `cgba_h`. eight_bit: probe by at least a
+    grey level, and bisect no more finely than rounding allows; else as published. Float pixels are always asked as
+    published.
+
+    Raises:
+        UsageError: a number out of its range.
+        UnknownName: no such search.
+    """
+
+    queries: int = 10_000
+    probes: int = 30
+    reduction: float = 4.0
+    search: Search = "semicircle"
+    eight_bit: bool = True
+
+    def __post_init__(self) -> None:
+        at_least_one("queries", self.queries)
+        at_least_one("probes", self.probes)
+        if not 1 <= self.reduction < math.inf:
+            raise UsageError(f"reduction must be a finite number of at least 1, not {self.reduction!r}")
+        if self.search not in get_args(Search):
+            raise UnknownName("search", self.search, get_args(Search))
+
+    def plan(self, x: Image, domain: Domain, seed: int, start: Image | None = None) -> Plan[AttackResult]:
+        """Ask for copies of x (H, W, 3) and return the nearest adversarial one; see `bbquery.attacks.Attack`."""
+        record = Record(x, domain, self.queries)
+        return record.run(self._search(record, seed, start))
+
+    def _search(self, record: Record, seed: int, start: Image | None) -> Plan[None]:
+        draw = wave_noise(record.x.shape, self.reduction, np.random.default_rng((PROBES, seed)))
+        within = TOLERANCE / math.sqrt(record.x.size)
+        turns = Turns(record, draw, self.probes, SIGMA / self.reduction, within, self.eight_bit)
+        turn = _outwards if self.search == "semicircle" else _inwards
+        yield from turns.run((yield from begin(record, seed, start)), turn)
+
+
+def _outwards(turns: Turns, plane: Plane) -> Plan[NDArray[np.float64] | None]:
+    """Turn from the boundary point towards the clean image until the label changes back, and bisect the arc."""
+    left, within = RIGHT_ANGLE, turns.tolerance / plane.distance
+    while left > within:
+        left /= 2
+        if not (yield from turns.record.is_adversarial(plane.on_circle(RIGHT_ANGLE - left))):
+            angle = yield from bisect(turns.record, plane.on_circle, RIGHT_ANGLE - left, 0.0, within)
+            return np.clip(plane.on_circle(angle), 0, GREY_LEVELS)
+    return None
+
+
+def _inwards(turns: Turns, plane: Plane) -> Plan[NDArray[np.float64] | None]:
+    """Turn from the normal towards the boundary point until the label changes, and bisect the line from there."""
+    angle, within = plane.angle, turns.tolerance / plane.distance
+    while angle > within:
+        angle /= 2
+        if (yield from turns.record.is_adversarial(plane.on_circle(angle))):
+            return (yield from turns.straight(plane.on_circle(angle)))
+    return None
+
+
+ATTACK = Cgba

@@ -1,0 +1,23 @@
+"""CGBA-H: CGBA's plane, searched from the normal back to the boundary point (Reza et al., 2023).
+
+Reza et al., "CGBA: Curvature-aware Geometric Black-box Attack", ICCV 2023: where the boundary is strongly curved, as
+that of one target class mostly is, most of the semicircle is not adversarial. So the angle between boundary point and
+normal, seen from the clean image, is halved until the semicircle's point there is adversarial, and the straight line
+from the clean image to it is bisected. All else is as in `cgba`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bbquery.attacks.cgba import Cgba, Search
+
+
+@dataclass(frozen=True, kw_only=True)
+class CgbaH(Cgba):
+    """`Cgba` with the other search by default, CGBA-H; for its options see there."""
+
+    search: Search = "line"
+
+
+ATTACK = CgbaH
