@@ -40,15 +40,15 @@ class ArtAttack(LibraryAttack):
 
     def run(self, ask: Question, photo: NDArray[np.float32], start: NDArray[np.float32] | None) -> None:
         """Run it; a start is given to it as it takes one."""
-        begin = {} if start is None else {self._takes_start(): start}
+        begin = {} if start is None else {START[self.name]: start}
         targeted = start is not None and self.name in ONLY_TARGETED
         attack = _made(self.name, dict(self.options), ask, photo.shape[1:], targeted=targeted)
         attack.generate(photo, (LOST if targeted else STANDS)[None], **begin)
 
-    def _takes_start(self) -> str:
-        if self.name not in START:
-            raise UsageError(f"art:{self.name} takes no start image: {', '.join(START)} do")
-        return START[self.name]
+    @property
+    def takes_start(self) -> bool:
+        """Whether it can begin at an image that is given: ART tells it of each attack only in words."""
+        return self.name in START
 
 
 def attack(name: str, options: Mapping[str, str], defaults: Mapping[str, object]) -> ArtAttack:

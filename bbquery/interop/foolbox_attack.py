@@ -30,6 +30,11 @@ class FoolboxAttack(LibraryAttack):
 
     library: ClassVar[str] = "foolbox"
 
+    @property
+    def takes_start(self) -> bool:
+        """Whether it can begin at an image that is given."""
+        return "starting_points" in inspect.signature(_kind(self.name).run).parameters
+
     def run(self, ask: Question, photo: NDArray[np.float32], start: NDArray[np.float32] | None) -> None:
         """Run it; a start that is adversarial is its starting point."""
         from bbquery.interop import _foolbox  # noqa: PLC0415 - imports Foolbox, and SciPy with it
@@ -38,16 +43,9 @@ class FoolboxAttack(LibraryAttack):
         how = {EPSILON: options.pop(EPSILON)} if EPSILON in options else {}
         attack = _kinds()[self.name](**options)
         if start is not None:
-            how |= _starting_points(self.name, attack, ask, start)
+            how |= {"starting_points": start} if ask(start)[0] else {}  # Foolbox refuses one that is not adversarial
         model = _foolbox.CalledModel(lambda images: np.eye(2, dtype=np.float32)[ask(images).astype(np.int64)])
         attack.run(model, photo, np.zeros(1, np.int64), **how)
-
-
-def _starting_points(name: str, attack: Any, ask: Question, start: NDArray[np.float32]) -> dict[str, Any]:
-    """Return the start as Foolbox takes it; nothing where it is not adversarial, which Foolbox refuses."""
-    if "starting_points" not in inspect.signature(attack.run).parameters:
-        raise UsageError(f"foolbox:{name} takes no start image: HopSkipJumpAttack and BoundaryAttack do")
-    return {"starting_points": start} if ask(start)[0] else {}
 
 
 def attack(name: str, options: Mapping[str, str], defaults: Mapping[str, object]) -> FoolboxAttack:

@@ -69,6 +69,8 @@ class LibraryAttack(abc.ABC):
         Raises:
             UsageError: the attack takes no start, or raises before it asks anything.
         """
+        if start is not None and not self.takes_start:
+            raise UsageError(f"{self.library}:{self.name} takes no start image")
         record = Record(x, domain, self.queries, self.norm)
         return (yield from record.run(self._search(record, seed, start)))
 
@@ -86,11 +88,14 @@ class LibraryAttack(abc.ABC):
     def _failed(self, record: Record, cause: BaseException | None) -> None:
         assert cause is not None  # noqa: S101 - it is raised from what the code raised
         what = f"{self.library}:{self.name} ended early by {described(cause)}"
-        if isinstance(cause, UsageError):
-            raise cause
         if not record.queries:
             raise UsageError(f"{what}, before it asked anything: it may need gradients or other options") from cause
         warnings.warn(f"{what}; the best so far is kept", UserWarning, stacklevel=2)
+
+    @property
+    @abc.abstractmethod
+    def takes_start(self) -> bool:
+        """Whether it can begin at an image that is given."""
 
     @abc.abstractmethod
     def run(self, ask: Question, photo: NDArray[np.float32], start: NDArray[np.float32] | None) -> None:

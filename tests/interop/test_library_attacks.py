@@ -210,6 +210,19 @@ def test_an_attack_that_takes_no_start_says_so(name: str) -> None:
     assert sides.images == []
 
 
+async def test_a_start_is_refused_before_the_clean_image_is_asked(ledger: Ledger) -> None:
+    """`bbquery.attack` with a start and an attack that takes none costs nothing."""
+    shown = Counted(lambda image: "cat")
+    model = oracle(shown, answers="labels", height=conformance.SIDE, width=conformance.SIDE)
+
+    with pytest.raises(UsageError, match=r"SquareAttack.* takes no start image: leave out --start"):
+        await attack_async(
+            conformance.photo(), model, max_queries=100, attack="art:SquareAttack", start=bright(), ledger=ledger
+        )
+
+    assert shown.calls == 0
+
+
 # --- beside the library itself ---
 
 
@@ -297,6 +310,7 @@ class Misbehaving(library_attack.LibraryAttack):
     """Code that does not want to end, or fails."""
 
     library = "test"
+    takes_start = False
 
     def run(self, ask: Question, photo: Any, start: Any) -> None:
         if self.name == "fails at once":

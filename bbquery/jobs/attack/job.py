@@ -216,6 +216,8 @@ def _attack(request: AttackRequest, spare: int, every: int) -> Attack:
         raise UsageError(
             f"{message}, and {constructor(chosen)} asks {chosen.queries}: raise --max-queries or lower the attack's"
         )
+    if request.start is not None and not getattr(chosen, "takes_start", True):  # of other libraries, not all do
+        raise UsageError(f"{constructor(chosen)} takes no start image: leave out --start, or take another attack")
     return chosen
 
 
