@@ -1,0 +1,280 @@
+"""What every attack promises as a job, whatever it must reach and whomever it asks.
+
+Each attack meets goals and kinds of oracles that are dealt by its name, so that a new attack leaves the others' cases
+as they are. A run is stopped in the middle and goes on; what it finds is held against the plan alone, which is played
+against the model itself without client, store or budget.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from bbquery import load
+from bbquery.client.halt import Interrupted
+from bbquery.errors import BudgetExhausted
+from bbquery.jobs.attack.attack import attack, attack_async
+from bbquery.jobs.attack.job import overhead
+from bbquery.jobs.watch import Watch
+from bbquery.plan import Ask, replay
+from bbquery.scoring.base import nearer_is_higher, score_rows
+from bbquery.types import UINT8, Answer, Label, Labels, Reply, Scores, Text, Vector
+from oracles import function, google_vision, http, onnx, openai
+from oracles.emulators.google_vision import Faults as GoogleFaults
+from oracles.emulators.google_vision import GoogleVisionEmulator
+from oracles.emulators.http import Faults, HttpEmulator
+from oracles.emulators.openai import Faults as OpenAIFaults
+from oracles.emulators.openai import OpenAIEmulator
+from tests.support import onnx_models
+from tests.support.chance import Chance
+from tests.support.clocks import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from bbquery.attacks import AttackResult
+    from bbquery.client.client import Client
+    from bbquery.jobs.attack.result import Stress
+    from bbquery.ledger.sqlite import Ledger
+    from bbquery.oracle import Oracle
+    from bbquery.types import Image
+
+pytestmark = pytest.mark.slow
+
+SIDE, QUERIES = 12, 150
+PHOTO = np.full((SIDE, SIDE, 3), 100, np.uint8)
+PHOTO[..., 0] += 12
+TURNED = np.ascontiguousarray(PHOTO[..., [1, 0, 2]])
+CAT, DOG, CAR = CLASSES = ("tabby cat", "golden retriever", "sports car")
+GOALS: dict[str, dict[str, Any]] = {
+    "untargeted": {"score": "label"},
+    "targeted": {"target_class": DOG, "start": TURNED},
+    "s1": {"criterion": "s1"},
+    "s2": {"criterion": "s2"},
+    "s3": {"criterion": "s3"},
+}
+
+
+# --- models: red is a cat, green a dog ---
+
+
+def lean(image: Image) -> float:
+    return float(image[..., 0].mean()) - float(image[..., 1].mean())
+
+
+def label(image: Image) -> Labels:
+    return Labels((Label(CAT if lean(image) > 0 else DOG),))
+
+
+def labels(image: Image) -> Labels:
+    """List cats by their order, then a dog before them, then no cat, as it gets greener."""
+    red = lean(image)
+    cats = (CAT, "Siamese cat") if red > 6 else ("Siamese cat", CAT)
+    names = cats if red > 0 else (DOG, CAT) if red > -6 else (DOG, "wheel")
+    return Labels(tuple(Label(name, 0.9 - place / 10) for place, name in enumerate(names)))
+
+
+def probabilities(image: Image) -> Vector:
+    logits = image.reshape(-1, 3).mean(axis=0) / 10
+    shares = np.exp(logits - logits.max())
+    return Vector(shares / shares.sum())
+
+
+def text(image: Image) -> Text:
+    return Text(CLASSES[int(np.argmax(probabilities(image).values))])
+
+
+@dataclass
+class Asked:
+    """A model that keeps what it was shown; every twentieth answer is chance where that is wanted."""
+
+    answer: Callable[[Image], Answer]
+    by_chance: bool = False
+    shown: list[bytes] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._chance = Chance(3)
+
+    def __call__(self, image: Image) -> Reply:
+        self.shown.append(image.tobytes())
+        rng = self._chance(image)
+        if self.by_chance and rng.random() < 0.05:
+            return Reply(Labels((Label(CLASSES[int(rng.integers(3))]),)))
+        return Reply(self.answer(image))
+
+
+ORACLES: dict[str, Callable[[], Asked]] = {
+    "labels": lambda: Asked(label),
+    "lists": lambda: Asked(labels),
+    "probabilities": lambda: Asked(probabilities),
+    "onnx": lambda: Asked(probabilities),
+    "5 % chance": lambda: Asked(label, by_chance=True),
+}
+
+
+def connected(name: str, model: Asked, folder: Path) -> Oracle:
+    if name == "onnx":
+        path = onnx_models.classifier(
+            folder / "model.onnx", shape=(1, 3, SIDE, SIDE), softmax=True, weights=np.eye(3, dtype=np.float32) / 10
+        )
+        (folder / "labels.txt").write_text("\n".join(CLASSES))
+        return onnx.connect(model=path, labels=str(folder / "labels.txt"))
+    answers: Any = {"probabilities": {"answers": "probabilities", "classes": CLASSES}}.get(name, {"answers": "labels"})
+    return function.connect(model, version="1", **answers)
+
+
+def dealt(name: str) -> list[tuple[str, str, str]]:
+    """Return attack, goal and oracle of each case of an attack: any label, a class, and one of the criteria."""
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    goals = ("untargeted", "targeted", f"s{rng.integers(1, 4)}")
+    return [(name, goal, list(ORACLES)[at]) for goal, at in zip(goals, rng.permutation(len(ORACLES)), strict=False)]
+
+
+class Interrupting(Watch):
+    """A person who stops the run after so many answers."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def started(self, client: Client, queries: int, rows: int) -> None:
+        self.client = client
+
+    def progressed(self) -> None:
+        self.left -= 1
+        if not self.left:
+            self.client.halt.set(Interrupted("enough"))
+
+
+def played(stress: Stress, model: Asked) -> AttackResult:
+    """Return what the plan finds against the model alone; an image that is asked twice has one answer."""
+    known: dict[bytes, Answer] = {}
+    score = nearer_is_higher(stress.reached)
+
+    def answered(ask: Ask) -> Scores:
+        images = [ask.images[row] for row in range(len(ask.images))]
+        for image in images:
+            if image.tobytes() not in known:
+                known[image.tobytes()] = model(image).answer
+        return score_rows(score, [[known[image.tobytes()]] for image in images])
+
+    plan = stress.attack.plan(PHOTO, UINT8, stress.seed, *([] if stress.start is None else [stress.start]))
+    return replay(plan, answered)
+
+
+def assert_same(found: AttackResult | None, alone: AttackResult) -> None:
+    assert found is not None
+    assert (found.rmse, found.linf, found.trace) == (alone.rmse, alone.linf, alone.trace)
+    assert (found.best is None) == (alone.best is None)
+    if found.best is not None and alone.best is not None:
+        assert found.best.tobytes() == alone.best.tobytes()
+
+
+@pytest.mark.parametrize(("name", "goal", "oracle"), [case for name in load.names("attack") for case in dealt(name)])
+def test_a_run_that_is_stopped_and_goes_on_finds_what_the_plan_finds(
+    name: str, goal: str, oracle: str, ledger: Ledger, tmp_path: Path
+) -> None:
+    """Within its cap, to the bit, asking nothing twice; what it returns was asked, and its seed decides it."""
+    model = ORACLES[oracle]()
+    cap = QUERIES + overhead(QUERIES, 0) + 1
+    options: dict[str, Any] = {
+        "attack": load.attack(name, queries=QUERIES), "max_queries": cap, "seed": 5, "ledger": ledger,
+    } | GOALS[goal]  # fmt: skip
+    asked = connected(oracle, model, tmp_path)
+
+    stopped = attack(PHOTO, asked, watch=Interrupting(QUERIES // 2), **options)
+    stress = attack(PHOTO, asked, **options)
+
+    assert isinstance(stopped.error, Interrupted)
+    assert stress.error is None
+    assert stress.budget.posted.queries <= cap
+    assert stopped.queries.sent + stress.queries.sent == stress.budget.posted.queries
+    assert_same(stress.found, played(stress, ORACLES[oracle]()))
+    assert stress.found is not None
+    if oracle == "onnx":
+        return
+    times = Counter(model.shown)
+    repeated = {PHOTO.tobytes()} | ({stress.found.best.tobytes()} if stress.found.best is not None else set())
+    assert times.total() == stress.budget.posted.queries
+    assert {image for image, count in times.items() if count > 1} <= repeated
+    assert stress.found.best is None or stress.found.best.tobytes() in times
+
+
+# --- over the wire, with faults ---
+
+SHARES: dict[str, Any] = {
+    "seed": 7,
+    "rate_limited": 0.08,
+    "server_error": 0.05,
+    "dropped": 0.04,
+    "junk": 0.03,
+    "retry_after": 0.0,
+}
+
+
+@asynccontextmanager
+async def over_http(model: Asked) -> AsyncIterator[Oracle]:
+    inner = function.connect(model, answers="labels", version="1")
+    async with HttpEmulator(inner, Faults(**SHARES), usd_per_image="0.002").running() as url:
+        yield await http.connect(url=url, usd_per_query="0.002")
+
+
+@asynccontextmanager
+async def over_google(model: Asked) -> AsyncIterator[Oracle]:
+    inner = function.connect(model, answers="labels", version="1")
+    async with GoogleVisionEmulator(inner, GoogleFaults(**SHARES)).running() as url:
+        yield google_vision.connect(endpoint=url.removeprefix("http://"), largest_batch=4)
+
+
+@asynccontextmanager
+async def over_openai(model: Asked) -> AsyncIterator[Oracle]:
+    inner = function.connect(model, classes=CLASSES, version="1")
+    async with OpenAIEmulator(inner, OpenAIFaults(**SHARES)).running() as url:
+        yield openai.connect(model="gpt-4o-mini", base_url=url, key_env=None, classes=CLASSES, height=SIDE, width=SIDE)
+
+
+WIRES: dict[str, tuple[Any, Callable[[Image], Answer], Callable[[Image], Answer], dict[str, Any]]] = {
+    "http": (over_http, labels, labels, GOALS["s3"]),
+    "google_vision": (over_google, labels, labels, GOALS["s2"]),
+    "openai": (over_openai, probabilities, text, GOALS["targeted"] | {"target": CAT}),
+}
+"""How it is served; what the model answers, and what comes of it; what must be reached."""
+
+
+@pytest.mark.parametrize("name", ["hsja", "lr_mifgsm"])
+@pytest.mark.parametrize("wire", WIRES)
+async def test_faults_of_a_service_change_the_bill_and_not_the_result(
+    wire: str, name: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fifth of the requests fails: the cap holds, and what is found is to the bit what the plan finds.
+
+    The service decodes exactly the pixels whose distance is reported.
+    """
+    monkeypatch.setattr("bbquery.client.client.SystemClock", FakeClock)
+    served, says, heard, goal = WIRES[wire]
+    model = Asked(says)
+    async with AsyncExitStack() as stack:
+        oracle = await stack.enter_async_context(served(model))
+        limits = replace(oracle.capabilities.limits, requests_per_minute=None, tokens_per_minute=None)
+        object.__setattr__(oracle, "capabilities", replace(oracle.capabilities, limits=limits, provider=""))
+        stress = await attack_async(
+            PHOTO, oracle, attack=load.attack(name, queries=QUERIES), max_queries=2 * QUERIES, drift_every=0,
+            ledger=ledger, **goal,
+        )  # fmt: skip
+        await oracle.aclose()
+
+    assert not isinstance(stress.error, BudgetExhausted)
+    assert stress.error is None
+    assert stress.budget.posted.queries + stress.budget.held.queries <= 2 * QUERIES
+    assert stress.queries.sent > stress.queries.asked  # there were faults
+    assert_same(stress.found, played(stress, Asked(heard)))
+    assert stress.outcome == "adversarial"
+    assert stress.found is not None
+    assert stress.found.best is not None
+    assert stress.found.best.tobytes() in model.shown
