@@ -1,7 +1,8 @@
 """Options of a specification: texts read as annotations say, and objects made from them.
 
-An option that takes an estimator of gradients is given its name, and that one's options after a dot:
-`smoothgrad:estimator=lr,estimator.sigma=8,points=20`. An option that takes a picture is given `image:PATH`.
+An option that takes an estimator of gradients, or a saliency method, is given its name, and that one's options after a
+dot: `smoothgrad:estimator=lr,estimator.sigma=8,points=20`, `mig:method=rise,method.cells=9`. An option that takes a
+picture is given `image:PATH`.
 
 Where an option takes several values, or several scores, `|` separates them: `compose:of=hard|text,weights=.7|.3`.
 """
@@ -19,11 +20,14 @@ from typing import Any, Literal
 from bbquery.errors import UnknownName, UsageError
 from bbquery.estimators import GradientEstimator
 from bbquery.images import reading
+from bbquery.saliency import Method
 from bbquery.saliency._picture import Picture
 from bbquery.scoring.base import Score
 from bbquery.specification import parse
 
 PICTURE = "image:"
+NESTED: dict[Any, str] = {GradientEstimator: "estimator", Method: "method"}
+"""Annotations of options that take an object with options of its own, and of which kind that is."""
 
 
 def parameters_of(made: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
@@ -96,19 +100,21 @@ class Maker:
                 raise UnknownName(f"option of {specification.partition(':')[0]!r}", key, parameters)
             hint = _hint(made, parameters[key])
             nested = {n.removeprefix(f"{key}."): text for n, text in options.items() if n.startswith(f"{key}.")}
-            if hint is GradientEstimator:
+            if hint in NESTED:
                 _refuse_second_count(key, nested, parameters)
-                values[key] = self._estimator(made, key, options.get(key), nested)
+                values[key] = self._nested(made, NESTED[hint], key, options.get(key), nested)
             elif nested:
                 raise UsageError(f"the option {key} has no options of its own, such as {key}.{next(iter(nested))}")
             else:
                 values[key] = self._read(key, options[key], hint)
         return values
 
-    def _estimator(self, made: Callable[..., Any], key: str, name: str | None, options: Mapping[str, str]) -> Any:
-        """Make the estimator of this name, or the one that is the default of what is made, with its options."""
+    def _nested(
+        self, made: Callable[..., Any], kind: str, key: str, name: str | None, options: Mapping[str, str]
+    ) -> Any:
+        """Make the object of this kind and name, or the one that is the default of what is made, with its options."""
         if name is not None:
-            return self.make(self.find("estimator", name), options, name)
+            return self.make(self.find(kind, name), options, name)
         fields = dataclasses.fields(made) if inspect.isclass(made) and dataclasses.is_dataclass(made) else ()
         factory = next((field.default_factory for field in fields if field.name == key), dataclasses.MISSING)
         if factory is dataclasses.MISSING:
@@ -145,7 +151,7 @@ class Maker:
 
 
 def _refuse_second_count(key: str, nested: Mapping[str, str], parameters: Mapping[str, inspect.Parameter]) -> None:
-    """Refuse a number of queries for an estimator whose method decides it."""
+    """Refuse a number of queries for an object whose owner decides it."""
     if "queries" in nested and "queries" in parameters:
         raise UsageError(f"{key}.queries follows from the method's own: give queries={nested['queries']} instead")
 

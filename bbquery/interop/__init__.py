@@ -12,5 +12,16 @@ from bbquery.interop.predict import Predict, predict_fn
 from bbquery.interop.randomness import seeded
 from bbquery.interop.reference import Unanswered
 from bbquery.interop.session import Tally
+from bbquery.interop.surrogates import gradient_of, values_of
 
-__all__ = ["Predict", "Tally", "Unanswered", "art_classifier", "foolbox_model", "predict_fn", "seeded"]
+__all__ = [
+    "Predict",
+    "Tally",
+    "Unanswered",
+    "art_classifier",
+    "foolbox_model",
+    "gradient_of",
+    "predict_fn",
+    "seeded",
+    "values_of",
+]
