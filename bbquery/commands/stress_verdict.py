@@ -8,12 +8,13 @@ from bbquery.jobs.attack.votes import MOST_CHANCE
 from bbquery.types import Decision
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping, Sequence
 
     from bbquery.attacks import AttackResult
     from bbquery.jobs.attack.judgement import Judgement
     from bbquery.jobs.attack.preprocessing import Treated
     from bbquery.jobs.attack.result import Stress
+    from bbquery.jobs.attack.votes import Votes
     from bbquery.scoring.criteria import Criterion
 
 MEANS: dict[Criterion, str] = {
@@ -75,15 +76,21 @@ def _judged(name: Criterion, judgement: Judgement) -> str:
     return f"{name} ({MEANS[name]}): {judgement.verdict}, {judgement.found.left} of {judgement.found.asked}"
 
 
-def _preprocessing(treated: Iterable[Treated]) -> list[str]:
-    """Return under which treatments the change holds, and what the clean image does under the others."""
-    holds = [each.treatment for each in treated if each.found.majority == Decision.NOT_MET]
-    lost = [each.treatment for each in treated if each.found.majority != Decision.NOT_MET]
-    moved = [each.treatment for each in treated if each.clean.majority != Decision.MET]
-    if not (holds or lost):
+def _preprocessing(treated: Sequence[Treated]) -> list[str]:
+    """Return what the change, and the clean image, come to under each treatment."""
+    if not treated:
         return []
-    held, without, also = (", ".join(names) or "none" for names in (holds, lost, moved))
+    found = {Decision.NOT_MET: "survives", Decision.MET: "is lost under", Decision.UNDECIDED: "is unclear under"}
+    clean = {Decision.MET: "stands under", Decision.NOT_MET: "is lost under", Decision.UNDECIDED: "is unclear under"}
     return [
-        f"preprocessing: the change survives {held}; not: {without}",
-        f"preprocessing: the clean image keeps its label; not under: {also}",
+        f"preprocessing: the change {_by_majority([(each.treatment, each.found) for each in treated], found)}",
+        f"preprocessing: the clean label {_by_majority([(each.treatment, each.clean) for each in treated], clean)}",
     ]
+
+
+def _by_majority(voted: Sequence[tuple[str, Votes]], words: Mapping[Decision, str]) -> str:
+    """Return the treatments by what most answers say. words: what is said of each decision, the first one first."""
+    named = {word: [name for name, votes in voted if votes.majority == decision] for decision, word in words.items()}
+    if len(named[next(iter(named))]) == len(voted):
+        return f"{next(iter(named))} all of {len(voted)} treatments"
+    return "; ".join(f"{word} {', '.join(names)}" for word, names in named.items() if names)

@@ -52,7 +52,8 @@ def test_a_class_is_reached_and_the_record_says_which(photo: Path, capsys: pytes
     assert "s3 (no label in the WordNet subtree): adversarial, 5 of 5" in said
     assert "RMSE 0.1: yes" in said
     assert "L∞ 0.001: no" in said
-    assert said.count("preprocessing: ") == 2
+    assert "preprocessing: the change " in said
+    assert "preprocessing: the clean label stands under all of 8 treatments" in said
     goal = written["goal"]
     assert (goal["target_class"], goal["criterion"], goal["tau"]) == ("golden retriever", "s2", 0)
     assert len(goal["start"]) == 64
@@ -126,3 +127,44 @@ def test_impossible_goals_are_usage_errors(
 
     assert main([*typed, *options]) == 2
     assert said in capsys.readouterr().err
+
+
+# --- degenerate cases ---
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "code", "said"),
+    [
+        ("brighter_half", ("--target", "golden retriever"), 0, "not attacked: the oracle does not say"),
+        ("always_a_cat", (), 0, "not found: every image that was decided is still 'tabby cat'"),
+        ("always_a_cat", ("--target-class", "dog"), 0, "not found: no image that was decided is 'dog'"),
+        ("refuses", (), 3, "gave no answer to the clean image"),
+        ("refuses", ("--target", "cat", "--target-class", "dog"), 3, "gave no answer to the clean image"),
+        ("brighter_half", ("--max-queries", "11"), 2, "allow more with --max-queries"),
+        ("brighter_half", ("--max-queries", "12"), 0, ""),
+        ("brighter_half", ("--max-queries", "12", "--target-class", "golden retriever"), 0, ""),
+    ],
+)
+def test_what_cannot_succeed_ends_with_words_and_its_exit_code(
+    photo: Path, model: str, options: tuple[str, ...], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Misclassified, constant, silent, or with next to no budget: none of it is an accident."""
+    oracle = MODEL.replace("brighter_half", model)
+    typed = ["attack", str(photo), "--oracle", oracle, "--attack", "surfree", "--max-queries", "60", "--yes"]
+
+    assert main([*typed, "--out", str(photo.parent / "out"), *options]) == code
+
+    printed = capsys.readouterr()
+    assert said in printed.out + printed.err
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.full((16, 16, 3), 127, np.uint8), np.zeros((8, 8, 3), np.uint8)], ids=["grey", "8"]
+)
+def test_a_photo_of_one_colour_or_of_eight_pixels_is_attacked(photo: Path, pixels: np.ndarray) -> None:
+    """A photo without any texture, and the smallest that is read, end with a verdict and a whole record."""
+    Pillow.fromarray(pixels).save(photo)
+
+    written = run(photo, oracle=MODEL.replace("brighter_half", "not_brighter"))
+
+    assert (written["status"], written["outcome"]) == ("complete", "adversarial")

@@ -52,6 +52,15 @@ def brighter_half(image: Image) -> str:
     return "tabby cat" if left > right else "golden retriever"
 
 
+def not_brighter(image: Image) -> str:
+    """Name a dog only where the left half is brighter, and a cat of one colour."""
+    return "golden retriever" if brighter_half(image) == "tabby cat" else "tabby cat"
+
+
+def refuses(image: Image) -> None:
+    """Refuse to answer."""
+
+
 def always_a_cat(image: Image) -> str:
     """Name a cat whatever there is to see."""
     return "tabby cat"
