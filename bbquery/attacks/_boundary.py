@@ -14,10 +14,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from bbquery.attacks._record import GREY_LEVELS, rms
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from bbquery.attacks._record import Record
@@ -25,6 +28,11 @@ if TYPE_CHECKING:
 
 LEAST_PROBE = 1.0  # grey levels RMS
 FINEST = 0.01  # grey levels RMS
+
+
+def is_aware(record: Record, *, eight_bit: bool) -> bool:
+    """Return whether an attack takes rounding into account: where it is asked to, and pixels are rounded."""
+    return eight_bit and record.domain.dtype == "uint8"
 
 
 def probe(published: float, *, eight_bit: bool) -> float:
@@ -56,3 +64,16 @@ def bisect(
         else:
             low = middle
     return high
+
+
+def straight(record: Record, far: NDArray[np.float64], within: float) -> Plan[NDArray[np.float64]]:
+    """Return where the line from the clean image to an adversarial point (H, W, 3) crosses the boundary.
+
+    within: how closely it is looked for, in grey levels RMS.
+    """
+    outwards = np.clip(far, 0, GREY_LEVELS) - record.x
+    distance = rms(outwards)
+    if distance == 0:
+        return record.x
+    share = yield from bisect(record, lambda share: record.x + share * outwards, 0.0, 1.0, within / distance)
+    return record.x + share * outwards

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bbquery.attacks._boundary import bisect, probe, tolerance
+from bbquery.attacks._boundary import bisect, is_aware, probe, tolerance
 from bbquery.attacks._record import GREY_LEVELS, rms
 from bbquery.perturb.added import precision
 
@@ -54,7 +54,7 @@ class DirectionSearch:
 
     def __init__(self, record: Record, key: tuple[int, int], *, alpha: float, beta: float, eight_bit: bool) -> None:
         self.record, self.alpha, self.beta = record, alpha, beta
-        self.eight_bit = eight_bit and record.domain.dtype == "uint8"
+        self.eight_bit = is_aware(record, eight_bit=eight_bit)
         self.l2 = GREY_LEVELS / math.sqrt(record.x.size)  # grey levels RMS in an L2 distance of 1
         self._rng = np.random.default_rng(key)
         self._float = precision(record.domain)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.attacks._boundary import bisect, probe, tolerance
+from bbquery.attacks._boundary import bisect, is_aware, probe, tolerance
 from bbquery.attacks._normal import Draw, probed, unit
 from bbquery.attacks._record import GREY_LEVELS, Record, rms
 
@@ -105,4 +105,4 @@ class Hops:
 
     @property
     def _aware(self) -> bool:
-        return self.eight_bit and self.record.domain.dtype == "uint8"
+        return is_aware(self.record, eight_bit=self.eight_bit)

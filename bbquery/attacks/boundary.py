@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bbquery.attacks._boundary import probe
+from bbquery.attacks._boundary import is_aware, probe
 from bbquery.attacks._record import GREY_LEVELS, Record, rms
 from bbquery.attacks._start import begin
 from bbquery.perturb.added import precision
@@ -72,7 +72,7 @@ class Boundary:
         return record.run(self._search(record, seed, start))
 
     def _search(self, record: Record, seed: int, start: Image | None) -> Plan[None]:
-        aware = self.eight_bit and record.domain.dtype == "uint8"
+        aware = is_aware(record, eight_bit=self.eight_bit)
         rng, dtype, x = np.random.default_rng((STEPS, seed)), precision(record.domain), record.x
         lengths = _Lengths(self.orthogonal, self.source, self.adaptation)
         at: NDArray[np.floating] = (yield from begin(record, seed, start)).astype(dtype)

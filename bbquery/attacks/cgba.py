@@ -21,10 +21,8 @@ import numpy as np
 from bbquery.attacks._boundary import bisect
 from bbquery.attacks._record import GREY_LEVELS, Record
 from bbquery.attacks._start import begin
-from bbquery.attacks._turns import Turns
-from bbquery.errors import UnknownName, UsageError
-from bbquery.perturb.checks import at_least_one
-from bbquery.perturb.waves import wave_noise
+from bbquery.attacks._turns import Turns, check
+from bbquery.errors import UnknownName
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,10 +63,7 @@ class Cgba:
     eight_bit: bool = True
 
     def __post_init__(self) -> None:
-        at_least_one("queries", self.queries)
-        at_least_one("probes", self.probes)
-        if not 1 <= self.reduction < math.inf:
-            raise UsageError(f"reduction must be a finite number of at least 1, not {self.reduction!r}")
+        check(self.queries, self.probes, self.reduction)
         if self.search not in get_args(Search):
             raise UnknownName("search", self.search, get_args(Search))
 
@@ -78,16 +73,22 @@ class Cgba:
         return record.run(self._search(record, seed, start))
 
     def _search(self, record: Record, seed: int, start: Image | None) -> Plan[None]:
-        draw = wave_noise(record.x.shape, self.reduction, np.random.default_rng((PROBES, seed)))
-        within = TOLERANCE / math.sqrt(record.x.size)
-        turns = Turns(record, draw, self.probes, SIGMA / self.reduction, within, self.eight_bit)
+        turns = Turns(
+            record,
+            (PROBES, seed),
+            probes=self.probes,
+            reduction=self.reduction,
+            sigma=SIGMA,
+            within=TOLERANCE,
+            eight_bit=self.eight_bit,
+        )
         turn = _outwards if self.search == "semicircle" else _inwards
         yield from turns.run((yield from begin(record, seed, start)), turn)
 
 
 def _outwards(turns: Turns, plane: Plane) -> Plan[NDArray[np.float64] | None]:
     """Turn from the boundary point towards the clean image until the label changes back, and bisect the arc."""
-    left, within = RIGHT_ANGLE, turns.tolerance / plane.distance
+    left, within = RIGHT_ANGLE, turns.within / plane.distance
     while left > within:
         left /= 2
         if not (yield from turns.record.is_adversarial(plane.on_circle(RIGHT_ANGLE - left))):
@@ -98,7 +99,7 @@ def _outwards(turns: Turns, plane: Plane) -> Plan[NDArray[np.float64] | None]:
 
 def _inwards(turns: Turns, plane: Plane) -> Plan[NDArray[np.float64] | None]:
     """Turn from the normal towards the boundary point until the label changes, and bisect the line from there."""
-    angle, within = plane.angle, turns.tolerance / plane.distance
+    angle, within = plane.angle, turns.within / plane.distance
     while angle > within:
         angle /= 2
         if (yield from turns.record.is_adversarial(plane.on_circle(angle))):

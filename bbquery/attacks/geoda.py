@@ -17,16 +17,17 @@ As published, a probe is of some hundredths of a grey level. For `eight_bit` see
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.attacks._boundary import bisect, probe, tolerance
+from bbquery.attacks._boundary import is_aware, probe, straight, tolerance
 from bbquery.attacks._normal import probed
-from bbquery.attacks._record import GREY_LEVELS, Record, rms
+from bbquery.attacks._record import GREY_LEVELS, Record
 from bbquery.errors import UsageError
 from bbquery.perturb.checks import at_least_one, positive
 from bbquery.perturb.waves import Waves
@@ -80,15 +81,11 @@ class Geoda:
 
     def _search(self, record: Record, seed: int, start: Image | None) -> Plan[None]:
         rng = np.random.default_rng((DRAWN, seed))
-        walk = _Walk(record, self.eight_bit and record.domain.dtype == "uint8")
+        walk = _Walk(record, is_aware(record, eight_bit=self.eight_bit))
         waves = Waves(record.x.shape[:2], self.waves, np.float32)
         length = math.sqrt(math.prod(waves.shape) / record.x.size)  # RMS, for coefficients with a variance of 1
         size = probe(self.sigma * GREY_LEVELS * length, eight_bit=walk.aware)
-
-        def draw(rows: int) -> Any:
-            coefficients = rng.standard_normal((rows, *waves.shape), dtype=np.float32)
-            return np.stack([waves.render(each) for each in coefficients])
-
+        draw = functools.partial(waves.noise, rng)
         at = yield from walk.projected((yield from _begun(record, rng, start)))
         total = np.zeros(record.x.shape)
         for iteration in count():
@@ -115,17 +112,13 @@ class _Walk:
             if not normal.any():
                 return at
             if (yield from self.record.is_adversarial(point)):
-                return (yield from self.projected(np.clip(point, 0, GREY_LEVELS)))
+                return (yield from self.projected(point))
         return at
 
     def projected(self, far: NDArray[np.float64]) -> Plan[NDArray[np.float64]]:
         """Return where the way from the clean image to an adversarial one crosses the boundary."""
-        x, distance = self.record.x, rms(far - self.record.x)
-        if distance == 0:
-            return far
-        within = tolerance(TOLERANCE * GREY_LEVELS / math.sqrt(x.size), eight_bit=self.aware)
-        share = yield from bisect(self.record, lambda share: x + share * (far - x), 0.0, 1.0, within / distance)
-        return x + share * (far - x)
+        published = TOLERANCE * GREY_LEVELS / math.sqrt(far.size)
+        return (yield from straight(self.record, far, tolerance(published, eight_bit=self.aware)))
 
 
 def _begun(record: Record, rng: np.random.Generator, start: Image | None) -> Plan[NDArray[np.float64]]:

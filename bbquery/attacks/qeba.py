@@ -9,6 +9,7 @@ levels, rounding takes away most of it as the distance falls. For `eight_bit` se
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -70,7 +71,8 @@ class Qeba:
 
     def _search(self, record: Record, seed: int, start: Image | None) -> Plan[None]:
         rng, (height, width, _) = np.random.default_rng((PROBES, seed)), record.x.shape
-        draw = (self._resized if self.noise == "resize" else self._waves)(rng, height, width)
+        waves = Waves((height, width), self._cells(min(height, width)), np.float32)
+        draw = self._resized(rng, height, width) if self.noise == "resize" else functools.partial(waves.noise, rng)
         hops = Hops(record, draw, self.gamma / math.sqrt(record.x.size), self.evaluations, self.eight_bit)
         yield from hops.run((yield from begin(record, seed, start)))
 
@@ -85,15 +87,6 @@ class Qeba:
             grids = rng.standard_normal((rows, *cells), dtype=np.float32)
             wide = np.matmul(across, grids).reshape(rows, cells[0], -1)
             return np.matmul(down, wide).reshape(rows, height, width, 3)
-
-        return draw
-
-    def _waves(self, rng: np.random.Generator, height: int, width: int) -> Draw:
-        waves = Waves((height, width), self._cells(min(height, width)), np.float32)
-
-        def draw(rows: int) -> Any:
-            coefficients = rng.standard_normal((rows, *waves.shape), dtype=np.float32)
-            return np.stack([waves.render(each) for each in coefficients])
 
         return draw
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bbquery.attacks._boundary import is_aware
 from bbquery.attacks._record import GREY_LEVELS, Record
 from bbquery.perturb.checks import at_least_one
 
@@ -67,7 +68,7 @@ class RayS:
         return record.run(self._search(record, seed, start))
 
     def _search(self, record: Record, seed: int, start: Image | None) -> Plan[None]:
-        cube = _Cube(record, whole=self.eight_bit and record.domain.dtype == "uint8")
+        cube = _Cube(record, whole=is_aware(record, eight_bit=self.eight_bit))
         if start is not None and (yield from record.is_adversarial(start)):
             cube.signs = _in_order(np.where(record.pixels(start) < record.x, -1, 1).astype(np.int8))
             yield from cube.flip(slice(0, 0))

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.attacks._boundary import bisect, probe, tolerance
+from bbquery.attacks._boundary import bisect, is_aware, probe, tolerance
 from bbquery.attacks._plane import Plane
 from bbquery.attacks._record import GREY_LEVELS, Record, rms
 from bbquery.attacks._start import begin
@@ -81,7 +81,7 @@ class SurFree:
         return record.run(self._search(record, seed, start))
 
     def _search(self, record: Record, seed: int, start: Image | None) -> Plan[None]:
-        circles = _Circles(record, aware=self.eight_bit and record.domain.dtype == "uint8")
+        circles = _Circles(record, aware=is_aware(record, eight_bit=self.eight_bit))
         directions = Directions(record.x, self, np.random.default_rng((DIRECTIONS, seed)))
         at = yield from circles.first((yield from begin(record, seed, start)))
         theta = math.radians(self.theta)

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.attacks._boundary import probe
-from bbquery.attacks._record import Record, rms
+from bbquery.attacks._boundary import is_aware, probe
+from bbquery.attacks._plane import Plane
+from bbquery.attacks._record import Record
 from bbquery.attacks._start import begin
 from bbquery.errors import UsageError
 from bbquery.perturb.checks import at_least_one, positive
@@ -84,8 +85,9 @@ class Triangle:
         at = yield from begin(record, seed, start)
         waves, turning = _Waves(record.x.shape, self.ratio, seed), _Turning(self, record)
         while (at != record.x).any():
-            plane = _Plane(record.x, at, waves.drawn())
-            at = yield from turning.turned(plane)
+            plane = Plane.through(record.x, at, waves.drawn())
+            if plane is not None:
+                at = yield from turning.turned(plane, at)
 
 
 class _Waves:
@@ -104,20 +106,9 @@ class _Waves:
         return drawn
 
 
-class _Plane:
-    """The plane through x, an adversarial point and a direction. distance: of the point, in grey levels RMS."""
-
-    def __init__(self, x: NDArray[np.float64], at: NDArray[np.float64], direction: NDArray[np.float64]) -> None:
-        self.x, self.at, self._outwards = x, at, at - x
-        self.distance = rms(self._outwards)
-        share = np.vdot(direction, self._outwards) / np.vdot(self._outwards, self._outwards)
-        across = direction - share * self._outwards
-        self._across = across * (self.distance / max(rms(across), 1e-300))
-
-    def point(self, alpha: float, beta: float, side: int) -> NDArray[np.float64]:
-        """Return the third corner of the triangle, on one side (1 or -1)."""
-        turned = math.cos(beta) * self._outwards + side * math.sin(beta) * self._across
-        return self.x + math.sin(alpha + beta) / math.sin(alpha) * turned
+def _corner(plane: Plane, alpha: float, beta: float, side: int) -> NDArray[np.float64]:
+    """Return the third corner of the triangle, on one side (1 or -1)."""
+    return plane.point(side * beta, plane.distance * math.sin(alpha + beta) / math.sin(alpha))
 
 
 class _Turning:
@@ -125,10 +116,10 @@ class _Turning:
 
     def __init__(self, attack: Triangle, record: Record) -> None:
         self._attack, self._record, self._alpha = attack, record, attack.alpha
-        self._eight_bit = attack.eight_bit and record.domain.dtype == "uint8"
+        self._eight_bit = is_aware(record, eight_bit=attack.eight_bit)
 
-    def turned(self, plane: _Plane) -> Plan[NDArray[np.float64]]:
-        """Return a nearer adversarial point of the plane, or its own where none was found."""
+    def turned(self, plane: Plane, at: NDArray[np.float64]) -> Plan[NDArray[np.float64]]:
+        """Return a nearer adversarial point of the plane, or `at`, its own, where none was found."""
         beta, most = self._least(plane.distance), math.pi - self._alpha
         for side in (1, -1):
             found = yield from self._tried(plane, beta, side)
@@ -138,9 +129,9 @@ class _Turning:
                 return found if nearer is None else nearer
             if side == 1:
                 beta = self._beyond(beta)
-        return plane.at
+        return at
 
-    def _enlarged(self, plane: _Plane, beta: float, most: float, side: int) -> Plan[NDArray[np.float64] | None]:
+    def _enlarged(self, plane: Plane, beta: float, most: float, side: int) -> Plan[NDArray[np.float64] | None]:
         """Look for an adversarial point at a larger angle, on both sides, by bisection; None where there is none."""
         least = beta
         for _ in range(self._attack.rounds):
@@ -154,9 +145,9 @@ class _Turning:
             least, most = self._least(plane.distance), beta
         return None
 
-    def _tried(self, plane: _Plane, beta: float, side: int) -> Plan[NDArray[np.float64] | None]:
+    def _tried(self, plane: Plane, beta: float, side: int) -> Plan[NDArray[np.float64] | None]:
         """Return a point, as it is sent, if it is adversarial; else lower α."""
-        point = self._record.pixels(plane.point(self._alpha, beta, side))
+        point = self._record.pixels(_corner(plane, self._alpha, beta, side))
         if (yield from self._record.adversarial(point[None]))[0]:
             return point.astype(np.float64)
         self._alpha = max(self._alpha - self._attack.loss, math.pi / 2 - self._attack.spread)

@@ -17,17 +17,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bbquery.attacks._boundary import bisect
 from bbquery.attacks._record import GREY_LEVELS, Record
 from bbquery.attacks._start import begin
-from bbquery.attacks._turns import Turns
-from bbquery.errors import UsageError
-from bbquery.perturb.checks import at_least_one
-from bbquery.perturb.waves import wave_noise
+from bbquery.attacks._turns import Turns, check
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from bbquery.attacks import AttackResult
@@ -62,10 +58,7 @@ class TwoThirdBridge:
     eight_bit: bool = True
 
     def __post_init__(self) -> None:
-        at_least_one("queries", self.queries)
-        at_least_one("probes", self.probes)
-        if not 1 <= self.reduction < math.inf:
-            raise UsageError(f"reduction must be a finite number of at least 1, not {self.reduction!r}")
+        check(self.queries, self.probes, self.reduction)
 
     def plan(self, x: Image, domain: Domain, seed: int, start: Image | None = None) -> Plan[AttackResult]:
         """Ask for changed copies of x (H, W, 3); return the nearest adversarial one: see `bbquery.attacks.Attack`."""
@@ -73,9 +66,15 @@ class TwoThirdBridge:
         return record.run(self._search(record, seed, start))
 
     def _search(self, record: Record, seed: int, start: Image | None) -> Plan[None]:
-        draw = wave_noise(record.x.shape, self.reduction, np.random.default_rng((PROBES, seed)))
-        within = TOLERANCE / math.sqrt(record.x.size)
-        turns = Turns(record, draw, self.probes, SIGMA / self.reduction, within, self.eight_bit)
+        turns = Turns(
+            record,
+            (PROBES, seed),
+            probes=self.probes,
+            reduction=self.reduction,
+            sigma=SIGMA,
+            within=TOLERANCE,
+            eight_bit=self.eight_bit,
+        )
         yield from turns.run((yield from begin(record, seed, start)), _bridged)
 
 
@@ -84,7 +83,7 @@ def _bridged(turns: Turns, plane: Plane) -> Plan[NDArray[np.float64]]:
         angle = math.atan2(k * math.sin(plane.angle), 1 - k + k * math.cos(plane.angle))
         return plane.point(angle, plane.distance)
 
-    within = max(WITHIN, turns.tolerance / plane.distance)
+    within = max(WITHIN, turns.within / plane.distance)
     farthest = yield from bisect(turns.record, bridge, 1.0, 0.0, within)
     return (yield from turns.straight(bridge(left_at(farthest))))
 

@@ -10,8 +10,6 @@ from bbquery.perturb.directions import cosines
 from bbquery.system.blas_threads import one_blas_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from bbquery.perturb.added import AddedCopies, Floats
@@ -38,6 +36,11 @@ class Waves:
         """Return the waves' sum (H, W, 3) in the precision of what is sent."""
         return _sum(coefficients.astype(self._dtype, copy=False), *self._in_type)
 
+    def noise(self, rng: np.random.Generator, fields: int) -> NDArray[np.floating[Any]]:
+        """Draw fields of noise (n, H, W, 3): coefficients are Gaussian with a standard deviation of 1."""
+        coefficients = rng.standard_normal((fields, *self.shape), dtype=self._dtype)
+        return np.stack([self.render(each) for each in coefficients])
+
     @one_blas_thread
     def analysis(self, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
         """Return the coefficients of values (H, W, 3), in the precision of what is sent."""
@@ -53,24 +56,6 @@ def _sum(
     rows = np.stack([coefficients[..., channel] @ across for channel in range(3)], axis=-1)
     values: NDArray[Any] = down.T @ rows.reshape(len(down), -1)
     return values.reshape(-1, across.shape[1], 3)
-
-
-def wave_noise(
-    shape: tuple[int, ...], reduction: float, rng: np.random.Generator
-) -> Callable[[int], NDArray[np.float32]]:
-    """Return what draws so many fields of Gaussian noise, (n, H, W, 3), in the lowest waves of photos of `shape`.
-
-    reduction: the shorter side, in pixels, over the number of waves along each side. Every coefficient has a standard
-    deviation of 1.
-    """
-    height, width, _ = shape
-    waves = Waves((height, width), max(int(min(height, width) / reduction), 1), np.float32)
-
-    def draw(fields: int) -> NDArray[np.float32]:
-        coefficients = rng.standard_normal((fields, *waves.shape), dtype=np.float32)
-        return np.stack([waves.render(each) for each in coefficients])
-
-    return draw
 
 
 class WaveCopies:

@@ -102,14 +102,6 @@ def test_a_direction_is_the_photos_own_waves_with_random_signs() -> None:
     assert idctn(dctn(first, axes=(0, 1)), axes=(0, 1)) == pytest.approx(first)
 
 
-def test_a_short_run_is_the_beginning_of_a_long_one() -> None:
-    """What is asked does not depend on how many queries there are."""
-    short, _ = ran(SurFree(queries=60))
-    long, _ = ran(SurFree(queries=120))
-
-    assert np.array_equal(short.images, long.images[:60])
-
-
 @pytest.mark.parametrize(
     "wrong", [{"queries": 0}, {"theta": 0}, {"theta": 90}, {"rho": 1}, {"frequencies": 0}, {"remembered": 0}]
 )

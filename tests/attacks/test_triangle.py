@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bbquery.attacks import _plane as plane
 from bbquery.attacks._record import Record, rms
-from bbquery.attacks.triangle import Triangle, _Plane, _Turning, _Waves
+from bbquery.attacks.triangle import Triangle, _corner, _Turning, _Waves
 from bbquery.errors import UsageError
 from bbquery.plan import replay
 from bbquery.types import FLOAT, UINT8
@@ -23,14 +24,20 @@ from tests.attacks.test_directions import Plane, X, normal, slanted
 def test_a_corner_obeys_the_law_of_sines(alpha: float, beta: float, side: int, seed: int) -> None:
     """The third corner lies β aside at a distance of δ sin(α + β) / sin α, and the triangle's angle there is α."""
     at = X + 20 * slanted(0.5)
-    plane = _Plane(X, at, np.random.default_rng(seed).standard_normal(X.shape))
+    turned = through(at, np.random.default_rng(seed).standard_normal(X.shape))
 
-    corner = plane.point(alpha, beta, side)
+    corner = _corner(turned, alpha, beta, side)
 
-    assert plane.distance == pytest.approx(20)
+    assert turned.distance == pytest.approx(20)
     assert rms(corner - X) == pytest.approx(20 * math.sin(alpha + beta) / math.sin(alpha))
     assert angle(corner - X, at - X) == pytest.approx(beta)
     assert angle(X - corner, at - corner) == pytest.approx(alpha)
+
+
+def through(at: Any, direction: Any) -> plane.Plane:
+    found = plane.Plane.through(X, at, direction)
+    assert found is not None
+    return found
 
 
 def angle(one: Any, other: Any) -> float:
@@ -55,8 +62,8 @@ def test_a_step_that_finds_something_is_nearer_and_one_that_does_not_stays() -> 
     record, at = Record(X, FLOAT, 100), X + 30 * slanted(0.4)
     near, far = _Turning(Triangle(), record), _Turning(Triangle(), record)
 
-    nearer = replay(near.turned(_Plane(X, at, normal())), Plane())
-    stayed = replay(far.turned(_Plane(X, at, normal())), Plane(1e9))
+    nearer = replay(near.turned(through(at, normal()), at), Plane())
+    stayed = replay(far.turned(through(at, normal()), at), Plane(1e9))
 
     assert rms(nearer - X) < 0.99 * 30
     assert near._alpha > math.pi / 2

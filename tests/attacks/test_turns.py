@@ -65,28 +65,6 @@ def test_a_plane_whose_normal_is_in_the_waves_is_reached(name: str, domain: Doma
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_short_run_is_the_beginning_of_a_long_one(name: str) -> None:
-    """What is asked does not depend on how many queries there are."""
-    short, long = Plane(), Plane()
-
-    run(name, short, queries=200)
-    run(name, long, queries=300)
-
-    assert np.array_equal(short.images, long.images[:200])
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_awareness_of_rounding_changes_nothing_where_there_is_none(name: str) -> None:
-    """Float pixels are asked as published, whatever `eight_bit` says."""
-    aware, published = Plane(), Plane()
-
-    run(name, aware, queries=200)
-    run(f"{name}:eight_bit=false", published, queries=200)
-
-    assert np.array_equal(aware.images, published.images)
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_aware_of_rounding_probes_have_a_grey_level(name: str) -> None:
     """On whole grey levels probes differ from each other by √2 levels RMS; rounding leaves published ones alike."""
     apart = {}
