@@ -159,7 +159,7 @@ def test_a_black_box_surrogate_answers_in_place_of_the_target() -> None:
         ({"momentum": -1.0}, "momentum"),
         ({"steps": 0}, "steps"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else ", ".join(value),
 )
 def test_bad_options_are_refused(options: dict[str, Any], words: str) -> None:
     """Before a query: numbers out of their range, and surrogates and methods that do not fit."""
