@@ -12,6 +12,7 @@ import pytest
 from bbquery.attacks._record import Record
 from bbquery.errors import UnknownName, UsageError
 from bbquery.jobs.attack.attack import attack
+from bbquery.jobs.attack.goal import Goal
 from bbquery.jobs.attack.votes import Votes
 from bbquery.types import Decision
 from oracles import function
@@ -340,3 +341,19 @@ def test_a_goal_is_resumed_like_any_run(ledger: Ledger) -> None:
     assert second.queries.sent == 0
     assert (first.run, first.treated, first.rmse) == (second.run, second.treated, second.rmse)
     assert other.run != first.run
+
+
+@pytest.mark.parametrize(
+    ("options", "identity"),
+    [
+        ({}, {}),
+        ({"tau": 0.5}, {}),
+        ({"criterion": "s2"}, {}),
+        ({"criterion": "s1"}, {"criterion": "s1"}),
+        ({"criterion": "s3", "tau": 0.5}, {"criterion": "s3", "tau": 0.5}),
+        ({"target_class": "dog", "tau": 0.5}, {"target_class": "dog"}),
+    ],
+)
+def test_only_what_decides_the_questions_names_a_run(options: dict[str, Any], identity: dict[str, Any]) -> None:
+    """The defaults name nothing, as before they were options; τ counts where the search goes by it."""
+    assert Goal(**options).identity == identity
