@@ -1,0 +1,73 @@
+"""Estimate the boundary's normal by the likelihood ratio of labels, around a balanced base.
+
+For Gaussian z the gradient of E f(b + σz) is E f(b + σz) z / σ (Zhang et al., eq. 2). With f = 1 where the label
+changes, it points along the boundary's normal, as far as the noise can express it. Two departures:
+
+1. Answers are centred by the share that changed, which takes the mean of z out of the estimate.
+2. The base b is on the way from the clean photo to the adversarial point, or beyond it, where half of the copies
+   change. At the adversarial point itself nearly all do, or, where the boundary is curved, none: neither says anything.
+
+With n answers and noise whose dimensions each hold a share s of the normal, the cosine between estimate and normal is
+about sqrt(.45 n s): .034 against .039 expected, for n = 120 and s = 2.9e-5. σ is one grey level, below which rounding
+eats the noise; at 2.5 the answers' correlation with the normal falls from .65 to .55, by the boundary's curvature.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bbquery.plan import concatenate
+from bbquery.types import Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bbquery.attacks._arc import Position
+    from bbquery.attacks._textures import Texture
+    from bbquery.plan import Plan
+
+SIGMA = 1.0  # grey levels RMS
+BATCH = 10  # copies that are asked at once
+SLIDE = 0.1  # by which the base's distance follows the share that changed, from batch to batch
+
+
+class Balance:
+    """Where half of the copies change, as a multiple of the radius; kept from one estimate to the next."""
+
+    def __init__(self) -> None:
+        self.factor = 1.0
+
+    def follow(self, share: float) -> None:
+        """Move towards the clean photo where more than half change, away from it where fewer do."""
+        self.factor *= 1 - SLIDE * (share - 0.5)
+
+
+def normal(position: Position, balance: Balance, draw: Callable[[], Texture], copies: int) -> Plan[Texture]:
+    """Return the estimate, of any length; 0 where no answer differs. draw: gives noise of RMS 1, (H, W, 3)."""
+    record = position.record
+    everything: Texture = np.zeros(record.x.shape, np.float32)
+    changing, decided, changed = everything.copy(), 0, 0
+    answers = []
+    for start in range(0, copies, BATCH):
+        noises = [draw() for _ in range(min(BATCH, copies - start))]
+        base = position.point(position.way, position.radius * balance.factor)
+        scores = yield from record.ask(np.stack([record.pixels(base + SIGMA * noise) for noise in noises]))
+        answers.append(scores)
+        for noise, decision in zip(noises, scores.decision, strict=True):
+            if decision == Decision.UNDECIDED:
+                continue
+            decided += 1
+            everything += noise
+            if decision == Decision.NOT_MET:
+                changed += 1
+                changing += noise
+        known = int((~scores.undecided).sum())
+        if known:
+            balance.follow(int(np.equal(scores.decision, Decision.NOT_MET).sum()) / known)
+    record.stepped(SIGMA, concatenate(answers))
+    if not decided:
+        return everything
+    estimate: Texture = changing - np.float32(changed / decided) * everything
+    return estimate
