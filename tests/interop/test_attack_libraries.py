@@ -28,11 +28,6 @@ PHOTO = np.random.default_rng(4).integers(100, 150, (SIDE, SIDE, 3)).astype(np.u
 QUERIES = 120
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "interop.md").read_text(encoding="utf-8"), re.DOTALL)
 
-pytestmark = pytest.mark.filterwarnings(
-    # Foolbox imports it from where SciPy had it before 1.8
-    "ignore:Please import `gaussian_filter` from the `scipy.ndimage` namespace:DeprecationWarning"
-)
-
 
 def lean(image: Any) -> float:
     halves = np.asarray(image, np.float64)
@@ -182,6 +177,7 @@ def test_a_small_budget_is_used_to_the_last_query(name: str, queries: int, ledge
     assert ran.found.queries == queries - 1
 
 
+@pytest.mark.filterwarnings("ignore:Please import `gaussian_filter`")  # Foolbox has it from where SciPy had it
 @BOTH
 def test_the_snippet_of_the_page_runs(library: str, ledger: Ledger, capsys: Any) -> None:
     """It ends at its cap, and prints the distance and what was spent."""
