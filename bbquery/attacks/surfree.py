@@ -82,7 +82,7 @@ class SurFree:
 
     def _search(self, record: Record, seed: int, start: Image | None) -> Plan[None]:
         circles = _Circles(record, aware=is_aware(record, eight_bit=self.eight_bit))
-        directions = Directions(record.x, self, np.random.default_rng((DIRECTIONS, seed)))
+        directions = _Directions(record.x, self, np.random.default_rng((DIRECTIONS, seed)))
         at = yield from circles.first((yield from begin(record, seed, start)))
         theta = math.radians(self.theta)
         while record.distance > 0:
@@ -144,7 +144,7 @@ class _Circles:
         return angle
 
 
-class Directions:
+class _Directions:
     """Draws directions and remembers the last ones, as coefficients of waves: those are as orthogonal as the pixels."""
 
     def __init__(self, x: NDArray[np.float64], attack: SurFree, rng: np.random.Generator) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from bbquery import load
-from bbquery.attacks._record import rms
-from bbquery.attacks.surfree import Directions, SurFree
+from bbquery.attacks._plane import Plane
+from bbquery.attacks._record import Record, rms
+from bbquery.attacks.surfree import SurFree, _Circles, _Directions
 from bbquery.errors import UsageError
 from bbquery.perturb.waves import Waves
 from bbquery.plan import Ask, replay
@@ -57,6 +58,23 @@ def test_both_sides_are_tried_at_an_angle_that_shrinks_after_each_failure() -> N
     np.testing.assert_allclose(middle / rms(middle), NORMAL, atol=1e-3)
 
 
+def test_an_angle_is_enlarged_on_the_other_side_if_only_that_is_adversarial() -> None:
+    """Of 45° on either side, halfway from 30° to 60°, the adversarial one is kept, and the angle grows from there."""
+    plane = Plane.through(PHOTO, START, np.random.default_rng(1).standard_normal(PHOTO.shape))
+    assert plane is not None
+
+    def answer(ask: Ask) -> Scores:
+        change = ask.images[0] - PHOTO
+        across, outwards = np.mean(change * plane.aside), np.mean(change * plane.outwards)
+        beyond = np.array([-50 < math.degrees(math.atan2(across, outwards)) < 40])
+        return Scores(np.where(beyond, Decision.NOT_MET, Decision.MET).astype(np.int8), 1.0 - beyond)
+
+    circles = _Circles(Record(PHOTO, FLOAT, 100), aware=False)
+    angle = replay(circles.enlarged(plane, math.radians(30), math.radians(30)), answer)
+
+    assert -50 < math.degrees(angle) < -48
+
+
 def test_aware_of_rounding_it_moves_by_a_grey_level() -> None:
     """On whole grey levels the angle shrinks no further than to a point one level RMS from the best one."""
     changes = {}
@@ -71,7 +89,7 @@ def test_aware_of_rounding_it_moves_by_a_grey_level() -> None:
 def test_directions_are_orthogonal_to_the_last_ones_and_of_low_frequencies() -> None:
     """Any two within the number that is remembered are at right angles; waves above the lower half are not in them."""
     attack = SurFree(remembered=20)
-    directions = Directions(PHOTO, attack, np.random.default_rng(0))
+    directions = _Directions(PHOTO, attack, np.random.default_rng(0))
 
     drawn = np.stack([directions.drawn().ravel() for _ in range(50)])
 
@@ -89,7 +107,7 @@ def test_a_direction_is_the_photos_own_waves_with_random_signs() -> None:
     """The first direction has, in each wave, -1, 0 or 1 times tanh of the coefficient of the authors' transform."""
     from scipy.fft import dctn, idctn
 
-    directions = Directions(PHOTO, SurFree(), np.random.default_rng(0))
+    directions = _Directions(PHOTO, SurFree(), np.random.default_rng(0))
     weights = np.tanh(dctn(PHOTO / 255, axes=(0, 1)))  # not orthonormal, as theirs
 
     first = directions.drawn()

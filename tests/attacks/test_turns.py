@@ -42,10 +42,13 @@ class Plane:
         self.normal = normal / rms(normal)
         self.start = self.photo + 60 * (0.3 * self.normal + sideways / rms(sideways))
 
+    def is_adversarial(self, image: Any) -> bool:
+        return bool(np.mean((image - self.photo) * self.normal) > MARGIN)
+
     def __call__(self, ask: Ask) -> Scores:
         asked = [ask.images[row].astype(np.float64) for row in range(len(ask.images))]
         self.images += asked
-        beyond = np.array([np.mean((image - self.photo) * self.normal) > MARGIN for image in asked])
+        beyond = np.array([self.is_adversarial(image) for image in asked])
         return Scores(np.where(beyond, Decision.NOT_MET, Decision.MET).astype(np.int8), 1.0 - beyond)
 
 
@@ -97,51 +100,73 @@ def test_probes_are_in_the_lowest_waves_and_of_the_published_size(name: str) -> 
     assert np.mean([rms(probe - first[0]) for probe in first[1:]]) == pytest.approx(published * math.sqrt(2), rel=0.05)
 
 
-def turn_of(name: str) -> tuple[Plane, list[Any], Any]:
-    """Return an oracle, what was asked in the first turn, in order, and the boundary point before it."""
+@dataclass(frozen=True)
+class FirstTurn:
+    """The first turn of a run. asked: its points, in order. at: the boundary point; normal: what probes there found."""
+
+    oracle: Plane
+    asked: list[Any]
+    at: Any
+    normal: Any
+
+    @property
+    def distance(self) -> float:
+        return rms(self.at - self.oracle.photo)
+
+    def angle(self, point: Any) -> float:
+        """Return the angle between a point and the boundary point, seen from the clean image."""
+        return angle_between(point - self.oracle.photo, self.at - self.oracle.photo)
+
+
+def angle_between(one: Any, other: Any) -> float:
+    return math.acos(min(np.mean(one * other) / rms(one) / rms(other), 1.0))
+
+
+def first_turn(name: str) -> FirstTurn:
     oracle = Plane()
     found = run(name, oracle, queries=250)
     first, second = (step.queries for step in found.steps[:2])
-    at = np.mean(oracle.images[first - FIRST : first], axis=0)  # probes lie around it
-    return oracle, oracle.images[first : second - 42], at
+    probes = np.stack(oracle.images[first - FIRST : first])
+    ends = [image for image in oracle.images[: first - FIRST] if oracle.is_adversarial(image)]
+    at = min(ends, key=lambda image: rms(image - oracle.photo))
+    signs = np.array([1 if oracle.is_adversarial(probe) else -1 for probe in probes])
+    return FirstTurn(oracle, oracle.images[first : second - 42], at, np.tensordot(signs, probes - at, 1))
 
 
 def test_cgba_asks_on_the_semicircle() -> None:
     """Each point that is asked sees clean image and boundary point at a right angle; it turns by 45° first."""
-    oracle, asked, at = turn_of("cgba")
-    distance = rms(at - oracle.photo)
+    turn = first_turn("cgba")
 
-    for point in asked:
-        assert np.mean((point - oracle.photo) * (point - at)) == pytest.approx(0, abs=1e-4 * distance**2)
-    assert rms(asked[0] - oracle.photo) == pytest.approx(distance * math.cos(math.pi / 4), rel=1e-4)
+    for point in turn.asked:
+        assert np.mean((point - turn.oracle.photo) * (point - turn.at)) == pytest.approx(0, abs=1e-6 * turn.distance**2)
+    assert turn.angle(turn.asked[0]) == pytest.approx(math.pi / 4)
 
 
 def test_cgba_h_bisects_the_line_from_the_semicircle() -> None:
-    """The angle is halved on the semicircle until adversarial; all else that is asked is on the line to that point."""
-    oracle, asked, at = turn_of("cgba_h")
-    photo = oracle.photo
-    turned = next(i for i, point in enumerate(asked) if np.mean((point - photo) * oracle.normal) > MARGIN)
-    direction = (asked[turned] - photo) / rms(asked[turned] - photo)
+    """The normal's angle is halved on the semicircle until adversarial; all else asked is on the line to that point."""
+    turn = first_turn("cgba_h")
+    photo, asked = turn.oracle.photo, turn.asked
+    turned = next(i for i, point in enumerate(asked) if turn.oracle.is_adversarial(point))
+    angle = angle_between(turn.normal, turn.at - photo)
 
-    for point in asked[: turned + 1]:
-        assert np.mean((point - photo) * (point - at)) == pytest.approx(0, abs=1e-4 * rms(at - photo) ** 2)
+    for halvings, point in enumerate(asked[: turned + 1], start=1):
+        assert np.mean((point - photo) * (point - turn.at)) == pytest.approx(0, abs=1e-6 * turn.distance**2)
+        assert turn.angle(point) == pytest.approx(angle / 2**halvings, rel=1e-3)
     for point in asked[turned + 1 :]:
-        np.testing.assert_allclose(point, photo + rms(point - photo) * direction, atol=1e-6)
-    angles = [
-        math.acos(np.mean((p - photo) * (at - photo)) / rms(p - photo) / rms(at - photo)) for p in asked[: turned + 1]
-    ]
-    np.testing.assert_allclose(angles, angles[0] / 2.0 ** np.arange(turned + 1), rtol=1e-2)
+        assert angle_between(point - photo, asked[turned] - photo) == pytest.approx(0, abs=1e-5)
 
 
 def test_ttba_bisects_the_bridge_and_then_the_line_below_it() -> None:
-    """Ten points are asked at the boundary point's distance, and the others on one line to the clean image."""
-    oracle, asked, at = turn_of("ttba")
-    distances = np.array([rms(point - oracle.photo) for point in asked])
+    """Ten points are asked on the bridge, halfway to the normal first, the others on one line to the clean image."""
+    turn = first_turn("ttba")
+    photo, asked = turn.oracle.photo, turn.asked
+    halfway = turn.normal / rms(turn.normal) + (turn.at - photo) / turn.distance
 
-    np.testing.assert_allclose(distances[:10], rms(at - oracle.photo), rtol=1e-4)
-    direction = (asked[10] - oracle.photo) / distances[10]
-    for point, distance in zip(asked[10:], distances[10:], strict=True):
-        np.testing.assert_allclose(point, oracle.photo + distance * direction, atol=1e-6)
+    for point in asked[:10]:
+        assert rms(point - photo) == pytest.approx(turn.distance)
+    assert angle_between(asked[0] - photo, halfway) == pytest.approx(0, abs=1e-3)
+    for point in asked[11:]:
+        assert angle_between(point - photo, asked[10] - photo) == pytest.approx(0, abs=1e-5)
 
 
 @pytest.mark.parametrize(("farthest", "share"), [(0.05, 0.9), (0.1, 0.9), (0.2, 2 / 3), (0.7, 2 / 3)])
