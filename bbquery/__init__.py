@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from bbquery.client.client import Client
     from bbquery.errors import BbqueryError, BudgetExhausted, OracleError, UsageError
     from bbquery.jobs.attack.attack import attack, attack_async
+    from bbquery.jobs.attack.many import attack_many, attack_many_async
     from bbquery.jobs.attack.result import Stress
+    from bbquery.jobs.attack.series import Attacked
     from bbquery.jobs.compare.compare import compare, compare_async
     from bbquery.jobs.compare.result import Comparison
     from bbquery.jobs.evaluate.evaluate import evaluate, evaluate_async
@@ -63,7 +65,9 @@ _HOMES = {
     "bbquery.client.client": ("Client",),
     "bbquery.errors": ("BbqueryError", "BudgetExhausted", "OracleError", "UsageError"),
     "bbquery.jobs.attack.attack": ("attack", "attack_async"),
+    "bbquery.jobs.attack.many": ("attack_many", "attack_many_async"),
     "bbquery.jobs.attack.result": ("Stress",),
+    "bbquery.jobs.attack.series": ("Attacked",),
     "bbquery.jobs.compare.compare": ("compare", "compare_async"),
     "bbquery.jobs.compare.result": ("Comparison",),
     "bbquery.jobs.evaluate.evaluate": ("evaluate", "evaluate_async"),
@@ -107,6 +111,7 @@ __all__ = [
     "Answer",
     "Ask",
     "Attack",
+    "Attacked",
     "BbqueryError",
     "BudgetExhausted",
     "Cap",
@@ -145,6 +150,8 @@ __all__ = [
     "__version__",
     "attack",
     "attack_async",
+    "attack_many",
+    "attack_many_async",
     "compare",
     "compare_async",
     "drive",

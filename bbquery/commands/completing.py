@@ -15,6 +15,7 @@ from bbquery.client.halt import Interrupted
 from bbquery.errors import BudgetExhausted
 from bbquery.jobs import spare as spare_of
 from bbquery.ledger.pruning import RUN
+from bbquery.ledger.records import Cap
 from bbquery.money import dollars_up
 from bbquery.oracle import is_unnamed
 from bbquery.units import total
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from bbquery.errors import BbqueryError
     from bbquery.jobs.spare import Rest
-    from bbquery.ledger.records import BudgetState, Cap
+    from bbquery.ledger.records import BudgetState
     from bbquery.oracle import Capabilities
 
 OPTIONS = {"queries": "--max-queries", "tokens": "--max-tokens", "picodollars": "--max-usd"}
@@ -73,22 +74,56 @@ def raised(rest: Rest, *, plan_is_fixed: bool = False) -> dict[str, str]:
     return options
 
 
-def raised_together(rests: Sequence[Rest], run: BudgetState, allowed: int, suffix: str = "") -> dict[str, str]:
+def raised_together(
+    rests: Sequence[Rest], run: BudgetState, allowed: int, suffix: str = "", weights: Sequence[int] | None = None
+) -> dict[str, str]:
     """Return the options that let the rests of several parts be asked, each within a budget of its own in the run's.
 
     allowed: the queries that the plan of a part was made for. suffix: how options of a part end, "" for those that the
-    run's own are.
+    run's own are. weights: how many times the caps of a part each of them has; None, once.
     """
-    short = [rest for rest in rests if changed(rest.budget.cap, rest.cap())]
+    short = [
+        (rest, weight)
+        for rest, weight in zip(rests, weights or [1] * len(rests), strict=True)
+        if changed(rest.budget.cap, rest.cap())
+    ]
     options: dict[str, str] = {}
-    for rest in short:
-        for option, amount in changed(rest.budget.cap, rest.cap()).items():
+    for rest, weight in short:
+        for option, amount in changed(_share(rest.budget.cap, weight), _share(rest.cap(), weight)).items():
             options[option + suffix] = max(options.get(option + suffix, "0"), amount, key=Decimal)
     if OPTIONS["queries"] + suffix in options:
-        spare = max(rest.spare for rest in short)
+        spare = max(-(-rest.spare // weight) for rest, weight in short)
         options |= {OPTIONS["queries"] + suffix: str(allowed + spare), SPARE: str(spare)}
     of_run = changed(run.cap, spare_of.raised(run, total(rest.more for rest in rests)))
     return of_run | options
+
+
+def of_parts(
+    typed: Sequence[str],
+    oracle: Capabilities,
+    rests: Sequence[Rest],
+    run: BudgetState,
+    error: BbqueryError | None,
+    *,
+    allowed: int,
+    suffix: str,
+    weights: Sequence[int] | None = None,
+) -> str:
+    """Return the command that completes a run of several parts; see `raised_together`.
+
+    A cap of the run that nobody typed follows from those of its parts, so it is not raised by itself.
+    """
+    options = raised_together(rests, run, allowed, suffix, weights)
+    named = {argument.partition("=")[0] for argument in typed}
+    for option in set(OPTIONS.values()) & options.keys() - named:
+        del options[option]
+    missing = sum(rest.missing for rest in rests)
+    return joined(rerun(typed, oracle), options, error, run=run.name, missing=missing)
+
+
+def _share(cap: Cap, weight: int) -> Cap:
+    """Return caps divided, rounded up."""
+    return Cap(**{unit: None if amount is None else -(-amount // weight) for unit, amount in vars(cap).items()})
 
 
 def changed(before: Cap, after: Cap) -> dict[str, str]:

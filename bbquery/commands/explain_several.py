@@ -177,15 +177,8 @@ class Book:
         return lines
 
     def _completing(self, budget: BudgetState) -> str:
-        """Return the command that completes the run; a cap of it that nobody typed follows from those of images."""
-        options = completing.raised_together(self._rests, budget, self._rests[0].allowed, "-per-image")
-        for option in set(completing.OPTIONS.values()) & options.keys():
-            if not self._typed(option):
-                del options[option]
-        missing = sum(rest.missing for rest in self._rests)
-        return completing.joined(
-            completing.rerun(self.chosen.typed, self.oracle), options, self.error, run=budget.name, missing=missing
-        )
-
-    def _typed(self, option: str) -> bool:
-        return any(argument.partition("=")[0] == option for argument in self.chosen.typed)
+        """Return the command that completes the run."""
+        return completing.of_parts(
+            self.chosen.typed, self.oracle, self._rests, budget, self.error, allowed=self._rests[0].allowed,
+            suffix="-per-image",
+        )  # fmt: skip

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bbquery.commands.exit_codes import exit_code
 from bbquery.errors import NotWritten, UsageError
-from bbquery.jobs.explain.series import stem
 from bbquery.jobs.identity import identity
+from bbquery.jobs.names import stem
 from bbquery.report import folder
 from bbquery.report.claim import claimed
 from bbquery.specification import parse

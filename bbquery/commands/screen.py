@@ -179,7 +179,7 @@ class Screen(Watch):
         if spent:
             share = max(self._bar.n, 1) / max(self._bar.total, 1)
             rate = lately / max(seconds, 1e-3) * 60
-            parts.append(f"${_cents(spent)} spent of about ${_cents(int(spent / share))}, ${_cents(int(rate))}/min")
+            parts.append(f"${cents(spent)} spent of about ${cents(int(spent / share))}, ${cents(int(rate))}/min")
         if not self._is_last:
             parts.append(f"{client.in_flight} in flight")
         if client.rate_limits:
@@ -219,6 +219,6 @@ def _label(label: Label) -> str:
     return name if label.score is None else f"{label.score:8.4f}  {name}"
 
 
-def _cents(picodollars: int) -> str:
+def cents(picodollars: int) -> str:
     """Return dollars with as many digits as tell something: four, or all where they are fewer."""
     return dollars(round(picodollars, -8))

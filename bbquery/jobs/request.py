@@ -6,17 +6,19 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
+import numpy as np
+
 from bbquery.client import waiting
 from bbquery.drift import DEFAULT_EVERY
 from bbquery.errors import UsageError
 from bbquery.jobs.watch import Watch
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
-from bbquery.option_types import instance, texts, whole
+from bbquery.option_types import instance, items, texts, whole
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bbquery.oracle import Capabilities, Oracle
     from bbquery.scoring.base import Score
@@ -26,6 +28,19 @@ if TYPE_CHECKING:
     """An image: a path, "sample:NAME", or an array (H, W, 3)."""
 
 DEFAULT_ORACLE = "efficientnet"
+
+
+def several(images: Iterable[Source], one: str) -> tuple[Source, ...]:
+    """Return images that are given as several; a path has letters, and an image rows, but neither are images.
+
+    one: the call that takes one image.
+
+    Raises:
+        UsageError: it is one image.
+    """
+    if isinstance(images, str) or (isinstance(images, np.ndarray) and images.ndim == 3):
+        raise UsageError(f"images must be several in a list: give one to {one}, or as [image]")
+    return items("images", images)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

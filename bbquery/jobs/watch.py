@@ -18,6 +18,13 @@ class Watch:
     def begins(self, part: Part) -> None:
         """One image or method of several is next; not called where there is but one."""
 
+    def ends(self, part: Part) -> None:
+        """One attack of several is done; called where they run side by side."""
+
+    def beside(self, part: Part) -> Watch:  # noqa: ARG002 - for those that override it
+        """Return what hears of one part of a run whose parts run side by side: this one, if nothing else is said."""
+        return self
+
     def started(self, client: Client, queries: int, rows: int) -> None:
         """The client is open and will ask at most so many queries; `client.halt.set` stops the run.
 

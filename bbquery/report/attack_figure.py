@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 PANEL = 2.6  # inches, the longer side of a picture
 CHART = 1.9
+LINES = (
+    "line: RMSE of the nearest image so far that reached the goal when it was asked; dotted: the distances of --rmse, "
+    "at which success is reported"
+)
+AXIS = 0.5  # below the chart, for its axis
 SHOWN = 99.5  # per cent of the differences that amplifying must not cut off
 GREY = 127.5
 
@@ -51,13 +56,15 @@ def overview(stress: Stress) -> bytes:
     below = MARGIN + len(title) * TITLE * LINE + SPACE
     captions = [wrapped(text, SMALL, column) for text in ("clean, as sent", "adversarial, as sent", _caption(factor))]
     chart = below + height + SPACE + max(map(len, captions)) * SMALL * LINE + 2 * SPACE
-    page = Page(total + 2 * MARGIN, chart + CHART + 0.5 + MARGIN)
+    lines = wrapped(LINES, SMALL, total)
+    page = Page(total + 2 * MARGIN, chart + CHART + AXIS + len(lines) * SMALL * LINE + MARGIN)
     page.text(MARGIN, MARGIN, title, points=TITLE)
     for place, pixels in enumerate((stress.x, stress.found.best, change)):
         left = MARGIN + place * (column + GAP)
         _picture(page, pixels, left, below)
         page.text(left, below + height + SPACE, captions[place], colour=FAINT)
     _curve(page, stress, chart, total)
+    page.text(MARGIN, chart + CHART + AXIS, lines, colour=FAINT)
     return page.png()
 
 
@@ -82,14 +89,14 @@ def _curve(page: Page, stress: Stress, top: float, width: float) -> None:
     end = max(stress.found.queries, stress.found.trace[-1].queries)
     queries = [*(point.queries for point in stress.found.trace), end]
     distances = [*(point.rmse for point in stress.found.trace), stress.found.rmse]
-    axes = page.axes(MARGIN + 0.6, top, width - 1.0, CHART)
+    axes = page.axes(MARGIN + 0.6, top, width - 1.4, CHART)
     axes.set_axis_on()
     axes.set_yscale("log")
     axes.step(queries, distances, where="post", color=INK, linewidth=1.2)
     for threshold in stress.thresholds:
         axes.axhline(threshold, color=FAINT, linewidth=0.6, linestyle=":")
         axes.annotate(
-            f"{threshold:g}",
+            f"RMSE {threshold:g}",
             (1.005, threshold),
             xycoords=("axes fraction", "data"),
             fontsize=SMALL,

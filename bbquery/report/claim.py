@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import IO
 
 MARK = ".bbquery-run"
-RECORDS = ("run.json", "compare.json", "attack.json")
+RECORDS = ("run.json", "compare.json", "attack.json", "attacks.json")
 """Records whose `run` is all that decides the result."""
 
 LONGEST_MARK = 1000  # characters that are read of one; a name of a result has 16
@@ -98,7 +98,12 @@ def _lock(file: IO[str], path: Path) -> bool:
 def _holder(folder: Path, mark: IO[str]) -> str:
     """Return the result that a folder belongs to; nothing where there is none, or it is not known."""
     mark.seek(0)
-    return mark.read(LONGEST_MARK).strip() or next((run for name in RECORDS if (run := _run(folder / name))), "")
+    return mark.read(LONGEST_MARK).strip() or _run_of(folder)
+
+
+def _run_of(folder: Path) -> str:
+    """Return which run the record in a folder is of; nothing without one."""
+    return next((run for name in RECORDS if (run := _run(folder / name))), "")
 
 
 def _run(record: Path) -> str:
@@ -113,7 +118,7 @@ def _refuse_files(folder: Path, inner: Mapping[str, str]) -> None:
     """Refuse a folder with files, or inner folders with files of another result."""
     found = _first_file(folder)
     if found is None:
-        strange = (name for name, result in inner.items() if _run(folder / name / "run.json") != result)
+        strange = (name for name, result in inner.items() if _run_of(folder / name) != result)
         found = next((file for name in strange if (file := _first_file(folder / name)) is not None), None)
     if found is not None:
         raise UsageError(

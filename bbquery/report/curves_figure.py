@@ -72,7 +72,7 @@ def one(curves: Curves, *, title: str, caption: str, unit: str) -> bytes:
     axes.fill_between(curves.shares, curves.deletion, curves.insertion, color=FAINT, alpha=0.15, linewidth=0)
     for place, drawn in enumerate((curves.insertion, curves.deletion)):
         axes.plot(curves.shares, drawn, color=COLOURS[place], linestyle=LINES[place], linewidth=1.6)
-        _sample(page, MARGIN + BESIDE, below + place * SMALL * LINE, place)
+        sample(page, MARGIN + BESIDE, below + place * SMALL * LINE, place)
     page.text(MARGIN + BESIDE + SAMPLE + SPACE, below, list(legend))
     page.text(MARGIN + BESIDE, below + len(legend) * SMALL * LINE + SPACE, lines, colour=FAINT)
     return _done(page)
@@ -96,7 +96,7 @@ def several(curves: Mapping[str, Curves], *, title: str, caption: str, unit: str
             drawn = curves[name].insertion if side else curves[name].deletion
             axes.plot(curves[name].shares, drawn, color=COLOURS[place], linestyle=LINES[place], linewidth=1.4)
     for place in range(len(best)):
-        _sample(page, MARGIN + BESIDE, below + place * SMALL * LINE, place)
+        sample(page, MARGIN + BESIDE, below + place * SMALL * LINE, place)
     page.text(MARGIN + BESIDE + SAMPLE + SPACE, below, [_legend(name, curves[name]) for name in best])
     page.text(MARGIN + BESIDE, below + len(best) * SMALL * LINE + SPACE, lines, colour=FAINT)
     return _done(page)
@@ -112,12 +112,22 @@ def _axes(page: Page, left: float, top: float, width: float, unit: str) -> Axes:
     return axes
 
 
-def _sample(page: Page, left: float, top: float, place: int) -> None:
+def colour(place: int) -> str:
+    """Return the colour of a line, by its place among the lines."""
+    return COLOURS[place % len(COLOURS)]
+
+
+def line(place: int) -> str | tuple[float, tuple[float, ...]]:
+    """Return what kind of line it is: a second round of the same colours has other kinds."""
+    return LINES[(place + place // len(COLOURS)) % len(LINES)]
+
+
+def sample(page: Page, left: float, top: float, place: int) -> None:
     """Draw a piece of a line as it is among the curves."""
     axes = page.axes(left, top, SAMPLE, SMALL * LINE)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
-    axes.plot([0, 1], [0.55, 0.55], color=COLOURS[place], linestyle=LINES[place], linewidth=1.6)
+    axes.plot([0, 1], [0.55, 0.55], color=colour(place), linestyle=line(place), linewidth=1.6)
 
 
 def _legend(name: str, curves: Curves) -> str:

@@ -30,6 +30,7 @@ from bbquery.version import __version__
 
 if TYPE_CHECKING:
     from bbquery.jobs.attack.result import Stress
+    from bbquery.jobs.attack.whole import Attacks
     from bbquery.jobs.compare.result import Comparison
     from bbquery.jobs.evaluate.result import Evaluation
     from bbquery.jobs.explain.findings import Finding
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
     from bbquery.oracle import Capabilities
     from bbquery.report.record_parts import Warned
 
-    Result: TypeAlias = Explanation | Comparison | Evaluation | Probe | Stress
+    OfOneImage: TypeAlias = Explanation | Comparison | Evaluation | Probe | Stress
+    Result: TypeAlias = OfOneImage | Attacks
 
 Verb: TypeAlias = Literal["explain", "compare", "evaluate", "probe", "attack"]
 
@@ -48,7 +50,7 @@ PACKAGES = ("numpy", "pillow", "onnxruntime", "aiohttp")  # what decides pixels,
 
 def record_of(
     verb: Verb,
-    result: Result,
+    result: OfOneImage,
     own: Mapping[str, Any],
     *,
     command: Sequence[str],
@@ -58,12 +60,41 @@ def record_of(
     warnings: Sequence[Warned | Finding],
     files: Mapping[str, str],
 ) -> bytes:
-    """Return a record: head, own part, tail. Numbers in it need not be finite.
+    """Return the record of a run on one image: head, own part, tail. Numbers in it need not be finite.
 
     own: what only this command knows. command: as typed. source: where the photo is from. targets: each with what a
     value of its score means. score: how answers became numbers; None where that was no one score. warnings: what a
     person must know before they believe the result. files: what each further file is, by name.
     """
+    said = {"image": _image(result, source), "targets": targets, "score": None if score is None else constructor(score)}
+    return _record(verb, result, said, own, command=command, warnings=warnings, files=files)
+
+
+def record_of_several(
+    verb: Verb,
+    result: Attacks,
+    own: Mapping[str, Any],
+    *,
+    command: Sequence[str],
+    warnings: Sequence[Warned | Finding],
+    files: Mapping[str, str],
+) -> bytes:
+    """Return the record of a run on several images, likewise: image, targets and score are in the records of each."""
+    said: dict[str, Any] = {"image": None, "targets": [], "score": None}
+    return _record(verb, result, said, own, command=command, warnings=warnings, files=files)
+
+
+def _record(
+    verb: Verb,
+    result: Result,
+    said: Mapping[str, Any],
+    own: Mapping[str, Any],
+    *,
+    command: Sequence[str],
+    warnings: Sequence[Warned | Finding],
+    files: Mapping[str, str],
+) -> bytes:
+    """Return head, own part and tail together. said: image, targets and score, in their places of the head."""
     head = {
         "schema": SCHEMA,
         "verb": verb,
@@ -73,10 +104,10 @@ def record_of(
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": command,
         "versions": versions(),
-        "image": _image(result, source),
+        "image": said["image"],
         "oracle": _oracle(result.oracle),
-        "targets": targets,
-        "score": None if score is None else constructor(score),
+        "targets": said["targets"],
+        "score": said["score"],
         "seed": result.seed,
     }
     tail = {
@@ -108,7 +139,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _image(result: Result, source: str) -> dict[str, Any]:
+def _image(result: OfOneImage, source: str) -> dict[str, Any]:
     """Return the photo and what the oracle is sent of it: digests of the pixels, and where those lie."""
     return {
         "source": source,

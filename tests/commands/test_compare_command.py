@@ -15,8 +15,8 @@ from PIL import Image as Pillow
 import bbquery
 from bbquery.cli import main
 from bbquery.errors import BudgetExhausted, OutcomeUnknown, Rejected, UsageError
-from bbquery.jobs.compare.methods import names_of
 from bbquery.jobs.compare.result import Compared, Comparison
+from bbquery.jobs.names import names_of_specifications
 from bbquery.ledger.records import Cap
 from bbquery.oracle import Price
 from bbquery.plan import Ask
@@ -313,7 +313,7 @@ def test_options_stay_with_their_method(text: str, methods: list[str]) -> None:
 def test_a_list_is_read_as_it_was_written(methods: list[str]) -> None:
     """Joined by commas and split again, methods are the same; each has a name of its own."""
     assert split_specifications(",".join(methods)) == methods
-    assert len(set(names_of(methods))) == len(methods)
+    assert len(set(names_of_specifications(methods))) == len(methods)
 
 
 def test_a_method_is_complete_only_with_all_it_was_to_have() -> None:

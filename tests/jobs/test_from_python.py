@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 PHOTOS = [np.random.default_rng(n).integers(100, 200, (16, 20, 3), dtype=np.uint8) for n in range(3)]
 SIDES = "function:call=tests.support.models.sides,classes=left|right,version=1"
-VERBS = ("attack", "compare", "evaluate", "explain", "explain_many", "probe")
+VERBS = ("attack", "attack_many", "compare", "evaluate", "explain", "explain_many", "probe")
 ALIKE: dict[str, dict[str, Any]] = {
     "explain": {"method": "rise:cells=3", "target": "left", "max_queries": 20, "seed": 3, "spare": 2},
     "compare": {"methods": "rise:cells=3,occlusion:queries=12", "score": "soft:form=margin", "max_queries": 16},
@@ -46,6 +46,7 @@ WHERE_TO = {"log", "dry_run", "yes", "out", "force"}
 OF_EXPLAIN = {"until", "progress", "full_size"}
 """`until` is an option of the method; the others are of files."""
 PER_IMAGE = {"max_queries_per_image", "max_tokens_per_image", "max_usd_per_image"}
+PER_ATTACK = {"max_queries_per_attack", "max_tokens_per_attack", "max_usd_per_attack"}
 ONLY_PYTHON = {"ledger", "watch"}
 
 
@@ -264,7 +265,8 @@ def words_typed(verb: str) -> set[str]:
         ("compare", "compare", set()),
         ("evaluate", "evaluate", set()),
         ("probe", "probe", set()),
-        ("attack", "attack", set()),
+        ("attack", "attack", {"images", "controls", "labels", *PER_ATTACK}),
+        ("attack_many", "attack", set()),
     ],
 )
 def test_python_has_the_words_of_the_command_line(verb: str, command: str, only_typed: set[str]) -> None:
@@ -281,7 +283,11 @@ def test_what_no_run_can_be_told_is_refused_before_anything_is_asked(
 ) -> None:
     """A wait or a cap that is none is the caller's mistake, in every verb alike."""
     call: Callable[..., Any] = getattr(bbquery, verb)
-    given_to: dict[str, list[Any]] = {"evaluate": [np.eye(16, 20), PHOTOS[0]], "explain_many": [[PHOTOS[0]]]}
+    given_to: dict[str, list[Any]] = {
+        "evaluate": [np.eye(16, 20), PHOTOS[0]],
+        "explain_many": [[PHOTOS[0]]],
+        "attack_many": [[PHOTOS[0]]],
+    }
     things = given_to.get(verb, [PHOTOS[0]])
     methods = {"methods": "rise,lr"} if verb == "compare" else {}
     oracle = function.connect(lambda _: pytest.fail("it was asked"))

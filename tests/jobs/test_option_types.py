@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PHOTO = np.random.default_rng(0).integers(100, 200, (16, 20, 3), dtype=np.uint8)
 MAP = np.arange(320.0).reshape(16, 20)
 NEVER = function.connect(lambda _: pytest.fail("it was asked"), classes="left|right", version="1")
-VERBS = ("attack", "compare", "evaluate", "explain", "explain_many", "probe")
+VERBS = ("attack", "attack_many", "compare", "evaluate", "explain", "explain_many", "probe")
 WRONG: list[tuple[str, Any]] = [
     ("target", 3), ("target", [3]), ("target", ["left", None]), ("target", b"left"),
     ("max_queries", "50"), ("max_queries", 50.5), ("max_queries", float("nan")), ("max_queries", True),
@@ -30,7 +30,8 @@ WRONG: list[tuple[str, Any]] = [
     ("watch", object()), ("watch", bbquery.Watch),
     ("oracle", None), ("oracle", 3), ("oracle", models.sides), ("score", 3), ("score", object()),
     ("method", 3), ("method", ["rise"]), ("methods", 3), ("methods", None), ("methods", [3, 4]),
-    ("attack", 3), ("attack", None), ("rmse", 0.1), ("rmse", "0.1"), ("rmse", ["0.1"]),
+    ("attack", 3), ("attack", None), ("controls", 3), ("controls", ["pink"]), ("labels", 3), ("labels", "left"),
+    ("labels", ["left", "right"]), ("rmse", 0.1), ("rmse", "0.1"), ("rmse", ["0.1"]),
     ("metrics", 3), ("metrics", None), ("metrics", [3]), ("metrics", [object()]),
     ("box", (1, 2, 3, 4)), ("box", [(1, 2, 3)]), ("box", [(0.5, 0, 3, 4)]), ("box", "1,2,3,4"),
     ("fill", None), ("fill", [3]), ("radius", "2"), ("montage", 3), ("montage", [3]), ("gradient", 3),
@@ -41,7 +42,7 @@ WRONG: list[tuple[str, Any]] = [
 IN_OTHER_WORDS = {
     "max_queries": "queries", "max_tokens": "tokens", "max_usd": "float", "max_queries_per_image": "queries",
     "max_tokens_per_image": "tokens", "longest_wait": "longest wait", "montage": "montage|image", "metrics": "metric",
-    "methods": "method", "rmse": "rmse|RMSE",
+    "methods": "method", "controls": "control", "rmse": "rmse|RMSE",
 }  # fmt: skip
 
 
@@ -53,7 +54,7 @@ def words(verb: str) -> dict[str, Any]:
             given["methods"] = "rise,lr"
         case "evaluate":
             given["map"] = MAP
-        case "explain_many":
+        case "explain_many" | "attack_many":
             given["images"] = [given.pop("image")]
     return given
 

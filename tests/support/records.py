@@ -16,9 +16,9 @@ from bbquery.jobs.record_file import SCHEMA
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-FILES = frozenset({"run.json", "compare.json", "evaluation.json", "probe.json", "attack.json"})
+FILES = frozenset({"run.json", "compare.json", "evaluation.json", "probe.json", "attack.json", "attacks.json"})
 
-PARTS = ("record", "explain", "compare", "evaluate", "probe", "attack")
+PARTS = ("record", "explain", "compare", "evaluate", "probe", "attack", "attacks")
 """Definitions that describe one record between them, so that none is all of it."""
 
 

@@ -101,6 +101,12 @@ class AttackRequest(Request):
         return tuple(sorted(set(self.linf), reverse=True))
 
     @property
+    def reported(self) -> list[str]:
+        """What decides what is reported of a run, beside what it asks."""
+        further = [f"linf {limit}" for limit in self.linf_thresholds] + [f"tau {self.tau}"] * (self.tau > 0)
+        return [*map(str, self.thresholds), *further]
+
+    @property
     def goal(self) -> Goal:
         """What is to be reached."""
         return Goal(target_class=self.target_class, criterion=self.criterion, tau=self.tau)

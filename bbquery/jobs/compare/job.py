@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from bbquery.errors import BbqueryError, UsageError
 from bbquery.images import reading
-from bbquery.jobs.compare.methods import checked, names_of
+from bbquery.jobs.compare.methods import checked
 from bbquery.jobs.compare.result import NO_QUERIES, Compared, Comparison
 from bbquery.jobs.explain.setting import ExplainRequest, setting
 from bbquery.jobs.identity import identity
 from bbquery.jobs.job import connection
+from bbquery.jobs.names import names_of_specifications
 from bbquery.jobs.parts import Part, ends_run
 from bbquery.jobs.request import Request
 from bbquery.jobs.spare import Rest, kept, not_begun
@@ -69,7 +70,7 @@ async def prepared(request: CompareRequest) -> AsyncIterator[CompareJob]:
     async with connection(request.oracle) as oracle:
         jobs = [setting(oracle, request.of(method)).job(request.image, photo) for method in methods]
         yield CompareJob(
-            request=request, methods=tuple(methods), names=tuple(names_of(methods)), jobs=tuple(jobs),
+            request=request, methods=tuple(methods), names=tuple(names_of_specifications(methods)), jobs=tuple(jobs),
             metric=DeletionInsertion() if request.evaluate else None,
         )  # fmt: skip
 

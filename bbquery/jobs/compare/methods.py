@@ -1,9 +1,8 @@
-"""Which methods are compared, and how they are named."""
+"""Which methods are compared."""
 
 from __future__ import annotations
 
 from bbquery.errors import UsageError
-from bbquery.specification import parse
 
 FEWEST, MOST = 2, 8
 
@@ -20,13 +19,3 @@ def checked(methods: list[str]) -> list[str]:
     if twice is not None:
         raise UsageError(f"the method {twice!r} is named twice: its two maps would be the same")
     return methods
-
-
-def names_of(methods: list[str]) -> list[str]:
-    """Return a name for each method, for its budget and its folder: rise, and rise~2 for another form of it."""
-    names: list[str] = []
-    for method in methods:
-        stem = parse(method)[0].replace(":", ".")
-        taken = sum(name.partition("~")[0].casefold() == stem.casefold() for name in names)
-        names.append(f"{stem}~{taken + 1}" if taken else stem)
-    return names

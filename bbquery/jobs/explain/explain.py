@@ -6,18 +6,14 @@ import contextlib
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bbquery.drift import DEFAULT_EVERY
-from bbquery.errors import UsageError
 from bbquery.jobs.consent import paying
 from bbquery.jobs.defaults import DEFAULT_METHOD
 from bbquery.jobs.explain.series import SeriesRequest, prepared_series, shared_caps
 from bbquery.jobs.explain.setting import ExplainRequest, prepared
-from bbquery.jobs.request import DEFAULT_ORACLE
+from bbquery.jobs.request import DEFAULT_ORACLE, several
 from bbquery.jobs.synchronous import synchronous, synchronous_iterator
 from bbquery.ledger.records import Cap
-from bbquery.option_types import items
 
 if TYPE_CHECKING:
     import os
@@ -121,7 +117,7 @@ async def explain_many_async(
     Raises:
         UsageError: bad input, found in any image before anything is sent. Later causes are in the results instead.
     """
-    sources = _several(images)
+    sources = several(images, "bbquery.explain")
     stated = Cap.stated(max_queries, max_tokens, max_usd)
     stated_each = Cap.stated(max_queries_per_image, max_tokens_per_image, max_usd_per_image)
     run, cap = shared_caps(sources, stated, stated_each)
@@ -135,17 +131,6 @@ async def explain_many_async(
                 async for result in results:
                     yield result
                     del result  # or two explanations are held while the next is made
-
-
-def _several(images: Iterable[str | os.PathLike[str] | Image]) -> tuple[str | os.PathLike[str] | Image, ...]:
-    """Return images that are given as several; a path has letters, and an image rows, but neither are images.
-
-    Raises:
-        UsageError: it is one image.
-    """
-    if isinstance(images, str) or (isinstance(images, np.ndarray) and images.ndim == 3):
-        raise UsageError("images must be several in a list: give one to bbquery.explain, or as [image]")
-    return items("images", images)
 
 
 explain = synchronous(explain_async)

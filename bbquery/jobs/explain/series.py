@@ -15,19 +15,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery.errors import BadImage, BbqueryError, UsageError
-from bbquery.images import reading, samples
+from bbquery.images import reading
 from bbquery.jobs.explain.job import name_of
 from bbquery.jobs.explain.setting import ExplainRequest, Setting, setting
 from bbquery.jobs.identity import identity
 from bbquery.jobs.job import NothingToExplain, connection
+from bbquery.jobs.names import names_of_images
 from bbquery.jobs.parts import Part, ends_run
 from bbquery.jobs.spare import Rest, not_begun
 from bbquery.jobs.watch import Watch
@@ -111,7 +110,7 @@ async def prepared_series(request: SeriesRequest) -> AsyncIterator[Series]:
     """Check everything that can be checked before a query, every image included; give what is ready to run."""
     async with connection(request.each.oracle) as oracle:
         chosen = setting(oracle, request.each, len(request.images))
-        pairs = zip(names_of(request.images), request.images, strict=True)
+        pairs = zip(names_of_images(request.images), request.images, strict=True)
         checked = [await asyncio.to_thread(_checked, chosen, name, source) for name, source in pairs]
         yield Series(chosen, tuple(checked), request.run)
 
@@ -191,30 +190,3 @@ class Series:
         if job.identity() != image.identity:
             raise BadImage(image.name, "it changed since the run began: run the same command again")
         return job
-
-
-def names_of(images: Sequence[Source]) -> list[str]:
-    """Return a name for each image, for its budget and its folder: that of its file, without the suffix.
-
-    Names that differ at most in case get ~2, ~3 and so on, in the order given. "index.html" is left to the list of all.
-    """
-    names: list[str] = []
-    taken = {"index.html"}
-    for image in images:
-        own, number = stem(image), 1
-        name = own
-        while name.casefold() in taken:
-            number += 1
-            name = f"{own}~{number}"
-        taken.add(name.casefold())
-        names.append(name)
-    return names
-
-
-def stem(image: Source) -> str:
-    """Return what an image is called, in letters that people can read; "image" where it has no name."""
-    if not isinstance(image, str) and not hasattr(image, "__fspath__"):
-        return "image"
-    own = Path(str(image).removeprefix(samples.PREFIX)).stem
-    plain = "".join(letter if letter.isprintable() else "_" for letter in own)
-    return "image" if re.fullmatch(r"[. ]*", plain) else plain

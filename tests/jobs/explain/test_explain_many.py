@@ -15,8 +15,8 @@ import bbquery
 from bbquery.errors import BadImage, BudgetExhausted, Rejected, UnknownName, UsageError
 from bbquery.images import reading
 from bbquery.jobs.explain.explain import explain_many_async
-from bbquery.jobs.explain.series import ImageResult, names_of
 from bbquery.jobs.job import NothingToExplain
+from bbquery.jobs.names import names_of_images
 from bbquery.jobs.watch import Watch
 from bbquery.ledger.records import Cap
 from bbquery.oracle import Price
@@ -26,6 +26,7 @@ from tests.support import models
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bbquery.jobs.explain.series import ImageResult
     from bbquery.jobs.parts import Part
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
@@ -260,4 +261,4 @@ async def test_the_images_own_cap_stops_it_alone(ledger: Ledger) -> None:
 )
 def test_every_image_has_a_name_of_its_own(images: list[Any], names: list[str]) -> None:
     """Equal names are numbered in the order given, whatever their case; names can be read, and are no other file's."""
-    assert names_of(images) == names
+    assert names_of_images(images) == names

@@ -1,0 +1,231 @@
+"""`bbquery attack IMAGE IMAGE … --attack A,B`: several attacks on several photos in one run, and what they come to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bbquery.client.client import QueryCounts
+from bbquery.commands import completing, options
+from bbquery.commands.log_file import logged
+from bbquery.commands.output import counted, held, not_read, say, table, warn, warn_of
+from bbquery.commands.output_folder import OutputFolder, default_name, result_of
+from bbquery.errors import BadImage
+from bbquery.jobs.attack.series import AttackSeriesRequest, prepared_series
+from bbquery.jobs.attack.summary import Finding
+from bbquery.jobs.attack.whole import AttackedImage, Attacks
+from bbquery.jobs.job import NothingToExplain
+from bbquery.ledger.sqlite import open_ledger
+from bbquery.money import dollars
+from bbquery.report import attack as report_of_one
+from bbquery.report import attacks as report
+from bbquery.report import attacks_table
+from bbquery.report.spent import spent
+from bbquery.units import Units, total
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from bbquery.commands.screen_side_by_side import SideBySide
+    from bbquery.errors import BbqueryError
+    from bbquery.jobs.attack.result import Stress
+    from bbquery.jobs.attack.series import Attacked, AttackSeries, Checked
+    from bbquery.jobs.attack.summary import Summary
+    from bbquery.jobs.spare import Rest
+    from bbquery.ledger.records import BudgetState, UnknownAttempt
+    from bbquery.ledger.sqlite import Ledger
+
+    Agree = Callable[[Sequence[str]], None]
+    """Shows the worst case to a person, who agrees to it, or else raises UsageError."""
+
+NO_QUERIES = QueryCounts(asked=0, sent=0, from_store=0, unknown=0)
+
+
+def estimate(request: AttackSeriesRequest) -> int:
+    """Show what each attack would cost, and all together."""
+    say(*asyncio.run(_estimated(request)))
+    return 0
+
+
+async def _estimated(request: AttackSeriesRequest) -> list[str]:
+    async with prepared_series(request) as series:
+        return _costs(series)
+
+
+def _costs(series: AttackSeries) -> list[str]:
+    """Return the worst case of each attack over all images, and of the run."""
+    ways = zip(*(image.attacks for image in series.images), strict=True)
+    rows = [_cost(of_all) for of_all in ways]
+    queries = sum(attack.estimate.queries for _, attack in series.parts)
+    worst = total(attack.estimate.worst for _, attack in series.parts)
+    cap = series.request.run
+    at_most = min(queries, cap.queries or queries)
+    capped = [] if cap.picodollars is None else [f"cap          never more than ${dollars(cap.picodollars)}"]
+    return [
+        *table(("attack", "images", "queries each", "tokens", "dollars at worst"), rows, words=1),
+        "",
+        f"queries      {at_most:,} at most, retries among them",
+        f"cost         ${dollars(worst.picodollars)} at worst; answers in the store and those that attacks share cost "
+        "nothing",
+        *capped,
+        f"prices       {series.oracle.capabilities.price.source or 'none'}",
+        "nothing was asked",
+    ]
+
+
+def _cost(of_all: Sequence[Checked]) -> tuple[str, ...]:
+    worst: Units = total(each.estimate.worst for each in of_all)
+    queries = f"{of_all[0].estimate.queries:,}"
+    return of_all[0].way.given, str(len(of_all)), queries, f"{worst.tokens:,}", dollars(worst.picodollars)
+
+
+def attack(chosen: argparse.Namespace, request: AttackSeriesRequest, screen: SideBySide, agree: Agree) -> int:
+    """Attack the images; return the exit code of what ended the run, or else of the first attack that is not whole."""
+    with OutputFolder(chosen) as out:
+        with logged(chosen.log):
+            book, attacks = asyncio.run(_attacked(chosen, request, screen, out, agree))
+        written = out.write(lambda place: report.write(attacks, place, command=chosen.typed))
+    warn(*book.troubles(attacks.budget))
+    say(f"queries: {counted(attacks.queries)}", "", *_tables(attacks.summary), "", *map(str, written))
+    say(spent(attacks.budget, attacks.queries.from_store, attacks.queries.sent))
+    return out.exit_code(attacks.error)
+
+
+def _tables(summary: Summary) -> list[str]:
+    """Return what all attacks come to, and which of them can be told apart, for people."""
+    lines = table(attacks_table.header(summary), attacks_table.rows(summary), words=1)
+    lines += attacks_table.left_out(summary)
+    if summary.pairs:
+        pairs = table(attacks_table.pair_header(summary), attacks_table.pair_rows(summary), words=1)
+        lines += ["", *pairs, "", attacks_table.sentence(summary)]
+    return lines
+
+
+async def _attacked(
+    chosen: argparse.Namespace, request: AttackSeriesRequest, screen: SideBySide, out: OutputFolder, agree: Agree
+) -> tuple[Book, Attacks]:
+    began = time.perf_counter()
+    async with prepared_series(request) as series:
+        agree(_costs(series))
+        options.check_project(chosen)
+        _claim(chosen, series, out)
+        for image in series.images:
+            warn_of(image.placement, image.name)
+        prepared = time.perf_counter() - began
+        with open_ledger(None) as ledger, screen:
+            screen.opens({place: attack.planned for place, (_, attack) in enumerate(series.parts)})
+            book = Book(out, chosen, screen, series)
+            async with contextlib.aclosing(series.run(ledger)) as results:
+                async for result in results:
+                    book.take(result)
+                    del result  # the images of one at a time are held
+            seconds = {"prepare": prepared, "attack": time.perf_counter() - began - prepared}
+            return book, book.whole(ledger, seconds)
+
+
+def _claim(chosen: argparse.Namespace, series: AttackSeries, out: OutputFolder) -> None:
+    result = result_of(series.identity(), *series.request.each.reported)
+    attacks = [
+        way.given for way in {attack.way.name: attack.way for _, attack in series.parts}.values() if not way.control
+    ]
+    what = attacks[0] if len(attacks) == 1 else f"{len(attacks)}-attacks"
+    name = default_name(f"{len(series.images)}-images", result, chosen.oracle, what, chosen.score)
+    out.claim(name, result, {f"{image.name}/{attack.way.name}": attack.identity for image, attack in series.parts})
+
+
+@dataclass
+class Book:
+    """What is kept of attacks that are done: their numbers, not their pixels. error: what the exit code tells."""
+
+    out: OutputFolder
+    chosen: argparse.Namespace
+    screen: SideBySide
+    series: AttackSeries
+    findings: list[Finding] = field(default_factory=list)
+    error: BbqueryError | None = None
+    _queries: QueryCounts = NO_QUERIES
+    _unknown: list[UnknownAttempt] = field(default_factory=list)
+    _not_begun: list[str] = field(default_factory=list)
+    _said: list[str] = field(default_factory=list)
+    _rests: list[tuple[Rest, int]] = field(default_factory=list)
+
+    def take(self, result: Attacked) -> None:
+        """Write an attack's files, say what it came to, and keep its numbers."""
+        stress = result.stress
+        if stress is not None:
+            self._queries = self._queries.plus(stress.queries)
+            self._unknown += stress.unknown
+            self.out.write(lambda out: self._write(stress, out / result.image / result.attack, str(result.source)))
+            self.screen.say(f"{result.name}: {_came_to(stress)}; {stress.queries.sent:,} sent")
+        self.findings.append(Finding.of(result))
+        if result.status != "complete" and not isinstance(result.error, (BadImage, NothingToExplain)):
+            weight = len(self.series.request.each.thresholds) if result.control else 1
+            self._rests.append((result.rest, weight))
+        self._note(result)
+
+    def _write(self, stress: Stress, place: Path, source: str) -> None:
+        report.write_one(stress, place, command=self.chosen.typed, source=source)
+
+    def _note(self, result: Attacked) -> None:
+        """Keep what a person must know of it."""
+        stress = result.stress
+        if stress is not None:
+            warned = "the result may rest on more than one model"
+            self._said += [f"DRIFTED: {result.name}: {reason}: {warned}" for reason in stress.drift.reasons]
+            self._said += [f"{each.kind}: {result.name}: {each.text}" for each in report_of_one.warnings(stress)]
+            if stress.unread:
+                self._said.append(f"NOT READ: {result.name}: {not_read(stress.unread)}")
+        if result.status == "complete":
+            return
+        if result.ended_run or self.error is None:
+            self.error = result.error
+        if result.status == "not begun":
+            self._not_begun.append(result.name)
+            return
+        self._said.append(f"{result.status.upper()}: {result.name}: {result.error}")
+
+    def whole(self, ledger: Ledger, seconds: dict[str, float]) -> Attacks:
+        """Return what all come to."""
+        each = self.series.request.each
+        return Attacks(
+            run=self.series.identity(), findings=tuple(self.findings), thresholds=each.thresholds,
+            images=tuple(
+                AttackedImage(image.name, str(image.source), image.pixels, image.attacks[0].request.one_target)
+                for image in self.series.images
+            ),
+            linf_thresholds=each.linf_thresholds, oracle=self.series.oracle.capabilities, seed=each.seed,
+            queries=self._queries, budget=ledger.budget(self.series.open_budget(ledger)), unknown=tuple(self._unknown),
+            error=self.error, seconds=seconds,
+        )  # fmt: skip
+
+    def troubles(self, budget: BudgetState) -> list[str]:
+        """Return what went wrong and what can be done about it, a line each. budget: the run's."""
+        lines = list(self._said)
+        if self._not_begun:
+            lines.append(f"NOT BEGUN: {len(self._not_begun)}, such as {self._not_begun[0]}: {self.error}")
+        if self._rests:
+            oracle, allowed = self.series.oracle.capabilities, self.series.images[0].attacks[0].allowed
+            rests, weights = zip(*self._rests, strict=True)
+            lines.append(completing.intro("the run", self.error, oracle))
+            command = completing.of_parts(
+                self.chosen.typed, oracle, rests, budget, self.error, allowed=allowed, suffix="-per-attack",
+                weights=weights,
+            )  # fmt: skip
+            lines.append(f"  {command}")
+        return [*lines, *held(self._unknown)]
+
+
+def _came_to(stress: Stress) -> str:
+    """Return in words what one attack came to."""
+    label = stress.bound.target
+    match stress.outcome:
+        case "adversarial":
+            return f"adversarial at RMSE {stress.rmse:.4f}, no longer {label!r}"
+        case "not attacked":
+            return f"not attacked: the clean image is not {label!r}, or at the goal already"
+    return f"{stress.outcome}: {label!r}"
