@@ -38,7 +38,8 @@ FIRST_PROBE = 0.1  # L2 of pixels from 0 to 1
 class Hops:
     """One attack's way along the boundary. draw: directions of probes. theta: θ. evaluations: probes the first time.
 
-    eight_bit: whether to be aware of rounding, where the pixels are rounded.
+    eight_bit: whether to be aware of rounding, where the pixels are rounded. realised: whether a direction then is what
+    was sent, or what was meant; see `bbquery.attacks._normal.probed`.
     """
 
     record: Record
@@ -46,6 +47,7 @@ class Hops:
     theta: float
     evaluations: int
     eight_bit: bool
+    realised: bool
 
     def run(self, start: NDArray[np.float64]) -> Plan[None]:
         """Go on from an adversarial image (H, W, 3) until no more can be asked, or nothing nearer exists."""
@@ -59,7 +61,8 @@ class Hops:
             at = yield from self._projected((yield from self._stepped(at, normal, distance / math.sqrt(iteration))))
 
     def _normal(self, at: NDArray[np.float64], size: float, rows: int) -> Plan[NDArray[np.float64]]:
-        probes = yield from probed(self.record, at, self.draw, size, rows, eight_bit=self._aware)
+        realised = self._aware and self.realised
+        probes = yield from probed(self.record, at, self.draw, size, rows, realised=realised)
         self.record.stepped(size, probes.scores)
         return probes.centred()
 

@@ -61,18 +61,20 @@ class Probes:
 
 
 def probed(
-    record: Record, at: NDArray[np.float64], draw: Draw, size: float, rows: int, *, eight_bit: bool
+    record: Record, at: NDArray[np.float64], draw: Draw, size: float, rows: int, *, realised: bool
 ) -> Plan[Probes]:
     """Ask for `rows` probes around a point.
 
     at: the point (H, W, 3), in grey levels. draw: their directions, which are brought to one length. size: of a probe,
-    in grey levels RMS. eight_bit: whether u is what was sent, after rounding, or what was meant; clipped in both cases.
+    in grey levels RMS. realised: whether u is what was sent, after rounding, or what was meant; clipped in both cases.
+    Directions in every value are better taken as realised. In few dimensions, what was meant holds no rounding
+    error, which would lie in all others.
     """
     signed, drawn = np.zeros((2, *at.shape))
     answers = []
     for count in batches(rows, CHUNK):
         directions = draw(count)
-        images = np.stack([_probe(record, at, direction, size, eight_bit=eight_bit) for direction in directions])
+        images = np.stack([_probe(record, at, direction, size, realised=realised) for direction in directions])
         scores = yield from record.ask(images)
         signs = np.where(scores.undecided, 0, np.where(scores.met, -1, 1)).astype(np.float32)
         signed += np.tensordot(signs, directions, 1)
@@ -88,7 +90,7 @@ def unit(direction: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _probe(
-    record: Record, at: NDArray[np.float64], direction: NDArray[np.float32], size: float, *, eight_bit: bool
+    record: Record, at: NDArray[np.float64], direction: NDArray[np.float32], size: float, *, realised: bool
 ) -> Image:
     """Render a probe, and make `direction` what it is, in units of `size`."""
     meant = scratch("probe", at.shape, np.float64)
@@ -96,7 +98,7 @@ def _probe(
     np.multiply(direction, size / max(length, 1e-30), out=meant)
     meant += at
     np.clip(meant, 0, GREY_LEVELS, out=meant)
-    image = as_sent(meant if eight_bit else meant.copy(), record.domain)  # which rounds what it is given
+    image = as_sent(meant if realised else meant.copy(), record.domain)  # which rounds what it is given
     meant -= at
     np.divide(meant, size, out=direction, casting="same_kind")
     return image

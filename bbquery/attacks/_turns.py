@@ -79,7 +79,7 @@ class Turns:
             if self.record.distance == 0:
                 return
             rows = int(self._probes * math.sqrt(iteration))
-            found = yield from probed(self.record, at, self._draw, self._size, rows, eight_bit=False)
+            found = yield from probed(self.record, at, self._draw, self._size, rows, realised=False)
             self.record.stepped(self._size, found.scores)
             plane = Plane.through(self.record.x, at, found.mean())
             nearer = None if plane is None else (yield from turn(self, plane))

@@ -73,7 +73,8 @@ class Boundary:
 
     def _search(self, record: Record, seed: int, start: Image | None) -> Plan[None]:
         aware = is_aware(record, eight_bit=self.eight_bit)
-        rng, dtype, x = np.random.default_rng((STEPS, seed)), precision(record.domain), record.x
+        rng, dtype = np.random.default_rng((STEPS, seed)), precision(record.domain)
+        x: NDArray[np.floating] = record.x.astype(dtype)
         lengths = _Lengths(self.orthogonal, self.source, self.adaptation)
         at: NDArray[np.floating] = (yield from begin(record, seed, start)).astype(dtype)
         for step in count(1):
@@ -82,7 +83,7 @@ class Boundary:
                 return
             orthogonal = probe(lengths.orthogonal * distance, eight_bit=aware)
             noise = rng.standard_normal(x.shape, dtype=dtype)
-            proposal = _proposed(x.astype(dtype), at, noise, orthogonal, lengths.source * distance)
+            proposal = _proposed(x, at, noise, orthogonal, lengths.source * distance)
             checked = step % EVERY == 0
             images = np.stack([record.pixels(each) for each in (proposal if checked else proposal[:1])])
             adversarial = yield from record.adversarial(images)
@@ -104,18 +105,19 @@ def _proposed(
     x: NDArray[np.floating], at: NDArray[np.floating], noise: NDArray[np.floating], orthogonal: float, source: float
 ) -> _Proposal:
     """Propose a step from `at`, whose parts are of these lengths, in grey levels RMS. noise: is written over."""
-    outwards = at - x
-    distance = rms(outwards)
-    noise -= outwards * (float(np.mean(noise * outwards)) / distance**2)
-    noise *= orthogonal / rms(noise)
+    outwards, root = at - x, math.sqrt(x.size)
+    length = float(np.linalg.norm(outwards))
+    noise -= outwards * (float(np.vdot(noise, outwards)) / length**2)
+    noise *= orthogonal * root / float(np.linalg.norm(noise))
     noise += outwards
-    noise /= math.hypot(1, orthogonal / distance)
+    noise /= math.hypot(1, orthogonal * root / length)
     noise += x
-    sphere = np.clip(noise, 0, GREY_LEVELS)
-    outwards = sphere - x
-    reached = rms(outwards)
-    left = min(distance - source, reached)
-    return _Proposal(np.clip(x + outwards * (left / reached), 0, GREY_LEVELS), sphere)
+    sphere = np.clip(noise, 0, GREY_LEVELS, out=noise)
+    np.subtract(sphere, x, out=outwards)
+    reached = float(np.linalg.norm(outwards))
+    outwards *= min(length - source * root, reached) / reached
+    outwards += x  # between two photos, so it is one
+    return _Proposal(outwards, sphere)
 
 
 @dataclass

@@ -92,7 +92,7 @@ class Geoda:
             if not (at - record.x).any():
                 return
             rows = round(self.first * self.growth ** (-2 * iteration / 3))
-            probes = yield from probed(record, at, draw, size, rows, eight_bit=walk.aware)
+            probes = yield from probed(record, at, draw, size, rows, realised=False)
             record.stepped(size, probes.scores)
             total += length * probes.mean()
             at = yield from walk.along(total, at)

@@ -72,7 +72,7 @@ class Hsja:
             return rng.standard_normal(shape, dtype=np.float32)
 
         theta = self.gamma / values ** (2.0 if self.norm == "linf" else 1.5)
-        hops = Hops(record, draw, theta, self.evaluations, self.eight_bit)
+        hops = Hops(record, draw, theta, self.evaluations, self.eight_bit, realised=True)
         yield from hops.run((yield from begin(record, seed, start)))
 
 

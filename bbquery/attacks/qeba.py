@@ -73,7 +73,8 @@ class Qeba:
         rng, (height, width, _) = np.random.default_rng((PROBES, seed)), record.x.shape
         waves = Waves((height, width), self._cells(min(height, width)), np.float32)
         draw = self._resized(rng, height, width) if self.noise == "resize" else functools.partial(waves.noise, rng)
-        hops = Hops(record, draw, self.gamma / math.sqrt(record.x.size), self.evaluations, self.eight_bit)
+        theta = self.gamma / math.sqrt(record.x.size)
+        hops = Hops(record, draw, theta, self.evaluations, self.eight_bit, realised=False)
         yield from hops.run((yield from begin(record, seed, start)))
 
     def _cells(self, side: int) -> int:

@@ -37,7 +37,7 @@ def found(offset: float, domain: Domain, size: float, *, rows: int = ROWS, at: A
         return rng.standard_normal((count, *AT.shape), dtype=np.float32)
 
     record = Record(AT, domain, 10 * ROWS)
-    return replay(probed(record, at, draw, size, rows, eight_bit=True), answer)
+    return replay(probed(record, at, draw, size, rows, realised=True), answer)
 
 
 def cosine(one: Any) -> float:
