@@ -77,8 +77,8 @@ class Boundary:
         x: NDArray[np.floating] = record.x.astype(dtype)
         lengths = _Lengths(self.orthogonal, self.source, self.adaptation)
         at: NDArray[np.floating] = (yield from begin(record, seed, start)).astype(dtype)
+        distance = rms(at - x)
         for step in count(1):
-            distance = rms(at - x)
             if distance == 0 or lengths.source < CONVERGED:
                 return
             orthogonal = probe(lengths.orthogonal * distance, eight_bit=aware)
@@ -89,9 +89,11 @@ class Boundary:
             adversarial = yield from record.adversarial(images)
             if checked:
                 lengths.learn(sphere=bool(adversarial[1]), candidate=bool(adversarial[0]))
-            moved = images[0].astype(dtype) if aware else proposal.candidate
-            if adversarial[0] and rms(moved - x) < distance:
-                at = moved
+            if adversarial[0]:
+                moved = images[0].astype(dtype) if aware else proposal.candidate
+                reached = rms(moved - x)
+                if reached < distance:
+                    at, distance = moved, reached
 
 
 class _Proposal(NamedTuple):
