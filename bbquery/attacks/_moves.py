@@ -1,9 +1,13 @@
 """Directions to move in, from where an attack stands: the change itself, reweighted; new patches; noise.
 
-The change that works is the best guess of what works: the boundary's normal is where the change already is far more
-than elsewhere. The share of the normal that a dimension holds, measured at points on EfficientNet-Lite0's boundary, is
-9 to 60e-5 for the change times smooth masks of 7 × 7 cells, 5 to 11e-5 with 14 × 14, 3 to 10e-5 with 28 × 28, 1.6 to
-4e-5 for the noise below, and .7e-5 for a dimension of any kind.
+The change that works is the best guess of what works: the boundary's normal is where the change already is, and made
+of the same texture, far more than elsewhere. The share of its square that a direction holds, at four points that 1,500
+queries had reached on EfficientNet-Lite0's boundary, is 4 to 9e-5 for the change times smooth masks of 7 × 7 or 14 × 14
+cells, 4 to 11e-5 with 28 × 28, 4 to 6e-5 for the change moved by a few pixels, 2 to 4e-5 for new patches, 2 to 5e-5 for
+noise of green against magenta, .5 to 2e-5 for noise of any colour, and .7e-5 for a direction of any kind.
+
+From there, 800 queries on one of these alone took this share off the distance: the change moved and masked by 28 × 28
+cells 19 % (7 × 7 or 14 × 14: 13 %, 56 × 56: 13 %, 112 × 112: 5 %), masked by 14 × 14 alone 8 %, by 28 × 28 10 %.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.attacks._textures import CHROMA, LUMA, mask, patch, unit, window
+from bbquery.attacks._textures import CHROMA, mask, patch, unit, window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,10 +44,15 @@ def spot(rng: np.random.Generator, change: Texture) -> Texture:
     return change * np.outer(down, across)[:, :, None]
 
 
-def shifted(rng: np.random.Generator, change: Texture) -> Texture:
+def shifted(cells: int) -> Direction:
     """Return the change, moved by a few pixels and reweighted: another phase of it here and there."""
-    by = rng.integers(-FARTHEST_SHIFT, FARTHEST_SHIFT + 1, 2)
-    return np.roll(change, by.tolist(), axis=(0, 1)) * mask(rng, change.shape, 7)
+
+    def draw(rng: np.random.Generator, change: Texture) -> Texture:
+        by = rng.integers(-FARTHEST_SHIFT, FARTHEST_SHIFT + 1, 2)
+        moved: Texture = np.roll(change, by.tolist(), axis=(0, 1)) * mask(rng, change.shape, cells)
+        return moved
+
+    return draw
 
 
 def fine_patch(rng: np.random.Generator, change: Texture) -> Texture:
@@ -65,8 +74,3 @@ def smooth_noise(rng: np.random.Generator, change: Texture) -> Texture:
 def chroma_noise(rng: np.random.Generator, change: Texture) -> Texture:
     """Return smooth noise of green against magenta."""
     return mask(rng, change.shape, 56) * unit(np.array(CHROMA))
-
-
-def luma_noise(rng: np.random.Generator, change: Texture) -> Texture:
-    """Return finer noise of luminance."""
-    return mask(rng, change.shape, 112) * unit(np.array(LUMA))

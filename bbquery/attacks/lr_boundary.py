@@ -16,7 +16,7 @@ For a model that only names a label. Three facts about image networks and 8-bit 
    two wins more depends on the photo and on how near one is.
 
 So all of them race: each gets queries after what it has lately won per query (`_race`). The angles are adapted: larger
-after a success, smaller after a failure, so that about a quarter of the pairs ±θ succeed, as in evolution strategies
+after a success, smaller after a failure, so that about a third of the pairs ±θ succeed, as in evolution strategies
 (Rechenberg, 1973, the one-fifth rule).
 
 Nothing depends on how many queries are allowed, so a run is the beginning of any longer one. Distances are those of
@@ -56,7 +56,7 @@ BELOW = 0.92  # of the best strength, at which a new wave is asked
 FOLLOW, FOLLOWED = 0.75, 0.97  # shares of its strength at which one that worked is asked: the first, and the end
 
 TRIAL_ANGLE, NORMAL_ANGLE = 0.15, 0.4  # radians, to begin with
-WIDER, NARROWER = 1.25, 0.93  # after a success and a failure: about a quarter succeed
+WIDER, NARROWER = 1.3, 0.87  # after a success and a failure: about a third succeed
 NARROWEST, WIDEST = 0.01, 0.6  # radians
 TRIAL_COST, SEARCH_COST = 2.0, 8.0  # queries
 LOST = 12  # failures in a row, after which the last point is doubted
@@ -76,15 +76,15 @@ class _Move:
 def _moves_of_a_run() -> list[_Move]:
     return [
         _Move(_moves.reweighted(7)),
-        _Move(_moves.reweighted(14)),
-        _Move(_moves.shifted),
+        _Move(_moves.shifted(7)),
+        _Move(_moves.shifted(14)),
+        _Move(_moves.shifted(28)),
         _Move(_moves.spot),
         _Move(_moves.fine_patch),
         _Move(_moves.coarse_patch),
         _Move(_moves.smooth_noise),
-        _Move(_moves.reweighted(28), copies=80),
+        _Move(_moves.shifted(28), copies=80),
         _Move(_moves.chroma_noise, copies=80),
-        _Move(_moves.luma_noise, copies=80),
     ]
 
 
