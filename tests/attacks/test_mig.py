@@ -62,6 +62,16 @@ def test_at_a_linear_score_the_iterates_are_steps_against_its_signs(method: str,
     assert found.linf == pytest.approx(16 / 255)  # the first iterate that lies beyond 15
 
 
+def test_rounding_does_not_leave_the_ball() -> None:
+    """On 8-bit pixels no iterate changes a value by more than ε, also where that is no whole number of levels."""
+    target = Target(1e9)
+
+    attack = Mig(method=GradientMap(), steps=4, epsilon=7.6 / 255, surrogate_gradient=slope)
+    replay(attack.plan(X, UINT8, 0), target)
+
+    assert [float(np.abs(image - X).max()) for image in target.asked] == [1.0, 3.0, 5.0, 7.0]
+
+
 def test_momentum_weighs_steps_by_their_length_in_l1() -> None:
     """With g ← μ g + S / ‖S‖₁ a gradient a thousand times as long counts as much, and μ = 0 forgets the first."""
     other = np.random.default_rng(2).standard_normal(SHAPE)
