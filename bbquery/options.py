@@ -2,7 +2,7 @@
 
 An option that takes an estimator of gradients, or a saliency method, is given its name, and that one's options after a
 dot: `smoothgrad:estimator=lr,estimator.sigma=8,points=20`, `mig:method=rise,method.cells=9`. An option that takes a
-picture is given `image:PATH`.
+picture is given `image:PATH`, and one that takes a function of your own `package.module:name`.
 
 Where an option takes several values, or several scores, `|` separates them: `compose:of=hard|text,weights=.7|.3`.
 """
@@ -49,6 +49,18 @@ def takes_estimator(made: Callable[..., Any], option: str) -> bool:
         return _hint(made, parameters_of(made)[option]) is GradientEstimator
     except (KeyError, UsageError):  # it has no such option, or one that takes another object
         return False
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnFunction:
+    """A function of a person's own, `package.module:name`; its name stands for it where a run is named."""
+
+    name: str
+    call: Callable[..., Any] = dataclasses.field(repr=False, compare=False)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call it."""
+        return self.call(*arguments)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,12 +143,19 @@ class Maker:
             return self._one_of(key, text, choices)
         if origin is tuple:
             return tuple(self._read(key, part, choices[0]) for part in text.split("|"))
+        if origin is Callable:
+            return self._own_function(key, text)
         if hint is Score:
             name, options = parse(text)
             return self.make(self.find("score", name), options, text)
         if dataclasses.is_dataclass(hint):
             raise _takes_an_object(key)
         return _plain(key, text, hint)
+
+    def _own_function(self, key: str, text: str) -> OwnFunction:
+        if ":" not in text:
+            raise UsageError(f"the option {key} takes a function of your own: give {key}=package.module:name")
+        return OwnFunction(text, self.find("function", text))
 
     def _one_of(self, key: str, text: str, choices: tuple[Any, ...]) -> Any:
         """Read text as one of several types: None and pictures are known by how they are written."""

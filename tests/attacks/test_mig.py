@@ -177,6 +177,18 @@ def test_bad_options_are_refused(options: dict[str, Any], words: str) -> None:
         Mig(**options)
 
 
+def test_a_surrogate_may_be_named() -> None:
+    """`package.module:name` is imported, and its name stands for it, so that a run is known when it is resumed."""
+    made = load.attack(f"mig:queries=10,surrogate_gradient={__name__}:slope")
+
+    assert isinstance(made, Mig)
+    assert made.surrogate_gradient is not None
+    assert np.array_equal(made.surrogate_gradient(X, X), W)
+    assert f"surrogate_gradient=OwnFunction(name='{__name__}:slope')" in repr(made)
+    with pytest.raises(UsageError, match="surrogate_gradient=package"):
+        load.attack("mig:surrogate_gradient=slope")
+
+
 def test_a_specification_names_the_method_and_its_options() -> None:
     """On the command line a method and its estimator are given by name, their options after dots."""
     made = load.attack("mig:method=smoothgrad,method.points=7,method.estimator=nes,method.estimator.sigma=3,steps=4")
