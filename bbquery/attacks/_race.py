@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 KEPT = 0.996  # of what is remembered, per query: a memory of about 250 queries
 TRUST = 60.0  # queries for which the average speaks beside a way's own record
-EVENLY = 0.3  # share of choices that is made without regard to gains
+EVENLY = 0.2  # share of choices that is made without regard to gains
 LEAST = 0.1  # of the average rate, at which a way is taken to be at least
 FIRST_RATE, FIRST_QUERIES = 0.003, 100.0  # log distance per query, before anything is known
 

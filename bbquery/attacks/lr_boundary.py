@@ -83,8 +83,8 @@ def _moves_of_a_run() -> list[_Move]:
         _Move(_moves.fine_patch),
         _Move(_moves.coarse_patch),
         _Move(_moves.smooth_noise),
+        _Move(_moves.chroma_noise),
         _Move(_moves.shifted(28), copies=80),
-        _Move(_moves.chroma_noise, copies=80),
     ]
 
 
