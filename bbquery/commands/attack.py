@@ -18,9 +18,10 @@ from bbquery.commands.stress_verdict import verdict
 from bbquery.commands.targets import target
 from bbquery.errors import UsageError
 from bbquery.jobs.attack.goal import DEFAULT_CRITERION
-from bbquery.jobs.attack.job import DEFAULT_ATTACK, DEFAULT_RMSE, AttackRequest, prepared
 from bbquery.jobs.attack.many import KINDS, kinds_of
+from bbquery.jobs.attack.preparation import prepared
 from bbquery.jobs.attack.preprocessing import LEAST
+from bbquery.jobs.attack.request import DEFAULT_ATTACK, DEFAULT_RMSE, AttackRequest
 from bbquery.jobs.attack.series import AttackSeriesRequest
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import open_ledger

@@ -11,14 +11,16 @@ from bbquery.report.figure import FAINT, GAP, INK, LINE, MARGIN, SMALL, SPACE, T
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bbquery.attacks import AttackResult, Norm
     from bbquery.jobs.attack.result import Stress
     from bbquery.types import Image
 
+NORMS: dict[Norm, str] = {"l2": "RMSE", "linf": "L∞"}
 PANEL = 2.6  # inches, the longer side of a picture
 CHART = 1.9
 LINES = (
-    "line: RMSE of the nearest image so far that reached the goal when it was asked; dotted: the distances of --rmse, "
-    "at which success is reported"
+    "line: {norm} of the nearest image so far that reached the goal when it was asked; dotted: the distances at which "
+    "success is reported"
 )
 AXIS = 0.5  # below the chart, for its axis
 SHOWN = 99.5  # per cent of the differences that amplifying must not cut off
@@ -52,11 +54,11 @@ def overview(stress: Stress) -> bytes:
     width, height = _sides(change)
     column = max(width, PANEL)
     total = 3 * column + 2 * GAP
-    title = wrapped(f"“{stress.bound.target}”: {stress.outcome}, RMSE {stress.found.rmse:.4f}", TITLE, total)
+    title = wrapped(_title(stress, stress.found), TITLE, total)
     below = MARGIN + len(title) * TITLE * LINE + SPACE
     captions = [wrapped(text, SMALL, column) for text in ("clean, as sent", "adversarial, as sent", _caption(factor))]
     chart = below + height + SPACE + max(map(len, captions)) * SMALL * LINE + 2 * SPACE
-    lines = wrapped(LINES, SMALL, total)
+    lines = wrapped(LINES.format(norm=NORMS[stress.found.norm]), SMALL, total)
     page = Page(total + 2 * MARGIN, chart + CHART + AXIS + len(lines) * SMALL * LINE + MARGIN)
     page.text(MARGIN, MARGIN, title, points=TITLE)
     for place, pixels in enumerate((stress.x, stress.found.best, change)):
@@ -66,6 +68,13 @@ def overview(stress: Stress) -> bytes:
     _curve(page, stress, chart, total)
     page.text(MARGIN, chart + CHART + AXIS, lines, colour=FAINT)
     return page.png()
+
+
+def _title(stress: Stress, found: AttackResult) -> str:
+    label = f"“{stress.bound.target}”"
+    if stress.goal.target_class is not None:
+        label = f"“{stress.reached.target}” in place of {label}"
+    return f"{label}: {stress.outcome}, RMSE {found.rmse:.4f}, L∞ {found.linf:.4f}"
 
 
 def _caption(factor: float) -> str:
@@ -84,19 +93,22 @@ def _picture(page: Page, pixels: Image, left: float, top: float) -> None:
 
 
 def _curve(page: Page, stress: Stress, top: float, width: float) -> None:
-    """Draw the best distance against queries, with the thresholds."""
+    """Draw the best distance against queries, by the attack's norm, with the thresholds of that."""
     assert stress.found is not None  # noqa: S101 - as above
-    end = max(stress.found.queries, stress.found.trace[-1].queries)
-    queries = [*(point.queries for point in stress.found.trace), end]
-    distances = [*(point.rmse for point in stress.found.trace), stress.found.rmse]
+    trace, norm = stress.found.trace, NORMS[stress.found.norm]
+    by_rmse = stress.found.norm == "l2"
+    end = max(stress.found.queries, trace[-1].queries)
+    queries = [*(point.queries for point in trace), end]
+    nearest = [point.rmse if by_rmse else point.linf for point in trace]
+    distances = [*nearest, nearest[-1]]
     axes = page.axes(MARGIN + 0.6, top, width - 1.4, CHART)
     axes.set_axis_on()
     axes.set_yscale("log")
     axes.step(queries, distances, where="post", color=INK, linewidth=1.2)
-    for threshold in stress.thresholds:
+    for threshold in stress.thresholds if by_rmse else stress.linf_thresholds:
         axes.axhline(threshold, color=FAINT, linewidth=0.6, linestyle=":")
         axes.annotate(
-            f"RMSE {threshold:g}",
+            f"{norm} {threshold:g}",
             (1.005, threshold),
             xycoords=("axes fraction", "data"),
             fontsize=SMALL,
@@ -106,4 +118,4 @@ def _curve(page: Page, stress: Stress, top: float, width: float) -> None:
     axes.set_xlim(0, end)
     axes.tick_params(labelsize=SMALL)
     axes.set_xlabel("queries", fontsize=SMALL)
-    axes.set_ylabel("best RMSE so far", fontsize=SMALL)
+    axes.set_ylabel(f"best {norm} so far", fontsize=SMALL)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from bbquery.drift import DEFAULT_EVERY
 from bbquery.jobs.attack.goal import DEFAULT_CRITERION
-from bbquery.jobs.attack.job import DEFAULT_ATTACK, DEFAULT_RMSE, AttackRequest, prepared
+from bbquery.jobs.attack.preparation import prepared
+from bbquery.jobs.attack.request import DEFAULT_ATTACK, DEFAULT_RMSE, AttackRequest
 from bbquery.jobs.consent import paying
 from bbquery.jobs.synchronous import synchronous
 from bbquery.ledger.records import Cap

@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bbquery.errors import UnknownName, UsageError
 from bbquery.option_types import instance, is_number
 from bbquery.scoring import criteria
 from bbquery.scoring.criteria import CRITERIA, Criterion, Turned
 from bbquery.scoring.hard import PathDistance
-from bbquery.types import folded
+from bbquery.types import Decision, Label, Labels, Vector, folded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,6 +67,7 @@ class Goal:
         """
         if self.target_class is not None:
             score.check(capabilities, [self.target_class])
+            _check_reachable(score, self.target_class, capabilities)
             if target is not None and _same(target, self.target_class, capabilities.classes):
                 raise UsageError(f"--target-class {self.target_class!r} is the label that must be lost: name another")
         if self.criterion == "s3":
@@ -94,6 +97,23 @@ class Goal:
         if self.target_class is not None:
             reached = Turned(criteria.first_label(score.bind(clean, self.target_class, classes)))
         return Bound(score, label, reached, judged, unknown)
+
+
+def _check_reachable(score: Score, target: str, capabilities: Capabilities) -> None:
+    """See that a class of a closed set would reach it: a noun that no class is a kind of never comes first.
+
+    Raises:
+        UnknownName: none would.
+    """
+    classes = capabilities.classes
+    if classes is None or capabilities.answers == "text":
+        return
+    named: list[Answer] = [Labels((Label(name),)) for of_class in classes.names for name in of_class]
+    if capabilities.answers != "labels":
+        named = [Vector(top) for top in np.eye(len(classes))]
+    decisions, _ = score.bind(named[0], target, classes)(named)
+    if not np.equal(decisions, Decision.MET).any():
+        raise UnknownName("label", target, [name for of_class in classes.names for name in of_class])
 
 
 def _same(one: str, other: str, classes: Classes | None) -> bool:

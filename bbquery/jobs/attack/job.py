@@ -16,220 +16,45 @@ Theory of operation.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bbquery import load
 from bbquery.drift import checks_for
-from bbquery.errors import BudgetExhausted, UnknownName, UsageError
-from bbquery.images import reading
-from bbquery.images.placement import fit
+from bbquery.errors import BudgetExhausted, UsageError
 from bbquery.jobs.attack import preprocessing, votes
-from bbquery.jobs.attack.goal import DEFAULT_CRITERION, Goal
 from bbquery.jobs.attack.judgement import judgements
 from bbquery.jobs.attack.result import Stress
 from bbquery.jobs.attack.search import REPEATS as CLEAN_REPEATS
 from bbquery.jobs.attack.search import Search
 from bbquery.jobs.identity import identity
-from bbquery.jobs.job import Job, connection
-from bbquery.jobs.request import Request
-from bbquery.jobs.spare import Rest, kept
+from bbquery.jobs.job import Job
+from bbquery.jobs.spare import Rest
 from bbquery.ledger import codec
 from bbquery.ledger.records import Cap
-from bbquery.option_types import is_number, items, whole
-from bbquery.scoring.mention import BoundMention
 from bbquery.specification import constructor
-from bbquery.types import Text
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from bbquery.attacks import Attack
     from bbquery.client.client import Client
     from bbquery.drift import DriftReport
     from bbquery.jobs.attack.preprocessing import Treated
+    from bbquery.jobs.attack.request import AttackRequest
     from bbquery.jobs.attack.search import Sought
     from bbquery.jobs.estimate import Estimate
-    from bbquery.jobs.request import Source
     from bbquery.ledger.records import BudgetState
     from bbquery.ledger.sqlite import Ledger
-    from bbquery.oracle import Capabilities, Oracle
     from bbquery.scoring.base import Score
-    from bbquery.scoring.criteria import Criterion
     from bbquery.types import Image, Reply
 
 REPEATS = 5  # of the image that was found
-DEFAULT_ATTACK = "lr_mifgsm"
-DEFAULT_RMSE = (0.1, 0.05, 0.01)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class AttackRequest(Request):
-    """What is to be attacked, and how; `bbquery.attack_async` says what each option means."""
-
-    attack: Attack | str = DEFAULT_ATTACK
-    rmse: Sequence[float] = DEFAULT_RMSE
-    linf: Sequence[float] = ()
-    target_class: str | None = None
-    start: Source | None = None
-    criterion: Criterion = DEFAULT_CRITERION
-    tau: float = 0.0
-    check_preprocessing: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not _distances("RMSE", "rmse", self.rmse):
-            raise UsageError("distances of RMSE lie above 0 and up to 1, not none")
-        _distances("L∞", "linf", self.linf)
-        checks = whole("check_preprocessing", self.check_preprocessing, 0)
-        object.__setattr__(self, "check_preprocessing", preprocessing.check(checks))
-        self.goal  # noqa: B018 - checks its options
-
-    @property
-    def thresholds(self) -> tuple[float, ...]:
-        """The distances of RMSE, the largest first."""
-        return tuple(sorted(set(self.rmse), reverse=True))
-
-    @property
-    def linf_thresholds(self) -> tuple[float, ...]:
-        """The distances of L∞, the largest first."""
-        return tuple(sorted(set(self.linf), reverse=True))
-
-    @property
-    def reported(self) -> list[str]:
-        """What decides what is reported of a run, beside what it asks."""
-        further = [f"linf {limit}" for limit in self.linf_thresholds] + [f"tau {self.tau}"] * (self.tau > 0)
-        return [*map(str, self.thresholds), *further]
-
-    @property
-    def goal(self) -> Goal:
-        """What is to be reached."""
-        return Goal(target_class=self.target_class, criterion=self.criterion, tau=self.tau)
-
-
-def _distances(what: str, name: str, given: Sequence[float]) -> tuple[float, ...]:
-    distances = items(name, given)
-    if not all(is_number(each) and 0 < each <= 1 for each in distances):
-        raise UsageError(f"distances of {what} lie above 0 and up to 1, not {', '.join(map(repr, distances))}")
-    return distances
-
-
-@contextlib.asynccontextmanager
-async def prepared(request: AttackRequest) -> AsyncIterator[AttackJob]:
-    """Check everything that can be checked before a query; give what is ready to run, or to be estimated."""
-    photo = reading.load(request.image)
-    async with connection(request.oracle) as oracle:
-        yield job_of(request, oracle, photo)
-
-
-def job_of(request: AttackRequest, oracle: Oracle, photo: NDArray[np.uint8]) -> AttackJob:
-    """Return the attack that is requested, checked and ready to run. photo: what the image holds, (H, W, 3).
-
-    Raises:
-        UsageError: it cannot be asked as it is requested.
-    """
-    capabilities = oracle.capabilities
-    if capabilities.domain.dtype != "uint8":
-        raise UsageError(f"{capabilities.name} takes floating-point pixels; attacks are exact on 8-bit pixels only")
-    scores = _scores(capabilities, request.score, request.targets, request.goal)
-    spare = kept(request.queries, capabilities.price, request.spare)
-    every = request.every(capabilities)
-    chosen = _attack(request, spare, every)
-    x, placement = fit(photo, capabilities.view, capabilities.domain)
-    job = AttackJob(
-        request=request, oracle=oracle, photo=photo, x=x, placement=placement, attack=chosen, scores=scores,
-        start=None if request.start is None else _start(request.start, x, capabilities), spare=spare,
-    )  # fmt: skip
-    job.search_cap()  # before anything is asked
-    return job
-
-
-def _start(start: Source, x: Image, capabilities: Capabilities) -> Image:
-    """Return an image to begin at as it is sent: of the same view as the clean one, and of its size."""
-    view = replace(capabilities.view, size=(x.shape[0], x.shape[1]))
-    return fit(reading.load(start), view, capabilities.domain)[0]
-
-
-def _scores(capabilities: Capabilities, wanted: Score | str | None, targets: Sequence[str], goal: Goal) -> list[Score]:
-    """Return the scores to try on the clean answer, in this order.
-
-    Raises:
-        UsageError: the one that is wanted, or every usual one, cannot read the answers, or tell when the goal is
-            reached.
-    """
-    if wanted is not None:
-        scores = [load.score_for(capabilities, wanted)]
-    else:
-        scores = [load.score("label")] if capabilities.answers == "text" else [load.score("hard"), load.score("label")]
-    named = targets if goal.target_class is None else [*targets, goal.target_class]
-    _check_mentioned(capabilities, named)
-    for score in scores[:-1]:
-        with contextlib.suppress(UsageError):
-            _check(score, capabilities, targets, goal)
-            return [score, scores[-1]]
-    _check(scores[-1], capabilities, targets, goal)
-    return scores[-1:]
-
-
-def _check(score: Score, capabilities: Capabilities, targets: Sequence[str], goal: Goal) -> None:
-    score.check(capabilities, targets)
-    goal.check(capabilities, next(iter(targets), None), score)
-
-
-def _check_mentioned(capabilities: Capabilities, targets: Sequence[str]) -> None:
-    """See that a text can mention the target: one of a closed set does where the name of a class does.
-
-    Raises:
-        UnknownName: no class does.
-    """
-    if capabilities.answers != "text" or capabilities.classes is None:
-        return
-    names = [name for of_class in capabilities.classes.names for name in of_class]
-    for target in targets:
-        mentioned, _ = BoundMention(target)([Text(name) for name in names])
-        if not mentioned.any():
-            raise UnknownName("label", target, names)
 
 
 def overhead(queries: int, every: int) -> int:
     """Return how many of a run's queries are not the attack's: clean image, its repeats and checks, verification."""
     return 1 + CLEAN_REPEATS + checks_for(queries, every) + REPEATS
-
-
-def _attack(request: AttackRequest, spare: int, every: int) -> Attack:
-    """Make the attack, and see that its queries fit into the cap. spare: of these, kept for lost ones."""
-    attack, queries = request.attack, request.queries
-    others = overhead(queries - spare, every) + _further(request)
-    left = queries - spare - others
-    lost = f", and {spare} are kept for lost ones" if spare else ""
-    message = f"of {queries} queries the clean image, its checks and the verification take {others}{lost}"
-    if left < 1:
-        raise UsageError(f"{message}: allow more with --max-queries")
-    try:
-        chosen = (
-            load.attack(attack, queries=left, rmse=request.thresholds[0])
-            if isinstance(attack, str)
-            else load.given("attack", attack)
-        )
-    except UsageError as error:
-        raise UsageError(f"{message}, which leaves {left}: {error}") from error
-    if chosen.queries > left:
-        raise UsageError(
-            f"{message}, and {constructor(chosen)} asks {chosen.queries}: raise --max-queries or lower the attack's"
-        )
-    if request.start is not None and not getattr(chosen, "takes_start", True):  # of other libraries, not all do
-        raise UsageError(f"{constructor(chosen)} takes no start image: leave out --start, or take another attack")
-    return chosen
-
-
-def _further(request: AttackRequest) -> int:
-    """Return how many queries are asked only where that is wanted: of the start image, and of preprocessing."""
-    return (request.start is not None) + request.check_preprocessing
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -248,7 +73,7 @@ class AttackJob(Job):
     @property
     def queries(self) -> int:
         """How many queries it sends at most, retries not counted."""
-        return self.attack.queries + overhead(self.attack.queries, self.every) + _further(self.request)
+        return self.attack.queries + overhead(self.attack.queries, self.every) + self.request.further
 
     @property
     def _verifying(self) -> int:

@@ -11,7 +11,7 @@ from bbquery.attacks._control_kinds import Kind
 from bbquery.drift import DEFAULT_EVERY
 from bbquery.errors import UnknownName, UsageError
 from bbquery.jobs.attack.goal import DEFAULT_CRITERION
-from bbquery.jobs.attack.job import DEFAULT_ATTACK, DEFAULT_RMSE, AttackRequest
+from bbquery.jobs.attack.request import DEFAULT_ATTACK, DEFAULT_RMSE, AttackRequest
 from bbquery.jobs.attack.series import AttackSeriesRequest, prepared_series
 from bbquery.jobs.consent import paying
 from bbquery.jobs.request import several

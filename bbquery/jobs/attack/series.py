@@ -30,7 +30,8 @@ from bbquery import load
 from bbquery.attacks._controls import Control
 from bbquery.errors import BadImage, BbqueryError, UsageError
 from bbquery.images import reading
-from bbquery.jobs.attack.job import AttackJob, AttackRequest, job_of
+from bbquery.jobs.attack.job import AttackJob
+from bbquery.jobs.attack.preparation import job_of
 from bbquery.jobs.identity import identity
 from bbquery.jobs.job import NothingToExplain, connection
 from bbquery.jobs.names import names_of_images, names_of_specifications
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from bbquery.attacks import Attack
     from bbquery.attacks._control_kinds import Kind
     from bbquery.images.placement import Placement
+    from bbquery.jobs.attack.request import AttackRequest
     from bbquery.jobs.attack.result import Stress
     from bbquery.jobs.estimate import Estimate
     from bbquery.jobs.parts import Status

@@ -159,6 +159,7 @@ def test_a_misclassified_image_is_not_attacked_for_another_class_either(ledger: 
     ("options", "said"),
     [
         ({"target_class": "golden retreiver"}, "did you mean 'golden retriever'"),
+        ({"target_class": "wolf", "score": "hard"}, "unknown label 'wolf'"),  # a noun that no class is a kind of
         ({"target_class": "tabby cat", "target": "tabby cat"}, "name another"),
         ({"target_class": "car", "criterion": "s1"}, "leave it out with --target-class"),
         ({"criterion": "s4"}, "s1, s2, s3"),
