@@ -46,7 +46,7 @@ CONVERGED = 1e-7  # ε below which nothing nearer is expected
 
 @dataclass(frozen=True, kw_only=True)
 class Boundary:
-    """Look for the nearest image whose label changes by a random walk along the boundary; see the module.
+    """Look for the nearest image, by RMSE, whose label changes, by a random walk along the boundary; see the module.
 
     queries: rows asked at most. orthogonal: δ at first. source: ε at first. adaptation: by which they grow and shrink.
     eight_bit: whether to be aware of rounding.

@@ -38,7 +38,7 @@ PROBES = 0x0EBA
 
 @dataclass(frozen=True, kw_only=True)
 class Qeba:
-    """Look for the nearest image whose label changes by QEBA; see the module.
+    """Look for the nearest image, by RMSE, whose label changes, by QEBA; see the module.
 
     queries: rows asked at most. noise: resize or dct. factor: sides of the photo over those of the grid, or over the
     number of waves. evaluations: probes of the first iteration; iteration t has √t times as many. gamma: γ, the size of
