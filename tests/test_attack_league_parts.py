@@ -29,7 +29,7 @@ def part(name: str) -> Any:
 
 judges, networks, photos, players = part("judge"), part("networks"), part("photos"), part("players")
 rows, sources, tables, tiers = part("rows"), part("sources"), part("tables"), part("tiers")
-aims, report = part("aims"), part("report")
+aims, report, transfer, work = part("aims"), part("report"), part("transfer"), part("work")
 GREY = np.full((8, 8, 3), 100, dtype=np.uint8)
 
 
@@ -38,7 +38,8 @@ def box(*logits_by_change: tuple[int, list[float]]) -> Any:
 
     def run(outputs: None, inputs: Any) -> Any:
         change = int(inputs["pixels"][0, 0, 0, 0]) - 100
-        given = next(logits for least, logits in reversed(logits_by_change) if change >= least)
+        reached = [logits for least, logits in logits_by_change if change >= least]
+        given = reached[-1] if reached else logits_by_change[0][1]
         return [np.array([given + [-9.0] * (len(networks.BREEDS) - len(given))], dtype=np.float32)]
 
     return networks.Box("dogs", len(GREY), networks.BREEDS, "weights", SimpleNamespace(run=run))
@@ -59,6 +60,11 @@ def row(**changes: Any) -> Any:
         "source": sources.digest_of("lr_mifgsm"), "versions": {},
     }  # fmt: skip
     return rows.Row(**(usual | changes))
+
+
+def _softmax(logits: Any) -> Any:
+    powers = np.exp(logits - logits.max())
+    return powers / powers.sum()
 
 
 def at(attack: str, photo: str, value: float | None, mark: int = 1000) -> Any:
@@ -220,7 +226,7 @@ def test_every_attack_plays() -> None:
 
 def test_the_published_form_of_an_attack_is_found() -> None:
     """An 8-bit aware specification names its published one, whatever other options it has."""
-    assert players.as_published("cgba:arc=halved,eight_bit=true") == "cgba:arc=halved,eight_bit=false"
+    assert players.as_published("cgba_h:eight_bit=true") == "cgba_h:eight_bit=false"
     assert players.as_published("lr_mifgsm") is None
 
 
@@ -243,6 +249,52 @@ def test_a_person_may_name_a_specification() -> None:
         ("lr_mifgsm_paper", 500),
     ]
     assert {each.photos for each in parts} == {3}
+
+
+def test_a_run_gives_the_same_row_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row depends on the attack, the photo and the network, within its budget; only its time differs."""
+    monkeypatch.setattr(work, "_box", lambda network: box((0, [1.0]), (10, [0.0, 1.0])))
+    run = tiers.Run(tiers.TIERS["quick"][0], photos.Photo("a", GREY, known=True), "lr_mifgsm", 250)
+
+    first, second = work.attacked(run), work.attacked(run)
+
+    assert replace(first, thinking=0.0) == replace(second, thinking=0.0)
+    assert 200 < first.queries <= 250
+    assert first.marks["250"]["S1"] is not None
+    assert first.thinking > 0
+
+
+def test_the_time_is_told_before_it_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The estimate is of all queries, at what one takes of the network and of an attack, shared by the processes."""
+    monkeypatch.setattr(work, "seconds", lambda network: 0.005)
+    runs = [tiers.Run(tiers.TIERS["quick"][0], None, "lr_mifgsm", 10_000)] * 4
+
+    assert work.estimate(runs, 2) == "4 runs, 40,000 queries: about 2 minutes on 2 cores that are free"
+
+
+# --- transfer ---
+
+
+@pytest.mark.parametrize("specification", [name for name in transfer.TRANSFERS if "queries" in name])
+def test_each_map_of_the_paper_changes_a_photo(specification: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MIG runs over each of the five maps through the surrogate's answers, and ends within its ball."""
+    rng = np.random.default_rng(0)
+    weights = rng.normal(0, 1, (len(networks.BREEDS), GREY.size))
+    monkeypatch.setattr(transfer, "_surrogate", lambda: lambda image: _softmax(weights @ image.ravel() / 1000))
+
+    image = transfer.last_step(specification, GREY, 1000, 0)
+
+    assert 0 < np.abs(image.astype(int) - GREY).max() <= 10
+
+
+def test_a_photo_that_fools_nobody_has_no_distance() -> None:
+    """A photo transfers where the other network's label has changed; else there is no distance."""
+    asked = box((0, [1.0]), (10, [0.0, 1.0]))
+
+    near, far = (transfer.outcome(asked, GREY, image) for image in changed(5, 20))
+
+    assert near == {"S1": None, "linf": None}
+    assert far == pytest.approx({"S1": 20 / 255 * math.sqrt(24 / 192), "linf": 20 / 255})
 
 
 # --- tables ---

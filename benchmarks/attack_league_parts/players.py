@@ -14,8 +14,6 @@ OURS = ("lr_boundary", "lr_mifgsm", "lr_mifgsm_paper")
 SCHEDULED = frozenset({"lr_mifgsm", "lr_mifgsm_paper", "mig"})
 """Attacks whose steps are planned for a budget: each mark is a run of its own, and a longer one does not tell it."""
 AWARE, PUBLISHED = "eight_bit=true", "eight_bit=false"
-FORMS = {"cgba": ("arc=halved",)}
-"""Forms of an attack that are attacks of their own, beside its default: CGBA-H."""
 
 
 def players(groups: tuple[Group, ...]) -> list[str]:
@@ -24,27 +22,16 @@ def players(groups: tuple[Group, ...]) -> list[str]:
     ours: those of this project, and of the paper that it is after. aware, published: the others, 8-bit aware and as
     published. What has no such option is in the group `aware`, since it rounds by itself or cannot be told to.
     """
-    found = []
+    found: list[str] = []
     for name, module in load.names("attack").items():
         if name in OURS:
             found += [name] if "ours" in groups else []
-            continue
-        for form in ("", *FORMS.get(name, ())):
-            found += _variants(name, form, module, groups)
+        elif "eight_bit" in {field.name for field in fields(importlib.import_module(module).ATTACK)}:
+            chosen = (("aware", AWARE), ("published", PUBLISHED))
+            found += [f"{name}:{option}" for group, option in chosen if group in groups]
+        else:
+            found += [name] if "aware" in groups else []
     return found
-
-
-def _variants(name: str, form: str, module: str, groups: tuple[Group, ...]) -> list[str]:
-    options = {field.name for field in fields(importlib.import_module(module).ATTACK)}
-    if "eight_bit" not in options:
-        return [_specification(name, form)] if "aware" in groups else []
-    chosen = [("aware", AWARE), ("published", PUBLISHED)]
-    return [_specification(name, form, option) for group, option in chosen if group in groups]
-
-
-def _specification(name: str, *options: str) -> str:
-    given = ",".join(option for option in options if option)
-    return f"{name}:{given}" if given else name
 
 
 def as_published(specification: str) -> str | None:

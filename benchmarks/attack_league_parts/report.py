@@ -89,9 +89,10 @@ def page(results: Results) -> str:
     found = games(results.rows.values())
     told = [OPENING.format(dagger=STALE), AIMS]
     told.append(markdown(("aim", "measured", "verdict"), aims(found)))
-    for (network, answers), game in sorted(found.items(), key=lambda item: _place(*item[0])):
+    asked = {key: game for key, game in found.items() if key[1] in ANSWERS}
+    for (network, answers), game in sorted(asked.items(), key=lambda item: _place(*item[0])):
         told += _section(network, answers, game)
-    told += [paper.section(found.get(("lite0", "lists")))]
+    told += [paper.section(found)]
     return "\n".join(told)
 
 

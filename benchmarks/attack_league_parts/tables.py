@@ -82,8 +82,6 @@ def shown(attack: str, rows: Sequence[Row] = ()) -> str:
     name, options = parse(attack)
     aware = {"true": "8-bit aware", "false": "as published"}
     told = [aware[value] if key == "eight_bit" else f"{key}={value}" for key, value in options.items()]
-    if name == "cgba" and options.get("arc") == "halved":
-        name, told = "cgba (CGBA-H)", told[1:]
     stale = any(row.attack == attack and not row.is_current for row in rows)
     return f"`{name}`" + "".join(f", {each}" for each in told) + (f" {STALE}" if stale else "")
 

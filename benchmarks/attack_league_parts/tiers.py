@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from .judge import ANSWERS, Answers
 from .networks import NETWORKS
 from .players import Group, is_scheduled, is_wanted, players
+from .transfer import TRANSFERS
 
 if TYPE_CHECKING:
     from .photos import Photo
+
+
+Kind: TypeAlias = Literal["labels", "lists", "transfer"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""What a network answers; or that nobody asks it, and a photo that was changed for another one is shown to it."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,7 @@ class Part:
     """A part of a tier. attacks: specifications, beside those of the groups. marks: queries at which it is judged."""
 
     network: str
-    answers: Answers
+    answers: Kind
     photos: int
     marks: tuple[int, ...]
     groups: tuple[Group, ...] = ()
@@ -59,6 +64,8 @@ TIERS = {
         Part("lite2", "labels", 12, FULL, ("published",)),
         Part("dogs", "labels", 12, FULL, AWARE),
         Part("dogs", "labels", 12, FULL, ("published",)),
+        Part("lite2", "transfer", 30, (1000,), attacks=TRANSFERS),
+        Part("dogs", "transfer", 12, (1000,), attacks=TRANSFERS),
     ),
 }
 
@@ -77,7 +84,7 @@ def chosen(
     tier: str,
     *,
     networks: tuple[str, ...] = tuple(NETWORKS),
-    answers: tuple[Answers, ...] = ANSWERS,
+    answers: tuple[Kind, ...] = KINDS,
     photos: int | None = None,
     marks: tuple[int, ...] = (),
     only: tuple[str, ...] = (),

@@ -11,7 +11,7 @@ import traceback
 import zlib
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import onnxruntime
@@ -23,13 +23,14 @@ from bbquery.plan import replay
 from bbquery.types import UINT8
 from bbquery.version import __version__
 
-from .judge import Judge
+from .judge import DRIVING, Judge
 from .networks import Box, opened
 from .photos import judging
 from .players import is_scheduled
 from .rows import Key, Results, Row
 from .sources import digest_of
 from .tiers import Run
+from .transfer import last_step, outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 THINKING = 0.001  # seconds a query of attacks, for the estimate before any is measured
 WARM, TIMED = 5, 20  # images asked for the estimate
 SEED = 0
+Marks: TypeAlias = dict[str, dict[str, float | None]]
 
 
 def missing(parts: Sequence[Part], folder: Path, results: Results, only: tuple[str, ...]) -> list[Run]:
@@ -58,8 +60,7 @@ def missing(parts: Sequence[Part], folder: Path, results: Results, only: tuple[s
 def estimate(runs: Sequence[Run], processes: int) -> str:
     """Return how long it takes, in words."""
     queries = sum(run.budget for run in runs)
-    seconds = sum(run.budget * (seconds(run.part.network) + THINKING) for run in runs)
-    minutes = seconds / processes / 60
+    minutes = sum(run.budget * (seconds(run.part.network) + THINKING) for run in runs) / processes / 60
     return f"{len(runs)} runs, {queries:,} queries: about {minutes:.0f} minutes on {processes} cores that are free"
 
 
@@ -81,7 +82,7 @@ def measure(runs: Sequence[Run], results: Results, processes: int, nice: int) ->
                 print(f"broke: {run.attack} at {run.budget} on {run.photo.name}", flush=True)
                 continue
             results.add(row)
-            driving = row.marks[str(run.budget)]["S2" if run.part.answers == "lists" else "S1"]
+            driving = row.marks[str(run.budget)][DRIVING.get(run.part.answers, "S1")]
             shown = "nothing found" if driving is None else f"{driving:.4f}"
             minutes = (time.monotonic() - began) / 60
             print(
@@ -109,11 +110,7 @@ def attacked(run: Run) -> Row:
     """Return the row of a run, made in this process."""
     part, photo = run.part, run.photo
     box = _box(part.network)
-    judge = Judge(box, photo.x, part.answers, run.budget)
-    attack = load.attack(run.attack, queries=run.budget)
-    began = time.process_time()
-    replay(attack.plan(photo.x, UINT8, seed_of(photo.name)), judge, stop_after=run.budget)
-    thinking = time.process_time() - began - judge.seconds
+    queries, marks, thinking = _transferred(run, box) if part.answers == "transfer" else _asked(run, box)
     return Row(
         network=part.network,
         answers=part.answers,
@@ -121,12 +118,28 @@ def attacked(run: Run) -> Row:
         attack=run.attack,
         budget=run.budget,
         seed=SEED,
-        queries=judge.asked,
-        marks=judge.marks(),
+        queries=queries,
+        marks=marks,
         thinking=round(thinking, 3),
         source=digest_of(run.attack),
         versions=_versions(box),
     )
+
+
+def _asked(run: Run, box: Box) -> tuple[int, Marks, float]:
+    assert run.part.answers != "transfer"
+    judge = Judge(box, run.photo.x, run.part.answers, run.budget)
+    attack = load.attack(run.attack, queries=run.budget)
+    began = time.process_time()
+    replay(attack.plan(run.photo.x, UINT8, seed_of(run.photo.name)), judge, stop_after=run.budget)
+    return judge.asked, judge.marks(), time.process_time() - began - judge.seconds
+
+
+def _transferred(run: Run, box: Box) -> tuple[int, Marks, float]:
+    began = time.process_time()
+    image = last_step(run.attack, run.photo.x, run.budget, seed_of(run.photo.name))
+    took = time.process_time() - began
+    return run.budget, {str(run.budget): outcome(box, run.photo.x, image)}, took
 
 
 def seed_of(photo: str) -> int:
@@ -146,7 +159,7 @@ def _box(network: str) -> Box:
 
 @cache
 def seconds(network: str) -> float:
-    """Return how long a query takes here."""
+    """Return how long a query of a network takes here, of a processor."""
     box, image = _box(network), np.zeros((224, 224, 3), dtype=np.uint8)
     for _ in range(WARM):
         box(image)
