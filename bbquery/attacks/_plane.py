@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.attacks._record import rms
+from bbquery.perturb.rendering import scratch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,23 +29,33 @@ class Plane:
     angle: float
 
     @classmethod
-    def through(cls, x: NDArray[np.float64], at: NDArray[np.float64], direction: NDArray[np.float64]) -> Plane | None:
+    def through(cls, x: NDArray[np.float64], at: NDArray[np.float64], direction: NDArray[np.floating]) -> Plane | None:
         """Return the plane through x and `at` along a direction of any length; None where all is one line."""
-        distance = rms(at - x)
+        outwards, aside = at - x, direction.astype(np.float64)
+        distance = _length(outwards)
         if distance == 0:
             return None
-        outwards = (at - x) / distance
-        along = float(np.mean(direction * outwards))
-        aside = direction - along * outwards
-        across = rms(aside)
+        outwards /= distance
+        along = float(np.vdot(aside, outwards)) / x.size
+        aside -= np.multiply(outwards, along, out=scratch("along", x.shape, np.float64))
+        across = _length(aside)
         if across <= 1e-12 * abs(along):
             return None
-        return cls(x, distance, outwards, aside / across, math.atan2(across, along))
+        aside /= across
+        return cls(x, distance, outwards, aside, math.atan2(across, along))
 
     def point(self, angle: float, distance: float) -> NDArray[np.float64]:
         """Return the point at an angle from `outwards`, towards `aside`, at a distance from the clean image."""
-        return self.x + distance * (math.cos(angle) * self.outwards + math.sin(angle) * self.aside)
+        point: NDArray[np.float64] = self.outwards * (distance * math.cos(angle))
+        point += np.multiply(self.aside, distance * math.sin(angle), out=scratch("along", point.shape, np.float64))
+        point += self.x
+        return point
 
     def on_circle(self, angle: float) -> NDArray[np.float64]:
         """Return the point at an angle on the circle over clean image and adversarial point, its diameter."""
         return self.point(angle, self.distance * math.cos(angle))
+
+
+def _length(values: NDArray[np.float64]) -> float:
+    """Return the root mean square, without another array of that size."""
+    return math.sqrt(float(np.vdot(values, values)) / values.size)

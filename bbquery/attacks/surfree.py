@@ -149,21 +149,24 @@ class _Directions:
 
     def __init__(self, x: NDArray[np.float64], attack: SurFree, rng: np.random.Generator) -> None:
         self._waves = Waves((x.shape[0], x.shape[1]), max(x.shape[:2]), np.float32)
-        self._weights = _weights(x, self._waves, attack.frequencies)
-        self._kept = np.flatnonzero(self._weights)
+        weights = _weights(x, self._waves, attack.frequencies).reshape(-1)
+        self._kept = np.flatnonzero(weights)
+        self._weights = weights[self._kept]
         self._last = np.zeros((min(attack.remembered, max(len(self._kept) - 2, 1)), len(self._kept)), np.float32)
         self._rng, self._number = rng, 0
 
-    def drawn(self) -> NDArray[np.float64]:
+    def drawn(self) -> NDArray[np.floating]:
         """Return a direction (H, W, 3) of any length."""
-        drawn = self._weights.flat[self._kept] * self._rng.integers(-1, 2, len(self._kept), dtype=np.int8)
+        drawn = self._weights * self._rng.integers(-1, 2, len(self._kept), dtype=np.int8)
         drawn -= (self._last @ drawn) @ self._last
         length = math.sqrt(float(drawn @ drawn))
-        coefficients = np.zeros(self._waves.shape, np.float32)
         if length > 0:
-            self._last[self._number % len(self._last)] = coefficients.flat[self._kept] = drawn / length
+            drawn /= length
+            self._last[self._number % len(self._last)] = drawn
             self._number += 1
-        return self._waves.render(coefficients).astype(np.float64)
+        coefficients = np.zeros(math.prod(self._waves.shape), np.float32)
+        coefficients[self._kept] = drawn
+        return self._waves.render(coefficients.reshape(self._waves.shape))
 
 
 def _weights(x: NDArray[np.float64], waves: Waves, frequencies: float) -> NDArray[np.float32]:

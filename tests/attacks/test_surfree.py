@@ -105,7 +105,7 @@ def test_directions_are_orthogonal_to_the_last_ones_and_of_low_frequencies() -> 
 
 def test_a_direction_is_the_photos_own_waves_with_random_signs() -> None:
     """The first direction has, in each wave, -1, 0 or 1 times tanh of the coefficient of the authors' transform."""
-    from scipy.fft import dctn, idctn
+    from scipy.fft import dctn
 
     directions = _Directions(PHOTO, SurFree(), np.random.default_rng(0))
     weights = np.tanh(dctn(PHOTO / 255, axes=(0, 1)))  # not orthonormal, as theirs
@@ -117,7 +117,6 @@ def test_a_direction_is_the_photos_own_waves_with_random_signs() -> None:
     signs = ratio[low] / np.abs(ratio[low]).max()
     np.testing.assert_allclose(np.abs(signs), np.round(np.abs(signs)), atol=1e-3)
     assert {-1, 0, 1} == set(np.round(signs).astype(int).ravel().tolist())
-    assert idctn(dctn(first, axes=(0, 1)), axes=(0, 1)) == pytest.approx(first)
 
 
 @pytest.mark.parametrize(
