@@ -158,7 +158,10 @@ class Maker:
         return OwnFunction(text, self.find("function", text))
 
     def _one_of(self, key: str, text: str, choices: tuple[Any, ...]) -> Any:
-        """Read text as one of several types: None and pictures are known by how they are written."""
+        """Read text as one of several types: None and pictures are known by how they are written.
+
+        Whoever takes text beside an object makes that of it: the oracle `function` imports `call` by its own rule.
+        """
         if text.lower() == "none" and type(None) in choices:
             return None
         if Picture in choices:
@@ -166,7 +169,7 @@ class Maker:
         kinds = [choice for choice in choices if choice is not type(None)]
         if float in kinds and typing.get_origin(kinds[0]) is Literal:
             return _name_or_number(key, text, typing.get_args(kinds[0]))
-        return self._read(key, text, kinds[0])
+        return text if str in kinds else self._read(key, text, kinds[0])
 
 
 def _refuse_second_count(key: str, nested: Mapping[str, str], parameters: Mapping[str, inspect.Parameter]) -> None:

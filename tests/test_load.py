@@ -239,3 +239,11 @@ def test_an_algorithm_is_shown_as_its_constructor_call() -> None:
     """A dataclass shows its options, anything else its type."""
     assert constructor(Needy("m", 0.5)) == "Needy(model='m', threshold=0.5)"
     assert constructor(object()) == "object"
+
+
+async def test_an_option_that_takes_a_function_or_its_path_is_given_the_path() -> None:
+    """`function:call=` takes a dotted path, as it always did: only an option that takes nothing else wants a colon."""
+    oracle = await load.oracle("function:call=tests.support.models.sides,version=1")
+
+    assert oracle.capabilities.identity["function"] == "tests.support.models.sides"
+    await oracle.aclose()
