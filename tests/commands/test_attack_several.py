@@ -223,14 +223,14 @@ async def test_ctrl_c_keeps_what_was_paid(folder: Path, tmp_path: Path) -> None:
     async with HttpEmulator(oracle).running() as url:
         attacked = attack(folder, out=tmp_path / "out", oracle=f"http:url={url}", attacks="lr_mifgsm:cells=4")
         typed = [*attacked, "--drift-every", "0", "--yes"]
-        first, said = await _ended(typed, tmp_path / "home", oracle, after=100)
+        first, said = await _ended(typed, tmp_path / "home", oracle, after=60)
         sent, stopped = oracle.billed, record(tmp_path / "out")
         again, _ = await _ended(typed, tmp_path / "home", oracle)
 
     whole = record(tmp_path / "out")
     assert (first, again) == (130, 0), said
     assert (stopped["status"], whole["status"]) == ("partial", "complete")
-    assert {each["status"] for each in stopped["results"]} == {"partial"}
+    assert "partial" in {each["status"] for each in stopped["results"]}
     assert stopped["queries"]["sent"] == sent < oracle.billed
     assert whole["queries"]["sent"] == oracle.billed - sent
     assert whole["budget"]["posted"]["queries"] == oracle.billed

@@ -14,6 +14,7 @@ from PIL import Image as Pillow
 import bbquery
 from bbquery.client.halt import Interrupted
 from bbquery.errors import BadImage, BudgetExhausted, Rejected, UsageError
+from bbquery.jobs.attack import series
 from bbquery.jobs.attack.attack import attack_async
 from bbquery.jobs.attack.many import attack_many_async
 from bbquery.jobs.watch import Watch
@@ -276,8 +277,9 @@ async def test_what_cannot_be_is_refused_before_anything_is_asked(
         await results_of(images, ledger, oracle, **({"max_queries_per_attack": CAP} | options))
 
 
-def test_the_synchronous_form_can_be_left_in_the_middle(ledger: Ledger) -> None:
+def test_the_synchronous_form_can_be_left_in_the_middle(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaving the loop ends what is in flight in order, and what was paid is kept."""
+    monkeypatch.setattr(series, "SIDE_BY_SIDE", 1)  # so that the others are not begun before the first is done
     model = Counted(models.brighter_half)
     for first in bbquery.attack_many(PHOTOS, oracle_of(model), attack=TWO, max_queries_per_attack=CAP, ledger=ledger):
         assert first.status == "complete"
