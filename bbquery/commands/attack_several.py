@@ -13,6 +13,7 @@ from bbquery.commands import completing, options
 from bbquery.commands.log_file import logged
 from bbquery.commands.output import counted, held, not_read, say, table, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, default_name, result_of
+from bbquery.commands.stress_verdict import headline
 from bbquery.errors import BadImage
 from bbquery.jobs.attack.series import AttackSeriesRequest, prepared_series
 from bbquery.jobs.attack.summary import Finding
@@ -161,7 +162,7 @@ class Book:
             self._queries = self._queries.plus(stress.queries)
             self._unknown += stress.unknown
             self.out.write(lambda out: self._write(stress, out / result.image / result.attack, str(result.source)))
-            self.screen.say(f"{result.name}: {_came_to(stress)}; {stress.queries.sent:,} sent")
+            self.screen.say(f"{result.name}: {headline(stress)}; {stress.queries.sent:,} sent")
         self.findings.append(Finding.of(result))
         if result.status != "complete" and not isinstance(result.error, (BadImage, NothingToExplain)):
             weight = len(self.series.request.each.thresholds) if result.control else 1
@@ -218,14 +219,3 @@ class Book:
             )  # fmt: skip
             lines.append(f"  {command}")
         return [*lines, *held(self._unknown)]
-
-
-def _came_to(stress: Stress) -> str:
-    """Return in words what one attack came to."""
-    label = stress.bound.target
-    match stress.outcome:
-        case "adversarial":
-            return f"adversarial at RMSE {stress.rmse:.4f}, no longer {label!r}"
-        case "not attacked":
-            return f"not attacked: the clean image is not {label!r}, or at the goal already"
-    return f"{stress.outcome}: {label!r}"

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from bbquery.attacks import AttackResult
     from bbquery.jobs.attack.judgement import Judgement
-    from bbquery.jobs.attack.preprocessing import Treated
     from bbquery.jobs.attack.result import Stress
     from bbquery.jobs.attack.votes import Votes
     from bbquery.scoring.criteria import Criterion
@@ -25,26 +24,35 @@ MEANS: dict[Criterion, str] = {
 def verdict(stress: Stress) -> list[str]:
     """Return what came of an attack, a line each."""
     found, again = stress.found, stress.verification
-    if found is None:
-        return [f"not attacked: {_not_attacked(stress)}"]
-    if found.best is None:
-        return [f"not found: {_not_found(stress)}"]
-    lines = [f"{stress.outcome}: {_changed(stress, found)}; {_asked_again(stress)}"]
+    if found is None or found.best is None:
+        return [headline(stress)]
+    lines = [f"{headline(stress)}; {_asked_again(stress)}"]
     if again is not None and again.majority == Decision.NOT_MET and stress.outcome == "unverified":
         lines.append(
             f"  so many differ by chance too: a probability of at most {MOST_CHANCE:g} counts; make the oracle answer "
             "alike each time (temperature=0, say), if it can"
         )
     lines.append(f"  criteria: {'; '.join(_judged(name, each) for name, each in stress.judgements.items())}")
-    lines += [f"  {line}" for line in _preprocessing(stress.treated or ())]
+    lines += [f"  {line}" for line in _preprocessing(stress)]
     lines += [f"  RMSE {limit:g}: {'yes' if yes else 'no'}" for limit, yes in stress.successes.items()]
     return lines + [f"  L∞ {limit:g}: {'yes' if yes else 'no'}" for limit, yes in stress.linf_successes.items()]
+
+
+def headline(stress: Stress) -> str:
+    """Return the outcome, and what it is of, in one line."""
+    found = stress.found
+    if found is None:
+        return f"not attacked: {_not_attacked(stress)}"
+    if found.best is None:
+        return f"not found: {_not_found(stress)}"
+    return f"{stress.outcome}: {_changed(stress, found)}"
 
 
 def _not_attacked(stress: Stress) -> str:
     if stress.goal.target_class is not None and stress.votes.majority == Decision.NOT_MET:
         return f"the oracle says {stress.reached.target!r} of the clean image already"
-    return f"the oracle does not say {stress.bound.target!r} of the clean image"
+    mostly = " in most answers" if stress.votes.kept and stress.votes.left else ""
+    return f"the oracle does not say {stress.bound.target!r} of the clean image{mostly}"
 
 
 def _not_found(stress: Stress) -> str:
@@ -76,15 +84,23 @@ def _judged(name: Criterion, judgement: Judgement) -> str:
     return f"{name} ({MEANS[name]}): {judgement.verdict}, {judgement.found.left} of {judgement.found.asked}"
 
 
-def _preprocessing(treated: Sequence[Treated]) -> list[str]:
+def _preprocessing(stress: Stress) -> list[str]:
     """Return what the change, and the clean image, come to under each treatment."""
+    treated, target = stress.treated, stress.goal.target_class
     if not treated:
         return []
     found = {Decision.NOT_MET: "survives", Decision.MET: "is lost under", Decision.UNDECIDED: "is unclear under"}
     clean = {Decision.MET: "stands under", Decision.NOT_MET: "is lost under", Decision.UNDECIDED: "is unclear under"}
+    subject = "the clean label"
+    if target is not None:
+        subject = "the clean image"
+        clean = {
+            Decision.MET: f"is not {target!r} under", Decision.NOT_MET: f"is {target!r} under",
+            Decision.UNDECIDED: "is unclear under",
+        }  # fmt: skip
     return [
         f"preprocessing: the change {_by_majority([(each.treatment, each.found) for each in treated], found)}",
-        f"preprocessing: the clean label {_by_majority([(each.treatment, each.clean) for each in treated], clean)}",
+        f"preprocessing: {subject} {_by_majority([(each.treatment, each.clean) for each in treated], clean)}",
     ]
 
 

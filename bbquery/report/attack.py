@@ -132,9 +132,10 @@ def _treated(treated: Treated) -> dict[str, Any]:
 def warnings(stress: Stress) -> list[Warned]:
     """Return what a person must know of the answers that an attack rests on."""
     votes, found, target = stress.votes, [], stress.bound.target
-    if votes.left:
+    if votes.kept and votes.left:
         total = votes.kept + votes.left
-        message = f"of {total} answers to the clean image itself, {votes.left} lack its label"
+        what = "lack its label" if stress.goal.target_class is None else f"are {stress.reached.target!r}"
+        message = f"of {total} answers to the clean image itself, {votes.left} {what}"
         found.append(Warned("UNSTABLE", target, message))
     if stress.found is not None and stress.found.undecided:
         message = f"{stress.found.undecided} queries gave no label that counts either way"

@@ -196,9 +196,11 @@ def test_impossible_wishes_are_usage_errors(
 
 
 def test_a_cap_that_is_too_small_says_what_would_do(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Below the least that an attack can work with, it is refused before a query, with the number."""
+    """Below the least that an attack, or the verification, takes, it is refused before a query, with the amounts."""
     assert main(command(photo, "--yes", cap=100)) == 2
     assert "needs at least 131 queries, and 89 are given" in capsys.readouterr().err
+    assert main(command(photo, "--yes", "--max-usd", ".04", oracle=f"{MODEL},usd_per_query=.01")) == 2
+    assert "verification alone, 6 queries, may take $0.06, and the cap is $0.04: raise it" in capsys.readouterr().err
 
 
 def test_every_warning_is_said(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

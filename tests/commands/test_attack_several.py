@@ -100,6 +100,19 @@ def test_the_same_command_again_asks_nothing(folder: Path, tmp_path: Path, capsy
     assert "nothing sent now" in capsys.readouterr().out
 
 
+def test_each_outcome_is_told_by_the_goal(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A class that one photo has already, and that the other comes to, is named in what is said of each."""
+    with Pillow.open(folder / "dog.png") as dog:
+        dog.transpose(Pillow.Transpose.FLIP_LEFT_RIGHT).save(folder / "dog.png")
+    typed = attack(folder, out=tmp_path / "out")
+
+    assert main([*typed, "--attack", "hsja", "--target-class", "tabby cat", "--yes"]) == 0
+
+    said = capsys.readouterr().out
+    assert "cat/hsja: not attacked: the oracle says 'tabby cat' of the clean image already" in said
+    assert "dog/hsja: adversarial: 'tabby cat' in place of 'golden retriever' at RMSE" in said
+
+
 def test_labels_come_from_a_table(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A photo that the model gives another label is reported, and is in no share."""
     table = folder / "labels.csv"
@@ -158,6 +171,8 @@ def test_a_dry_run_shows_the_worst_case(
         (["--target", "cat", "--labels", "labels.csv"], "give one of them"),
         (["--max-queries", "100"], "each attack may take 160 queries (--max-queries-per-attack)"),
         (["--attack", "lr_mifgsm,lr_mifgsm"], "given twice"),
+        (["--attack", "hsja,no_such"], "bbquery: unknown attack 'no_such'"),
+        (["--attack", "hsja", "--max-queries-per-attack", "7"], "hsja on cat, with 7 queries of its own: of 7 queries"),
     ],
 )
 def test_impossible_wishes_are_usage_errors(

@@ -34,6 +34,7 @@ from bbquery.jobs.job import Job
 from bbquery.jobs.spare import Rest
 from bbquery.ledger import codec
 from bbquery.ledger.records import Cap
+from bbquery.money import in_unit
 from bbquery.specification import constructor
 
 if TYPE_CHECKING:
@@ -94,16 +95,19 @@ class AttackJob(Job):
         Raises:
             UsageError: a cap leaves nothing for it.
         """
-        cap, worst = self.request.caps, self.worst.times(self._reserved)
-        try:
-            return Cap(
-                queries=self.request.queries - self._reserved,
-                tokens=None if cap.tokens is None else cap.tokens - worst.tokens,
-                picodollars=None if cap.picodollars is None else cap.picodollars - worst.picodollars,
-            )
-        except UsageError as error:
-            message = f"the verification alone, {self._reserved} queries, would take a whole cap: raise it"
-            raise UsageError(message) from error
+        cap, taken, left = self.request.caps, self.worst.times(self._reserved), {}
+        for unit, whole in (
+            ("queries", self.request.queries),
+            ("tokens", cap.tokens),
+            ("picodollars", cap.picodollars),
+        ):
+            if whole is None:
+                continue
+            left[unit] = whole - (part := getattr(taken, unit))
+            if left[unit] < 1:
+                message = f"the verification alone, {self._reserved} queries, may take {in_unit(part, unit)}"
+                raise UsageError(f"{message}, and the cap is {in_unit(whole, unit)}: raise it")
+        return Cap(**left)
 
     def identity(self) -> str:
         """Return the hash of what this run asks; a second run with the same resumes its budgets."""

@@ -123,6 +123,8 @@ def _attack(request: AttackRequest, spare: int, every: int) -> Attack:
             if isinstance(attack, str)
             else load.given("attack", attack)
         )
+    except UnknownName:  # more queries would not help
+        raise
     except UsageError as error:
         raise UsageError(f"{message}, which leaves {left}: {error}") from error
     if chosen.queries > left:

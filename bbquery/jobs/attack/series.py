@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 from bbquery import load
 from bbquery.attacks._controls import Control
-from bbquery.errors import BadImage, BbqueryError, UsageError
+from bbquery.errors import BadImage, BbqueryError, UnknownName, UsageError
 from bbquery.images import reading
 from bbquery.jobs.attack.job import AttackJob
 from bbquery.jobs.attack.preparation import job_of
@@ -218,7 +218,12 @@ def _checked(oracle: Oracle, each: AttackRequest, name: str, ways: Sequence[Way]
     jobs, attacks = list[AttackJob](), list[Checked]()
     for way in ways:
         request = _request(each, way, jobs)
-        jobs.append(job := job_of(request, oracle, photo))
+        try:
+            jobs.append(job := job_of(request, oracle, photo))
+        except (BadImage, UnknownName):
+            raise
+        except UsageError as error:
+            raise UsageError(f"{way.given} on {name}, with {request.queries} queries of its own: {error}") from error
         allowed = request.queries - job.spare
         attacks.append(Checked(way, request, job.identity(), job.estimate(), job.queries + 1, allowed, job.worst))
     return CheckedImage(name, each.image, codec.image_digest(photo).hex(), jobs[0].placement, tuple(attacks))
