@@ -23,6 +23,7 @@ from threadpoolctl import ThreadpoolController
 
 import bbquery
 from bbquery import load
+from bbquery.attacks._controls import Control
 from bbquery.cli import main
 from bbquery.jobs.evaluate.evaluate import evaluate_async
 from bbquery.jobs.explain.explain import explain_async
@@ -92,7 +93,7 @@ def model(image: Any) -> list[float]:
 
 def answered(ask: Ask) -> Scores:
     values = np.array([model(ask.images[row])[0] for row in range(len(ask.images))])
-    return Scores((values > 0.9).astype(np.int8), values)
+    return Scores((values > 0.8).astype(np.int8), values)
 
 
 class Letters:
@@ -112,6 +113,7 @@ def plans(x: Image) -> None:
     replay(load.method("orthogonal:queries=27").plan(x[:2, :2], UINT8, 0), answered)  # one whole basis of 12, and more
     for name in load.names("attack"):
         replay(load.attack(name, queries=ATTACKED, rmse=0.1).plan(x, UINT8, 0), answered)
+    replay(Control(queries=QUERIES, kind="jpeg", distances=(0.05,)).plan(x, UINT8, 0), answered)
 
 
 def scores() -> None:
