@@ -30,7 +30,10 @@ CHUNK = 64
 """Probes that are rendered and asked at once."""
 
 Draw: TypeAlias = "Callable[[int], NDArray[np.float32]]"
-"""From a number of probes to their directions, (n, H, W, 3) of any length; the array is written over."""
+"""From a number of probes, at most CHUNK, to their directions, (n, H, W, 3) of any length.
+
+The array is written over, and not used any more when the next is drawn.
+"""
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,7 +36,8 @@ class Record:
 
     def __init__(self, x: Image, domain: Domain, queries: int, norm: Norm = "l2") -> None:
         self.domain, self.norm = domain, norm
-        self.x: NDArray[np.float64] = domain.realise(x).astype(np.float64)
+        self._sent = domain.realise(x)
+        self.x: NDArray[np.float64] = self._sent.astype(np.float64)
         self.best: Image | None = None
         self.distance = math.inf
         self.queries, self.left = 0, queries
@@ -103,12 +104,21 @@ class Record:
     def _saw(self, images: Images, scores: Scores) -> None:
         for row in np.flatnonzero(np.equal(scores.decision, Decision.NOT_MET)).tolist():
             image = images[row]
-            change = image - self.x
-            size, most = rms(change), float(np.abs(change).max(initial=0.0))
+            size, most = self._sizes(image)
             distance = size if self.norm == "l2" else most
             if distance < self.distance:
                 self.best, self.distance = image, distance
                 self._trace.append(Point(self.queries + row + 1, size / GREY_LEVELS, most / GREY_LEVELS))
+
+    def _sizes(self, image: Image) -> tuple[float, float]:
+        """Return by how much an image differs from x, in grey levels: RMS, and at most."""
+        if self.domain.dtype != "uint8":
+            change = image - self.x
+            return rms(change), float(np.abs(change).max(initial=0.0))
+        levels = np.subtract(image, self._sent, dtype=np.int16)
+        values = levels.astype(np.float64).reshape(-1)  # whose squares add up exactly, in any order
+        size = math.sqrt(float(values @ values) / values.size)
+        return size, float(max(levels.max(initial=0), -levels.min(initial=0)))
 
     def stepped(self, sigma: float, scores: Scores) -> None:
         """Record a step. sigma: of its copies, in grey levels."""

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.attacks._boundary import bisect, is_aware, probe, tolerance
+from bbquery.attacks._orthogonal import Orthogonal
 from bbquery.attacks._plane import Plane
 from bbquery.attacks._record import GREY_LEVELS, Record, rms
 from bbquery.attacks._start import begin
@@ -43,6 +44,7 @@ BOOST = 0.8  # of the way to the start: asked before it is bisected
 BISECTIONS = 7
 GAMMA = 0.01  # a bisection ends when distances differ by this share
 WIDEST = math.radians(89)  # at a right angle there is only the clean image
+AHEAD = 8  # directions drawn at once
 FAINTEST = 1e-3  # weight of a wave that the photo does not have: else one of one colour could not be changed
 
 
@@ -145,28 +147,31 @@ class _Circles:
 
 
 class _Directions:
-    """Draws directions and remembers the last ones, as coefficients of waves: those are as orthogonal as the pixels."""
+    """Draws directions as coefficients of waves, several ahead: those are as orthogonal as the pixels."""
 
     def __init__(self, x: NDArray[np.float64], attack: SurFree, rng: np.random.Generator) -> None:
         self._waves = Waves((x.shape[0], x.shape[1]), max(x.shape[:2]), np.float32)
-        weights = _weights(x, self._waves, attack.frequencies).reshape(-1)
-        self._kept = np.flatnonzero(weights)
-        self._weights = weights[self._kept]
-        self._last = np.zeros((min(attack.remembered, max(len(self._kept) - 2, 1)), len(self._kept)), np.float32)
-        self._rng, self._number = rng, 0
+        weights = _weights(x, self._waves, attack.frequencies)
+        *waves, channels = np.nonzero(weights)
+        self._weights = weights[(*waves, channels)]
+        self._coefficients = np.zeros((3, *weights.shape[:2]), np.float32)  # channel by channel, quicker to multiply
+        self._places = np.ravel_multi_index((channels, *waves), self._coefficients.shape)
+        self._counts = _counts(weights)
+        remembered = min(attack.remembered, max(len(self._places) - 2, 1))
+        self._orthogonal = Orthogonal(remembered, len(self._places))
+        self._drawn = np.empty((min(AHEAD, remembered), len(self._places)), np.float32)
+        self._rng, self._left = rng, 0
 
     def drawn(self) -> NDArray[np.floating]:
         """Return a direction (H, W, 3) of any length."""
-        drawn = self._weights * self._rng.integers(-1, 2, len(self._kept), dtype=np.int8)
-        drawn -= (self._last @ drawn) @ self._last
-        length = math.sqrt(float(drawn @ drawn))
-        if length > 0:
-            drawn /= length
-            self._last[self._number % len(self._last)] = drawn
-            self._number += 1
-        coefficients = np.zeros(math.prod(self._waves.shape), np.float32)
-        coefficients[self._kept] = drawn
-        return self._waves.render(coefficients.reshape(self._waves.shape))
+        if not self._left:
+            for row in self._drawn:
+                np.multiply(self._weights, self._rng.integers(-1, 2, len(row), dtype=np.int8), out=row)
+            self._orthogonal.take(self._drawn)
+            self._left = len(self._drawn)
+        self._coefficients.reshape(-1)[self._places] = self._drawn[-self._left]
+        self._left -= 1
+        return self._waves.render_lowest(np.moveaxis(self._coefficients, 0, -1), self._counts)
 
 
 def _weights(x: NDArray[np.float64], waves: Waves, frequencies: float) -> NDArray[np.float32]:
@@ -185,6 +190,13 @@ def _weights(x: NDArray[np.float64], waves: Waves, frequencies: float) -> NDArra
     order = np.add.outer(np.arange(height), np.arange(width)).argsort(axis=None, kind="stable")
     weights.reshape(-1, 3)[order[max(int(frequencies * height * width), 1) :]] = 0
     return weights.astype(np.float32)
+
+
+def _counts(weights: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return, for each frequency down, up to which one across any wave has a weight."""
+    across = np.arange(1, weights.shape[1] + 1)
+    counts: NDArray[np.intp] = np.where(weights.any(axis=2), across, 0).max(axis=1)
+    return counts
 
 
 ATTACK = SurFree

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bbquery.perturb.added import AddedCopies, Floats
     from bbquery.types import Image
 
+BLOCK = 32  # frequencies down
+
 
 class Waves:
     """The lowest `frequencies` waves along each side of photos of `size` (H, W).
@@ -36,6 +38,22 @@ class Waves:
         """Return the waves' sum (H, W, 3) in the precision of what is sent."""
         return _sum(coefficients.astype(self._dtype, copy=False), *self._in_type)
 
+    @one_blas_thread
+    def render_lowest(
+        self, coefficients: NDArray[np.floating[Any]], counts: NDArray[np.intp]
+    ) -> NDArray[np.floating[Any]]:
+        """Return `render(coefficients)` up to rounding, in less time where many are zero.
+
+        counts: of each frequency down, how many of the lowest across may be other than zero.
+        """
+        down, across = self._in_type
+        rows = np.zeros((len(down), across.shape[1], 3), self._dtype)
+        for first in range(0, len(down), BLOCK):
+            part = slice(first, first + BLOCK)
+            most = counts[part].max()
+            rows[part] = _across(coefficients[part, :most], across[:most])
+        return _mirrored(rows, down)
+
     def noise(self, rng: np.random.Generator, fields: int) -> NDArray[np.floating[Any]]:
         """Draw fields of noise (n, H, W, 3): coefficients are Gaussian with a standard deviation of 1."""
         coefficients = rng.standard_normal((fields, *self.shape), dtype=self._dtype)
@@ -53,9 +71,28 @@ class Waves:
 def _sum(
     coefficients: NDArray[np.floating[Any]], down: NDArray[np.floating[Any]], across: NDArray[np.floating[Any]]
 ) -> NDArray[Any]:
-    rows = np.stack([coefficients[..., channel] @ across for channel in range(3)], axis=-1)
-    values: NDArray[Any] = down.T @ rows.reshape(len(down), -1)
-    return values.reshape(-1, across.shape[1], 3)
+    return _down(_across(coefficients, across), down)
+
+
+def _across(coefficients: NDArray[np.floating[Any]], across: NDArray[np.floating[Any]]) -> NDArray[Any]:
+    return np.stack([coefficients[..., channel] @ across for channel in range(3)], axis=-1)
+
+
+def _down(rows: NDArray[Any], down: NDArray[np.floating[Any]]) -> NDArray[Any]:
+    _, width, channels = rows.shape
+    values: NDArray[Any] = down.T @ rows.reshape(len(down), width * channels)
+    return values.reshape(-1, width, channels)
+
+
+def _mirrored(rows: NDArray[Any], down: NDArray[np.floating[Any]]) -> NDArray[Any]:
+    """Return `_down(rows, down)` from half the products: even waves are symmetric, and odd ones are antisymmetric."""
+    height = down.shape[1]
+    half = (height + 1) // 2
+    even, odd = (_down(rows[parity::2], down[parity::2, :half]) for parity in (0, 1))
+    values = np.empty((height, *even.shape[1:]), even.dtype)
+    np.subtract(even, odd, out=values[::-1][:half])
+    np.add(even, odd, out=values[:half])
+    return values
 
 
 class WaveCopies:

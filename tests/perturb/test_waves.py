@@ -31,6 +31,17 @@ def test_waves_are_scipys_lowest_cosines() -> None:
     np.testing.assert_allclose(waves.analysis(waves.render(coefficients)), coefficients, atol=1e-12)
 
 
+@pytest.mark.parametrize("size", [(8, 12), (9, 5), (70, 33), (1, 4), (4, 1)])
+def test_the_lowest_waves_are_rendered_as_all_are(size: tuple[int, int]) -> None:
+    """Zeros that are left out, and waves of which half is computed, change nothing: sides even, odd, and of 1 pixel."""
+    waves, rng = Waves(size, max(size), np.float64), np.random.default_rng(0)
+    counts = rng.integers(0, waves.shape[1] + 1, waves.shape[0])
+    lowest = np.arange(waves.shape[1]) < counts[:, None]
+    coefficients = rng.normal(size=waves.shape) * lowest[..., None]
+
+    np.testing.assert_allclose(waves.render_lowest(coefficients, counts), waves.synthesis(coefficients), atol=1e-12)
+
+
 def test_there_are_no_more_waves_than_pixels() -> None:
     """A side shorter than the frequencies asked for has as many waves as pixels."""
     assert Waves((3, 12), 5, np.float32).shape == (3, 5, 3)
