@@ -53,9 +53,9 @@ def items(name: str, value: Iterable[T]) -> tuple[T, ...]:
     """Return the items of a list or the like.
 
     Raises:
-        UsageError: it has none, since it is one thing.
+        UsageError: it has none, since it is one thing; a text, whose letters are no items, is one too.
     """
-    if not isinstance(value, Iterable):
+    if isinstance(value, str) or not isinstance(value, Iterable):
         raise UsageError(f"{name} must be several in a list, not {value!r}")
     return tuple(value)
 

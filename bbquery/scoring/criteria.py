@@ -26,7 +26,7 @@ from bbquery.scoring.base import nearer_is_higher
 from bbquery.scoring.hard import BoundPathDistance, top_label
 from bbquery.scoring.wordnet.senses import resolver
 from bbquery.scoring.wordnet.vocabulary import vocabulary
-from bbquery.types import Answer, Decision, Labels, folded
+from bbquery.types import Answer, Decision, Labels, Text, folded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,8 @@ def subtree(score: BoundScore, clean: Answer, target: str | None, classes: Class
     """Return s3. target: the clean label; None takes the first of the clean answer.
 
     Raises:
-        UsageError: WordNet does not know the label, or there is no WordNet. UnknownName: several classes have the name.
+        UsageError: WordNet does not know the label, or there is no WordNet; or the clean answer is a text, no label.
+        UnknownName: several classes have the name.
     """
     label = top_label(clean, classes) if target is None else target
     if label is None:
@@ -79,7 +80,10 @@ def subtree(score: BoundScore, clean: Answer, target: str | None, classes: Class
         raise UsageError(f"WordNet does not know {shown!r}")
     above = f"with a score above {tau:g} " if tau > 0 else ""
     stands = f"a label {above}is {words.resolver.show(synset)} or a kind of it"
-    return WithinSubtree(score, stands, BoundPathDistance(shown, synset, words), tau)
+    bound = WithinSubtree(score, stands, BoundPathDistance(shown, synset, words), tau)
+    if isinstance(clean, Text) and np.equal(bound([clean])[0], Decision.UNDECIDED).all():
+        raise UsageError(f"the clean answer is a text, and no noun of WordNet: {clean.spoken.text!r:.80}")
+    return bound
 
 
 @dataclass(frozen=True)

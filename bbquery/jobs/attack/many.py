@@ -138,7 +138,7 @@ def _labels(labels: Sequence[str | None] | None, target: str | None) -> list[str
         UsageError: both are given, or they are no labels.
     """
     found = [] if labels is None else list(items("labels", labels))
-    if isinstance(labels, str) or not all(label is None or isinstance(label, str) for label in found):
+    if not all(label is None or isinstance(label, str) for label in found):
         raise UsageError(f"labels must be several texts, one for each image, not {labels!r}")
     if found and target is not None:
         raise UsageError("target is the label of all images, and labels are of each: give one of them")

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from bbquery.scoring.base import Score
     from bbquery.types import Image
 
+PLENTY = 10**9  # queries: as many as any attack needs
+
 
 @contextlib.asynccontextmanager
 async def prepared(request: AttackRequest) -> AsyncIterator[AttackJob]:
@@ -117,16 +119,9 @@ def _attack(request: AttackRequest, spare: int, every: int) -> Attack:
     message = f"of {queries} queries the clean image, its checks and the verification take {others}{lost}"
     if left < 1:
         raise UsageError(f"{message}: allow more with --max-queries")
-    try:
-        chosen = (
-            load.attack(attack, queries=left, rmse=request.thresholds[0])
-            if isinstance(attack, str)
-            else load.given("attack", attack)
-        )
-    except UnknownName:  # more queries would not help
-        raise
-    except UsageError as error:
-        raise UsageError(f"{message}, which leaves {left}: {error}") from error
+    chosen = (
+        _made(attack, left, request.thresholds[0], message) if isinstance(attack, str) else load.given("attack", attack)
+    )
     if chosen.queries > left:
         raise UsageError(
             f"{message}, and {constructor(chosen)} asks {chosen.queries}: raise --max-queries or lower the attack's"
@@ -134,3 +129,16 @@ def _attack(request: AttackRequest, spare: int, every: int) -> Attack:
     if request.start is not None and not getattr(chosen, "takes_start", True):  # of other libraries, not all do
         raise UsageError(f"{constructor(chosen)} takes no start image: leave out --start, or take another attack")
     return chosen
+
+
+def _made(specification: str, left: int, rmse: float, message: str) -> Attack:
+    """Make the attack that is specified. message: says how many of the cap's queries are left for it.
+
+    Raises:
+        UsageError: so many are too few for it, or an option is bad. UnknownName: no such attack or option.
+    """
+    try:
+        return load.attack(specification, queries=left, rmse=rmse)
+    except UsageError as error:
+        load.attack(specification, queries=PLENTY, rmse=rmse)  # or raises, as no number of queries would help
+        raise UsageError(f"{message}, which leaves {left}: {error}") from error

@@ -211,6 +211,7 @@ def test_a_text_is_attacked_until_it_no_longer_mentions_the_target(ledger: Ledge
     stress = attack(PHOTO, oracle, attack=FAST, target="tabby cat", max_queries=300, ledger=ledger)
 
     assert stress.outcome == "adversarial"
+    assert "is a text, and no noun" in stress.judgements["s3"].unknown
 
 
 def test_a_score_that_is_better_when_lower_is_descended_the_right_way(ledger: Ledger) -> None:
@@ -296,7 +297,10 @@ def test_a_clean_image_without_an_answer_is_an_error(ledger: Ledger) -> None:
         ({"max_queries": 100}, "which leaves 89.*needs at least"),
         ({"attack": "lr_mifgsm:queries=400", "max_queries": 400}, "raise --max-queries"),
         ({"max_queries": 0}, "allows nothing"),
-        ({"attack": "nothing"}, "lr_mifgsm"),
+        ({"attack": "nothing"}, "^unknown attack 'nothing'.*lr_mifgsm"),
+        ({"attack": "hsja:gamma=-1"}, "^gamma"),
+        ({"attack": 3}, "^3 is no attack"),
+        ({"rmse": ".1,.05"}, "rmse must be several in a list, not '.1,.05'"),
         ({"rmse": []}, "RMSE"),
         ({"rmse": [0.1, 0.0]}, "RMSE"),
         ({"rmse": [1.5]}, "RMSE"),
