@@ -34,12 +34,12 @@ import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 
 from bbquery.attacks._record import GREY_LEVELS, Record
-from bbquery.errors import UsageError
+from bbquery.errors import BbqueryError, UsageError, described
 from bbquery.estimators import Gradient
 from bbquery.perturb.checks import at_least_one, positive
 from bbquery.plan import replay
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from bbquery.types import Domain, Image, SaliencyMap
 
 T = TypeVar("T")
+Surrogate: TypeAlias = Callable[[Any, Any], Any]
 
 ROWS = 32  # given to a surrogate at once
 
@@ -81,8 +82,8 @@ class Mig:
     steps: int = 10
     epsilon: float = 10 / 255
     momentum: float = 1.0
-    surrogate_gradient: Callable[[Any, Any], Any] | None = None
-    surrogate_value: Callable[[Any, Any], Any] | None = None
+    surrogate_gradient: Surrogate | None = None
+    surrogate_value: Surrogate | None = None
     surrogate_queries: int = 10_000
 
     def __post_init__(self) -> None:
@@ -145,10 +146,12 @@ class Mig:
 
     def _surrogate_answers(self, clean: NDArray[np.float64]) -> Callable[[Ask], Scores]:
         def answer(ask: Ask) -> Scores:
-            value, rows = cast("Callable[[Any, Any], Any]", self.surrogate_value), range(len(ask.images))
+            value, rows = cast("Surrogate", self.surrogate_value), range(len(ask.images))
             parts = [rows[first : first + ROWS] for first in range(0, len(rows), ROWS)]
             images = (np.stack([ask.images[row] for row in part]).astype(np.float64) for part in parts)
-            values = np.concatenate([np.asarray(value(batch, clean), dtype=np.float64) for batch in images])
+            values = np.concatenate(
+                [_answer("surrogate_value", value, batch, clean, (len(batch),)) for batch in images]
+            )
             return Scores(np.full(len(values), Decision.MET, np.int8), values)
 
         return answer
@@ -174,7 +177,7 @@ class _Overheard:
     estimator: GradientEstimator
     queries: int
     heard: list[NDArray[np.float64]]
-    white_box: Callable[[Any, Any], Any] | None
+    white_box: Surrogate | None
     clean: NDArray[np.float64] | None
 
     @property
@@ -185,10 +188,34 @@ class _Overheard:
         if self.white_box is None:
             gradient = yield from with_queries(self.estimator, self.queries).plan(x, domain, seed)
         else:
-            values = np.asarray(self.white_box(x.astype(np.float64), self.clean), dtype=np.float64)
+            values = _answer("surrogate_gradient", self.white_box, x.astype(np.float64), self.clean, x.shape)
             gradient = Gradient(values, self.queries, self.queries, math.nan)
         self.heard.append(gradient.values)
         return gradient
+
+
+def _answer(
+    name: str,
+    surrogate: Surrogate,
+    images: NDArray[np.float64],
+    clean: NDArray[np.float64] | None,
+    shape: tuple[int, ...],
+) -> NDArray[np.float64]:
+    """Return what a surrogate says of images.
+
+    Raises:
+        UsageError: it raises, or does not return finite numbers of this shape. BbqueryError: it asked a model in vain.
+    """
+    try:
+        values = np.asarray(surrogate(images, clean), dtype=np.float64)
+    except BbqueryError:
+        raise
+    except Exception as error:
+        raise UsageError(f"{name} raised {described(error)}") from error
+    if values.shape != shape or not np.isfinite(values).all():
+        returned = "others" if values.shape == shape else f"an array of shape {values.shape}"
+        raise UsageError(f"{name} must return finite numbers of shape {shape}, and returned {returned}")
+    return values
 
 
 def through(record: Record, plan: Plan[T]) -> Plan[T]:

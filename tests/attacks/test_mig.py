@@ -177,6 +177,31 @@ def test_bad_options_are_refused(options: dict[str, Any], words: str) -> None:
         Mig(**options)
 
 
+def fails(*_: Any) -> Any:
+    """Stand for a network that cannot take such an image."""
+    raise ValueError("out of shape")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"surrogate_gradient": fails}, "surrogate_gradient raised ValueError: out of shape"),
+        (
+            {"surrogate_gradient": lambda *_: 3.0},
+            r"finite numbers of shape \(.*3\), and returned an array of shape \(\)",
+        ),
+        ({"surrogate_gradient": lambda x, _: np.full_like(x, np.nan)}, "and returned others"),
+        ({"surrogate_value": fails}, "surrogate_value raised"),
+        ({"surrogate_value": lambda *_: 1.0}, r"of shape \(\d+,\), and returned an array of shape \(\)"),
+    ],
+    ids=["raises", "a number", "NaN", "value raises", "one value"],
+)
+def test_a_surrogate_that_fails_is_its_owners_fault(options: dict[str, Any], words: str) -> None:
+    """What it raised, or should have returned, is said, and nothing is computed from it."""
+    with pytest.raises(UsageError, match=words):
+        replay(Mig(queries=10, surrogate_queries=1000, **options).plan(X, UINT8, 0), Target())
+
+
 def test_a_surrogate_may_be_named() -> None:
     """`package.module:name` is imported, and its name stands for it, so that a run is known when it is resumed."""
     made = load.attack(f"mig:queries=10,surrogate_gradient={__name__}:slope")
