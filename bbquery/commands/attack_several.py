@@ -14,7 +14,7 @@ from bbquery.commands.log_file import logged
 from bbquery.commands.output import counted, held, not_read, say, table, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, default_name, result_of
 from bbquery.commands.stress_verdict import headline
-from bbquery.errors import BadImage
+from bbquery.errors import UsageError
 from bbquery.jobs.attack.series import AttackSeriesRequest, prepared_series
 from bbquery.jobs.attack.summary import Finding
 from bbquery.jobs.attack.whole import AttackedImage, Attacks
@@ -164,7 +164,7 @@ class Book:
             self.out.write(lambda out: self._write(stress, out / result.image / result.attack, str(result.source)))
             self.screen.say(f"{result.name}: {headline(stress)}; {stress.queries.sent:,} sent")
         self.findings.append(Finding.of(result))
-        if result.status != "complete" and not isinstance(result.error, (BadImage, NothingToExplain)):
+        if result.status != "complete" and not isinstance(result.error, (UsageError, NothingToExplain)):
             weight = len(self.series.request.each.thresholds) if result.control else 1
             self._rests.append((result.rest, weight))
         self._note(result)

@@ -94,7 +94,7 @@ def raised_together(
     if OPTIONS["queries"] + suffix in options:
         spare = max(-(-rest.spare // weight) for rest, weight in short)
         options |= {OPTIONS["queries"] + suffix: str(allowed + spare), SPARE: str(spare)}
-    of_run = changed(run.cap, spare_of.raised(run, total(rest.more for rest in rests)))
+    of_run = changed(run.cap, spare_of.raised(run, total(rest.needed for rest in rests)))
     return of_run | options
 
 

@@ -75,7 +75,14 @@ class Rest:
 
     def cap(self) -> Cap:
         """Return the caps that let the rest be asked: the run's own, raised where that is needed."""
-        return raised(self.budget, self.more)
+        return raised(self.budget, self.needed)
+
+    @property
+    def needed(self) -> Units:
+        """What must be allowed beside what is spent: some more than the rest only if the cap is too small for that."""
+        least, budget = self.worst.times(self.missing), self.budget
+        nothing_lost = budget.held.queries == 0
+        return least if nothing_lost and raised(budget, least) == budget.cap else self.more
 
 
 def raised(budget: BudgetState, more: Units) -> Cap:

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import json
 import os
+import shlex
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -232,6 +233,19 @@ def test_a_cap_that_is_reached_says_how_to_complete_the_run(
     assert record(out)["queries"]["sent"] + 300 == record(out)["budget"]["posted"]["queries"]
 
 
+def test_a_start_that_is_refused_is_not_advised_again(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no photo can begin at the start image, no command is printed that begins there once more."""
+    typed = attack(folder, out=tmp_path / "out", attacks="hsja")
+
+    assert main([*typed, "--target-class", "owl", "--start", str(folder / "cat.png"), "--yes"]) == 2
+
+    said = capsys.readouterr().err
+    assert "give another --start" in said
+    assert "completes" not in said
+
+
 async def test_ctrl_c_keeps_what_was_paid(folder: Path, tmp_path: Path) -> None:
     """Stopped in the middle, all attacks end in order, what was found is written, and the rerun pays only the rest."""
     oracle = halves_oracle("tabby", "golden retriever")
@@ -246,6 +260,7 @@ async def test_ctrl_c_keeps_what_was_paid(folder: Path, tmp_path: Path) -> None:
     assert (first, again) == (130, 0), said
     assert (stopped["status"], whole["status"]) == ("partial", "complete")
     assert "partial" in {each["status"] for each in stopped["results"]}
+    assert shlex.split(said.splitlines()[-1])[2:] == typed, said  # nothing was lost, so the same command completes it
     assert stopped["queries"]["sent"] == sent < oracle.billed
     assert whole["queries"]["sent"] == oracle.billed - sent
     assert whole["budget"]["posted"]["queries"] == oracle.billed

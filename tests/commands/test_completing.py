@@ -241,6 +241,23 @@ def test_caps_are_raised_by_what_is_missing_and_no_more() -> None:
     assert completing.raised(short, plan_is_fixed=True) == {"--max-queries": "104"}
 
 
+@pytest.mark.parametrize(
+    ("answered", "held", "options"),
+    [
+        (40, 0, {}),  # 58 more, and two for losses that none of the 40 foretells
+        (0, 0, {}),
+        (39, 1, {"--max-queries": "101", "--spare": "3"}),
+    ],
+)
+def test_where_nothing_was_lost_and_the_rest_fits_the_caps_stay(
+    answered: int, held: int, options: dict[str, str]
+) -> None:
+    """A run that a person stopped is completed by the command that was typed, unless a query of it was lost."""
+    stopped = rest(answered=answered, posted=Units(answered, 0, 0), held=Units(held, 0, 0), cap=Cap(queries=98 + held))
+
+    assert completing.raised(stopped) == options
+
+
 def test_a_command_keeps_all_else_that_was_typed() -> None:
     """Options are put in place of those of the same name, however they were written; others are added at the end."""
     typed = ["bbquery", "explain", "my photo.jpg", "--max-queries=10", "--spare", "2", "--target", "a,b"]

@@ -77,6 +77,11 @@ class AttackJob(Job):
         return self.attack.queries + overhead(self.attack.queries, self.every) + self.request.further
 
     @property
+    def planned(self) -> int:
+        """How many queries it must be allowed: where some are kept for lost ones, the verification has one of them."""
+        return self.queries + min(self.spare, 1)
+
+    @property
     def _verifying(self) -> int:
         return REPEATS + (1 if self.every else 0) + self.request.check_preprocessing
 
@@ -175,12 +180,12 @@ class AttackJob(Job):
         return _Verified(replies, treated, await sought.drift.end(client))
 
     def _rest(self, client: Client, verifier: Client, whole: BudgetState) -> Rest:
-        """Return what completing it takes. One more is kept, which is set aside for the verification.
+        """Return what completing it takes.
 
         Where the search ended early, the verification was of another image than the whole one will find.
         """
         answered = client.tally.answered + (0 if client.halt else verifier.tally.answered)
-        return Rest(self.request.queries - self.spare, self.queries + 1, answered, self.worst, whole)
+        return Rest(self.request.queries - self.spare, self.planned, answered, self.worst, whole)
 
     def _budgets(self, ledger: Ledger, whole: int) -> tuple[int, int]:
         """Make or resume the budgets of the search and of the verification within the whole one."""

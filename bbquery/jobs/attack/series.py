@@ -225,7 +225,7 @@ def _checked(oracle: Oracle, each: AttackRequest, name: str, ways: Sequence[Way]
         except UsageError as error:
             raise UsageError(f"{way.given} on {name}, with {request.queries} queries of its own: {error}") from error
         allowed = request.queries - job.spare
-        attacks.append(Checked(way, request, job.identity(), job.estimate(), job.queries + 1, allowed, job.worst))
+        attacks.append(Checked(way, request, job.identity(), job.estimate(), job.planned, allowed, job.worst))
     return CheckedImage(name, each.image, codec.image_digest(photo).hex(), jobs[0].placement, tuple(attacks))
 
 
