@@ -13,7 +13,6 @@ from bbquery.commands import completing, options
 from bbquery.commands.log_file import logged
 from bbquery.commands.output import counted, held, not_read, say, table, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, default_name, result_of
-from bbquery.commands.stress_verdict import headline
 from bbquery.errors import UsageError
 from bbquery.jobs.attack.series import AttackSeriesRequest, prepared_series
 from bbquery.jobs.attack.summary import Finding
@@ -24,6 +23,7 @@ from bbquery.money import dollars
 from bbquery.report import attack as report_of_one
 from bbquery.report import attacks as report
 from bbquery.report import attacks_table
+from bbquery.report.attack_headline import headline
 from bbquery.report.spent import spent
 from bbquery.units import Units, total
 

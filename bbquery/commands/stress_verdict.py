@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bbquery.jobs.attack.votes import MOST_CHANCE
+from bbquery.report.attack_headline import headline
 from bbquery.types import Decision
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from bbquery.attacks import AttackResult
     from bbquery.jobs.attack.judgement import Judgement
     from bbquery.jobs.attack.result import Stress
-    from bbquery.jobs.attack.votes import Votes
     from bbquery.scoring.criteria import Criterion
 
 MEANS: dict[Criterion, str] = {
@@ -38,42 +35,14 @@ def verdict(stress: Stress) -> list[str]:
     return lines + [f"  L∞ {limit:g}: {'yes' if yes else 'no'}" for limit, yes in stress.linf_successes.items()]
 
 
-def headline(stress: Stress) -> str:
-    """Return the outcome, and what it is of, in one line."""
-    found = stress.found
-    if found is None:
-        return f"not attacked: {_not_attacked(stress)}"
-    if found.best is None:
-        return f"not found: {_not_found(stress)}"
-    return f"{stress.outcome}: {_changed(stress, found)}"
-
-
-def _not_attacked(stress: Stress) -> str:
-    if stress.goal.target_class is not None and stress.votes.majority == Decision.NOT_MET:
-        return f"the oracle says {stress.reached.target!r} of the clean image already"
-    mostly = " in most answers" if stress.votes.kept and stress.votes.left else ""
-    return f"the oracle does not say {stress.bound.target!r} of the clean image{mostly}"
-
-
-def _not_found(stress: Stress) -> str:
-    if stress.goal.target_class is not None:
-        return f"no image that was decided is {stress.reached.target!r}"
-    return f"every image that was decided is still {stress.bound.target!r}"
-
-
-def _changed(stress: Stress, found: AttackResult) -> str:
-    to = f"no longer {stress.bound.target!r}"
-    if stress.goal.target_class is not None:
-        to = f"{stress.reached.target!r} in place of {stress.bound.target!r}"
-    return f"{to} at RMSE {found.rmse:.4f}, L∞ {found.linf:.4f}"
-
-
 def _asked_again(stress: Stress) -> str:
     again = stress.verification
     if again is None:
         return "not asked again"
-    empty = f", an empty list {again.empty} times" if again.empty else ""
-    return f"asked {again.asked} times again, {again.left} times{empty} (probability of chance: {stress.chance:.2g})"
+    goal = "lack the label" if stress.goal.target_class is None else f"are {stress.reached.target!r}"
+    empty = f", {again.empty} are empty lists" if again.empty else ""
+    chance = f"probability of chance: {stress.chance:.2g}"
+    return f"of {again.asked} answers when asked again {again.left} {goal}{empty} ({chance})"
 
 
 def _judged(name: Criterion, judgement: Judgement) -> str:
@@ -85,28 +54,20 @@ def _judged(name: Criterion, judgement: Judgement) -> str:
 
 
 def _preprocessing(stress: Stress) -> list[str]:
-    """Return what the change, and the clean image, come to under each treatment."""
-    treated, target = stress.treated, stress.goal.target_class
-    if not treated:
+    """Return under which treatments the change survives, of those under which the clean image is as it was."""
+    if not stress.treated:
         return []
-    found = {Decision.NOT_MET: "survives", Decision.MET: "is lost under", Decision.UNDECIDED: "is unclear under"}
-    clean = {Decision.MET: "stands under", Decision.NOT_MET: "is lost under", Decision.UNDECIDED: "is unclear under"}
-    subject = "the clean label"
-    if target is not None:
-        subject = "the clean image"
-        clean = {
-            Decision.MET: f"is not {target!r} under", Decision.NOT_MET: f"is {target!r} under",
-            Decision.UNDECIDED: "is unclear under",
-        }  # fmt: skip
-    return [
-        f"preprocessing: the change {_by_majority([(each.treatment, each.found) for each in treated], found)}",
-        f"preprocessing: {subject} {_by_majority([(each.treatment, each.clean) for each in treated], clean)}",
+    target = stress.goal.target_class
+    kept = "keeps its label" if target is None else f"is still not {stress.reached.target!r}"
+    lost = "loses its label" if target is None else f"is {stress.reached.target!r}"
+    telling = [each for each in stress.treated if each.tells]
+    survived = [each.treatment for each in telling if each.survived]
+    gone = [each.treatment for each in telling if not each.survived]
+    silent = [each.treatment for each in stress.treated if not each.tells]
+    parts = [
+        f"the change survives {len(survived)} of the {len(telling)} treatments under which the clean image {kept}",
+        *([f"survives {', '.join(survived)}"] if survived else []),
+        *([f"does not survive {', '.join(gone)}"] if gone else []),
+        *([f"nothing is told by {', '.join(silent)}: there the clean image {lost}, or is unclear"] if silent else []),
     ]
-
-
-def _by_majority(voted: Sequence[tuple[str, Votes]], words: Mapping[Decision, str]) -> str:
-    """Return the treatments by what most answers say. words: what is said of each decision, the first one first."""
-    named = {word: [name for name, votes in voted if votes.majority == decision] for decision, word in words.items()}
-    if len(named[next(iter(named))]) == len(voted):
-        return f"{next(iter(named))} all of {len(voted)} treatments"
-    return "; ".join(f"{word} {', '.join(names)}" for word, names in named.items() if names)
+    return [f"preprocessing: {'; '.join(parts)}"]

@@ -93,7 +93,7 @@ def own_part(stress: Stress) -> dict[str, Any]:
         "goal": _goal(stress),
         "clean": _votes(stress.votes),
         "found": _found(stress),
-        "verification": None if stress.verification is None else _verification(stress.verification, stress.chance),
+        "verification": None if stress.verification is None else _verification(stress, stress.verification),
         "criteria": {name: _judgement(judgement) for name, judgement in stress.judgements.items()},
         "preprocessing": None if stress.treated is None else [_treated(each) for each in stress.treated],
         "unread": record_parts.unread(stress.unread),
@@ -147,8 +147,14 @@ def _votes(votes: Votes) -> dict[str, Any]:
     return {**vars(votes), "undecided": votes.asked - votes.kept - votes.left, "flip_rate": votes.flip_rate}
 
 
-def _verification(again: Votes, chance: float) -> dict[str, Any]:
-    return {**_votes(again), "test": TEST, "probability_of_chance": chance, "most_probability_of_chance": MOST_CHANCE}
+def _verification(stress: Stress, again: Votes) -> dict[str, Any]:
+    return {
+        **_votes(again),
+        "labels": stress.labels,
+        "test": TEST,
+        "probability_of_chance": stress.chance,
+        "most_probability_of_chance": MOST_CHANCE,
+    }
 
 
 def _found(stress: Stress) -> dict[str, Any] | None:

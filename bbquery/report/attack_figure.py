@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bbquery.report.attack_headline import counted_labels, headline
 from bbquery.report.figure import FAINT, GAP, INK, LINE, MARGIN, SMALL, SPACE, TITLE, Page, wrapped
+from bbquery.specification import constructor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bbquery.attacks import AttackResult, Norm
+    from bbquery.attacks import Norm
     from bbquery.jobs.attack.result import Stress
     from bbquery.types import Image
 
@@ -54,9 +56,11 @@ def overview(stress: Stress) -> bytes:
     width, height = _sides(change)
     column = max(width, PANEL)
     total = 3 * column + 2 * GAP
-    title = wrapped(_title(stress, stress.found), TITLE, total)
+    title = wrapped(_title(stress), TITLE, total)
     below = MARGIN + len(title) * TITLE * LINE + SPACE
-    captions = [wrapped(text, SMALL, column) for text in ("clean, as sent", "adversarial, as sent", _caption(factor))]
+    captions = [
+        wrapped(text, SMALL, column) for text in ("clean, as sent", f"{_kind(stress)}, as sent", _caption(factor))
+    ]
     chart = below + height + SPACE + max(map(len, captions)) * SMALL * LINE + 2 * SPACE
     lines = wrapped(LINES.format(norm=NORMS[stress.found.norm]), SMALL, total)
     page = Page(total + 2 * MARGIN, chart + CHART + AXIS + len(lines) * SMALL * LINE + MARGIN)
@@ -70,15 +74,20 @@ def overview(stress: Stress) -> bytes:
     return page.png()
 
 
-def _title(stress: Stress, found: AttackResult) -> str:
-    label = f"“{stress.bound.target}”"
-    if stress.goal.target_class is not None:
-        label = f"“{stress.reached.target}” in place of {label}"
-    return f"{label}: {stress.outcome}, RMSE {found.rmse:.4f}, L∞ {found.linf:.4f}"
+def _title(stress: Stress) -> str:
+    """Return what came of it, and of which attack on which oracle that is."""
+    ended = ", partial: it ended early" if stress.partial else ""
+    return f"{stress.oracle.name}, {constructor(stress.attack)}{ended}. {headline(stress)}"
+
+
+def _kind(stress: Stress) -> str:
+    now = counted_labels(stress.labels)
+    what = "adversarial" if stress.outcome == "adversarial" else f"found, but {stress.outcome}"
+    return f"{what}: {now}" if now else what
 
 
 def _caption(factor: float) -> str:
-    return f"adversarial minus clean, times {factor:g}, on mid-grey"
+    return f"found minus clean, times {factor:g}, on mid-grey"
 
 
 def _sides(pixels: Image) -> tuple[float, float]:

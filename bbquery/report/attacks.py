@@ -121,5 +121,5 @@ def _by_distance(found: Mapping[float, object]) -> dict[str, object]:
 
 
 def _result(finding: Finding) -> dict[str, Any]:
-    names = ("image", "attack", "status", "outcome", "rmse", "linf", "queries")
+    names = ("image", "attack", "status", "outcome", "rmse", "linf", "queries", "labels")
     return {name: value for name, value in dataclasses.asdict(finding).items() if name in names}

@@ -52,8 +52,7 @@ def test_a_class_is_reached_and_the_record_says_which(photo: Path, capsys: pytes
     assert "s3 (no label in the WordNet subtree): adversarial, 5 of 5" in said
     assert "RMSE 0.1: yes" in said
     assert "L∞ 0.001: no" in said
-    assert "preprocessing: the change " in said
-    assert "preprocessing: the clean image is not 'golden retriever' under all of 8 treatments" in said
+    assert "of the 8 treatments under which the clean image is still not 'golden retriever'" in said
     goal = written["goal"]
     assert (goal["target_class"], goal["criterion"], goal["tau"]) == ("golden retriever", "s2", 0)
     assert len(goal["start"]) == 64
@@ -72,11 +71,35 @@ def test_without_a_goal_any_label_will_do(photo: Path, capsys: pytest.CaptureFix
     written = run(photo)
 
     said = capsys.readouterr().out
-    assert "no longer 'tabby cat'" in said
+    assert "no longer 'tabby cat' but 'golden retriever' (5 of 5) at RMSE" in said
+    assert written["verification"]["labels"] == {"golden retriever": 5}
     assert "preprocessing" not in said
     assert "L∞ 0" in said  # of what was found, with no threshold of it
     assert (written["preprocessing"], written["linf_success"]) == (None, {})
     assert (written["goal"]["target_class"], written["goal"]["start"]) == (None, None)
+
+
+def test_preprocessing_counts_only_what_tells_of_the_change(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A treatment that costs the clean photo its label is no survival: the verdict names it as telling nothing."""
+    Pillow.fromarray(np.full((16, 20, 3), 101, np.uint8)).save(photo)
+    written = run(photo, "--check-preprocessing", "16", oracle=MODEL.replace("brighter_half", "odd_is_a_cat"))
+
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "preprocessing: " in line]
+    telling = [each for each in written["preprocessing"] if each["clean"]["kept"]]
+    survived = [each for each in telling if each["found"]["left"]]
+    assert "one bit less" not in {each["treatment"] for each in telling}
+    assert f"the change survives {len(survived)} of the {len(telling)} treatments under which the clean" in line
+    assert "one bit less" in line.split("nothing is told by")[1]
+
+
+def test_what_lies_beyond_every_distance_is_called_too_far(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An image within none of the distances is no success, and the first word of its verdict is not of one."""
+    written = run(photo, "--rmse", ".0001")
+
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "no longer" in line]
+    assert line.startswith("too far: no longer 'tabby cat' but 'golden retriever'")
+    assert ", within none of the distances asked about (RMSE 0.0001)" in line
+    assert written["success"] == {"0.0001": False}
 
 
 def test_what_cannot_be_judged_is_said(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,8 +162,8 @@ def test_impossible_goals_are_usage_errors(
     ("model", "options", "code", "said"),
     [
         ("brighter_half", ("--target", "golden retriever"), 0, "not attacked: the oracle does not say"),
-        ("always_a_cat", (), 0, "not found: every image that was decided is still 'tabby cat'"),
-        ("always_a_cat", ("--target-class", "dog"), 0, "not found: no image that was decided is 'dog'"),
+        ("always_a_cat", (), 0, "not found: every image that was asked and answered is still 'tabby cat'"),
+        ("always_a_cat", ("--target-class", "dog"), 0, "not found: no image that was asked became 'dog'"),
         ("refuses", (), 3, "gave no answer to the clean image"),
         ("refuses", ("--target", "cat", "--target-class", "dog"), 3, "gave no answer to the clean image"),
         ("brighter_half", ("--max-queries", "11"), 2, "allow more with --max-queries"),

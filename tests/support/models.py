@@ -66,6 +66,11 @@ def always_a_cat(image: Image) -> str:
     return "tabby cat"
 
 
+def odd_is_a_cat(image: Image) -> str:
+    """Name a cat where most grey levels are odd: a label that the last bit decides."""
+    return "tabby cat" if (image % 2).mean() > 0.5 else "golden retriever"
+
+
 def wavering(image: Image) -> str | None:
     """Name the brighter half, but a dog every third time, and refuse or talk gibberish about some noisy images."""
     fate = zlib.crc32(image.tobytes()) if image.std() > 8 else 0

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from bbquery.drift import checks_for
 from bbquery.errors import BudgetExhausted, UsageError
 from bbquery.jobs.attack import preprocessing, votes
+from bbquery.jobs.attack.first_labels import first_labels
 from bbquery.jobs.attack.judgement import judgements
 from bbquery.jobs.attack.result import Stress
 from bbquery.jobs.attack.search import REPEATS as CLEAN_REPEATS
@@ -160,6 +161,7 @@ class AttackJob(Job):
             thresholds=self.request.thresholds, linf_thresholds=self.request.linf_thresholds, seed=self.request.seed,
             found=None if sought.driven is None else sought.driven.result,
             verification=None if verified.replies is None else votes.count(sought.bound.goal, verified.replies),
+            labels=first_labels(verified.replies or (), self.oracle.capabilities.classes),
             judgements=judgements(sought.bound, sought.clean, verified.replies), treated=verified.treated,
             stopped=None if sought.driven is None else sought.driven.stopped,
             error=client.halt.error or verifier.halt.error, unread=sought.unread, drift=verified.drift,

@@ -17,6 +17,7 @@ import PIL.Image
 from bbquery.errors import UsageError
 from bbquery.jobs.attack import votes
 from bbquery.plan import Ask
+from bbquery.types import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,6 +78,16 @@ class Treated:
     treatment: str
     found: Votes
     clean: Votes
+
+    @property
+    def tells(self) -> bool:
+        """Whether it says something of the change: the clean image stays what it was."""
+        return self.clean.majority == Decision.MET
+
+    @property
+    def survived(self) -> bool:
+        """Whether what was found still reaches the goal, by most answers."""
+        return self.found.majority == Decision.NOT_MET
 
 
 def check(queries: int) -> int:

@@ -40,10 +40,10 @@ class Stress:
     bound to the clean label. goal: what was to be reached, as a score in `reached`: not met where it is. found: None
     where the clean image was not attacked, since it lacks the label, or reaches the goal already. start: the image that
     the search began at, as sent; None without one. verification: of the image that was found, None where that was not
-    asked again. judgements: by each criterion. treated: what was found and the clean image under preprocessing, None
-    where that was not asked. linf_thresholds: the largest first, none by default. stopped: why the
-    attack ended early, error: what ended it (a budget, the oracle, a person); None where nothing did. rest: what
-    completing it takes.
+    asked again. labels: what those answers named first, by how often. judgements: by each criterion. treated: what was
+    found and the clean image under preprocessing, None where that was not asked.
+    linf_thresholds: the largest first, none by default. stopped: why the attack ended early, error: what ended it (a
+    budget, the oracle, a person); None where nothing did. rest: what completing it takes.
     """
 
     run: str
@@ -63,6 +63,7 @@ class Stress:
     seed: int
     found: AttackResult | None
     verification: Votes | None
+    labels: Mapping[str, int]
     judgements: Mapping[Criterion, Judgement]
     treated: tuple[Treated, ...] | None
     stopped: str | None

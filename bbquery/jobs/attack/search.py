@@ -6,16 +6,15 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bbquery.drift import DriftWatch
 from bbquery.errors import UsageError
 from bbquery.jobs.attack import votes
+from bbquery.jobs.attack.first_labels import first_label
 from bbquery.jobs.attack.goal import bind_first
 from bbquery.plan import stopping_after
 from bbquery.run import drive
 from bbquery.scoring.base import nearer_is_higher
-from bbquery.types import Decision, Labels, Text, Vector
+from bbquery.types import Decision, NoAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,17 +126,10 @@ class Search:
 
 def _said(answer: Answer, classes: Classes | None) -> str:
     """Return what an answer names first, for people."""
-    match answer:
-        case Labels((first, *_)):
-            return repr(first.name)
-        case Labels():
-            return "an empty list"
-        case Vector(values):
-            top = int(np.argmax(values))
-            return repr(top if classes is None else classes.show(top))
-        case Text():
-            return f"{answer.spoken.text!r:.200}"
-    return f"nothing ({answer.reason})"
+    if isinstance(answer, NoAnswer):
+        return f"nothing ({answer.reason})"
+    first = first_label(answer, classes)
+    return "an empty list" if first is None else repr(first)
 
 
 def _differ(counted: Votes) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ class Finding:
     """What one attack came to on one photo, without pixels. image, attack: how its folders are called.
 
     given: the attack, as it was given. rmse, linf: 0 to 1, infinite where it failed. queries: that the attack asked.
-    trace: each new nearest image. outcome: None where not even the clean image was answered.
+    trace: each new nearest image. labels: as of `Stress`. outcome: None where not even the clean image was answered.
     """
 
     image: str
@@ -49,6 +49,7 @@ class Finding:
     linf: float
     queries: int
     trace: tuple[Point, ...]
+    labels: Mapping[str, int]
 
     @classmethod
     def of(cls, result: Attacked) -> Finding:
@@ -60,6 +61,7 @@ class Finding:
             image=result.image, attack=result.attack, given=result.given, control=result.control, status=result.status,
             outcome=None if stress is None else stress.outcome, rmse=rmse, linf=linf,
             queries=0 if found is None else found.queries, trace=() if found is None else found.trace,
+            labels={} if stress is None else stress.labels,
         )  # fmt: skip
 
     @property

@@ -1,0 +1,86 @@
+"""What came of an attack on one photo, in one line: of the terminal and of pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bbquery.jobs.attack.first_labels import first_label
+from bbquery.types import Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bbquery.jobs.attack.result import Stress
+
+NAMED = 3  # labels at most; the record has all
+LONGEST = 60  # characters of a label: a text may be its answer
+
+
+def headline(stress: Stress) -> str:
+    """Return the outcome, and what it is of. What lies beyond every distance is called too far, not adversarial."""
+    found = stress.found
+    if found is None:
+        return f"not attacked: {_not_attacked(stress)}"
+    if found.best is None:
+        return f"not found: {_not_found(stress)}"
+    outcome = "too far" if _too_far(stress) else stress.outcome
+    return f"{outcome}: {_changed(stress)} at RMSE {found.rmse:.4f}, L∞ {found.linf:.4f}{_within(stress)}"
+
+
+def counted_labels(labels: Mapping[str, int]) -> str:
+    """Return what the image that was found is called when asked again, with votes; nothing where no answer names it."""
+    total = sum(labels.values())
+    named = [f"{_short(name)} ({votes} of {total})" for name, votes in list(labels.items())[:NAMED]]
+    more = [f"{len(labels) - NAMED} others"] if len(labels) > NAMED else []
+    return ", ".join(named + more)
+
+
+def _short(label: str) -> str:
+    return repr(label if len(label) <= LONGEST else f"{label[:LONGEST]}…")
+
+
+def _too_far(stress: Stress) -> bool:
+    reached = [*stress.successes.values(), *stress.linf_successes.values()]
+    return stress.outcome == "adversarial" and bool(reached) and not any(reached)
+
+
+def _not_attacked(stress: Stress) -> str:
+    if stress.goal.target_class is not None and stress.votes.majority == Decision.NOT_MET:
+        return f"the oracle says {stress.reached.target!r} of the clean image already"
+    mostly = " in most answers" if stress.votes.kept and stress.votes.left else ""
+    says = first_label(stress.clean, stress.oracle.classes)
+    instead = f", but {_short(says)}" if says is not None and not mostly and says != stress.bound.target else ""
+    return f"the oracle does not say {stress.bound.target!r} of the clean image{mostly}{instead}"
+
+
+def _not_found(stress: Stress) -> str:
+    if stress.goal.target_class is not None:
+        return f"no image that was asked became {stress.reached.target!r}"
+    return f"every image that was asked and answered is still {stress.bound.target!r}"
+
+
+def _changed(stress: Stress) -> str:
+    now = counted_labels(stress.labels)
+    if stress.outcome == "refuted" and now:
+        return f"when asked again it is {now}"
+    if stress.goal.target_class is not None:
+        return f"{stress.reached.target!r} in place of {stress.bound.target!r}"
+    return f"no longer {stress.bound.target!r}{f' but {now}' if now else ''}"
+
+
+def _within(stress: Stress) -> str:
+    """Return which distances it lies within, largest first; nothing where it is no success or there are none."""
+    passed = _distances(
+        [limit for limit, yes in stress.successes.items() if yes],
+        [limit for limit, yes in stress.linf_successes.items() if yes],
+    )
+    if passed:
+        return f", within {passed}"
+    if not _too_far(stress):
+        return ""
+    return f", within none of the distances asked about ({_distances(stress.thresholds, stress.linf_thresholds)})"
+
+
+def _distances(rmse: Sequence[float], linf: Sequence[float]) -> str:
+    listed = {"RMSE": rmse, "L∞": linf}
+    return " and ".join(f"{name} {', '.join(f'{e:g}' for e in limits)}" for name, limits in listed.items() if limits)
