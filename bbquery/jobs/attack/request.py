@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.request import Source
     from bbquery.scoring.criteria import Criterion
 
-DEFAULT_ATTACK = "lr_mifgsm"
+DEFAULT_ATTACK = "lr_boundary"
 DEFAULT_RMSE = (0.1, 0.05, 0.01)
 
 
