@@ -294,7 +294,7 @@ def test_a_clean_image_without_an_answer_is_an_error(ledger: Ledger) -> None:
     ("options", "said"),
     [
         ({"max_queries": 5}, "of 5 queries the clean image, its checks and the verification take 11"),
-        ({"max_queries": 100}, "which leaves 89.*needs at least"),
+        ({"attack": "lr_mifgsm", "max_queries": 100}, "which leaves 89.*needs at least"),
         ({"attack": "lr_mifgsm:queries=400", "max_queries": 400}, "raise --max-queries"),
         ({"max_queries": 0}, "allows nothing"),
         ({"attack": "nothing"}, "^unknown attack 'nothing'.*lr_mifgsm"),
