@@ -100,11 +100,11 @@ def attack(chosen: argparse.Namespace, request: AttackSeriesRequest, screen: Sid
 def _tables(summary: Summary) -> list[str]:
     """Return what all attacks come to, and which of them can be told apart, for people."""
     lines = table(attacks_table.header(summary), attacks_table.rows(summary), words=1)
-    lines += attacks_table.left_out(summary)
+    lines += [*attacks_table.left_out(summary), *attacks_table.preprocessed(summary)]
     if summary.pairs:
         pairs = table(attacks_table.pair_header(summary), attacks_table.pair_rows(summary), words=1)
         lines += ["", *pairs, "", attacks_table.sentence(summary)]
-    return lines
+    return [*lines, "what the columns mean: table.md"]
 
 
 async def _attacked(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 RECORD = "attacks.json"
 FILES = {
-    "table.md": "successes, medians and comparisons, to read",
+    "table.md": "successes, medians, comparisons and the labels that photos get now, to read",
     "table.csv": "successes and medians, as numbers",
     "distance.png": "the median distance against queries, for each attack",
 }
@@ -44,7 +44,7 @@ def write(attacks: Attacks, folder: Path, *, command: Sequence[str]) -> list[Pat
     """
     summary = attacks.summary
     made = {
-        "table.md": attacks_table.markdown(summary).encode(),
+        "table.md": attacks_table.markdown(summary, attacks.findings).encode(),
         "table.csv": attacks_table.table_csv(summary).encode(),
         "distance.png": _figure(summary, title=title(attacks)),
         RECORD: record(attacks, summary, command=command),

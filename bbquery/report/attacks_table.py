@@ -8,20 +8,22 @@ import math
 from typing import TYPE_CHECKING
 
 from bbquery.jobs.attack.statistics import FEWEST, OUTSIDE
+from bbquery.report.attack_headline import counted_labels
 from bbquery.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bbquery.jobs.attack.summary import Pair, Row, Summary
+    from bbquery.jobs.attack.summary import Finding, Pair, Row, Summary
     from bbquery.jobs.intervals import Estimate
 
+LABEL_HEADER = ("photo", "attack", "outcome", "RMSE", "called when asked again")
 UNKNOWN, INFINITE = "–", "∞"
 COUNTED = (
     "Photos: those with their own label, on which the attack asked all that it planned. Successes: found, verified, "
     "and within the distance; in per cent, with Wilson's 95 % interval. Median: failures are infinitely far; with the "
     f"95 % interval of order statistics, from {FEWEST} photos on. A control is random change at these "
-    "distances alone, at each as many queries as an attack asks in all."
+    "distances alone, at each as many queries as an attack asks in all, so it has no median."
 )
 COMPARED = (
     "Nearer: on how many photos the one is nearer, and the other; a failure is farther than any success. Chance: of "
@@ -64,14 +66,24 @@ def sentence(summary: Summary) -> str:
     if not summary.pairs:
         return ""
     test = f"by the sign test at {OUTSIDE * 100:g} %, raised for {_count(len(summary.pairs), 'pair')}"
+    alike = [pair for pair in summary.alike if pair.enough]
+    few = [pair for pair in summary.alike if not pair.enough]
     if not summary.alike:
         return f"Every two attacks can be told apart, {test}."
+    said = [f"These cannot be told apart, {test}: {_named(summary, alike)}."] if alike else []
+    if few:
+        needed = f"at least {FEWEST} photos are needed on which one attack is nearer than the other"
+        said.append(f"Too few photos to tell these apart, since {needed}: {_named(summary, few)}.")
+    return " ".join(said)
+
+
+def _named(summary: Summary, pairs: Sequence[Pair]) -> str:
     given = _given(summary)
-    alike = "; ".join(
-        f"{given[pair.one]} and {given[pair.other]} ({_count(pair.photos, 'photo')}, {chance(pair.chance)})"
-        for pair in summary.alike
+    return "; ".join(
+        f"{given[pair.one]} and {given[pair.other]} ({sum(pair.nearer)} of {_count(pair.photos, 'photo')}, "
+        f"{chance(pair.chance)})"
+        for pair in pairs
     )
-    return f"These cannot be told apart, {test}: {alike}."
 
 
 def _given(summary: Summary) -> dict[str, str]:
@@ -86,7 +98,10 @@ def left_out(summary: Summary) -> list[str]:
         said = [
             f"{_count(number, 'photo')} {why}"
             for number, why in (
-                (row.not_attacked, "without their own label, or at the goal already"),
+                (
+                    row.not_attacked,
+                    "not attacked: the oracle does not give them their label, or the target class already",
+                ),
                 (row.incomplete, "not complete"),
             )
             if number
@@ -96,16 +111,41 @@ def left_out(summary: Summary) -> list[str]:
     return lines
 
 
-def markdown(summary: Summary) -> str:
-    """Return both tables and what they mean, as Markdown."""
+def preprocessed(summary: Summary) -> list[str]:
+    """Return how many treatments the changes of each attack survive, in a line for each of which that was asked."""
+    lines = []
+    for row in summary.rows:
+        asked = [finding.survived for finding in row.findings if finding.survived is not None]
+        if asked:
+            survived, telling = (sum(numbers) for numbers in zip(*asked, strict=True))
+            lines.append(
+                f"preprocessing of {row.given}: the changes of {_count(len(asked), 'photo')} survive {survived} of "
+                f"{_count(telling, 'treatment')} under which the clean photos stay what they are"
+            )
+    return lines
+
+
+def label_rows(findings: Sequence[Finding]) -> list[tuple[str, ...]]:
+    """Return a line for each photo and attack: what came of it, how far, and what the found image is called now."""
+    return [
+        (each.image, each.given, each.outcome or each.status, distance(each.rmse), counted_labels(each.labels))
+        for each in findings
+    ]
+
+
+def markdown(summary: Summary, findings: Sequence[Finding] = ()) -> str:
+    """Return the tables and what they mean, as Markdown. findings: to list one by one."""
     parts = [
         *_lines(header(summary), rows(summary)),
         "",
         COUNTED,
         *(["", *left_out(summary)] if left_out(summary) else []),
+        *(["", *preprocessed(summary)] if preprocessed(summary) else []),
     ]
     if summary.pairs:
         parts += ["", *_lines(pair_header(summary), pair_rows(summary)), "", sentence(summary), "", COMPARED]
+    if findings:
+        parts += ["", *_lines(LABEL_HEADER, label_rows(findings))]
     return "\n".join(parts) + "\n"
 
 
@@ -168,8 +208,6 @@ def _success(share: Estimate) -> str:
 
 def _median(row: Row) -> str:
     median = row.median
-    if row.control:  # it asks at the distances alone
-        return UNKNOWN
     if math.isnan(median.low):
         return distance(median.value)
     return f"{distance(median.value)} [{distance(median.low)}, {distance(median.high)}]"

@@ -81,7 +81,10 @@ def test_a_folder_of_photos_is_attacked_by_all_attacks(
     assert written["budget"]["cap"]["queries"] == 2 * (2 + 2) * 160
     assert "notes.txt" in said.err
     assert ".hidden" not in said.err
-    assert "These cannot be told apart" in said.out
+    assert "Too few photos to tell these apart, since at least 6 photos are needed" in said.out
+    assert "but 'golden retriever' (5 of 5) at RMSE" in said.out
+    assert written["results"][0]["labels"] == {"golden retriever": 5}
+    assert "| cat | lr_mifgsm:cells=4 | adversarial |" in (out / "table.md").read_text()
     assert (out / "table.md").read_text().startswith("| attack | photos | ≤ 0.05 | ≤ 0.02 | L∞ ≤ 0.1 | median RMSE |")
     rows = list(csv.DictReader((out / "table.csv").read_text().splitlines()))
     assert [row["control"] for row in rows] == ["False", "False", "True"]
@@ -111,7 +114,7 @@ def test_each_outcome_is_told_by_the_goal(folder: Path, tmp_path: Path, capsys: 
 
     said = capsys.readouterr().out
     assert "cat/hsja: not attacked: the oracle says 'tabby cat' of the clean image already" in said
-    assert "dog/hsja: adversarial: 'tabby cat' in place of 'golden retriever' at RMSE" in said
+    assert "dog/hsja: too far: 'tabby cat' in place of 'golden retriever' at RMSE" in said
 
 
 def test_labels_come_from_a_table(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,7 +127,7 @@ def test_labels_come_from_a_table(folder: Path, tmp_path: Path, capsys: pytest.C
     said, written = capsys.readouterr().out, record(tmp_path / "out")
     assert [image["label"] for image in written["images"]] == ["tabby cat", "golden retriever"]
     assert [(row["images"], row["not_attacked"]) for row in written["attacks"]] == [(1, 1), (1, 1)]
-    assert "1 photo without their own label" in said
+    assert "1 photo not attacked" in said
     assert "not attacked" in said
 
 

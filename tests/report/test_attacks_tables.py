@@ -52,12 +52,32 @@ def test_pairs_say_what_is_chance() -> None:
 
 def test_one_sentence_names_what_cannot_be_told_apart() -> None:
     """Attacks that chance may order are named with their photos; where there are none, that is said."""
-    alike = attacks_table.sentence(of(a=[0.1, 0.2], b=[0.2, 0.3]))
+    alike = attacks_table.sentence(of(a=[0.1, 0.2] * 3, b=[0.2, 0.1] * 3))
 
     assert alike.startswith("These cannot be told apart, by the sign test at 5 %, raised for 1 pair: ")
-    assert alike.endswith("a:steps=2 and b:steps=2 (2 photos, P 0.50).")
+    assert alike.endswith("a:steps=2 and b:steps=2 (6 of 6 photos, P 1.00).")
     assert attacks_table.sentence(many()).startswith("Every two attacks can be told apart")
     assert attacks_table.sentence(of(a=[0.1])) == ""
+
+
+def test_too_few_photos_are_no_finding() -> None:
+    """Where no result could tell two attacks apart, that is said, with how many photos it takes; ties count as none."""
+    three = attacks_table.sentence(of(a=[0.1] * 3, b=[0.2] * 3))
+    tied = attacks_table.sentence(of(a=[math.inf] * 8, b=[math.inf] * 8))
+
+    assert "cannot be told apart" not in three
+    assert "at least 6 photos are needed" in three
+    assert "(3 of 3 photos, P 0.25)" in three
+    assert "(0 of 8 photos, P 1.00)" in tied
+
+
+def test_preprocessing_of_several_photos_is_one_line() -> None:
+    """Treatments are summed over photos; one that was not asked, or is no success, is in no number."""
+    found = [finding("one", rmse=0.1, survived=(1, 3)), finding("two", rmse=0.1, survived=(2, 4)), finding("three")]
+
+    (line,) = attacks_table.preprocessed(summary(found, (0.1,)))
+    assert "the changes of 2 photos survive 3 of 7 treatments" in line
+    assert attacks_table.preprocessed(many()) == []
 
 
 def test_what_is_not_counted_is_told() -> None:
@@ -65,7 +85,7 @@ def test_what_is_not_counted_is_told() -> None:
     found = summary([finding("one", outcome="not attacked"), finding("two", status="partial")], (0.1,))
 
     (line,) = attacks_table.left_out(found)
-    assert line.startswith("not counted of a:steps=2: 1 photo without")
+    assert line.startswith("not counted of a:steps=2: 1 photo not attacked")
     assert line.endswith("1 photo not complete")
     assert line in attacks_table.markdown(found)
 
@@ -86,7 +106,7 @@ def test_the_csv_has_every_number_apart() -> None:
     assert (far["successes_0.1"], far["share_0.1"], far["photos"]) == ("5", "0.625", "8")
     assert (far["median_low"], far["median_high"]) == ("0.004", "inf")
     assert float(near["low_linf_0.1"]) < float(near["share_linf_0.1"]) < float(near["high_linf_0.1"])
-    assert control["control"] == "True"
+    assert (control["control"], control["median_rmse"]) == ("True", "")  # as in the table of people
     few = next(csv.DictReader(io.StringIO(attacks_table.table_csv(of(a=[0.1])))))
     assert (few["median_rmse"], few["median_low"]) == ("0.1", "")
 

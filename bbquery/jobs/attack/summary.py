@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.jobs.attack import statistics
-from bbquery.jobs.intervals import rate
+from bbquery.jobs.intervals import rate, unknown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.attacks import Point
-    from bbquery.jobs.attack.result import Outcome
+    from bbquery.jobs.attack.result import Outcome, Stress
     from bbquery.jobs.attack.series import Attacked
     from bbquery.jobs.intervals import Estimate
     from bbquery.jobs.parts import Status
@@ -36,7 +36,8 @@ class Finding:
     """What one attack came to on one photo, without pixels. image, attack: how its folders are called.
 
     given: the attack, as it was given. rmse, linf: 0 to 1, infinite where it failed. queries: that the attack asked.
-    trace: each new nearest image. labels: as of `Stress`. outcome: None where not even the clean image was answered.
+    trace: each new nearest image. labels: as of `Stress`. survived: how many treatments the change survives, and how
+    many tell of it; None where that was not asked. outcome: None where not even the clean image was answered.
     """
 
     image: str
@@ -50,6 +51,7 @@ class Finding:
     queries: int
     trace: tuple[Point, ...]
     labels: Mapping[str, int]
+    survived: tuple[int, int] | None
 
     @classmethod
     def of(cls, result: Attacked) -> Finding:
@@ -61,7 +63,7 @@ class Finding:
             image=result.image, attack=result.attack, given=result.given, control=result.control, status=result.status,
             outcome=None if stress is None else stress.outcome, rmse=rmse, linf=linf,
             queries=0 if found is None else found.queries, trace=() if found is None else found.trace,
-            labels={} if stress is None else stress.labels,
+            labels={} if stress is None else stress.labels, survived=_survived(stress),
         )  # fmt: skip
 
     @property
@@ -76,11 +78,19 @@ class Finding:
         return nearest[np.searchsorted(passed, queries, side="right")]
 
 
+def _survived(stress: Stress | None) -> tuple[int, int] | None:
+    if stress is None or stress.treated is None or stress.outcome != "adversarial":
+        return None
+    telling = [each for each in stress.treated if each.tells]
+    return sum(each.survived for each in telling), len(telling)
+
+
 @dataclass(frozen=True)
 class Row:
     """One attack over all photos. findings: of the photos that count. successes: the share within each RMSE.
 
-    linf_successes: within each largest change. not_attacked: photos that lack their label, or reach the goal already.
+    linf_successes: within each largest change. median: unknown of a control, which asks at the distances alone.
+    not_attacked: photos that lack their label, or reach the goal already.
     incomplete: attacks that were stopped early, failed or never began.
     """
 
@@ -129,6 +139,11 @@ class Pair:
     within: dict[float, Within]
 
     @property
+    def enough(self) -> bool:
+        """Whether one is nearer on so many photos that the sign test could tell them apart, were it always the same."""
+        return sum(self.nearer) >= statistics.FEWEST
+
+    @property
     def told_apart(self) -> bool:
         """Whether chance does not explain which is nearer."""
         return self.chance <= statistics.OUTSIDE
@@ -171,7 +186,7 @@ def _row(findings: Sequence[Finding], thresholds: Sequence[float], linf_threshol
         attack=first.attack, given=first.given, control=first.control, findings=counted,
         successes=_within_each([each.rmse for each in counted], thresholds),
         linf_successes=_within_each([each.linf for each in counted], linf_thresholds),
-        median=statistics.median([each.rmse for each in counted]),
+        median=unknown() if first.control else statistics.median([each.rmse for each in counted]),
         not_attacked=sum(each.outcome == "not attacked" for each in findings),
         incomplete=sum(each.status != "complete" for each in findings),
     )  # fmt: skip

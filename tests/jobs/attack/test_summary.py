@@ -20,7 +20,7 @@ def finding(image: str, attack: str = "a", rmse: float = math.inf, **more: Any) 
         "image": image, "attack": attack, "given": f"{attack}:steps=2", "control": attack.startswith("control"),
         "status": "complete", "outcome": "adversarial" if found else "not found", "rmse": rmse, "linf": 2 * rmse,
         "queries": 100, "trace": (Point(20, 3 * rmse, 3 * rmse), Point(50, rmse, rmse)) if found else (),
-        "labels": {"lynx": 5} if found else {},
+        "labels": {"lynx": 5} if found else {}, "survived": None,
     }  # fmt: skip
     return Finding(**(own | more))
 
