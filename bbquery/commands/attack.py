@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from bbquery.commands.targets import target
 from bbquery.errors import UsageError
 from bbquery.jobs.attack.goal import DEFAULT_CRITERION
 from bbquery.jobs.attack.many import KINDS, kinds_of
-from bbquery.jobs.attack.preparation import prepared
+from bbquery.jobs.attack.preparation import prepared, without_wordnet
 from bbquery.jobs.attack.preprocessing import LEAST
 from bbquery.jobs.attack.request import DEFAULT_ATTACK, DEFAULT_RMSE, AttackRequest
 from bbquery.jobs.attack.series import AttackSeriesRequest
@@ -79,7 +78,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     attack.add_argument(
         "--score",
         metavar="NAME[:key=value,…]",
-        help="how an answer becomes a number (default: hard, and label where labels are no nouns)",
+        help="how an answer becomes a number (default: hard; label where labels are no nouns, or without WordNet)",
     )
     _add_caps(attack)
     options.add_log(attack)
@@ -135,7 +134,7 @@ def _attack(chosen: argparse.Namespace) -> int:
     if not several and not _asks_for_series(chosen):
         chosen.image = named[0]
         return _attack_one(chosen)
-    warn(*(f"left out, since its name is not a photo's: {other}" for other in others))
+    warn(*(f"left out, since its name is not a photo's: {other}" for other in photos.without(others, chosen.labels)))
     chosen.image, screen = named[0], SideBySide()
     request = _series_request(chosen, named, attacks, screen)
     if chosen.dry_run:
@@ -193,7 +192,7 @@ def _consent(chosen: argparse.Namespace) -> None:
     Raises:
         UsageError: nobody is there to be asked, or they do not agree.
     """
-    _agree(chosen, asyncio.run(_estimated(chosen)) if sys.stdin.isatty() else [])  # ends with: nothing was asked
+    _agree(chosen, asyncio.run(_estimated(chosen)))
 
 
 def _agree(chosen: argparse.Namespace, lines: Sequence[str]) -> None:
@@ -208,10 +207,15 @@ def _agree(chosen: argparse.Namespace, lines: Sequence[str]) -> None:
 async def _estimated(chosen: argparse.Namespace) -> list[str]:
     request = _request(chosen)
     async with prepared(request) as job:
-        found, source, cap = job.estimate(), job.oracle.capabilities.price.source, request.cap.picodollars
-    _, *lines, nothing_asked = estimated(found, source)
+        found, price, cap = job.estimate(), job.oracle.capabilities.price, request.cap.picodollars
+    _, *lines, nothing_asked = estimated(found, price.source)
     capped = [] if cap is None else [f"cap          never more than ${dollars(cap)}"]
-    return [f"queries      {found.queries:,} at most, retries among them", *lines, *capped, nothing_asked]
+    return [
+        f"queries      {found.queries:,} at most, retries among them",
+        *([] if price.free else lines),
+        *capped,
+        nothing_asked,
+    ]
 
 
 async def _attacked(chosen: argparse.Namespace, out: OutputFolder) -> Stress:
@@ -221,6 +225,7 @@ async def _attacked(chosen: argparse.Namespace, out: OutputFolder) -> Stress:
             result = result_of(job.identity(), *job.request.reported)
             out.claim(default_name(chosen.image, result, chosen.oracle, chosen.attack, chosen.score), result)
             warn_of(job.placement)
+            warn(*filter(None, [without_wordnet(job.oracle.capabilities, chosen.score)]))
             with open_ledger(None) as ledger:
                 return await job.run(ledger)
 

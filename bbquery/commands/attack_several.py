@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from bbquery.client.client import QueryCounts
 from bbquery.commands import completing, options
 from bbquery.commands.log_file import logged
-from bbquery.commands.output import counted, held, not_read, say, table, warn, warn_of
+from bbquery.commands.output import NOTHING_ASKED, counted, held, not_read, say, table, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, default_name, result_of
 from bbquery.errors import UsageError
+from bbquery.jobs.attack.preparation import without_wordnet
 from bbquery.jobs.attack.series import AttackSeriesRequest, prepared_series
 from bbquery.jobs.attack.summary import Finding
 from bbquery.jobs.attack.whole import AttackedImage, Attacks
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     Agree = Callable[[Sequence[str]], None]
     """Shows the worst case to a person, who agrees to it, or else raises UsageError."""
 
+UNPRICED = 3  # columns of the worst case that have no price
 NO_QUERIES = QueryCounts(asked=0, sent=0, from_store=0, unknown=0)
 
 
@@ -67,15 +69,20 @@ def _costs(series: AttackSeries) -> list[str]:
     cap = series.request.run
     at_most = min(queries, cap.queries or queries)
     capped = [] if cap.picodollars is None else [f"cap          never more than ${dollars(cap.picodollars)}"]
-    return [
-        *table(("attack", "images", "queries each", "tokens", "dollars at worst"), rows, words=1),
-        "",
-        f"queries      {at_most:,} at most, retries among them",
+    price, header = series.oracle.capabilities.price, ("attack", "images", "queries each", "tokens", "dollars at worst")
+    shown = UNPRICED if price.free else len(header)
+    paid = [
         f"cost         ${dollars(worst.picodollars)} at worst; answers in the store and those that attacks share cost "
         "nothing",
+        f"prices       {price.source or 'none'}",
+    ]
+    return [
+        *table(header[:shown], [row[:shown] for row in rows], words=1),
+        "",
+        f"queries      {at_most:,} at most, retries among them",
+        *([] if price.free else paid),
         *capped,
-        f"prices       {series.oracle.capabilities.price.source or 'none'}",
-        "nothing was asked",
+        NOTHING_ASKED,
     ]
 
 
@@ -117,6 +124,7 @@ async def _attacked(
         _claim(chosen, series, out)
         for image in series.images:
             warn_of(image.placement, image.name)
+        warn(*filter(None, [without_wordnet(series.oracle.capabilities, chosen.score)]))
         prepared = time.perf_counter() - began
         with open_ledger(None) as ledger, screen:
             screen.opens({place: attack.planned for place, (_, attack) in enumerate(series.parts)})

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from bbquery.commands import completing, consent, options
-from bbquery.commands.output import not_read, say, table, warn, warn_of
+from bbquery.commands.output import NOTHING_ASKED, not_read, say, table, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, default_name
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
@@ -147,7 +147,7 @@ def _costs(job: CompareJob) -> str:
         f"{queries:,} queries at most together, ${dollars(worst)} at worst; answers in the store and those that "
         "methods share cost nothing",
         f"prices       {source or 'none'}",
-        "nothing was asked",
+        NOTHING_ASKED,
     ))  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from bbquery.commands.output import say
+from bbquery.commands.output import NOTHING_ASKED, say, warn
 from bbquery.errors import UsageError
 from bbquery.ledger.projects import capped_in_dollars
 from bbquery.ledger.sqlite import Ledger
@@ -50,14 +50,16 @@ def agreed(
 
 
 def ask(lines: Sequence[str], refusal: str) -> None:
-    """Show lines to a person, and let them agree.
+    """Show lines, and let a person agree to them.
 
     Raises:
         UsageError: nobody is there to be asked, for which `refusal` says what to do; or they do not agree.
     """
+    shown = [line for line in lines if line != NOTHING_ASKED]  # which would read as an answer to the question
     if not sys.stdin.isatty():
+        warn(*shown)
         raise UsageError(refusal)
-    say(*lines)
+    say(*shown)
     try:
         said = input(f"Type {YES} to go on: ")
     except EOFError:

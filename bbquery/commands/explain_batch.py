@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bbquery.batches import feasibility
+from bbquery.commands.output import NOTHING_ASKED
 from bbquery.money import dollars
 
 if TYPE_CHECKING:
@@ -23,5 +24,5 @@ def estimate(job: ExplainJob) -> list[str]:
         f"dollars      {dollars(expected.picodollars)} expected, {dollars(worst.picodollars)} at worst",
         f"prices       {job.oracle.capabilities.price.source or 'none'}, as a batch",
         "time         as long as the vendor takes for a batch: mostly within a day",
-        "nothing was asked",
+        NOTHING_ASKED,
     ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bbquery.commands import completing, consent
 from bbquery.commands.exit_codes import alarm, alarms
-from bbquery.commands.output import counted, not_read, say, table, warn, warn_of
+from bbquery.commands.output import NOTHING_ASKED, counted, not_read, say, table, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, default_name
 from bbquery.errors import BadImage
 from bbquery.jobs.explain.findings import findings
@@ -60,7 +60,7 @@ def _costs(series: Series) -> str:
         "queries are at most so many, stored answers and retries not counted",
         f"prices       {source or 'none'}",
         f"time         {duration}",
-        "nothing was asked",
+        NOTHING_ASKED,
     ))  # fmt: skip
 
 

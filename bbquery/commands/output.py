@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 
 MOST_UNKNOWN = 20  # attempts named to people, of those that may have been billed
+NOTHING_ASKED = "nothing was asked"
+"""The last line of an estimate, where that is all there is."""
 MOST_UNREAD = 5  # different things that a score could not read, to people
 
 
@@ -117,7 +119,7 @@ def estimated(found: Estimate, source: str) -> list[str]:
         f"dollars      {expected} expected, {worst} at worst",
         f"prices       {source or 'none'}",
         f"time         {duration}",
-        "nothing was asked",
+        NOTHING_ASKED,
     ]
 
 

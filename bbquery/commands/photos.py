@@ -44,6 +44,11 @@ def expanded(named: Sequence[str]) -> tuple[list[str], list[str]]:
     return photos, others
 
 
+def without(files: Sequence[str], table: str | None) -> list[str]:
+    """Return files, but not the table of labels, which is read: it may lie in the folder of the photos."""
+    return [file for file in files if table is None or _same(file) != _same(table)]
+
+
 def labels_of(photos: Sequence[str], table: str) -> list[str]:
     """Return the label of each photo, from a CSV file of path,label, whose paths are as from its own folder.
 

@@ -15,6 +15,8 @@ from PIL import Image as Pillow
 
 from bbquery import load
 from bbquery.cli import main
+from bbquery.errors import UsageError
+from bbquery.jobs.attack import preparation
 from bbquery.ledger.sqlite import Ledger
 from oracles import function
 from oracles.emulators.http import HttpEmulator
@@ -138,7 +140,11 @@ def test_without_a_terminal_consent_must_be_given(photo: Path, home: Path, capsy
     """A script without --yes is stopped before anything is asked or written."""
     assert main(command(photo)) == 2
 
-    assert "--yes" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "--yes" in said
+    assert "400 at most" in said
+    assert "dollars" not in said  # of a function in this process
+    assert "nothing was asked" not in said
     assert not (photo.parent / "out").exists()
     assert not (home / "bbquery.sqlite3").exists()
 
@@ -159,6 +165,35 @@ def test_on_a_terminal_the_worst_case_is_shown_and_yes_is_typed(
     assert "authorised" in said.out
     assert (photo.parent / "out").exists() == (code == 0)
     assert ("not agreed" in said.err) == (code == 2)
+    assert "nothing was asked" not in said.out
+
+
+@pytest.mark.parametrize("wrong", [("--attack", "nosuch"), ("--attack", "art:NoSuch"), ("--start", "absent.png")])
+def test_what_is_wrong_is_said_before_consent_is_asked(
+    photo: Path, wrong: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody agrees to what cannot be: a wrong name, an absent photo or a missing package comes first."""
+    assert main(command(photo, *wrong)) == 2
+    assert "agreed to beforehand" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("several", [(), ("--controls", "blur")])
+def test_without_wordnet_the_score_that_is_used_is_said(
+    photo: Path, several: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where WordNet is missing for the usual score, a short line names the other one and the command that mends it."""
+
+    def absent() -> None:
+        message = "WordNet 3.0 is not on this machine"
+        raise UsageError(message)
+
+    monkeypatch.setattr(preparation, "find", absent)
+    assert main(command(photo, *several, "--yes", "--rmse", ".05")) == 0
+    said = capsys.readouterr().err
+    assert main(command(photo, *several, "--yes", "--rmse", ".05", "--score", "label", "--force")) == 0
+
+    assert said.count("the score is 'label', as there is no WordNet for 'hard' ('bbquery data wordnet' gets it)") == 1
+    assert "the score is" not in capsys.readouterr().err
 
 
 def test_a_dry_run_needs_no_key_and_asks_nothing(

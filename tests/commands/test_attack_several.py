@@ -124,7 +124,9 @@ def test_labels_come_from_a_table(folder: Path, tmp_path: Path, capsys: pytest.C
 
     assert main([*attack(folder, out=tmp_path / "out"), "--labels", str(table), "--yes"]) == 0
 
-    said, written = capsys.readouterr().out, record(tmp_path / "out")
+    (said, left_out), written = capsys.readouterr(), record(tmp_path / "out")
+    assert "notes.txt" in left_out
+    assert "labels.csv" not in left_out
     assert [image["label"] for image in written["images"]] == ["tabby cat", "golden retriever"]
     assert [(row["images"], row["not_attacked"]) for row in written["attacks"]] == [(1, 1), (1, 1)]
     assert "1 photo not attacked" in said

@@ -15,6 +15,7 @@ from bbquery.jobs.attack.job import AttackJob, overhead
 from bbquery.jobs.job import connection
 from bbquery.jobs.spare import kept
 from bbquery.scoring.mention import BoundMention
+from bbquery.scoring.wordnet.data import COMMAND, find
 from bbquery.specification import constructor
 from bbquery.types import Text
 
@@ -88,6 +89,17 @@ def _scores(capabilities: Capabilities, wanted: Score | str | None, targets: Seq
             return [score, scores[-1]]
     _check(scores[-1], capabilities, targets, goal)
     return scores[-1:]
+
+
+def without_wordnet(capabilities: Capabilities, wanted: Score | str | None) -> str:
+    """Return which score is used, and why, where only WordNet is missing for the usual one; else an empty text."""
+    if wanted is not None or capabilities.answers == "text":
+        return ""
+    try:
+        find()
+    except UsageError:
+        return f"the score is 'label', as there is no WordNet for 'hard' ('{COMMAND}' gets it): results differ by that"
+    return ""
 
 
 def _check(score: Score, capabilities: Capabilities, targets: Sequence[str], goal: Goal) -> None:
