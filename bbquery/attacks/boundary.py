@@ -46,9 +46,9 @@ CONVERGED = 1e-7  # ε below which nothing nearer is expected
 
 @dataclass(frozen=True, kw_only=True)
 class Boundary:
-    """Look for the nearest image, by RMSE, whose label changes, by a random walk along the boundary; see the module.
+    """Look for the nearest image, by RMSE, whose label changes, by a random walk along the boundary.
 
-    queries: rows asked at most. orthogonal: δ at first. source: ε at first. adaptation: by which they grow and shrink.
+    queries: asked at most. orthogonal: δ at first. source: ε at first. adaptation: by which they grow and shrink.
     eight_bit: whether to be aware of rounding.
 
     Raises:

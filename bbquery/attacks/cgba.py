@@ -44,10 +44,11 @@ RIGHT_ANGLE = math.pi / 2
 
 @dataclass(frozen=True, kw_only=True)
 class Cgba:
-    """Look for the nearest image whose label changes, by CGBA; see the module.
+    """Look for the nearest image whose label changes, by CGBA.
 
-    queries: rows asked at most. probes: of the first iteration. reduction: the shorter side of the photo over the
-    number of waves along each, at least 1. search: along the semicircle, or as `cgba_h`. eight_bit: probe by at least a
+    queries: asked at most. probes: noisy copies that the first estimate of the normal asks; later ones ask more.
+    reduction: the shorter side of the photo over the number of waves along each side that noise is made of, at least 1.
+    search: semicircle, or line, from the normal back to the boundary point, as `cgba_h`. eight_bit: probe by at least a
     grey level, and bisect no more finely than rounding allows; else as published. Float pixels are always asked as
     published.
 

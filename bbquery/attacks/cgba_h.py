@@ -15,7 +15,13 @@ from bbquery.attacks.cgba import Cgba, Search
 
 @dataclass(frozen=True, kw_only=True)
 class CgbaH(Cgba):
-    """`Cgba` with the other search by default, CGBA-H; for its options see there."""
+    """Look for the nearest image whose label changes (RMSE), by CGBA's plane, searched on a line.
+
+    queries: asked at most. probes: noisy copies that the first estimate of the normal asks; later ones ask more.
+    reduction: the shorter side of the photo over the number of waves along each side that noise is made of, at least 1.
+    search: line, from the normal back to the boundary point, or semicircle, as `cgba`. eight_bit: probe by at least a
+    grey level, and bisect no more finely than rounding allows; else as published.
+    """
 
     search: Search = "line"
 

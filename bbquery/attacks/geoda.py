@@ -50,9 +50,9 @@ TOLERANCE = 1e-4  # L2 of pixels from 0 to 1
 
 @dataclass(frozen=True, kw_only=True)
 class Geoda:
-    """Look for the nearest image, by RMSE, whose label changes, by GeoDA; see the module.
+    """Look for the nearest image, by RMSE, whose label changes, by GeoDA.
 
-    queries: rows asked at most. waves: along each side; no more than pixels. sigma: standard deviation of a wave's
+    queries: asked at most. waves: along each side; no more than pixels. sigma: standard deviation of a wave's
     coefficient in a probe, of the range of pixels. first: probes of the first iteration. growth: λ, 0 to 1; 1 is the
     same number in each. eight_bit: whether to be aware of rounding.
 

@@ -36,9 +36,9 @@ PROBES = 0x4057
 
 @dataclass(frozen=True, kw_only=True)
 class Hsja:
-    """Look for the nearest image whose label changes by HopSkipJump; see the module.
+    """Look for the nearest image whose label changes by HopSkipJump.
 
-    queries: rows asked at most. norm: l2 (RMSE) or linf. evaluations: probes of the first iteration; iteration t has √t
+    queries: asked at most. norm: l2 (RMSE) or linf. evaluations: probes of the first iteration; iteration t has √t
     times as many. gamma: γ, the bisection's tolerance is γ / d^1.5 of the distance (γ / d² for L∞), and a probe √d (d)
     times that. eight_bit: probes of at least one grey level, bisection to a hundredth of one.
 

@@ -92,7 +92,7 @@ def _moves_of_a_run() -> list[_Move]:
 
 @dataclass(frozen=True, kw_only=True)
 class LrBoundary:
-    """LR-Boundary: the smallest change of a photo, by RMSE, that changes its label, within `queries` rows.
+    """LR-Boundary: the smallest change of a photo, by RMSE, that changes its label, within `queries`.
 
     Raises:
         UsageError: queries below 1.

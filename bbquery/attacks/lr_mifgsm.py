@@ -64,12 +64,14 @@ RAYS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class LrMifgsm:
-    """Look for the nearest image whose label changes, by MI-FGSM on likelihood-ratio gradients; see the module.
+    """Look for the nearest image whose label changes, by MI-FGSM on likelihood-ratio gradients.
 
-    queries: rows asked at most. rmse: ε, the radius of the (first) ball, 0 to 1. steps: T; None is 20, or fewer where
-    each would have fewer than 50 copies. copies: n, in each step; None spreads what the queries leave. momentum: μ.
-    alpha: α, as RMSE; None is ε / T. sigma: standard deviation of the noise in grey levels; None calibrates. cells: of
-    the smooth noise's grid along each side. For the other options see the module.
+    queries: asked at most. rmse: ε, the radius of the (first) ball, 0 to 1. steps: T; None is 20, or fewer where each
+    would have fewer than 50 copies. copies: n, in each step; None spreads what the queries leave. momentum: μ. alpha:
+    α, as RMSE; None is ε / T. sigma: standard deviation of the noise in grey levels; None calibrates. cells: of the
+    smooth noise's grid along each side. noise: smooth or full, each pixel by itself. centred: scores lose the mean of
+    the other copies. value_weight: of the score's value, 0 to 1; the rest is of whether the label stands. ball:
+    shrinking, to the nearest image so far, or fixed. norm: l2 (RMSE) or linf.
 
     Raises:
         UsageError: a number out of its range, or too few queries for the steps.

@@ -64,9 +64,9 @@ ROWS = 32  # given to a surrogate at once
 
 @dataclass(frozen=True, kw_only=True)
 class Mig:
-    """Move a photo against its saliency map, step by step within a fixed L∞ ball; see the module.
+    """Move a photo against its saliency map, step by step within a fixed L∞ ball.
 
-    queries: rows asked at most, those of the steps included. method: the saliency method; its own number of queries
+    queries: asked at most, those of the steps included. method: the saliency method; its own number of queries
     does not count. steps: T. epsilon: ε, 0 to 1. momentum: μ. surrogate_gradient: of another model, a white box: from
     an image (H, W, 3), float64 in grey levels, and the clean one to d value / d image, the value being higher the
     nearer the label is to the clean image's. surrogate_value: of another model, a black box: from images (n, H, W, 3)

@@ -37,9 +37,9 @@ FIRST_WITHIN = 1e-5  # L2 of pixels 0 to 1, as the authors' code measures the fi
 
 @dataclass(frozen=True, kw_only=True)
 class Opt:
-    """Look for the nearest image whose label changes (RMSE), by finite differences of the distance; see the module.
+    """Look for the nearest image whose label changes (RMSE), by finite differences of the distance.
 
-    queries: rows asked at most. directions: q, of each estimate. alpha: α, the first step's length. beta: β, the
+    queries: asked at most. directions: q, of each estimate. alpha: α, the first step's length. beta: β, the
     smoothing, as a share of the distance. eight_bit: aware of rounding; false is as published.
 
     Raises:

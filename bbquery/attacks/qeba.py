@@ -38,9 +38,9 @@ PROBES = 0x0EBA
 
 @dataclass(frozen=True, kw_only=True)
 class Qeba:
-    """Look for the nearest image, by RMSE, whose label changes, by QEBA; see the module.
+    """Look for the nearest image, by RMSE, whose label changes, by QEBA.
 
-    queries: rows asked at most. noise: resize or dct. factor: sides of the photo over those of the grid, or over the
+    queries: asked at most. noise: resize or dct. factor: sides of the photo over those of the grid, or over the
     number of waves. evaluations: probes of the first iteration; iteration t has √t times as many. gamma: γ, the size of
     a probe over the distance; the bisection's tolerance is γ / √d of it. eight_bit: whether to be aware of rounding.
 

@@ -42,9 +42,9 @@ WITHIN = 1e-3  # L2 of pixels 0 to 1, as the authors' code bisects
 
 @dataclass(frozen=True, kw_only=True)
 class RayS:
-    """Look for the image with the smallest largest change (L∞) whose label changes, by flips of signs; see the module.
+    """Look for the image with the smallest largest change (L∞) whose label changes, by flips of signs.
 
-    queries: rows asked at most. eight_bit: searches whole grey levels; false is as published.
+    queries: asked at most. eight_bit: searches whole grey levels; false is as published.
 
     Raises:
         UsageError: queries below 1.

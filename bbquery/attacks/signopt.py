@@ -37,7 +37,7 @@ ROWS = 25  # directions in memory at once
 class SignOpt:
     """Look for the nearest image whose label changes (RMSE), by the signs of derivatives of its distance.
 
-    queries: rows asked at most. directions: Q, of each estimate (k in the authors' code). alpha: α, the first step's
+    queries: asked at most. directions: Q, of each estimate (k in the authors' code). alpha: α, the first step's
     length. beta: β, the smoothing, as a share of the distance. eight_bit: aware of rounding; false is as published.
 
     Raises:

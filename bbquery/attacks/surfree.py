@@ -50,9 +50,9 @@ FAINTEST = 1e-3  # weight of a wave that the photo does not have: else one of on
 
 @dataclass(frozen=True, kw_only=True)
 class SurFree:
-    """Look for the nearest image whose label changes (RMSE) by SurFree; see the module.
+    """Look for the nearest image whose label changes (RMSE) by SurFree.
 
-    queries: rows asked at most. theta: θ at first, in degrees. rho: ρ, by which θ shrinks after a failure. frequencies:
+    queries: asked at most. theta: θ at first, in degrees. rho: ρ, by which θ shrinks after a failure. frequencies:
     share of the lowest that directions are drawn in, above 0, up to 1. remembered: directions that a new one is
     orthogonal to. eight_bit: move by at least a grey level, and bisect no more finely than rounding allows; else as
     published. Float pixels are always asked as published.

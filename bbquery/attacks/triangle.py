@@ -44,9 +44,9 @@ MARGIN = math.pi / 64  # by which β exceeds π - 2α after a failure
 
 @dataclass(frozen=True, kw_only=True)
 class Triangle:
-    """Look for the nearest image whose label changes (RMSE), by triangles in planes of low frequencies; see the module.
+    """Look for the nearest image whose label changes (RMSE), by triangles in planes of low frequencies.
 
-    queries: rows asked at most. ratio: of the frequencies along each side that waves are drawn from, above 0, up to 1.
+    queries: asked at most. ratio: of the frequencies along each side that waves are drawn from, above 0, up to 1.
     rounds: N, of the bisection of an angle. alpha: α at first, in radians. gain: γ, loss: λ, by which α changes after a
     success and a failure. spread: τ, by which α may differ from π/2. eight_bit: aware of rounding; false is as
     published.

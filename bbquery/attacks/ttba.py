@@ -42,11 +42,12 @@ NEAR, FAR = 0.9, 2 / 3
 
 @dataclass(frozen=True, kw_only=True)
 class TwoThirdBridge:
-    """Look for the nearest image whose label changes (RMSE) by TtBA; see the module.
+    """Look for the nearest image whose label changes (RMSE) by TtBA.
 
-    queries: rows asked at most. probes: of the first iteration. reduction: the shorter side of the photo over the
-    number of waves along each, at least 1. eight_bit: probe by at least a grey level, and bisect no more finely than
-    rounding allows; else as published. Float pixels are always asked as published.
+    queries: asked at most. probes: noisy copies that the first estimate of the normal asks; later ones ask more.
+    reduction: the shorter side of the photo over the number of waves along each side that noise is made of, at least 1.
+    eight_bit: probe by at least a grey level, and bisect no more finely than rounding allows; else as published. Float
+    pixels are always asked as published.
 
     Raises:
         UsageError: a number out of its range.

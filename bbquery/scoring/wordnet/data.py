@@ -137,8 +137,10 @@ def _places() -> Iterator[Path]:
 
 
 def _absent(faults: list[str]) -> str:
+    path = os.pathsep.join(map(str, nltk_path()))
     found = f" Found, but of no use: {'; '.join(faults)}." if faults else ""
     return (
         f"WordNet 3.0 is not on this machine: get it with '{COMMAND}' (36 MB, once), or install Debian's package"
-        f" wordnet-base.{found}"
+        f" wordnet-base. Looked in NLTK's data path ({path}), in bbquery's cache (see BBQUERY_HOME) and in {DEBIAN}."
+        f"{found}"
     )
