@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,8 +22,8 @@ NORMS: dict[Norm, str] = {"l2": "RMSE", "linf": "L∞"}
 PANEL = 2.6  # inches, the longer side of a picture
 CHART = 1.9
 LINES = (
-    "line: {norm} of the nearest image so far that reached the goal when it was asked; dotted: the distances at which "
-    "success is reported"
+    "line: {norm} of the nearest image so far that reached the goal when it was asked, to the last query (dot); "
+    "dotted: the distances at which success is reported"
 )
 AXIS = 0.5  # below the chart, for its axis
 SHOWN = 99.5  # per cent of the differences that amplifying must not cut off
@@ -101,6 +102,10 @@ def _picture(page: Page, pixels: Image, left: float, top: float) -> None:
     axes.imshow(pixels, aspect="auto", interpolation="antialiased", origin="upper")
 
 
+def _is_power_of_ten(value: float) -> bool:
+    return value > 0 and math.isclose(math.log10(value), round(math.log10(value)), abs_tol=1e-9)
+
+
 def _curve(page: Page, stress: Stress, top: float, width: float) -> None:
     """Draw the best distance against queries, by the attack's norm, with the thresholds of that."""
     assert stress.found is not None  # noqa: S101 - as above
@@ -113,7 +118,10 @@ def _curve(page: Page, stress: Stress, top: float, width: float) -> None:
     axes = page.axes(MARGIN + 0.6, top, width - 1.4, CHART)
     axes.set_axis_on()
     axes.set_yscale("log")
-    axes.step(queries, distances, where="post", color=INK, linewidth=1.2)
+    axes.step(queries, distances, where="post", color=INK, linewidth=1.2, zorder=3)
+    axes.plot(queries[-1], distances[-1], ".", color=INK, clip_on=False, zorder=3)  # one query alone draws no line
+    for part in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        part(lambda value, _: f"{value:g}" if _is_power_of_ten(value) else "")
     for threshold in stress.thresholds if by_rmse else stress.linf_thresholds:
         axes.axhline(threshold, color=FAINT, linewidth=0.6, linestyle=":")
         axes.annotate(

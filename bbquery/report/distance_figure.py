@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.jobs.attack import statistics
-from bbquery.report.attacks_table import distance
+from bbquery.report.attacks_table import distance, hits
 from bbquery.report.curves_figure import SAMPLE, colour, line, sample
 from bbquery.report.figure import FAINT, LINE, MARGIN, SMALL, SPACE, TITLE, Page, wrapped
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 WIDE, HIGH = 6.4, 3.6  # inches, of the axes
 LEFT, RIGHT, UNDER = 0.65, 0.9, 0.5  # for the axes' own text
 GRID = 240  # numbers of queries at which the median is taken
-DECADES = 2.5  # of queries that are shown
 BEYOND = 1.3  # of the largest and smallest distance: how far the axis goes on
 
 MANY = (
@@ -33,26 +32,32 @@ FEW = (
     "line begins where most photos have one. Thin lines: single photos; fewer than "
     f"{statistics.FEWEST} photos have no interval, and what they show may be chance."
 )
+NOTHING = "no attack found an adversarial image"
 THRESHOLDS = "Dotted: distances at which success is counted."
 
 
 def draw(summary: Summary, *, title: str) -> bytes:
-    """Return the PNG of all attacks, controls left out: those are asked at fixed distances."""
+    """Return the PNG of all attacks. Controls have words and no line: they are asked at fixed distances."""
     attacks = [row for row in summary.rows if not row.control]
     width = LEFT + WIDE + RIGHT
     heading = wrapped(title, TITLE, width)
     caption = wrapped(f"{caption_of(attacks)} {THRESHOLDS}", SMALL, width)
     top = MARGIN + len(heading) * TITLE * LINE + SPACE
     below = top + HIGH + UNDER
-    page = Page(width + 2 * MARGIN, below + (len(attacks) + len(caption)) * SMALL * LINE + SPACE + MARGIN)
+    controls = [_legend(row) for row in summary.rows if row.control]
+    legends = len(attacks) + len(controls)
+    page = Page(width + 2 * MARGIN, below + (legends + len(caption)) * SMALL * LINE + SPACE + MARGIN)
     page.text(MARGIN, MARGIN, heading, points=TITLE)
     axes = page.axes(MARGIN + LEFT, top, WIDE, HIGH)
     most = _axes(axes, attacks, summary.thresholds)
     for place, row in enumerate(attacks):
         _attack(axes, row, place, most)
-        sample(page, MARGIN + LEFT, below + place * SMALL * LINE, place)
-    page.text(MARGIN + LEFT + SAMPLE + SPACE, below, [_legend(row) for row in attacks])
-    page.text(MARGIN, below + len(attacks) * SMALL * LINE + SPACE, caption, colour=FAINT)
+        if _is_drawn(row):
+            sample(page, MARGIN + LEFT, below + place * SMALL * LINE, place)
+    if not any(map(_is_drawn, attacks)):
+        axes.text(0.5, 0.5, NOTHING, transform=axes.transAxes, ha="center", fontsize=TITLE, color=FAINT)
+    page.text(MARGIN + LEFT + SAMPLE + SPACE, below, [*map(_legend, attacks), *controls])
+    page.text(MARGIN, below + legends * SMALL * LINE + SPACE, caption, colour=FAINT)
     png = page.png()
     page.figure.clear()  # its parts refer to each other, and would keep their pixels until they are looked for
     return png
@@ -67,16 +72,15 @@ def caption_of(attacks: list[Row]) -> str:
 def queries_of(row: Row) -> NDArray[np.int64]:
     """Return the numbers of queries at which an attack's median is taken, to the last that any photo asked."""
     most = max((finding.queries for finding in row.findings), default=1)
-    return np.unique(np.rint(np.geomspace(1, max(most, 1), GRID)).astype(np.int64))
+    return np.unique(np.rint(np.linspace(1, max(most, 1), GRID)).astype(np.int64))
 
 
 def _axes(axes: Axes, attacks: list[Row], thresholds: tuple[float, ...]) -> float:
     """Prepare the axes; return the largest distance that they show."""
     axes.set_axis_on()
-    axes.set_xscale("log")
     axes.set_yscale("log")
     end = max((int(queries_of(row)[-1]) for row in attacks), default=1)
-    axes.set_xlim(max(1.0, end / 10**DECADES), max(end, 2))
+    axes.set_xlim(0, max(end, 2))
     traced = [point.rmse for row in attacks for finding in row.findings for point in finding.trace]
     top = BEYOND * max([*traced, *thresholds])
     axes.set_ylim(min([value for value in traced if value > 0] + list(thresholds)) / BEYOND, top)
@@ -119,9 +123,17 @@ def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.isfinite(values), values, math.nan)
 
 
+def _is_drawn(row: Row) -> bool:
+    """Whether there is any line of it."""
+    return any(math.isfinite(finding.rmse) for finding in row.findings)
+
+
 def _legend(row: Row) -> str:
     found = sum(math.isfinite(finding.rmse) for finding in row.findings)
-    photos = f"{row.photos} {'photo' if row.photos == 1 else 'photos'}, {found} with an adversarial image"
+    within = ", ".join(f"{hits(share)} within {limit:g}" for limit, share in row.successes.items())
+    photos = f"{row.photos} {'photo' if row.photos == 1 else 'photos'}, {found} adversarial at any distance, {within}"
+    if row.control:
+        return f"{row.given} (no line): {photos}"
     ends = ""
     if not math.isnan(row.median.low):
         ends = f" [{distance(row.median.low)}, {distance(row.median.high)}]"

@@ -145,13 +145,28 @@ def test_the_figure_names_its_lines_and_its_photos(found: Summary, said: str, mo
     assert "RMSE 0.01" in whole
     assert "Dotted: distances at which success is counted." in whole
     assert f"{found.rows[0].photos} photos" in whole
+    assert distance_figure.NOTHING not in whole
     assert png == distance_figure.draw(found, title="attacks")
 
 
-def test_attacks_that_found_nothing_are_drawn() -> None:
+def test_controls_have_words_in_the_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A control is asked at fixed distances, so it has no line; how often it succeeded stands below."""
+    texts = said_on(monkeypatch)
+
+    distance_figure.draw(many(), title="attacks")
+
+    assert (
+        "control-blur:steps=2 (no line): 8 photos, 8 adversarial at any distance, 8 within 0.1, 0 within 0.01" in texts
+    )
+
+
+def test_attacks_that_found_nothing_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a single adversarial image, and without a photo that counts, there is a figure that says so."""
+    samples = list[int]()
+    monkeypatch.setattr(distance_figure, "sample", lambda *given: samples.append(given[-1]))
     nothing = of(a=[math.inf, math.inf])
     nobody = summary([finding("one", outcome="not attacked")], (0.1,))
 
     assert distance_figure.draw(nothing, title="attacks").startswith(b"\x89PNG")
     assert distance_figure.draw(nobody, title="attacks").startswith(b"\x89PNG")
+    assert samples == []  # no legend of a line that is not there
