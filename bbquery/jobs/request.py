@@ -39,7 +39,8 @@ def several(images: Iterable[Source], one: str) -> tuple[Source, ...]:
         UsageError: it is one image.
     """
     if isinstance(images, str) or (isinstance(images, np.ndarray) and images.ndim == 3):
-        raise UsageError(f"images must be several in a list: give one to {one}, or as [image]")
+        message = f"images must be several in a list: give one to {one}, or as [image]"
+        raise UsageError(f"{message}; and name the photos of a folder, each by itself")
     return items("images", images)
 
 

@@ -76,6 +76,11 @@ class Stress:
     seconds: dict[str, float]
     rest: Rest
 
+    def __repr__(self) -> str:
+        """Return what came of it, in a line: pixels and traces would fill pages."""
+        goal = f"target={self.bound.target!r}, rmse={self.rmse:.4f}, linf={self.linf:.4f}"
+        return f"<Stress {self.outcome}: {goal}, {self.queries.asked} queries asked>"
+
     @property
     def partial(self) -> bool:
         """Whether it ended before all that was planned was asked."""

@@ -84,6 +84,10 @@ class Attacked:
     ended_run: bool
     rest: Rest
 
+    def __repr__(self) -> str:
+        """Return which attack on which image it is, and what came of it, in a line."""
+        return f"<Attacked {self.name}, {self.status}: {self.error if self.stress is None else self.stress!r}>"
+
     @property
     def name(self) -> str:
         """Image and attack, as its folders are called."""

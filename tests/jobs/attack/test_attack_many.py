@@ -288,3 +288,14 @@ def test_the_synchronous_form_can_be_left_in_the_middle(ledger: Ledger, monkeypa
     left = model.calls
     list(bbquery.attack_many(PHOTOS, oracle_of(model), attack=TWO, max_queries_per_attack=CAP, ledger=ledger))
     assert left < model.calls < 6 * CAP
+
+
+async def test_a_result_is_shown_in_a_line(ledger: Ledger) -> None:
+    """What is printed of a result names its attack, outcome, label and distance, and holds no pixels."""
+    (result,) = await results_of(PHOTOS[:1], ledger, attack=FAST, max_queries_per_attack=CAP)
+
+    assert result.stress is not None
+    assert repr(result) == f"<Attacked image/lr_mifgsm, complete: {result.stress!r}>"
+    assert f"rmse={result.stress.rmse:.4f}" in repr(result)
+    assert result.stress.outcome in repr(result)
+    assert len(repr(result)) < 200
