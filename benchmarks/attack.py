@@ -1,4 +1,4 @@
-"""What attacks think a query, beside the oracle: `python benchmarks/attack.py PHOTO [--queries 500] [--only ATTACK …]`.
+"""Time that attacks think a query: `python benchmarks/attack.py PHOTO [--queries 500] [--only ATTACK …]`.
 
 Each attack that there is asks EfficientNet-Lite0 about one photo of 224 × 224; printed are milliseconds of a processor
 a query, its own and the network's. The aim is at most 2 of its own. How near they come: `benchmarks/attack_league.py`.

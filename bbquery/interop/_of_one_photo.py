@@ -1,4 +1,4 @@
-"""What the classifiers and models for other libraries' attacks have in common: one photo, and what was found."""
+"""Common part of the classifiers and models for other libraries' attacks: one photo, and what was found."""
 
 from __future__ import annotations
 

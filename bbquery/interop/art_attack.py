@@ -12,8 +12,8 @@ import numpy as np
 
 from bbquery.errors import UnknownName, UsageError
 from bbquery.errors import described as shown
+from bbquery.interop.attack_of_library import LibraryAttack, count, options_of, read
 from bbquery.interop.importing import importing
-from bbquery.interop.library_attack import LibraryAttack, count, options_of, read
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +36,7 @@ ONLY_TARGETED = frozenset({"SignOPTAttack"})
 class ArtAttack(LibraryAttack):
     """An attack of ART that needs no gradients, run on one image until it ends or the queries do."""
 
-    library: ClassVar[str] = "art"
+    prefix: ClassVar[str] = "art"
 
     def run(self, ask: Question, photo: NDArray[np.float32], start: NDArray[np.float32] | None) -> None:
         """Run it; a start is given to it as it takes one."""

@@ -11,8 +11,8 @@ import numpy as np
 
 from bbquery.errors import UnknownName, UsageError
 from bbquery.errors import described as shown
+from bbquery.interop.attack_of_library import LibraryAttack, count, options_of, read
 from bbquery.interop.importing import importing
-from bbquery.interop.library_attack import LibraryAttack, count, options_of, read
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +28,7 @@ OURS = frozenset({"tensorboard"})  # an option that writes files
 class FoolboxAttack(LibraryAttack):
     """A decision-based attack of Foolbox, run on one image until it ends or the queries do."""
 
-    library: ClassVar[str] = "foolbox"
+    prefix: ClassVar[str] = "foolbox"
 
     @property
     def takes_start(self) -> bool:

@@ -1,4 +1,4 @@
-"""What the parts of a run are called, for their budgets and folders: after an image's file, after a method's name."""
+"""Names of a run's parts, for their budgets and folders: after an image's file, after a method's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What came of an attack on one photo, in one line: of the terminal and of pictures."""
+"""Outcome of an attack on one photo, in one line: for the terminal and for pictures."""
 
 from __future__ import annotations
 

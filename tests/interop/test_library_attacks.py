@@ -15,7 +15,7 @@ from PIL import Image
 from bbquery import load
 from bbquery.cli import main
 from bbquery.errors import MissingExtra, UnknownName, UsageError
-from bbquery.interop import library_attack, seeded
+from bbquery.interop import attack_of_library, seeded
 from bbquery.jobs.attack.attack import attack_async
 from bbquery.plan import Yielded, replay, step
 from bbquery.specification import split_specifications
@@ -304,10 +304,10 @@ def test_a_plan_that_is_closed_ends_its_thread() -> None:
     assert THREAD not in [thread.name for thread in threading.enumerate()]
 
 
-class Misbehaving(library_attack.LibraryAttack):
+class Misbehaving(attack_of_library.LibraryAttack):
     """Code that does not want to end, or fails."""
 
-    library = "test"
+    prefix = "test"
     takes_start = False
     swallowed: ClassVar[list[bool]] = []
 

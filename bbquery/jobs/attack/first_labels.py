@@ -1,4 +1,4 @@
-"""What answers name first, in words for people, and by how often."""
+"""First labels of answers, in words for people, and how often each was named."""
 
 from __future__ import annotations
 

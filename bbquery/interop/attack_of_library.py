@@ -43,11 +43,11 @@ QUERIES = 1000
 class LibraryAttack(abc.ABC):
     """An attack of another library.
 
-    queries: rows that it asks at most. name: its class. version: of the library. options: of its constructor, by name.
-    norm: by which distance the nearest image is kept.
+    prefix: that it is chosen by, before its name. queries: rows that it asks at most. name: its class. version: of the
+    library. options: of its constructor, by name. norm: by which distance the nearest image is kept.
     """
 
-    library: ClassVar[str]
+    prefix: ClassVar[str]
 
     queries: int
     name: str
@@ -59,7 +59,7 @@ class LibraryAttack(abc.ABC):
         """Return it as a call, such as art:HopSkipJump(queries=994, version='1.20.1', max_iter=10)."""
         shown = {"queries": self.queries, "version": self.version, **dict(self.options)}
         options = ", ".join(f"{key}={value!r}" for key, value in shown.items())
-        return f"{self.library}:{self.name}({options})"
+        return f"{self.prefix}:{self.name}({options})"
 
     def plan(self, x: Image, domain: Domain, seed: int, start: Image | None = None) -> Plan[AttackResult]:
         """Run the library's attack on x (H, W, 3) and return the nearest adversarial image that it asked.
@@ -70,7 +70,7 @@ class LibraryAttack(abc.ABC):
             UsageError: the attack takes no start, or raises before it asks anything.
         """
         if start is not None and not self.takes_start:
-            raise UsageError(f"{self.library}:{self.name} takes no start image")
+            raise UsageError(f"{self.prefix}:{self.name} takes no start image")
         record = Record(x, domain, self.queries, self.norm)
         return (yield from record.run(self._search(record, seed, start)))
 
@@ -87,7 +87,7 @@ class LibraryAttack(abc.ABC):
 
     def _failed(self, record: Record, cause: BaseException | None) -> None:
         assert cause is not None  # noqa: S101 - it is raised from what the code raised
-        what = f"{self.library}:{self.name} ended early by {described(cause)}"
+        what = f"{self.prefix}:{self.name} ended early by {described(cause)}"
         if not record.queries:
             raise UsageError(f"{what}, before it asked anything: it may need gradients or other options") from cause
         warnings.warn(f"{what}; the best so far is kept", UserWarning, stacklevel=2)
