@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bbquery.drift import DriftReport
     from bbquery.errors import BbqueryError
     from bbquery.images.placement import Placement
+    from bbquery.jobs.explain.verified import Verified
     from bbquery.jobs.spare import Rest
     from bbquery.ledger.records import BudgetState, UnknownAttempt
     from bbquery.oracle import Capabilities
@@ -39,7 +40,7 @@ class TargetMap:
     be read in the answers, by how often. standard_error: float64 (H, W) like values, None where the method has no
     estimate of it; where the photo's pixels lie between those sent it is on the safe side. asked: queries of
     this map, the unperturbed image's not counted. recorded: the scores they were given, to run the method again.
-    unanswered: which of them got no answer.
+    unanswered: which of them got no answer. verified: facts that were asked for after the map; None where none were.
     """
 
     target: str
@@ -52,6 +53,7 @@ class TargetMap:
     asked: int = 0
     recorded: Recorded = field(default_factory=Recorded)
     unanswered: Unanswered = field(default_factory=Unanswered)
+    verified: Verified | None = None
 
     @property
     def constant(self) -> bool:
