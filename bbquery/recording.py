@@ -51,6 +51,11 @@ class Recorded:
         """The value of every row, one after another; NaN where there is no answer."""
         return np.array(self._value, dtype=np.float64)
 
+    @property
+    def decisions(self) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
+        """The decision of every row, one after another: codes of `bbquery.types.Decision`."""
+        return np.array(self._decision, dtype=np.int8)
+
     def answering(self) -> Callable[[Ask], Scores]:
         """Return what answers the asks of the same plan, run again from its start: see `bbquery.plan.replay`.
 
