@@ -9,6 +9,7 @@ from typing import Any
 from bbquery.client.halt import Interrupted
 from bbquery.commands import (
     attack,
+    beginning,
     budget,
     compare,
     completing,
@@ -26,9 +27,11 @@ from bbquery.commands.exit_codes import exit_code
 from bbquery.commands.interrupts import Interrupts
 from bbquery.commands.output import warn
 from bbquery.commands.parser import Parser
-from bbquery.errors import BbqueryError, BudgetExhausted, NotWritten
+from bbquery.errors import BbqueryError, BudgetExhausted, NotWritten, UsageError
 from bbquery.shown import safe_output
 from bbquery.version import __version__
+
+ABOUT = "Explain and stress-test image models that can only be asked, within a budget of queries and dollars."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(typed: list[str]) -> int:
+    if not typed:
+        print(beginning.BEGINNING, file=sys.stderr)
+        return exit_code(UsageError())
     chosen = _parser().parse_args(typed)
     chosen.typed = ["bbquery", *typed]
     stopped = Interrupts()
@@ -68,9 +74,7 @@ def _fail(error: BbqueryError) -> int:
 
 
 def _parser() -> Parser:
-    parser = Parser(
-        prog="bbquery", description="Explain and stress-test models that can only be asked.", allow_abbrev=False
-    )
+    parser = Parser(prog="bbquery", description=ABOUT, examples=beginning.EXAMPLES)
     parser.add_argument("--version", action="version", version=f"bbquery {__version__}")
     commands: Any = parser.add_subparsers(required=True, metavar="COMMAND")  # typed as of the base class
     for command in (explain, compare, evaluate, attack, probe, listing, score, serve, budget, store, data):

@@ -12,6 +12,7 @@ An estimator's name alone stands for its vanilla gradient: `lr:sigma=8` is `vani
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import importlib.util
 import inspect
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bbquery.errors import UnknownName, UsageError
-from bbquery.metrics import NEEDS, Metric
+from bbquery.metrics import Metric
 from bbquery.options import Maker, parameters_of, takes_estimator
 from bbquery.specification import parse, parse_options
 from bbquery.system.imports import imported
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from bbquery.scoring.base import Score
 
 T = TypeVar("T")
+
+DEFAULT_SCORE = "soft"
+DEFAULT_SCORE_OF_TEXTS = "mention"
 
 PACKAGES = {
     "oracle": ("oracles",),
@@ -91,38 +95,51 @@ def _first_line(module: str) -> str:
     return docstring.partition("\n")[0]
 
 
-def described(kind: str, name: str) -> str:
-    """Return what something that can be chosen is, and its options with their defaults, a line each.
+def made(kind: str, name: str) -> Callable[..., Any]:
+    """Return the class or function that makes what has this name.
 
     Raises:
         UnknownName: there is none of this name. MissingExtra: an optional part is absent.
     """
-    if kind == "attack" and is_of_library(name):
-        library, _, own = name.partition(":")
-        about, parameters = importlib.import_module(LIBRARIES[library]).described(own)
-        return "\n".join([about, "", *_options(parameters)])
-    made = _named(kind, name)
-    lines = [summary(kind, name), "", inspect.getdoc(made) or "", "", *_options(parameters_of(made))]
-    return "\n".join([*lines, *_measured(made)] if kind == "metric" else lines)
+    return _named(kind, name)
+
+
+def described_by_library(name: str) -> tuple[str, Mapping[str, inspect.Parameter]]:
+    """Return what an attack of another library is, such as "art:HopSkipJump", and its options.
+
+    Raises:
+        UnknownName: there is none of this name. MissingExtra: the library is not installed.
+    """
+    library, _, own = name.partition(":")
+    about, parameters = importlib.import_module(LIBRARIES[library]).described(own)
+    return about, parameters
+
+
+def specification_of(configured: Any) -> str:
+    """Return how an object is named on the command line, with the options that differ from its defaults.
+
+    configured: a dataclass's object, whose module has the name.
+    """
+    usual = {field.name: _usual(field) for field in dataclasses.fields(configured)}
+    changed = {name: getattr(configured, name) for name in usual if getattr(configured, name) != usual[name]}
+    options = [
+        f"{name}={specification_of(value).replace(':', f',{name}.', 1)}"
+        if dataclasses.is_dataclass(value)
+        else f"{name}={value}"
+        for name, value in changed.items()
+    ]
+    own = type(configured).__module__.rpartition(".")[2]
+    return f"{own}:{','.join(options)}" if options else own
+
+
+def _usual(field: dataclasses.Field[Any]) -> object:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def is_of_library(name: str) -> bool:
     """Whether it names an attack of another library, such as "art:HopSkipJump"."""
     library, _, own = name.partition(":")
     return library in LIBRARIES and bool(own)
-
-
-def _options(parameters: Mapping[str, inspect.Parameter]) -> list[str]:
-    """Return options with their defaults, a line each."""
-    options = [f"  {key}" if p.default is p.empty else f"  {key}={p.default!r}" for key, p in parameters.items()]
-    return ["options:" if options else "no options", *options]
-
-
-def _measured(metric: Any) -> list[str]:
-    """Return what a class of metrics measures and needs, a line each."""
-    numbers = [f"  {each.name}: {each.unit}, {each.better} is better; {each.chance}" for each in metric.quantities]
-    needs = ["  a map", *(f"  {NEEDS[need]}" for need in metric.needs)]
-    return ["", "measures:", *numbers, "", "needs:", *needs]
 
 
 async def oracle(specification: str) -> Oracle:
@@ -208,7 +225,7 @@ def score_for(capabilities: Capabilities, wanted: Score | str | None = None) -> 
         UnknownName: no such score or option. UsageError: a bad option.
     """
     if wanted is None:
-        return score("mention" if capabilities.answers == "text" else "soft")
+        return score(DEFAULT_SCORE_OF_TEXTS if capabilities.answers == "text" else DEFAULT_SCORE)
     return score(wanted) if isinstance(wanted, str) else given("score", wanted)
 
 

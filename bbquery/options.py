@@ -46,7 +46,7 @@ def parameters_of(made: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
 def takes_estimator(made: Callable[..., Any], option: str) -> bool:
     """Return whether an option takes an estimator of gradients, which has options of its own."""
     try:
-        return _hint(made, parameters_of(made)[option]) is GradientEstimator
+        return annotation_of(made, parameters_of(made)[option]) is GradientEstimator
     except (KeyError, UsageError):  # it has no such option, or one that takes another object
         return False
 
@@ -110,7 +110,7 @@ class Maker:
         for key in dict.fromkeys(key.partition(".")[0] for key in options):
             if key not in parameters:
                 raise UnknownName(f"option of {specification.partition(':')[0]!r}", key, parameters)
-            hint = _hint(made, parameters[key])
+            hint = annotation_of(made, parameters[key])
             nested = {n.removeprefix(f"{key}."): text for n, text in options.items() if n.startswith(f"{key}.")}
             if hint in NESTED:
                 _refuse_second_count(key, nested, parameters)
@@ -178,8 +178,12 @@ def _refuse_second_count(key: str, nested: Mapping[str, str], parameters: Mappin
         raise UsageError(f"{key}.queries follows from the method's own: give queries={nested['queries']} instead")
 
 
-def _hint(made: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    """Evaluate one parameter's annotation; others may name what is imported for type checkers only."""
+def annotation_of(made: Callable[..., Any], parameter: inspect.Parameter) -> Any:
+    """Return one parameter's annotation, evaluated; others may name what is imported for type checkers only.
+
+    Raises:
+        UsageError: it names what is imported for type checkers only: an object that cannot be typed.
+    """
     function = made.__init__ if inspect.isclass(made) else made
     alone = types.SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
     try:

@@ -58,17 +58,29 @@ def connect(
       list of (label, score) pairs or of {"label": ..., "score": ...}.
     - "text": a string.
 
-    None stands for a refusal to answer. activation: what makes probabilities of the numbers: "softmax" or "sigmoid"
-    of logits, "percent" of percentages; "none" takes them as they are. height and width: what an image is resized to
-    first; None leaves the photo's size. crop: the central share of the shorter side that is sent. classes: names in
-    the order of the numbers, separated by "|" in a string. version: names the state of the function; answers are kept
-    for later runs only where it is given, since a function may change unseen. largest_batch: with takes="batch", 16
-    by default. concurrency: calls at once; leave it at 1 unless the function is safe from several threads.
-    usd_per_query: dollars for an image, where the function pays for something; without it the function is free, and
-    what it raises was not billed. price: in place of the one that follows from `usd_per_query`.
+    None stands for a refusal to answer.
 
     The function may also return a `Reply`, which says what an answer cost and which model served it, and return or
     raise an `OracleError`, which says how an attempt failed; both pass as they are.
+
+    Args:
+        call: the function, or its path package.module.function.
+        answers: what it returns, as above.
+        activation: what makes probabilities of the numbers: softmax or sigmoid of logits, percent of
+            percentages; none takes them as they are.
+        takes: image, one at a time (H, W, 3), or batch, several at once (n, H, W, 3).
+        pixels: grey levels of 0 to 255: uint8, or float64, which is neither rounded nor clipped.
+        height: height that an image is resized to, in pixels; none leaves the photo's own; at least 1.
+        width: width that an image is resized to, in pixels; none leaves the photo's own; at least 1.
+        crop: central share of the photo's shorter side that is sent; none sends all; above 0, at most 1.
+        classes: names in the order of the numbers, separated by "|" in a string.
+        version: names the state of the function: answers are kept for later runs only where it is given, since
+            a function may change unseen.
+        largest_batch: images in a call, with takes=batch; none takes 16; at least 1.
+        concurrency: calls at once; leave it at 1 unless the function is safe from several threads; at least 1.
+        usd_per_query: dollars for an image, where the function pays for something; without it the function is
+            free; at least 0.
+        price: in place of the one that follows from usd_per_query.
 
     Raises:
         UsageError: the function cannot be imported or called, or options contradict each other.

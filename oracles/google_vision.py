@@ -59,13 +59,20 @@ def connect(
 ) -> Oracle:
     """Return Google Cloud Vision as an oracle that answers with labels and scores, best first; nothing is sent yet.
 
-    feature: what is asked of each image. Scores are 0 to 1, those of web entities any number above 0. max_results:
-    labels at most. model: which of Google's models. endpoint: Google's own, another of its hosts
-    ("eu-vision.googleapis.com"), or an emulator on this machine ("127.0.0.1:8000"), which is asked without credentials
-    and encryption. height, width: pixels of the image that is sent; the photo's own size where not given.
-    largest_batch: images in a request, at most 16. concurrency: requests at once, at most. requests_per_minute: images
-    started in a minute. timeout: seconds for one attempt. usd_per_thousand: your price of 1,000 images in dollars;
-    that of the price table where not given.
+    Args:
+        feature: what is asked of each image. Scores are 0 to 1, those of web entities any number above 0.
+        max_results: labels at most; at least 1.
+        model: which of Google's models.
+        endpoint: Google's own (none), another of its hosts ("eu-vision.googleapis.com"), or an emulator on this
+            machine ("127.0.0.1:8000"), which is asked without credentials and encryption.
+        height: height that an image is resized to, in pixels; none leaves the photo's own; at least 1.
+        width: width that an image is resized to, in pixels; none leaves the photo's own; at least 1.
+        largest_batch: images in a request; 1 to 16.
+        concurrency: requests at once, at most; at least 1.
+        requests_per_minute: images that are started in a minute; above 0.
+        timeout: seconds for one attempt; above 0.
+        usd_per_thousand: your price of 1,000 images, in dollars; none takes that of the price table; at least
+            0.
 
     Raises:
         UsageError: an option that cannot be used. UnknownName: an unknown feature or model.

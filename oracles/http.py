@@ -111,11 +111,16 @@ async def connect(
 ) -> Oracle:
     """Return the model of the server at `url`: as the server describes it, or as a template does.
 
-    url: http or https, the root under which /v1/model lies, or to which the template's path is added. template: a file
-    as in `docs/http.md`; without one the server is asked what its model is. key_env: the environment variable that
-    holds the key, sent as a bearer token. largest_batch, concurrency: images in a request, requests at once; the
-    server's or the template's own where not given. requests_per_minute: where they are limited. timeout: seconds for
-    one attempt. usd_per_query: dollars for an image; 0 on this machine unless given.
+    Args:
+        url: http or https, the root under which /v1/model lies, or to which the template's path is added.
+        template: a file as in `docs/http.md`; without one the server is asked what its model is.
+        key_env: environment variable that holds the key, which is sent as a bearer token.
+        largest_batch: images in a request; none takes what the server or the template says; at least 1.
+        concurrency: requests at once; likewise; at least 1.
+        requests_per_minute: where they are limited; above 0.
+        timeout: seconds for one attempt; above 0.
+        usd_per_query: dollars for an image; 0 on this machine unless given, and needed of a server elsewhere; at
+            least 0.
 
     Raises:
         UsageError: an option or a template that cannot be used, or (without a template) a key that is unset.

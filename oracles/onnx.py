@@ -61,15 +61,23 @@ def connect(
 ) -> Oracle:
     """Open the ONNX file `model` as an oracle.
 
-    labels: a file of class names (see `oracles._shared.labels.read_labels`), or "imagenet". scale, mean, std: grey
-    levels x enter as (x * scale - mean) / std; scale may be a fraction, "1/255"; mean and std are one number, or three
-    for red, green and blue separated by "|". channels: their order. layout, size ("224x224", height first): where the
-    model leaves them open. crop: the central share of the photo's shorter side that is sent. output: which, of several.
-    activation: what makes probabilities of the model's numbers, "softmax", "sigmoid" (each class for itself), "percent"
-    (they are divided by 100) or "none". "auto" takes softmax where they are plainly logits, which are negative or above
-    1, and none where they add up to 1 (or percent, to 100); what may be read in two ways is refused. One number is a
-    score of one class. answers: "scores" gives the model's numbers as they are, "labels" the class whose index it
-    gives. concurrency: images at once, one a core.
+    Args:
+        model: path of the ONNX file.
+        labels: a file of class names, one a line, or "imagenet".
+        scale: grey levels x enter as (x * scale - mean) / std; it may be a fraction, "1/255"; any number.
+        mean: one number, or three for red, green and blue; any number.
+        std: likewise; above 0.
+        channels: their order.
+        layout: where the model leaves it open.
+        size: "224x224", height first, where the model leaves it open; at least 1.
+        crop: central share of the photo's shorter side that is sent; none sends all; above 0, at most 1.
+        output: which, of several outputs.
+        activation: what makes probabilities of the model's numbers: softmax, sigmoid (each class for itself),
+            percent (they are divided by 100) or none. auto takes softmax where they are plainly logits, which
+            are negative or above 1, and none where they add up to 1 (or percent, to 100); what may be read in
+            two ways is refused. One number is a score of one class.
+        answers: scores gives the model's numbers as they are, labels the class whose index it gives.
+        concurrency: images at once; none takes one a core; at least 1.
 
     Raises:
         UsageError: the file cannot be read or run, is no classifier of images, or an option does not fit it.

@@ -101,28 +101,42 @@ def connect(
 ) -> Oracle:
     """Return a vision model behind OpenAI's API. Nothing is sent, and no key is read, before the first query.
 
-    prompt: the question; one of our own if not given, or by name: @belongs, the paper's "The input image belongs to
-    [MASK]"; @yes-no, whether the image shows the one class given (see `bbquery.prompt_templates`). classes: names to
-    choose from, separated by "|" in a string; they are listed under the question. base_url: where the API begins; it
-    mostly ends in /v1, that of Azure in /openai/v1. key_env: the environment variable with the key; None sends none.
-    detail: in how much detail the model looks, which decides what an image costs. height and width: what an image is
-    resized to; None leaves the photo's size. crop: the central share of the shorter side that is sent.
+    A server that does not know a field is asked without it: detail, cap_name, tier, temperature, store and stream
+    are left out as None ("tier=none" in a command), reasoning_effort as "unset", the others by default. What the
+    request then does not bound must be stated: image_tokens without detail, max_tokens without cap_name.
 
-    max_tokens: of output, reasoning included; 64 if not given, 16 with classes, 1,024 more for a model that reasons.
-    cap_name: what the request calls it; Ollama and older servers know only max_tokens. tier: the service tier; flex is
-    half price and slower, for the models that have it. top_logprobs: alternatives to each token, 0 to 20; 0 asks for no
-    log-probabilities. temperature: 0 if not given, where the model takes one. seed: best effort, and chat only.
-    reasoning_effort: none if not given, where the model takes that, and else low. store: whether the vendor may
-    keep the images; responses only. stream: answers are asked in one piece, so it is never true.
-
-    A server that does not know a field is asked without it: detail, cap_name, tier, temperature, store and stream are
-    left out as None ("tier=none" in a command), reasoning_effort as "unset", the others by default. What the request
-    then does not bound must be stated: image_tokens without detail, max_tokens without cap_name.
-
-    image_tokens: the most that one image takes, for a model whose rule is not known. input_usd, output_usd: dollars a
-    million tokens, for a model whose price is not known; 0 for one of your own. concurrency: requests in flight at
-    most. requests_per_minute, tokens_per_minute: your account's limits; learned from the answers if not given. timeout:
-    seconds for an attempt; 120, or 900 at tier flex, if not given.
+    Args:
+        model: its name at the vendor.
+        prompt: the question; one of our own if not given, or by name: @belongs, the paper's "The input image
+            belongs to [MASK]"; @yes-no, whether the image shows the one class given (see
+            `bbquery.prompt_templates`).
+        classes: names to choose from, separated by "|" in a string; they are listed under the question.
+        api: chat completions or responses.
+        base_url: where the API begins; it mostly ends in /v1, that of Azure in /openai/v1.
+        key_env: environment variable with the key; none sends none.
+        detail: in how much detail the model looks, which decides what an image costs.
+        height: height that an image is resized to, in pixels; none leaves the photo's own; at least 1.
+        width: width that an image is resized to, in pixels; none leaves the photo's own; at least 1.
+        crop: central share of the photo's shorter side that is sent; none sends all; above 0, at most 1.
+        max_tokens: of output, reasoning included; none takes 64, or 16 with classes, and 1,024 more for a model
+            that reasons; at least 1.
+        cap_name: what the request calls max_tokens; Ollama and older servers know only max_tokens.
+        tier: service tier: flex is half price and slower, for the models that have it.
+        top_logprobs: alternatives to each token; 0 asks for no log-probabilities; 0 to 20.
+        temperature: usual is 0, where the model takes one; at least 0.
+        seed: best effort, and chat only; any number.
+        reasoning_effort: none asks for the least: no effort where the model takes that, and else low.
+        store: whether the vendor may keep the images; responses only.
+        stream: answers are asked in one piece, so it is never true.
+        image_tokens: the most that one image takes, for a model whose rule is not known; at least 1.
+        input_usd: dollars a million tokens that are sent, for a model whose price is not known, 0 for one of
+            your own; at least 0.
+        output_usd: dollars a million tokens that are answered, for a model whose price is not known, 0 for one
+            of your own; at least 0.
+        concurrency: requests at once, at most; at least 1.
+        requests_per_minute: your account's limit; learned from the answers if not given; above 0.
+        tokens_per_minute: likewise; above 0.
+        timeout: seconds for an attempt; none takes 120, or 900 at tier flex; above 0.
 
     Raises:
         MissingExtra: the package `openai` is not installed. UnknownPrice: nobody stated the model's price at this tier.

@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.interop",),  # an oracle as a plain function for other libraries
     ("bbquery.jobs",),  # explain, compare, evaluate, probe, attack
     ("bbquery.run", "bbquery.load"),  # plans meet the client; names become objects
+    ("bbquery.option_docs",),
     ("bbquery.options",),
     # Layer 1: queries that are paid for, paced and stored.
     ("bbquery.drift", "bbquery.recording", "bbquery.batches"),

@@ -48,8 +48,12 @@ CONVERGED = 1e-7  # ε below which nothing nearer is expected
 class Boundary:
     """Look for the nearest image, by RMSE, whose label changes, by a random walk along the boundary.
 
-    queries: asked at most. orthogonal: δ at first. source: ε at first. adaptation: by which they grow and shrink.
-    eight_bit: whether to be aware of rounding.
+    Args:
+        queries: images to ask at most; at least 1.
+        orthogonal: δ at first: length of a step along the sphere, over the distance; above 0.
+        source: ε at first: length of a step towards the photo, over the distance; above 0.
+        adaptation: factor by which both grow and shrink; above 0.
+        eight_bit: whether rounding to whole grey levels is reckoned with; false is as published.
 
     Raises:
         UsageError: a number out of its range.

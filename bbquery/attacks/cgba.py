@@ -46,11 +46,14 @@ RIGHT_ANGLE = math.pi / 2
 class Cgba:
     """Look for the nearest image whose label changes, by CGBA.
 
-    queries: asked at most. probes: noisy copies that the first estimate of the normal asks; later ones ask more.
-    reduction: the shorter side of the photo over the number of waves along each side that noise is made of, at least 1.
-    search: semicircle, or line, from the normal back to the boundary point, as `cgba_h`. eight_bit: probe by at least a
-    grey level, and bisect no more finely than rounding allows; else as published. Float pixels are always asked as
-    published.
+    Args:
+        queries: images to ask at most; at least 1.
+        probes: noisy copies that the first estimate of the normal asks; later ones ask more; at least 1.
+        reduction: shorter side of the photo over the number of waves along each side that noise is made of; at
+            least 1.
+        search: along the semicircle, or on the line from the normal back to the boundary point, as `cgba_h`.
+        eight_bit: whether probes and moves are of at least a grey level, and bisection is no finer than
+            rounding allows; false is as published, which float pixels always get.
 
     Raises:
         UsageError: a number out of its range.

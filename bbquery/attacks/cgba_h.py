@@ -17,10 +17,14 @@ from bbquery.attacks.cgba import Cgba, Search
 class CgbaH(Cgba):
     """Look for the nearest image whose label changes (RMSE), by CGBA's plane, searched on a line.
 
-    queries: asked at most. probes: noisy copies that the first estimate of the normal asks; later ones ask more.
-    reduction: the shorter side of the photo over the number of waves along each side that noise is made of, at least 1.
-    search: line, from the normal back to the boundary point, or semicircle, as `cgba`. eight_bit: probe by at least a
-    grey level, and bisect no more finely than rounding allows; else as published.
+    Args:
+        queries: images to ask at most; at least 1.
+        probes: noisy copies that the first estimate of the normal asks; later ones ask more; at least 1.
+        reduction: shorter side of the photo over the number of waves along each side that noise is made of; at
+            least 1.
+        search: on the line from the normal back to the boundary point, or along the semicircle, as `cgba`.
+        eight_bit: whether probes and moves are of at least a grey level, and bisection is no finer than
+            rounding allows; false is as published, which float pixels always get.
     """
 
     search: Search = "line"

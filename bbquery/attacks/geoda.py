@@ -52,9 +52,14 @@ TOLERANCE = 1e-4  # L2 of pixels from 0 to 1
 class Geoda:
     """Look for the nearest image, by RMSE, whose label changes, by GeoDA.
 
-    queries: asked at most. waves: along each side; no more than pixels. sigma: standard deviation of a wave's
-    coefficient in a probe, of the range of pixels. first: probes of the first iteration. growth: λ, 0 to 1; 1 is the
-    same number in each. eight_bit: whether to be aware of rounding.
+    Args:
+        queries: images to ask at most; at least 1.
+        waves: waves along each side, no more than it has pixels; at least 1.
+        sigma: standard deviation of a wave's coefficient in a probe, as a share of the range of pixels; above
+            0.
+        first: probes of the first iteration; at least 1.
+        growth: λ, how iterations share the probes: 1 gives each the same number; above 0, at most 1.
+        eight_bit: whether rounding to whole grey levels is reckoned with; false is as published.
 
     Raises:
         UsageError: a number out of its range.

@@ -38,9 +38,14 @@ PROBES = 0x4057
 class Hsja:
     """Look for the nearest image whose label changes by HopSkipJump.
 
-    queries: asked at most. norm: l2 (RMSE) or linf. evaluations: probes of the first iteration; iteration t has √t
-    times as many. gamma: γ, the bisection's tolerance is γ / d^1.5 of the distance (γ / d² for L∞), and a probe √d (d)
-    times that. eight_bit: probes of at least one grey level, bisection to a hundredth of one.
+    Args:
+        queries: images to ask at most; at least 1.
+        norm: distance to minimise: l2 (RMSE) or linf (the largest change).
+        evaluations: probes of the first iteration; iteration t has √t times as many; at least 1.
+        gamma: γ: the bisection's tolerance is γ / d^1.5 of the distance (γ / d² for linf), and a probe √d (d)
+            times that; above 0.
+        eight_bit: whether probes are of at least one grey level, and bisection goes to a hundredth of one;
+            false is as published.
 
     Raises:
         UsageError: a number out of its range.

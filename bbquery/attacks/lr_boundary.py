@@ -94,6 +94,9 @@ def _moves_of_a_run() -> list[_Move]:
 class LrBoundary:
     """LR-Boundary: the smallest change of a photo, by RMSE, that changes its label, within `queries`.
 
+    Args:
+        queries: images to ask at most; at least 1.
+
     Raises:
         UsageError: queries below 1.
     """

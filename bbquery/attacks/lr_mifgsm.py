@@ -66,12 +66,21 @@ RAYS = 3
 class LrMifgsm:
     """Look for the nearest image whose label changes, by MI-FGSM on likelihood-ratio gradients.
 
-    queries: asked at most. rmse: ε, the radius of the (first) ball, 0 to 1. steps: T; None is 20, or fewer where each
-    would have fewer than 50 copies. copies: n, in each step; None spreads what the queries leave. momentum: μ. alpha:
-    α, as RMSE; None is ε / T. sigma: standard deviation of the noise in grey levels; None calibrates. cells: of the
-    smooth noise's grid along each side. noise: smooth or full, each pixel by itself. centred: scores lose the mean of
-    the other copies. value_weight: of the score's value, 0 to 1; the rest is of whether the label stands. ball:
-    shrinking, to the nearest image so far, or fixed. norm: l2 (RMSE) or linf.
+    Args:
+        queries: images to ask at most; at least 1.
+        rmse: ε, the radius of the (first) ball; above 0.
+        steps: T, how often the photo is moved; none takes 20, or fewer where each would have fewer
+            than 50 copies; at least 1.
+        copies: n, noisy copies in each step; none spreads what the queries leave; at least 1.
+        momentum: μ, the share of the last direction that is kept; at least 0.
+        alpha: α, the length of a step, as RMSE; none takes ε / T; above 0.
+        sigma: standard deviation of the noise, in grey levels; none calibrates it; above 0.
+        noise: smooth, or full, each pixel by itself.
+        cells: cells along each side of the smooth noise's grid; at least 1.
+        centred: whether scores lose the mean of the other copies.
+        value_weight: weight of the score's value; the rest is that of whether the label stands; 0 to 1.
+        ball: shrinking, to the nearest image so far, or fixed.
+        norm: distance that the ball has: l2 (RMSE) or linf (the largest change).
 
     Raises:
         UsageError: a number out of its range, or too few queries for the steps.

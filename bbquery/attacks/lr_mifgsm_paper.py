@@ -18,8 +18,10 @@ from bbquery.attacks.lr_mifgsm import Ball, LrMifgsm, Noise
 class PublishedLrMifgsm(LrMifgsm):
     """`LrMifgsm` as published.
 
-    sigma: 57.4 grey levels are a standard deviation of 1 after the usual ImageNet normalisation (0.225 of 255), which
-    is what the paper's "variance 1.0" is taken to mean.
+    Args:
+        sigma: standard deviation of the noise, in grey levels: 57.4 are a standard deviation of 1 after the
+            usual ImageNet normalisation (0.225 of 255), which is what the paper's "variance 1.0" is taken to
+            mean; above 0.
     """
 
     steps: int | None = 10

@@ -66,11 +66,18 @@ ROWS = 32  # given to a surrogate at once
 class Mig:
     """Move a photo against its saliency map, step by step within a fixed L∞ ball.
 
-    queries: asked at most, those of the steps included. method: the saliency method; its own number of queries
-    does not count. steps: T. epsilon: ε, 0 to 1. momentum: μ. surrogate_gradient: of another model, a white box: from
-    an image (H, W, 3), float64 in grey levels, and the clean one to d value / d image, the value being higher the
-    nearer the label is to the clean image's. surrogate_value: of another model, a black box: from images (n, H, W, 3)
-    and the clean one to their values (n,). surrogate_queries: how many images that is given at most.
+    Args:
+        queries: images to ask at most, those of the steps included; at least 1.
+        method: the saliency method; its own number of queries does not count.
+        steps: T, how often the photo is moved; at least 1.
+        epsilon: ε, the largest change of a value; above 0.
+        momentum: μ, the share of the last direction that is kept; at least 0.
+        surrogate_gradient: of another model, a white box: from an image (H, W, 3), float64 in grey levels, and
+            the clean one to d value / d image, the value being higher the nearer the label is to the clean
+            image's.
+        surrogate_value: of another model, a black box: from images (n, H, W, 3) and the clean one to their
+            values (n,).
+        surrogate_queries: images that surrogate_value is given at most; at least 1.
 
     Raises:
         UsageError: a number out of its range, too few queries for the steps, no saliency method, one that takes no

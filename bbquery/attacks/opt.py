@@ -39,8 +39,12 @@ FIRST_WITHIN = 1e-5  # L2 of pixels 0 to 1, as the authors' code measures the fi
 class Opt:
     """Look for the nearest image whose label changes (RMSE), by finite differences of the distance.
 
-    queries: asked at most. directions: q, of each estimate. alpha: α, the first step's length. beta: β, the
-    smoothing, as a share of the distance. eight_bit: aware of rounding; false is as published.
+    Args:
+        queries: images to ask at most; at least 1.
+        directions: q, of each estimate; at least 1.
+        alpha: α, the first step's length; above 0.
+        beta: β, the smoothing, as a share of the distance; above 0.
+        eight_bit: whether rounding to whole grey levels is reckoned with; false is as published.
 
     Raises:
         UsageError: a number out of its range.

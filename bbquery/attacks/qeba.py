@@ -40,9 +40,13 @@ PROBES = 0x0EBA
 class Qeba:
     """Look for the nearest image, by RMSE, whose label changes, by QEBA.
 
-    queries: asked at most. noise: resize or dct. factor: sides of the photo over those of the grid, or over the
-    number of waves. evaluations: probes of the first iteration; iteration t has √t times as many. gamma: γ, the size of
-    a probe over the distance; the bisection's tolerance is γ / √d of it. eight_bit: whether to be aware of rounding.
+    Args:
+        queries: images to ask at most; at least 1.
+        noise: how probes are made low-dimensional: resize, from a coarse grid, or dct, from few waves.
+        factor: sides of the photo over those of the grid, or over the number of waves; above 0.
+        evaluations: probes of the first iteration; iteration t has √t times as many; at least 1.
+        gamma: γ, the size of a probe over the distance; the bisection's tolerance is γ / √d of it; above 0.
+        eight_bit: whether rounding to whole grey levels is reckoned with; false is as published.
 
     Raises:
         UsageError: a number out of its range.

@@ -44,7 +44,9 @@ WITHIN = 1e-3  # L2 of pixels 0 to 1, as the authors' code bisects
 class RayS:
     """Look for the image with the smallest largest change (L∞) whose label changes, by flips of signs.
 
-    queries: asked at most. eight_bit: searches whole grey levels; false is as published.
+    Args:
+        queries: images to ask at most; at least 1.
+        eight_bit: whether whole grey levels are searched; false is as published.
 
     Raises:
         UsageError: queries below 1.

@@ -37,8 +37,12 @@ ROWS = 25  # directions in memory at once
 class SignOpt:
     """Look for the nearest image whose label changes (RMSE), by the signs of derivatives of its distance.
 
-    queries: asked at most. directions: Q, of each estimate (k in the authors' code). alpha: α, the first step's
-    length. beta: β, the smoothing, as a share of the distance. eight_bit: aware of rounding; false is as published.
+    Args:
+        queries: images to ask at most; at least 1.
+        directions: Q, of each estimate (k in the authors' code); at least 1.
+        alpha: α, the first step's length; above 0.
+        beta: β, the smoothing, as a share of the distance; above 0.
+        eight_bit: whether rounding to whole grey levels is reckoned with; false is as published.
 
     Raises:
         UsageError: a number out of its range.

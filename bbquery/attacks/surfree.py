@@ -52,10 +52,14 @@ FAINTEST = 1e-3  # weight of a wave that the photo does not have: else one of on
 class SurFree:
     """Look for the nearest image whose label changes (RMSE) by SurFree.
 
-    queries: asked at most. theta: θ at first, in degrees. rho: ρ, by which θ shrinks after a failure. frequencies:
-    share of the lowest that directions are drawn in, above 0, up to 1. remembered: directions that a new one is
-    orthogonal to. eight_bit: move by at least a grey level, and bisect no more finely than rounding allows; else as
-    published. Float pixels are always asked as published.
+    Args:
+        queries: images to ask at most; at least 1.
+        theta: θ at first, in degrees; above 0, below 90.
+        rho: ρ, by which θ shrinks after a failure; above 0, below 1.
+        frequencies: share of the lowest frequencies that directions are drawn in; above 0, at most 1.
+        remembered: directions that a new one is orthogonal to; at least 1.
+        eight_bit: whether probes and moves are of at least a grey level, and bisection is no finer than
+            rounding allows; false is as published, which float pixels always get.
 
     Raises:
         UsageError: a number out of its range.

@@ -46,10 +46,15 @@ MARGIN = math.pi / 64  # by which β exceeds π - 2α after a failure
 class Triangle:
     """Look for the nearest image whose label changes (RMSE), by triangles in planes of low frequencies.
 
-    queries: asked at most. ratio: of the frequencies along each side that waves are drawn from, above 0, up to 1.
-    rounds: N, of the bisection of an angle. alpha: α at first, in radians. gain: γ, loss: λ, by which α changes after a
-    success and a failure. spread: τ, by which α may differ from π/2. eight_bit: aware of rounding; false is as
-    published.
+    Args:
+        queries: images to ask at most; at least 1.
+        ratio: share of the frequencies along each side that waves are drawn from; above 0, at most 1.
+        rounds: N, of the bisection of an angle; at least 1.
+        alpha: α at first, in radians, no farther from π/2 than spread; above 0, below π.
+        gain: γ, by which α changes after a success; above 0.
+        loss: λ, by which α changes after a failure; above 0.
+        spread: τ, by which α may differ from π/2; above 0, below π/2.
+        eight_bit: whether rounding to whole grey levels is reckoned with; false is as published.
 
     Raises:
         UsageError: a number out of its range.

@@ -44,10 +44,13 @@ NEAR, FAR = 0.9, 2 / 3
 class TwoThirdBridge:
     """Look for the nearest image whose label changes (RMSE) by TtBA.
 
-    queries: asked at most. probes: noisy copies that the first estimate of the normal asks; later ones ask more.
-    reduction: the shorter side of the photo over the number of waves along each side that noise is made of, at least 1.
-    eight_bit: probe by at least a grey level, and bisect no more finely than rounding allows; else as published. Float
-    pixels are always asked as published.
+    Args:
+        queries: images to ask at most; at least 1.
+        probes: noisy copies that the first estimate of the normal asks; later ones ask more; at least 1.
+        reduction: shorter side of the photo over the number of waves along each side that noise is made of; at
+            least 1.
+        eight_bit: whether probes and moves are of at least a grey level, and bisection is no finer than
+            rounding allows; false is as published, which float pixels always get.
 
     Raises:
         UsageError: a number out of its range.

@@ -37,9 +37,13 @@ if TYPE_CHECKING:
     from bbquery.jobs.attack.result import Stress
     from bbquery.jobs.watch import Watch
 
-AUTHORISED = """Looks for the smallest change of an image that changes what the oracle answers, to measure how robust a
+AUTHORISED = """Look for the smallest change of an image that changes what the oracle answers, to measure how robust a
 model is that you own or are authorised to test. Whether anything is found is the result, not an error: the exit code is
 0 either way."""
+EXAMPLES = (
+    "bbquery attack sample:cat --oracle efficientnet --max-queries 500 --dry-run",
+    "bbquery attack sample:cat --oracle efficientnet --max-queries 500 --yes",
+)
 IMAGES = "a photo, or sample:NAME (sample:cat), or several, or folders of photos"
 ATTACKS = r"""how (default: %(default)s); several are compared on the same photos: hsja,lr_mifgsm:steps=10,norm=linf; a
 comma within a value is written \,; art:NAME and foolbox:NAME run an attack of these libraries, if they are installed"""
@@ -50,14 +54,14 @@ LABELS = "a CSV file of path,label: the true label of each photo, which must be 
 RULE = """Several images or attacks are one run, and each attack on each image has a budget of its own within it. If
 only the run's cap is given, they share it evenly, rounded down; if only the cap per attack, the run may spend that for
 each; if both, both hold. A control takes up to as many of these caps as there are distances. An attack that reaches its
-own cap ends with what was found, and the next begins; at the run's or the project's cap nothing more is begun."""
+own cap ends with what was found, and the next begins; at the run's or the project's cap the run ends."""
 DEFAULT_OUT = "IMAGE-ORACLE-ATTACK[-SCORE]-RUN; for several, N-images-…, with folders in it for each"
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare it."""
     attack = commands.add_parser(
-        "attack", help="stress-test a model of yours on a photo", description=AUTHORISED, allow_abbrev=False
+        "attack", help="stress-test a model of yours on a photo", description=AUTHORISED, examples=EXAMPLES
     )
     attack.set_defaults(run=_attack, refuse=attack.error)
     attack.add_argument("images", nargs="+", metavar="IMAGE", help=IMAGES)
@@ -71,7 +75,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     attack.add_argument(
         "--target",
         metavar="LABEL",
-        help="the image's true label, which must be lost (none: what the oracle says first)",
+        help="the image's true label, which must be lost (default: what the oracle says first)",
     )
     attack.add_argument("--labels", metavar="FILE", help=LABELS)
     _add_goal(attack)
@@ -99,16 +103,20 @@ def _add_goal(attack: argparse.ArgumentParser) -> None:
         " of the clean one (default: %(default)s); all are judged of what is found",
     )
     goal.add_argument(
-        "--tau", type=float, default=0.0, metavar="T", help="score above which a label counts for s3 (default: 0)"
+        "--tau",
+        type=float,
+        default=0.0,
+        metavar="T",
+        help="score above which a label counts for s3",
     )
-    goal.add_argument("--linf", metavar="E[,E…]", help="largest changes at which success is reported too (none)")
+    goal.add_argument("--linf", metavar="E[,E…]", help="largest changes at which success is reported too")
     goal.add_argument(
         "--check-preprocessing",
         type=int,
         default=0,
         metavar="N",
         help="queries, of the cap, that ask whether the change survives JPEG, resizing, cropping and rounding"
-        f" (default: 0, not asked; at least {LEAST})",
+        f" (default: %(default)s, not asked; at least {LEAST})",
     )
 
 

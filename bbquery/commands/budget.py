@@ -14,6 +14,7 @@ from bbquery import money
 from bbquery.commands import budget_prune
 from bbquery.commands import budget_tables as tables
 from bbquery.commands.output import in_words, say, standard_output
+from bbquery.commands.parser import UnwrappedFormatter
 from bbquery.errors import UsageError
 from bbquery.ledger import caps, reconcile, reports, settlement_csv, statements, vendor
 from bbquery.ledger.accounts import Accounts
@@ -27,15 +28,22 @@ if TYPE_CHECKING:
     from bbquery.ledger.reconcile import Settled
     from bbquery.ledger.vendor import Comparison, Usage
 
+ABOUT = """Budgets are kept in a ledger on this machine. A run has one of its own; those that you make,
+projects, hold for every command that names them with --project, also for several at once."""
+SHOW = ("bbquery budget show", "bbquery budget show --by oracle")
+SET = ("bbquery budget set audit --max-usd 20", "bbquery budget set audit-cats --inside audit --max-queries 5000")
+RECONCILE = ("bbquery budget reconcile", "bbquery budget reconcile --all --outcome posted")
+EXPORT = ("bbquery budget export", "bbquery budget export --out attempts.csv")
 CAPS = {"max_queries": "queries", "max_tokens": "tokens", "max_usd": "picodollars"}
+HELD = "default: what was held"
+KEPT = "default: as it is; of a new budget none"
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
     about = "show, set, settle, export and prune budgets"
-    actions = commands.add_parser("budget", help=about, allow_abbrev=False).add_subparsers(
-        required=True, metavar="ACTION"
-    )
+    budget = commands.add_parser("budget", help=about, description=ABOUT, examples=(SET[0], SHOW[0]))
+    actions = budget.add_subparsers(required=True, metavar="ACTION")
     _add_show(actions)
     _add_set(actions)
     _add_reconcile(actions)
@@ -44,22 +52,34 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _add_show(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    show = actions.add_parser("show", help="show budgets, or spending by oracle, model, run or day", allow_abbrev=False)
+    show = actions.add_parser("show", help="show budgets, or spending by oracle, model, run or day", examples=SHOW)
     show.set_defaults(run=_show)
     show.add_argument(
         "name", nargs="?", metavar="NAME", help="this budget and those within, unit by unit (default: all, a line each)"
     )
-    show.add_argument("--by", choices=get_args(reports.By), help="what was spent by each, instead of budgets")
+    show.add_argument(
+        "--by", choices=get_args(reports.By), help="what was spent by each, instead of budgets (default: budgets)"
+    )
     show.add_argument("--json", action="store_true", help="for programs")
 
 
 def _add_set(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    change = actions.add_parser("set", help="make a budget, or change its caps", allow_abbrev=False)
+    change = actions.add_parser("set", help="make a budget, or change its caps", examples=SET)
     change.set_defaults(run=_set)
-    change.add_argument("name", metavar="NAME")
-    change.add_argument("--max-queries", type=_cap, metavar="N", default=argparse.SUPPRESS, help="or none: no cap")
-    change.add_argument("--max-tokens", type=_cap, metavar="N", default=argparse.SUPPRESS, help="or none")
-    change.add_argument("--max-usd", type=_cap_usd, metavar="X", default=argparse.SUPPRESS, help="dollars, or none")
+    change.add_argument("name", metavar="NAME", help="a new name, or that of a budget to change")
+    change.add_argument(
+        "--max-queries",
+        type=_cap,
+        metavar="N",
+        default=argparse.SUPPRESS,
+        help=f"the most queries, or none for no cap ({KEPT})",
+    )
+    change.add_argument(
+        "--max-tokens", type=_cap, metavar="N", default=argparse.SUPPRESS, help=f"likewise, tokens ({KEPT})"
+    )
+    change.add_argument(
+        "--max-usd", type=_cap_usd, metavar="X", default=argparse.SUPPRESS, help=f"likewise, dollars ({KEPT})"
+    )
     change.add_argument("--inside", metavar="PROJECT", help="where a new budget lies: what it spends counts there too")
 
 
@@ -67,29 +87,29 @@ def _add_reconcile(actions: argparse._SubParsersAction[argparse.ArgumentParser])
     settle = actions.add_parser(
         "reconcile",
         help="list, or settle, attempts that may have been billed without an answer",
+        examples=RECONCILE,
         description="Without options: list them.",
         epilog=settlement_csv.COLUMNS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        formatter_class=UnwrappedFormatter,
     )
     settle.set_defaults(run=_reconcile)
-    settle.add_argument("--budget", metavar="NAME", help="only those in this budget and those within")
+    settle.add_argument("--budget", metavar="NAME", help="only those in this budget and those within (default: all)")
     which = settle.add_mutually_exclusive_group()
     which.add_argument("--csv", type=Path, metavar="FILE", help="verdicts, or a vendor's usage report; see below")
     which.add_argument("--attempt", type=_count, metavar="ID", help="settle this one")
     which.add_argument("--all", action="store_true", help="settle every one")
     settle.add_argument("--outcome", choices=get_args(reconcile.Ending), help="posted: billed; voided: not billed")
-    settle.add_argument("--queries", type=_count, metavar="N", help="what it cost (default: what was held)")
-    settle.add_argument("--tokens", type=_count, metavar="N", help="likewise")
-    settle.add_argument("--usd", type=_usd, metavar="X", help="likewise")
+    settle.add_argument("--queries", type=_count, metavar="N", help=f"queries that it cost ({HELD})")
+    settle.add_argument("--tokens", type=_count, metavar="N", help=f"likewise, tokens ({HELD})")
+    settle.add_argument("--usd", type=_usd, metavar="X", help=f"likewise, dollars ({HELD})")
 
 
 def _add_export(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    export = actions.add_parser("export", help="write every attempt as CSV", allow_abbrev=False)
+    export = actions.add_parser("export", help="write every attempt as CSV", examples=EXPORT)
     export.set_defaults(run=_export)
-    export.add_argument("--out", type=Path, metavar="FILE", help="(default: standard output)")
-    export.add_argument("--budget", metavar="NAME", help="only those in this budget and those within")
-    export.add_argument("--state", choices=get_args(reports.State), help="only those in this state")
+    export.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default: standard output)")
+    export.add_argument("--budget", metavar="NAME", help="only those in this budget and those within (default: all)")
+    export.add_argument("--state", choices=get_args(reports.State), help="only those in this state (default: all)")
 
 
 # --- what is typed ---

@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 
     from bbquery.ledger.pruning import Prunable
 
-ABOUT = f"""Removes runs from 'bbquery budget show'. What they sent and cost is kept: it counts in their project, or in
+ABOUT = f"""Remove runs from 'bbquery budget show'. What they sent and cost is kept: it counts in their project, or in
 '{pruning.PRUNED}'. Stored answers stay. A run that holds anything stays too, and so does every project. The same
 command as a pruned run begins a new budget, and finds the answers in the store."""
+
+EXAMPLES = ("bbquery budget prune --empty --dry-run", "bbquery budget prune --before 2026-01-31 --yes")
 
 
 def add(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
     prune = actions.add_parser(
-        "prune", help="remove old or empty runs from the list", description=ABOUT, allow_abbrev=False
+        "prune", help="remove old or empty runs from the list", description=ABOUT, examples=EXAMPLES
     )
     prune.set_defaults(run=_prune)
     prune.add_argument("--before", type=day, metavar="DATE", help="runs last used before this day, as 2026-01-31")

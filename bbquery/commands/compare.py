@@ -15,6 +15,7 @@ from bbquery.errors import UsageError
 from bbquery.jobs.compare.job import CompareRequest, prepared
 from bbquery.jobs.explain.findings import findings
 from bbquery.ledger.sqlite import open_ledger
+from bbquery.metrics.srg import DeletionInsertion
 from bbquery.money import dollars
 from bbquery.report import comparison as report
 from bbquery.report.spent import spent
@@ -31,19 +32,27 @@ if TYPE_CHECKING:
     from bbquery.oracle import Capabilities
     from bbquery.types import Answer
 
+ABOUT = """Explain one photo by several methods, and put their maps on one sheet, with how much they agree."""
+EXAMPLES = (
+    "bbquery compare sample:cat --methods designed,rise,occlusion --max-queries 300",
+    "bbquery compare sample:cat --methods designed,rise --evaluate",
+)
 METHODS = r"""what to compare, 2 to 8: rise,lr:sigma=8,batch=64,occlusion; a comma within a value is written \,"""
-EVALUATE = "also measure each map by deletion and insertion: SRG, 113 queries more for each"
+SCORE = "how an answer becomes a number (default: as of 'bbquery explain')"
+EVALUATE = f"also measure each map by deletion and insertion: SRG, {DeletionInsertion().queries} queries more for each"
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare it."""
-    compare = commands.add_parser("compare", help="put the maps of several methods side by side", allow_abbrev=False)
+    compare = commands.add_parser(
+        "compare", help="put the maps of several methods side by side", description=ABOUT, examples=EXAMPLES
+    )
     compare.set_defaults(run=_compare)
     options.add_image(compare)
     compare.add_argument("--methods", required=True, metavar="NAME[:key=value,…],NAME…", help=METHODS)
     options.add_oracle(compare)
     compare.add_argument("--target", metavar="LABEL", help="what to explain, one (default: the top class)")
-    compare.add_argument("--score", metavar="NAME[:key=value,…]", help="how an answer becomes a number")
+    compare.add_argument("--score", metavar="NAME[:key=value,…]", help=SCORE)
     compare.add_argument("--evaluate", action="store_true", help=EVALUATE)
     compare.add_argument(
         "--max-queries",

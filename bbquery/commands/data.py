@@ -6,12 +6,17 @@ import argparse
 
 from bbquery.scoring.wordnet.fetch import fetch
 
+EXAMPLES = (
+    "bbquery data wordnet",
+    "bbquery data wordnet && bbquery score 'Egyptian cat' --target tabby --score hard",
+)
+
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    kinds = commands.add_parser("data", help="fetch the data that some scores need", allow_abbrev=False)
+    kinds = commands.add_parser("data", help="fetch the data that some scores need", examples=EXAMPLES)
     wordnet = kinds.add_subparsers(required=True, metavar="DATA").add_parser(
-        "wordnet", help="WordNet 3.0, which the score 'hard' needs: 36 MB, once", allow_abbrev=False
+        "wordnet", help="WordNet 3.0, which the score 'hard' needs: 36 MB, once", examples=EXAMPLES
     )
     wordnet.set_defaults(run=_wordnet)
 

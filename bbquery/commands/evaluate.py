@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from bbquery.jobs.watch import Watch
     from bbquery.metrics import Measurement
 
+EXAMPLES = (
+    "bbquery explain sample:cat --out runs/cat && bbquery evaluate runs/cat sample:cat",
+    "bbquery evaluate runs/cat sample:cat --metrics srg,aopc",
+)
 MAP = "a map's .npy file, or the folder of its run, or the run.json in it"
 AS_MADE = "default: as the map's run.json says"
 TARGET = "whose evidence the map shows (default: as its run.json says, or the top class)"
@@ -41,7 +45,7 @@ TARGET = "whose evidence the map shows (default: as its run.json says, or the to
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare it."""
     evaluate = commands.add_parser(
-        "evaluate", help="measure how good a saliency map is", description=evaluate_metrics.about(), allow_abbrev=False
+        "evaluate", help="measure how good a saliency map is", description=evaluate_metrics.about(), examples=EXAMPLES
     )
     evaluate.set_defaults(run=_evaluate)
     evaluate.add_argument("map", type=Path, metavar="MAP", help=MAP)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from bbquery.jobs.evaluate.made import Made
     from bbquery.perturb.baselines import AnyFill
 
-ABOUT = "Metrics: {}. 'bbquery list metrics' says what each is, 'bbquery help NAME' what it needs and its options."
+ABOUT = """Ask a map's own model how good the map is. Metrics: {}. 'bbquery list metrics NAME' says what one is,
+what it needs and its options."""
 FILLS = f"{', '.join(get_args(Fill))}, or a grey level from 0 to 255"
 WHICH = """which, and how (default: all that ask little; those of boxes need a --box, and those that explain again or
 need what only a person has must be named); key=value,… are options of one metric, before those below"""

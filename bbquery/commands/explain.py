@@ -20,8 +20,10 @@ from bbquery.jobs.explain.findings import findings
 from bbquery.jobs.explain.series import SeriesRequest, shared_caps
 from bbquery.jobs.explain.setting import ExplainRequest, prepared
 from bbquery.ledger.sqlite import open_ledger
+from bbquery.load import DEFAULT_SCORE, DEFAULT_SCORE_OF_TEXTS
 from bbquery.report import folder
 from bbquery.report.spent import spent
+from bbquery.saliency.designed import AGREEMENT, Designed
 from bbquery.shown import shown
 from bbquery.specification import with_option
 
@@ -32,16 +34,23 @@ if TYPE_CHECKING:
     from bbquery.jobs.explain.job import ExplainJob
     from bbquery.jobs.explain.result import Explanation
 
+ABOUT = """Make a saliency map of a photo: where it speaks for what the model answers, and where against it. Writes
+pictures, the map as numbers and a record. What was asked before is not asked or paid again."""
+METHOD = "how to explain; see 'bbquery list methods'"
 RULE = """Several images are one run, and each has a budget of its own within it. If only the run's cap is given, the
 images share it evenly, rounded down; if only the cap per image, the run may spend that for each; if both, both hold. An
 image that reaches its own cap ends with what was answered, and the next begins; at the run's or the project's cap
-nothing more is begun."""
-TARGETS = r"""what to explain (default: the top class). cat,dog: two targets, with a map each; cat+dog: one, met by
-either, for the scores that take such; a comma within a target is written \,"""
-SCORE = """how an answer becomes a number; see 'bbquery list scores' and 'bbquery score' (default: soft, the probability
-of a class or the score of a label; of a text mention)"""
-UNTIL = """stable: stop once the map is expected to correlate .95 with that of unlimited queries; the budget is the cap
-(for methods that can tell, such as designed; default: budget, ask all)"""
+the run ends."""
+TARGETS = r"""what to explain (default: the top class). cat,dog: two targets, with a map each; cat+dog: one target,
+cat or dog, for the scores that take several; a comma within a target is written \,"""
+SCORE = f"""how an answer becomes a number; see 'bbquery list scores' and 'bbquery score' (default: {DEFAULT_SCORE}, the
+probability of a class or the score of a label; for texts {DEFAULT_SCORE_OF_TEXTS})"""
+UNTIL = f"""stable: stop once the map is expected to correlate {AGREEMENT:g} with that of unlimited queries; budget: ask
+all (default: as the option until of --method says; of designed, {Designed.until})"""
+EXAMPLES = (
+    "bbquery explain sample:cat",
+    "bbquery explain sample:cat --target 'tabby,Egyptian cat' --until stable",
+)
 DEFAULT_OUT = "IMAGE-ORACLE-METHOD[-SCORE]-RUN; for several images, N-images-…, with a folder in it for each"
 FULL_SIZE = "write arrays in the photo's own size even above 4 megapixels, where they are written as they were asked"
 PROGRESS = "also draw how each map came about, NAME-progress.png: after 32, 64, 128 … queries, without asking more"
@@ -49,11 +58,13 @@ PROGRESS = "also draw how each map came about, NAME-progress.png: after 32, 64, 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare it."""
-    explain = commands.add_parser("explain", help="make a saliency map of a photo", allow_abbrev=False)
+    explain = commands.add_parser(
+        "explain", help="make a saliency map of a photo", description=ABOUT, examples=EXAMPLES
+    )
     explain.set_defaults(run=_explain)
     explain.add_argument("images", nargs="+", metavar="IMAGE", help="a photo, or sample:NAME (sample:cat), or several")
     options.add_oracle(explain)
-    explain.add_argument("--method", default=DEFAULT_METHOD, metavar="NAME[:key=value,…]", help="how to explain")
+    explain.add_argument("--method", default=DEFAULT_METHOD, metavar="NAME[:key=value,…]", help=METHOD)
     explain.add_argument("--until", choices=("budget", "stable"), help=UNTIL)
     explain.add_argument("--target", metavar="LABEL[,LABEL…]", help=TARGETS)
     explain.add_argument("--score", metavar="NAME[:key=value,…]", help=SCORE)

@@ -1,21 +1,29 @@
-"""`bbquery help`: how to use a command, an oracle, a method, a score or an attack."""
+"""`bbquery help`: how to use a command; of what can be chosen, what `bbquery list` says."""
 
 from __future__ import annotations
 
 import argparse
 
 from bbquery import load
+from bbquery.commands.listing import described
+from bbquery.commands.output import say
 from bbquery.errors import UnknownName
 
+EXAMPLES = ("bbquery help explain", "bbquery help rise")
 KINDS = ("oracle", "method", "score", "attack", "metric")
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser], parser: argparse.ArgumentParser) -> None:
     """Declare the command. parser: the one that has all commands."""
-    about = "show how a command, an oracle, a method, a score, an attack or a metric is used"
-    helps = commands.add_parser("help", help=about, allow_abbrev=False)
+    about = "show how a command is used, or what a name is"
+    helps = commands.add_parser("help", help=about, examples=EXAMPLES)
     helps.set_defaults(run=_help, parser=parser, commands=tuple(commands.choices))
-    helps.add_argument("words", nargs="*", metavar="NAME", help="such as explain, budget show, rise or metric srg")
+    helps.add_argument(
+        "words",
+        nargs="*",
+        metavar="NAME",
+        help="a command, such as explain or budget show; or a name of 'bbquery list', such as rise or metric srg",
+    )
 
 
 def _help(chosen: argparse.Namespace) -> int:
@@ -26,7 +34,7 @@ def _help(chosen: argparse.Namespace) -> int:
     if not kinds:
         raise UnknownName("name", name, [*chosen.commands, *(name for kind in KINDS for name in load.names(kind))])
     for kind in kinds:
-        print(f"{name}, {'an' if kind[0] in 'ao' else 'a'} {kind}:", load.described(kind, name), "", sep="\n")
+        say(f"{name}, {'an' if kind[0] in 'ao' else 'a'} {kind}:", *described(kind, name), "")
     return 0
 
 

@@ -12,6 +12,7 @@ from bbquery.commands.output_folder import add_out
 from bbquery.drift import DEFAULT_EVERY
 from bbquery.errors import UsageError
 from bbquery.jobs.request import DEFAULT_ORACLE
+from bbquery.jobs.spare import ONE_IN
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 
@@ -44,7 +45,7 @@ def add_run(command: argparse._ActionsContainer, out: str) -> None:
     """Declare how it is run: or only estimated, with consent, from a seed, into a folder. out: its default name."""
     command.add_argument("--dry-run", action="store_true", help="show what it would cost; nothing is asked")
     consent.add_yes(command)
-    command.add_argument("--seed", type=_seed, default=0, metavar="S", help="decides every random choice (default: 0)")
+    command.add_argument("--seed", type=_seed, default=0, metavar="S", help="decides every random choice")
     add_out(command, out)
 
 
@@ -62,7 +63,9 @@ def add_further_caps(command: argparse._ActionsContainer, what: str = "a further
 
 def add_project(command: argparse._ActionsContainer) -> None:
     """Declare the budget that a run counts in too."""
-    command.add_argument("--project", metavar="NAME", help="a budget, made before, that the run counts in too")
+    command.add_argument(
+        "--project", metavar="NAME", help="a budget, made by 'bbquery budget set', that the run counts in too"
+    )
 
 
 def check_project(chosen: argparse.Namespace) -> None:
@@ -78,7 +81,10 @@ def check_project(chosen: argparse.Namespace) -> None:
 
 def add_spare(command: argparse._ActionsContainer) -> None:
     """Declare how many queries are kept for lost ones."""
-    what = "queries of the budget kept for those that are lost: billed perhaps, without an answer (default: one in 50)"
+    what = (
+        "queries of the budget kept for those that are lost: billed perhaps, without an answer"
+        f" (default: one in {ONE_IN})"
+    )
     command.add_argument("--spare", type=int, metavar="N", help=what)
 
 
@@ -89,7 +95,7 @@ def add_drift(command: argparse._ActionsContainer) -> None:
         type=int,
         default=DEFAULT_EVERY,
         metavar="N",
-        help="queries between checks that a remote model stays the same, 0 for none (default: %(default)s)",
+        help="queries between checks that a remote model stays the same, 0 for none",
     )
 
 

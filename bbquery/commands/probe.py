@@ -32,9 +32,19 @@ if TYPE_CHECKING:
     from bbquery.jobs.watch import Watch
 
 
+ABOUT = """Ask a photo several times, and masked copies of it, and say how much the answers vary, which score and
+method suit, how many queries a map needs, and the command to run next."""
+EXAMPLES = (
+    "bbquery probe sample:cat",
+    "bbquery probe sample:cat --target 'tiger cat' --max-queries 200",
+)
+
+
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare it."""
-    probe = commands.add_parser("probe", help="find out how an oracle is best explained", allow_abbrev=False)
+    probe = commands.add_parser(
+        "probe", help="find out how an oracle is best explained", description=ABOUT, examples=EXAMPLES
+    )
     probe.set_defaults(run=_probe)
     options.add_image(probe)
     options.add_oracle(probe)

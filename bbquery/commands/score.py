@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from bbquery.types import Answer
 
 DECISIONS = {Decision.MET: "met", Decision.NOT_MET: "not met", Decision.UNDECIDED: "undecided"}
+EXAMPLES = (
+    "bbquery score 'Cat 0.97, Felidae 0.91' --target Felidae",
+    "bbquery score 'a cat on a sofa' --target cat --kind text",
+)
 FIRST_NUMBERS = 5  # of a vector, to people
 
 
@@ -32,18 +36,21 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     score = commands.add_parser(
         "score",
         help="show step by step what a score does to an answer",
+        description="Show step by step what a score does to an answer. Nothing is asked.",
+        examples=EXAMPLES,
         epilog=typed_answer.RULE.replace("%", "%%"),
-        allow_abbrev=False,
     )
     score.set_defaults(run=_score)
     score.add_argument("answer", metavar="ANSWER", help="what an oracle may have answered: see below")
-    score.add_argument("--target", metavar="LABEL[,LABEL…]", help="as in 'explain' (default: the answer's own)")
+    score.add_argument("--target", metavar="LABEL[,LABEL…]", help="as of 'bbquery explain' (default: the answer's own)")
     score.add_argument(
         "--score",
         metavar="NAME[:key=value,…]",
-        help="default: as of 'bbquery explain', soft, or for a text mention",
+        help=f"how an answer becomes a number (default: {load.DEFAULT_SCORE}; for texts {load.DEFAULT_SCORE_OF_TEXTS})",
     )
-    score.add_argument("--kind", choices=get_args(AnswerKind), help="what the answer is to be read as")
+    score.add_argument(
+        "--kind", choices=get_args(AnswerKind), help="what the answer is to be read as (default: what it looks like)"
+    )
     score.add_argument(
         "--classes", metavar="NAME|NAME…", help="the closed set of classes that the oracle has, in order"
     )

@@ -9,11 +9,17 @@ import functools
 from typing import TYPE_CHECKING
 
 from bbquery import load
+from bbquery.commands.parser import UnwrappedFormatter
+from bbquery.jobs.request import DEFAULT_ORACLE
 from bbquery.specification import parse, with_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+EXAMPLES = (
+    "bbquery serve",
+    "bbquery serve --protocol openai --port 8001 --faults rate_limited=0.1,latency=0.2",
+)
 ASKED_WITH = {
     "google_vision": "google_vision:endpoint={url}",
     "http": "http:url={url}",
@@ -39,25 +45,26 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
     serve = commands.add_parser(
         "serve",
-        help="serve an oracle on loopback, to rehearse with",
+        help="serve an oracle on this machine, to rehearse with",
+        description="Serve an oracle on this machine, as an API with its faults, to rehearse before you pay.",
+        examples=EXAMPLES,
         epilog=_protocols(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        formatter_class=UnwrappedFormatter,
     )
     serve.set_defaults(run=_serve)
     serve.add_argument(
         "--oracle",
-        default="efficientnet",
+        default=DEFAULT_ORACLE,
         metavar="NAME[:key=value,…]",
-        help="oracle that answers (default: efficientnet)",
+        help="oracle that answers",
     )
     serve.add_argument(
         "--protocol",
         default="http",
         metavar="NAME[:key=value,…]",
-        help="protocol to speak, and options of its server, as below (default: %(default)s)",
+        help="protocol to speak, and options of its server, as below",
     )
-    serve.add_argument("--port", type=int, default=8000, metavar="N", help="0 picks a free one (default: %(default)s)")
+    serve.add_argument("--port", type=int, default=8000, metavar="N", help="0 picks a free one")
     serve.add_argument(
         "--faults",
         default="",
@@ -72,7 +79,7 @@ def _protocols() -> str:
     for name in load.names("emulator"):
         lines.append(f"  {name}")
         lines += [f"    {option:<18}{what}" for option, what in OPTIONS.get(name, {}).items()]
-    return "\n".join((*lines, "", "example: bbquery serve --protocol http:usd_per_image=0.002 --port 8000"))
+    return "\n".join(lines)
 
 
 def _serve(chosen: argparse.Namespace) -> int:

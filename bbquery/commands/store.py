@@ -19,31 +19,42 @@ if TYPE_CHECKING:
 
     from bbquery.ledger.store_lines import Header
 
+ABOUT = "Every answer that was paid for is kept on this machine, and is never asked or paid again."
+EXPORT = ("bbquery store export answers.jsonl", "bbquery store export answers.jsonl --oracle efficientnet-lite0")
+IMPORT = (
+    "bbquery store export answers.jsonl && bbquery store import answers.jsonl",
+    "bbquery store import answers.jsonl",
+)
+VERIFY = ("bbquery store verify", "bbquery store verify --repair")
+
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
     about = "export, import, verify and prune paid answers"
-    actions = commands.add_parser("store", help=about, allow_abbrev=False).add_subparsers(
-        required=True, metavar="ACTION"
-    )
-    export = actions.add_parser("export", help="write answers to a file that can be published", allow_abbrev=False)
+    store = commands.add_parser("store", help=about, description=ABOUT, examples=(VERIFY[0], EXPORT[0]))
+    actions = store.add_subparsers(required=True, metavar="ACTION")
+    export = actions.add_parser("export", help="write answers to a file that can be published", examples=EXPORT)
     export.set_defaults(run=_export)
-    export.add_argument("file", type=Path, metavar="FILE")
+    export.add_argument("file", type=Path, metavar="FILE", help="where to write them, one a line")
     export.add_argument(
         "--oracle",
         action="extend",
         nargs="+",
         default=[],
         metavar="NAME",
-        help="only these: name, model or fingerprint",
+        help="only of these oracles: name, model or fingerprint (default: all)",
     )
-    export.add_argument("--run", dest="budget", metavar="NAME", help="only what this budget, or one within, paid for")
-    taking = actions.add_parser("import", help="add the answers of such a file", allow_abbrev=False)
+    export.add_argument(
+        "--run", dest="budget", metavar="NAME", help="only what this budget, or one within, paid for (default: all)"
+    )
+    taking = actions.add_parser("import", help="add the answers of such a file", examples=IMPORT)
     taking.set_defaults(run=_import)
-    taking.add_argument("file", type=Path, metavar="FILE")
-    verify = actions.add_parser("verify", help="check the store, or such a file", allow_abbrev=False)
+    taking.add_argument("file", type=Path, metavar="FILE", help="what 'bbquery store export' wrote")
+    verify = actions.add_parser("verify", help="check the store, or such a file", examples=VERIFY)
     verify.set_defaults(run=_verify)
-    verify.add_argument("file", type=Path, nargs="?", metavar="FILE", help="(default: the store itself)")
+    verify.add_argument(
+        "file", type=Path, nargs="?", metavar="FILE", help="a file to check (default: the store itself)"
+    )
     verify.add_argument(
         "--repair",
         action="store_true",

@@ -24,21 +24,25 @@ cost to buy again, and removes them once that is agreed to. 'bbquery store expor
 vacuum' returns the space to the disk."""
 HINT = "remove some with --before DATE, --oracle NAME or --project NAME"
 AGREE = "what is removed must be paid again: type yes on a terminal, or give --yes in a script"
+PRUNE = ("bbquery store prune", "bbquery store prune --before 2026-01-31 --dry-run")
+VACUUM = ("bbquery store vacuum", "bbquery store prune --before 2026-01-31 --yes && bbquery store vacuum")
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def add(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare both."""
     about = "show the disk space of answers, and remove some"
-    prune = actions.add_parser("prune", help=about, description=ABOUT, allow_abbrev=False)
+    prune = actions.add_parser("prune", help=about, description=ABOUT, examples=PRUNE)
     prune.set_defaults(run=_prune)
-    prune.add_argument("--before", type=day, metavar="DATE", help="stored before this day, as 2026-01-31")
-    named = "of these oracles: name, model or fingerprint"
+    prune.add_argument("--before", type=day, metavar="DATE", help="only those stored before this day, as 2026-01-31")
+    named = "only of these oracles: name, model or fingerprint (default: all)"
     prune.add_argument("--oracle", action="extend", nargs="+", default=[], metavar="NAME", help=named)
-    prune.add_argument("--project", metavar="NAME", help="paid for in this budget, or one within")
+    prune.add_argument(
+        "--project", metavar="NAME", help="only what this budget, or one within, paid for (default: all)"
+    )
     prune.add_argument("--dry-run", action="store_true", help="show which; nothing is changed")
     prune.add_argument("--yes", action="store_true", help="agree beforehand, as scripts must")
-    vacuum = actions.add_parser("vacuum", help="return the space of pruned answers to the disk", allow_abbrev=False)
+    vacuum = actions.add_parser("vacuum", help="return the space of pruned answers to the disk", examples=VACUUM)
     vacuum.set_defaults(run=_vacuum)
 
 

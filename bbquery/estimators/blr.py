@@ -45,10 +45,14 @@ if TYPE_CHECKING:
 class BlockLikelihoodRatio:
     """Estimate the gradient of a score at a photo from `queries` copies with noise in one rectangle each.
 
-    sigma: standard deviation of the noise, in grey levels (0 to 255). blocks: how many rectangles fit along each side
-    of the photo. density: of the noise, "gaussian", "laplace" or "logistic". control: what is taken from each score,
-    the "mean" of the rows that covered the same value, or "none" as published, with which even a score that never moves
-    has a gradient. batch: how many copies are asked at once.
+    Args:
+        queries: images to ask; at least 1.
+        sigma: standard deviation of the noise, in grey levels of 0 to 255; above 0.
+        blocks: rectangles that fit along each side of the photo; at least 1.
+        density: distribution of the noise.
+        control: what is taken from each score: mean, that of the images that covered the same value; or none,
+            as published, with which even a score that never moves has a gradient.
+        batch: images to ask at once; at least 1.
 
     Raises:
         UsageError: queries, blocks or batch below 1, or sigma not above 0.

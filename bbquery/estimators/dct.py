@@ -34,9 +34,11 @@ if TYPE_CHECKING:
 class LowFrequencyCosines:
     """Estimate the smooth part of the gradient of a score at a photo from `queries` copies, in pairs.
 
-    sigma: root mean square of a copy's change, in grey levels (0 to 255). frequencies: k, how many waves along each
-    side; a side of fewer pixels has as many as pixels. batch: how many copies are asked at once, rounded up to whole
-    pairs.
+    Args:
+        queries: images to ask; at least 1.
+        sigma: root mean square of a copy's change, in grey levels of 0 to 255; above 0.
+        frequencies: waves along each side, no more than it has pixels; at least 1.
+        batch: images to ask at once, rounded up to whole pairs; at least 1.
 
     Raises:
         UsageError: queries, frequencies or batch below 1, or sigma not above 0.

@@ -37,9 +37,12 @@ Fitness: TypeAlias = Literal["score", "rank"]
 class EvolutionStrategy:
     """Estimate the gradient of a score at a photo from `queries` copies, in pairs of mirrored Gaussian noise.
 
-    sigma: standard deviation of the noise, in grey levels (0 to 255). fitness: "score", or "rank" within a batch: then
-    the gradient and its mean score are in ranks of -½ to ½. batch: how many copies are asked at once, rounded up to
-    whole pairs.
+    Args:
+        queries: images to ask; at least 1.
+        sigma: standard deviation of the noise, in grey levels of 0 to 255; above 0.
+        fitness: what weighs the noise: score, or rank within a batch, with which the gradient and its mean
+            score are in ranks of -½ to ½.
+        batch: images to ask at once, rounded up to whole pairs; at least 1.
 
     Raises:
         UsageError: queries or batch below 1, or sigma not above 0.

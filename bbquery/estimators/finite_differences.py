@@ -53,9 +53,13 @@ Scheme: TypeAlias = Literal["forward", "central"]
 class FiniteDifferences:
     """Estimate the gradient of a score at a photo from the score's change along `queries` directions or half as many.
 
-    sigma: how far a copy goes, in grey levels (0 to 255): the root mean square of its change, and along coordinates
-    the change of the one value. directions: "sphere", "gaussian" or "coordinates". scheme: "central", or "forward" from
-    the photo, which is asked first. batch: how many copies are asked at once; central ones in whole pairs.
+    Args:
+        queries: images to ask; at least 1.
+        sigma: how far a copy goes, in grey levels of 0 to 255: the root mean square of its change, and along
+            coordinates the change of the one value; above 0.
+        directions: along which the score's change is asked.
+        scheme: central, or forward from the photo, which is asked first.
+        batch: images to ask at once; central ones in whole pairs; at least 1.
 
     Raises:
         UsageError: queries or batch below 1, or sigma not above 0.

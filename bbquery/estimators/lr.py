@@ -50,12 +50,16 @@ Control: TypeAlias = Literal["mean", "none"]
 class LikelihoodRatio:
     """Estimate the gradient of a score at a photo from `queries` noisy copies.
 
-    sigma: standard deviation of the noise, in grey levels (0 to 255). A small one finds the gradient, a large one that
-    of a smoothed score; below about 1, rounding to uint8 eats the noise. batch: how many copies are asked at once.
-    density: of the noise, "gaussian", "laplace" or "logistic". control: what is taken from each score, the "mean" of
-    the other rows, or "none" as published, with which even a score that never moves has a gradient. antithetic: ask
-    each noise and its negative, half as many different ones; that wins only where curvature outweighs slope. A pair is
-    its own control, so it takes no other.
+    Args:
+        queries: images to ask; at least 1.
+        sigma: standard deviation of the noise, in grey levels of 0 to 255: a small one finds the gradient, a
+            large one that of a smoothed score, and below about 1 rounding to uint8 eats the noise; above 0.
+        batch: images to ask at once; at least 1.
+        density: distribution of the noise.
+        control: what is taken from each score: mean, that of the other images; or none, as published, with
+            which even a score that never moves has a gradient.
+        antithetic: whether each noise is asked with its negative, half as many different ones: that wins only
+            where curvature outweighs slope; a pair is its own control, so it takes no other.
 
     Raises:
         UsageError: queries or batch below 1, sigma not above 0, or pairs without control.

@@ -38,9 +38,12 @@ if TYPE_CHECKING:
 class NaturalEvolution:
     """Estimate the gradient of a score at a photo, alike in all channels, from `queries` copies in mirrored pairs.
 
-    sigma: standard deviation of what is added to a pixel, in grey levels (0 to 255). resize: sides of the masks drawn,
-    above 0 to 1 times the photo's, to be enlarged bilinearly. batch: how many copies are asked at once, rounded up to
-    whole pairs.
+    Args:
+        queries: images to ask; at least 1.
+        sigma: standard deviation of what is added to a pixel, in grey levels of 0 to 255; above 0.
+        resize: sides of the masks that are drawn, over the photo's, to be enlarged bilinearly; above 0, at most
+            1.
+        batch: images to ask at once, rounded up to whole pairs; at least 1.
 
     Raises:
         UsageError: queries or batch below 1, sigma not above 0, or resize not above 0 to 1.

@@ -33,9 +33,13 @@ if TYPE_CHECKING:
 class OrthogonalDirections:
     """Estimate the gradient of a score at a photo from `queries` copies, in pairs along orthonormal directions.
 
-    sigma: root mean square of a copy's change, in grey levels (0 to 255). batch: how many copies are asked at once,
-    rounded up to whole pairs. What is returned is the gradient's projection on the directions asked, times the number
-    of values over that of directions.
+    What is returned is the gradient's projection on the directions asked, times the number of values over that of
+    directions.
+
+    Args:
+        queries: images to ask; at least 1.
+        sigma: root mean square of a copy's change, in grey levels of 0 to 255; above 0.
+        batch: images to ask at once, rounded up to whole pairs; at least 1.
 
     Raises:
         UsageError: queries or batch below 1, or sigma not above 0.

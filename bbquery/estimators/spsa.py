@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 class SimultaneousPerturbation:
     """Estimate the gradient of a score at a photo from `queries` copies, in pairs of opposite random signs.
 
-    sigma: how far each value is moved, in grey levels (0 to 255). batch: how many copies are asked at once, rounded up
-    to whole pairs.
+    Args:
+        queries: images to ask; at least 1.
+        sigma: how far each value is moved, in grey levels of 0 to 255; above 0.
+        batch: images to ask at once, rounded up to whole pairs; at least 1.
 
     Raises:
         UsageError: queries or batch below 1, or sigma not above 0.

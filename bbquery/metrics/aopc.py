@@ -38,8 +38,11 @@ def aopc(trend: NDArray[np.float64]) -> float:
 class Aopc(OfCurves):
     """The share of the score that is lost, on average, while pixels are hidden.
 
-    steps: in how many equal shares pixels are taken, at least 1. fill: what hides pixels, a named filling or a grey
-    level (0 to 255). insertion_fill: of the other curve, which it asks along with its own to share both with srg.
+    Args:
+        steps: equal shares in which pixels are taken; at least 1.
+        fill: what hides pixels: black, grey, white, mean, blur, noise, or a grey level; 0 to 255.
+        insertion_fill: filling of the other curve, which is asked along with its own to share both with srg:
+            likewise; 0 to 255.
 
     Raises:
         UsageError: steps below 1, or a number that is no grey level. UnknownName: an unknown fill.

@@ -59,8 +59,11 @@ class Infidelities:
 class Infidelity(Metric):
     """Hide random squares and compare what the score loses with what a map says.
 
-    copies: how many squares. side: of a square, as a share of the photo's shorter side, above 0 and below 1. fill: what
-    hides it, a named filling or a grey level (0 to 255). scale: "best" or "none", see the module.
+    Args:
+        copies: squares that are hidden; at least 1.
+        side: of a square, as a share of the photo's shorter side; above 0, below 1.
+        fill: what hides pixels: black, grey, white, mean, blur, noise, or a grey level; 0 to 255.
+        scale: best, which multiplies the map by the number that fits best, or none.
 
     Raises:
         UsageError: copies below 1, side not between 0 and 1, or no grey level. UnknownName: an unknown fill or scale.

@@ -54,8 +54,9 @@ class Sensitivity:
 class MaxSensitivity(Metric):
     """Explain slightly noisy copies of a photo, and say how far their maps are from its own.
 
-    noisy_copies: how many, at least 1. radius: the most that a value moves, in grey levels, above 0; 5.1 is 2 %
-    of the range.
+    Args:
+        noisy_copies: noisy copies, each with a map; at least 1.
+        radius: the most that a value moves, in grey levels: 5.1 is 2 % of the range; above 0.
 
     Raises:
         UsageError: noisy_copies below 1, or radius not above 0.

@@ -51,9 +51,12 @@ class Faithfulness:
 class MuFidelity(Metric):
     """Hide random subsets of cells and correlate what the score loses with what a map says.
 
-    copies: how many subsets, at least 2. cells: on each side of the grid, at most the photo's pixels. share: of the
-    cells that is hidden, above 0 and below 1. fill: what hides them, a named filling or a grey level (0 to 255).
-    correlation: "pearson" or "spearman".
+    Args:
+        copies: subsets that are hidden; at least 1.
+        cells: cells along each side of the grid, at most the photo's pixels; at least 1.
+        share: of the cells that is hidden; above 0, below 1.
+        fill: what hides pixels: black, grey, white, mean, blur, noise, or a grey level; 0 to 255.
+        correlation: how losses and the map are compared: pearson or spearman.
 
     Raises:
         UsageError: a number out of its range. UnknownName: an unknown fill or correlation.

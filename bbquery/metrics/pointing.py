@@ -69,7 +69,8 @@ def pointing_accuracy(outcomes: Iterable[tuple[str, bool]]) -> float:
 class Pointing(Metric):
     """Whether the map's peak is near a box.
 
-    tolerance: how far from a box the peak may be, in pixels of the photo, at least 0.
+    Args:
+        tolerance: how far from a box the peak may be, in pixels of the photo; at least 0.
 
     Raises:
         UsageError: tolerance below 0.

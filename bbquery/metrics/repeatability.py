@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 class Repeatability(Metric):
     """Explain a photo again by the method that made the map, with the seeds that follow its own.
 
-    repeats: how many further maps are made, at least 1.
+    Args:
+        repeats: further maps; at least 1.
 
     Raises:
         UsageError: repeats below 1.

@@ -220,9 +220,12 @@ class OfCurves(Metric):
 class Srg(OfCurves):
     """Deletion, insertion and their difference: how well a map ranks pixels.
 
-    steps: in how many equal shares pixels are taken, at least 1. fill: what hides pixels; insertion_fill: what
-    insertion begins with. Each is a named filling or a grey level (0 to 255). Name others than the one that the map
-    was made with.
+    Name other fillings than the one that the map was made with.
+
+    Args:
+        steps: equal shares in which pixels are taken; at least 1.
+        fill: what hides pixels: black, grey, white, mean, blur, noise, or a grey level; 0 to 255.
+        insertion_fill: what insertion begins with: likewise; 0 to 255.
 
     Raises:
         UsageError: steps below 1, or a number that is no grey level. UnknownName: an unknown fill.

@@ -150,14 +150,21 @@ def expected_improvement(mean: NDArray[np.float64], deviation: NDArray[np.float6
 class Bayes(Method):
     """Explain a score by what is lost when windows are hidden, each chosen by what the answers so far say.
 
-    queries: how many rows to ask, the photo itself among them; at most 2,000. acquisition: "ei" or "variance".
-    windows: the sides to choose from, for a photo whose shorter side is 224, and in proportion for others.
-    length_scale: over which distance drops are alike, in the same unit, for centres and sides; None for the paper's 12
-    in the search, and in the map for that which makes the answers likeliest. noise: the variance of an answer by
-    chance, as a share of the variance of drops, at least 1e-8. fill: what hides: black, grey, white, mean, blur, noise,
-    or a grey level (0 to 255). initial: how many random windows are asked first, with the photo itself. batch: how many
-    windows are asked at once after them; an oracle that answers several at once is kept busy by more. It needs an
-    extra, `bayes`.
+    It needs an extra, `bayes`.
+
+    Args:
+        queries: images to ask, the photo itself among them; 1 to 2,000.
+        acquisition: which window is hidden next: ei, of the greatest expected improvement, or variance, of the
+            greatest doubt.
+        windows: sides of the windows to choose from, in pixels of a photo whose shorter side is 224, and in
+            proportion for others; above 0.
+        length_scale: distance over which drops are alike, in the same unit, for centres and sides; none takes
+            the paper's 12 in the search, and in the map what makes the answers likeliest; above 0.
+        noise: variance of an answer by chance, as a share of the variance of drops; at least 1e-8.
+        fill: what hides: black, grey, white, mean, blur, noise, or a grey level; 0 to 255.
+        initial: random windows that are asked first, with the photo itself; at least 1.
+        batch: windows to ask at once after them: more keep an oracle busy that answers several at once; at
+            least 1.
 
     Raises:
         UsageError: queries below 1 or above 2,000, initial or batch below 1, windows none, repeated or not above 0,

@@ -127,9 +127,13 @@ class SignEvidence:
 class BinaryGeex(Method):
     """Explain a score by how it prefers each part of the photo sharp to blurred, with `queries` copies in pairs.
 
-    smooth: standard deviation that the masks are smoothed by, and blur: that of the blur, both in pixels for a photo
-    whose shorter side is 224, in proportion for others; a blur is at least of 1 pixel. batch: how many copies are asked
-    at once, rounded up to whole pairs.
+    Args:
+        queries: images to ask; at least 1.
+        smooth: standard deviation that the masks are smoothed by, in pixels of a photo whose shorter side is
+            224, and in proportion for others; above 0.
+        blur: standard deviation of the photo's blur, in the same unit, and at least 1 pixel of the photo; above
+            0.
+        batch: images to ask at once, rounded up to whole pairs; at least 1.
 
     Raises:
         UsageError: queries or batch below 1, or smooth or blur not above 0.

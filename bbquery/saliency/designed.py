@@ -86,14 +86,20 @@ UNSTABLE = (
 class Designed(Method):
     """Explain a score by the effects of a photo's cells, from at most `queries` designed masks.
 
-    cells: of a grid along each side, or the square root of the number of superpixels. shape: "smooth" (visibility
-    changes linearly between the centres of cells), "grid" (at once), "superpixels" (regions of similar colour; needs an
-    extra). fill: what stands where cells are hidden. repeat: how often each mask is asked, for answers that vary;
-    masks are so many fewer. refine: whether the second half of the masks depends on the answers to the first, where
-    cells are more than 64; None leaves it to whoever needs one set of questions for several (`shareable`), and else
-    refines. detail: whether the effect of a place is shared out among its pixels by how far they stand out from their
-    blur, where cells are more than 64. until: "budget" asks all queries, "stable" stops once the map is expected to
-    correlate .95 with that of unlimited queries. batch: how many masks are asked at once.
+    Args:
+        queries: images to ask; at least 1.
+        cells: cells along each side of the grid, or the square root of the number of superpixels; 1 to 32.
+        shape: of the cells: smooth (visibility changes linearly between their centres), grid (it changes at
+            once) or superpixels (regions of similar colour, which need an extra).
+        fill: what stands where cells are hidden.
+        repeat: how often each mask is asked, for answers that vary; masks are so many fewer; at least 1.
+        refine: whether the second half of the masks depends on the answers to the first, where cells are more
+            than 64; none refines, unless one set of questions serves several methods.
+        detail: whether the effect of a place is shared out among its pixels by how far they stand out from
+            their blur, where cells are more than 64.
+        until: budget asks all queries, stable stops once the map is expected to correlate .95 with that of
+            unlimited queries.
+        batch: images to ask at once; at least 1.
 
     Raises:
         UsageError: queries, cells, repeat or batch below 1, cells above 32, or fewer queries than repeats.

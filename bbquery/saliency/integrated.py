@@ -48,12 +48,14 @@ class IntegratedGradients(Method):
     Signed, in units of the score, summed over the channels. Where photo and baseline are equal there is no way to go,
     so a black baseline gives nothing to black pixels, whatever they mean.
 
-    queries: rows in all, split evenly over the steps. estimator: what asks at each step; its own queries do not count.
-    baseline: where the path begins: "black", "grey", "white", "mean", "blur" or "noise" (see
-    `bbquery.perturb.baselines`), or a `Picture`, which is resized to the photo. steps: points of the path, at most.
-    rows: the fewest rows at a step: where queries do not allow it, there are fewer steps.
-
     Its standard error is that of points drawn by chance. As they are spread evenly, it is rather too large.
+
+    Args:
+        queries: images to ask in all, split evenly over the steps; at least 1.
+        estimator: what asks at each step; its own number of queries does not count.
+        baseline: where the path begins: a filling, or a picture, which is resized to the photo.
+        steps: points of the path, at most; at least 1.
+        rows: the fewest images at a step: where queries do not allow it, there are fewer steps; at least 1.
 
     Raises:
         UsageError: queries, steps or rows below 1, no such baseline, or an estimator without the option queries.

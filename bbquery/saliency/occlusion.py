@@ -41,12 +41,17 @@ UNIT = "mean score lost by hiding a window over the pixel"
 class Occlusion(Method):
     """Explain a score by what is lost when each window of a grid is hidden.
 
-    queries: how many rows to ask at most, the photo itself among them. window: the side of the square windows, and
-    stride: from one to the next, both in pixels. With a stride the grid is what it is, from edge to edge, and refused
-    before anything is asked if it takes more than `queries`. Without one, `queries` - 1 windows are spread evenly: the
-    finest grid that the budget pays for. Without a window, windows have a third of the photo's side, or twice the
-    stride where that is more. fill: what hides: black, grey, white, mean, blur, noise, or a grey level (0 to 255).
-    batch: how many rows are asked at once.
+    With a stride the grid is what it is, from edge to edge, and refused before anything is asked if it takes more
+    than `queries`.
+
+    Args:
+        queries: images to ask at most, the photo itself among them; at least 1.
+        window: side of the square windows, in pixels; none takes a third of the photo's side, or twice the
+            stride where that is more; above 0.
+        stride: from one window to the next, in pixels; none spreads windows evenly, as finely as the queries
+            allow; above 0.
+        fill: what hides: black, grey, white, mean, blur, noise, or a grey level; 0 to 255.
+        batch: images to ask at once; at least 1.
 
     Raises:
         UsageError: queries or batch below 1, window or stride not above 0, or fill not a grey level.

@@ -31,11 +31,17 @@ if TYPE_CHECKING:
 class RandomWindows(Method):
     """Explain a score by what is lost when windows at random places are hidden, smoothed by a Gaussian process.
 
-    queries: how many rows to ask, the photo itself among them; at most 2,000. windows: the sides to draw from, for a
-    photo whose shorter side is 224, and in proportion for others. length_scale: over which distance drops are alike, in
-    the same unit, for centres and sides; None for that which makes the answers likeliest. noise: the variance of an
-    answer by chance, as a share of the variance of drops, at least 1e-8. fill: what hides: black, grey, white, mean,
-    blur, noise, or a grey level (0 to 255). batch: how many rows are asked at once. It needs an extra, `bayes`.
+    It needs an extra, `bayes`.
+
+    Args:
+        queries: images to ask, the photo itself among them; 1 to 2,000.
+        windows: sides of the windows to draw from, in pixels of a photo whose shorter side is 224, and in
+            proportion for others; above 0.
+        length_scale: distance over which drops are alike, in the same unit, for centres and sides; none takes
+            what makes the answers likeliest; above 0.
+        noise: variance of an answer by chance, as a share of the variance of drops; at least 1e-8.
+        fill: what hides: black, grey, white, mean, blur, noise, or a grey level; 0 to 255.
+        batch: images to ask at once; at least 1.
 
     Raises:
         UsageError: queries below 1 or above 2,000, batch below 1, windows none, repeated or not above 0, length_scale

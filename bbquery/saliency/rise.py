@@ -86,9 +86,13 @@ class MaskEvidence:
 class Rise(Method):
     """Explain a score by how it changes behind `queries` random masks.
 
-    form: "centred" (signed evidence, far fewer queries) or "published" (unsigned, for comparison with the paper).
-    cells: cells on each side of a mask's grid. p: the probability that a cell is visible. fill: the grey level
-    (0 to 255) of what is hidden; 127.0 is mid-grey. batch: how many masks are asked at once.
+    Args:
+        queries: masks to ask; at least 1.
+        form: centred (signed evidence, far fewer queries) or published (unsigned, to compare with the paper).
+        cells: cells along each side of a mask's grid; at least 1.
+        p: probability that a cell is visible; above 0, below 1.
+        fill: grey level of what is hidden; 0 to 255.
+        batch: masks to ask at once; at least 1.
 
     Raises:
         UsageError: queries, cells or batch below 1, p not between 0 and 1, fill not a grey level, or an unknown form.

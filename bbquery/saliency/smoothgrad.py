@@ -31,10 +31,14 @@ class SmoothGrad(NoisyPoints):
 
     Unsigned, like the vanilla gradient: max over channels of the mean gradient's magnitude.
 
-    queries: rows in all, split evenly over the points. estimator: what asks at each point; its own queries do not
-    count. sigma: standard deviation of the points around the photo, in grey levels; the default is 15 % of the range,
-    as Smilkov et al. recommend, and 58 is the variance of 1 that Zhang et al. use on normalised pixels. points: how
-    many noisy copies, at most. rows: the fewest rows at a point: where queries do not allow it, there are fewer points.
+    Args:
+        queries: images to ask in all, split evenly over the points; at least 1.
+        estimator: what asks at each point; its own number of queries does not count.
+        sigma: standard deviation of the points around the photo, in grey levels: 15 % of the range is what
+            Smilkov et al. recommend, and 58 the variance of 1 that Zhang et al. use on normalised pixels; above
+            0.
+        points: noisy copies, at most; at least 1.
+        rows: the fewest images at a point: where queries do not allow it, there are fewer points; at least 1.
 
     Raises:
         UsageError: queries, points or rows below 1, sigma not above 0, or an estimator without the option queries.

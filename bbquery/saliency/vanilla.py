@@ -28,7 +28,9 @@ class GradientMap(Method):
     Unsigned: a gradient's sign says whether the pixel should get brighter or darker, not whether it is evidence for or
     against the target. Noise has a magnitude too, so pixels that do not matter are above 0 as well.
 
-    estimator: what asks, with its own queries; its name alone, where a method is wanted, stands for this map of it.
+    Args:
+        estimator: what asks, with its own queries; its name alone, where a method is wanted, stands for this
+            map of it.
     """
 
     estimator: GradientEstimator = field(default_factory=LikelihoodRatio)

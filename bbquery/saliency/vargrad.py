@@ -28,10 +28,12 @@ class VarGrad(NoisyPoints):
 
     Unsigned: max over channels of the variance.
 
-    queries: rows in all, split evenly over the points. estimator: what asks at each point; its own queries do not
-    count. sigma: standard deviation of the points around the photo, in grey levels (see SmoothGrad). points: how many
-    noisy copies, at most. rows: the fewest rows at a point: where queries do not allow it, there are fewer points.
-    With one point there is no variance, and the map is 0.
+    Args:
+        queries: images to ask in all, split evenly over the points; at least 1.
+        estimator: what asks at each point; its own number of queries does not count.
+        sigma: standard deviation of the points around the photo, in grey levels (see SmoothGrad); above 0.
+        points: noisy copies, at most; with one there is no variance, and the map is 0; at least 1.
+        rows: the fewest images at a point: where queries do not allow it, there are fewer points; at least 1.
 
     Raises:
         UsageError: queries, points or rows below 1, sigma not above 0, or an estimator without the option queries.

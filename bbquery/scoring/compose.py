@@ -44,8 +44,15 @@ Meeting = Literal["first", "all", "any"]
 class Compose:
     """A weighted sum of scores of the same target, higher being nearer; where one cannot read an answer, nor can it.
 
-    of: the scores. weights: one for each, not negative; none given, they count alike and add up to 1. scale, low, high,
-    stretch: see the module. met: whose criterion decides: the first score's, all or any of them.
+    Args:
+        of: the scores.
+        weights: of each score, not all 0; without any they count alike and add up to 1; at least 0.
+        scale: unit maps each score's range to 0 to 1, so that 1 is nearest to the target; none takes it as it
+            is, with its sign turned where lower is nearer.
+        low: what the sum is clipped to from below; any number.
+        high: what it is clipped to from above; any number above low.
+        stretch: whether what is between low and high is mapped to 0 to 1.
+        met: whose criterion decides: that of the first score, of all or of any.
 
     Raises:
         UsageError: weights, bounds and scores do not fit each other.

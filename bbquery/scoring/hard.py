@@ -62,6 +62,12 @@ class PathDistance:
 
     Reads one label, the first of a list, the top class of a vector, or a text that is a label. What names no noun of
     WordNet 3.0 is undecided and NaN, never 0, and is reported.
+
+    Args:
+        form: similarity: 1 / (1 + d), d being the steps on the shortest path, 1 at the target; distance: d;
+            list: the sum of the similarities of all labels, each times its score.
+        senses: of a label with several senses, the one nearest to the target, or the first, which is the
+            likeliest.
     """
 
     form: Form = "similarity"

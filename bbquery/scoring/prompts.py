@@ -40,8 +40,14 @@ if TYPE_CHECKING:
 class Prompts:
     """Reads a class out of a text; see the module.
 
-    classes: the closed set, names separated by "|", further names of a class after "=": "tabby=tabby cat|lynx". None
-    takes the oracle's own, and without one any noun may be named. form: of the WordNet score, for then=hard.
+    Args:
+        classes: the closed set, names separated by "|", further names of a class after "=": tabby=tabby
+            cat|lynx. None takes the oracle's own, and without one any noun may be named.
+        read: class, that the text names; probability of the target among the classes, from the
+            log-probabilities of the tokens; yes-no, P(yes) / (P(yes) + P(no)).
+        then: match, 1 for the target and 0 for another class (the default with a closed set); hard, the WordNet
+            score of the class (the default without).
+        form: of the WordNet score, as of `hard`.
     """
 
     classes: str | None = None

@@ -38,8 +38,10 @@ if TYPE_CHECKING:
 class Soft:
     """The number that the oracle gives the target, in one of four forms; the criterion is that the target is on top.
 
-    form: "probability" (whatever the oracle's number is), "log_odds", "cross_entropy" or "margin"; all but the first
-    and the last need numbers of 0 to 1. softmax: the oracle's numbers are logits, of which the softmax is to be taken.
+    Args:
+        form: probability (whatever the oracle's number is), log_odds, cross_entropy or margin; log_odds and
+            cross_entropy need numbers of 0 to 1.
+        softmax: whether the oracle's numbers are logits, of which the softmax is to be taken.
     """
 
     form: Form = "probability"

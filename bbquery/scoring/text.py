@@ -40,10 +40,14 @@ NOTHING_SAID = "no words"
 class Similarity:
     """The cosine of an answer's embedding with the reference's, less that with `away`'s where one is given.
 
-    threshold: the cosine from which the criterion is met, -1 to 1; with `away` it is met where the answer is nearer to
-    the reference, and the threshold does not count. Of all-MiniLM-L6-v2, paraphrases mostly lie above 0.6 and unrelated
-    sentences below 0.2. backend: "sentence-transformers" (with torch) or "onnx" (without, BERT-like models alone).
-    model: a name or the path of a folder.
+    Of all-MiniLM-L6-v2, paraphrases mostly lie above 0.6 and unrelated sentences below 0.2.
+
+    Args:
+        away: a sentence that answers should be far from: its cosine is subtracted.
+        threshold: the cosine from which the criterion is met; with away it is met where the answer is nearer to
+            the reference, and the threshold does not count; -1 to 1.
+        backend: sentence-transformers (with torch) or onnx (without, BERT-like models alone).
+        model: name of the embedding, or the path of a folder.
     """
 
     away: str | None = None

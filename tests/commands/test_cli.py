@@ -245,8 +245,10 @@ def test_list_shows_what_can_be_chosen(capsys: pytest.CaptureFixture[str], kind:
     """Every choice is listed with a sentence that says what it is."""
     assert main(["list", kind]) == 0
 
-    lines = capsys.readouterr().out.splitlines()
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
     assert all(line.startswith(name) and len(line) > 20 for line, name in zip(lines, shown, strict=True))
+    assert f"its options: bbquery list {kind} NAME" in said.err
 
 
 async def test_over_http_the_map_is_identical_to_the_bit(photo: str, tmp_path: Path) -> None:
@@ -319,7 +321,7 @@ def test_an_interruption_before_the_first_query_is_quiet(
     assert "interrupted before anything was asked" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[], ["explain"], ["explain", "x", "--seed", "-1"], ["list", "things"]])
+@pytest.mark.parametrize("arguments", [["explain"], ["explain", "x", "--seed", "-1"], ["list", "things"]])
 def test_unreadable_commands_show_the_usage(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     """What cannot be parsed shows how it is written, with exit code 2."""
     with pytest.raises(SystemExit) as stop:

@@ -11,6 +11,7 @@ import pytest
 
 from bbquery import load
 from bbquery.cli import _parser, main
+from bbquery.commands.listing import described
 from bbquery.errors import UnknownName
 from bbquery.jobs.evaluate.choice import Choice
 from bbquery.ledger import caps, statements
@@ -81,7 +82,7 @@ def test_a_misspelt_option_says_which_was_meant(
         (["store"], "choose one of: "),
         (["explain", "x", "--max-queries", "many"], "argument --max-queries: 'many' is not a whole number"),
         (["explain", "x", "--max-queries", "1.5"], "argument --max-queries: '1.5' is not a whole number"),
-        (["list", "scores", "x"], "unrecognized arguments: x"),
+        (["list", "scores", "soft", "x"], "unrecognized arguments: x"),
         (["explain", "x", "--seed", "-1", "--", "--max-querys"], "'-1' is not a whole number"),
     ],
 )
@@ -127,6 +128,8 @@ def _project(name: str) -> object:
         (load.emulator, "htpt", "http"),
         (_metric, "infidelty", "infidelity"),
         (_project, "july-adit", "july-audit"),
+        (lambda name: described("method", name), "rize", "rise"),
+        (lambda name: described("oracle", name), "opnai", "openai"),
     ],
 )
 def test_a_misspelt_name_says_which_was_meant(read: Callable[[str], Any], typed: str, meant: str) -> None:
@@ -156,7 +159,7 @@ def test_help_shows_how_what_can_be_chosen_is_used(kind: str, name: str, capsys:
     """`bbquery help NAME` shows what it is and its options with their defaults."""
     assert run(PARSER.parse_args(["help", name])) == 0
 
-    said = capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
     assert load.summary(kind, name) in said
     assert "options" in said
 

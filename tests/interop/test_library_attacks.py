@@ -439,8 +439,8 @@ def test_help_says_what_it_is_and_its_options(name: str, capsys: pytest.CaptureF
 
     said = capsys.readouterr().out
     assert f"{name}, an attack:" in said
-    assert ("max_iter=" if name.startswith("art") else "steps=") in said
-    assert not any(option in said for option in ("targeted=", "verbose=", "tensorboard="))
+    assert f"\n  {'max_iter' if name.startswith('art') else 'steps'} " in said
+    assert not any(f"\n  {option} " in said for option in ("targeted", "verbose", "tensorboard"))
 
 
 # --- with budget and store ---
