@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bbquery.commands import attack_several, completing, consent, options, photos
 from bbquery.commands.log_file import logged
-from bbquery.commands.output import counted, estimated, held, not_read, say, warn, warn_of
+from bbquery.commands.output import counted, estimated, held, say, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, default_name, result_of
 from bbquery.commands.screen import Screen
 from bbquery.commands.screen_side_by_side import SideBySide
@@ -26,6 +26,7 @@ from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
 from bbquery.report import attack as report
+from bbquery.report import cautions
 from bbquery.report.spent import spent
 from bbquery.scoring.criteria import CRITERIA
 from bbquery.specification import split_specifications
@@ -270,7 +271,7 @@ def _warnings(stress: Stress, typed: Sequence[str]) -> list[str]:
     lines = [f"DRIFTED: {reason}: the result may rest on more than one model" for reason in stress.drift.reasons]
     lines += [f"{each.kind}: {each.text}" for each in report.warnings(stress)]
     if stress.unread:
-        lines.append(f"NOT READ: {not_read(stress.unread)}: the score made nothing of that")
+        lines.append(f"NOT READ: {cautions.not_read(stress.unread)}: the score made nothing of that")
     if error is not None:
         lines.append(f"PARTIAL: {error}")
         lines.append(f"the best so far was kept; {completing.intro('the attack', error, stress.oracle)}")

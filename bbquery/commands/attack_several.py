@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bbquery.client.client import QueryCounts
 from bbquery.commands import completing, options
 from bbquery.commands.log_file import logged
-from bbquery.commands.output import NOTHING_ASKED, counted, held, not_read, say, table, warn, warn_of
+from bbquery.commands.output import NOTHING_ASKED, counted, held, say, table, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, default_name, result_of
 from bbquery.errors import UsageError
 from bbquery.jobs.attack.preparation import without_wordnet
@@ -23,7 +23,7 @@ from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
 from bbquery.report import attack as report_of_one
 from bbquery.report import attacks as report
-from bbquery.report import attacks_table
+from bbquery.report import attacks_table, cautions
 from bbquery.report.attack_headline import headline
 from bbquery.report.spent import spent
 from bbquery.units import Units, total
@@ -188,7 +188,7 @@ class Book:
             self._said += [f"DRIFTED: {result.name}: {reason}: {warned}" for reason in stress.drift.reasons]
             self._said += [f"{each.kind}: {result.name}: {each.text}" for each in report_of_one.warnings(stress)]
             if stress.unread:
-                self._said.append(f"NOT READ: {result.name}: {not_read(stress.unread)}")
+                self._said.append(f"NOT READ: {result.name}: {cautions.not_read(stress.unread)}")
         if result.status == "complete":
             return
         if result.ended_run or self.error is None:

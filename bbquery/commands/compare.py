@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from bbquery.commands import completing, consent, options
-from bbquery.commands.output import NOTHING_ASKED, not_read, say, table, warn, warn_of
+from bbquery.commands.output import NOTHING_ASKED, say, table, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, default_name
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
@@ -17,6 +17,7 @@ from bbquery.jobs.explain.findings import findings
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.metrics.srg import DeletionInsertion
 from bbquery.money import dollars
+from bbquery.report import cautions
 from bbquery.report import comparison as report
 from bbquery.report.spent import spent
 from bbquery.shown import shown
@@ -195,7 +196,7 @@ def _troubles(found: Comparison, typed: Sequence[str]) -> Iterator[str]:
             for reason in each.explanation.drift.reasons:
                 yield f"DRIFTED: {each.method}: {reason}: the map may rest on more than one model"
             if each.explanation.unread:
-                yield f"NOT READ: {each.method}: {not_read(each.explanation.unread)}"
+                yield f"NOT READ: {each.method}: {cautions.not_read(each.explanation.unread)}"
             yield from (f"{e.kind}: {each.method}: {e.target}: {e.text}" for e in findings(each.explanation))
         if each.status != "complete":
             yield f"{each.status.upper()}: {each.method}: {each.error}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bbquery.commands import completing, consent, evaluate_metrics, options
 from bbquery.commands.exit_codes import alarms, ended_by
 from bbquery.commands.log_file import logged
-from bbquery.commands.output import counted, estimated, held, not_read, say, table, warn, warn_of
+from bbquery.commands.output import counted, estimated, held, say, table, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, default_name, result_of
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import target
@@ -20,6 +20,7 @@ from bbquery.jobs.evaluate.job import EvaluateRequest, prepared
 from bbquery.jobs.evaluate.made import RECORD, judge, of_another
 from bbquery.jobs.request import DEFAULT_ORACLE
 from bbquery.ledger.sqlite import open_ledger
+from bbquery.report import cautions
 from bbquery.report import evaluation as report
 from bbquery.report.spent import spent
 from bbquery.specification import constructor
@@ -129,7 +130,7 @@ def _print(evaluation: Evaluation, known: list[str], typed: Sequence[str]) -> No
     say(f"queries: {counted(q)}")
     said = [f"BEWARE: {warning}" for warning in evaluation.warnings if warning not in known]
     if evaluation.unread:
-        said.append(f"NOT READ: {not_read(evaluation.unread)}: the score made nothing of that")
+        said.append(f"NOT READ: {cautions.not_read(evaluation.unread)}: the score made nothing of that")
     said += alarms(evaluation.error, partial=evaluation.partial)
     if evaluation.partial:
         said.append(f"PARTIAL: {evaluation.error}")

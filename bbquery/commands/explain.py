@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING
 from bbquery.commands import completing, consent, explain_batch, explain_several, options
 from bbquery.commands.exit_codes import alarms, ended_by
 from bbquery.commands.log_file import logged
-from bbquery.commands.output import counted, estimated, held, not_read, say, warn, warn_of
+from bbquery.commands.output import counted, estimated, held, say, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, default_name
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
 from bbquery.errors import UsageError
 from bbquery.jobs.defaults import DEFAULT_METHOD
-from bbquery.jobs.explain.findings import findings
 from bbquery.jobs.explain.series import SeriesRequest, shared_caps
 from bbquery.jobs.explain.setting import ExplainRequest, prepared
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.load import DEFAULT_SCORE, DEFAULT_SCORE_OF_TEXTS
-from bbquery.report import folder
+from bbquery.report import cautions, folder
 from bbquery.report.spent import spent
 from bbquery.saliency.designed import AGREEMENT, Designed
 from bbquery.shown import shown
@@ -123,6 +122,7 @@ def _explain_one(chosen: argparse.Namespace, request: ExplainRequest, screen: Sc
         made = {
             "command": chosen.typed,
             "source": chosen.image,
+            "resume": _resume(explanation, chosen.typed),
             "progress": chosen.progress,
             "full_size": chosen.full_size,
         }
@@ -156,17 +156,13 @@ def _costs(job: ExplainJob) -> list[str]:
 
 def _report(explanation: Explanation, typed: Sequence[str], written: Sequence[Path]) -> None:
     say(f"queries: {counted(explanation.queries)}")
-    for reason in explanation.drift.reasons:
-        warn(f"DRIFTED: {reason}: the map may rest on more than one model")
-    if explanation.unread:
-        warn(f"NOT READ: {not_read(explanation.unread)}: the score made nothing of that")
-    for found in findings(explanation):
-        warn(f"{found.kind}: {found.target}: {found.text}")
+    warn(*map(cautions.line, cautions.of_explanation(explanation)))
     warn(*alarms(explanation.error, partial=explanation.partial))
     if explanation.partial:
         warn(f"PARTIAL: {explanation.error}")
         print(*map(shown, _advice(explanation, typed)), sep="\n", file=sys.stderr)
-    say(*map(str, written), spent(explanation.budget, explanation.queries.from_store, explanation.queries.sent))
+    *files, page = map(str, written)
+    say(*files, spent(explanation.budget, explanation.queries.from_store, explanation.queries.sent), page)
 
 
 def _advice(explanation: Explanation, typed: Sequence[str]) -> list[str]:
@@ -174,6 +170,13 @@ def _advice(explanation: Explanation, typed: Sequence[str]) -> list[str]:
     oracle = explanation.oracle
     return [
         f"the map rests on the queries that were answered; {completing.intro('it', explanation.error, oracle)}",
-        f"  {completing.command(completing.rerun(typed, oracle), explanation.rest, explanation.error)}",
+        f"  {_resume(explanation, typed)}",
         *held(explanation.unknown),
     ]
+
+
+def _resume(explanation: Explanation, typed: Sequence[str]) -> str:
+    """Return the command that completes a partial result; nothing of a whole one."""
+    if not explanation.partial:
+        return ""
+    return completing.command(completing.rerun(typed, explanation.oracle), explanation.rest, explanation.error)

@@ -5,25 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery.commands import completing, consent
 from bbquery.commands.exit_codes import alarm, alarms
-from bbquery.commands.output import NOTHING_ASKED, counted, not_read, say, table, warn, warn_of
+from bbquery.commands.output import NOTHING_ASKED, counted, say, table, warn, warn_of
 from bbquery.commands.output_folder import OutputFolder, default_name
 from bbquery.errors import BadImage
-from bbquery.jobs.explain.findings import findings
 from bbquery.jobs.explain.series import prepared_series
 from bbquery.jobs.job import NothingToExplain
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
-from bbquery.report import folder, index
+from bbquery.report import cautions, folder
+from bbquery.report.pages import index
 from bbquery.report.spent import spent
 from bbquery.units import Units, total
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from bbquery.commands.screen import Screen
     from bbquery.errors import BbqueryError
@@ -73,9 +73,10 @@ def explain(chosen: argparse.Namespace, request: SeriesRequest, screen: Screen) 
     """Explain the images; return the exit code of what ended the run, or else of the first image that is not whole."""
     with OutputFolder(chosen) as out:
         book, budget = asyncio.run(_explained(chosen, request, screen, out))
-        page = out.write(lambda place: index.write(place, book.entries, budget=budget, command=chosen.typed))
+        made = {"budget": budget, "command": chosen.typed, "resume": book.resume(budget)}
+        page = out.write(lambda place: index.write(place, book.entries, **made))
     warn(*book.troubles(budget))
-    say(str(page), spent(budget, book.from_store, book.sent))
+    say(spent(budget, book.from_store, book.sent), str(page))
     return out.exit_code(book.error)
 
 
@@ -121,15 +122,13 @@ class Book:
     def take(self, result: ImageResult) -> None:
         """Write an image's files, say so, and keep its line."""
         explanation, source = result.explanation, str(result.source)
-        pictures: list[Path] = []
         if explanation is not None:
             self.from_store += explanation.queries.from_store
             self.sent += explanation.queries.sent
             self.out.write(lambda out: self._write(explanation, out / result.name, source))
             place = self.out.place / result.name
-            pictures = folder.pictures(explanation, place)
             self.screen.say(f"{result.name}: {result.status}; {counted(explanation.queries)}; {place}")
-        self.entries.append(index.entry(result, source, pictures))
+        self.entries.append(index.entry(result, source))
         if result.status != "complete" and not isinstance(result.error, (BadImage, NothingToExplain)):
             self._rests.append(result.rest)
         self._note(result)
@@ -143,11 +142,7 @@ class Book:
         """Keep what a person must know of it."""
         explanation = result.explanation
         if explanation is not None:
-            warned = "the map may rest on more than one model"
-            self._said += [f"DRIFTED: {result.name}: {reason}: {warned}" for reason in explanation.drift.reasons]
-            if explanation.unread:
-                self._said.append(f"NOT READ: {result.name}: {not_read(explanation.unread)}")
-            self._said += [f"{e.kind}: {result.name}: {e.target}: {e.text}" for e in findings(explanation)]
+            self._said += [cautions.line(each, result.name) for each in cautions.of_explanation(explanation)]
         if result.status == "complete":
             self._said += alarms(result.error, partial=False, name=f"{result.name}: ")
             self.error = self.error or alarm(result.error, partial=False)
@@ -173,11 +168,13 @@ class Book:
             lines.append(f"NOT BEGUN: {', '.join(self._not_begun)}: {self.error}")
         if self._rests:
             lines.append(completing.intro("the run", self.error, self.oracle))
-            lines.append(f"  {self._completing(budget)}")
+            lines.append(f"  {self.resume(budget)}")
         return lines
 
-    def _completing(self, budget: BudgetState) -> str:
-        """Return the command that completes the run."""
+    def resume(self, budget: BudgetState) -> str:
+        """Return the command that completes the run; nothing where it is whole. budget: the run's."""
+        if not self._rests:
+            return ""
         return completing.of_parts(
             self.chosen.typed, self.oracle, self._rests, budget, self.error, allowed=self._rests[0].allowed,
             suffix="-per-image",

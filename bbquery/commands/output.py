@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 MOST_UNKNOWN = 20  # attempts named to people, of those that may have been billed
 NOTHING_ASKED = "nothing was asked"
 """The last line of an estimate, where that is all there is."""
-MOST_UNREAD = 5  # different things that a score could not read, to people
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, words: int) -> list[str]:
@@ -99,14 +97,6 @@ def held(unknown: Sequence[UnknownAttempt]) -> list[str]:
         *lines,
         *([f"  and {more} more"] if more > 0 else []),
     ]
-
-
-def not_read(unread: Counter[str]) -> str:
-    """Return what a score could not read in answers, the most frequent first: "'dgo' 12 times, 'ct' 1 time"."""
-    most = unread.most_common(MOST_UNREAD)
-    said = [f"{what!r} {count} {'time' if count == 1 else 'times'}" for what, count in most]
-    others = f" and {len(unread) - len(most)} others" if len(unread) > len(most) else ""
-    return ", ".join(said) + others
 
 
 def estimated(found: Estimate, source: str) -> list[str]:

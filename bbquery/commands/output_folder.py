@@ -15,8 +15,8 @@ from bbquery.commands.exit_codes import exit_code
 from bbquery.errors import NotWritten, UsageError
 from bbquery.jobs.identity import identity
 from bbquery.jobs.names import stem
-from bbquery.report import folder
 from bbquery.report.claim import claimed
+from bbquery.report.pages.page import check_extra
 from bbquery.specification import parse
 
 if TYPE_CHECKING:
@@ -66,12 +66,12 @@ class OutputFolder:
         """Check that a result could be drawn.
 
         Raises:
-            MissingExtra: no matplotlib.
+            MissingExtra: no matplotlib, or no Jinja.
         """
         self._out, self._force, self._typed = chosen.out, chosen.force, chosen.typed
         self._stack = contextlib.ExitStack()
         self._failed: BbqueryError | OSError | None = None
-        folder.check_drawing()
+        check_extra()
 
     def __enter__(self) -> Self:
         return self

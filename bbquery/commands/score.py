@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, get_args
 
 from bbquery import load
 from bbquery.commands import typed_answer
-from bbquery.commands.output import not_read, say
+from bbquery.commands.output import say
 from bbquery.commands.targets import targets
 from bbquery.errors import UnknownName, UsageError
 from bbquery.oracle import Capabilities
+from bbquery.report import cautions
 from bbquery.scoring.base import score_rows
 from bbquery.specification import constructor
 from bbquery.system.blas_threads import one_blas_thread
@@ -130,7 +131,7 @@ def _explained(score: BoundScore, answer: Answer) -> list[str]:
         *(f"  {number}. {step}" for number, step in enumerate(score.steps(answer), 1)),
         f"value     {_value(float(found.value[0]), about)}",
         f"decision  {DECISIONS[Decision(int(found.decision[0]))]} (met if: {about.criterion})",
-        *([f"not read  {not_read(unread)}"] if unread else []),
+        *([f"not read  {cautions.not_read(unread)}"] if unread else []),
     ]
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.errors import MissingExtra
 from bbquery.jobs.explain.findings import doubts
 from bbquery.jobs.explain.progress import stages
 from bbquery.report.explanation import record
 from bbquery.report.files import check_writable, write_bytes
 from bbquery.report.interval import interval_png
 from bbquery.report.overlay import overlay_png
+from bbquery.report.pages import explain, parts
+from bbquery.report.pages.page import check_extra
 from bbquery.report.progress import progress_png
 from bbquery.specification import type_name
 
@@ -37,23 +37,13 @@ ENDINGS = ("-error.npy", "-interval.png", "-progress.png")
 """Of files that not every run writes."""
 
 
-def check_drawing() -> None:
-    """See that pictures can be drawn.
-
-    Raises:
-        MissingExtra: no matplotlib.
-    """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise MissingExtra("report", "drawing a map", "matplotlib")
-
-
 def prepare(folder: Path) -> Path:
     """Make the folder and see, before anything is asked, that all can be written; return it.
 
     Raises:
-        UsageError: the folder cannot be written. MissingExtra: no matplotlib.
+        UsageError: the folder cannot be written. MissingExtra: no matplotlib, or no Jinja.
     """
-    check_drawing()
+    check_extra()
     return check_writable(folder)
 
 
@@ -63,28 +53,33 @@ def write(
     *,
     command: Sequence[str],
     source: str,
+    resume: str = "",
     progress: bool = False,
     full_size: bool = False,
 ) -> list[Path]:
-    """Write an explanation's files into a folder; return their paths, the record's last.
+    """Write an explanation's files into a folder; return their paths, last the page to open.
 
     For each target NAME.npy, the map, and NAME.png, its picture. Where the method estimates it, NAME-error.npy, the
     map's standard error, and NAME-interval.png, where the 90 % interval excludes 0. Arrays are float64 (H, W) in the
     photo's coordinates; of a photo above 4 megapixels they are float32 (h, w) in those of the pixels that were sent,
     and `bbquery.images.placement.Placement.of` the record's image.sent leads back. full_size: write them as of
-    smaller photos. progress: also NAME-progress.png, the map after 32, 64, 128 … queries. Last `run.json`, so that a
-    folder with a record is whole. What an earlier run of the same name wrote and this one does not is removed.
+    smaller photos. progress: also NAME-progress.png, the map after 32, 64, 128 … queries. `report.html` has all on one
+    page; resume: the command that completes the run, for it. `run.json` is written last, so that a folder with a record
+    is whole. What an earlier run of the same name wrote and this one does not is removed.
 
     Raises:
-        UsageError: the folder cannot be written. MissingExtra: no matplotlib.
+        UsageError: the folder cannot be written. MissingExtra: no matplotlib, or no Jinja.
     """
     files: dict[str, str] = {}
     whole = full_size or explanation.photo.shape[0] * explanation.photo.shape[1] <= LARGEST_WHOLE
     for name, m in zip(names_of(explanation.maps), explanation.maps, strict=True):
         made = _arrays(m, whole=whole) | _pictures(explanation, m, progress=progress)
         files |= _write_map(made, folder, name)
-    write_bytes(folder / "run.json", record(explanation, command=command, source=source, files=files))
-    return [folder / name for name in (*files, "run.json")]
+    said = record(explanation, command=command, source=source, files=files | parts.SAID)
+    page = explain.page(explanation, said, command=command, source=source, resume=resume)
+    write_bytes(folder / parts.REPORT, page)
+    write_bytes(folder / "run.json", said)
+    return [folder / name for name in (*files, "run.json", parts.REPORT)]
 
 
 def _write_map(by_ending: dict[str, tuple[bytes, str]], folder: Path, name: str) -> dict[str, str]:
@@ -122,11 +117,6 @@ def _pictures(explanation: Explanation, m: TargetMap, *, progress: bool) -> dict
     if progress:
         made["-progress.png"] = (_progress(explanation, m), f"the map {about} after 32, 64, 128 … queries")
     return made
-
-
-def pictures(explanation: Explanation, folder: Path) -> list[Path]:
-    """Return where the picture of each map lies, in order."""
-    return [folder / f"{name}.png" for name in names_of(explanation.maps)]
 
 
 def names_of(maps: Sequence[TargetMap]) -> list[str]:

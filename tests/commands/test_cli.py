@@ -66,7 +66,7 @@ def test_the_record_repeats_the_run(photo: str, tmp_path: Path) -> None:
     assert first["oracle"]["identity"]["function"] == "tests.support.models.sides"
     assert first["oracle"]["activation"] == "the function's numbers as they are"
     assert {"bbquery", "python", "numpy", "pillow"} <= set(first["versions"])
-    assert set(first["files"]) == {"left.npy", "left.png"}
+    assert set(first["files"]) == {"left.npy", "left.png", "report.html"}
     assert first["budget"]["cap"]["queries"] == 30
     assert {"prepare", "ask"} <= set(first["seconds"])
     assert second["queries"] == asdict(QueryCounts(asked=30, sent=0, from_store=30, unknown=0, answered=30))
@@ -80,7 +80,9 @@ def test_two_targets_give_two_maps(photo: str, tmp_path: Path) -> None:
 
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     kinds = (".npy", ".png", "-error.npy", "-interval.png")
-    assert set(record["files"]) == {f"{target}{kind}" for target in ("left", "right") for kind in kinds}
+    assert set(record["files"]) == {f"{target}{kind}" for target in ("left", "right") for kind in kinds} | {
+        "report.html"
+    }
     assert record["queries"]["sent"] == 30
 
 
@@ -90,7 +92,7 @@ def test_targets_that_look_alike_get_files_of_their_own(photo: str, tmp_path: Pa
 
     explain(photo, tmp_path / "out", "--target", "0,1", "--method", "rise", oracle=oracle)
 
-    assert visible(tmp_path / "out") == {"a.npy", "a.png", "a~2.npy", "a~2.png", "run.json"}
+    assert visible(tmp_path / "out") == {"a.npy", "a.png", "a~2.npy", "a~2.png", "run.json", "report.html"}
 
 
 def test_without_out_the_folder_is_named_after_photo_oracle_method_and_run(

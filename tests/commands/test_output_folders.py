@@ -54,7 +54,6 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     for drawn in ("folder.overlay_png", "folder.interval_png", "evaluation.curves_png", "comparison.sheet_png"):
         monkeypatch.setattr(f"bbquery.report.{drawn}", lambda *_, **__: b"picture")
     monkeypatch.setattr("bbquery.report.probe.picture", lambda _: b"picture")
-    monkeypatch.setattr("bbquery.report.index.thumbnail_jpeg", lambda *_, **__: b"picture")
     monkeypatch.setattr("bbquery.report.attack._pictures", lambda _: {"adversarial.png": b"picture"})
 
 

@@ -31,6 +31,7 @@ pytestmark = pytest.mark.slow
 
 PHOTO = np.random.default_rng(0).integers(150, 256, (24, 32, 3), dtype=np.uint8)
 CAPTION = "Cells · sides · 70 queries"
+WHOLE = {"run.json", "report.html"}
 CELLS = Cells(queries=70, note="beware of the dog")
 
 
@@ -41,10 +42,10 @@ def explained(tmp_path: Path, method: Any, target: str | None = "left", queries:
         return bbquery.explain(PHOTO, oracle, method=method, target=target, max_queries=queries, ledger=ledger)
 
 
-def written(explanation: bbquery.Explanation, out: Path, **options: bool) -> set[str]:
+def written(explanation: bbquery.Explanation, out: Path, **options: Any) -> set[str]:
     out.mkdir(exist_ok=True)
     paths = folder.write(explanation, out, command=["bbquery"], source="photo.png", **options)
-    assert paths[-1] == out / "run.json"
+    assert [path.name for path in paths[-2:]] == ["run.json", "report.html"]
     assert {path.name for path in paths} == {path.name for path in out.iterdir()}
     return {path.name for path in paths}
 
@@ -55,7 +56,7 @@ def test_a_map_that_knows_its_error_has_it_in_files(tmp_path: Path) -> None:
 
     names = written(explanation, tmp_path / "out")
 
-    assert names == {"left.npy", "left.png", "left-error.npy", "left-interval.png", "run.json"}
+    assert names == {"left.npy", "left.png", "left-error.npy", "left-interval.png", *WHOLE}
     np.testing.assert_array_equal(np.load(tmp_path / "out" / "left-error.npy"), explanation.maps[0].standard_error)
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     (target,) = record["targets"]
@@ -68,7 +69,7 @@ def test_a_map_that_knows_its_error_has_it_in_files(tmp_path: Path) -> None:
 
 def test_a_map_without_an_error_has_no_files_of_it(tmp_path: Path) -> None:
     """What a method does not estimate is null in the record and absent from the folder."""
-    assert written(explained(tmp_path, Rise(queries=20)), tmp_path / "out") == {"left.npy", "left.png", "run.json"}
+    assert written(explained(tmp_path, Rise(queries=20)), tmp_path / "out") == {"left.npy", "left.png", *WHOLE}
     (target,) = json.loads((tmp_path / "out" / "run.json").read_text())["targets"]
     assert target["interval"] is None
     assert target["queries"] == 20
@@ -80,7 +81,7 @@ def test_files_of_an_earlier_run_do_not_stay(tmp_path: Path) -> None:
     for ending in ("-error.npy", "-interval.png", "-progress.png"):
         (tmp_path / "out" / f"left{ending}").write_bytes(b"of an earlier run")
 
-    assert written(explained(tmp_path, Rise(queries=20)), tmp_path / "out") == {"left.npy", "left.png", "run.json"}
+    assert written(explained(tmp_path, Rise(queries=20)), tmp_path / "out") == {"left.npy", "left.png", *WHOLE}
 
 
 def test_a_target_s_name_is_no_other_target_s_file(tmp_path: Path) -> None:
@@ -216,7 +217,7 @@ def test_several_photos_have_all_their_pictures(tmp_path: Path, capsys: pytest.C
     for name in ("cat", "dog"):
         assert (tmp_path / "out" / name / "right-interval.png").is_file()
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-    assert page.count("/left.png") == page.count("/right.png") == 2
+    assert page.count("/report.html#map-1") == page.count("/report.html#map-2") == 2
     assert "bbquery: NOTE: dog: right: beware" in capsys.readouterr().err
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SLOW_IMPORTS = frozenset({
     "aiohttp", "art", "bbquery.cli", "captum", "foolbox", "google", "http.server", "lime", "nltk", "onnx",
-    "onnxruntime", "openai", "oracles.efficientnet", "oracles.emulators", "quantus", "sentence_transformers", "skimage",
-    "sklearn", "socket", "ssl", "subprocess", "torch",
+    "onnxruntime", "openai", "oracles.efficientnet", "oracles.emulators", "playwright", "quantus",
+    "sentence_transformers", "skimage", "sklearn", "socket", "ssl", "subprocess", "torch",
 })  # fmt: skip
 _SLOW_LINES = re.compile(
     r"\bsys\.executable\b|\bos\.fork\(|\bcreate_subprocess_|^pytestmark = pytest\.mark\.slow$", re.MULTILINE

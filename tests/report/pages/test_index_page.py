@@ -1,4 +1,4 @@
-"""The page on all images of a run."""
+"""The page on all photos of a run."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from bbquery.errors import BudgetExhausted
 from bbquery.jobs.explain.series import ImageResult
 from bbquery.jobs.spare import not_begun
 from bbquery.ledger.records import BudgetState, Cap
-from bbquery.report import index
+from bbquery.report.pages import index
 from bbquery.units import Units
 from oracles import function
 from tests.support import models
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (300, 500, 3), dtype=np.uint8)
 BUDGET = BudgetState(1, "p/explain-1", Cap(queries=90), Units(60, 5, 2 * 10**9), Units(queries=1))
+SURE, UNSURE = 1e-9, 1e9  # standard errors
 NASTY = "<script>alert('&')</script>"
 EXHAUSTED = BudgetExhausted("p/explain-1", "queries", remaining=0, needed=1, cap=90)
 
@@ -37,27 +38,36 @@ def explanation(tmp_path_factory: pytest.TempPathFactory) -> bbquery.Explanation
     return replace(found, queries=QueryCounts(asked=1200, sent=1100, from_store=100, unknown=0))
 
 
+def known_to(explanation: bbquery.Explanation, *errors: float) -> bbquery.Explanation:
+    """Return an explanation whose maps have these standard errors everywhere."""
+    maps = [
+        replace(m, sent=replace(m.sent, standard_error=np.full(m.sent.values.shape, error)))
+        for m, error in zip(explanation.maps, errors, strict=True)
+    ]
+    return replace(explanation, maps=tuple(maps))
+
+
 def result_of(explanation: bbquery.Explanation | None, name: str = "cat", *, ended: bool = False) -> ImageResult:
     rest = explanation.rest if explanation else not_begun(10, 10, Units(1), Cap(queries=10))
     return ImageResult(name, "cat.png", explanation, None if explanation else EXHAUSTED, ended_run=ended, rest=rest)
 
 
 def page_of(folder: Path, *results: ImageResult) -> str:
-    pictures = [Path("a b.png"), Path("right.png")]
-    entries = [index.entry(r, f"{NASTY}.png", pictures if r.explanation else []) for r in results]
-    path = index.write(folder, entries, budget=BUDGET, command=["bbquery", "explain", NASTY])
+    entries = [index.entry(r, f"{NASTY}.png") for r in results]
+    path = index.write(folder, entries, budget=BUDGET, command=["bbquery", "explain", NASTY], resume="raise <it>")
     assert path == folder / "index.html"
     return path.read_text(encoding="utf-8")
 
 
 def cells_of(page: str) -> list[list[str]]:
-    """Return the text of every cell, by image; the page is also well-formed as XML, which nothing unescaped is."""
-    rows = Xml.fromstring(page).findall("body/table/tbody/tr")
+    """Return the text of every cell, by photo; the page is also well-formed as XML, which nothing unescaped is."""
+    rows = Xml.fromstring(page).findall(".//table[@class='rows']/tbody/tr")
     return [[" ".join(" ".join(cell.itertext()).split()) for cell in row] for row in rows]
 
 
 def test_it_says_of_each_image_what_became_of_it(explanation: bbquery.Explanation, tmp_path: Path) -> None:
     """A line for each in the order given: target, status with its cause, queries, cost, drift; the sums on top."""
+    explanation = known_to(explanation, SURE, SURE)
     partial = replace(explanation, maps=tuple(replace(m, stopped="cap") for m in explanation.maps))
     stopped = replace(result_of(partial, "dog"), error=EXHAUSTED)
 
@@ -65,14 +75,28 @@ def test_it_says_of_each_image_what_became_of_it(explanation: bbquery.Explanatio
     page = page_of(tmp_path, result_of(explanation), stopped, *none)
 
     rows = cells_of(page)
-    assert [row[3].split(" budget")[0] for row in rows] == ["complete", "partial", "failed", "not begun"]
-    assert "raise the cap" in rows[1][3]
+    assert [row[2].split(" budget")[0] for row in rows] == ["complete", "partial", "failed", "not begun"]
+    assert "raise the cap" in rows[1][2]
     assert rows[0][1].startswith(NASTY)
+    assert rows[0][3].endswith(" %)")
     assert rows[0][4:] == ["1,200 1,100 sent, 100 from the store", "free", "not checked"]
-    assert [row[2].split()[0] for row in rows] == ["cat", "dog", "owl", "ox"]
-    assert rows[3][4:] == ["–", "–", "–"]
-    assert "4 images: 1 complete, 1 partial, 1 failed, 1 not begun" in page
+    assert [row[0].split()[0] for row in rows] == ["cat", "dog", "owl", "ox"]
+    assert rows[3][3:] == ["–", "–", "–", "–"]
+    assert "4 photos: 1 complete, 1 partial, 1 failed, 1 not begun" in page
     assert "60 of 90 queries (1 held), 5 tokens, $0.002" in page
+    assert "raise &lt;it&gt;" in page
+
+
+def test_a_whole_run_that_found_nothing_is_not_called_complete(
+    explanation: bbquery.Explanation, tmp_path: Path
+) -> None:
+    """Where every map could be chance the status says that nothing was found, in the colour of doubt; one is enough."""
+    one, none = known_to(explanation, SURE, UNSURE), known_to(explanation, UNSURE, UNSURE)
+
+    found = [index.entry(result_of(each), "").state for each in (one, none)]
+
+    assert [(each.text, each.tone) for each in found] == [("complete", "good"), ("nothing found", "doubt")]
+    assert "the map could be chance" in page_of(tmp_path, result_of(none))
 
 
 def test_a_paid_image_that_drifted_says_so(explanation: bbquery.Explanation, tmp_path: Path) -> None:
@@ -85,19 +109,15 @@ def test_a_paid_image_that_drifted_says_so(explanation: bbquery.Explanation, tmp
 
     (row,) = cells_of(page_of(tmp_path, result_of(paid)))
 
-    assert row[4:] == ["1,200 1,100 sent, 100 from the store, 2 unknown", "$0.015 $0.001 held", "drifted it < moved"]
+    assert row[4:] == ["1,200 1,100 sent, 100 from the store, 2 unknown", "$0.015, $0.001 held", "drifted it < moved"]
 
 
 def test_a_map_that_may_be_chance_says_so(explanation: bbquery.Explanation, tmp_path: Path) -> None:
     """A map that does not stand out from chance is marked below its picture; the other target's is not."""
-    first, second = explanation.maps
-    unsure = replace(first, sent=replace(first.sent, standard_error=np.full(first.sent.values.shape, 1e9)))
-    sure = replace(second, sent=replace(second.sent, standard_error=np.full(second.sent.values.shape, 1e-9)))
+    ((_, maps, *_),) = cells_of(page_of(tmp_path, result_of(known_to(explanation, UNSURE, SURE))))
 
-    ((_, maps, *_),) = cells_of(page_of(tmp_path, result_of(replace(explanation, maps=(unsure, sure)))))
-
-    assert maps.count("HARDLY MOVED: may be chance") == 1
-    assert not maps.endswith("may be chance")
+    assert maps.count("COULD BE CHANCE") == 1
+    assert not maps.endswith("COULD BE CHANCE")
 
 
 def test_a_model_that_was_checked_and_stayed_is_told_from_one_that_was_not(
@@ -119,16 +139,17 @@ def test_it_fetches_nothing(explanation: bbquery.Explanation, tmp_path: Path) ->
     assert len(sources) == 3
     assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
     assert max(map(len, sources)) < 60_000
-    assert "default-src 'none'" in page
+    assert "default-src &#39;none&#39;" in page
     assert "http:" not in page
     assert "https:" not in page
     links = [urllib.parse.unquote(link) for link in re.findall(r'href="([^"]*)"', page)]
-    assert links == ["./a:b #1/a b.png", "./a:b #1/right.png", "./a:b #1/run.json"]
+    report = "./a:b #1/report.html"
+    assert links == [report, report, f"{report}#map-1", f"{report}#map-2"]
 
 
 def test_a_name_that_is_no_text_can_be_written(explanation: bbquery.Explanation, tmp_path: Path) -> None:
     """A file's name may hold bytes that no encoding knows; the page is written all the same."""
-    entries = [index.entry(result_of(None), "caf\udce9.png", [])]
+    entries = [index.entry(result_of(None), "caf\udce9.png")]
 
     path = index.write(tmp_path, entries, budget=BUDGET, command=["caf\udce9.png"])
 
