@@ -94,6 +94,7 @@ def own_part(stress: Stress) -> dict[str, Any]:
         "clean": _votes(stress.votes),
         "found": _found(stress),
         "verification": None if stress.verification is None else _verification(stress, stress.verification),
+        "refuted": [{**vars(each), "votes": _votes(each.votes)} for each in stress.refuted],
         "criteria": {name: _judgement(judgement) for name, judgement in stress.judgements.items()},
         "preprocessing": None if stress.treated is None else [_treated(each) for each in stress.treated],
         "unread": record_parts.unread(stress.unread),
@@ -137,6 +138,11 @@ def warnings(stress: Stress) -> list[Warned]:
         what = "lack its label" if stress.goal.target_class is None else f"are {stress.reached.target!r}"
         message = f"of {total} answers to the clean image itself, {votes.left} {what}"
         found.append(Warned("UNSTABLE", target, message))
+    if stress.refuted and stress.outcome != "refuted":
+        count = len(stress.refuted)
+        nearer = "a nearer image that was found" if count == 1 else f"{count} nearer images that were found"
+        message = f"{nearer} did not reach the goal when asked again: the model errs by chance"
+        found.append(Warned("REFUTED", target, message))
     if stress.found is not None and stress.found.undecided:
         message = f"{stress.found.undecided} queries gave no label that counts either way"
         found.append(Warned("UNDECIDED", target, message))

@@ -8,7 +8,8 @@ Theory of operation.
    attack has a budget of its own within the run's, whose caps are the run's less that. So however the attack ends, five
    queries are left, retries included. Where the clean label flips, ten more of the clean image and ten of what was
    found tell that from chance (`votes`); the attack is that much shorter. Where they are not (a project's cap, an
-   oracle that fails, a person who stops), what was found is *unverified*, which is no success.
+   oracle that fails, a person who stops), what was found is *unverified*, which is no success. Queries for further
+   candidates, in case the nearest image is refuted, come out of the attack's too (`candidates`).
 3. The distance is that of pixels that were asked, exactly: the result is one of the attack's own queries.
 4. A run is named after all that decides what is asked: the same again resumes the same budgets, and asks only for what
    was never answered.
@@ -24,12 +25,13 @@ from typing import TYPE_CHECKING, Any
 
 from bbquery.drift import checks_for
 from bbquery.errors import BudgetExhausted, UsageError
-from bbquery.jobs.attack import preprocessing, votes
+from bbquery.jobs.attack import votes
+from bbquery.jobs.attack.candidates import tries
 from bbquery.jobs.attack.first_labels import first_labels
 from bbquery.jobs.attack.judgement import judgements
 from bbquery.jobs.attack.result import Stress
-from bbquery.jobs.attack.search import REPEATS as CLEAN_REPEATS
-from bbquery.jobs.attack.search import Search
+from bbquery.jobs.attack.search import CLEAN_REPEATS, FOUND_REPEATS, Search
+from bbquery.jobs.attack.verification import verified
 from bbquery.jobs.identity import identity
 from bbquery.jobs.job import Job
 from bbquery.jobs.spare import Rest
@@ -41,22 +43,17 @@ from bbquery.specification import constructor
 if TYPE_CHECKING:
     from bbquery.attacks import Attack
     from bbquery.client.client import Client
-    from bbquery.drift import DriftReport
-    from bbquery.jobs.attack.preprocessing import Treated
     from bbquery.jobs.attack.request import AttackRequest
-    from bbquery.jobs.attack.search import Sought
     from bbquery.jobs.estimate import Estimate
     from bbquery.ledger.records import BudgetState
     from bbquery.ledger.sqlite import Ledger
     from bbquery.scoring.base import Score
-    from bbquery.types import Image, Reply
-
-REPEATS = 5  # of the image that was found
+    from bbquery.types import Image
 
 
 def overhead(queries: int, every: int) -> int:
     """Return how many of a run's queries are not the attack's: clean image, its repeats and checks, verification."""
-    return 1 + CLEAN_REPEATS + checks_for(queries, every) + REPEATS
+    return 1 + CLEAN_REPEATS + checks_for(queries, every) + FOUND_REPEATS
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,7 +81,7 @@ class AttackJob(Job):
 
     @property
     def _verifying(self) -> int:
-        return REPEATS + (1 if self.every else 0) + self.request.check_preprocessing
+        return FOUND_REPEATS + (1 if self.every else 0) + self.request.check_preprocessing
 
     @property
     def _reserved(self) -> int:
@@ -151,35 +148,26 @@ class AttackJob(Job):
         seconds["attack"] = time.perf_counter() - began - seconds["prepare"]
         async with self.client(ledger, rest) as verifier:
             _pass_on(client, verifier)
-            self.watch.measuring(verifier, self._verifying + sought.more)
-            verified = await self._verified(verifier, sought)
+            self.watch.measuring(verifier, self._verifying + sought.times - FOUND_REPEATS)
+            again = await verified(verifier, self.x, sought, self.request.check_preprocessing, self.watch)
+            drift = await sought.drift.end(verifier)
         seconds["verify"] = time.perf_counter() - began - sum(seconds.values())
         return Stress(
             run=self.identity(), photo=self.photo, x=self.x, clean=sought.first, votes=sought.votes,
             oracle=self.oracle.capabilities, attack=self.attack, score=sought.bound.score, bound=sought.bound.label,
             goal=self.request.goal, reached=sought.bound.goal, start=self.start,
             thresholds=self.request.thresholds, linf_thresholds=self.request.linf_thresholds, seed=self.request.seed,
-            found=None if sought.driven is None else sought.driven.result,
-            verification=None if verified.replies is None else votes.count(sought.bound.goal, verified.replies),
-            labels=first_labels(verified.replies or (), self.oracle.capabilities.classes),
-            judgements=judgements(sought.bound, sought.clean, verified.replies), treated=verified.treated,
+            found=again.found, refuted=again.refuted,
+            verification=None if again.replies is None else votes.count(sought.bound.goal, again.replies),
+            labels=first_labels(again.replies or (), self.oracle.capabilities.classes),
+            judgements=judgements(sought.bound, sought.clean, again.replies, tries(len(again.refuted))),
+            treated=again.treated,
             stopped=None if sought.driven is None else sought.driven.stopped,
-            error=client.halt.error or verifier.halt.error, unread=sought.unread, drift=verified.drift,
+            error=client.halt.error or verifier.halt.error, unread=sought.unread, drift=drift,
             queries=client.tally.plus(verifier.tally), budget=ledger.budget(whole),
             unknown=(*ledger.unknowns(own), *ledger.unknowns(rest)), seconds=seconds,
             rest=self._rest(client, verifier, ledger.budget(whole)),
         )  # fmt: skip
-
-    async def _verified(self, client: Client, sought: Sought) -> _Verified:
-        """Ask the image that was found again, then how preprocessing changes it, and the clean one a last time."""
-        best = None if sought.driven is None else sought.driven.result.best
-        replies, treated = None, None
-        if best is not None and not client.halt:
-            replies = await votes.ask(client, best, REPEATS + sought.more, first=1)  # the search had its 0
-            if self.request.check_preprocessing and not client.halt:
-                queries = self.request.check_preprocessing
-                treated = await preprocessing.treated(client, self.x, best, sought.bound.goal, queries)
-        return _Verified(replies, treated, await sought.drift.end(client))
 
     def _rest(self, client: Client, verifier: Client, whole: BudgetState) -> Rest:
         """Return what completing it takes.
@@ -201,12 +189,3 @@ def _pass_on(client: Client, verifier: Client) -> None:
     error = client.halt.error
     if error is not None and not isinstance(error, BudgetExhausted):
         verifier.halt.set(error, logging.DEBUG)
-
-
-@dataclass(frozen=True, eq=False)
-class _Verified:
-    """What was asked after the search: None of what was not."""
-
-    replies: Sequence[Reply | None] | None
-    treated: tuple[Treated, ...] | None
-    drift: DriftReport

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from bbquery.jobs.attack.votes import chance, verdict
+from bbquery.jobs.attack.candidates import tries
+from bbquery.jobs.attack.votes import raised, verdict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.attack.goal import Goal
     from bbquery.jobs.attack.judgement import Judgement
     from bbquery.jobs.attack.preprocessing import Treated
+    from bbquery.jobs.attack.verification import Refuted
     from bbquery.jobs.attack.votes import Votes
     from bbquery.jobs.spare import Rest
     from bbquery.ledger.records import BudgetState, UnknownAttempt
@@ -40,8 +42,10 @@ class Stress:
     bound to the clean label. goal: what was to be reached, as a score in `reached`: not met where it is. found: None
     where the clean image was not attacked, since it lacks the label, or reaches the goal already. start: the image that
     the search began at, as sent; None without one. verification: of the image that was found, None where that was not
-    asked again. labels: what those answers named first, by how often. judgements: by each criterion. treated: what was
-    found and the clean image under preprocessing, None where that was not asked.
+    asked again. refuted: images that were found and kept the label when asked again, the nearest first: `found` has the
+    next one, or the nearest where all were. labels: what the answers of the verification named first, by how often.
+    judgements: by each criterion. treated: what was found and the clean image under preprocessing, None where that was
+    not asked.
     linf_thresholds: the largest first, none by default. stopped: why the attack ended early, error: what ended it (a
     budget, the oracle, a person); None where nothing did. rest: what completing it takes.
     """
@@ -63,6 +67,7 @@ class Stress:
     seed: int
     found: AttackResult | None
     verification: Votes | None
+    refuted: tuple[Refuted, ...]
     labels: Mapping[str, int]
     judgements: Mapping[Criterion, Judgement]
     treated: tuple[Treated, ...] | None
@@ -95,12 +100,19 @@ class Stress:
         """
         if self.found is None:
             return "not attacked"
-        return "not found" if self.found.best is None else verdict(self.votes, self.verification)
+        return (
+            "not found" if self.found.best is None else verdict(self.votes, self.verification, tries(len(self.refuted)))
+        )
 
     @property
     def chance(self) -> float:
-        """The probability that as many answers differ by the clean label's own flips alone; NaN if not asked again."""
-        return math.nan if self.verification is None else chance(self.votes, self.verification)
+        """The probability that as many answers differ by the clean label's own flips alone; NaN if not asked again.
+
+        It is raised where nearer images were refuted.
+        """
+        return (
+            math.nan if self.verification is None else raised(self.votes, self.verification, tries(len(self.refuted)))
+        )
 
     @property
     def rmse(self) -> float:

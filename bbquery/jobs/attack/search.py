@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from bbquery.drift import DriftWatch
 from bbquery.errors import UsageError
-from bbquery.jobs.attack import votes
+from bbquery.jobs.attack import candidates, votes
+from bbquery.jobs.attack.candidates import Candidates
 from bbquery.jobs.attack.first_labels import first_label
 from bbquery.jobs.attack.goal import bind_first
 from bbquery.plan import stopping_after
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from bbquery.scoring.base import Score
     from bbquery.types import Answer, Classes, Image, Reply
 
-REPEATS = 5  # of the clean image beside its first answer
+CLEAN_REPEATS = 5  # of the clean image beside its first answer
+FOUND_REPEATS = 5  # of what was found
 MORE = 10  # of the clean image and of what was found, each, where those differ
 NO_LABEL = ", so there is no label to lose"
 FIRST_REPEAT = 1_000_000  # the number of the first of them; smaller ones are the drift checks'
@@ -38,8 +40,9 @@ FIRST_REPEAT = 1_000_000  # the number of the first of them; smaller ones are th
 class Sought:
     """What was found, and of what.
 
-    clean: the replies to the clean image, None where there was none. more: how often to ask what was found again beyond
-    the default. driven: None where the clean image's own label does not stand, or the goal is reached already.
+    clean: the replies to the clean image, None where there was none. times: how often to ask what was found again.
+    driven: None where the clean image's own label does not stand, or the goal is reached already. candidates: what else
+    was found, in case that is refuted; further: how many of them may be asked again.
     """
 
     clean: Sequence[Reply | None]
@@ -47,8 +50,10 @@ class Sought:
     votes: Votes
     bound: Bound
     drift: DriftWatch
-    more: int
+    times: int
     driven: Driven[AttackResult] | None
+    candidates: Candidates
+    further: int
 
     @property
     def unread(self) -> Counter[str]:
@@ -79,27 +84,32 @@ class Search:
         await job.beware(client, [bound.label], first.answer)
         drift = DriftWatch(job.x, first, bound.label, job.every, self.attack.queries)
         await drift.start(client)
-        clean: list[Reply | None] = [first, *await votes.ask(client, job.x, REPEATS, first=FIRST_REPEAT)]
+        clean: list[Reply | None] = [first, *await votes.ask(client, job.x, CLEAN_REPEATS, first=FIRST_REPEAT)]
         more = MORE if _differ(votes.count(bound.goal, clean)) else 0
         if more:
-            clean += await votes.ask(client, job.x, more, first=FIRST_REPEAT + REPEATS)
+            clean += await votes.ask(client, job.x, more, first=FIRST_REPEAT + CLEAN_REPEATS)
         counted = votes.count(bound.goal, clean)
         stands = votes.count(bound.criteria[self.goal.criterion], clean)
         attacked = Decision.MET == counted.majority == stands.majority
-        driven = await self._driven(client, bound, drift, more) if attacked else None
-        return Sought(clean, first.answer, counted, bound, drift, more, driven)
+        times, kept = FOUND_REPEATS + more, Candidates(job.x)
+        further = candidates.further(self.attack.queries, times, counted)
+        asked = self.attack.queries - 2 * more - further * times  # the cap is the same, and so is the run
+        driven = await self._driven(client, bound, drift, kept, asked) if attacked else None
+        return Sought(clean, first.answer, counted, bound, drift, times, driven, kept, further)
 
-    async def _driven(self, client: Client, bound: Bound, drift: DriftWatch, more: int) -> Driven[AttackResult]:
-        """Drive the attack, from the start image where there is one."""
+    async def _driven(
+        self, client: Client, bound: Bound, drift: DriftWatch, kept: Candidates, asked: int
+    ) -> Driven[AttackResult]:
+        """Drive the attack, from the start image where there is one. asked: its queries, without what is set aside."""
         job, start = self.job, self.start
         if start is not None:
             await self._check_start(client, start, bound)
         plan = self.attack.plan(
             job.x, job.oracle.capabilities.domain, job.request.seed, *([] if start is None else [start])
         )
-        if more:  # they come out of the attack's queries: the cap is the same, and so is the run
-            plan = stopping_after(plan, max(0, self.attack.queries - 2 * more))
-        return await drive(plan, client, nearer_is_higher(bound.goal), drift)
+        if asked < self.attack.queries:
+            plan = stopping_after(plan, max(0, asked))
+        return await drive(kept.of(plan), client, nearer_is_higher(bound.goal), drift)
 
     async def _check_start(self, client: Client, start: Image, bound: Bound) -> None:
         """Ask the start image, as the attack will, which then finds the answer in the store.

@@ -9,8 +9,9 @@ hypergeometric, and the probability of a or more is
 
 An image is adversarial if most answers say so and P is at most 2 %. The answer by which the search chose the image does
 not count: it was picked because it lacked the label. Where the first six answers to the clean image differ, ten more
-are asked of it and of the image that was found. Then fewer than 1 run in 100 calls chance adversarial, whatever the
-share of answers that are chance (exactly .25 % at a fifth of them, .9 % at the worst share:
+are asked of it and of the image that was found. An image that is refuted gives way to the next nearest (`candidates`);
+P of that is multiplied by how many images may have their turn (Bonferroni). So fewer than 1 run in 100 calls chance
+adversarial, whatever the share of answers that are chance (exactly .29 % at a fifth of them, .99 % at the worst share:
 `tests/jobs/attack/test_chance.py`).
 """
 
@@ -74,20 +75,28 @@ def chance(clean: Votes, again: Votes) -> float:
     return ways / math.comb(m + n, left)
 
 
-def adversarial(clean: Votes, again: Votes) -> bool:
+def raised(clean: Votes, again: Votes, tries: int) -> float:
+    """Return the probability of chance, raised for the images among which one was chosen (Bonferroni)."""
+    return min(1.0, tries * chance(clean, again))
+
+
+def adversarial(clean: Votes, again: Votes, tries: int = 1) -> bool:
     """Return whether the label is lost by most answers, and more often than chance would have it."""
-    return again.majority == Decision.NOT_MET and chance(clean, again) <= MOST_CHANCE
+    return again.majority == Decision.NOT_MET and raised(clean, again, tries) <= MOST_CHANCE
 
 
-def verdict(clean: Votes, again: Votes | None) -> Verdict:
-    """Return what the answers to the image that was found come to. again: None where it was not asked again."""
+def verdict(clean: Votes, again: Votes | None, tries: int = 1) -> Verdict:
+    """Return what the answers to the image that was found come to. again: None where it was not asked again.
+
+    tries: among how many images it was chosen by such answers (see `bbquery.jobs.attack.candidates.tries`).
+    """
     if again is None:
         return "unverified"
     if 2 * again.empty > again.asked:
         return "empty"
     if again.majority == Decision.MET:
         return "refuted"
-    return "adversarial" if adversarial(clean, again) else "unverified"
+    return "adversarial" if adversarial(clean, again, tries) else "unverified"
 
 
 def count(bound: BoundScore, replies: Iterable[Reply | None]) -> Votes:
