@@ -351,6 +351,23 @@ class Visibility(NamedTuple):
     unanswered: int
 
 
+@dataclass(frozen=True)
+class Stability:
+    """Whether a map is stable, of a method that was told to ask until it is.
+
+    agreement: the correlation, 0 to 1, that is expected of the map, by its own errors, with that of unlimited queries.
+    wanted: the one from which on a map counts as stable.
+    """
+
+    agreement: float
+    wanted: float
+
+    @property
+    def stable(self) -> bool:
+        """Whether it is."""
+        return self.agreement >= self.wanted
+
+
 @dataclass(frozen=True, eq=False)
 class SaliencyMap:
     """What an algorithm found, in the coordinates of the pixels that were sent.
@@ -361,6 +378,7 @@ class SaliencyMap:
     may be off by chance and by what the algorithm's model of the score leaves out; None where it has no estimate of it.
     interval: the half width of its 90 % interval in standard errors. visibility: refusals against what could be seen,
     empty where nothing is hidden. notes: sentences that a person who reads the map must know, each with what to do.
+    stability: None where the method was not told to ask until the map is stable.
     """
 
     values: NDArray[np.float64]
@@ -372,6 +390,7 @@ class SaliencyMap:
     interval: float = 1.645  # of a normal distribution
     visibility: tuple[Visibility, ...] = ()
     notes: tuple[str, ...] = ()
+    stability: Stability | None = None
 
     @property
     def partial(self) -> bool:

@@ -20,7 +20,7 @@ from bbquery.jobs.explain.series import SeriesRequest, shared_caps
 from bbquery.jobs.explain.setting import ExplainRequest, prepared
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.load import DEFAULT_SCORE, DEFAULT_SCORE_OF_TEXTS
-from bbquery.report import cautions, folder
+from bbquery.report import cautions, folder, sentence
 from bbquery.report.spent import spent
 from bbquery.saliency.designed import AGREEMENT, Designed
 from bbquery.shown import shown
@@ -48,7 +48,7 @@ UNTIL = f"""stable: stop once the map is expected to correlate {AGREEMENT:g} wit
 all (default: as the option until of --method says; of designed, {Designed.until})"""
 EXAMPLES = (
     "bbquery explain sample:cat",
-    "bbquery explain sample:cat --target 'tabby,Egyptian cat' --until stable",
+    "bbquery explain sample:cat --target 'tabby,Egyptian cat' --until stable --max-queries 3000",
 )
 DEFAULT_OUT = "IMAGE-ORACLE-METHOD[-SCORE]-RUN; for several images, N-images-…, with a folder in it for each"
 FULL_SIZE = "write arrays in the photo's own size even above 4 megapixels, where they are written as they were asked"
@@ -156,6 +156,8 @@ def _costs(job: ExplainJob) -> list[str]:
 
 def _report(explanation: Explanation, typed: Sequence[str], written: Sequence[Path]) -> None:
     say(f"queries: {counted(explanation.queries)}")
+    for said in filter(None, (sentence.stable(explanation, m) for m in explanation.maps)):
+        say(said)
     warn(*map(cautions.line, cautions.of_explanation(explanation)))
     warn(*alarms(explanation.error, partial=explanation.partial))
     if explanation.partial:

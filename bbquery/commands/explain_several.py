@@ -16,7 +16,7 @@ from bbquery.jobs.explain.series import prepared_series
 from bbquery.jobs.job import NothingToExplain
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
-from bbquery.report import cautions, folder
+from bbquery.report import cautions, folder, sentence
 from bbquery.report.pages import index
 from bbquery.report.spent import spent
 from bbquery.units import Units, total
@@ -128,6 +128,8 @@ class Book:
             self.out.write(lambda out: self._write(explanation, out / result.name, source))
             place = self.out.place / result.name
             self.screen.say(f"{result.name}: {result.status}; {counted(explanation.queries)}; {place}")
+            for said in filter(None, (sentence.stable(explanation, m) for m in explanation.maps)):
+                self.screen.say(f"  {said}")
         self.entries.append(index.entry(result, source))
         if result.status != "complete" and not isinstance(result.error, (BadImage, NothingToExplain)):
             self._rests.append(result.rest)

@@ -66,8 +66,17 @@ def _target(m: TargetMap) -> dict[str, Any]:
         "interval": _interval(m),
         "visibility": [each._asdict() for each in m.sent.visibility],
         "notes": m.sent.notes,
+        "stability": _stability(m),
         "value": record_parts.value(m.score.about),
     }
+
+
+def _stability(m: TargetMap) -> dict[str, float | bool] | None:
+    """Return whether the map was stable when its queries ended; None where they were not to end at that."""
+    found = m.sent.stability
+    if found is None:
+        return None
+    return {"stable": found.stable, "queries": m.asked, "agreement": found.agreement, "wanted": found.wanted}
 
 
 def _interval(m: TargetMap) -> dict[str, float] | None:

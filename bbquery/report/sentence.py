@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bbquery.jobs.explain.findings import findings
+from bbquery.jobs.explain.findings import findings, rounded_down
 from bbquery.money import dollars_up
 from bbquery.scoring.base import answered
 from bbquery.shown import shown
@@ -112,6 +112,16 @@ def verdict(explanation: Explanation, m: TargetMap) -> str:
     if stamped:
         return f"No place stands out for {target}, so all of this map could be chance."
     return f"{_seen(m, target)}{_sureness(m)}."
+
+
+def stable(explanation: Explanation, m: TargetMap) -> str:
+    """Return after how many queries a map was stable; nothing where it was not, or was not asked to be."""
+    found = m.sent.stability
+    if found is None or not found.stable:
+        return ""
+    after = f"{m.asked:,} of at most {explanation.method.queries:,} queries"
+    agreement = f"it is expected to correlate {rounded_down(found.agreement):.2f} with that of unlimited queries"
+    return f"The map of {quoted(m.target)} was stable after {after}: {agreement}."
 
 
 def effort(explanation: Explanation, m: TargetMap) -> str:

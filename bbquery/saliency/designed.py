@@ -40,7 +40,7 @@ from bbquery.saliency._mask_process import Data
 from bbquery.saliency._mask_regression import Regression, regress
 from bbquery.saliency._revealed_places import Places
 from bbquery.saliency._superpixels import superpixels
-from bbquery.types import SaliencyMap
+from bbquery.types import SaliencyMap, Stability
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,10 +75,6 @@ SHARED_OUT = ", shared out by detail"
 DOUBTFUL = (
     "no cell's 90 % interval excludes 0, so the map may be chance: ask more queries, use fewer cells "
     "(--method designed:cells=7), or ask 'bbquery probe' what would move the score"
-)
-UNSTABLE = (
-    "not stable after {answered:,} answers: the map is expected to correlate {agreement} with that of unlimited "
-    "queries, and a stable one {stable}: ask more (--max-queries)"
 )
 
 
@@ -200,15 +196,9 @@ class Designed(Method):
             standard_error=spread(effects.error) * detail,
             interval=INTERVAL,
             visibility=asked.visibility.ranges(),
-            notes=(*((DOUBTFUL,) if doubtful else ()), *self._unstable(asked)),
+            notes=(DOUBTFUL,) if doubtful else (),
+            stability=Stability(asked.agreement, AGREEMENT) if self.until == "stable" else None,
         )
-
-    def _unstable(self, asked: _Asked) -> list[str]:
-        """Return that the map is not stable, where it should be and something was seen to move."""
-        if self.until != "stable" or not 0 < (agreement := asked.agreement) < AGREEMENT:
-            return []
-        rounded = math.floor(100 * agreement) / 100  # down: what is not stable does not look so
-        return [UNSTABLE.format(answered=asked.answered, agreement=rounded, stable=AGREEMENT)]
 
 
 class _Step(NamedTuple):

@@ -6,6 +6,7 @@ HARDLY MOVED   the map does not stand out from chance. With a standard error: no
                Without one: the scores vary no more than those of the unperturbed image asked again.
 REFUSED        copies of which a certain share was visible were refused clearly more often than the others.
 NO ANSWER      copies got no answer: they were refused, filtered, cut off, empty or stayed unreadable.
+NOT STABLE     the map was to be asked for until it is stable, and the queries ended first.
 NOTE           what the method itself says.
 """
 
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bbquery.jobs.explain.result import Explanation, TargetMap
-    from bbquery.types import SaliencyMap, Visibility
+    from bbquery.types import SaliencyMap, Stability, Visibility
 
-Kind: TypeAlias = Literal["NOT MOVED", "HARDLY MOVED", "REFUSED", "NO ANSWER", "NOTE"]
+Kind: TypeAlias = Literal["NOT MOVED", "HARDLY MOVED", "REFUSED", "NO ANSWER", "NOT STABLE", "NOTE"]
 
 DOUBTS: dict[str, str] = {"NOT MOVED": "says nothing", "HARDLY MOVED": "may be chance"}
 BY_CHANCE = 0.1  # of what has no effect, outside a 90 % interval
@@ -48,6 +49,10 @@ REFUSED = (
 )
 
 NO_ANSWER = "{count} of {asked} copies got no answer ({kinds}), the first because of {why}; the map rests on the others"
+NOT_STABLE = (
+    "the map was not stable within {asked:,} queries: it is expected to correlate {agreement:.2f} with that of "
+    "unlimited queries, and a stable one {wanted:g}: ask more (--max-queries)"
+)
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,8 @@ def of_map(m: TargetMap, noise: float = math.nan) -> Iterator[Finding]:
         yield Finding("REFUSED", m.target, text)
     elif m.unanswered.kinds:
         yield Finding("NO ANSWER", m.target, _no_answer(m))
+    if m.sent.stability is not None and not m.sent.stability.stable:
+        yield Finding("NOT STABLE", m.target, _not_stable(m, m.sent.stability))
     yield from (Finding("NOTE", m.target, note) for note in m.sent.notes)
 
 
@@ -88,6 +95,15 @@ def _no_answer(m: TargetMap) -> str:
     counts = m.unanswered.kinds
     kinds = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
     return NO_ANSWER.format(count=counts.total(), asked=m.asked, kinds=kinds, why=shown(m.unanswered.why, MOST_WHY))
+
+
+def _not_stable(m: TargetMap, stability: Stability) -> str:
+    return NOT_STABLE.format(asked=m.asked, agreement=rounded_down(stability.agreement), wanted=stability.wanted)
+
+
+def rounded_down(agreement: float) -> float:
+    """Return a correlation in hundredths, rounded down: what is not stable does not look so."""
+    return math.floor(100 * agreement) / 100
 
 
 def decided(m: SaliencyMap) -> float:
