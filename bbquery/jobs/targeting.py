@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.errors import UnknownName, UsageError, nearest
+from bbquery.scoring.wordnet.senses import resolver
+from bbquery.scoring.wordnet.vocabulary import vocabulary
 from bbquery.types import Decision, Label, Labels, Text, Vector
 
 if TYPE_CHECKING:
@@ -49,6 +51,35 @@ def beware(
     lines = [] if classes is None else [*_collisions(targets, classes), *_one_class_twice(targets, classes)]
     lines += [line for score in scores if (line := _unnamed(score, clean, capabilities)) is not None]
     return list(dict.fromkeys(lines))
+
+
+def beware_of_class(target: str, clean: Answer, capabilities: Capabilities) -> list[str]:
+    """Return what must be known of a class that is to be reached, where nobody knows which labels a model has.
+
+    A mistyped label would be looked for in vain. Nothing is said of a noun of WordNet; without one every label is in
+    doubt. clean: the answer to the unperturbed image.
+    """
+    if capabilities.classes is not None:
+        return []
+    doubt = _no_noun(target)
+    if not doubt:
+        return []
+    names = [label.name for label in clean.labels] if isinstance(clean, Labels) else []
+    said = [clean.spoken.text] if isinstance(clean, Text) else names
+    listed = ", ".join(repr(_brief(each)) for each in said[:SHOWN]) or "nothing"
+    return [f"{doubt}; the first answer names {listed}: without such a label the whole budget is spent in vain"]
+
+
+def _no_noun(name: str) -> str:
+    """Return that WordNet has no such noun, and the nearest that it has; nothing where it has one."""
+    try:
+        words = vocabulary(resolver(), None)
+    except UsageError:
+        return f"without WordNet nobody can say whether {name!r} may be a label of the model"
+    if words.known(name) is not None:
+        return ""
+    near = nearest(name, (lemma.replace("_", " ") for lemma in words.resolver.nouns.senses))
+    return f"WordNet has no noun {name!r}" + ("" if near is None else f" (the nearest is {near!r})")
 
 
 def check_commas(targets: Sequence[str], classes: Classes | None) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bbquery.errors import MissingExtra
 from bbquery.images.png import png
+from bbquery.jobs.attack import steadiness
 from bbquery.jobs.attack.votes import MOST_CHANCE, TEST
 from bbquery.ledger import codec
 from bbquery.report import record_parts
@@ -132,12 +133,13 @@ def _treated(treated: Treated) -> dict[str, Any]:
 
 def warnings(stress: Stress) -> list[Warned]:
     """Return what a person must know of the answers that an attack rests on."""
-    votes, found, target = stress.votes, [], stress.bound.target
-    if votes.kept and votes.left:
-        total = votes.kept + votes.left
-        what = "lack its label" if stress.goal.target_class is None else f"are {stress.reached.target!r}"
-        message = f"of {total} answers to the clean image itself, {votes.left} {what}"
-        found.append(Warned("UNSTABLE", target, message))
+    target = stress.bound.target
+    reached = None if stress.goal.target_class is None else stress.reached.target
+    doubted = {
+        "UNSTABLE": steadiness.unstable(stress.votes, reached),
+        "CLOSE": steadiness.close([stress.clean], stress.goal, stress.oracle),
+    }
+    found = [Warned(kind, target, text) for kind, text in doubted.items() if text]
     if stress.refuted and stress.outcome != "refuted":
         count = len(stress.refuted)
         nearer = "a nearer image that was found" if count == 1 else f"{count} nearer images that were found"

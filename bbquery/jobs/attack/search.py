@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from bbquery.drift import DriftWatch
 from bbquery.errors import UsageError
-from bbquery.jobs.attack import candidates, votes
+from bbquery.jobs import targeting
+from bbquery.jobs.attack import candidates, steadiness, votes
 from bbquery.jobs.attack.candidates import Candidates
 from bbquery.jobs.attack.first_labels import first_label
 from bbquery.jobs.attack.goal import bind_first
@@ -82,6 +83,9 @@ class Search:
         first = await job.clean(client, nothing=NO_LABEL, what="the clean image")
         bound = await client.off_loop(self._bound, first.answer)
         await job.beware(client, [bound.label], first.answer)
+        if self.start is None and self.goal.target_class is not None:  # a start image shows that there is such a label
+            words = self.goal.target_class, first.answer, job.oracle.capabilities
+            self._beware(await client.off_loop(targeting.beware_of_class, *words))
         drift = DriftWatch(job.x, first, bound.label, job.every, self.attack.queries)
         await drift.start(client)
         clean: list[Reply | None] = [first, *await votes.ask(client, job.x, CLEAN_REPEATS, first=FIRST_REPEAT)]
@@ -94,8 +98,16 @@ class Search:
         times, kept = FOUND_REPEATS + more, Candidates(job.x)
         further = candidates.further(self.attack.queries, times, counted)
         asked = self.attack.queries - 2 * more - further * times  # the cap is the same, and so is the run
-        driven = await self._driven(client, bound, drift, kept, asked) if attacked else None
+        driven = None
+        if attacked:
+            self._beware(steadiness.doubts(clean, counted, self.goal, bound, job.oracle.capabilities))
+            driven = await self._driven(client, bound, drift, kept, asked)
         return Sought(clean, first.answer, counted, bound, drift, times, driven, kept, further)
+
+    def _beware(self, lines: Sequence[str]) -> None:
+        """Warn the watch before the search."""
+        for line in lines:
+            self.job.watch.beware(line)
 
     async def _driven(
         self, client: Client, bound: Bound, drift: DriftWatch, kept: Candidates, asked: int
