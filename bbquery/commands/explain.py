@@ -155,6 +155,7 @@ def _costs(job: ExplainJob) -> list[str]:
 
 
 def _report(explanation: Explanation, typed: Sequence[str], written: Sequence[Path]) -> None:
+    say(*(sentence.caption(explanation, m) for m in explanation.maps))
     say(f"queries: {counted(explanation.queries)}")
     for said in filter(None, (sentence.stable(explanation, m) for m in explanation.maps)):
         say(said)

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.jobs.explain.findings import doubts
 from bbquery.jobs.explain.progress import stages
 from bbquery.report.explanation import record
 from bbquery.report.files import check_writable, write_bytes
 from bbquery.report.interval import interval_png
-from bbquery.report.overlay import overlay_png
+from bbquery.report.map_picture import map_png
 from bbquery.report.pages import explain, parts
 from bbquery.report.pages.page import check_extra
 from bbquery.report.progress import progress_png
-from bbquery.specification import type_name
+from bbquery.report.sentence import plain_unit, quoted, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,9 +109,9 @@ def _arrays(m: TargetMap, *, whole: bool) -> dict[str, tuple[bytes, str]]:
 def _pictures(explanation: Explanation, m: TargetMap, *, progress: bool) -> dict[str, tuple[bytes, str]]:
     """Return the bytes of each picture of a map and what it is, by the file's ending."""
     about = f"of {m.target!r}"
-    made = {".png": (_picture(explanation, m), f"the photo and the map {about} on it")}
-    if m.standard_error is not None:
-        drawn = _interval(explanation, m, m.standard_error)
+    made = {".png": (map_png(explanation, m), f"the photo and the map {about} on it")}
+    if m.half_width is not None:
+        drawn = _interval(explanation, m, m.half_width)
         made["-interval.png"] = (drawn, f"where the 90 % interval of the map {about} excludes 0")
     if progress:
         made["-progress.png"] = (_progress(explanation, m), f"the map {about} after 32, 64, 128 … queries")
@@ -136,35 +135,18 @@ def _npy(values: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _picture(explanation: Explanation, m: TargetMap) -> bytes:
-    return overlay_png(
-        explanation.photo,
-        m.values,
-        signed=m.sent.signed,
-        title=title_of(m),
-        caption=caption_of(explanation, m),
-        unit=m.sent.unit,
-    )
-
-
-def caption_of(explanation: Explanation, m: TargetMap) -> str:
-    """Return what a map rests on, and in capital letters why it may be less than it looks."""
-    answered = f"{m.sent.answered} of {m.sent.rows} queries" if m.stopped else f"{m.sent.answered} queries"
-    partial = ["PARTIAL"] if m.stopped else []
-    made = [type_name(explanation.method), explanation.oracle.name, answered]
-    return " · ".join([*made, *partial, *doubts(explanation, m)])
-
-
 def title_of(m: TargetMap) -> str:
     """Return what a map's picture is called."""
-    return f"Evidence for “{m.target}”" if m.sent.signed else f"What matters for “{m.target}”"
+    return f"Evidence for {quoted(m.target)}" if m.sent.signed else f"What matters for {quoted(m.target)}"
 
 
-def _interval(explanation: Explanation, m: TargetMap, error: NDArray[np.float64]) -> bytes:
-    title = f"{title_of(m)}: where its sign is known"
-    return interval_png(explanation.photo, m.values, m.sent.interval * error, title=title, unit=m.sent.unit)
+def _interval(explanation: Explanation, m: TargetMap, half: NDArray[np.float64]) -> bytes:
+    title = f"Where the map of {quoted(m.target)} is sure, and how sure"
+    unit, stamped = plain_unit(m), stamp(explanation, m)
+    return interval_png(explanation.photo, m.values, half, title=title, unit=unit, stamp=stamped)
 
 
 def _progress(explanation: Explanation, m: TargetMap) -> bytes:
     title = f"{title_of(m)} as queries were answered"
-    return progress_png(explanation.photo, stages(explanation, m), title=title, unit=m.sent.unit)
+    unit, stamped = plain_unit(m), stamp(explanation, m)
+    return progress_png(explanation.photo, stages(explanation, m), title=title, unit=unit, stamp=stamped)

@@ -1,19 +1,17 @@
-"""A map drawn on its photo, as a PNG or a small JPEG. Without matplotlib it says what to install."""
+"""A map drawn on its photo, as a PNG or as pixels. Without matplotlib it says what to install."""
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
-import numpy as np
-import PIL.Image
-
 from bbquery.errors import MissingExtra
-from bbquery.report.scale import reduced, scale
+from bbquery.report.scale import reduced, scale, sureness
+from bbquery.report.stamp import stamped
 
 if TYPE_CHECKING:
     from types import ModuleType
 
+    import numpy as np
     from numpy.typing import NDArray
 
 LONGEST_SIDE = 1600
@@ -31,11 +29,14 @@ def overlay_png(
     title: str,
     caption: str,
     unit: str,
+    half: NDArray[np.float64] | None = None,
+    stamp: str = "",
 ) -> bytes:
     """Return a PNG of the photo and, beside it (below it for a wide photo), the map on the photo in grey.
 
     photo: (H, W, 3) uint8. values: (H, W) float64, NaN where the model was not shown the photo, which is drawn faded
-    and hatched. unit: what a value is, for the colour bar.
+    and hatched. unit: what a value is, for the colour bar. half: (H, W), the half width of the values' interval; what
+    lies within it of 0 is paler. stamp: what is written across a map that must not be believed; all of that is pale.
 
     A signed map runs from blue (against the target) over nothing (0) to red (for it), symmetric about 0 up to the
     99.5th percentile of the absolute values. An unsigned map runs from nothing to bright yellow between its 0.5th and
@@ -49,28 +50,33 @@ def overlay_png(
     """
     figure = _figure()
     small, means = reduced(photo, values, LONGEST_SIDE)
-    colours = scale(values, signed=signed)
-    png: bytes = figure.draw(small, means, scale=colours, signed=signed, title=title, caption=caption, unit=unit)
+    colours, sure = scale(values, signed=signed), sureness(values, half, stamp, LONGEST_SIDE)
+    png: bytes = figure.draw(
+        small, means, scale=colours, signed=signed, title=title, caption=caption, unit=unit, sure=sure, stamp=stamp
+    )
     return png
 
 
-def thumbnail_jpeg(
-    photo: NDArray[np.uint8], values: NDArray[np.float64] | None = None, *, signed: bool = True
-) -> bytes:
-    """Return a small JPEG of a photo, or of a map on the photo in grey; see `overlay_png`, colours as there.
+def overlaid(
+    photo: NDArray[np.uint8],
+    values: NDArray[np.float64],
+    *,
+    signed: bool,
+    longest: int,
+    half: NDArray[np.float64] | None = None,
+    stamp: str = "",
+) -> NDArray[np.uint8]:
+    """Return the pixels of a map on the photo in grey, (h, w, 3), no side longer than `longest`; see `overlay_png`.
 
     Raises:
         MissingExtra: matplotlib is not installed.
         UsageError: photo or values have another shape or type.
     """
     figure = _figure()
-    known = np.zeros(photo.shape[:2]) if values is None else values
-    shown, means = reduced(photo, known, LONGEST_THUMBNAIL)
-    if values is not None:
-        shown = figure.blend(shown, means, scale(values, signed=signed), signed=signed)
-    buffer = io.BytesIO()
-    PIL.Image.fromarray(shown).save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()
+    small, means = reduced(photo, values, longest)
+    sure = sureness(values, half, stamp, longest)
+    mixed: NDArray[np.uint8] = figure.blend(small, means, scale(values, signed=signed), signed=signed, sure=sure)
+    return stamped(mixed, stamp) if stamp else mixed
 
 
 def _figure() -> ModuleType:

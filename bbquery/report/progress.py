@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bbquery.errors import MissingExtra
 from bbquery.report.overlay import LONGEST_THUMBNAIL
-from bbquery.report.scale import reduced, scale
+from bbquery.report.scale import reduced, scale, sureness
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,12 +24,14 @@ HOW_TO_READ = (
     "Each panel has colours of its own, since maps of few queries differ in size. The rank correlation is with the "
     "last map: 1 means that all pixels are in the same order."
 )
+PALE = "Paler places could be chance after so many queries: the 90 % interval includes 0."
 
 
-def progress_png(photo: NDArray[np.uint8], stages: Sequence[Stage], *, title: str, unit: str) -> bytes:
+def progress_png(photo: NDArray[np.uint8], stages: Sequence[Stage], *, title: str, unit: str, stamp: str = "") -> bytes:
     """Return a PNG of the stages of a map on its photo (H, W, 3) uint8, with their correlation to the last one.
 
-    Equal input gives equal bytes on one installation.
+    stamp: what is written across the last map, where it must not be believed; all stages are pale then. Equal input
+    gives equal bytes on one installation.
 
     Raises:
         MissingExtra: matplotlib is not installed. UsageError: photo or values have another shape or type.
@@ -42,12 +44,18 @@ def progress_png(photo: NDArray[np.uint8], stages: Sequence[Stage], *, title: st
     for place, stage in enumerate(stages):
         small, means = reduced(photo, stage.values, LONGEST_PANEL)
         colours = scale(stage.values, signed=stage.signed)
+        sure = sureness(stage.values, stage.half, stamp, LONGEST_PANEL)
         last = place == len(stages) - 1
         lines = () if last else (correlated(stage.correlation),)
         counted = "1 query" if stage.queries == 1 else f"{stage.queries:,} queries"
         heading = counted + (", the end" if last and place else "")
-        drawn.append(tiles.map_tile(heading, small, means, colours, signed=stage.signed, lines=lines))
-    below = (f"Values: {unit}.", HOW_TO_READ)
+        drawn.append(
+            tiles.map_tile(
+                heading, small, means, colours, signed=stage.signed, lines=lines, sure=sure, stamp=stamp if last else ""
+            )
+        )
+    faded = [PALE] if any(stage.half is not None for stage in stages) else []
+    below = (f"Values: {unit}.", HOW_TO_READ, *faded)
     return tiles.sheet_png(tiles.Sheet.of(drawn, title=title, below=below))
 
 

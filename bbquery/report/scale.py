@@ -27,6 +27,7 @@ class Scale:
 
     low, high: the values of the first and the last colour. below, above: whether values lie beyond them.
     note: what a person must know of the map, empty where there is nothing. bar: whether there are colours to explain.
+    calm: whether the colours are to be quieter than a map's.
     """
 
     low: float = 0.0
@@ -35,6 +36,7 @@ class Scale:
     above: bool = False
     note: str = ""
     bar: bool = True
+    calm: bool = False
 
 
 def reduced(
@@ -51,6 +53,20 @@ def reduced(
         raise UsageError(f"a map of shape {values.shape} does not lie on a photo of {photo.shape[:2]}")
     factor = -(-max(photo.shape) // longest)
     return np.asarray(PIL.Image.fromarray(photo).reduce(factor)), block_means(values, factor)
+
+
+def sureness(
+    values: NDArray[np.float64], half: NDArray[np.float64] | None, stamp: str, longest: int
+) -> NDArray[np.float64] | None:
+    """Return how sure the sign of a map is, (h, w), 0 to 1, reduced like the map; None where nothing is known of it.
+
+    half: (H, W), the half width of the interval of `values`; None without one. It is 1 where the interval excludes 0
+    and 0 elsewhere, in a reduced map their mean. Of a map with a stamp it is 0 everywhere.
+    """
+    if half is None and not stamp:
+        return None
+    sure = np.zeros(values.shape) if half is None or stamp else (np.abs(values) > half).astype(np.float64)
+    return block_means(sure, -(-max(values.shape) // longest))
 
 
 @one_blas_thread

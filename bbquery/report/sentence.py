@@ -221,13 +221,7 @@ def quoted(label: str) -> str:
 
 def decided(m: TargetMap) -> NDArray[np.bool_] | None:
     """Return where on the photo, (H, W), a map's 90 % interval excludes 0; None where the method has no interval."""
-    half = half_width(m)
-    return None if half is None else np.abs(m.values) > half
-
-
-def half_width(m: TargetMap) -> NDArray[np.float64] | None:
-    """Return the half width of a map's 90 % interval, (H, W) like its values; None where the method has none."""
-    return None if m.standard_error is None else m.sent.interval * m.standard_error
+    return None if m.half_width is None else np.abs(m.values) > m.half_width
 
 
 def _on_photo(explanation: Explanation, m: TargetMap) -> str:

@@ -19,11 +19,14 @@ from bbquery.report.figure import (
     STRETCHED_FROM,
     TITLE,
     Page,
+    bands,
     bar,
     blend,
     hatch,
     numbers,
+    ramp,
     spread,
+    stamp_on,
     wrapped,
 )
 
@@ -46,7 +49,8 @@ HATCHED = "Hatched: not shown to the model."
 class Tile:
     """A picture. pixels: (H, W, 3) uint8. known: (H, W), where it has a value; None: everywhere. lines: below it.
 
-    scale: of the colour bar below it, of a signed map or another; None: no bar.
+    scale: of the colour bar below it, of a signed map or another; None: no bar. bands: the opacities in it. stamp: what
+    is written across the picture.
     """
 
     heading: str
@@ -55,6 +59,8 @@ class Tile:
     known: NDArray[np.bool_] | None = None
     scale: Scale | None = None
     signed: bool = True
+    bands: tuple[float, ...] = (1.0,)
+    stamp: str = ""
 
 
 def map_tile(
@@ -65,11 +71,17 @@ def map_tile(
     *,
     signed: bool,
     lines: Sequence[str],
+    sure: NDArray[np.float64] | None = None,
+    stamp: str = "",
 ) -> Tile:
-    """Return the tile of a map (H, W) on its photo (H, W, 3), both reduced for display."""
-    pixels = blend(photo, values, scale, signed=signed)
+    """Return the tile of a map (H, W) on its photo (H, W, 3), both reduced for display.
+
+    sure: (H, W), how sure the sign is, as of `bbquery.report.figure.blend`. stamp: what is written across it.
+    """
+    pixels = blend(photo, values, scale, signed=signed, sure=sure)
     said = (*lines, *([scale.note] if scale.note else []))
-    return Tile(heading, pixels, said, np.isfinite(values), scale if scale.bar else None, signed)
+    drawn = scale if scale.bar else None
+    return Tile(heading, pixels, said, np.isfinite(values), drawn, signed, bands(sure, stamp), stamp)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +186,8 @@ class Sheet:
         axes.imshow(tile.pixels, aspect="auto", interpolation="antialiased", origin="upper")
         if tile.known is not None:
             hatch(axes, tile.known)
+        if tile.stamp:
+            stamp_on(page, (left, top, *self.grid.panel), tile.stamp)
         below = top + self.grid.panel[1] + BAR_SPACE
         if tile.scale is not None:
             self._bar(page, tile, tile.scale, left, below)
@@ -182,7 +196,7 @@ class Sheet:
 
     def _bar(self, page: Page, tile: Tile, scale: Scale, left: float, top: float) -> None:
         """Draw a colour bar with its numbers, as wide as the column."""
-        bar(page, left, top, self.grid.column, signed=tile.signed)
+        bar(page, left, top, self.grid.column, colours=ramp(signed=tile.signed, calm=scale.calm), bands=tile.bands)
         spread(page, left, top + BAR + BAR_SPACE, self.grid.column, numbers(scale))
 
 

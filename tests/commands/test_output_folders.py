@@ -51,7 +51,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures take most of a run's time, and do not matter here."""
-    for drawn in ("folder.overlay_png", "folder.interval_png", "evaluation.curves_png", "comparison.sheet_png"):
+    for drawn in ("map_picture.overlay_png", "folder.interval_png", "evaluation.curves_png", "comparison.sheet_png"):
         monkeypatch.setattr(f"bbquery.report.{drawn}", lambda *_, **__: b"picture")
     monkeypatch.setattr("bbquery.report.probe.picture", lambda _: b"picture")
     monkeypatch.setattr("bbquery.report.attack._pictures", lambda _: {"adversarial.png": b"picture"})

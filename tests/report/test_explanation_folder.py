@@ -18,6 +18,7 @@ from bbquery.jobs.explain.progress import checkpoints, stages
 from bbquery.plan import replay
 from bbquery.report import folder
 from bbquery.report.progress import progress_png
+from bbquery.report.sentence import plain_unit
 from bbquery.saliency.rise import Rise
 from bbquery.types import UINT8
 from oracles import function
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 PHOTO = np.random.default_rng(0).integers(150, 256, (24, 32, 3), dtype=np.uint8)
-CAPTION = "Cells · sides · 70 queries"
 WHOLE = {"run.json", "report.html"}
 CELLS = Cells(queries=70, note="beware of the dog")
 
@@ -103,17 +103,6 @@ def test_a_score_that_does_not_move_is_in_the_record(tmp_path: Path) -> None:
     assert [(each["kind"], each["target"]) for each in warnings] == [("NOT MOVED", "left")]
 
 
-def test_a_picture_says_where_its_map_may_be_chance(tmp_path: Path) -> None:
-    """Colours are as strong for noise as for evidence, so the words below them say which maps may be noise."""
-    explanation = explained(tmp_path, CELLS)
-    (m,) = explanation.maps
-    same = replace(m, sent=replace(m.sent, standard_error=np.full(m.sent.values.shape, 1e9)))
-
-    sure, unsure = (folder.caption_of(replace(explanation, maps=(each,)), each) for each in (m, same))
-
-    assert (sure, unsure) == (CAPTION, f"{CAPTION} · HARDLY MOVED: may be chance")
-
-
 # --- the strip of a map on its way ---
 
 
@@ -126,7 +115,7 @@ def test_the_strip_is_drawn_without_a_query(tmp_path: Path) -> None:
     assert "left-progress.png" in names
     (m,) = explanation.maps
     again = progress_png(
-        PHOTO, stages(explanation, m), title="Evidence for “left” as queries were answered", unit=m.sent.unit
+        PHOTO, stages(explanation, m), title="Evidence for “left” as queries were answered", unit=plain_unit(m)
     )
     assert (tmp_path / "out" / "left-progress.png").read_bytes() == again
     with Pillow.open(tmp_path / "out" / "left-progress.png") as picture:

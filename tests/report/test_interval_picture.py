@@ -12,7 +12,9 @@ import pytest
 
 import bbquery.report
 from bbquery.errors import MissingExtra, UsageError
-from bbquery.report.interval import AGAINST, FOR, interval_png, shares, signs
+from bbquery.report.figure import blend
+from bbquery.report.interval import AGAINST, FOR, STAMPED, interval_png, shares, signs
+from bbquery.report.scale import scale
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +31,11 @@ TEXT = {"title": "cat", "unit": "probability"}
 
 
 def picture(photo: NDArray[np.uint8], values: NDArray[np.float64], half: NDArray[np.float64]) -> NDArray[np.uint8]:
-    with PIL.Image.open(io.BytesIO(interval_png(photo, values, half, **TEXT))) as image:
+    return decoded(interval_png(photo, values, half, **TEXT))
+
+
+def decoded(png: bytes) -> NDArray[np.uint8]:
+    with PIL.Image.open(io.BytesIO(png)) as image:
         assert set(image.info) <= {"dpi"}
         return np.asarray(image.convert("RGB"))
 
@@ -56,9 +62,27 @@ def test_the_two_signs_differ_in_lightness() -> None:
 def test_the_legend_says_how_much_is_known() -> None:
     """Shares are of what the model was shown, and add up."""
     assert shares(VALUES, HALF) == (
-        "red, for the target: 20.0%", "blue, against the target: 20.0%", "grey, undecided: 60.0%",
+        "red, for the target: 20 %", "blue, against the target: 20 %", "grey, could be chance: 60 %",
     )  # fmt: skip
     assert shares(np.full((2, 2), np.nan), np.full((2, 2), np.nan)) == ("the map has no value anywhere",)
+
+
+def chroma(pixels: NDArray[np.uint8]) -> int:
+    """How colourful the most colourful pixel is, in grey levels: 0 of a grey one."""
+    return int(np.ptp(pixels.astype(int), axis=-1).max())
+
+
+def test_the_interval_is_quieter_than_the_map() -> None:
+    """No pixel of it is more saturated than the map's strongest, and with a stamp than a pale one."""
+    limits = scale(VALUES, signed=True)
+    strongest = chroma(blend(GREY, VALUES, limits, signed=True))
+    palest = chroma(blend(GREY, VALUES, limits, signed=True, sure=np.zeros(VALUES.shape)))
+
+    plain, stamped = (interval_png(GREY, VALUES, HALF, **TEXT, stamp=stamp) for stamp in ("", "COULD BE CHANCE"))
+
+    assert palest < chroma(decoded(plain)) < strongest
+    assert chroma(signs(GREY, VALUES, HALF, opacity=STAMPED)) <= palest
+    assert chroma(decoded(stamped)) < strongest
 
 
 def test_equal_input_gives_the_same_interval_picture() -> None:
@@ -91,7 +115,8 @@ def test_widths_that_hardly_differ_look_alike() -> None:
     differing = picture(GREY, VALUES, np.linspace(0, 1, 48).reshape(6, 8))
     panel = slice(150, 400), slice(alike.shape[1] - 300, alike.shape[1] - 100)
 
-    assert np.ptp(alike[panel], axis=(0, 1)).max() < 20 < np.ptp(differing[panel], axis=(0, 1)).max()
+    alike_by, differing_by = (int(np.ptp(each[panel], axis=(0, 1)).max()) for each in (alike, differing))
+    assert 8 * alike_by < differing_by
 
 
 def test_an_interval_of_another_map_is_refused() -> None:

@@ -102,7 +102,7 @@ def test_labels_are_counted_not_measured() -> None:
     m = map_of(GOOD, error=SURE, target="tabby", score="label", clean=labels, decisions=kept)
     other = map_of(GOOD, error=SURE, target="lynx", score="label", clean=labels)
 
-    whole = {"clean": labels, "answers": "labels"}
+    whole: dict[str, Any] = {"clean": labels, "answers": "labels"}
     assert "“tabby” (named on the whole photo, and on 25 % of its changed copies), blue" in said(m, **whole)
     assert "“lynx” (not named on the whole photo), blue" in said(other, **whole)
     assert sentence.first_answer(explanation_of(m, **whole)) == "“tabby” (score 0.93)"

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["NOT MOVED", "HARDLY MOVED", "REFUSED", "NO ANSWER", "NOT STABLE", "NOTE"]
 
-DOUBTS: dict[str, str] = {"NOT MOVED": "says nothing", "HARDLY MOVED": "may be chance"}
 BY_CHANCE = 0.1  # of what has no effect, outside a 90 % interval
 STANDS_OUT = 2.0  # half widths of the interval
 DEVIATIONS = 3.3  # one in a thousand: each of ten ranges is compared with the others
@@ -68,12 +67,6 @@ def findings(explanation: Explanation) -> list[Finding]:
     """Return what must be known of an explanation's maps, the worst of each map first."""
     noises = [explanation.drift.noise, *[math.nan] * len(explanation.maps)]  # of the first target's score
     return [each for m, noise in zip(explanation.maps, noises, strict=False) for each in of_map(m, noise)]
-
-
-def doubts(explanation: Explanation, m: TargetMap) -> list[str]:
-    """Return in a few words why a map may be nothing but chance, for its picture, which alone does not show it."""
-    own = [each.kind for each in findings(explanation) if each.target == m.target]
-    return [f"{kind}: {DOUBTS[kind]}" for kind in own if kind in DOUBTS]
 
 
 def of_map(m: TargetMap, noise: float = math.nan) -> Iterator[Finding]:

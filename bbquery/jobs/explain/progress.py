@@ -30,12 +30,14 @@ class Stage:
 
     queries: how many it rests on, the unperturbed image's not counted. values: float64 (H, W) in the photo's
     coordinates. signed: as of the map. correlation: Spearman's, with the map at the end; NaN where one is constant.
+    half: half width of its 90 % interval, like values; None where the method has none.
     """
 
     queries: int
     values: NDArray[np.float64]
     signed: bool
     correlation: float
+    half: NDArray[np.float64] | None = None
 
 
 def stages(explanation: Explanation, found: TargetMap) -> list[Stage]:
@@ -46,9 +48,10 @@ def stages(explanation: Explanation, found: TargetMap) -> list[Stage]:
         plan = explanation.method.plan(x, explanation.oracle.domain, explanation.seed)
         m = replay(plan, found.recorded.answering(), stop_after=queries)
         values = placement.to_photo(m.values)
-        passed.append(Stage(queries, values, m.signed, rank_correlation(m.values, found.sent.values)))
+        half = None if m.standard_error is None else placement.to_photo(m.interval * m.standard_error)
+        passed.append(Stage(queries, values, m.signed, rank_correlation(m.values, found.sent.values), half))
     last = rank_correlation(found.sent.values, found.sent.values)  # 1, or NaN where it is constant
-    return [*passed, Stage(found.asked, found.values, found.sent.signed, last)]
+    return [*passed, Stage(found.asked, found.values, found.sent.signed, last, found.half_width)]
 
 
 def checkpoints(queries: int) -> list[int]:

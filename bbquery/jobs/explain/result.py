@@ -56,6 +56,11 @@ class TargetMap:
     verified: Verified | None = None
 
     @property
+    def half_width(self) -> NDArray[np.float64] | None:
+        """The half width of its 90 % interval, (H, W) like its values; None where the method has none."""
+        return None if self.standard_error is None else self.sent.interval * self.standard_error
+
+    @property
     def constant(self) -> bool:
         """Whether it says nothing, because no answer scored differently from another."""
         return self.sent.answered > 0 and bool(np.ptp(self.sent.values) == 0)

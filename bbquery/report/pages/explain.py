@@ -9,16 +9,15 @@ import numpy as np
 
 from bbquery.errors import MissingExtra
 from bbquery.report import cautions, sentence
+from bbquery.report.map_picture import map_pixels
 from bbquery.report.pages import parts
 from bbquery.report.pages.page import rendered
 from bbquery.report.pages.parts import Badge, Line, Picture
-from bbquery.report.scale import reduced, scale
+from bbquery.report.scale import scale
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import ModuleType
-
-    from numpy.typing import NDArray
 
     from bbquery.jobs.explain.result import Explanation, TargetMap
     from bbquery.jobs.explain.verified import Part
@@ -129,6 +128,7 @@ def _verdict(explanation: Explanation) -> str:
 
 def _map(explanation: Explanation, m: TargetMap) -> MapPart:
     stamped = sentence.stamp(explanation, m)
+    pixels = map_pixels(explanation, m, parts.LONGEST_PICTURE)
     verified = m.verified
     found = () if verified is None else tuple(each for each in (verified.enough, verified.breaks) if each is not None)
     return MapPart(
@@ -137,7 +137,7 @@ def _map(explanation: Explanation, m: TargetMap) -> MapPart:
         effort=sentence.effort(explanation, m),
         badges=(Badge(stamped, "doubt"),) if stamped else (),
         photo=parts.picture(explanation.photo, "the photo"),
-        map=parts.picture(map_pixels(explanation, m), f"the map for {m.target} on the photo in grey"),
+        map=parts.picture(pixels, f"the map for {m.target} on the photo in grey"),
         legend=_legend(m),
         facts=tuple(_fact(explanation, each) for each in found),
         why=NOT_VERIFIED if verified is None else verified.why,
@@ -184,19 +184,6 @@ def _notes(m: TargetMap, colours: Scale) -> Iterator[str]:
     yield "Grey places have no effect, or hardly any."
     if not np.isfinite(m.values).all():
         yield "The faded margin was not shown to the model."
-
-
-def map_pixels(explanation: Explanation, m: TargetMap, longest: int = parts.LONGEST_PICTURE) -> NDArray[np.uint8]:
-    """Return a map on the photo in grey, (h, w, 3), without a side longer than this.
-
-    Raises:
-        MissingExtra: no matplotlib.
-    """
-    small, means = reduced(explanation.photo, m.values, longest)
-    pixels: NDArray[np.uint8] = _figure().blend(
-        small, means, scale(m.values, signed=m.sent.signed), signed=m.sent.signed
-    )
-    return pixels
 
 
 def _bar(low: str, high: str, *, signed: bool) -> Picture:

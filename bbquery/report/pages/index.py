@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bbquery.money import dollars
 from bbquery.report import sentence
 from bbquery.report.files import write_bytes
+from bbquery.report.map_picture import map_pixels
 from bbquery.report.pages import explain, parts
 from bbquery.report.pages.page import rendered
 from bbquery.report.pages.parts import Badge, Picture
@@ -145,7 +146,7 @@ def context(entries: Sequence[Entry], *, budget: BudgetState, command: Sequence[
 
 
 def _thumbnail(explanation: Explanation, m: TargetMap) -> Thumbnail:
-    pixels = explain.map_pixels(explanation, m, LONGEST_THUMBNAIL)
+    pixels = map_pixels(explanation, m, LONGEST_THUMBNAIL)
     small = parts.picture(pixels, f"the map for {m.target}", LONGEST_THUMBNAIL)
     return Thumbnail(m.target, small, sentence.verdict(explanation, m), sentence.stamp(explanation, m))
 

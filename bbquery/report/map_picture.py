@@ -1,0 +1,53 @@
+"""Picture of an explained map, in every size: `NAME.png`, thumbnails, notebooks and pages show the same colours.
+
+Places whose 90 % interval includes 0 are pale where the method knows errors, and a map that hardly moved is pale
+everywhere and stamped. Its sentences are those of `bbquery.report.sentence`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bbquery.report import sentence
+from bbquery.report.overlay import overlaid, overlay_png
+from bbquery.specification import type_name
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bbquery.jobs.explain.result import Explanation, TargetMap
+
+
+def map_png(explanation: Explanation, m: TargetMap) -> bytes:
+    """Return a PNG of the photo and the map on it, with what is seen, what the model said, and what a value is.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    return overlay_png(
+        explanation.photo,
+        m.values,
+        signed=m.sent.signed,
+        title=sentence.caption(explanation, m),
+        caption=below_photo(explanation),
+        unit=sentence.plain_unit(m),
+        half=m.half_width,
+        stamp=sentence.stamp(explanation, m),
+    )
+
+
+def map_pixels(explanation: Explanation, m: TargetMap, longest: int) -> NDArray[np.uint8]:
+    """Return the map on the photo, (h, w, 3) uint8, no side longer than `longest`.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    half, stamp = m.half_width, sentence.stamp(explanation, m)
+    return overlaid(explanation.photo, m.values, signed=m.sent.signed, longest=longest, half=half, stamp=stamp)
+
+
+def below_photo(explanation: Explanation) -> str:
+    """Return what stands below the photo: the model's first answer to it, the method and the model."""
+    made = f"Method: {type_name(explanation.method)}. Model: {explanation.oracle.name}."
+    return f"The model's first answer to the whole photo: {sentence.first_answer(explanation)}. {made}"
