@@ -16,10 +16,11 @@ import dataclasses
 import importlib
 import importlib.util
 import inspect
+import os
 import pkgutil
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -60,6 +61,8 @@ NAMED_AS = {
     "metric": "METRIC",
 }  # fmt: skip
 """What a module calls the object that is made from options."""
+ONNX = ".onnx"
+"""How the path of an ONNX file ends, which is an oracle by itself: its input is grey levels, as they are."""
 # What every emulator is served with, whatever its protocol.
 SERVED_WITH = frozenset({"oracle", "port", "host", "faults", "ready"})
 
@@ -142,14 +145,41 @@ def is_of_library(name: str) -> bool:
     return library in LIBRARIES and bool(own)
 
 
-async def oracle(specification: str) -> Oracle:
-    """Connect the oracle named by a specification.
+async def oracle(
+    named: str | os.PathLike[str] | Callable[..., Any], classes: str | Sequence[str] | None = None
+) -> Oracle:
+    """Connect an oracle: one named by a specification, an ONNX file by its path, or a plain function.
+
+    classes: names in the order of a function's probabilities, which is all that it answers (see `oracles.function`).
 
     Raises:
-        UnknownName: no such oracle or option. UsageError: a bad option. MissingExtra: an optional part is absent.
+        UnknownName: no such oracle or option. UsageError: a bad option, or classes of what is no function.
+        MissingExtra: an optional part is absent.
     """
-    connected = _made("oracle", specification)
+    connected = _connected(named, classes)
     return typing.cast("Oracle", await connected if inspect.isawaitable(connected) else connected)
+
+
+def _connected(named: str | os.PathLike[str] | Callable[..., Any], classes: str | Sequence[str] | None) -> Any:
+    if not isinstance(named, str | os.PathLike):
+        return _named("oracle", "function")(named, classes=classes)
+    check_no_classes(classes)
+    if isinstance(named, str) and ("=" in named or not named.endswith(ONNX)):
+        return _made("oracle", named)
+    if not os.fspath(named).endswith(ONNX):
+        raise UsageError(f"{os.fspath(named)!r} is no ONNX file: give a path that ends in {ONNX}, or a specification")
+    return _named("oracle", "onnx")(model=os.fspath(named))
+
+
+def check_no_classes(classes: str | Sequence[str] | None) -> None:
+    """See that no names of classes are given beside an oracle that has its own.
+
+    Raises:
+        UsageError: there are some.
+    """
+    if classes is not None:
+        others = "other oracles have options for them, such as labels in 'onnx:model=resnet50.onnx,labels=imagenet'"
+        raise UsageError(f"classes names what a plain function answers: {others}")
 
 
 def method(specification: str, *, queries: int | None = None) -> Method:
@@ -236,8 +266,8 @@ def given(kind: str, thing: T) -> T:
         UsageError: it is not of this kind.
     """
     if isinstance(thing, type) or not hasattr(thing, HAVE[kind]):
-        wrap = "; a function becomes one by oracles.function.connect" if kind == "oracle" and callable(thing) else ""
-        raise UsageError(f"{thing!r} is no {kind}: give a name of 'bbquery list {kind}s', or such an object{wrap}")
+        function = ", or a function" if kind == "oracle" else ""
+        raise UsageError(f"{thing!r} is no {kind}: give a name of 'bbquery list {kind}s', or such an object{function}")
     return thing
 
 

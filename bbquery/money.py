@@ -4,8 +4,8 @@ Amounts are integer picodollars (10**12 to the dollar): a price of $0.15 for a m
 them a token, sums never drift, and 64 bits hold 9.2 million dollars. Rounding, where a share of a price is taken, is
 always up: what may be spent is never understated. A price that nobody stated is refused, never taken to be zero.
 
-Binary floats have no place here: 0.1 is not a tenth. Amounts come as text, or as numbers of a price file, which are
-read as decimals from their text.
+Nothing is computed in binary floats, where 0.1 is not a tenth. Amounts come as text, as decimals, or as floats, each of
+which stands for the shortest decimal that Python writes for it: 0.1 is "0.1".
 """
 
 from __future__ import annotations
@@ -35,16 +35,14 @@ _SNAPSHOT = re.compile(r"(.+)-20\d\d-\d\d-\d\d")
 _NO_SHARES = frozenset({"input", "cached_input", "cache_write", "output", "thousand", "source", "date"})
 
 
-def picodollars(usd: str | int | Decimal) -> int:
+def picodollars(usd: str | float | Decimal) -> int:
     """Return an amount of dollars in picodollars, rounded up.
 
     Raises:
-        UsageError: not an amount, negative, a float, or more than 9 million dollars, which a ledger cannot hold.
+        UsageError: not an amount, negative, or more than 9 million dollars, which a ledger cannot hold.
     """
-    if isinstance(usd, float):
-        raise UsageError(f"{usd!r} is a float, which holds no exact amount of dollars: write it as text, '{usd}'")
     try:
-        amount = Decimal(usd)
+        amount = Decimal(usd if isinstance(usd, str | Decimal) else str(usd))
     except InvalidOperation:
         raise UsageError(f"{usd!r} is not an amount of dollars: write it as 12.50") from None
     if not amount.is_finite() or not 0 <= amount <= LARGEST:

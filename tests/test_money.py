@@ -8,6 +8,7 @@ import tomllib
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,10 +83,17 @@ def test_what_is_no_amount_is_refused(typed: str) -> None:
     assert typed in str(refusal.value)
 
 
-def test_a_float_is_refused_with_advice() -> None:
-    """0.1 is not a tenth of a dollar, so a float must be written as text."""
-    with pytest.raises(UsageError, match=r"write it as text, '0\.1'"):
-        picodollars(0.1)  # type: ignore[arg-type] # the mistake under test
+@pytest.mark.parametrize("written", ["0.1", "1.5", "0.3", "1e-05", "123456.789", "0.000000000001"])
+def test_a_float_is_the_amount_that_python_writes_for_it(written: str) -> None:
+    """0.1 is a tenth of a dollar to the picodollar, not the binary number that is nearest to it, of NumPy too."""
+    assert picodollars(float(written)) == picodollars(np.float64(written)) == picodollars(written)
+
+
+@pytest.mark.parametrize("given", [None, True, [1], float("nan"), float("inf"), -0.5])
+def test_what_is_no_amount_of_python_is_refused(given: object) -> None:
+    """Neither a truth value nor a list nor infinity can be spent."""
+    with pytest.raises(UsageError, match="dollars"):
+        picodollars(given)  # type: ignore[arg-type] # the mistake under test
 
 
 @pytest.mark.usefixtures("prices_file")

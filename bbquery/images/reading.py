@@ -1,4 +1,4 @@
-"""Reading of photos from a file, an array or a sample, each by a documented rule.
+"""Reading of photos from a file, its bytes, a picture of Pillow, an array or a sample, each by a documented rule.
 
 1. A photo is (H, W, 3) uint8 RGB, upright. Whatever is read becomes that by a documented rule, or is refused.
 2. Size is judged from the header, before any pixel is decoded.
@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import struct
@@ -13,7 +14,7 @@ import threading
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
 import numpy as np
 import PIL.Image
@@ -21,8 +22,8 @@ from PIL import ImageOps
 
 from bbquery.errors import BadImage
 from bbquery.images import heif, samples
-from bbquery.images.pixel_scale import other_scale
-from bbquery.types import UINT8, Image
+from bbquery.images.pixel_scale import ROUNDING, other_scale
+from bbquery.types import UINT8
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.images.pixel_scale import Scale
+
+Source: TypeAlias = "str | os.PathLike[str] | bytes | PIL.Image.Image | NDArray[Any]"
+"""An image: a path, "sample:NAME", the bytes of a file, a picture of Pillow, or an array.
+
+An array is (H, W, 3) RGB or (H, W) grey, of whole numbers 0 to 255 or of floating-point numbers 0 to 1.
+"""
 
 SHORTEST_SIDE = 8
 """Pixels: below this there is nothing to explain, and most models' own resizing degenerates."""
@@ -59,15 +66,26 @@ _DAMAGE = (
 _WARNING_FILTERS = threading.Lock()  # they belong to the whole process, so one thread at a time changes them
 
 
-def called(source: str | os.PathLike[str] | Image) -> str:
-    """Return what people call a photo: its file's name, or that of a sample; nothing for an array."""
-    return "" if isinstance(source, np.ndarray) else os.fsencode(source).decode(errors="replace").rpartition("/")[2]
+def called(source: Source) -> str:
+    """Return what people call a photo: its file's name, or that of a sample; nothing for what has no name."""
+    if not isinstance(source, str | os.PathLike):
+        return ""
+    return os.fsencode(source).decode(errors="replace").rpartition("/")[2]
 
 
-def load(source: str | os.PathLike[str] | Image) -> NDArray[np.uint8]:
+def described(source: Source) -> str:
+    """Return where a photo is from, for a record: its path as it was given, or what kind of thing it was."""
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source)
+    if isinstance(source, bytes):
+        return "bytes of a file"
+    return _array_name(source) if isinstance(source, np.ndarray) else _picture_name(source)
+
+
+def load(source: Source) -> NDArray[np.uint8]:
     """Return a photo as (H, W, 3) uint8 RGB, upright; both sides at least 8 pixels, at most 64 megapixels in all.
 
-    source: a path, "sample:NAME" (see `bbquery.images.samples`), or an array (H, W, 3) in grey levels 0 to 255.
+    source: a path, "sample:NAME" (see `bbquery.images.samples`), the bytes of a file, a picture of Pillow, or an array.
 
     How kinds of files are read (JPEG, PNG, WebP, TIFF, BMP, GIF, PPM; AVIF and HEIC with the extra `heif`):
 
@@ -80,7 +98,11 @@ def load(source: str | os.PathLike[str] | Image) -> NDArray[np.uint8]:
     - MPO and HEIC with extra pictures, as phones write: the main picture, as every viewer shows.
     - Refused: animations and multi-page files, floating-point pixels, integers beyond 16 bits, anything damaged.
 
-    Arrays: integers as they are, floating-point numbers rounded half to even; the result is a copy.
+    Bytes and pictures of Pillow are read as files are.
+
+    Arrays: (H, W, 3) RGB, or (H, W) grey, which is repeated into three channels. Integers are grey levels 0 to 255, as
+    they are; floating-point numbers are from 0, black, to 1, white, times 255 and rounded half to even. The result is a
+    copy.
 
     Raises:
         BadImage: the source cannot be used; says why and what to do.
@@ -90,11 +112,16 @@ def load(source: str | os.PathLike[str] | Image) -> NDArray[np.uint8]:
     """
     if isinstance(source, np.ndarray):
         return _from_array(source)
+    if isinstance(source, bytes):
+        return _decode(io.BytesIO(source), "bytes of a file")
+    if isinstance(source, PIL.Image.Image):
+        return _from_picture(source)
     if isinstance(source, str) and source.startswith(samples.PREFIX):
         return _from_file(samples.path(source.removeprefix(samples.PREFIX)), source)
     if isinstance(source, (str, os.PathLike)):
         return _from_file(Path(source), os.fspath(source))
-    raise BadImage(type(source).__name__, "give a path, 'sample:NAME' or a numpy array (height, width, 3)")
+    kinds = "'sample:NAME', the bytes of a file, a picture of Pillow or a NumPy array"  # type: ignore[unreachable] # code without types may give anything
+    raise BadImage(type(source).__name__, f"give a path, {kinds}")
 
 
 # --- files ---
@@ -128,14 +155,35 @@ def _refuse_unless_file(path: Path, name: str) -> None:
 
 
 def _decode(file: BinaryIO, name: str) -> NDArray[np.uint8]:
-    try:
+    with _damage_refused(name):
         also = heif.formats(file.read(heif.HEAD), name)
         file.seek(0)
         with _no_warnings(), PIL.Image.open(file, formats=also or FORMATS) as image:
-            _refuse_size(image.height, image.width, name)
-            _refuse_frames(image, name)
-            ImageOps.exif_transpose(image, in_place=True)  # decodes
-            return _rgb(image, name)
+            return _upright(image, name)
+
+
+def _from_picture(image: PIL.Image.Image) -> NDArray[np.uint8]:
+    """Read a picture that Pillow has opened or made; it stays as it is."""
+    name = _picture_name(image)
+    with _damage_refused(name), _no_warnings():
+        return _upright(image, name)
+
+
+def _picture_name(image: PIL.Image.Image) -> str:
+    return f"picture of Pillow, {image.width} × {image.height} {image.mode}"
+
+
+def _upright(image: PIL.Image.Image, name: str) -> NDArray[np.uint8]:
+    _refuse_size(image.height, image.width, name)
+    _refuse_frames(image, name)
+    return _rgb(ImageOps.exif_transpose(image), name)  # decodes
+
+
+@contextmanager
+def _damage_refused(name: str) -> Iterator[None]:
+    """Say of what Pillow cannot decode what is wrong with it."""
+    try:
+        yield
     except PIL.Image.DecompressionBombError as error:
         raise BadImage(name, f"it is larger than {_megapixels(MOST_PIXELS)}: shrink it first") from error
     except PIL.UnidentifiedImageError as error:
@@ -201,29 +249,41 @@ def _from_deep_grey(grey: NDArray[Any], transparent: int | None, name: str) -> N
 
 
 TO_LEVELS: Final[dict[Scale, str]] = {
-    "unit": "multiply by 255",
+    "unit": "multiply by 255, or give them as floating-point numbers",
     "signed": "if they are of -1 to 1, give (x + 1) * 127.5; if normalised, undo that: (x * std + mean) * 255",
     "normalised": "undo their normalisation by mean and deviation: give (x * std + mean) * 255",
     "unknown": "scale them to grey levels 0 to 255",
 }
+TO_SHARES: Final[dict[Scale, str]] = {
+    "signed": "if they are of -1 to 1, give (x + 1) / 2; if a filter carried them beyond, np.clip(x, 0, 1); if "
+    "normalised, undo that: x * std + mean",
+    "normalised": "undo their normalisation by mean and deviation: give x * std + mean; if a filter carried them "
+    "beyond, np.clip(x, 0, 1)",
+    "unknown": "scale them to 0 to 1",
+}
+GREY_LEVELS = "if they are grey levels, divide by 255, or give them whole: x.astype(np.uint8)"
 
 
 def _from_array(array: NDArray[Any]) -> NDArray[np.uint8]:
-    name = f"array {array.shape} of {array.dtype}"
-    if array.ndim != 3 or array.shape[2] != 3:
-        raise BadImage(name, f"its shape must be (height, width, 3): {_shape_advice(array.shape)}")
+    name = _array_name(array)
+    if array.ndim != 2 and (array.ndim != 3 or array.shape[2] != 3):
+        raise BadImage(name, f"its shape must be (height, width, 3), or (height, width): {_shape_advice(array.shape)}")
     if array.dtype.kind not in "uif":
-        raise BadImage(name, "its numbers must be integers or floating-point, in grey levels 0 to 255")
+        raise BadImage(name, "its numbers must be integers 0 to 255 or floating-point numbers 0 to 1")
     _refuse_size(array.shape[0], array.shape[1], name)
-    _refuse_levels(array, name)
-    if array.dtype == np.uint8:
-        return np.array(array, order="C")
-    return np.ascontiguousarray(UINT8.realise(array))
+    if not np.isfinite(array).all():
+        raise BadImage(name, "it has NaN or infinite values: replace them")
+    levels = _from_shares(array, name) if array.dtype.kind == "f" else _from_levels(array, name)
+    return np.repeat(levels[:, :, None], 3, axis=2) if array.ndim == 2 else levels
+
+
+def _array_name(array: NDArray[Any]) -> str:
+    return f"array {array.shape} of {array.dtype}"
 
 
 def _shape_advice(shape: tuple[int, ...]) -> str:
-    if len(shape) == 2:
-        return "repeat a greyscale image with np.stack([image] * 3, axis=2)"
+    if len(shape) == 3 and shape[2] == 1:
+        return "drop the last axis with image[:, :, 0]"
     if len(shape) == 4:
         return "give one image of the batch, batch[0]"
     if len(shape) == 3 and shape[2] == 4:
@@ -233,9 +293,18 @@ def _shape_advice(shape: tuple[int, ...]) -> str:
     return "give an RGB image"
 
 
-def _refuse_levels(array: NDArray[Any], name: str) -> None:
-    if not np.isfinite(array).all():
-        raise BadImage(name, "it has NaN or infinite values: replace them")
+def _from_shares(array: NDArray[np.floating], name: str) -> NDArray[np.uint8]:
+    """Return the grey levels of floating-point numbers from 0, black, to 1, white."""
+    low, high = float(array.min()), float(array.max())
+    if low >= -ROUNDING and high <= 1 + ROUNDING:
+        return np.ascontiguousarray(UINT8.realise(array * array.dtype.type(255)))
+    scale = other_scale(array, 255)
+    advice = GREY_LEVELS if scale is None else TO_SHARES[scale]
+    raise BadImage(name, f"its values run from {low:g} to {high:g}, and floating-point pixels from 0 to 1: {advice}")
+
+
+def _from_levels(array: NDArray[np.integer], name: str) -> NDArray[np.uint8]:
+    """Return whole grey levels as uint8, a copy."""
     low, high = array.min(), array.max()
     scale = other_scale(array, 255)
     if scale is None and (low < 0 or high > 255):
@@ -244,3 +313,4 @@ def _refuse_levels(array: NDArray[Any], name: str) -> None:
         raise BadImage(
             name, f"its values run from {low:g} to {high:g}, and grey levels from 0 to 255: {TO_LEVELS[scale]}"
         )
+    return np.array(array, dtype=np.uint8, order="C")

@@ -6,7 +6,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bbquery import load
 from bbquery.client.client import Client
@@ -15,6 +15,7 @@ from bbquery.images import reading
 from bbquery.jobs import targeting
 from bbquery.jobs.estimate import Estimate, estimate
 from bbquery.jobs.identity import subject
+from bbquery.jobs.request import is_named
 from bbquery.jobs.watch import Watch
 from bbquery.ledger.projects import open_within
 from bbquery.plan import Ask
@@ -41,12 +42,14 @@ class NothingToExplain(OracleError):
 
 
 @contextlib.asynccontextmanager
-async def connection(oracle: Oracle | str) -> AsyncIterator[Oracle]:
-    """Give an oracle: one that is given stays open, one that is named is connected for as long as this lasts."""
-    if not isinstance(oracle, str):
-        yield load.given("oracle", oracle)
+async def connection(request: Request) -> AsyncIterator[Oracle]:
+    """Give the oracle of a request: an object stays open, all else is connected for as long as this lasts."""
+    oracle = request.oracle
+    if not is_named(oracle):
+        load.check_no_classes(request.classes)
+        yield load.given("oracle", cast("Oracle", oracle))
         return
-    own = await load.oracle(oracle)
+    own = await load.oracle(oracle, request.classes)
     try:
         yield own
     finally:

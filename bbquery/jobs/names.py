@@ -12,7 +12,7 @@ from bbquery.specification import parse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bbquery.jobs.request import Source
+    from bbquery.images.reading import Source
 
 
 def names_of_images(images: Sequence[Source], reserved: Sequence[str] = ("index.html",)) -> list[str]:

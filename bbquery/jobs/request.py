@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeGuard
 
 import numpy as np
+import PIL.Image
 
 from bbquery.client import waiting
 from bbquery.drift import DEFAULT_EVERY
@@ -17,17 +20,30 @@ from bbquery.ledger.sqlite import Ledger
 from bbquery.option_types import instance, items, texts, whole
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Sequence
 
+    from bbquery.images.reading import Source
     from bbquery.oracle import Capabilities, Oracle
     from bbquery.scoring.base import Score
-    from bbquery.types import Image
 
-    Source: TypeAlias = str | os.PathLike[str] | Image
-    """An image: a path, "sample:NAME", or an array (H, W, 3)."""
+Named: TypeAlias = "str | os.PathLike[str] | Callable[..., Any]"
+"""An oracle that is connected for a run: a specification, the path of an ONNX file, or a plain function."""
+
+AnyOracle: TypeAlias = "Oracle | Named"
+"""An oracle: an object, which stays open, a specification, the path of an ONNX file, or a plain function.
+
+A function takes an image (H, W, 3) of grey levels 0 to 255, uint8, and returns a probability for each class; the option
+`classes` names these. For all else that a function may take and answer there is `oracles.function.connect`.
+"""
 
 DEFAULT_ORACLE = "efficientnet"
+
+
+def is_named(oracle: AnyOracle) -> TypeGuard[Named]:
+    """Whether an oracle is to be connected, and is no object yet."""
+    if isinstance(oracle, str | os.PathLike):
+        return True
+    return callable(oracle) and not isinstance(oracle, type) and not hasattr(oracle, "capabilities")
 
 
 def several(images: Iterable[Source], one: str) -> tuple[Source, ...]:
@@ -38,7 +54,9 @@ def several(images: Iterable[Source], one: str) -> tuple[Source, ...]:
     Raises:
         UsageError: it is one image.
     """
-    if isinstance(images, str) or (isinstance(images, np.ndarray) and images.ndim == 3):
+    if isinstance(images, str | bytes | os.PathLike | PIL.Image.Image) or (
+        isinstance(images, np.ndarray) and images.ndim in (2, 3)
+    ):
         message = f"images must be several in a list: give one to {one}, or as [image]"
         raise UsageError(f"{message}; and name the photos of a folder, each by itself")
     return items("images", images)
@@ -58,7 +76,8 @@ class Request:
     """The cap of queries where none is stated."""
 
     image: Source
-    oracle: Oracle | str = DEFAULT_ORACLE
+    oracle: AnyOracle = DEFAULT_ORACLE
+    classes: str | Sequence[str] | None = None
     target: str | Sequence[str] | None = None
     score: Score | str | None = None
     cap: Cap = field(default_factory=Cap)

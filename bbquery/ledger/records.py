@@ -44,7 +44,7 @@ class Cap:
                 raise UsageError(f"{message}: give at most {in_unit(LARGEST_AMOUNT, unit)}, or leave it out")
 
     @classmethod
-    def stated(cls, queries: int | None, tokens: int | None, usd: str | Decimal | None) -> Self:
+    def stated(cls, queries: int | None, tokens: int | None, usd: str | float | Decimal | None) -> Self:
         """Return the caps as people state them: money in dollars.
 
         Raises:

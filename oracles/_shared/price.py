@@ -17,4 +17,4 @@ def cost_of_query(usd_per_query: str | float | None) -> Units:
     """
     if usd_per_query is None:
         return ONE_QUERY
-    return Units(queries=1, picodollars=picodollars(str(usd_per_query)))
+    return Units(queries=1, picodollars=picodollars(usd_per_query))

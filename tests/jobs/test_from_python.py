@@ -47,7 +47,7 @@ OF_EXPLAIN = {"until", "progress", "full_size"}
 """`until` is an option of the method; the others are of files."""
 PER_IMAGE = {"max_queries_per_image", "max_tokens_per_image", "max_usd_per_image"}
 PER_ATTACK = {"max_queries_per_attack", "max_tokens_per_attack", "max_usd_per_attack"}
-ONLY_PYTHON = {"ledger", "watch"}
+ONLY_PYTHON = {"classes", "ledger", "progress", "watch"}
 
 
 @pytest.fixture(autouse=True)
@@ -214,24 +214,6 @@ def test_an_error_of_the_caller_closes_the_run_too(ledger: Ledger) -> None:
         failing()
 
     assert closed == ["oracle"]
-
-
-@pytest.mark.parametrize("verb", VERBS)
-async def test_a_running_loop_is_sent_to_the_awaited_form(verb: str) -> None:
-    """Inside a running event loop nothing may be waited for: the error names what to write instead."""
-    with pytest.raises(UsageError, match=rf"bbquery\.{verb}_async\("):
-        getattr(bbquery, verb)(PHOTOS[0], SIDES, max_queries=20)
-
-
-@pytest.mark.usefixtures("fresh")
-async def test_a_series_begun_inside_a_loop_is_sent_to_the_awaited_form_too(ledger: Ledger) -> None:
-    """One that was made outside a loop cannot wait inside one either, and says so before anything is opened."""
-    series = await asyncio.to_thread(bbquery.explain_many, PHOTOS, CLOSING, max_queries=60, ledger=ledger)
-
-    with pytest.raises(UsageError, match=r"bbquery\.explain_many_async\("):
-        next(iter(series))
-
-    assert closed == []
 
 
 @pytest.mark.parametrize("verb", VERBS)

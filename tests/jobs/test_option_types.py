@@ -75,12 +75,6 @@ def test_a_wrong_type_is_refused_by_name(verb: str, option: str, value: Any, led
         list(getattr(bbquery, verb)(**{**words(verb), "ledger": ledger, option: value}))
 
 
-def test_a_function_is_sent_to_what_makes_an_oracle_of_it() -> None:
-    """Who gives a plain function as an oracle is told how it becomes one."""
-    with pytest.raises(UsageError, match=r"oracles\.function\.connect"):
-        bbquery.explain(PHOTO, models.sides)  # type: ignore[arg-type] # the mistake
-
-
 def test_integers_of_numpy_are_integers(ledger: Ledger) -> None:
     """Numbers out of an array make the run that Python's own make, and it resumes it."""
     oracle = function.connect(models.sides, classes="left|right", version="1")

@@ -16,30 +16,32 @@ from bbquery.jobs.attack.series import AttackSeriesRequest, prepared_series
 from bbquery.jobs.consent import paying
 from bbquery.jobs.request import several
 from bbquery.jobs.synchronous import synchronous_iterator
+from bbquery.jobs.watched import watched
 from bbquery.ledger.records import Cap
 from bbquery.option_types import items, texts
 from bbquery.specification import split_specifications
 
 if TYPE_CHECKING:
-    import os
     from decimal import Decimal
 
     from bbquery.attacks import Attack
+    from bbquery.images.reading import Source
     from bbquery.jobs.attack.series import Attacked
+    from bbquery.jobs.request import AnyOracle
     from bbquery.jobs.watch import Watch
+    from bbquery.jobs.watched import Progress
     from bbquery.ledger.sqlite import Ledger
-    from bbquery.oracle import Oracle
     from bbquery.scoring.base import Score
     from bbquery.scoring.criteria import Criterion
-    from bbquery.types import Image
 
 KINDS: tuple[Kind, ...] = typing.get_args(Kind)
 
 
 async def attack_many_async(
-    images: Iterable[str | os.PathLike[str] | Image],
-    oracle: Oracle | str,
+    images: Iterable[Source],
+    oracle: AnyOracle,
     *,
+    classes: str | Sequence[str] | None = None,
     attack: Attack | str | Sequence[Attack | str] = DEFAULT_ATTACK,
     controls: Sequence[Kind] = (),
     rmse: Sequence[float] = DEFAULT_RMSE,
@@ -47,22 +49,23 @@ async def attack_many_async(
     target: str | None = None,
     labels: Sequence[str | None] | None = None,
     target_class: str | None = None,
-    start: str | os.PathLike[str] | Image | None = None,
+    start: Source | None = None,
     criterion: Criterion = DEFAULT_CRITERION,
     tau: float = 0.0,
     check_preprocessing: int = 0,
     score: Score | str | None = None,
     max_queries: int | None = None,
     max_tokens: int | None = None,
-    max_usd: str | Decimal | None = None,
+    max_usd: str | float | Decimal | None = None,
     max_queries_per_attack: int | None = None,
     max_tokens_per_attack: int | None = None,
-    max_usd_per_attack: str | Decimal | None = None,
+    max_usd_per_attack: str | float | Decimal | None = None,
     project: str | None = None,
     spare: int | None = None,
     drift_every: int = DEFAULT_EVERY,
     seed: int = 0,
     ledger: Ledger | None = None,
+    progress: Progress = None,
     watch: Watch | None = None,
     longest_wait: float | None = None,
 ) -> AsyncGenerator[Attacked, None]:
@@ -91,23 +94,23 @@ async def attack_many_async(
     sources = several(images, "bbquery.attack")
     stated = Cap.stated(max_queries, max_tokens, max_usd)
     stated_each = Cap.stated(max_queries_per_attack, max_tokens_per_attack, max_usd_per_attack)
-    each = AttackRequest(
-        image=sources[0] if sources else "", oracle=oracle, rmse=rmse, linf=linf, target=target,
-        target_class=target_class, start=start, criterion=criterion, tau=tau, check_preprocessing=check_preprocessing,
-        score=score, cap=stated_each,
-        project=project, spare=spare, drift_every=drift_every, seed=seed, ledger=ledger, watch=watch,
-        longest_wait=longest_wait,
-    )  # fmt: skip
-    request = AttackSeriesRequest(
-        images=sources, attacks=several_attacks(attack), labels=_labels(labels, target), controls=kinds_of(controls),
-        each=each, run=stated,
-    )  # fmt: skip
-    async with prepared_series(request) as series:
-        with paying(each, series.oracle, lambda: series.worst, [stated, stated_each]) as opened:
-            async with contextlib.aclosing(series.run(opened)) as results:
-                async for result in results:
-                    yield result
-                    del result  # or two are held while the next is made
+    with watched(watch, progress) as heard:
+        each = AttackRequest(
+            image=sources[0] if sources else "", oracle=oracle, classes=classes, rmse=rmse, linf=linf, target=target,
+            target_class=target_class, start=start, criterion=criterion, tau=tau,
+            check_preprocessing=check_preprocessing, score=score, cap=stated_each, project=project, spare=spare,
+            drift_every=drift_every, seed=seed, ledger=ledger, watch=heard, longest_wait=longest_wait,
+        )  # fmt: skip
+        request = AttackSeriesRequest(
+            images=sources, attacks=several_attacks(attack), labels=_labels(labels, target),
+            controls=kinds_of(controls), each=each, run=stated,
+        )  # fmt: skip
+        async with prepared_series(request) as series:
+            with paying(each, series.oracle, lambda: series.worst, [stated, stated_each]) as opened:
+                async with contextlib.aclosing(series.run(opened)) as results:
+                    async for result in results:
+                        yield result
+                        del result  # or two are held while the next is made
 
 
 def several_attacks(attack: Attack | str | Sequence[Attack | str]) -> list[Attack | str]:

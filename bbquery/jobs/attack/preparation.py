@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.attacks import Attack
+    from bbquery.images.reading import Source
     from bbquery.jobs.attack.goal import Goal
     from bbquery.jobs.attack.request import AttackRequest
-    from bbquery.jobs.request import Source
     from bbquery.oracle import Capabilities, Oracle
     from bbquery.scoring.base import Score
     from bbquery.types import Image
@@ -38,7 +38,7 @@ PLENTY = 10**9  # queries: as many as any attack needs
 async def prepared(request: AttackRequest) -> AsyncIterator[AttackJob]:
     """Check everything that can be checked before a query; give what is ready to run, or to be estimated."""
     photo = reading.load(request.image)
-    async with connection(request.oracle) as oracle:
+    async with connection(request) as oracle:
         yield job_of(request, oracle, photo)
 
 

@@ -14,7 +14,7 @@ from bbquery.option_types import is_number, items, whole
 
 if TYPE_CHECKING:
     from bbquery.attacks import Attack
-    from bbquery.jobs.request import Source
+    from bbquery.images.reading import Source
     from bbquery.scoring.criteria import Criterion
 
 DEFAULT_ATTACK = "lr_boundary"

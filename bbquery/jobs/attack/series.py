@@ -51,11 +51,11 @@ if TYPE_CHECKING:
     from bbquery.attacks import Attack
     from bbquery.attacks._control_kinds import Kind
     from bbquery.images.placement import Placement
+    from bbquery.images.reading import Source
     from bbquery.jobs.attack.request import AttackRequest
     from bbquery.jobs.attack.result import Stress
     from bbquery.jobs.estimate import Estimate
     from bbquery.jobs.parts import Status
-    from bbquery.jobs.request import Source
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
     from bbquery.units import Units
@@ -190,7 +190,7 @@ async def prepared_series(request: AttackSeriesRequest) -> AsyncIterator[AttackS
     """
     request = request.shared()
     ways, labels = _ways(request), request.labels or [request.each.one_target] * len(request.images)
-    async with connection(request.each.oracle) as oracle:
+    async with connection(request.each) as oracle:
         named = zip(names_of_images(request.images, RESERVED), request.images, labels, strict=True)
         images = []
         for name, source, label in named:

@@ -9,39 +9,42 @@ from bbquery.jobs.compare.job import CompareRequest, prepared
 from bbquery.jobs.consent import paying
 from bbquery.jobs.request import DEFAULT_ORACLE
 from bbquery.jobs.synchronous import synchronous
+from bbquery.jobs.watched import watched
 from bbquery.ledger.records import Cap
 from bbquery.option_types import texts
 from bbquery.specification import split_specifications
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
     from decimal import Decimal
 
+    from bbquery.images.reading import Source
     from bbquery.jobs.compare.result import Comparison
+    from bbquery.jobs.request import AnyOracle
     from bbquery.jobs.watch import Watch
+    from bbquery.jobs.watched import Progress
     from bbquery.ledger.sqlite import Ledger
-    from bbquery.oracle import Oracle
     from bbquery.scoring.base import Score
-    from bbquery.types import Image
 
 
 async def compare_async(
-    image: str | os.PathLike[str] | Image,
-    oracle: Oracle | str = DEFAULT_ORACLE,
+    image: Source,
+    oracle: AnyOracle = DEFAULT_ORACLE,
     *,
+    classes: str | Sequence[str] | None = None,
     methods: str | Sequence[str],
     target: str | None = None,
     score: Score | str | None = None,
     evaluate: bool = False,
     max_queries: int | None = None,
     max_tokens: int | None = None,
-    max_usd: str | Decimal | None = None,
+    max_usd: str | float | Decimal | None = None,
     project: str | None = None,
     spare: int | None = None,
     drift_every: int = DEFAULT_EVERY,
     seed: int = 0,
     ledger: Ledger | None = None,
+    progress: Progress = None,
     watch: Watch | None = None,
     longest_wait: float | None = None,
 ) -> Comparison:
@@ -61,14 +64,15 @@ async def compare_async(
         UsageError: bad input, in any method, found before anything is sent. Later causes are in the results instead.
     """
     several = split_specifications(methods) if isinstance(methods, str) else texts("methods", methods)
-    request = CompareRequest(
-        image=image, oracle=oracle, methods=several, target=target, score=score, evaluate=evaluate,
-        cap=Cap.stated(max_queries, max_tokens, max_usd), project=project, spare=spare, drift_every=drift_every,
-        seed=seed, ledger=ledger, watch=watch, longest_wait=longest_wait,
-    )  # fmt: skip
-    async with prepared(request) as job:
-        with paying(request, job.first.oracle, lambda: job.first.worst) as opened:
-            return await job.run(opened)
+    with watched(watch, progress) as heard:
+        request = CompareRequest(
+            image=image, oracle=oracle, classes=classes, methods=several, target=target, score=score, evaluate=evaluate,
+            cap=Cap.stated(max_queries, max_tokens, max_usd), project=project, spare=spare, drift_every=drift_every,
+            seed=seed, ledger=ledger, watch=heard, longest_wait=longest_wait,
+        )  # fmt: skip
+        async with prepared(request) as job:
+            with paying(request, job.first.oracle, lambda: job.first.worst) as opened:
+                return await job.run(opened)
 
 
 compare = synchronous(compare_async)

@@ -67,7 +67,7 @@ async def prepared(request: CompareRequest) -> AsyncIterator[CompareJob]:
     """
     methods = checked(list(request.methods))
     photo = reading.load(request.image)
-    async with connection(request.oracle) as oracle:
+    async with connection(request) as oracle:
         jobs = [setting(oracle, request.of(method)).job(request.image, photo) for method in methods]
         yield CompareJob(
             request=request, methods=tuple(methods), names=tuple(names_of_specifications(methods)), jobs=tuple(jobs),

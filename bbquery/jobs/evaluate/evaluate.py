@@ -15,6 +15,7 @@ from bbquery.jobs.evaluate.choice import Choice
 from bbquery.jobs.evaluate.job import EvaluateRequest, prepared
 from bbquery.jobs.evaluate.made import judge
 from bbquery.jobs.synchronous import synchronous
+from bbquery.jobs.watched import watched
 from bbquery.ledger.records import Cap
 from bbquery.metrics import Box
 from bbquery.option_types import items, path, whole
@@ -27,23 +28,25 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bbquery.images.reading import Source
     from bbquery.jobs.evaluate.made import Made
     from bbquery.jobs.evaluate.result import Evaluation
+    from bbquery.jobs.request import AnyOracle
     from bbquery.jobs.watch import Watch
+    from bbquery.jobs.watched import Progress
     from bbquery.ledger.sqlite import Ledger
     from bbquery.metrics import Metric
-    from bbquery.oracle import Oracle
     from bbquery.perturb.baselines import AnyFill
     from bbquery.saliency import Method
     from bbquery.scoring.base import Score
-    from bbquery.types import Image
 
 
 async def evaluate_async(
     map: NDArray[np.float64] | str | os.PathLike[str],  # noqa: A002 - it is called so on the command line too
-    image: str | os.PathLike[str] | Image,
-    oracle: Oracle | str | None = None,
+    image: Source,
+    oracle: AnyOracle | None = None,
     *,
+    classes: str | Sequence[str] | None = None,
     target: str | None = None,
     score: Score | str | None = None,
     metrics: str | Sequence[str | Metric] = (),
@@ -56,14 +59,15 @@ async def evaluate_async(
     repeats: int = Choice.repeats,
     noisy_copies: int = Choice.noisy_copies,
     radius: float = Choice.radius,
-    montage: Sequence[str | os.PathLike[str] | Image] = (),
+    montage: Sequence[Source] = (),
     gradient: NDArray[np.float64] | str | os.PathLike[str] | None = None,
     max_queries: int | None = None,
     max_tokens: int | None = None,
-    max_usd: str | Decimal | None = None,
+    max_usd: str | float | Decimal | None = None,
     project: str | None = None,
     seed: int = 0,
     ledger: Ledger | None = None,
+    progress: Progress = None,
     watch: Watch | None = None,
     longest_wait: float | None = None,
 ) -> Evaluation:
@@ -109,14 +113,15 @@ async def evaluate_async(
         made=making.making(chosen, made, method, seed, gradient=gradient is not None),
     )  # fmt: skip
     by = judge(made, oracle, score, target)
-    request = EvaluateRequest(
-        values=values, image=image, oracle=by.oracle, choice=choice, target=by.target, score=by.score, made=made,
-        named=by.named, cap=Cap.stated(max_queries, max_tokens, max_usd), project=project, seed=seed, ledger=ledger,
-        watch=watch, longest_wait=longest_wait,
-    )  # fmt: skip
-    async with prepared(request) as job:
-        with paying(request, job.oracle, lambda: job.worst) as opened:
-            return await job.run(opened)
+    with watched(watch, progress) as heard:
+        request = EvaluateRequest(
+            values=values, image=image, oracle=by.oracle, classes=classes, choice=choice, target=by.target,
+            score=by.score, made=made, named=by.named, cap=Cap.stated(max_queries, max_tokens, max_usd),
+            project=project, seed=seed, ledger=ledger, watch=heard, longest_wait=longest_wait,
+        )  # fmt: skip
+        async with prepared(request) as job:
+            with paying(request, job.oracle, lambda: job.worst) as opened:
+                return await job.run(opened)
 
 
 def _read(

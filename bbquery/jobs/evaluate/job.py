@@ -70,7 +70,7 @@ async def prepared(request: EvaluateRequest) -> AsyncIterator[EvaluateJob]:
     """Check everything that can be checked before a query; give what is ready to run, or to be estimated."""
     photo = reading.load(request.image)
     _check_cap(request.choice, request.caps)
-    async with connection(request.oracle) as oracle:
+    async with connection(request) as oracle:
         capabilities = oracle.capabilities
         scoring = load.score_for(capabilities, request.score)
         scoring.check(capabilities, request.targets)

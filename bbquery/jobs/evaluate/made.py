@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from bbquery.images.placement import Placement
     from bbquery.jobs.evaluate.choice import Choice
+    from bbquery.jobs.request import AnyOracle
     from bbquery.metrics import Measurement
     from bbquery.metrics.srg import Curves
-    from bbquery.oracle import Capabilities, Oracle
+    from bbquery.oracle import Capabilities
     from bbquery.perturb.baselines import AnyFill
     from bbquery.scoring.base import Score
     from bbquery.types import Image
@@ -74,13 +75,13 @@ class Judge(NamedTuple):
     named: which of "oracle" and "score" a person named.
     """
 
-    oracle: Oracle | str
+    oracle: AnyOracle
     score: Score | str | None
     target: str | None
     named: frozenset[str]
 
 
-def judge(made: Made | None, oracle: Oracle | str | None, score: Score | str | None, target: str | None) -> Judge:
+def judge(made: Made | None, oracle: AnyOracle | None, score: Score | str | None, target: str | None) -> Judge:
     """Return who judges a map. made: how it was made, None where no record says. The others: None where not named."""
     named = frozenset(name for name, value in (("oracle", oracle), ("score", score)) if value is not None)
     if made is not None:
@@ -100,7 +101,7 @@ def check_photo(made: Made, photo: Image) -> None:
         raise UsageError(f"{made.path} is the map of another photo, as its {RECORD} says: give that photo")
 
 
-def check_oracle(made: Made, oracle: Capabilities, asked: Oracle | str) -> None:
+def check_oracle(made: Made, oracle: Capabilities, asked: AnyOracle) -> None:
     """See that a map is of this oracle, which nobody named. asked: the specification that it was connected by.
 
     Raises:

@@ -11,8 +11,6 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bbquery.errors import UsageError
 from bbquery.images import reading
 from bbquery.images.placement import fit
@@ -21,9 +19,10 @@ from bbquery.ledger import codec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
-    from bbquery.jobs.request import Source
+    from bbquery.images.reading import Source
     from bbquery.oracle import Capabilities
     from bbquery.types import Image
 
@@ -40,13 +39,13 @@ class Photo:
 
 
 def load(source: Source) -> Photo:
-    """Read a photo from a path, "sample:NAME" or an array.
+    """Read a photo.
 
     Raises:
         BadImage: it cannot be used. UnknownName, MissingExtra: no such sample, or no samples at all.
     """
     pixels = reading.load(source)
-    return Photo("array" if isinstance(source, np.ndarray) else os.fspath(source), pixels)
+    return Photo(os.fspath(source) if isinstance(source, str | os.PathLike) else "array", pixels)
 
 
 def cells(photos: Sequence[NDArray[np.uint8]], shape: tuple[int, ...], capabilities: Capabilities) -> list[Image]:

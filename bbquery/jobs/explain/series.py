@@ -35,11 +35,11 @@ from bbquery.ledger.shares import share
 
 if TYPE_CHECKING:
     from bbquery.images.placement import Placement
+    from bbquery.images.reading import Source
     from bbquery.jobs.estimate import Estimate
     from bbquery.jobs.explain.job import ExplainJob
     from bbquery.jobs.explain.result import Explanation
     from bbquery.jobs.parts import Status
-    from bbquery.jobs.request import Source
     from bbquery.ledger.records import Cap
     from bbquery.ledger.sqlite import Ledger
     from bbquery.units import Units
@@ -108,7 +108,7 @@ class Checked:
 @contextlib.asynccontextmanager
 async def prepared_series(request: SeriesRequest) -> AsyncIterator[Series]:
     """Check everything that can be checked before a query, every image included; give what is ready to run."""
-    async with connection(request.each.oracle) as oracle:
+    async with connection(request.each) as oracle:
         chosen = setting(oracle, request.each, len(request.images))
         pairs = zip(names_of_images(request.images), request.images, strict=True)
         checked = [await asyncio.to_thread(_checked, chosen, name, source) for name, source in pairs]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bbquery.jobs.request import Source
+    from bbquery.images.reading import Source
     from bbquery.oracle import Oracle
     from bbquery.scoring.base import Score
 
@@ -42,7 +42,7 @@ class ExplainRequest(Request):
 async def prepared(request: ExplainRequest) -> AsyncIterator[ExplainJob]:
     """Check everything that can be checked before a query; give what is ready to run, or to be estimated."""
     photo = reading.load(request.image)
-    async with connection(request.oracle) as oracle:
+    async with connection(request) as oracle:
         job = setting(oracle, request).job(request.image, photo)
         yield job.as_batch() if request.batch else job
 

@@ -55,7 +55,7 @@ class ProbeRequest(Request):
 async def prepared(request: ProbeRequest) -> AsyncIterator[ProbeJob]:
     """Check everything that can be checked before a query; give what is ready to run, or to be estimated."""
     photo = reading.load(request.image)
-    async with connection(request.oracle) as oracle:
+    async with connection(request) as oracle:
         capabilities = oracle.capabilities
         check_commas(request.targets, capabilities.classes)
         suiting = candidates.suiting(capabilities, request.targets, request.scores)

@@ -8,35 +8,38 @@ from bbquery.jobs.consent import paying
 from bbquery.jobs.probe.job import ProbeRequest, prepared
 from bbquery.jobs.request import DEFAULT_ORACLE
 from bbquery.jobs.synchronous import synchronous
+from bbquery.jobs.watched import watched
 from bbquery.ledger.records import Cap
 from bbquery.option_types import texts
 from bbquery.specification import split_specifications
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
     from decimal import Decimal
 
+    from bbquery.images.reading import Source
     from bbquery.jobs.probe.result import Probe
+    from bbquery.jobs.request import AnyOracle
     from bbquery.jobs.watch import Watch
+    from bbquery.jobs.watched import Progress
     from bbquery.ledger.sqlite import Ledger
-    from bbquery.oracle import Oracle
-    from bbquery.types import Image
 
 
 async def probe_async(
-    image: str | os.PathLike[str] | Image,
-    oracle: Oracle | str = DEFAULT_ORACLE,
+    image: Source,
+    oracle: AnyOracle = DEFAULT_ORACLE,
     *,
+    classes: str | Sequence[str] | None = None,
     target: str | Sequence[str] | None = None,
     score: str | Sequence[str] = (),
     max_queries: int | None = None,
     max_tokens: int | None = None,
-    max_usd: str | Decimal | None = None,
+    max_usd: str | float | Decimal | None = None,
     project: str | None = None,
     spare: int | None = None,
     seed: int = 0,
     ledger: Ledger | None = None,
+    progress: Progress = None,
     watch: Watch | None = None,
     longest_wait: float | None = None,
 ) -> Probe:
@@ -55,14 +58,15 @@ async def probe_async(
         OracleError, BudgetExhausted: not even the unperturbed image was answered.
     """
     scores = split_specifications(score) if isinstance(score, str) else texts("score", score)
-    request = ProbeRequest(
-        image=image, oracle=oracle, target=target, scores=scores,
-        cap=Cap.stated(max_queries, max_tokens, max_usd), project=project, spare=spare, seed=seed, ledger=ledger,
-        watch=watch, longest_wait=longest_wait,
-    )  # fmt: skip
-    async with prepared(request) as job:
-        with paying(request, job.oracle, lambda: job.worst) as opened:
-            return await job.run(opened)
+    with watched(watch, progress) as heard:
+        request = ProbeRequest(
+            image=image, oracle=oracle, classes=classes, target=target, scores=scores,
+            cap=Cap.stated(max_queries, max_tokens, max_usd), project=project, spare=spare, seed=seed, ledger=ledger,
+            watch=heard, longest_wait=longest_wait,
+        )  # fmt: skip
+        async with prepared(request) as job:
+            with paying(request, job.oracle, lambda: job.worst) as opened:
+                return await job.run(opened)
 
 
 probe = synchronous(probe_async)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import math
 from collections import Counter
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from bbquery.client.halt import Interrupted
 from bbquery.drift import checks_for
 from bbquery.errors import BudgetExhausted, OracleError, OutcomeUnknown, Rejected, UnknownName, UsageError
-from bbquery.jobs.attack.attack import attack, attack_async
+from bbquery.jobs.attack.attack import attack
 from bbquery.jobs.attack.job import overhead
 from bbquery.jobs.attack.votes import Votes
 from bbquery.jobs.watch import Watch
@@ -395,12 +394,3 @@ def test_votes_are_counted(votes: Votes, majority: Decision, rate: float) -> Non
     """Most answers decide, a tie does not, and the minority is the flip rate."""
     assert votes.majority == majority
     assert votes.flip_rate == pytest.approx(rate, nan_ok=True)
-
-
-async def test_inside_an_event_loop_the_asynchronous_form_is_named(ledger: Ledger) -> None:
-    """The synchronous call in a notebook's loop says what to call instead, and that works."""
-    with pytest.raises(UsageError, match="attack_async"):
-        attack(PHOTO, named(), max_queries=300, ledger=ledger)
-
-    stress = await asyncio.wait_for(attack_async(PHOTO, named(), attack=FAST, max_queries=300, ledger=ledger), 60)
-    assert stress.outcome == "adversarial"

@@ -243,15 +243,6 @@ def test_a_budget_that_cannot_hold_the_run_is_refused(ledger: Ledger, most: int,
         bbquery.explain(PHOTO, sides_oracle(), method=Rise(queries=10), max_queries=most, ledger=ledger)
 
 
-async def test_inside_an_event_loop_the_asynchronous_form_is_named(ledger: Ledger) -> None:
-    """The synchronous call in a notebook's loop says what to call instead, and that works."""
-    with pytest.raises(UsageError, match="explain_async"):
-        bbquery.explain(PHOTO, sides_oracle(), ledger=ledger)
-
-    explanation = await bbquery.explain_async(PHOTO, sides_oracle(), max_queries=10, ledger=ledger)
-    assert explanation.queries.asked == 10
-
-
 def test_the_default_ledger_is_opened_and_closed() -> None:
     """Without a ledger the one in bbquery's home is used, and remembers."""
     bbquery.explain(PHOTO, sides_oracle(), max_queries=10)

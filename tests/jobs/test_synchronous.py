@@ -1,0 +1,214 @@
+"""The synchronous verbs: in a running loop, in the caller's context, stopped by Ctrl-C, and gone when they are over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import bbquery
+from bbquery.client.halt import Interrupted
+from bbquery.jobs.synchronous import synchronous, synchronous_iterator
+from oracles import function
+from tests.support.models import sides
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterator
+
+    from bbquery.ledger.sqlite import Ledger
+    from bbquery.oracle import Oracle
+    from bbquery.types import Image
+
+PHOTOS = [np.random.default_rng(n).integers(100, 200, (16, 20, 3), dtype=np.uint8) for n in range(2)]
+CALLS: dict[str, Callable[..., Any]] = {
+    "explain": lambda oracle, ledger: bbquery.explain(PHOTOS[0], oracle, max_queries=10, ledger=ledger),
+    "explain_many": lambda oracle, ledger: [*bbquery.explain_many(PHOTOS, oracle, max_queries=20, ledger=ledger)],
+    "compare": lambda oracle, ledger: bbquery.compare(
+        PHOTOS[0], oracle, methods="rise:cells=3,occlusion:queries=9", max_queries=10, ledger=ledger
+    ),
+    "evaluate": lambda oracle, ledger: bbquery.evaluate(
+        np.arange(320.0).reshape(16, 20), PHOTOS[0], oracle, metrics="aopc", steps=2, ledger=ledger
+    ),
+    "probe": lambda oracle, ledger: bbquery.probe(PHOTOS[0], oracle, score="soft", max_queries=30, ledger=ledger),
+    "attack": lambda oracle, ledger: bbquery.attack(
+        PHOTOS[0], oracle, attack="lr_mifgsm:cells=4", score="label", max_queries=300, ledger=ledger
+    ),
+    "attack_many": lambda oracle, ledger: [
+        *bbquery.attack_many(
+            PHOTOS[:1], oracle, attack="lr_mifgsm:cells=4", score="label", max_queries=300, ledger=ledger
+        )
+    ],
+}
+
+
+def named(call: Callable[[Image], Any] = sides) -> Oracle:
+    return function.connect(call, classes="left|right", version="1")
+
+
+def threads_of_runs() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("bbquery-run")]
+
+
+@pytest.mark.parametrize("verb", CALLS)
+async def test_a_verb_works_inside_a_running_loop(verb: str, ledger: Ledger) -> None:
+    """In a notebook, whose loop is running, a verb is called as anywhere, and leaves no thread behind."""
+    found = CALLS[verb](named(), ledger)
+
+    assert isinstance(found, list) or not found.partial
+    assert found
+    assert threads_of_runs() == []
+    assert asyncio.get_running_loop().is_running()
+
+
+async def test_a_series_can_be_left_inside_a_running_loop(ledger: Ledger) -> None:
+    """Who leaves the loop after an image has closed the run and its thread, in a notebook too."""
+    for result in bbquery.explain_many(PHOTOS, named(), max_queries=20, ledger=ledger):
+        assert result.status == "complete"
+        break
+
+    assert threads_of_runs() == []
+
+
+def test_what_a_run_raises_is_raised_to_the_caller(ledger: Ledger) -> None:
+    """A mistake of the caller arrives as it is, and no thread stays."""
+    with pytest.raises(bbquery.UsageError, match="unknown method"):
+        bbquery.explain(PHOTOS[0], named(), method="nothing", max_queries=10, ledger=ledger)
+
+    assert threads_of_runs() == []
+
+
+def test_what_a_function_of_the_caller_raises_ends_the_run(ledger: Ledger) -> None:
+    """An exception in a function that is told of progress ends the run, which keeps what it has and says why."""
+
+    def ends(done: int, total: int) -> None:
+        if done == 2:
+            raise ZeroDivisionError
+
+    found = bbquery.explain(PHOTOS[0], named(), max_queries=10, ledger=ledger, progress=ends)
+
+    assert found.partial
+    assert "ZeroDivisionError" in str(found.error)
+    assert threads_of_runs() == []
+
+
+def test_context_variables_of_the_caller_hold_in_the_run(ledger: Ledger) -> None:
+    """A program's own context, such as a trace, is that of the run; what the run sets stays in there."""
+    variable = contextvars.ContextVar("variable", default=0)
+
+    @synchronous
+    async def seen_async() -> int:
+        seen = variable.get()
+        variable.set(2)
+        return seen
+
+    variable.set(1)
+
+    assert seen_async() == variable.get() == 1
+
+
+def test_an_iterator_keeps_one_context(ledger: Ledger) -> None:
+    """What a generator sets before a result is set after it too, and never in the caller."""
+    variable = contextvars.ContextVar("variable", default=0)
+
+    async def counting_async() -> AsyncGenerator[int, None]:
+        for _ in range(3):
+            variable.set(variable.get() + 1)
+            yield variable.get()
+
+    assert [(number, variable.get()) for number in synchronous_iterator(counting_async)()] == [(1, 0), (2, 0), (3, 0)]
+
+
+@pytest.fixture
+def interrupting() -> Iterator[Callable[[], None]]:
+    """Give what interrupts this thread as Ctrl-C does."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    main = threading.main_thread().ident
+    assert main is not None
+    yield lambda: signal.pthread_kill(main, signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
+class Slow:
+    """A model that, at its n-th question, interrupts the caller so often, and answers once that is heard."""
+
+    def __init__(self, interrupting: Callable[[], None], at: int, times: int = 1) -> None:
+        self.asked, self._at, self._times, self._interrupting = 0, at, times, interrupting
+
+    async def __call__(self, image: Image) -> list[float]:
+        self.asked += 1
+        if self.asked == self._at:
+            for _ in range(self._times):
+                self._interrupting()
+                await asyncio.sleep(0.05)  # the waiting thread wakes up
+            if self._times > 1:
+                await asyncio.Event().wait()  # it never answers
+        return sides(image)
+
+
+def test_ctrl_c_returns_what_there_is(interrupting: Callable[[], None], ledger: Ledger) -> None:
+    """The first Ctrl-C sends no more, waits for what is in flight, and returns a partial map that says so."""
+    slow = Slow(interrupting, at=5)
+
+    found = bbquery.explain(PHOTOS[0], named(slow), max_queries=50, ledger=ledger)
+
+    assert found.partial
+    assert isinstance(found.error, Interrupted)
+    assert slow.asked == found.queries.answered == 5
+    assert threads_of_runs() == []
+
+
+def test_a_second_ctrl_c_does_not_wait(interrupting: Callable[[], None], ledger: Ledger) -> None:
+    """A model that never answers is left alone, and what was answered before is returned all the same."""
+    slow = Slow(interrupting, at=5, times=2)
+
+    found = bbquery.explain(PHOTOS[0], named(slow), max_queries=50, ledger=ledger)
+
+    assert (found.partial, found.queries.answered) == (True, 4)
+    assert threads_of_runs() == []
+
+
+def test_ctrl_c_ends_a_series_after_the_image_at_work(interrupting: Callable[[], None], ledger: Ledger) -> None:
+    """No further image is begun, and each result says what became of it."""
+    results = [*bbquery.explain_many(PHOTOS, named(Slow(interrupting, at=5)), max_queries=40, ledger=ledger)]
+
+    assert [each.status for each in results] == ["partial", "not begun"]
+
+
+class Late(Exception):
+    """What a program's own alarm raises."""
+
+
+def test_an_alarm_of_the_caller_ends_the_run(interrupting: Callable[[], None], ledger: Ledger) -> None:
+    """What a signal's handler raises in the waiting program ends the run at once, and reaches the program."""
+
+    def late(number: int, frame: object) -> None:
+        raise Late
+
+    signal.signal(signal.SIGINT, late)
+
+    with pytest.raises(Late):
+        bbquery.explain(PHOTOS[0], named(Slow(interrupting, at=5, times=2)), max_queries=50, ledger=ledger)
+
+    assert threads_of_runs() == []
+
+
+def test_ctrl_c_before_anything_is_asked_ends_the_call(interrupting: Callable[[], None], ledger: Ledger) -> None:
+    """There is nothing to return yet, so the program is interrupted as anywhere else."""
+    began = threading.Event()
+
+    @synchronous
+    async def connecting_async() -> None:
+        began.set()
+        interrupting()
+        await asyncio.Event().wait()
+
+    with pytest.raises(KeyboardInterrupt):
+        connecting_async()
+
+    assert began.is_set()
+    assert threads_of_runs() == []
