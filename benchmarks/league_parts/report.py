@@ -1,10 +1,10 @@
-"""Write docs/league.md, docs/reproduction.md and docs/images/league.png, every figure from a row."""
+"""Write docs/league.md, docs/reproduction.md and their pictures, every figure from a row."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import labels, montages, photos, play, reproduction
+from . import labels, montages, peers, photos, play, reproduction
 from .picture import drawn
 from .rows import table
 from .words import against, against_one, by_budget
@@ -71,11 +71,12 @@ cell (chance: 0.25), pointing whether its highest pixel lies there.
 
 
 def write(results: Results, docs: Path) -> None:
-    """Write both pages and the picture into the folder of the documentation."""
+    """Write both pages and both pictures into the folder of the documentation."""
     (docs / "images").mkdir(parents=True, exist_ok=True)
     (docs / "league.md").write_text(league(results), encoding="utf-8")
     (docs / "reproduction.md").write_text(reproduction.page(results), encoding="utf-8")
     (docs / "images" / "league.png").write_bytes(drawn(results))
+    (docs / "images" / "league_peers.png").write_bytes(peers.drawn(results))
 
 
 def league(results: Results) -> str:
