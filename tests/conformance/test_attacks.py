@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 NAMES = list(load.names("attack"))
 QUERIES = 420  # enough for a search; an attack may refuse fewer
+BEYOND = 2 * QUERIES  # nobody asks so many but an attack without an end
 SIDE = 12
 DOMAINS = {"uint8": UINT8, "float64": FLOAT}
 
@@ -58,7 +59,8 @@ def largest_change(image: Any, clean: Any) -> float:
 class Sides:
     """A label that changes where the left half gets brighter than the right by `margin` grey levels more than before.
 
-    The value is the nearer to 1 the nearer the clean label is. Every row for which `refuses` holds is undecided.
+    The value is the nearer to 1 the nearer the clean label is. Every row for which `refuses` holds is undecided. An
+    attack that goes on asking fails: it would never end.
     """
 
     margin: float = 12.0
@@ -73,6 +75,7 @@ class Sides:
         return float(left.mean() - (right.mean() if right.size else 0.0))
 
     def __call__(self, ask: Ask) -> Scores:
+        assert len(self.images) <= BEYOND, f"it goes on asking after {len(self.images)} images"
         values = []
         for row, often in enumerate(ask.repeats):
             image = ask.images[row]

@@ -11,7 +11,6 @@ from bbquery.errors import UsageError
 from bbquery.jobs.attack.attack import attack
 from bbquery.jobs.watch import Watch
 from bbquery.report.attack import warnings
-from bbquery.scoring.wordnet import senses
 from oracles import function
 from tests.support import models
 
@@ -121,7 +120,7 @@ def test_without_wordnet_every_open_class_is_doubted(ledger: Ledger, monkeypatch
     def none() -> None:
         raise UsageError("no WordNet")
 
-    monkeypatch.setattr(senses.data, "find", none)
+    monkeypatch.setattr("bbquery.scoring.wordnet.data.find", none)
     _, heard = run(models.brighter_half, ledger, target_class="goldfish", score="label")
 
     assert heard.startswith("without WordNet nobody can say whether 'goldfish' may be a label of the model; the first")
