@@ -164,25 +164,29 @@ def _costs(job: CompareJob) -> str:
 def _table(found: Comparison) -> str:
     """Return what became of each method, and how much its map agrees with the others, for people."""
     numbers = [str(place + 1) for place in range(len(found.results))]
-    header = ("", "method", "status", "asked", "sent", "SRG", *numbers)
-    agreement = found.agreement().tolist()
+    header = ("", "method", "status", "asked", "sent", "SRG", "rank", *numbers)
+    agreement, ranking = found.agreement().tolist(), found.ranking()
     rows = [
-        (number, each.method, each.status, *_counted(each), *map(_shown, correlations))
-        for number, each, correlations in zip(numbers, found.results, agreement, strict=True)
-    ]
+        (
+            number, each.method, each.status, *_counted(each),
+            report.srg_in_words(each, ranking, place) or "–", str(report.rank_of(ranking, place) or "–"),
+            *map(_shown, agreement[place]),
+        )
+        for place, (number, each) in enumerate(zip(numbers, found.results, strict=True))
+    ]  # fmt: skip
     return "\n".join((
         *table(header, rows, words=3),
         "",
         "below the numbers: the rank correlation of each two maps",
+        *report.ranked(found),
         *([report.measured_by(found)] if found.metric else []),
     ))  # fmt: skip
 
 
-def _counted(each: Compared) -> tuple[str, str, str]:
-    srg = "–" if each.curves is None else _shown(each.curves.srg)
+def _counted(each: Compared) -> tuple[str, str]:
     if each.explanation is None:
-        return "–", "–", srg
-    return f"{each.explanation.queries.asked:,}", f"{each.explanation.queries.sent:,}", srg
+        return "–", "–"
+    return f"{each.explanation.queries.asked:,}", f"{each.explanation.queries.sent:,}"
 
 
 def _shown(value: float) -> str:

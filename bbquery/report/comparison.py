@@ -10,12 +10,12 @@ import numpy as np
 from bbquery.errors import MissingExtra
 from bbquery.jobs.explain.findings import findings, of_map
 from bbquery.report import folder as explained
-from bbquery.report import record_parts
+from bbquery.report import record_parts, sentence
 from bbquery.report.curves import overlaid_curves_png
 from bbquery.report.files import write_bytes
 from bbquery.report.record import record_of
 from bbquery.report.record_parts import Warned
-from bbquery.report.scale import in_grey, reduced, scale
+from bbquery.report.scale import in_grey, reduced, scale, sureness
 from bbquery.specification import constructor
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bbquery.jobs.compare.ranking import Pair, Ranking
     from bbquery.jobs.compare.result import Compared, Comparison
     from bbquery.report.tiles import Tile
 
@@ -32,8 +33,15 @@ LONGEST_PANEL = 600
 """Pixels: a longer photo is reduced for a panel, to no less than half of this."""
 
 HOW_TO_READ = (
-    "Each map has colours and a unit of its own. Rank correlation: 1 means that two maps put all pixels in the same "
-    "order, 0 that they have nothing in common; a map of strength alone ranks evidence for and against alike."
+    "Each map has colours and a unit of its own. Pale places could be chance; a method whose map has none of them may "
+    "just not say how sure it is: its colour bar has one band. Rank correlation: 1 means that two maps put all pixels "
+    "in the same order, 0 that they have nothing in common; a map of strength alone ranks for and against alike."
+)
+
+MOST_TIES = 6  # that are named
+ONE_PHOTO = (
+    "The intervals (95 %) are over eight stretches of the curves, so they say how far an SRG depends on how much is "
+    "hidden. This is one photo: on the next the order may be another, so it is no ranking of methods in general."
 )
 
 
@@ -71,6 +79,45 @@ def measured_by(comparison: Comparison) -> str:
     )
 
 
+def ranked(comparison: Comparison) -> list[str]:
+    """Return in words how the methods rank on this photo, and which cannot be told apart; none where not measured."""
+    found = comparison.ranking()
+    if not found.order:
+        return []
+    named = [each.method for each in comparison.results]
+    places = ", ".join(f"{rank} {named[place]}" for rank, place in zip(found.ranks, found.order, strict=True))
+    return [f"Rank by SRG: {places}. {_ties(found, named)}".strip(), ONE_PHOTO]
+
+
+def _ties(found: Ranking, named: Sequence[str]) -> str:
+    if not found.pairs:
+        return ""
+    if not found.ties:
+        return "Every two can be told apart on this photo."
+    if len(found.ties) == len(found.pairs):
+        return "No two can be told apart on this photo, so their order says nothing."
+    if len(found.ties) > MOST_TIES:
+        return f"{len(found.ties)} of {len(found.pairs)} pairs cannot be told apart on this photo: see {RECORD}."
+    tied = "; ".join(f"{named[pair.one]} and {named[pair.other]}" for pair in found.ties)
+    return f"Cannot be told apart on this photo: {tied}."
+
+
+def srg_in_words(each: Compared, found: Ranking, place: int) -> str:
+    """Return a method's SRG with its interval, "0.412 (0.301 to 0.523)"; nothing where it was not measured."""
+    if each.curves is None:
+        return ""
+    if place not in found.order:
+        return "unknown"
+    srg = found.srg[found.order.index(place)]
+    interval = "" if math.isnan(srg.low) else f" ({_shown(srg.low)} to {_shown(srg.high)})"
+    return f"{_shown(each.curves.srg)}{interval}"
+
+
+def rank_of(found: Ranking, place: int) -> int | None:
+    """Return a method's rank, by its place among those that were given; None where it has none."""
+    return found.ranks[found.order.index(place)] if place in found.order else None
+
+
 def sheet_png(comparison: Comparison) -> bytes:
     """Return one PNG: the photo, the map of each method with its queries and its SRG, and how much they agree.
 
@@ -85,8 +132,10 @@ def sheet_png(comparison: Comparison) -> bytes:
         raise MissingExtra("report", "drawing maps", "matplotlib") from error
     photo = reduced(comparison.photo, np.zeros(comparison.photo.shape[:2]), LONGEST_PANEL)[0]
     drawn = [tiles.Tile("photo", photo, (comparison.oracle.name,))]
-    drawn += [_tile(each, comparison.photo, photo) for each in comparison.results]
-    below = [text for text in (HOW_TO_READ, measured_by(comparison)) if text]
+    ranking = comparison.ranking()
+    for place, each in enumerate(comparison.results):
+        drawn.append(_tile(each, photo, comparison.photo, _srg_lines(each, ranking, place)))
+    below = [text for text in (*ranked(comparison), HOW_TO_READ, measured_by(comparison)) if text]
     sheet = tiles.Sheet.of(drawn, title=_title(comparison), below=below)
     methods = [each.method for each in comparison.results]
     return agreement_figure.draw(sheet, methods, comparison.agreement())
@@ -98,22 +147,32 @@ def _title(comparison: Comparison) -> str:
     return f"{len(comparison.results)} methods{about}"
 
 
-def _tile(each: Compared, photo: NDArray[np.uint8], small: NDArray[np.uint8]) -> Tile:
+def _srg_lines(each: Compared, found: Ranking, place: int) -> list[str]:
+    if each.curves is None:
+        return []
+    rank = rank_of(found, place)
+    return [f"SRG {srg_in_words(each, found, place)}", *([] if rank is None else [f"rank {rank} on this photo"])]
+
+
+def _tile(each: Compared, small: NDArray[np.uint8], photo: NDArray[np.uint8], srg: Sequence[str]) -> Tile:
     from bbquery.report import tiles  # noqa: PLC0415 - matplotlib is optional
 
     found = each.map
     if found is None:
         pale = np.rint(255 - 0.3 * (255 - in_grey(small))).astype(np.uint8)
         return tiles.Tile(each.method, pale, (f"{each.status}: {each.error}",))
+    assert each.explanation is not None  # noqa: S101 - whose map this is
+    stamp = sentence.stamp(each.explanation, found)
     means = reduced(photo, found.values, LONGEST_PANEL)[1]
-    lines = [found.sent.unit, f"{found.asked:,} {'query' if found.asked == 1 else 'queries'}"]
-    if each.curves is not None:
-        lines.append(f"SRG {_shown(each.curves.srg)}")
+    sure = sureness(found.values, found.half_width, stamp, LONGEST_PANEL)
+    lines = [sentence.plain_unit(found), f"{found.asked:,} {'query' if found.asked == 1 else 'queries'}", *srg]
     if each.status != "complete":
         lines.append(f"PARTIAL: {found.sent.answered:,} of {found.sent.rows:,} rows answered")
-    lines += [warned.kind for warned in of_map(found) if warned.kind in {"HARDLY MOVED", "REFUSED"}]
+    lines += [warned.kind for warned in of_map(found) if warned.kind == "REFUSED"]
     colours = scale(found.values, signed=found.sent.signed)
-    return tiles.map_tile(each.method, small, means, colours, signed=found.sent.signed, lines=lines)
+    return tiles.map_tile(
+        each.method, small, means, colours, signed=found.sent.signed, lines=lines, sure=sure, stamp=stamp
+    )
 
 
 def _shown(value: float) -> str:
@@ -139,9 +198,11 @@ def record(comparison: Comparison, *, command: Sequence[str], source: str, files
 
 def own_part(comparison: Comparison) -> dict[str, Any]:
     """Return what only this command knows."""
+    ranking = comparison.ranking()
     return {
         "metric": None if comparison.metric is None else constructor(comparison.metric),
-        "methods": [_method(each) for each in comparison.results],
+        "methods": [_method(each, ranking, place) for place, each in enumerate(comparison.results)],
+        "pairs": [_pair(pair, comparison) for pair in ranking.pairs],
         "rank_correlation": comparison.agreement(),
     }
 
@@ -157,8 +218,14 @@ def warnings(comparison: Comparison) -> list[Warned]:
     ]
 
 
-def _method(each: Compared) -> dict[str, Any]:
+def _pair(pair: Pair, comparison: Comparison) -> dict[str, Any]:
+    one, other = (comparison.results[place].name for place in (pair.one, pair.other))
+    return {"one": one, "other": other, "difference": pair.difference, "told_apart": pair.told_apart}
+
+
+def _method(each: Compared, ranking: Ranking, place: int) -> dict[str, Any]:
     found, curves = each.map, each.curves
+    srg = ranking.srg[ranking.order.index(place)] if place in ranking.order else None
     return {
         "name": each.name,
         "given": each.method,
@@ -170,6 +237,8 @@ def _method(each: Compared) -> dict[str, Any]:
         "unit": None if found is None else found.sent.unit,
         "queries": None if found is None else found.asked,
         "srg": None if curves is None else curves.srg,
+        "srg_interval": srg,
+        "rank": rank_of(ranking, place),
         "insertion": None if curves is None else curves.insertion_auc,
         "deletion": None if curves is None else curves.deletion_auc,
         "unanswered": None if curves is None else curves.unanswered,

@@ -100,6 +100,22 @@ def test_the_same_again_is_free_and_the_same(photo: str, tmp_path: Path) -> None
     assert all(isinstance(value, float) for value in srg)
 
 
+def test_measured_methods_are_ranked_and_ties_are_said(
+    photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --evaluate each method has an SRG with its interval and a rank, and words say which are tied."""
+    compare(photo, tmp_path / "out", "--evaluate", methods="rise,rise:p=.4", queries="9")
+
+    said, record = capsys.readouterr().out, record_of(tmp_path / "out")
+    for each in record["methods"]:
+        assert each["srg_interval"]["low"] <= each["srg"] <= each["srg_interval"]["high"]
+    (pair,) = record["pairs"]
+    assert sorted(each["rank"] for each in record["methods"]) == ([1, 2] if pair["told_apart"] else [1, 1])
+    assert pair["difference"]["value"] >= 0
+    assert ("No two can be told apart" in said) != pair["told_apart"]
+    assert "no ranking of methods in general" in said
+
+
 @pytest.mark.parametrize(
     ("methods", "said"),
     [

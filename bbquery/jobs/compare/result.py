@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.client.client import QueryCounts
+from bbquery.jobs.compare.ranking import ranking
 from bbquery.jobs.explain.ranks import rank_correlation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.errors import BbqueryError
+    from bbquery.jobs.compare.ranking import Ranking
     from bbquery.jobs.explain.result import Explanation, TargetMap
     from bbquery.jobs.parts import Status
     from bbquery.jobs.spare import Rest
@@ -97,6 +99,10 @@ class Comparison:
     def unknown(self) -> tuple[UnknownAttempt, ...]:
         """Attempts of all methods that may have been billed without an answer."""
         return tuple(attempt for each in self.results for attempt in each.unknown)
+
+    def ranking(self) -> Ranking:
+        """Return the methods by their SRG, with what cannot be told apart; of none that were not measured."""
+        return ranking([each.curves for each in self.results])
 
     def agreement(self) -> NDArray[np.float64]:
         """Return the rank correlation of each two maps, (n, n); NaN without a map, or where one is constant."""
