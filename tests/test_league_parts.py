@@ -333,7 +333,8 @@ def test_the_pages_say_what_was_measured_and_nothing_else(tmp_path: Path) -> Non
     assert page.index("### Insertion") < page.index("| RISE, published | 5 | 0.350 [0.350, 0.350] |")
     assert "## Montages" not in page
     assert "| 64 | 0.100 [0.100, 0.100] | 0.350" in (tmp_path / "reproduction.md").read_text(encoding="utf-8")
-    assert (tmp_path / "images" / "league.png").read_bytes().startswith(b"\x89PNG")
+    for picture in ("league.png", "league_peers.png"):
+        assert (tmp_path / "images" / picture).read_bytes().startswith(b"\x89PNG")
 
 
 def test_papers_are_compared_on_the_same_photos(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bbquery import load
 from bbquery.commands.output import say, warn
 from bbquery.commands.parser import WIDEST
+from bbquery.errors import UsageError
 from bbquery.metrics import NEEDS
 from bbquery.option_docs import about, options_of
 from bbquery.options import parameters_of
@@ -32,6 +33,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _list(chosen: argparse.Namespace) -> int:
     kind = chosen.kind.removesuffix("s")
     if chosen.name is not None:
+        _refuse_other_kinds(kind, chosen.name)
         say(*described(kind, chosen.name))
         return 0
     known = load.summaries(kind)
@@ -39,6 +41,13 @@ def _list(chosen: argparse.Namespace) -> int:
     say(*(f"{name:{width}}  {summary}" for name, summary in known.items()))
     warn(f"what one is, and its options: bbquery list {chosen.kind} NAME")
     return 0
+
+
+def _refuse_other_kinds(kind: str, name: str) -> None:
+    """Refuse a name of another kind, with the command that was meant."""
+    others = [other for other in KINDS if other != f"{kind}s" and name in load.names(other.removesuffix("s"))]
+    if others and name not in load.names(kind):
+        raise UsageError(f"{name!r} is among the {others[0]}: bbquery list {others[0]} {name}")
 
 
 def described(kind: str, name: str) -> list[str]:

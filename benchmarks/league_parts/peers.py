@@ -35,17 +35,20 @@ def drawn(results: Results) -> bytes:
     figure = Figure(figsize=(8, 4), layout="constrained")
     FigureCanvasAgg(figure)
     axis = figure.subplots()
-    for method, (name, colour, marker, above) in PEERS.items():
+    known = [method for method in PEERS if any(name == method for name, _ in measured)]
+    for method in known:
+        name, colour, marker, above = PEERS[method]
         asked = [budget for budget in budgets(measured) if (method, budget) in measured]
         levels = [mean(measured[method, budget]).mean for budget in asked]
         width = 2.8 if method == "designed" else 1.4
         axis.plot(asked, levels, color=colour, marker=marker, markersize=5, linewidth=width)
         axis.annotate(name, (asked[-1], levels[-1]), (8, above), textcoords="offset points", color=colour, va="center")
+    at = budgets(measured)
     axis.set_xscale("log", base=2)
-    axis.set_xticks(budgets(measured), [f"{budget:,}" for budget in budgets(measured)])
-    axis.set_xlim(right=max(budgets(measured)) * 2.2)
+    axis.set_xticks(at, [f"{budget:,}" for budget in at])
+    axis.set_xlim(right=max(at, default=1) * 2.2)  # room for the name at the longest line
     axis.set(xlabel="queries", ylabel="SRG: insertion − deletion, higher is better")
-    counts = {len(measured[method, budget]) for method, budget in measured if method in PEERS}
+    counts = {len(found) for (method, _), found in measured.items() if method in known}
     axis.set_title(f"{' to '.join(map(str, sorted(counts)))} photos, EfficientNet-Lite0", loc="left")
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(axis="y", color="#dddddd", linewidth=0.8)

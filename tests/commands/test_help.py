@@ -141,6 +141,13 @@ def test_bbquery_alone_names_three_commands(capsys: pytest.CaptureFixture[str]) 
     assert "bbquery --help" in said
 
 
+def test_a_name_of_another_kind_leads_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever looks for an attack among the methods gets the command that shows it."""
+    assert main(["list", "methods", "lr_boundary"]) == 2
+
+    assert "'lr_boundary' is among the attacks: bbquery list attacks lr_boundary" in capsys.readouterr().err
+
+
 def test_a_missing_argument_is_shown_by_example(capsys: pytest.CaptureFixture[str]) -> None:
     """Whoever types a command alone sees what it needs, and one that works."""
     with pytest.raises(SystemExit) as stop:
