@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.report.attack_headline import counted_labels, headline
+from bbquery.report.attack_headline import became, counted_labels, distance_in_words, headline
 from bbquery.report.figure import FAINT, GAP, INK, LINE, MARGIN, SMALL, SPACE, TITLE, Page, wrapped
 from bbquery.specification import constructor
 
@@ -57,8 +57,11 @@ def overview(stress: Stress) -> bytes:
     width, height = _sides(change)
     column = max(width, PANEL)
     total = 3 * column + 2 * GAP
-    title = wrapped(_title(stress), TITLE, total)
-    below = MARGIN + len(title) * TITLE * LINE + SPACE
+    title = wrapped(became(stress), TITLE, total)
+    far = distance_in_words(stress.found.rmse, stress.found.linf)
+    details = wrapped(f"{far} {_details(stress)}", SMALL, total)
+    under = MARGIN + len(title) * TITLE * LINE
+    below = under + len(details) * SMALL * LINE + SPACE
     captions = [
         wrapped(text, SMALL, column) for text in ("clean, as sent", f"{_kind(stress)}, as sent", _caption(factor))
     ]
@@ -66,6 +69,7 @@ def overview(stress: Stress) -> bytes:
     lines = wrapped(LINES.format(norm=NORMS[stress.found.norm]), SMALL, total)
     page = Page(total + 2 * MARGIN, chart + CHART + AXIS + len(lines) * SMALL * LINE + MARGIN)
     page.text(MARGIN, MARGIN, title, points=TITLE)
+    page.text(MARGIN, under, details, colour=FAINT)
     for place, pixels in enumerate((stress.x, stress.found.best, change)):
         left = MARGIN + place * (column + GAP)
         _picture(page, pixels, left, below)
@@ -75,7 +79,7 @@ def overview(stress: Stress) -> bytes:
     return page.png()
 
 
-def _title(stress: Stress) -> str:
+def _details(stress: Stress) -> str:
     """Return what came of it, and of which attack on which oracle that is."""
     ended = ", partial: it ended early" if stress.partial else ""
     return f"{stress.oracle.name}, {constructor(stress.attack)}{ended}. {headline(stress)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bbquery.jobs.attack.first_labels import first_label
+from bbquery.report.sentence import quoted
 from bbquery.types import Decision
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.attack.result import Stress
 
 NAMED = 3  # labels at most; the record has all
+GREY_LEVELS = 255
 LONGEST = 60  # characters of a label: a text may be its answer
 
 
@@ -23,8 +25,41 @@ def headline(stress: Stress) -> str:
         return f"not attacked: {_not_attacked(stress)}"
     if found.best is None:
         return f"not found: {_not_found(stress)}"
-    outcome = "too far" if _too_far(stress) else stress.outcome
-    return f"{outcome}: {_changed(stress)} at RMSE {found.rmse:.4f}, L∞ {found.linf:.4f}{_within(stress)}"
+    return f"{_outcome(stress)}: {_changed(stress)} at RMSE {found.rmse:.4f}, L∞ {found.linf:.4f}{_within(stress)}"
+
+
+def became(stress: Stress) -> str:
+    """Return what the label became, with votes: "“tabby” → “lynx”, 5 of 5 answers"; no success is called none.
+
+    `stress` has found an image.
+    """
+    outcome = _outcome(stress)
+    called = "" if outcome == "adversarial" else f"{outcome.upper()}: "
+    return f"{called}{quoted(stress.bound.target)} → {_now(stress)}"
+
+
+def distance_in_words(rmse: float, linf: float) -> str:
+    """Return how far an image is, of distances 0 to 1, for people who think in grey levels."""
+    return (
+        f"A colour value changed by about {GREY_LEVELS * rmse:.2g} of 255 grey levels (RMSE {rmse:.4f}), by "
+        f"{GREY_LEVELS * linf:.3g} at most (L∞ {linf:.4f})."
+    )
+
+
+def _outcome(stress: Stress) -> str:
+    return "too far" if _too_far(stress) else stress.outcome
+
+
+def _now(stress: Stress) -> str:
+    """Return what most answers name first when asked again, and what else, each with its votes."""
+    if stress.verification is None:
+        return "not asked again"
+    asked = stress.verification.asked
+    (first, votes), *rest = stress.labels.items() if stress.labels else [("", 0)]
+    if not votes:
+        return f"no label, in {asked} answers"
+    others = [f"{quoted(name)} {count} of {asked}" for name, count in rest[: NAMED - 1]]
+    return "; ".join([f"{quoted(first)}, {votes} of {asked} answers", *others])
 
 
 def counted_labels(labels: Mapping[str, int]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +11,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from bbquery.report.figure import LINE, SMALL, TITLE, wrapped
+from bbquery.report.sentence import percent, quantity, quoted
 from bbquery.scoring.base import answered
-from bbquery.shown import shown
 from bbquery.types import Decision
 
 if TYPE_CHECKING:
@@ -27,24 +27,36 @@ if TYPE_CHECKING:
     from bbquery.jobs.probe.result import Probe
     from bbquery.jobs.probe.statistics import ScoreFigures
 
-WIDTH, HEIGHT, HEADING = 9.6, 3.3, 0.75  # inches; the height is of a target's row of two panels
+WIDTH, HEIGHT = 9.6, 3.3  # inches; the height is of a target's row of two panels
+MARGIN = 0.2
+RECORD = "probe.json"
 DPI = 160
 FONT = "DejaVu Sans"  # matplotlib brings it along
 INK, FAINT, MET, NOT_MET, REFUSED = "#222222", "#777777", "#2166ac", "#d95f02", "#999999"
 # blue and orange, filled and hollow: told apart without red-green vision, and in print
-LETTERS = 118  # that a line of the heading holds
+
+HOW_TO_READ = (
+    "Left: each dot is the photo with a part of it hidden. Where filled and hollow dots mix, what is hidden decides "
+    "the answer, so a map learns most there; dots all alike teach nothing. Right: the taller the grey bar, the more a "
+    "query tells; lines are 95 % intervals."
+)
 
 
 def draw(probe: Probe) -> bytes:
     """Return a PNG: for each target, the recommended score of every image, and shares of decisions and refusals."""
     rows = len(probe.chosen)
-    height = HEADING + rows * HEIGHT
+    title, warned, below = _texts(probe)
+    heading = 2 * MARGIN + len(title) * TITLE * LINE + len(warned) * SMALL * LINE + 0.3
+    foot = 0.6 + len(below) * SMALL * LINE + MARGIN
+    height = heading + rows * HEIGHT + foot - 0.6
     figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
     canvas = FigureCanvasAgg(figure)
-    _heading(figure, probe, height)
+    _write(figure, title, MARGIN, height, points=TITLE, colour=INK)
+    _write(figure, warned, MARGIN + len(title) * TITLE * LINE, height, points=SMALL, colour=NOT_MET)
+    _write(figure, below, height - MARGIN - len(below) * SMALL * LINE, height, points=SMALL, colour=FAINT)
     panels = figure.subplots(rows, 2, squeeze=False, gridspec_kw={"width_ratios": [1.35, 1]})
     figure.subplots_adjust(
-        left=0.085, right=0.985, bottom=0.62 / height, top=1 - HEADING / height, hspace=0.5, wspace=0.2
+        left=0.085, right=0.985, bottom=foot / height, top=1 - heading / height, hspace=0.5, wspace=0.2
     )
     for figures, (left, right) in zip(probe.chosen, panels, strict=True):
         _answers(left, probe, figures)
@@ -57,18 +69,31 @@ def draw(probe: Probe) -> bytes:
     return buffer.getvalue()
 
 
-def _heading(figure: Figure, probe: Probe, height: float) -> None:
+def _texts(probe: Probe) -> tuple[list[str], list[str], list[str]]:
+    """Return what is written, in lines: what was found, the worst warning, and how to read it and what to do."""
+    advice, width = probe.advice, WIDTH - 2 * MARGIN
     given = sum(len(answered(row)) for row in (probe.answers.clean, *probe.answers.rows))
-    said = f"{probe.oracle.name}: {given} answers · recommended: {probe.advice.score},"
-    lines = [f"{said} {probe.advice.visible:.0%} visible" + " · PARTIAL" * probe.partial, *probe.advice.warnings[:1]]
+    ended = " PARTIAL: it ended early." if probe.partial else ""
+    found = (
+        f"Best asked with {percent(advice.visible)} of the photo visible and scored by {advice.score}, by {given:,} "
+        f"answers of {probe.oracle.name}.{ended}"
+    )
+    how = f"--score {advice.score} --method {advice.method}"
+    do = f"What to do: bbquery explain with {how}; the whole command is in {RECORD}."
+    if not advice.queries:
+        do = f"What to do: spend no more on this photo and target; why is in {RECORD}."
+    return (
+        wrapped(found, TITLE, width),
+        [line for text in advice.warnings[:1] for line in wrapped(text, SMALL, width)],
+        [*wrapped(HOW_TO_READ, SMALL, width), *wrapped(do, SMALL, width)],
+    )
+
+
+def _write(figure: Figure, lines: list[str], top: float, height: float, *, points: int, colour: str) -> None:
+    """Write lines below one another from so many inches below the top."""
     for number, line in enumerate(lines):
-        text = textwrap.shorten(shown(line), LETTERS, placeholder=" …")
-        place, size, colour = (
-            (0.985 * height - 0.2 * number) / height,
-            9 if number == 0 else 8,
-            INK if number == 0 else NOT_MET,
-        )
-        figure.text(0.02, place, text, va="top", fontsize=size, color=colour, family=FONT, parse_math=False)
+        place = 1 - (top + number * points * LINE) / height
+        figure.text(MARGIN / WIDTH, place, line, va="top", fontsize=points, color=colour, family=FONT, parse_math=False)
 
 
 def _answers(axes: Axes, probe: Probe, figures: ScoreFigures) -> None:
@@ -82,18 +107,22 @@ def _answers(axes: Axes, probe: Probe, figures: ScoreFigures) -> None:
     clean = figures.clean[~np.isnan(figures.clean)]
     axes.plot(np.full(len(clean), 1.0), clean, "D", ms=4, color=INK, label="the photo itself", zorder=3, clip_on=False)
     if not math.isnan(figures.about.no_information):
-        axes.axhline(figures.about.no_information, color=FAINT, lw=0.8, ls="--", label="says nothing", zorder=0)
+        axes.axhline(
+            figures.about.no_information, color=FAINT, lw=0.8, ls="--", label="an answer without information", zorder=0
+        )
     refused = np.isnan(values[:, 0])
     low, high = axes.get_ylim()
     axes.set_ylim(low - 0.08 * (high - low), high)
     below = low - 0.04 * (high - low)
     if refused.any():
         axes.plot(visible[refused], np.full(int(refused.sum()), below), "x", ms=5, color=REFUSED, label="no answer")
-    lower = "" if figures.about.direction == "higher" else " (lower is nearer)"
-    _frame(axes, f"{figures.specification} of “{figures.target}”", f"{figures.about.unit}{lower}")
+    lower = "" if figures.about.direction == "higher" else ", lower is nearer"
+    noun = quantity(figures.about).noun.rstrip(",")
+    unit = f"{noun}{lower}" if figures.about.unit in noun else f"{noun} ({figures.about.unit}{lower})"
+    _frame(axes, f"what the model answered about {quoted(figures.target)}", unit)
     axes.set_xlim(0, 1.02)
     axes.xaxis.set_major_formatter(PercentFormatter(1))
-    axes.set_xlabel("visible share of the photo", fontsize=8, family=FONT)
+    axes.set_xlabel("share of the photo that was visible", fontsize=8, family=FONT)
     if axes.get_legend_handles_labels()[0]:  # a run that was stopped early may have none
         axes.legend(fontsize=7, edgecolor="none", framealpha=0.8, loc="best", ncols=2)
 
@@ -103,8 +132,8 @@ def _dots(axes: Axes, visible: NDArray[np.float64], values: NDArray[np.float64],
     across = np.broadcast_to(visible[:, None], values.shape)
     known = ~np.isnan(values)
     for chosen, colour, fill, label in (
-        (known & met, MET, MET, "criterion met"),
-        (known & ~met, NOT_MET, "white", "not met"),
+        (known & met, MET, MET, "target kept"),
+        (known & ~met, NOT_MET, "white", "target lost"),
     ):
         if chosen.any():
             axes.plot(across[chosen], values[chosen], "o", ms=4.5, mec=colour, mfc=fill, mew=1, label=label, zorder=2)
@@ -114,15 +143,15 @@ def _shares(axes: Axes, came: Sequence[AnswerFigures], figures: ScoreFigures) ->
     """Draw, for each share of visible cells, how often the criterion is met and how often there is no answer."""
     places = np.arange(len(figures.usual))
     usual = [each for each in came if each.condition.usual]
-    _intervals(axes, -0.12, [c.met for c in figures.usual], marker="o", colour=MET, label="criterion met")
+    _intervals(axes, -0.12, [c.met for c in figures.usual], marker="o", colour=MET, label="target kept")
     _intervals(axes, 0.12, [c.refused for c in usual], marker="x", colour=REFUSED, label="no answer")
     most = max((c.information for c in figures.usual), default=0.0)
     if most > 0:
         relative = [c.information / most for c in figures.usual]
-        axes.bar(places, relative, width=0.7, color="#e8e8e8", zorder=0, label="information of a query")
-    _frame(axes, f"reliability of one answer: {_said(figures.reliability)}", "")
+        axes.bar(places, relative, width=0.7, color="#e8e8e8", zorder=0, label="what a query tells")
+    _frame(axes, f"how much a query tells; reliability of one answer {_said(figures.reliability)}", "share")
     axes.set_xticks(places, [f"{c.condition.visible:.0%}" for c in figures.usual])
-    axes.set_xlabel("visible cells; lines: 95 % intervals", fontsize=8, family=FONT)
+    axes.set_xlabel("share of the photo's cells that were visible", fontsize=8, family=FONT)
     axes.set_ylim(-0.03, 1.28)
     axes.set_yticks(np.linspace(0, 1, 5))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
@@ -147,9 +176,8 @@ def _said(estimate: Estimate) -> str:
 
 
 def _frame(axes: Axes, title: str, unit: str) -> None:
-    axes.set_title(
-        textwrap.shorten(shown(title), 66, placeholder=" …"), fontsize=9, family=FONT, loc="left", parse_math=False
-    )
-    axes.set_ylabel(shown(unit), fontsize=8, family=FONT, parse_math=False)
+    across = axes.get_position().width * WIDTH
+    axes.set_title("\n".join(wrapped(title, 9, across)), fontsize=9, family=FONT, loc="left", parse_math=False)
+    axes.set_ylabel("\n".join(wrapped(unit, SMALL, HEIGHT - 0.6)), fontsize=SMALL, family=FONT, parse_math=False)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
