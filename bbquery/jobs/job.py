@@ -84,6 +84,11 @@ class Job(ABC):
         return subject(self.photo, self.x, self.oracle.capabilities)
 
     @property
+    def source(self) -> str:
+        """Where the photo is from, in words, for records."""
+        return reading.described(self.request.image)
+
+    @property
     def watch(self) -> Watch:
         """The callbacks of the run; those of a plain `Watch` do nothing."""
         return self.request.watch or Watch()

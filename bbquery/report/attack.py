@@ -18,6 +18,7 @@ from bbquery.specification import constructor
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from types import ModuleType
 
     from bbquery.jobs.attack.judgement import Judgement
     from bbquery.jobs.attack.preprocessing import Treated
@@ -55,16 +56,31 @@ def write(stress: Stress, folder: Path, *, command: Sequence[str], source: str) 
 def _pictures(stress: Stress) -> dict[str, bytes]:
     if stress.found is None or stress.found.best is None:
         return {}
-    try:
-        from bbquery.report import attack_figure  # noqa: PLC0415 - matplotlib is optional
-    except ImportError as error:
-        raise MissingExtra("report", "drawing an attack", "matplotlib") from error
+    attack_figure = _figure()
     return {
         PIXELS: png(stress.found.best),
         "clean.png": png(stress.x),
         "difference.png": attack_figure.difference(stress.x, stress.found.best),
         "attack.png": attack_figure.overview(stress),
     }
+
+
+def overview(stress: Stress) -> bytes:
+    """Return a PNG of the clean image, what was found and the way to it; `stress` has found an image.
+
+    Raises:
+        MissingExtra: no matplotlib.
+    """
+    png: bytes = _figure().overview(stress)
+    return png
+
+
+def _figure() -> ModuleType:
+    try:
+        from bbquery.report import attack_figure  # noqa: PLC0415 - matplotlib is optional
+    except ImportError as error:
+        raise MissingExtra("report", "drawing an attack", "matplotlib") from error
+    return attack_figure
 
 
 def record(stress: Stress, *, command: Sequence[str], source: str, files: Mapping[str, str]) -> bytes:

@@ -30,13 +30,18 @@ def write(evaluation: Evaluation, folder: Path, *, command: Sequence[str], sourc
     files = {}
     if evaluation.curves is not None:
         files["curves.png"] = "the curves of deletion and insertion"
-        write_bytes(folder / "curves.png", _picture(evaluation, evaluation.curves))
+        write_bytes(folder / "curves.png", picture(evaluation, evaluation.curves))
     made = record(evaluation, command=command, source=source, of=of, files=files)
     write_bytes(folder / "evaluation.json", made)
     return [folder / name for name in (*files, "evaluation.json")]
 
 
-def _picture(evaluation: Evaluation, curves: Curves) -> bytes:
+def picture(evaluation: Evaluation, curves: Curves) -> bytes:
+    """Return a PNG of the curves of deletion and insertion.
+
+    Raises:
+        MissingExtra: no matplotlib.
+    """
     partial = " · PARTIAL" if evaluation.partial else ""
     return curves_png(
         curves,

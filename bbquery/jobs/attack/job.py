@@ -153,6 +153,7 @@ class AttackJob(Job):
             drift = await sought.drift.end(verifier)
         seconds["verify"] = time.perf_counter() - began - sum(seconds.values())
         return Stress(
+            source=self.source,
             run=self.identity(), photo=self.photo, x=self.x, clean=sought.first, votes=sought.votes,
             oracle=self.oracle.capabilities, attack=self.attack, score=sought.bound.score, bound=sought.bound.label,
             goal=self.request.goal, reached=sought.bound.goal, start=self.start,

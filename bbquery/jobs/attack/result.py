@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from bbquery.jobs.attack.candidates import tries
 from bbquery.jobs.attack.votes import raised, verdict
+from bbquery.jobs.presented import Presented, brief, in_a_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +36,7 @@ Outcome: TypeAlias = Literal["adversarial", "unverified", "refuted", "empty", "n
 
 
 @dataclass(frozen=True, eq=False)
-class Stress:
+class Stress(Presented):
     """The result of an attack, and all that is needed to repeat and audit it.
 
     x: the clean pixels as they are sent. clean: the first answer to them, and its repeats as `votes`. score: what was
@@ -80,11 +81,12 @@ class Stress:
     unknown: tuple[UnknownAttempt, ...]
     seconds: dict[str, float]
     rest: Rest
+    source: str = ""
 
     def __repr__(self) -> str:
         """Return what came of it, in a line: pixels and traces would fill pages."""
-        goal = f"target={self.bound.target!r}, rmse={self.rmse:.4f}, linf={self.linf:.4f}"
-        return f"<Stress {self.outcome}: {goal}, {self.queries.asked} queries asked>"
+        target, distances = f"target={brief(self.bound.target)!r}", (f"rmse={self.rmse:.4f}", f"linf={self.linf:.4f}")
+        return in_a_line(f"Stress {self.outcome}", target, *distances, f"{self.queries.asked} queries asked")
 
     @property
     def partial(self) -> bool:

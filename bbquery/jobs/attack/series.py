@@ -36,6 +36,7 @@ from bbquery.jobs.identity import identity
 from bbquery.jobs.job import NothingToExplain, connection
 from bbquery.jobs.names import names_of_images, names_of_specifications
 from bbquery.jobs.parts import Part, ends_run
+from bbquery.jobs.presented import brief, in_a_line
 from bbquery.jobs.spare import Rest, not_begun
 from bbquery.jobs.watch import Watch
 from bbquery.ledger import codec
@@ -86,7 +87,9 @@ class Attacked:
 
     def __repr__(self) -> str:
         """Return which attack on which image it is, and what came of it, in a line."""
-        return f"<Attacked {self.name}, {self.status}: {self.error if self.stress is None else self.stress!r}>"
+        stress = self.stress
+        came = brief(self.error) if stress is None else f"{stress.outcome}, rmse={stress.rmse:.4f}"
+        return in_a_line("Attacked", brief(self.name), self.status, came)
 
     @property
     def name(self) -> str:

@@ -142,6 +142,7 @@ class CompareJob:
         return Comparison(
             self.identity(), self.first.photo, self.first.x, self.first.oracle.capabilities, tuple(results),
             self.metric, self.request.seed, ledger.budget(budget), {"ask": time.perf_counter() - began},
+            source=self.first.source,
         )  # fmt: skip
 
     async def _one(self, place: int, ledger: Ledger, run: tuple[str, int]) -> Compared:

@@ -11,6 +11,7 @@ import numpy as np
 from bbquery.client.client import QueryCounts
 from bbquery.jobs.compare.ranking import ranking
 from bbquery.jobs.explain.ranks import rank_correlation
+from bbquery.jobs.presented import Presented, brief, ending, in_a_line, several
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,6 +49,13 @@ class Compared:
     queries: QueryCounts = NO_QUERIES
     unknown: tuple[UnknownAttempt, ...] = ()
 
+    def __repr__(self) -> str:
+        """Return which method it is, and what came of it, in a line."""
+        measured = [] if self.curves is None else [f"SRG {self.curves.srg:.3f}"]
+        return in_a_line(
+            "Compared", repr(brief(self.method)), self.status, f"{self.queries.asked:,} queries", *measured
+        )
+
     @property
     def status(self) -> Status:
         """Complete; partial: fewer answers than planned; failed: for a cause of its own; not begun: the run ended."""
@@ -62,11 +70,11 @@ class Compared:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Presented):
     """Maps of one image by several methods. metric: how they were measured, None where they were not.
 
     photo: (H, W, 3) uint8. x: its pixels as they are sent unperturbed. results: in the order of the methods. budget: of
-    all together. seconds: by stage.
+    all together. seconds: by stage. source: where the photo is from, in words.
     """
 
     run: str
@@ -78,6 +86,15 @@ class Comparison:
     seed: int
     budget: BudgetState
     seconds: dict[str, float]
+    source: str = ""
+
+    def __repr__(self) -> str:
+        """Return which methods were compared, and what it took, in a line."""
+        methods = several([each.method for each in self.results])
+        queries = f"{self.queries.asked:,} queries"
+        return in_a_line(
+            "Comparison", methods, brief(self.oracle.name), queries, ending(self.error, partial=self.partial)
+        )
 
     @property
     def error(self) -> BbqueryError | None:

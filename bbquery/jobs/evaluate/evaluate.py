@@ -104,7 +104,7 @@ async def evaluate_async(
     if not (method is None or isinstance(method, str)):
         load.given("method", method)
     chosen = making.named(names)
-    values, made = _read(map, target, or_gradient=making.takes_gradient(chosen))
+    values, made, of = _read(map, target, or_gradient=making.takes_gradient(chosen))
     making.check_taken(chosen, montage=bool(montage), gradient=gradient is not None)
     choice = Choice(
         names=names, boxes=tuple(_box(each) for each in items("box", box)), steps=steps, copies=copies, fill=fill,
@@ -116,7 +116,7 @@ async def evaluate_async(
     with watched(watch, progress) as heard:
         request = EvaluateRequest(
             values=values, image=image, oracle=by.oracle, classes=classes, choice=choice, target=by.target,
-            score=by.score, made=made, named=by.named, cap=Cap.stated(max_queries, max_tokens, max_usd),
+            score=by.score, made=made, of=of, named=by.named, cap=Cap.stated(max_queries, max_tokens, max_usd),
             project=project, seed=seed, ledger=ledger, watch=heard, longest_wait=longest_wait,
         )  # fmt: skip
         async with prepared(request) as job:
@@ -126,14 +126,14 @@ async def evaluate_async(
 
 def _read(
     given: NDArray[np.float64] | str | os.PathLike[str], target: str | None, *, or_gradient: bool
-) -> tuple[NDArray[np.float64], Made | None]:
-    """Return a map, and how it was made where a record says so."""
+) -> tuple[NDArray[np.float64], Made | None, str]:
+    """Return a map, how it was made where a record says so, and where it is from, in words."""
     if isinstance(given, np.ndarray):
         if given.dtype.kind not in "biuf":
             raise UsageError(f"map must hold real numbers, not {given.dtype}")
-        return given, None
+        return given, None, f"array {given.shape} of {given.dtype}"
     found = map_file.read(path("map", given), target=target, or_gradient=or_gradient)
-    return found.values, found.made
+    return found.values, found.made, str(found.path)
 
 
 def _box(given: Sequence[int]) -> Box:

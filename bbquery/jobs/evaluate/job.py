@@ -56,13 +56,14 @@ class EvaluateRequest(Request):
 
     values: (H, W) in the photo's coordinates, or of the pixels that are sent; or a gradient (h, w, 3) of those.
     choice: which metrics, and how. made: how the map was made, where a record says so. named: which of "oracle" and
-    "score" a person named, so that they may be others than the map's.
+    "score" a person named, so that they may be others than the map's. of: where the map is from, in words.
     """
 
     values: NDArray[np.float64]
     choice: Choice = field(default_factory=Choice)
     made: Made | None = None
     named: frozenset[str] = frozenset()
+    of: str = ""
 
 
 @contextlib.asynccontextmanager
@@ -200,6 +201,7 @@ class EvaluateJob(Job):
             measurements=measurements, curves=curves, partial=partial,
         )  # fmt: skip
         return Evaluation(
+            source=self.source, of=self.request.of,
             run=self.identity(), photo=self.photo, x=self.x, oracle=self.oracle.capabilities, target=bound.target,
             score=self.score, bound=bound, choice=self.choice, seed=self.request.seed,
             measurements=measurements, curves=curves, unread=unread, partial=partial, warnings=tuple(warned),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bbquery.jobs.presented import Presented, brief, ending, in_a_line
+
 if TYPE_CHECKING:
     from collections import Counter
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class Evaluation(Presented):
     """What a map is worth, and all that is needed to repeat and audit it.
 
     x: the photo's pixels as they are sent unperturbed. measurements: each number with its fill and steps. curves: of
@@ -33,7 +35,7 @@ class Evaluation:
     answers. error: what ended the run early, None where nothing did. partial: whether measurements rest on fewer
     answers than planned. warnings: what must be known before the numbers are believed, each with what to do (in options
     of the command line). unknown: attempts that may have been billed without an answer. seconds: by stage. rest: what
-    completing it takes.
+    completing it takes. source, of: where photo and map are from, in words.
     """
 
     run: str
@@ -56,3 +58,14 @@ class Evaluation:
     error: BbqueryError | None
     seconds: dict[str, float]
     rest: Rest
+    source: str = ""
+    of: str = ""
+
+    def __repr__(self) -> str:
+        """Return what the map came to, in a line."""
+        figures = [f"{each.metric} {each.value:.3g}" for each in self.measurements[:3]]
+        more = [f"{len(self.measurements) - 3} more figures"] if len(self.measurements) > 3 else []
+        ended = ending(self.error, partial=self.partial)
+        return in_a_line(
+            "Evaluation", repr(brief(self.target)), *figures, *more, f"{self.queries.asked:,} queries", ended
+        )

@@ -95,6 +95,7 @@ class ExplainJob(Job):
         needless = batched is not None and whole and not batched.forbids
         seconds["ask"] = time.perf_counter() - began - seconds["prepare"]
         return Explanation(
+            source=self.source,
             run=self.identity(), photo=self.photo, x=self.x, maps=maps, clean=clean.answer,
             oracle=self.oracle.capabilities, method=self.method, score=self.score, seed=self.request.seed,
             queries=tally, budget=ledger.budget(budget),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 import operator
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bbquery.errors import UnknownName
+from bbquery.jobs.presented import Presented, brief, ending, in_a_line, several
 from bbquery.recording import Recorded
 from bbquery.run import Unanswered
 from bbquery.types import Vector
@@ -60,6 +63,12 @@ class TargetMap:
         """The half width of its 90 % interval, (H, W) like its values; None where the method has none."""
         return None if self.standard_error is None else self.sent.interval * self.standard_error
 
+    def __repr__(self) -> str:
+        """Return whose map it is, in a line."""
+        height, width = self.values.shape
+        queries = f"{self.asked:,} queries" + ("" if self.stopped is None else f", stopped: {brief(self.stopped)}")
+        return in_a_line("TargetMap", repr(brief(self.target)), f"{height} × {width}", queries)
+
     @property
     def constant(self) -> bool:
         """Whether it says nothing, because no answer scored differently from another."""
@@ -67,13 +76,15 @@ class TargetMap:
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class Explanation(Presented):
     """Maps, one per target, and all that is needed to repeat and audit them.
 
     error: what ended the run early (a budget, the oracle, a person), None where nothing did. unknown: attempts of this
     run's budget that may have been billed without an answer. drift: whether the model stayed the same, as far as it was
     checked. seconds: by stage. score: how answers became numbers. rest: what completing it takes. placement: where on
-    the photo the pixels lie that were sent; x: these pixels, unperturbed.
+    the photo the pixels lie that were sent; x: these pixels, unperturbed. source: where the photo is from, in words.
+
+    `explanation["tabby"]` is the map of a target as an array.
     """
 
     run: str
@@ -93,6 +104,33 @@ class Explanation:
     drift: DriftReport
     seconds: dict[str, float]
     rest: Rest
+    source: str = ""
+
+    def __repr__(self) -> str:
+        """Return what was explained, and what it took, in a line."""
+        queries = f"{self.queries.asked:,} queries"
+        targets = several([m.target for m in self.maps])
+        return in_a_line(
+            "Explanation", targets, brief(self.oracle.name), queries, ending(self.error, partial=self.partial)
+        )
+
+    def __getitem__(self, target: str) -> NDArray[np.float64]:
+        """Return the map of a target: float64 (H, W) in the photo's coordinates, NaN where the oracle saw nothing.
+
+        Raises:
+            UnknownName: there is no map of it; says which there are.
+        """
+        found = next((m for m in self.maps if m.target == target), None)
+        if found is None:
+            raise UnknownName("target", str(target), self)
+        return found.values
+
+    def __iter__(self) -> Iterator[str]:
+        """Give the targets that there are maps of, in order."""
+        return iter(m.target for m in self.maps)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
 
     @property
     def partial(self) -> bool:

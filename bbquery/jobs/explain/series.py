@@ -28,6 +28,7 @@ from bbquery.jobs.identity import identity
 from bbquery.jobs.job import NothingToExplain, connection
 from bbquery.jobs.names import names_of_images
 from bbquery.jobs.parts import Part, ends_run
+from bbquery.jobs.presented import brief, in_a_line
 from bbquery.jobs.spare import Rest, not_begun
 from bbquery.jobs.watch import Watch
 from bbquery.ledger.projects import open_within
@@ -59,6 +60,11 @@ class ImageResult:
     error: BbqueryError | None
     ended_run: bool
     rest: Rest
+
+    def __repr__(self) -> str:
+        """Return which image it is, and what came of it, in a line."""
+        came = brief(self.error) if self.explanation is None else f"{self.explanation.queries.asked:,} queries"
+        return in_a_line("ImageResult", repr(brief(self.name)), self.status, came)
 
     @property
     def status(self) -> Status:

@@ -158,6 +158,7 @@ class ProbeJob(Job):
             for specification, of_targets in bound.scores.items()
         }
         return Probe(
+            source=self.source,
             run=self.identity(), photo=self.photo, x=self.x, oracle=self.oracle.capabilities, seed=self.request.seed,
             answers=found, clean=clean, came=came, scores=scores, unsuited=bound.unsuited,
             advice=advise(scores, clean, came), queries=client.tally, budget=ledger.budget(client.budget),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bbquery.jobs.presented import Presented, brief, ending, in_a_line
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,13 +25,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Probe:
+class Probe(Presented):
     """What a probe found, and what it rests on.
 
     x: the photo's pixels as they are sent unperturbed. scores: the figures of each score, one for each target, by the
     specification that makes it. unsuited: why other scores were left out. error: what ended the run early (a budget,
     the oracle, a person), None where nothing did. unknown: attempts of this run's budget that may have been billed
-    without an answer. seconds: by stage. rest: what completing it takes.
+    without an answer. seconds: by stage. rest: what completing it takes. source: where the photo is from, in words.
     """
 
     run: str
@@ -49,6 +51,14 @@ class Probe:
     error: BbqueryError | None
     seconds: dict[str, float]
     rest: Rest
+    source: str = ""
+
+    def __repr__(self) -> str:
+        """Return what it recommends, in a line."""
+        advice = self.advice
+        how = f"{brief(advice.method)} with {brief(advice.score)} and {advice.queries:,} queries"
+        advised = how if advice.queries else "do not spend more"
+        return in_a_line("Probe", brief(self.oracle.name), advised, ending(self.error, partial=self.partial))
 
     @property
     def partial(self) -> bool:
