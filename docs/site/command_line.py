@@ -1,0 +1,87 @@
+"""Reference of the command line and of what can be chosen, read from the program itself when the site is built."""
+
+from __future__ import annotations
+
+import argparse
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from mkdocs.structure.files import File
+
+from bbquery import cli, load
+from bbquery.commands.listing import KINDS
+from bbquery.commands.parser import Parser
+from bbquery.option_docs import about, options_of
+from bbquery.options import parameters_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+
+ABOUT_CHOICES = """# What can be chosen
+
+Each oracle, method, attack, score and metric with its options, written as `NAME:option=value,option=value`. `bbquery list
+KIND NAME` shows the same on the terminal."""
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages."""
+    for page, parts in {"command_line.md": _command_line(), "choices.md": _choices()}.items():
+        files.append(File.generated(config, page, content="\n\n".join(parts)))
+    return files
+
+
+def _command_line() -> Iterator[str]:
+    yield "# Command line\n\nEvery command and option. `bbquery COMMAND --help` shows the same on the terminal."
+    for parser in _commands(cli._parser()):
+        yield f"## `{parser.prog}` {{#{parser.prog.replace(' ', '-')}}}"
+        yield "```text\n" + "\n".join(parser.examples) + "\n```"
+        yield escape(parser.description or "")
+        yield "\n".join(_options(parser))
+
+
+def _commands(parser: Parser) -> Iterator[Parser]:
+    """Yield each parser that has no commands below it."""
+    below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not below:
+        yield parser
+    for action in below:
+        for each in action.choices.values():
+            yield from _commands(each)
+
+
+def _options(parser: Parser) -> Iterator[str]:
+    formatter = parser._get_formatter()  # which writes defaults and choices as --help does
+    for action in parser._actions:
+        if action.help not in (argparse.SUPPRESS, None):
+            said = formatter._expand_help(action)
+            yield f"- `{formatter._format_action_invocation(action)}`: {escape(' '.join(said.split()))}"
+
+
+def _choices() -> Iterator[str]:
+    yield ABOUT_CHOICES
+    for kind in KINDS:
+        yield f"## {kind.capitalize()}"
+        for name in load.names(kind.removesuffix("s")):
+            yield f"### `{name}`, {_article(kind)} {{#{kind.removesuffix('s')}-{name.replace('_', '-')}}}"
+            yield from _choice(load.made(kind.removesuffix("s"), name))
+
+
+def _article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'ao' else 'a'} {kind.removesuffix('s')}"
+
+
+def _choice(made: Any) -> Iterator[str]:
+    yield escape(about(made))
+    options = options_of(made, parameters_of(made), load.specification_of)
+    if options:
+        yield "\n".join(["| option | type | default | |", "|---|---|---|---|", *map(_row, options)])
+
+
+def _row(option: Any) -> str:
+    default = "must be given" if option.default is None else f"`{option.default}`" if option.default else ""
+    said = " ".join(filter(None, (option.line, option.range and f"Range: {option.range}.")))
+    cells = (f"`{option.name}`", option.type, default, escape(said))
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
