@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 FENCED = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
@@ -118,6 +118,11 @@ def test_every_command_is_known(command: str) -> None:
             assert extras <= set(PROJECT["project"]["optional-dependencies"])
         case ["bbquery", "explain", "sample:cat", "--out", _]:
             pass  # as the README's first line, which the checks run
+        case ["python", "-m", module, page]:
+            assert (ROOT / f"{module.replace('.', '/')}.py").is_file()
+            assert (ROOT / page).is_file()
+        case ["export", _] | ["mkdocs", "build", "--strict"] | ["mkdocs", "serve"]:
+            pass
         case ["python3", "-m", "venv", _] | ["python", "-m", "build"] | ["git", "tag", _]:
             pass
         case other:

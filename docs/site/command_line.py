@@ -6,11 +6,8 @@ import argparse
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from mkdocs.structure.files import File
-
 from bbquery import cli, load
 from bbquery.commands.listing import KINDS
-from bbquery.commands.parser import Parser
 from bbquery.option_docs import about, options_of
 from bbquery.options import parameters_of
 
@@ -19,22 +16,18 @@ if TYPE_CHECKING:
 
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
 
-ABOUT_CHOICES = """# What can be chosen
-
-Each oracle, method, attack, score and metric with its options, written as `NAME:option=value,option=value`. `bbquery list
-KIND NAME` shows the same on the terminal."""
+    from bbquery.commands.parser import Parser
 
 
-def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages."""
-    for page, parts in {"command_line.md": _command_line(), "choices.md": _choices()}.items():
-        files.append(File.generated(config, page, content="\n\n".join(parts)))
-    return files
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 - as called
+    """Add what the program says to the pages that introduce it."""
+    made = {"command_line.md": _command_line, "choices.md": _choices}.get(page.file.src_uri)
+    return markdown if made is None else "\n\n".join([markdown, *made()])
 
 
 def _command_line() -> Iterator[str]:
-    yield "# Command line\n\nEvery command and option. `bbquery COMMAND --help` shows the same on the terminal."
     for parser in _commands(cli._parser()):
         yield f"## `{parser.prog}` {{#{parser.prog.replace(' ', '-')}}}"
         yield "```text\n" + "\n".join(parser.examples) + "\n```"
@@ -55,13 +48,12 @@ def _commands(parser: Parser) -> Iterator[Parser]:
 def _options(parser: Parser) -> Iterator[str]:
     formatter = parser._get_formatter()  # which writes defaults and choices as --help does
     for action in parser._actions:
-        if action.help not in (argparse.SUPPRESS, None):
+        if action.help != argparse.SUPPRESS:
             said = formatter._expand_help(action)
             yield f"- `{formatter._format_action_invocation(action)}`: {escape(' '.join(said.split()))}"
 
 
 def _choices() -> Iterator[str]:
-    yield ABOUT_CHOICES
     for kind in KINDS:
         yield f"## {kind.capitalize()}"
         for name in load.names(kind.removesuffix("s")):

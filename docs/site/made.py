@@ -2,8 +2,8 @@
 
     python -m docs.site.made docs/reading.md docs/tutorials/*.md
 
-The commands of a page run as they stand, in a new folder with a ledger of its own. What they print replaces the block below
-a comment `<!-- output -->`; a picture is replaced by the file that the comment behind it names: `<!-- from FILE -->`.
+The commands of a page run as they stand, in a new folder with a ledger of its own. What they print replaces the block
+below a comment `<!-- output -->`; the file that a comment `<!-- from FILE -->` names replaces the picture above it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
-BLOCK = re.compile(r"^(?P<skip><!-- skip: next[^\n]*-->\n)?```(?P<language>\w+)\n(?P<source>.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^(?P<skip><!-- skip: next[^\n]*-->\n)?```(?P<language>\w+)\n(?P<source>.*?)^```$", re.DOTALL | re.M)
+    r"^(?P<skip><!-- skip: next[^\n]*-->\n)?```(?P<language>\w+)\n(?P<source>.*?)^```$", re.DOTALL | re.MULTILINE
+)
 NAMED = re.compile(r"# ([\w-]+\.\w+)\n")
 OUTPUT = re.compile(r"(?<=^<!-- output -->\n```text\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)
 PICTURE = re.compile(r"!\[[^\]]*\]\(([^)]+)\)\n?<!-- from (\S+) -->")
@@ -62,7 +64,12 @@ def _run(source: str, folder: Path, servers: list[subprocess.Popen[bytes]]) -> s
         time.sleep(5)  # until it listens
         return ""
     ran = subprocess.run(
-        ["bash", "-c", source], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        ["bash", "-c", source],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
     )
     return PROGRESS.sub("", ran.stdout.decode().replace("\r", "\n"))
 

@@ -20,20 +20,21 @@ LINK = re.compile(r"\]\(([^)#:]+)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add a page for each file, one for all example scripts, and the notebooks as files."""
+    """Add a page for each file, and the notebooks as they are."""
     root = Path(config.config_file_path).parent
     for source, page in PAGES.items():
         files.append(File.generated(config, page, content=(root / source).read_text(encoding="utf-8")))
-    files.append(File.generated(config, EXAMPLES, content=_examples(root / "examples")))
     for notebook in sorted((root / "examples").glob("*.ipynb")):
         files.append(File.generated(config, f"examples/{notebook.name}", abs_src_path=str(notebook)))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 - as called
-    """Point links that leave `docs/`, and those of files that lie above it, to the page of the site."""
+    """Point links to files outside `docs/`, and links of such files, to pages of the site; add the scripts."""
     above = page.file.src_uri in PAGES.values()
-    return LINK.sub(lambda found: f"]({_moved(found[1], above=above)}", markdown)
+    text = LINK.sub(lambda found: f"]({_moved(found[1], above=above)}", markdown)
+    root = Path(config.config_file_path).parent
+    return "\n\n".join([text, *_examples(root / "examples")]) if page.file.src_uri == EXAMPLES else text
 
 
 def _moved(link: str, *, above: bool) -> str:
@@ -47,7 +48,6 @@ def _moved(link: str, *, above: bool) -> str:
     return PAGES.get(target, target if target.endswith(".ipynb") else link)
 
 
-def _examples(folder: Path) -> str:
+def _examples(folder: Path) -> list[str]:
     scripts = [(each.name, each.read_text(encoding="utf-8")) for each in sorted(folder.glob("*.py"))]
-    blocks = [f"## {name}\n\n```python\n{source}```" for name, source in scripts]
-    return "\n\n".join(["# Example scripts", "Each is run by the tests, against servers on this machine.", *blocks])
+    return [f"## {name}\n\n```python\n{source}```" for name, source in scripts]

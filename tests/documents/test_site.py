@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.slow
-LOADING = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "audio": "src", "object": "data"}
+LOADING = {
+    "script": "src",
+    "img": "src",
+    "iframe": "src",
+    "source": "src",
+    "video": "src",
+    "audio": "src",
+    "object": "data",
+}
 STYLES = {"stylesheet", "icon", "preload", "modulepreload", "preconnect", "dns-prefetch", "manifest"}
 REMOTE = re.compile(r"^\s*(?:[a-z]+:)?//", re.IGNORECASE)
 
@@ -32,7 +41,9 @@ class Loaded(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)
         loads = tag in LOADING or (tag == "link" and STYLES & set((found.get("rel") or "").split()))
-        self.addresses += [value for name in (LOADING.get(tag, "href"), "srcset") if loads and (value := found.get(name))]
+        self.addresses += [
+            value for name in (LOADING.get(tag, "href"), "srcset") if loads and (value := found.get(name))
+        ]
         self.addresses += of_style(found.get("style") or "")
 
 
@@ -48,7 +59,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
         cwd=ROOT,
-        env={**__import__("os").environ, "NO_MKDOCS_2_WARNING": "1"},
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},  # the theme's advertisement of another program
         capture_output=True,
         text=True,
         check=False,

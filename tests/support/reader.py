@@ -40,7 +40,7 @@ from tests.support.documents import commands, language_of
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     import pytest
     from sybil import Example
@@ -119,7 +119,7 @@ class Reader:
         patch.chdir(folder)
         patch.syspath_prepend(str(folder))
         patch.setattr(oracles.efficientnet, "connect", stand_in)
-        patch.setattr(transport, "FIRST_WAIT", 0.0)
+        patch.setattr(transport, "FIRST_WAIT", 0.1)
         patch.setenv("REHEARSAL_KEY", "any")
         self.patch, self.servers = patch, servers
         self.ports: dict[str, str] = {}
@@ -211,7 +211,7 @@ def serving(chosen: argparse.Namespace) -> Iterator[str]:
         finally:
             ready.set()
 
-    def told(_protocol: str, _options: object, url: str) -> None:
+    def told(protocol: str, options: Mapping[str, object], url: str) -> None:
         found["url"] = url
         ready.set()
 
