@@ -17,9 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-BLOCK = re.compile(r"^(?P<skip><!-- skip: next[^\n]*-->\n)?```(?P<language>\w+)\n(?P<source>.*?)^```$", re.DOTALL | re.M)
-    r"^(?P<skip><!-- skip: next[^\n]*-->\n)?```(?P<language>\w+)\n(?P<source>.*?)^```$", re.DOTALL | re.MULTILINE
-)
+SKIP = r"(?P<skip><!-- skip: next[^\n]*-->\n)?"
+BLOCK = re.compile(rf"^{SKIP}```(?P<language>\w+)\n(?P<source>.*?)^```$", re.DOTALL | re.MULTILINE)
 NAMED = re.compile(r"# ([\w-]+\.\w+)\n")
 OUTPUT = re.compile(r"(?<=^<!-- output -->\n```text\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)
 PICTURE = re.compile(r"!\[[^\]]*\]\(([^)]+)\)\n?<!-- from (\S+) -->")

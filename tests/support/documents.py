@@ -64,7 +64,7 @@ def commands(block: str) -> list[Command]:
     """Return the commands of a block of a shell, in order."""
     found = []
     for line in block.replace("\\\n", " ").splitlines():
-        codes = frozenset({0, *map(int, re.findall(r"#.*exit code (\d+)", line))})
+        codes = frozenset({0, *map(int, re.findall(r"exit code (\d+)", line.partition("#")[2]))})
         parts = [shlex.split(part, comments=True) for part in line.split(" && ")]
         found += [Command(words, codes) for words in parts if words]
     return found
