@@ -176,7 +176,7 @@ class Reader:
         words = [*words, *_lowered(chosen)]
         if hasattr(chosen, "yes"):
             words = [*words, "--yes"]
-        if hasattr(chosen, "dry_run") and isinstance(chosen.oracle, str):
+        if hasattr(chosen, "dry_run") and isinstance(getattr(chosen, "oracle", None), str):
             words = [*words, "--oracle", self._rehearsed(chosen.oracle)]
         return words
 
