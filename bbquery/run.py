@@ -52,11 +52,19 @@ class Driven(Generic[T]):
     unanswered: Unanswered = field(default_factory=Unanswered)
 
 
-async def drive(plan: Plan[T], client: Client, score: BoundScore, drift: DriftWatch | None = None) -> Driven[T]:
+async def drive(
+    plan: Plan[T],
+    client: Client,
+    score: BoundScore,
+    drift: DriftWatch | None = None,
+    *,
+    heard: list[list[Answer | None]] | None = None,
+) -> Driven[T]:
     """Run a plan to its end, or to the client's halt; then it returns its best so far.
 
     The plan's own work and the scoring run on worker threads, so several drives share one client and one event loop.
-    drift: checks between batches that the model stays the same.
+    drift: checks between batches that the model stays the same. heard: takes the answers of each row, in order; a plan
+    of many rows would fill the memory with them.
     """
     sent: Scores | Stopped | None = None
     unread: Counter[str] = Counter()
@@ -68,6 +76,8 @@ async def drive(plan: Plan[T], client: Client, score: BoundScore, drift: DriftWa
             return Driven(state.result, reason, unread, asked, recorded, unanswered)
         rows = await client.ask(state.ask)
         answers = [[None if reply is None else reply.answer for reply in row] for row in rows]
+        if heard is not None:
+            heard += answers
         scores, not_read = await client.off_loop(_scored, score, answers)
         unread.update(not_read)
         recorded.add(scores)

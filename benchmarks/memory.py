@@ -26,7 +26,7 @@ def one(method: str, queries: int) -> None:
     photo = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
     oracle = function.connect(lambda batch: batch[:, ::32, ::32].mean(axis=(1, 2)) / 255, takes="batch", version="1")
     with tempfile.TemporaryDirectory() as folder, bbquery.Ledger(Path(folder) / "ledger.sqlite3") as ledger:
-        result = bbquery.explain(photo, oracle, method=method, max_queries=queries, ledger=ledger)
+        result = bbquery.explain(photo, oracle, method=method, max_queries=queries, verify=0, ledger=ledger)
     assert result.queries.sent == queries
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 

@@ -21,3 +21,4 @@ explanation = bbquery.explain(photo, oracle, target="red", max_queries=300)
 values = explanation.maps[0].values
 row, column = np.unravel_index(values.argmax(), values.shape)
 print(f"strongest evidence for red at row {row}, column {column}, from {explanation.queries.sent} queries")
+print(*explanation.facts, sep="\n")

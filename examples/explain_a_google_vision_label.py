@@ -36,6 +36,7 @@ explanation = bbquery.explain(
 
 queries, spent = explanation.queries, explanation.budget.posted.picodollars
 print(f"explained {explanation.maps[0].target!r} with {explanation.method}")
+print(*explanation.facts, sep="\n")
 print(f"{queries.sent} queries sent, {queries.from_store} answered from the store, ${dollars(spent)} spent in this run")
 if explanation.partial:
     print(f"stopped early: {explanation.error}")

@@ -46,6 +46,7 @@ queries, spent = explanation.queries, explanation.budget.posted
 if isinstance(explanation.clean, bbquery.Text):
     print(f"the whole photo is answered with {explanation.clean.text!r}")
 print(f"explained {explanation.maps[0].target!r} with {explanation.method}")
+print(*explanation.facts, sep="\n")
 print(f"{queries.sent} queries sent, {queries.from_store} answered from the store")
 print(f"{spent.tokens} tokens, ${dollars(spent.picodollars)} spent in this run")
 if explanation.partial:

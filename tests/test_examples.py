@@ -78,13 +78,13 @@ def test_no_example_is_without_a_test() -> None:
 
 
 async def test_a_function_is_explained() -> None:
-    """Explaining a function that likes red points at the red square, and spends what it was allowed."""
+    """Explaining a function that likes red points at the red square, and spends no more than it was allowed."""
     said = await run("explain_a_function")
 
     row, column, queries = map(int, re.findall(r"row (\d+), column (\d+), from (\d+) queries", said)[0])
     assert 32 <= row < 64
     assert 80 <= column < 112
-    assert queries == 300
+    assert 276 < queries <= 300  # the map's; its facts need some of the others
 
 
 def looks_left(image: np.ndarray) -> list[float]:
@@ -108,7 +108,7 @@ async def test_a_google_vision_label_is_explained(tmp_path: Path) -> None:
         said = await run("explain_a_google_vision_label", *arguments)
 
     assert "explained 'Cat'" in said
-    assert number(r"(\d+) queries sent", said) == emulator.bill.images_answered == 40
+    assert number(r"(\d+) queries sent", said) == emulator.bill.images_answered <= 40
     assert number(r"\$([\d.]+) spent", said) == emulator.bill.picodollars / 1e12 > 0
     assert points_left(written(tmp_path, "cat", CAT))
 
@@ -124,7 +124,7 @@ async def test_an_openai_answer_is_explained(tmp_path: Path) -> None:
         said = await run("explain_an_openai_answer", *arguments, "--out", str(tmp_path), REHEARSAL_KEY="any")
 
     assert "explained 'tabby'" in said
-    assert number(r"(\d+) queries sent", said) == 40
+    assert 30 < number(r"(\d+) queries sent", said) <= 40
     assert number(r"\$([\d.]+) spent", said) == emulator.bill.picodollars / 1e12 > 0
     assert points_left(written(tmp_path, "tabby", CAT))
 

@@ -103,7 +103,7 @@ class Prefetch:
             return transport.stopped or short
         if not all_done:
             message = f"{transport.unanswered} lines of batches were not answered"
-            advice = "without --batch the same command asks what is missing, at full price"
+            advice = "the same command with --verify 0 in place of --batch asks what is missing, at full price"
             return OracleError(f"{message}, the first because of {transport.failure}; {advice}", oracle=oracle)
         if self._writer.elsewhere:
             message = f"{self._writer.elsewhere} questions of this run are being asked by another run, or by its batch"

@@ -17,7 +17,7 @@ from bbquery.commands.targets import targets
 from bbquery.errors import UsageError
 from bbquery.jobs.defaults import DEFAULT_METHOD
 from bbquery.jobs.explain.series import SeriesRequest, shared_caps
-from bbquery.jobs.explain.setting import ExplainRequest, prepared
+from bbquery.jobs.explain.setting import DEFAULT_FACTS, ExplainRequest, prepared
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.load import DEFAULT_SCORE, DEFAULT_SCORE_OF_TEXTS
 from bbquery.report import cautions, folder, sentence
@@ -50,6 +50,10 @@ EXAMPLES = (
     "bbquery explain sample:cat",
     "bbquery explain sample:cat --target 'tabby,Egyptian cat' --until stable --max-queries 3000",
 )
+VERIFY = f"""queries of the budget kept for the verified facts of each map, 0 for none: the smallest part found whose
+showing alone keeps the answer, and the smallest whose hiding changes it, each asked twice (default: {DEFAULT_FACTS}, at
+most a quarter of --max-queries for all maps together, and none with --batch; of a method that states its own queries,
+what these leave)"""
 DEFAULT_OUT = "IMAGE-ORACLE-METHOD[-SCORE]-RUN; for several images, N-images-…, with a folder in it for each"
 FULL_SIZE = "write arrays in the photo's own size even above 4 megapixels, where they are written as they were asked"
 PROGRESS = "also draw how each map came about, NAME-progress.png: after 32, 64, 128 … queries, without asking more"
@@ -70,6 +74,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _add_caps(explain)
     options.add_project(explain)
     options.add_spare(explain)
+    explain.add_argument("--verify", type=int, metavar="N", help=VERIFY)
     options.add_longest_wait(explain)
     options.add_drift(explain)
     options.add_log(explain)
@@ -98,7 +103,7 @@ def _explain(chosen: argparse.Namespace) -> int:
     chosen.image, screen = chosen.images[0], Screen()
     request = ExplainRequest(
         **options.shared(chosen, screen) | {"cap": each}, method=chosen.method,
-        target=targets(chosen.target), score=chosen.score, batch=chosen.batch,
+        target=targets(chosen.target), score=chosen.score, batch=chosen.batch, verify=chosen.verify,
     )  # fmt: skip
     if len(chosen.images) > 1:
         return _explain_several(chosen, SeriesRequest(images=chosen.images, each=request, run=run), screen)
@@ -151,12 +156,13 @@ async def _estimated(request: ExplainRequest) -> list[str]:
 def _costs(job: ExplainJob) -> list[str]:
     if job.batch is not None:
         return explain_batch.estimate(job)
-    return estimated(job.estimate(), job.oracle.capabilities.price.source)
+    queries, *rest = estimated(job.estimate(), job.oracle.capabilities.price.source)
+    return [queries, *([f"facts        {job.verifying:,} of these at most"] if job.verifying else []), *rest]
 
 
 def _report(explanation: Explanation, typed: Sequence[str], written: Sequence[Path]) -> None:
     say(*(sentence.caption(explanation, m) for m in explanation.maps))
-    say(f"queries: {counted(explanation.queries)}")
+    say(f"queries: {counted(explanation.queries)}", *explanation.facts)
     for said in filter(None, (sentence.stable(explanation, m) for m in explanation.maps)):
         say(said)
     warn(*map(cautions.line, cautions.of_explanation(explanation)))
@@ -171,8 +177,11 @@ def _report(explanation: Explanation, typed: Sequence[str], written: Sequence[Pa
 def _advice(explanation: Explanation, typed: Sequence[str]) -> list[str]:
     """Say what a person can do about a partial result, the cheapest first."""
     oracle = explanation.oracle
+    rests = "the map is whole, and not all of its facts were verified"
+    if any(m.stopped is not None for m in explanation.maps):
+        rests = "the map rests on the queries that were answered"
     return [
-        f"the map rests on the queries that were answered; {completing.intro('it', explanation.error, oracle)}",
+        f"{rests}; {completing.intro('it', explanation.error, oracle)}",
         f"  {_resume(explanation, typed)}",
         *held(explanation.unknown),
     ]

@@ -54,10 +54,12 @@ def _costs(series: Series) -> str:
     seconds = [each.seconds for each in found if each.seconds is not None]
     duration = f"at least {sum(seconds):,.0f} seconds" if seconds else "unknown: no limits are known"
     header = ("image", "queries", "tokens", "at worst", "dollars", "at worst")
+    of_each = (series.setting.facts or 0) * max(len(series.setting.request.targets), 1)
     return "\n".join((
         *table(header, [*rows, _row(f"all {len(images)}", queries, expected, worst)], words=1),
         "",
         "queries are at most so many, stored answers and retries not counted",
+        *([f"facts        {of_each:,} of each image's queries at most"] if of_each else []),
         f"prices       {source or 'none'}",
         f"time         {duration}",
         NOTHING_ASKED,
@@ -127,7 +129,8 @@ class Book:
             self.sent += explanation.queries.sent
             self.out.write(lambda out: self._write(explanation, out / result.name, source))
             place = self.out.place / result.name
-            self.screen.say(f"{result.name}: {result.status}; {counted(explanation.queries)}; {place}")
+            made = f"{result.name}: {result.status}; {counted(explanation.queries)}; {place}"
+            self.screen.say(made, *(f"{result.name}: {fact}" for fact in explanation.facts))
             for said in filter(None, (sentence.stable(explanation, m) for m in explanation.maps)):
                 self.screen.say(f"  {said}")
         self.entries.append(index.entry(result, source))

@@ -164,7 +164,7 @@ class Screen(Watch):
     def _done(self, rows: int) -> int:
         """Return how many queries are answered once so many rows of this image's plans are."""
         queries, of_rows = self._share
-        return self._before + rows * queries // of_rows
+        return self._before + min(rows * queries // of_rows, queries)  # what is asked again is answered twice
 
     @property
     def _is_last(self) -> bool:

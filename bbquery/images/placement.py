@@ -58,6 +58,12 @@ class Placement:
         return cls(photo=(height, width), box=(left, top, right, bottom), size=(rows, columns))
 
     @property
+    def whole(self) -> bool:
+        """Whether the oracle is sent all of the photo."""
+        height, width = self.photo
+        return self.box == (0, 0, width, height)
+
+    @property
     def warning(self) -> str:
         """Warning for people if the model does not see the whole photo; empty if it does."""
         (height, width), (rows, columns) = self.photo, self.size

@@ -29,7 +29,8 @@ class _Stretch:
 
     @property
     def done(self) -> int:
-        return self.heard * self.queries // self.rows if self.rows else 0
+        """Queries answered; what is asked again is heard of twice."""
+        return min(self.heard * self.queries // self.rows, self.queries) if self.rows else 0
 
 
 class Counting(Watch):

@@ -28,7 +28,8 @@ class Watch:
     def started(self, client: Client, queries: int, rows: int) -> None:
         """The client is open and will ask at most so many queries; `client.halt.set` stops the run.
 
-        rows: how often `progressed` will be called at most: once for each target that shares a query.
+        rows: how often `progressed` will be called at most: once for each target that shares a query. Where facts are
+        verified, once more for each that is asked again.
         """
 
     def measuring(self, client: Client, queries: int) -> None:

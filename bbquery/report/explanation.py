@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bbquery.jobs.explain.findings import decided, findings
+from bbquery.jobs.explain.result import top_classes
 from bbquery.report import record_parts
 from bbquery.report.record import record_of
 from bbquery.specification import constructor
-from bbquery.types import Labels, Text
+from bbquery.types import Labels, Text, Vector
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bbquery.jobs.explain.result import Explanation, TargetMap
+    from bbquery.jobs.explain.verified import Part, Verified
+    from bbquery.oracle import Capabilities
+    from bbquery.types import Answer
 
 MOST_LABELS, LONGEST_TEXT = 5, 20_000  # labels and characters of the clean answer
 
@@ -26,7 +30,7 @@ def record(explanation: Explanation, *, command: Sequence[str], source: str, fil
         own_part(explanation),
         command=command,
         source=source,
-        targets=[_target(m) for m in explanation.maps],
+        targets=[_target(m, explanation.oracle) for m in explanation.maps],
         score=explanation.score,
         warnings=[found for found in findings(explanation) if found.kind != "NOTE"],
         files=files,
@@ -44,16 +48,23 @@ def own_part(explanation: Explanation) -> dict[str, Any]:
 
 
 def clean_answer(explanation: Explanation) -> list[dict[str, Any]]:
-    """Return the answer to the unperturbed image: its best labels and their numbers, or its text with the reasoning."""
-    match explanation.clean:
+    """Return the answer to the unperturbed image."""
+    return _answer(explanation.clean, explanation.oracle)
+
+
+def _answer(answer: Answer, oracle: Capabilities) -> list[dict[str, Any]]:
+    """Return an answer: its best labels and their numbers, or its text with the reasoning."""
+    match answer:
         case Text(text):
             return [{"text": text[:LONGEST_TEXT]}]
         case Labels(labels):
             return [{"label": label.name, "value": label.score} for label in labels[:MOST_LABELS]]
-    return [{"label": label, "value": value} for label, value in explanation.top()]
+        case Vector():
+            return [{"label": label, "value": value} for label, value in top_classes(answer, oracle, MOST_LABELS)]
+    return []
 
 
-def _target(m: TargetMap) -> dict[str, Any]:
+def _target(m: TargetMap, oracle: Capabilities) -> dict[str, Any]:
     """Return a target and its map. queries: those of the map, the unperturbed image's not counted."""
     return {
         "target": m.target,
@@ -68,6 +79,29 @@ def _target(m: TargetMap) -> dict[str, Any]:
         "notes": m.sent.notes,
         "stability": _stability(m),
         "value": record_parts.value(m.score.about),
+        "verified": None if m.verified is None else _verified(m.verified, oracle),
+    }
+
+
+def _verified(verified: Verified, oracle: Capabilities) -> dict[str, Any]:
+    """Return the facts of a map, and all that was asked for them."""
+    return {
+        "enough": None if verified.enough is None else _part(verified.enough, oracle),
+        "breaks": None if verified.breaks is None else _part(verified.breaks, oracle),
+        "queries": verified.queries,
+        "filling": verified.filling,
+        "keeps": verified.keeps,
+        "why": verified.why,
+        "asked": verified.asked,
+    }
+
+
+def _part(part: Part, oracle: Capabilities) -> dict[str, Any]:
+    return {
+        "share": part.share,
+        "says": part.says,
+        "value": part.value,
+        "answers": [_answer(answer, oracle) for answer in part.answers],
     }
 
 

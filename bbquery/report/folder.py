@@ -17,6 +17,7 @@ from bbquery.report.pages import explain, parts
 from bbquery.report.pages.page import check_extra
 from bbquery.report.progress import progress_png
 from bbquery.report.sentence import plain_unit, quoted, stamp
+from bbquery.report.verified import verified_png
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
 LARGEST_WHOLE = 4_000_000
 """Pixels of a photo, above which arrays are written as they were asked: those of all its pixels take 32 MB at this."""
 
-RESERVED = ("-error", "-interval", "-progress")
+RESERVED = ("-error", "-interval", "-progress", "-verified")
 """How the names of a map's further files go on, so that no target's own name may end like this."""
 
-ENDINGS = ("-error.npy", "-interval.png", "-progress.png")
+ENDINGS = ("-error.npy", "-interval.png", "-progress.png", "-verified.png")
 """Of files that not every run writes."""
 
 
@@ -59,7 +60,8 @@ def write(
     """Write an explanation's files into a folder; return their paths, last the page to open.
 
     For each target NAME.npy, the map, and NAME.png, its picture. Where the method estimates it, NAME-error.npy, the
-    map's standard error, and NAME-interval.png, where the 90 % interval excludes 0. Arrays are float64 (H, W) in the
+    map's standard error, and NAME-interval.png, where the 90 % interval excludes 0. Where facts were verified,
+    NAME-verified.png, the parts of the photo as they were asked. Arrays are float64 (H, W) in the
     photo's coordinates; of a photo above 4 megapixels they are float32 (h, w) in those of the pixels that were sent,
     and `bbquery.images.placement.Placement.of` the record's image.sent leads back. full_size: write them as of
     smaller photos. progress: also NAME-progress.png, the map after 32, 64, 128 … queries. `report.html` has all on one
@@ -113,6 +115,9 @@ def _pictures(explanation: Explanation, m: TargetMap, *, progress: bool) -> dict
     if m.half_width is not None:
         drawn = _interval(explanation, m, m.half_width)
         made["-interval.png"] = (drawn, f"where the 90 % interval of the map {about} excludes 0")
+    if m.verified is not None and m.verified.says:
+        drawn = verified_png(m.verified, explanation.oracle, title=f"{title_of(m)}: what was verified")
+        made["-verified.png"] = (drawn, f"parts of the photo that keep and change the answer {m.target!r}, as asked")
     if progress:
         made["-progress.png"] = (_progress(explanation, m), f"the map {about} after 32, 64, 128 … queries")
     return made

@@ -59,6 +59,7 @@ class Bench:
                 method=METHOD,
                 target="left",
                 max_queries=200,
+                verify=0,
                 drift_every=100,
                 batch=batch,
                 ledger=ledger or self.ledger,

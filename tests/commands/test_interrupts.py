@@ -49,7 +49,7 @@ def command(verb: str, photo: str) -> list[str]:
     out = ["--out", str(Path(photo).parent / verb)]
     match verb:
         case "explain":
-            return ["explain", photo, *few, "--method", METHOD, *out]
+            return ["explain", photo, *few, "--verify", "0", "--method", METHOD, *out]
         case "several":
             return ["explain", photo, photo, *few, "--method", METHOD, *out]
         case "compare":

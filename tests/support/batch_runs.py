@@ -62,8 +62,8 @@ class Heard(bbquery.Watch):
 
 
 def explain(vendor: Vendor, ledger: Ledger, **options: Any) -> Explanation:
-    chosen: dict[str, Any] = {"method": METHOD, "target": "left", "max_queries": 100, "batch": True, "ledger": ledger}
-    return bbquery.explain(PHOTO, vendor, **(chosen | options))
+    chosen: dict[str, Any] = {"method": METHOD, "target": "left", "max_queries": 100, "verify": 0, "batch": True}
+    return bbquery.explain(PHOTO, vendor, ledger=ledger, **(chosen | options))
 
 
 def map_of(explanation: Explanation) -> bytes:

@@ -54,7 +54,7 @@ class CompareRequest(Request):
         return ExplainRequest(
             image=self.image, oracle=self.oracle, method=method, target=self.target, score=self.score,
             cap=Cap(queries=self.queries), spare=self.spare, drift_every=self.drift_every, seed=self.seed,
-            watch=self.watch, longest_wait=self.longest_wait,
+            watch=self.watch, longest_wait=self.longest_wait, verify=0,
         )  # fmt: skip
 
 

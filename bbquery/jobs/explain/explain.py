@@ -43,6 +43,7 @@ async def explain_async(
     max_usd: str | float | Decimal | None = None,
     project: str | None = None,
     spare: int | None = None,
+    verify: int | None = None,
     drift_every: int = DEFAULT_EVERY,
     seed: int = 0,
     batch: bool = False,
@@ -67,12 +68,16 @@ async def explain_async(
     or score of a class or label, and of a text whether it mentions the target. max_tokens, max_usd: further caps of the
     run, None for none; a float is the amount that Python writes for it. project: a budget, made before, that this run
     counts in too. spare: how many of the queries are kept for lost ones, which may have been billed without an answer;
-    None keeps one in 50, of a free oracle none. drift_every: queries between checks that a remote model stays the same,
-    0 for none. seed: decides every random choice. batch: ask as a batch, within hours and at the price of that; a
-    person's stop then raises Interrupted, and the same again collects. ledger: holds budgets and answers; None opens
-    the default one. progress: True shows a bar; a function is told (queries answered, queries in all), on a thread of
-    the run; None shows a bar in a notebook. watch: hears what happens meanwhile. longest_wait: seconds that the run
-    waits for an oracle that asks to be left alone, 900 by default; a longer wait ends it like a used-up quota.
+    None keeps one in 50, of a free oracle none. verify: how many of the queries are kept for the verified facts of each
+    map (`TargetMap.verified`), 0 for none: the smallest part found of the photo that alone keeps the answer, and the
+    smallest whose hiding changes it, each asked twice. None keeps 24, but at most a quarter of the queries for all maps
+    together, and none for a batch; of a method that states its own queries, facts take what these leave. drift_every:
+    queries between checks that a remote model stays the same, 0 for none. seed: decides every random choice. batch: ask
+    as a batch, within hours and at the price of that; a person's stop then raises Interrupted, and the same again
+    collects. ledger: holds budgets and answers; None opens the default one. progress: True shows a bar; a function is
+    told (queries answered, queries in all), on a thread of the run; None shows a bar in a notebook. watch: hears what
+    happens meanwhile. longest_wait: seconds that the run waits for an oracle that asks to be left alone, 900 by
+    default; a longer wait ends it like a used-up quota.
 
     A run that is stopped early (budget, oracle, person) returns what it has; `error` and `partial` say so.
 
@@ -83,8 +88,8 @@ async def explain_async(
     with watched(watch, progress) as heard:
         request = ExplainRequest(
             image=image, oracle=oracle, classes=classes, method=method, target=target, score=score, batch=batch,
-            cap=Cap.stated(max_queries, max_tokens, max_usd), project=project, spare=spare, drift_every=drift_every,
-            seed=seed, ledger=ledger, watch=heard, longest_wait=longest_wait,
+            cap=Cap.stated(max_queries, max_tokens, max_usd), project=project, spare=spare, verify=verify,
+            drift_every=drift_every, seed=seed, ledger=ledger, watch=heard, longest_wait=longest_wait,
         )  # fmt: skip
         async with prepared(request) as job:
             with paying(request, job.oracle, lambda: job.worst) as opened:
@@ -107,6 +112,7 @@ async def explain_many_async(
     max_usd_per_image: str | float | Decimal | None = None,
     project: str | None = None,
     spare: int | None = None,
+    verify: int | None = None,
     drift_every: int = DEFAULT_EVERY,
     seed: int = 0,
     ledger: Ledger | None = None,
@@ -119,7 +125,7 @@ async def explain_many_async(
     max_queries, max_tokens, max_usd: caps of the run; the images share what has no cap of its own evenly. The caps per
     image: where the run has none of its own, it may spend that much for every image (1,000 queries if nothing is said).
     project: a budget, made before, that the run counts in too. spare: queries of each image that are kept for lost
-    ones. The other options are those of `explain_async`.
+    ones; verify: for the facts of each of its maps. The other options are those of `explain_async`.
 
     Nothing is kept of a result that was given: drop it when it is written, and 50 photos need the memory of one. Leave
     an asynchronous generator early only through `contextlib.aclosing`, which settles what is in flight.
@@ -134,8 +140,8 @@ async def explain_many_async(
     with watched(watch, progress) as heard:
         each = ExplainRequest(
             image=sources[0], oracle=oracle, classes=classes, method=method, target=target, score=score, cap=cap,
-            project=project, spare=spare, drift_every=drift_every, seed=seed, ledger=ledger, watch=heard,
-            longest_wait=longest_wait,
+            project=project, spare=spare, verify=verify, drift_every=drift_every, seed=seed, ledger=ledger,
+            watch=heard, longest_wait=longest_wait,
         )  # fmt: skip
         async with prepared_series(SeriesRequest(images=sources, each=each, run=run)) as series:
             with paying(each, series.setting.oracle, lambda: series.worst, [stated, stated_each]) as opened:

@@ -15,6 +15,7 @@ from bbquery.batches.prefetch import Prefetch
 from bbquery.drift import FIRST_CHECKS, DriftReport, DriftWatch, checks_for
 from bbquery.errors import UsageError
 from bbquery.jobs.explain.result import Explanation, TargetMap
+from bbquery.jobs.explain.verifying import Verification, filling_beside
 from bbquery.jobs.identity import identity
 from bbquery.jobs.job import Job
 from bbquery.jobs.spare import Rest
@@ -43,13 +44,15 @@ NOTHING = ": say with --target what is to be explained"
 class ExplainJob(Job):
     """An explanation, checked and ready to run.
 
-    allowed: the queries that the method was made for, those that are kept for lost ones not counted. batch: whom to
-    ask as a batch; None asks query by query.
+    allowed: the queries that the method was made for, those that are kept for lost ones not counted. facts: how many
+    ask for the verified facts of each map, 0 where they do not fit; None where none are wanted. batch: whom to ask as a
+    batch; None asks query by query.
     """
 
     method: Method
     score: Score
     allowed: int
+    facts: int | None = None
     batch: BatchOracle | None = None
 
     def check(self) -> None:
@@ -68,7 +71,12 @@ class ExplainJob(Job):
     @property
     def _asked(self) -> int:
         """How many of them are not checks."""
-        return 1 + self.method.queries * plans_of(self.method, len(self.request.targets))
+        return 1 + self.method.queries * plans_of(self.method, len(self.request.targets)) + self.verifying
+
+    @property
+    def verifying(self) -> int:
+        """How many queries ask for verified facts at most, those of all maps together."""
+        return (self.facts or 0) * max(len(self.request.targets), 1)
 
     @property
     def _rows(self) -> int:
@@ -91,7 +99,7 @@ class ExplainJob(Job):
             batched = None if self.batch is None else await self._prefetched(client, self.batch)
             maps, drift = await self._maps(client, clean, scores)
             tally = client.tally if batched is None else batched.counted_in(client.tally)
-        whole = all(m.stopped is None for m in maps)  # then nothing was left to send, and only an alarm is worth a word
+        whole = all(m.whole for m in maps)  # then nothing was left to send, and only an alarm is worth a word
         needless = batched is not None and whole and not batched.forbids
         seconds["ask"] = time.perf_counter() - began - seconds["prepare"]
         return Explanation(
@@ -105,14 +113,15 @@ class ExplainJob(Job):
 
     def _rest(self, tally: QueryCounts, budget: BudgetState, maps: Sequence[TargetMap]) -> Rest:
         """Return what completing it takes: of a whole one nothing, so no image is encoded to know what that costs."""
-        if all(m.stopped is None for m in maps):
+        if all(m.whole for m in maps):
             return Rest(self.allowed, self.queries, self.queries, Units(), budget)
         return Rest(self.allowed, self.queries, tally.answered, self.worst, budget)
 
     def identity(self) -> str:
         """Return the hash of what this run is; a second run with the same resumes its budget.
 
-        A score that is not the default is part of it: it may lead a method that adapts to other questions.
+        A score that is not the default is part of it: it may lead a method that adapts to other questions. So is the
+        number of queries for facts, where there are any.
         """
         what = {
             **self.subject,
@@ -122,6 +131,8 @@ class ExplainJob(Job):
         }
         if self.score != load.score_for(self.oracle.capabilities):
             what["score"] = constructor(self.score)
+        if self.facts:
+            what["facts"] = self.facts
         return identity(what)
 
     def as_batch(self) -> ExplainJob:
@@ -166,8 +177,19 @@ class ExplainJob(Job):
         """Drive one plan per target, side by side: equal questions are asked once."""
         drift = DriftWatch(self.x, clean, scores[0], self.every, self._asked)
         await drift.start(client)
-        maps = await asyncio.gather(*(self._map(client, score, drift) for score in scores))
+        maps = await asyncio.gather(*(self._verified_map(client, score, drift, clean.answer) for score in scores))
         return tuple(maps), await drift.end(client)
+
+    async def _verified_map(self, client: Client, score: BoundScore, drift: DriftWatch, clean: Answer) -> TargetMap:
+        """Return the map of a target, with its facts where they are wanted. clean: the unperturbed image's answer."""
+        m = await self._map(client, score, drift)
+        if self.facts is None:
+            return m
+        how = Verification(
+            x=self.x, whole=self.placement.whole, clean=clean, oracle=self.oracle.capabilities,
+            filling=filling_beside(self.method), seed=self.request.seed, queries=self.facts,
+        )  # fmt: skip
+        return replace(m, verified=await how.of(m, client, drift))
 
     async def _map(self, client: Client, score: BoundScore, drift: DriftWatch) -> TargetMap:
         driven = await drive(self._plan(), client, nearer_is_higher(score), drift)

@@ -70,6 +70,11 @@ class TargetMap:
         return in_a_line("TargetMap", repr(brief(self.target)), f"{height} × {width}", queries)
 
     @property
+    def whole(self) -> bool:
+        """Whether all was asked that was planned, its facts too."""
+        return self.stopped is None and (self.verified is None or self.verified.stopped is None)
+
+    @property
     def constant(self) -> bool:
         """Whether it says nothing, because no answer scored differently from another."""
         return self.sent.answered > 0 and bool(np.ptp(self.sent.values) == 0)
@@ -134,13 +139,23 @@ class Explanation(Presented):
 
     @property
     def partial(self) -> bool:
-        """Whether any map rests on fewer answers than planned."""
-        return any(m.stopped is not None for m in self.maps)
+        """Whether any map, or what was verified of it, rests on fewer answers than planned."""
+        return not all(m.whole for m in self.maps)
 
     @property
     def unread(self) -> Counter[str]:
         """What the score could not read in the answers (unknown labels, say), by how often."""
         return functools.reduce(operator.or_, (m.unread for m in self.maps), Counter())  # maps share answers
+
+    @property
+    def facts(self) -> list[str]:
+        """What was verified of each map, and what was not and why, a line each, for people."""
+        lines = []
+        for m in self.maps:
+            if m.verified is not None:
+                lines += [f"verified: {m.target}: {says}" for says in m.verified.says]
+                lines += [f"not verified: {m.target}: {m.verified.why}"] if m.verified.why else []
+        return lines
 
     def top(self, k: int = 5) -> list[tuple[str, float]]:
         """Return the k highest classes of the clean image with their numbers; none where answers are no vectors."""

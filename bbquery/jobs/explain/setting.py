@@ -13,11 +13,13 @@ from bbquery.errors import UsageError
 from bbquery.images import reading
 from bbquery.images.placement import fit
 from bbquery.jobs.defaults import DEFAULT_METHOD
+from bbquery.jobs.explain.bisection import FEWEST
 from bbquery.jobs.explain.job import ExplainJob, plans_of
 from bbquery.jobs.job import connection
 from bbquery.jobs.request import Request
 from bbquery.jobs.spare import kept
 from bbquery.jobs.targeting import check_commas
+from bbquery.option_types import whole
 from bbquery.saliency import Method, Undeclared
 from bbquery.specification import type_name
 
@@ -29,13 +31,26 @@ if TYPE_CHECKING:
     from bbquery.oracle import Oracle
     from bbquery.scoring.base import Score
 
+DEFAULT_FACTS = 24  # queries for each map: two bisections to one percent, both parts asked again, and a few to spare
+LEAST_FOR_MAPS = 3 / 4  # of the queries allowed, where nobody says how many are for facts
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ExplainRequest(Request):
-    """What is to be explained, and how. batch: whether it is asked as a batch."""
+    """What is to be explained, and how.
+
+    batch: whether it is asked as a batch. verify: how many queries are kept for the verified facts of each map, 0 for
+    none; None keeps 24, but no more than a quarter of those allowed for all maps together, and none for a batch.
+    """
 
     method: Method | str = DEFAULT_METHOD
     batch: bool = False
+    verify: int | None = None
+
+    def _check_types(self) -> None:
+        super()._check_types()
+        if self.verify is not None:
+            object.__setattr__(self, "verify", whole("verify", self.verify, 0))
 
 
 @contextlib.asynccontextmanager
@@ -52,7 +67,7 @@ class Setting:
     """What explanations of any images share, checked.
 
     request: of any of the images. allowed: the queries that the method was made for, those that are kept for lost ones
-    not counted.
+    not counted. facts: how many of them ask for the verified facts of each map; None where none are wanted.
     """
 
     request: ExplainRequest
@@ -60,13 +75,14 @@ class Setting:
     method: Method
     score: Score
     allowed: int
+    facts: int | None
 
     def job(self, image: Source, photo: NDArray[np.uint8]) -> ExplainJob:
         """Return the explanation of an image, checked and ready to run. photo: what it holds, (H, W, 3)."""
         x, placement = fit(photo, self.oracle.capabilities.view, self.oracle.capabilities.domain)
         job = ExplainJob(
             request=replace(self.request, image=image), oracle=self.oracle, photo=photo, x=x, placement=placement,
-            method=self.method, score=self.score, allowed=self.allowed,
+            method=self.method, score=self.score, allowed=self.allowed, facts=self.facts,
         )  # fmt: skip
         job.check()
         return job
@@ -77,23 +93,53 @@ def setting(oracle: Oracle, request: ExplainRequest, images: int = 1) -> Setting
     capabilities, targets = oracle.capabilities, request.targets
     every = request.every(capabilities)
     allowed = request.queries - kept(request.queries, capabilities.price, request.spare)
-    chosen = _method(request.method, allowed, every, len(targets))
-    _check_fits(chosen, request.queries, every, images, len(targets))
+    wanted = _facts(request, allowed)
+    chosen, facts = _method(request, allowed, every, wanted)
+    _check_fits(chosen, request, every, images, facts)
     scoring = load.score_for(capabilities, request.score)
     check_commas(targets, capabilities.classes)
     scoring.check(capabilities, targets)
-    return Setting(request=request, oracle=oracle, method=chosen, score=scoring, allowed=allowed)
+    return Setting(
+        request=request, oracle=oracle, method=chosen, score=scoring, allowed=allowed, facts=facts if wanted else None
+    )
 
 
-def _method(method: Method | str, allowed: int, every: int, targets: int) -> Method:
-    """Make the method; unless it says how much it asks, that is what the clean image and the checks leave."""
-    left = max(allowed - 1 - checks_for(allowed, every), 1)
+def _facts(request: ExplainRequest, allowed: int) -> int:
+    """Return how many queries are to ask for the facts of each map.
+
+    Raises:
+        UsageError: they are too few to ask for any, or facts are wanted of a batch.
+    """
+    if request.verify is None:
+        most = int((1 - LEAST_FOR_MAPS) * allowed) // max(len(request.targets), 1)
+        return min(DEFAULT_FACTS, most) if most >= FEWEST and not request.batch else 0
+    if request.batch and request.verify:
+        raise UsageError("facts are asked one after another, by answers, and a batch takes all at once: say --verify 0")
+    if 0 < request.verify < FEWEST:
+        raise UsageError(f"--verify {request.verify} is too few for a fact: give {FEWEST} or more, or 0 for none")
+    return request.verify
+
+
+def _method(request: ExplainRequest, allowed: int, every: int, facts: int) -> tuple[Method, int]:
+    """Make the method, and return how many of so many queries for the facts of each map it leaves.
+
+    Unless it says how much it asks, that is what the clean image, the checks and the facts leave; else these take what
+    it leaves.
+    """
+    method, targets = request.method, len(request.targets)
+    most = allowed - 1 - checks_for(allowed, every)
+    left = max(most - facts * max(targets, 1), 1)
     chosen = _declared(load.method(method, queries=left) if isinstance(method, str) else method)
     if targets > 1:
         chosen = chosen.shareable()
-    if isinstance(method, str) and (plans := plans_of(chosen, targets)) > 1:
-        chosen = _declared(load.method(method, queries=max(left // plans, 1)))
-    return chosen
+    plans = plans_of(chosen, targets)
+    share = max(left // plans, 1)
+    if isinstance(method, str) and plans > 1:
+        chosen = _declared(load.method(method, queries=share))
+    if chosen.queries == share:
+        return chosen, facts
+    fits = (most - plans * chosen.queries) // max(targets, 1)
+    return chosen, min(facts, fits) if fits >= FEWEST else 0
 
 
 def _declared(own: Any) -> Method:
@@ -110,19 +156,23 @@ def _declared(own: Any) -> Method:
     return Undeclared(own)
 
 
-def _check_fits(method: Method, max_queries: int, every: int, images: int, targets: int) -> None:
-    """See that a method's queries, the clean image's and the checks fit into the cap of an image."""
+def _check_fits(method: Method, request: ExplainRequest, every: int, images: int, facts: int) -> None:
+    """See that the queries of the method, the clean image, the facts and the checks fit into the cap of an image."""
+    targets, max_queries = len(request.targets), request.queries
     plans = plans_of(method, targets)
-    asked = plans * method.queries
+    verifying = facts * max(targets, 1)
+    asked = plans * method.queries + verifying
     checks = checks_for(asked + 1, every)
     if asked + 1 + checks <= max_queries:
         return
     times = f" for each of {plans} targets" if plans > 1 else ""
     checked = f", checks for drift {checks}" if every else ""
+    verified = f", verified facts {verifying}" if facts else ""
     each = "" if images == 1 else f" for each of {images} images"
     queries = "1 query" if method.queries == 1 else f"{method.queries} queries"
     allowed = "1 is" if max_queries == 1 else f"{max_queries} are"
+    lower = "the method's queries or --verify" if facts else "the method's queries"
     raise UsageError(
-        f"{type_name(method)} asks {queries}{times}, the unperturbed image one{checked}: {asked + 1 + checks}; but "
-        f"at most {allowed} allowed{each}: raise --max-queries or lower the method's queries"
+        f"{type_name(method)} asks {queries}{times}, the unperturbed image one{checked}{verified}: "
+        f"{asked + 1 + checks}; but at most {allowed} allowed{each}: raise --max-queries or lower {lower}"
     )

@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bbquery.shown import shown
+from bbquery.types import Labels, Text, Vector
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from bbquery.jobs.explain.bisection import Question
+    from bbquery.oracle import Capabilities
     from bbquery.types import Answer
+
+LONGEST_TEXT, LONGEST_LABEL = 60, 80  # letters of an answer in a sentence
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +42,9 @@ class Verified:
 
     enough: the smallest part found, in the map's order, that keeps the answer where it alone is shown. breaks: the
     smallest found whose hiding changes the answer. Each is None where none was answered so twice. queries: how many
-    were asked. filling: what stood where pixels were hidden. why: why a fact is missing; empty where none is.
+    were asked. filling: what stood where pixels were hidden; empty where nothing was asked. why: why a fact is missing,
+    and which part was answered differently the second time; empty where neither is so. keeps: when an answer counts as
+    kept. asked: every question, in order. stopped: what ended the questions early; None where nothing did.
     """
 
     enough: Part | None
@@ -43,3 +52,34 @@ class Verified:
     queries: int
     filling: str
     why: str
+    keeps: str = ""
+    asked: tuple[Question, ...] = ()
+    stopped: str | None = None
+
+    @property
+    def says(self) -> list[str]:
+        """The facts, a sentence each."""
+        return [part.says for part in (self.enough, self.breaks) if part is not None]
+
+
+def nothing(why: str) -> Verified:
+    """Return that nothing was asked, and why."""
+    return Verified(None, None, 0, "", why)
+
+
+def percent(share: float) -> str:
+    """Return a share of 0 to 1 for people: whole percents, and tenths below one."""
+    return f"{100 * share:.0f} %" if share >= 0.0095 or not share else f"{100 * share:.1f} %"
+
+
+def brief(answer: Answer, oracle: Capabilities) -> str:
+    """Return what a model said, in a few words: its top class, its first label, or the beginning of its text."""
+    match answer:
+        case Vector(values):
+            best = int(values.argmax())
+            return f"class {best}" if oracle.classes is None else shown(oracle.classes.show(best), LONGEST_LABEL)
+        case Labels(labels):
+            return shown(labels[0].name, LONGEST_LABEL) if labels else "nothing"
+        case Text():
+            return f"“{shown(' '.join(answer.spoken.text.split()), LONGEST_TEXT)}”"
+    return "no answer"

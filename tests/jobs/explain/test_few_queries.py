@@ -51,7 +51,7 @@ async def test_targets_that_cannot_share_queries_share_the_cap(ledger: Ledger) -
     oracle = function.connect(models.sides, classes="left|right")
 
     found = await bbquery.explain_async(
-        PHOTO, oracle, method="bayes", max_queries=41, target=["left", "right"], ledger=ledger
+        PHOTO, oracle, method="bayes", max_queries=41, verify=0, target=["left", "right"], ledger=ledger
     )
 
     assert [m.asked for m in found.maps] == [20, 20]
