@@ -54,14 +54,14 @@ def draw(result: OfOneImage, axes: Axes) -> Axes:
     pictures = _pictures(result)
     axes.set_title(_wrapped(_title(result)), fontsize="medium", loc="left")
     if len(pictures) == 1:
-        _show(axes, *pictures[0])
+        _show(axes, *pictures[0], letters=LETTERS // 2)
         return axes
     axes.set_axis_off()
     columns, rows = _grid(len(pictures))
     for place, picture in enumerate(pictures):
         row, column = divmod(place, columns)
-        box = (column / columns, 1 - (row + 1) / rows, 0.96 / columns, 0.86 / rows)
-        _show(axes.inset_axes(box), *picture)
+        box = (column / columns, 1 - (row + 1) / rows, 0.94 / columns, 0.8 / rows)
+        _show(axes.inset_axes(box), *picture, letters=LETTERS // 3)
     return axes
 
 
@@ -124,13 +124,13 @@ def _probe(probe: Probe) -> tuple[NDArray[np.uint8], str, tuple[int, int]]:
     return pixels, "", pixels.shape[:2]
 
 
-def _show(axes: Axes, pixels: NDArray[np.uint8], below: str, size: tuple[int, int]) -> None:
+def _show(axes: Axes, pixels: NDArray[np.uint8], below: str, size: tuple[int, int], *, letters: int) -> None:
     """Show pixels, with the coordinates of the photo that they are of."""
     height, width = size
     axes.imshow(pixels, extent=(-0.5, width - 0.5, height - 0.5, -0.5), interpolation="antialiased")
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_xlabel(_wrapped(below, LETTERS // 2), fontsize="small")
+    axes.set_xlabel(_wrapped(below, letters), fontsize="x-small")
 
 
 def _evaluation(evaluation: Evaluation, axes: Axes) -> Axes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html as escaping
 import json
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ from bbquery.report import attack, comparison, evaluation, explanation, folder, 
 from bbquery.report.attack_headline import headline
 from bbquery.report.claim import claimed
 from bbquery.report.files import check_writable
-from bbquery.report.map_picture import below_photo, map_png
+from bbquery.report.map_picture import below_photo, map_pixels
+from bbquery.report.pages import parts
 from bbquery.report.spent import spent
 from bbquery.shown import shown
 
@@ -29,30 +29,34 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
+    from bbquery.jobs.explain.result import TargetMap
     from bbquery.jobs.probe.result import Probe
+    from bbquery.report.pages.parts import Picture
     from bbquery.report.record import OfOneImage
 
 BOX = "max-width:60em;line-height:1.45"
-PICTURE = "display:block;max-width:100%;height:auto;background:#fff;margin:.5em 0"
+ROW = "display:flex;flex-wrap:wrap;gap:.5em;margin:.5em 0"
+PICTURE = "max-width:100%;height:auto;background:#fff"
+LONGEST = 400  # pixels of a photo and of a map on it, which stand side by side
 CELL = "text-align:left;padding:.1em 1em .1em 0;vertical-align:top"
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture of a result. about: what it shows, in words. draw: returns a PNG."""
+class Section:
+    """A finding in words, and the pictures of it, which are drawn when they are called. below: what they mean."""
 
-    about: str
-    draw: Callable[[], bytes]
+    said: str
+    pictures: Sequence[Callable[[], Picture]] = ()
+    below: str = ""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What a notebook shows of a result: what it came to, figures by name, what to beware of, and pictures."""
+    """What a notebook shows of a result: findings, figures by name, and what to beware of."""
 
-    said: str
+    sections: Sequence[Section]
     figures: Sequence[tuple[str, str]]
     warnings: Sequence[str]
-    pictures: Sequence[Picture]
 
 
 def html(result: OfOneImage) -> str:
@@ -129,23 +133,36 @@ def _shown(result: OfOneImage) -> Shown:
 
 
 def _explanation(found: Explanation) -> Shown:
-    captions = [sentence.caption(found, m) for m in found.maps]
-    pictures = [Picture(said, lambda m=m: map_png(found, m)) for said, m in zip(captions, found.maps, strict=True)]  # type: ignore[misc] # a default binds the map of this turn
     return Shown(
-        "\n".join([*captions, below_photo(found)]),
+        [*(_map(found, m) for m in found.maps), Section(below_photo(found))],
         [("spent", _spent(found)), *_ended(found)],
         [f"{each.kind}: {each.target}: {each.text}" for each in findings(found)],
-        pictures,
     )
+
+
+def _map(found: Explanation, m: TargetMap) -> Section:
+    said, unit = sentence.caption(found, m), sentence.plain_unit(m)
+
+    def photo() -> Picture:
+        return parts.picture(found.photo, "the photo", LONGEST)
+
+    def on_photo() -> Picture:
+        return parts.picture(map_pixels(found, m, LONGEST), f"the map on the photo: {said}", LONGEST)
+
+    return Section(said, [photo, on_photo], unit)
 
 
 def _comparison(found: Comparison) -> Shown:
     rows = [(each.method, _compared(each.status, each.queries.asked, each.curves)) for each in found.results]
+    said = f"{len(found.results)} methods on one photo, {found.oracle.name}"
     return Shown(
-        f"{len(found.results)} methods on one photo, {found.oracle.name}",
+        [
+            Section(
+                said, [lambda: parts.drawn(comparison.sheet_png(found), "each method's map, and how much they agree")]
+            )
+        ],
         [*rows, ("spent", _spent(found)), *_ended(found)],
         [f"{each.kind}: {each.text}" for each in comparison.warnings(found)],
-        [Picture("the photo, the map of each method, and how much they agree", lambda: comparison.sheet_png(found))],
     )
 
 
@@ -156,39 +173,30 @@ def _compared(status: str, queries: int, curves: Any) -> str:
 
 def _evaluation(found: Evaluation) -> Shown:
     rows = [(each.metric, f"{each.value:.4g} ({each.better} is better)") for each in found.measurements]
-    drawn = "the curves of deletion and insertion"
-    curves = found.curves
-    return Shown(
-        f"How good the map of {sentence.quoted(found.target)} is, asked of {found.oracle.name}",
-        [*rows, ("spent", _spent(found)), *_ended(found)],
-        found.warnings,
-        [] if curves is None else [Picture(drawn, lambda: evaluation.picture(found, curves))],
-    )
+    said, curves = f"How good the map of {sentence.quoted(found.target)} is, asked of {found.oracle.name}", found.curves
+    drawn = [] if curves is None else [lambda: parts.drawn(evaluation.picture(found, curves), "deletion and insertion")]
+    return Shown([Section(said, drawn)], [*rows, ("spent", _spent(found)), *_ended(found)], found.warnings)
 
 
 def _stress(found: Stress) -> Shown:
     seen = found.found is not None and found.found.best is not None
+    about = "the clean image, the image that was found, and their difference"
     return Shown(
-        headline(found),
+        [Section(headline(found), [lambda: parts.drawn(attack.overview(found), about)] if seen else [])],
         [("true label", found.bound.target), ("spent", _spent(found)), *_ended(found)],
         [f"{each.kind}: {each.text}" for each in attack.warnings(found)],
-        [Picture("the clean image, the image that was found, and their difference", lambda: attack.overview(found))]
-        if seen
-        else [],
     )
 
 
 def _probe(found: Probe) -> Shown:
     advice = found.advice
+    said = f"How {found.oracle.name} is best explained" if advice.queries else "Do not spend more on this photo"
     return Shown(
-        f"How {found.oracle.name} is best explained"
-        if advice.queries
-        else "Do not spend more on this photo and target",
+        [Section(said, [lambda: parts.drawn(probe.picture(found), "answers against what was visible")])],
         [("method", advice.method), ("score", advice.score), ("queries", f"{advice.queries:,}")]
         + [("because", each) for each in advice.reasons]
         + [("spent", _spent(found)), *_ended(found)],
         advice.warnings,
-        [Picture("answers against what was visible", lambda: probe.picture(found))],
     )
 
 
@@ -201,22 +209,28 @@ def _ended(result: OfOneImage) -> list[tuple[str, str]]:
 
 
 def _page(shown_as: Shown) -> str:
-    said = "".join(f"<p><b>{_text(line)}</b></p>" for line in shown_as.said.split("\n"))
-    pictures = "".join(map(_picture, shown_as.pictures))
+    sections = "".join(map(_section, shown_as.sections))
     rows = "".join(
         f'<tr><th style="{CELL}">{_text(name)}</th><td style="{CELL}">{_text(value)}</td></tr>'
         for name, value in shown_as.figures
     )
     warned = "".join(f"<p>⚠ {_text(line)}</p>" for line in shown_as.warnings)
-    return f'<div style="{BOX}">{said}{pictures}<table>{rows}</table>{warned}</div>'
+    return f'<div style="{BOX}">{sections}<table>{rows}</table>{warned}</div>'
+
+
+def _section(section: Section) -> str:
+    said = f"<p><b>{_text(section.said)}</b></p>"
+    try:
+        pictures = "".join(_picture(draw()) for draw in section.pictures)
+    except MissingExtra as missing:
+        return f"{said}<p>{_text(f'No picture: {missing}')}</p>"
+    below = f"<p>{_text(section.below)}</p>" if section.below else ""
+    return f'{said}<div style="{ROW}">{pictures}</div>{below}' if pictures else said
 
 
 def _picture(picture: Picture) -> str:
-    try:
-        drawn = base64.b64encode(picture.draw()).decode()
-    except MissingExtra as missing:
-        return f"<p>{_text(f'No picture: {missing}')}</p>"
-    return f'<img style="{PICTURE}" alt="{_text(picture.about)}" src="data:image/png;base64,{drawn}">'
+    size = f'width="{picture.width}" height="{picture.height}"'
+    return f'<img style="{PICTURE}" {size} alt="{_text(picture.alt)}" src="{picture.data}">'
 
 
 def _text(text: str) -> str:

@@ -68,7 +68,7 @@ def test_a_result_is_a_line_and_a_page_for_a_notebook_and_axes(verb: str, monkey
 
     assert re.fullmatch(rf"<{type(result).__name__}[^\n]{{10,}}>", repr(result))
     assert len(repr(result)) < 200
-    assert 'src="data:image/png;base64,' in result._repr_html_()
+    assert 'src="data:image/' in result._repr_html_()
     assert "It cannot be shown" not in result._repr_html_()
     assert result.plot(axes) is result.plot(ax=axes) is axes
     assert axes.images or axes.lines or axes.child_axes
@@ -199,7 +199,7 @@ def test_without_matplotlib_a_cell_has_words_and_a_plot_says_what_is_missing() -
 def test_a_cell_never_ends_in_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever fails while a result is shown, its line is."""
     explanation = explanation_of(map_of(np.eye(12, 16)))
-    monkeypatch.setattr("bbquery.report.presenting.map_png", lambda *_: 1 // 0)
+    monkeypatch.setattr("bbquery.report.presenting.map_pixels", lambda *_: 1 // 0)
 
     html = explanation._repr_html_()
 
