@@ -159,7 +159,8 @@ def test_money_is_rounded_up_and_what_is_held_is_said() -> None:
     paid = explanation_of(m, posted=120_000_000_001, held=10_000_000_000)
 
     assert sentence.money(paid) == "$0.13 ($0.01 held)"
-    assert sentence.effort(explanation_of(m, m), m) == "100 queries, $0.00 for all 2 maps."
+    assert sentence.effort(explanation_of(m, m), m) == "100 queries, $0.00 for both maps."
+    assert sentence.effort(explanation_of(m, m, m), m) == "100 queries, $0.00 for all 3 maps."
     partial = replace(m, stopped="budget", sent=replace(m.sent, answered=40))
     assert sentence.effort(explanation_of(partial), partial).endswith(", PARTIAL: 40 of 100 copies answered.")
     refused = replace(m, sent=replace(m.sent, answered=97))
