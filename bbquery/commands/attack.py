@@ -42,8 +42,8 @@ AUTHORISED = """Look for the smallest change of an image that changes what the o
 model is that you own or are authorised to test. Whether anything is found is the result, not an error: the exit code is
 0 either way."""
 EXAMPLES = (
-    "bbquery attack sample:cat --oracle efficientnet --max-queries 500 --dry-run",
-    "bbquery attack sample:cat --oracle efficientnet --max-queries 500 --yes",
+    "bbquery attack sample:coffee --oracle efficientnet --max-queries 500 --dry-run",
+    "bbquery attack sample:coffee --oracle efficientnet --max-queries 500 --yes",
 )
 IMAGES = "a photo, or sample:NAME (sample:cat), or several, or folders of photos"
 ATTACKS = r"""how (default: %(default)s); several are compared on the same photos: hsja,lr_mifgsm:steps=10,norm=linf; a

@@ -18,7 +18,7 @@ Three commands to begin with:
     bbquery probe sample:cat
 
   Look for the smallest change of a photo that changes the model's answer:
-    bbquery attack sample:cat --oracle {DEFAULT_ORACLE} --max-queries 500
+    bbquery attack sample:coffee --oracle {DEFAULT_ORACLE} --max-queries 500
 
 A model of yours is asked with --oracle: see 'bbquery list oracles'. --dry-run
 shows what a command would cost, and sends nothing.
