@@ -33,9 +33,9 @@ LONGEST_PANEL = 600
 """Pixels: a longer photo is reduced for a panel, to no less than half of this."""
 
 HOW_TO_READ = (
-    "Each map has colours and a unit of its own. Pale places could be chance; a method whose map has none of them may "
-    "just not say how sure it is: its colour bar has one band. Rank correlation: 1 means that two maps put all pixels "
-    "in the same order, 0 that they have nothing in common; a map of strength alone ranks for and against alike."
+    "Each map has colours and a unit of its own. Pale places could be chance, where a method says how sure it is. Rank "
+    "correlation: 1 means that two maps put all pixels in the same order, 0 that they have nothing in common; a map of "
+    "strength alone ranks evidence for and against alike."
 )
 
 MOST_TIES = 6  # that are named
@@ -166,6 +166,8 @@ def _tile(each: Compared, small: NDArray[np.uint8], photo: NDArray[np.uint8], sr
     means = reduced(photo, found.values, LONGEST_PANEL)[1]
     sure = sureness(found.values, found.half_width, stamp, LONGEST_PANEL)
     lines = [sentence.plain_unit(found), f"{found.asked:,} {'query' if found.asked == 1 else 'queries'}", *srg]
+    if found.half_width is None and not stamp:
+        lines.append("this method does not say how sure it is")
     if each.status != "complete":
         lines.append(f"PARTIAL: {found.sent.answered:,} of {found.sent.rows:,} rows answered")
     lines += [warned.kind for warned in of_map(found) if warned.kind == "REFUSED"]
