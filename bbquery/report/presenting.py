@@ -135,9 +135,14 @@ def _shown(result: OfOneImage) -> Shown:
 def _explanation(found: Explanation) -> Shown:
     return Shown(
         [*(_map(found, m) for m in found.maps), Section(below_photo(found))],
-        [("spent", _spent(found)), *_ended(found)],
+        [*_verified(found), ("spent", _spent(found)), *_ended(found)],
         [f"{each.kind}: {each.target}: {each.text}" for each in findings(found)],
     )
+
+
+def _verified(found: Explanation) -> list[tuple[str, str]]:
+    """Return what was asked of parts of the photo by themselves, for each target."""
+    return [(f"verified of {m.target}", says) for m in found.maps if m.verified is not None for says in m.verified.says]
 
 
 def _map(found: Explanation, m: TargetMap) -> Section:

@@ -14,6 +14,7 @@ import pytest
 import bbquery
 from bbquery import cli
 from bbquery.errors import MissingExtra, UnknownName, UsageError
+from bbquery.jobs.explain.verified import Part, Verified
 from oracles import function
 from tests.support.explanations import explanation_of, map_of
 from tests.support.models import sides
@@ -148,6 +149,14 @@ def test_a_harmful_label_is_text() -> None:
     assert "&lt;img src=x onerror=alert(1)&gt;" in html
     assert "\x1b" not in html + repr(explanation) + repr(harmful)
     assert len(repr(explanation)) < 200
+
+
+def test_verified_facts_are_shown() -> None:
+    """What was asked of parts of the photo by themselves stands beside the estimate."""
+    part = Part(0.12, PHOTO, np.ones((16, 20), bool), (), "12 % of the photo is enough", 0.4)
+    verified = map_of(np.eye(12, 16), verified=Verified(part, None, 9, "mean", ""))
+
+    assert "12 % of the photo is enough" in explanation_of(verified)._repr_html_()
 
 
 @pytest.mark.parametrize("letters", ["x" * 500, "a\nb" * 100])
