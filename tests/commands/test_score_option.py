@@ -38,7 +38,7 @@ def oracle() -> Oracle:
 
 
 def explained(ledger: Ledger, score: Any = None, **options: Any) -> bbquery.Explanation:
-    own = {"method": "rise", "verify": 0} | options
+    own: dict[str, Any] = {"method": "rise", "verify": 0} | options
     return bbquery.explain(PHOTO, oracle(), score=score, ledger=ledger, max_queries=60, **own)
 
 
