@@ -20,7 +20,7 @@ from pathlib import Path
 SKIP = r"(?P<skip><!-- skip: next[^\n]*-->\n)?"
 BLOCK = re.compile(rf"^{SKIP}```(?P<language>\w+)\n(?P<source>.*?)^```$", re.DOTALL | re.MULTILINE)
 NAMED = re.compile(r"# ([\w-]+\.\w+)\n")
-OUTPUT = re.compile(r"(?<=^<!-- output -->\n```text\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)
+OUTPUT = re.compile(r"(?P<before>^<!-- output -->\n```text\n).*?(?P<after>^```$)", re.DOTALL | re.MULTILINE)
 PICTURE = re.compile(r"!\[[^\]]*\]\(([^)]+)\)\n?<!-- from (\S+) -->")
 PROGRESS = re.compile(r"^.*\d% – .*queries.*\n", re.MULTILINE)
 
@@ -46,9 +46,11 @@ def _make(page: Path, folder: Path) -> None:
         for server in servers:
             server.terminate()
             server.wait()
-    for output in reversed(list(OUTPUT.finditer(text))):
-        printed = [each for end, each in said if end < output.start()][-1]
-        text = text[: output.start()] + printed + text[output.end() :]
+
+    def printed(output: re.Match[str]) -> str:
+        return output["before"] + [each for end, each in said if end < output.start()][-1] + output["after"]
+
+    text = OUTPUT.sub(printed, text)
     page.write_text(text, encoding="utf-8")
     for picture, source in PICTURE.findall(text):
         shutil.copy(folder / source, page.parent / picture)
