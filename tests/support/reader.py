@@ -53,24 +53,30 @@ NAMED = re.compile(r"(?:#|//) ([\w-]+\.\w+)\n")  # the first line of a block tha
 PYTHON_BUDGET = re.compile(r"^(?!.*evaluate\()(.*max_queries=)([\d_]+)", re.MULTILINE)
 ADDRESS = {"google_vision": "endpoint", "openai": "base_url"}  # options of paid oracles
 CLASSES = classes()
-CATS, CUPS = ("tiger cat", "Egyptian cat", "tabby", "lynx"), ("espresso", "cup")
-RED = 150  # grey levels that a goldfish has more of red than of blue
+SHARES = {
+    "cat": {"tiger cat": 0.5, "Egyptian cat": 0.3, "tabby": 0.15, "lynx": 0.05},
+    "cup": {"espresso": 0.9, "cup": 0.1},
+    "goldfish": {"goldfish": 1.0},
+}
+"""What an image may be, and the share of each class then."""
+CUP, GOLDFISH = 84, 150  # grey levels that one has more of red than of blue; `sample:cat` has 61, `sample:coffee` 107
 
 
 class StandIn:
-    """Probabilities of ImageNet's classes, by what is easily seen: detail in the middle, detail below, and red."""
+    """Probabilities of ImageNet's classes by how red an image is: a cat, a cup of coffee or a goldfish."""
 
     def __init__(self) -> None:
-        self._cats, self._cups = [CLASSES.find(name) for name in CATS], [CLASSES.find(name) for name in CUPS]
-        self._goldfish = CLASSES.find("goldfish")
+        self._shares = {name: np.full(len(CLASSES), 1e-6) for name in SHARES}
+        for name, shares in SHARES.items():
+            for each, share in shares.items():
+                self._shares[name][CLASSES.find(each)] = share
 
     def __call__(self, image: Image) -> Vector:
         """Return the answer to an image (H, W, 3)."""
-        grey, third = image.mean(axis=2) / 255, image.shape[0] // 3
-        numbers = np.full(len(CLASSES), 1e-5)
-        numbers[self._cats] += grey[third : 2 * third].std() * np.array([4.0, 2.0, 1.0, 0.5])
-        numbers[self._cups] += grey[2 * third :].std() * np.array([0.6, 0.4])
-        numbers[self._goldfish] += max(image[..., 0].mean() - image[..., 2].mean() - RED, 0)
+        red = image[..., 0].mean() - image[..., 2].mean()
+        cup, goldfish = (1 / (1 + np.exp((least - red) / 10)) for least in (CUP, GOLDFISH))
+        drink = cup * self._shares["cup"] + (1 - cup) * self._shares["cat"]
+        numbers = goldfish * self._shares["goldfish"] + (1 - goldfish) * drink
         return Vector(numbers / numbers.sum())
 
 
