@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 """What page of the site a file of the repository is."""
 EXAMPLES = "examples.md"
-LINK = re.compile(r"\]\(([^)#:]+)")
+LINK = re.compile(r"\]\(([^)#:]+)(?=[)#])")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -31,21 +32,18 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 - as called
     """Point links to files outside `docs/`, and links of such files, to pages of the site; add the scripts."""
-    above = page.file.src_uri in PAGES.values()
-    text = LINK.sub(lambda found: f"]({_moved(found[1], above=above)}", markdown)
+    here = page.file.src_uri
+    source = next((file for file, shown in PAGES.items() if shown == here), f"docs/{here}")
+    text = LINK.sub(lambda found: f"]({_moved(found[1], source, here)}", markdown)
     root = Path(config.config_file_path).parent
-    return "\n\n".join([text, *_examples(root / "examples")]) if page.file.src_uri == EXAMPLES else text
+    return "\n\n".join([text, *_examples(root / "examples")]) if here == EXAMPLES else text
 
 
-def _moved(link: str, *, above: bool) -> str:
-    target = link if above else link.removeprefix("../")
-    if above and target.startswith("docs/"):
-        return target.removeprefix("docs/")
-    if not above and target == link:
-        return link
-    if re.fullmatch(r"examples/\w+\.py", target):
-        return EXAMPLES
-    return PAGES.get(target, target if target.endswith(".ipynb") else link)
+def _moved(link: str, source: str, here: str) -> str:
+    """Return a link of the file `source`, which is the page `here`, as one between pages of the site."""
+    file = posixpath.normpath(posixpath.join(posixpath.dirname(source), link))
+    target = EXAMPLES if file.startswith("examples/") and file.endswith(".py") else PAGES.get(file, file)
+    return posixpath.relpath(target.removeprefix("docs/"), posixpath.dirname(here) or ".")
 
 
 def _examples(folder: Path) -> list[str]:
