@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from bbquery.commands import attack_several, completing, consent, options, photos
 from bbquery.commands.log_file import logged
-from bbquery.commands.output import counted, estimated, held, say, warn, warn_of
+from bbquery.commands.output import counted, estimated, held, say, warn, warn_of, written_and_spent
 from bbquery.commands.output_folder import OutputFolder, default_name, result_of
 from bbquery.commands.screen import Screen
 from bbquery.commands.screen_side_by_side import SideBySide
-from bbquery.commands.stress_verdict import verdict
 from bbquery.commands.targets import target
 from bbquery.errors import UsageError
 from bbquery.jobs.attack.goal import DEFAULT_CRITERION
@@ -27,7 +26,7 @@ from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
 from bbquery.report import attack as report
 from bbquery.report import cautions
-from bbquery.report.spent import spent
+from bbquery.report.stress_verdict import verdict
 from bbquery.scoring.criteria import CRITERIA
 from bbquery.specification import split_specifications
 
@@ -189,9 +188,10 @@ def _attack_one(chosen: argparse.Namespace) -> int:
     with OutputFolder(chosen) as out:
         with logged(chosen.log):
             stress = asyncio.run(_attacked(chosen, out))
-        written = out.write(lambda place: report.write(stress, place, command=chosen.typed, source=chosen.image))
+        made = {"command": chosen.typed, "source": chosen.image, "resume": _resume(stress, chosen.typed)}
+        written = out.write(lambda place: report.write(stress, place, **made))
     _say(stress, chosen.typed)
-    say(*map(str, written), spent(stress.budget, stress.queries.from_store, stress.queries.sent))
+    say(*written_and_spent(written, stress.budget, stress.queries))
     return out.exit_code(stress.error)
 
 
@@ -268,13 +268,17 @@ def _say(stress: Stress, typed: Sequence[str]) -> None:
 
 def _warnings(stress: Stress, typed: Sequence[str]) -> list[str]:
     error = stress.error
-    lines = [f"DRIFTED: {reason}: the result may rest on more than one model" for reason in stress.drift.reasons]
-    lines += [f"{each.kind}: {each.text}" for each in report.warnings(stress)]
-    if stress.unread:
-        lines.append(f"NOT READ: {cautions.not_read(stress.unread)}: the score made nothing of that")
+    lines = [cautions.line(each) for each in cautions.of_stress(stress)]
     if error is not None:
         lines.append(f"PARTIAL: {error}")
         lines.append(f"the best so far was kept; {completing.intro('the attack', error, stress.oracle)}")
-        lines.append(f"  {completing.command(completing.rerun(typed, stress.oracle), stress.rest, error)}")
+        lines.append(f"  {_resume(stress, typed)}")
         lines += held(stress.unknown)
     return lines
+
+
+def _resume(stress: Stress, typed: Sequence[str]) -> str:
+    """Return the command that completes an attack that ended early; nothing of a whole one."""
+    if stress.error is None:
+        return ""
+    return completing.command(completing.rerun(typed, stress.oracle), stress.rest, stress.error)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bbquery.client.client import QueryCounts
 from bbquery.commands import completing, options
 from bbquery.commands.log_file import logged
-from bbquery.commands.output import NOTHING_ASKED, counted, held, say, table, warn, warn_of
+from bbquery.commands.output import NOTHING_ASKED, counted, held, say, table, warn, warn_of, written_and_spent
 from bbquery.commands.output_folder import OutputFolder, default_name, result_of
 from bbquery.errors import UsageError
 from bbquery.jobs.attack.preparation import without_wordnet
@@ -21,11 +21,10 @@ from bbquery.jobs.attack.whole import AttackedImage, Attacks
 from bbquery.jobs.job import NothingToExplain
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
-from bbquery.report import attack as report_of_one
 from bbquery.report import attacks as report
 from bbquery.report import attacks_table, cautions
 from bbquery.report.attack_headline import headline
-from bbquery.report.spent import spent
+from bbquery.report.pages.attacks import thumbnail
 from bbquery.units import Units, total
 
 if TYPE_CHECKING:
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.spare import Rest
     from bbquery.ledger.records import BudgetState, UnknownAttempt
     from bbquery.ledger.sqlite import Ledger
+    from bbquery.report.pages.parts import Picture
 
     Agree = Callable[[Sequence[str]], None]
     """Shows the worst case to a person, who agrees to it, or else raises UsageError."""
@@ -97,10 +97,11 @@ def attack(chosen: argparse.Namespace, request: AttackSeriesRequest, screen: Sid
     with OutputFolder(chosen) as out:
         with logged(chosen.log):
             book, attacks = asyncio.run(_attacked(chosen, request, screen, out, agree))
-        written = out.write(lambda place: report.write(attacks, place, command=chosen.typed))
+        made = {"command": chosen.typed, "thumbnails": book.thumbnails, "resume": book.resume(attacks.budget)}
+        written = out.write(lambda place: report.write(attacks, place, **made))
     warn(*book.troubles(attacks.budget))
-    say(f"queries: {counted(attacks.queries)}", "", *_tables(attacks.summary), "", *map(str, written))
-    say(spent(attacks.budget, attacks.queries.from_store, attacks.queries.sent))
+    say(f"queries: {counted(attacks.queries)}", "", *_tables(attacks.summary), "")
+    say(*written_and_spent(written, attacks.budget, attacks.queries))
     return out.exit_code(attacks.error)
 
 
@@ -156,6 +157,7 @@ class Book:
     screen: SideBySide
     series: AttackSeries
     findings: list[Finding] = field(default_factory=list)
+    thumbnails: dict[tuple[str, str], Picture] = field(default_factory=dict)
     error: BbqueryError | None = None
     _queries: QueryCounts = NO_QUERIES
     _unknown: list[UnknownAttempt] = field(default_factory=list)
@@ -170,6 +172,7 @@ class Book:
             self._queries = self._queries.plus(stress.queries)
             self._unknown += stress.unknown
             self.out.write(lambda out: self._write(stress, out / result.image / result.attack, str(result.source)))
+            self.thumbnails[result.image, result.attack] = thumbnail(stress)
             self.screen.say(f"{result.name}: {headline(stress)}; {stress.queries.sent:,} sent")
         self.findings.append(Finding.of(result))
         if result.status != "complete" and not isinstance(result.error, (UsageError, NothingToExplain)):
@@ -184,11 +187,7 @@ class Book:
         """Keep what a person must know of it."""
         stress = result.stress
         if stress is not None:
-            warned = "the result may rest on more than one model"
-            self._said += [f"DRIFTED: {result.name}: {reason}: {warned}" for reason in stress.drift.reasons]
-            self._said += [f"{each.kind}: {result.name}: {each.text}" for each in report_of_one.warnings(stress)]
-            if stress.unread:
-                self._said.append(f"NOT READ: {result.name}: {cautions.not_read(stress.unread)}")
+            self._said += [cautions.line(each, result.name) for each in cautions.of_stress(stress)]
         if result.status == "complete":
             return
         if result.ended_run or self.error is None:
@@ -218,12 +217,17 @@ class Book:
         if self._not_begun:
             lines.append(f"NOT BEGUN: {len(self._not_begun)}, such as {self._not_begun[0]}: {self.error}")
         if self._rests:
-            oracle, allowed = self.series.oracle.capabilities, self.series.images[0].attacks[0].allowed
-            rests, weights = zip(*self._rests, strict=True)
-            lines.append(completing.intro("the run", self.error, oracle))
-            command = completing.of_parts(
-                self.chosen.typed, oracle, rests, budget, self.error, allowed=allowed, suffix="-per-attack",
-                weights=weights,
-            )  # fmt: skip
-            lines.append(f"  {command}")
+            lines.append(completing.intro("the run", self.error, self.series.oracle.capabilities))
+            lines.append(f"  {self.resume(budget)}")
         return [*lines, *held(self._unknown)]
+
+    def resume(self, budget: BudgetState) -> str:
+        """Return the command that completes the run; nothing where it is whole. budget: the run's."""
+        if not self._rests:
+            return ""
+        oracle, allowed = self.series.oracle.capabilities, self.series.images[0].attacks[0].allowed
+        rests, weights = zip(*self._rests, strict=True)
+        return completing.of_parts(
+            self.chosen.typed, oracle, rests, budget, self.error, allowed=allowed, suffix="-per-attack",
+            weights=weights,
+        )  # fmt: skip

@@ -7,19 +7,17 @@ import math
 from typing import TYPE_CHECKING
 
 from bbquery.commands import completing, consent, options
-from bbquery.commands.output import NOTHING_ASKED, say, table, warn, warn_of
+from bbquery.commands.output import NOTHING_ASKED, say, table, warn, warn_of, written_and_spent
 from bbquery.commands.output_folder import OutputFolder, default_name
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
 from bbquery.errors import UsageError
 from bbquery.jobs.compare.job import CompareRequest, prepared
-from bbquery.jobs.explain.findings import findings
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.metrics.srg import DeletionInsertion
 from bbquery.money import dollars
 from bbquery.report import cautions
 from bbquery.report import comparison as report
-from bbquery.report.spent import spent
 from bbquery.shown import shown
 from bbquery.specification import split_specifications
 
@@ -94,10 +92,10 @@ def _compare(chosen: argparse.Namespace) -> int:
         return 0
     with OutputFolder(chosen) as out:
         found = asyncio.run(_compared(chosen, out))
-        written = out.write(lambda place: report.write(found, place, command=chosen.typed, source=chosen.image))
+        made = {"command": chosen.typed, "source": chosen.image, "resume": _resume(found, chosen.typed)}
+        written = out.write(lambda place: report.write(found, place, **made))
     warn(*_troubles(found, chosen.typed))
-    said = spent(found.budget, found.queries.from_store, found.queries.sent)
-    say(*_table(found).split("\n"), "", *map(str, written), said)
+    say(*_table(found).split("\n"), "", *written_and_spent(written, found.budget, found.queries))
     return out.exit_code(found.error)
 
 
@@ -197,20 +195,18 @@ def _troubles(found: Comparison, typed: Sequence[str]) -> Iterator[str]:
     """Give what a person must know of each method, a line each."""
     for each in found.results:
         if each.explanation is not None:
-            for reason in each.explanation.drift.reasons:
-                yield f"DRIFTED: {each.method}: {reason}: the map may rest on more than one model"
-            if each.explanation.unread:
-                yield f"NOT READ: {each.method}: {cautions.not_read(each.explanation.unread)}"
-            yield from (f"{e.kind}: {each.method}: {e.target}: {e.text}" for e in findings(each.explanation))
+            yield from (cautions.line(e, each.method) for e in cautions.of_explanation(each.explanation))
         if each.status != "complete":
             yield f"{each.status.upper()}: {each.method}: {each.error}"
     if found.error is not None:
         yield completing.intro("them", found.error, found.oracle)
-        yield f"  {_completing(found, typed)}"
+        yield f"  {_resume(found, typed)}"
 
 
-def _completing(found: Comparison, typed: Sequence[str]) -> str:
-    """Return the command that completes a comparison."""
+def _resume(found: Comparison, typed: Sequence[str]) -> str:
+    """Return the command that completes a comparison; nothing of a whole one."""
+    if found.error is None:
+        return ""
     unfinished = [each for each in found.results if each.status in ("partial", "not begun")]
     rests = [rest for each in unfinished for rest in each.rests]
     allowed = found.results[0].rests[0].allowed

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bbquery.commands import completing, consent, evaluate_metrics, options
 from bbquery.commands.exit_codes import alarms, ended_by
 from bbquery.commands.log_file import logged
-from bbquery.commands.output import counted, estimated, held, say, table, warn, warn_of
+from bbquery.commands.output import counted, estimated, held, say, table, warn, warn_of, written_and_spent
 from bbquery.commands.output_folder import OutputFolder, default_name, result_of
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import target
@@ -22,7 +22,6 @@ from bbquery.jobs.request import DEFAULT_ORACLE
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.report import cautions
 from bbquery.report import evaluation as report
-from bbquery.report.spent import spent
 from bbquery.specification import constructor
 
 if TYPE_CHECKING:
@@ -78,11 +77,12 @@ def _evaluate(chosen: argparse.Namespace) -> int:
     with OutputFolder(chosen) as out:
         with logged(chosen.log):
             evaluation = asyncio.run(_evaluated(chosen, found, out))
-        made = {"command": chosen.typed, "source": chosen.image, "of": str(found.path)}
+        resume = _resume(evaluation, chosen.typed)
+        made = {"command": chosen.typed, "source": chosen.image, "of": str(found.path), "resume": resume}
         written = out.write(lambda place: report.write(evaluation, place, **made))
     say(*_taken(chosen, found))
     _print(evaluation, of_another(found.made, evaluation.oracle), chosen.typed)
-    say(*map(str, written), spent(evaluation.budget, evaluation.queries.from_store, evaluation.queries.sent))
+    say(*written_and_spent(written, evaluation.budget, evaluation.queries))
     return out.exit_code(ended_by(evaluation.error, partial=evaluation.partial))
 
 
@@ -134,13 +134,21 @@ def _print(evaluation: Evaluation, known: list[str], typed: Sequence[str]) -> No
     said += alarms(evaluation.error, partial=evaluation.partial)
     if evaluation.partial:
         said.append(f"PARTIAL: {evaluation.error}")
-        options = completing.raised(evaluation.rest, plan_is_fixed=True)
-        oracle, run, missing = evaluation.oracle, evaluation.rest.budget.name, evaluation.rest.missing
-        said.append(f"the figures rest on what was answered; {completing.intro('them', evaluation.error, oracle)}")
-        typed = completing.rerun(typed, oracle)
-        said.append(f"  {completing.joined(typed, options, evaluation.error, run=run, missing=missing)}")
+        intro = completing.intro("them", evaluation.error, evaluation.oracle)
+        said.append(f"the figures rest on what was answered; {intro}")
+        said.append(f"  {_resume(evaluation, typed)}")
         said += held(evaluation.unknown)
     warn(*said)
+
+
+def _resume(evaluation: Evaluation, typed: Sequence[str]) -> str:
+    """Return the command that completes an evaluation; nothing of a whole one."""
+    if not evaluation.partial:
+        return ""
+    options = completing.raised(evaluation.rest, plan_is_fixed=True)
+    run, missing = evaluation.rest.budget.name, evaluation.rest.missing
+    typed = completing.rerun(typed, evaluation.oracle)
+    return completing.joined(typed, options, evaluation.error, run=run, missing=missing)
 
 
 def _table(measurements: Sequence[Measurement]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bbquery.commands import completing, consent, explain_batch, explain_several, options
 from bbquery.commands.exit_codes import alarms, ended_by
 from bbquery.commands.log_file import logged
-from bbquery.commands.output import counted, estimated, held, say, warn, warn_of
+from bbquery.commands.output import counted, estimated, held, say, warn, warn_of, written_and_spent
 from bbquery.commands.output_folder import OutputFolder, default_name
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
@@ -21,7 +21,6 @@ from bbquery.jobs.explain.setting import DEFAULT_FACTS, ExplainRequest, prepared
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.load import DEFAULT_SCORE, DEFAULT_SCORE_OF_TEXTS
 from bbquery.report import cautions, folder, sentence
-from bbquery.report.spent import spent
 from bbquery.saliency.designed import AGREEMENT, Designed
 from bbquery.shown import shown
 from bbquery.specification import with_option
@@ -170,8 +169,7 @@ def _report(explanation: Explanation, typed: Sequence[str], written: Sequence[Pa
     if explanation.partial:
         warn(f"PARTIAL: {explanation.error}")
         print(*map(shown, _advice(explanation, typed)), sep="\n", file=sys.stderr)
-    *files, page = map(str, written)
-    say(*files, spent(explanation.budget, explanation.queries.from_store, explanation.queries.sent), page)
+    say(*written_and_spent(written, explanation.budget, explanation.queries))
 
 
 def _advice(explanation: Explanation, typed: Sequence[str]) -> list[str]:

@@ -8,13 +8,16 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bbquery import money
+from bbquery.report.spent import spent
 from bbquery.shown import SafeStream, shown
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bbquery.client.client import QueryCounts
     from bbquery.images.placement import Placement
     from bbquery.jobs.estimate import Estimate
-    from bbquery.ledger.records import UnknownAttempt
+    from bbquery.ledger.records import BudgetState, UnknownAttempt
     from bbquery.report.files import Write
     from bbquery.units import Units
 
@@ -97,6 +100,15 @@ def held(unknown: Sequence[UnknownAttempt]) -> list[str]:
         *lines,
         *([f"  and {more} more"] if more > 0 else []),
     ]
+
+
+def written_and_spent(written: Sequence[Path], budget: BudgetState, queries: QueryCounts) -> list[str]:
+    """Return the last lines of a command that asked: its files, what was spent, and the page to open.
+
+    written: the page last.
+    """
+    *files, page = map(str, written)
+    return [*files, spent(budget, queries.from_store, queries.sent), page]
 
 
 def estimated(found: Estimate, source: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bbquery.commands import completing, consent, options, probe_tables
 from bbquery.commands.exit_codes import alarms, ended_by
 from bbquery.commands.log_file import logged
-from bbquery.commands.output import estimated, held, say, warn, warn_of
+from bbquery.commands.output import estimated, held, say, warn, warn_of, written_and_spent
 from bbquery.commands.output_folder import OutputFolder, default_name, result_of
 from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
@@ -22,7 +22,6 @@ from bbquery.jobs.spare import allowing
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars_up
 from bbquery.report import probe as report
-from bbquery.report.spent import spent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,11 +74,12 @@ def _probe(chosen: argparse.Namespace) -> int:
         with logged(chosen.log):
             found = asyncio.run(_probed(chosen, out))
         following = following_command(chosen, found)
-        made = {"command": chosen.typed, "source": chosen.image, "following": following}
+        resume = _resume(found, chosen.typed)
+        made = {"command": chosen.typed, "source": chosen.image, "following": following, "resume": resume}
         written = out.write(lambda place: report.write(found, place, **made))
-    say(*probe_tables.lines(found), "", *_next(following), "", *map(str, written))
+    say(*probe_tables.lines(found), "", *_next(following), "")
     _warn(found, chosen.typed)
-    say(spent(found.budget, found.queries.from_store, found.queries.sent))
+    say(*written_and_spent(written, found.budget, found.queries))
     return out.exit_code(ended_by(found.error, partial=found.partial))
 
 
@@ -145,6 +145,13 @@ def _warn(found: Probe, typed: Sequence[str]) -> None:
     if found.partial:
         said.append(f"PARTIAL: {found.error}")
         said.append(f"the figures rest on what was answered; {completing.intro('them', found.error, found.oracle)}")
-        said.append(f"  {completing.command(completing.rerun(typed, found.oracle), found.rest, found.error)}")
+        said.append(f"  {_resume(found, typed)}")
         said += held(found.unknown)
     warn(*said)
+
+
+def _resume(found: Probe, typed: Sequence[str]) -> str:
+    """Return the command that completes a probe; nothing of a whole one."""
+    if not found.partial:
+        return ""
+    return completing.command(completing.rerun(typed, found.oracle), found.rest, found.error)

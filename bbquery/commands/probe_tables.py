@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from bbquery.commands.output import counted, table
 from bbquery.money import dollars
+from bbquery.report import probe_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bbquery.jobs.intervals import Estimate
-    from bbquery.jobs.probe.answers import AnswerFigures
     from bbquery.jobs.probe.result import Probe
-    from bbquery.jobs.probe.statistics import ConditionFigures, ScoreFigures
+    from bbquery.jobs.probe.statistics import ScoreFigures
 
-UNKNOWN = "–"
 DIGITS = 3  # of the mean cost of a query that tell something
 
 
@@ -25,14 +20,15 @@ def lines(found: Probe) -> list[str]:
     return [
         f"queries: {counted(found.queries)}; {_cost(found)}",
         "",
-        *_clean(found),
-        *(line for figures in found.chosen for line in ("", *_conditions(found.came, figures))),
+        probe_rows.clean(found.clean),
+        *(line for figures in found.chosen for line in ("", *_conditions(found, figures))),
         "",
-        *_scores(found),
+        f"{probe_rows.SCORES_SAID}:",
+        *table(probe_rows.OF_SCORES, probe_rows.of_scores(found), words=2),
         "",
         "recommended:",
         *(f"  {reason}" for reason in found.advice.reasons),
-        *(f"  {line}" for line in _further(found)),
+        *(f"  {line}" for line in probe_rows.further(found)),
     ]
 
 
@@ -45,103 +41,6 @@ def _cost(found: Probe) -> str:
     )
 
 
-def _clean(found: Probe) -> list[str]:
-    """Return what is said of the photo itself, and how noisy each score is there."""
-    clean = found.clean
-    said = f"the photo itself: {clean.answered} of {clean.asked} answered"
-    kinds = ", ".join(f"{count} {kind}" for kind, count in clean.kinds.most_common())
-    flips = f"label flips {_rate(clean.flips)}" if clean.flips.known else "no label"
-    most = ", ".join(f"{label[:40]!r} {count}" for label, count in clean.labels.most_common(3))
-    return [f"{said}{f' ({kinds})' if kinds else ''}; {flips}: {most}"]
-
-
-def _conditions(came: Sequence[AnswerFigures], figures: ScoreFigures) -> list[str]:
-    heading = f"{figures.specification} of {figures.target!r} ({figures.about.unit}), by what was visible:"
-    header = ("images", "masks", "no answer", "criterion met", "mean", "sd of masks", "sd of noise", "reliability")
-    rows = [_condition(*pair) for pair in zip(came, figures.conditions, strict=True)]
-    return [heading, *table(header, rows, words=1)]
-
-
-def _condition(came: AnswerFigures, figures: ConditionFigures) -> tuple[str, ...]:
-    return (
-        figures.condition.name,
-        str(figures.masks),
-        _rate(came.refused),
-        _rate(figures.met),
-        _interval(figures.mean),
-        _number(math.sqrt(figures.between)),
-        _number(math.sqrt(figures.within)),
-        _interval(figures.reliability),
-    )
-
-
-def _scores(found: Probe) -> list[str]:
-    header = (
-        "score",
-        "target",
-        "noise (sd)",
-        "5 % to 95 %",
-        "distinct",
-        "says nothing",
-        "unread",
-        "reliability",
-        "map",
-    )
-    rows = [_score(figures) for of_targets in found.scores.values() for figures in of_targets]
-    return [
-        "every score, of the same answers (noise: of the photo itself; map: what a map of 3 × 3 blocks explains):",
-        *table(header, rows, words=2),
-    ]
-
-
-def _score(figures: ScoreFigures) -> tuple[str, ...]:
-    use = figures.use
-    return (
-        figures.specification,
-        figures.target[:30],
-        _interval(figures.noise),
-        f"{_number(use.quantiles[1])} to {_number(use.quantiles[-2])}",
-        f"{use.distinct} of {use.values}",
-        _rate(use.nothing) if not math.isnan(figures.about.no_information) else UNKNOWN,
-        _rate(use.unread),
-        _interval(figures.reliability),
-        UNKNOWN if math.isnan(figures.explained.share) else f"{figures.explained.share:.0%}",
-    )
-
-
-def _further(found: Probe) -> list[str]:
-    """Return what repeats are worth, what one image needs, and what the next run costs."""
-    advice = found.advice
-    worth = ", ".join(f"{r} {share:.0%}" for r, share in advice.worth.items() if r > 1)
-    said = [f"repeats are worth, as a share of as many new masks: {worth}"]
-    trusted = {None: "no number of answers", 1: "one answer"}.get(advice.trusted, f"the mean of {advice.trusted}")
-    votes = {None: "no vote of up to 99", 1: "one answer"}.get(advice.votes, f"a vote of {advice.votes}")
-    said.append(
-        f"to trust one image by itself: {trusted} for its score (reliability 0.8), {votes} for its decision (95 %)"
-    )
-    each = found.budget.picodollars_a_query
-    if each and advice.queries:
-        said.append(f"the next run costs about ${dollars(round(each * advice.queries, -8))}")
-    return said
-
-
-def _rate(estimate: Estimate) -> str:
-    """Return a rate with its interval: "3 of 10 (11–60 %)"."""
-    if not estimate.known:
-        return UNKNOWN
-    return (
-        f"{round(estimate.value * estimate.n)} of {estimate.n} ({100 * estimate.low:.0f}–{100 * estimate.high:.0f} %)"
-    )
-
-
-def _interval(estimate: Estimate) -> str:
-    """Return a number with its interval: "0.52 (0.41 to 0.63)"."""
-    if not estimate.known:
-        return UNKNOWN
-    if math.isnan(estimate.low):
-        return _number(estimate.value)
-    return f"{_number(estimate.value)} ({_number(estimate.low)} to {_number(estimate.high)})"
-
-
-def _number(value: float) -> str:
-    return UNKNOWN if math.isnan(value) else f"{value:.3g}"
+def _conditions(found: Probe, figures: ScoreFigures) -> list[str]:
+    heading = f"{probe_rows.conditions_said(figures)}:"
+    return [heading, *table(probe_rows.OF_CONDITIONS, probe_rows.of_conditions(found, figures), words=1)]

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from bbquery.errors import MissingExtra
 from bbquery.images.png import png
-from bbquery.jobs.attack import steadiness
 from bbquery.jobs.attack.votes import MOST_CHANCE, TEST
 from bbquery.ledger import codec
-from bbquery.report import record_parts
+from bbquery.report import cautions, record_parts
 from bbquery.report.files import write_bytes
+from bbquery.report.pages import attack as pages
+from bbquery.report.pages import parts
 from bbquery.report.record import record_of
-from bbquery.report.record_parts import Warned
 from bbquery.specification import constructor
 
 if TYPE_CHECKING:
@@ -34,13 +34,14 @@ FILES = {
 }
 
 
-def write(stress: Stress, folder: Path, *, command: Sequence[str], source: str) -> list[Path]:
-    """Write the pixels and the pictures, where an image was found, and, last, `attack.json`; return the paths.
+def write(stress: Stress, folder: Path, *, command: Sequence[str], source: str, resume: str = "") -> list[Path]:
+    """Write the pixels and the pictures, where an image was found; return the paths, last the page to open.
 
-    Files of an earlier attack that this one has not made are removed, so that a folder is of one run.
+    `report.html` has all on one page; resume: the command that completes the run, for it. `attack.json` is written
+    last. Files of an earlier attack that this one has not made are removed, so that a folder is of one run.
 
     Raises:
-        UsageError: the folder cannot be written. MissingExtra: no matplotlib.
+        UsageError: the folder cannot be written. MissingExtra: no matplotlib, or no Jinja.
     """
     made = _pictures(stress)
     for name in FILES:
@@ -49,8 +50,11 @@ def write(stress: Stress, folder: Path, *, command: Sequence[str], source: str) 
         else:
             (folder / name).unlink(missing_ok=True)
     files = {name: FILES[name] for name in made}
-    write_bytes(folder / "attack.json", record(stress, command=command, source=source, files=files))
-    return [folder / name for name in (*made, "attack.json")]
+    said = record(stress, command=command, source=source, files=files | parts.SAID)
+    page = pages.page(stress, said, command=command, source=source, resume=resume)
+    write_bytes(folder / parts.REPORT, page)
+    write_bytes(folder / "attack.json", said)
+    return [folder / name for name in (*made, "attack.json", parts.REPORT)]
 
 
 def _pictures(stress: Stress) -> dict[str, bytes]:
@@ -93,7 +97,7 @@ def record(stress: Stress, *, command: Sequence[str], source: str, files: Mappin
         source=source,
         targets=[record_parts.target(stress.bound)],
         score=stress.score,
-        warnings=warnings(stress),
+        warnings=cautions.of_votes(stress),
         files=files,
     )
 
@@ -145,26 +149,6 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
 
 def _treated(treated: Treated) -> dict[str, Any]:
     return {"treatment": treated.treatment, "found": _votes(treated.found), "clean": _votes(treated.clean)}
-
-
-def warnings(stress: Stress) -> list[Warned]:
-    """Return what a person must know of the answers that an attack rests on."""
-    target = stress.bound.target
-    reached = None if stress.goal.target_class is None else stress.reached.target
-    doubted = {
-        "UNSTABLE": steadiness.unstable(stress.votes, reached),
-        "CLOSE": steadiness.close([stress.clean], stress.goal, stress.oracle),
-    }
-    found = [Warned(kind, target, text) for kind, text in doubted.items() if text]
-    if stress.refuted and stress.outcome != "refuted":
-        count = len(stress.refuted)
-        nearer = "a nearer image that was found" if count == 1 else f"{count} nearer images that were found"
-        message = f"{nearer} did not reach the goal when asked again: the model errs by chance"
-        found.append(Warned("REFUTED", target, message))
-    if stress.found is not None and stress.found.undecided:
-        message = f"{stress.found.undecided} queries gave no label that counts either way"
-        found.append(Warned("UNDECIDED", target, message))
-    return found
 
 
 def _votes(votes: Votes) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bbquery.errors import MissingExtra
 from bbquery.report import attack, attacks_table
 from bbquery.report.files import check_writable, write_bytes
+from bbquery.report.pages import attacks as pages
 from bbquery.report.record import record_of_several
 from bbquery.report.record_parts import Warned
 
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
     from bbquery.jobs.attack.result import Stress
     from bbquery.jobs.attack.summary import Finding, Pair, Row, Summary
     from bbquery.jobs.attack.whole import Attacks
+    from bbquery.report.pages.parts import Picture
 
 RECORD = "attacks.json"
 FILES = {
     "table.md": "successes, medians, comparisons and the labels that photos get now, to read",
     "table.csv": "successes and medians, as numbers",
+    pages.NAME: "all of this on one page, with each attack on each photo",
     "distance.png": "the median distance against queries, for each attack",
 }
 
@@ -31,27 +34,39 @@ def write_one(stress: Stress, folder: Path, *, command: Sequence[str], source: s
     """Write the files of one attack on one photo into a folder of theirs; return the paths.
 
     Raises:
-        UsageError: the folder cannot be written. MissingExtra: no matplotlib.
+        UsageError: the folder cannot be written. MissingExtra: no matplotlib, or no Jinja.
     """
     return attack.write(stress, check_writable(folder), command=command, source=source)
 
 
-def write(attacks: Attacks, folder: Path, *, command: Sequence[str]) -> list[Path]:
-    """Write what all come to, beside the folders of each, and, last, `attacks.json`; return the paths.
+def write(
+    attacks: Attacks,
+    folder: Path,
+    *,
+    command: Sequence[str],
+    thumbnails: Mapping[tuple[str, str], Picture],
+    resume: str = "",
+) -> list[Path]:
+    """Write what all come to, beside the folders of each; return the paths, last the page to open.
+
+    thumbnails: of photos under attacks, by their folders' names. resume: the command that completes the run.
+    `attacks.json` is written last.
 
     Raises:
-        UsageError: the folder cannot be written. MissingExtra: no matplotlib.
+        UsageError: the folder cannot be written. MissingExtra: no matplotlib, or no Jinja.
     """
     summary = attacks.summary
+    said, drawn = record(attacks, summary, command=command), _figure(summary, title=title(attacks))
     made = {
         "table.md": attacks_table.markdown(summary, attacks.findings).encode(),
         "table.csv": attacks_table.table_csv(summary).encode(),
-        "distance.png": _figure(summary, title=title(attacks)),
-        RECORD: record(attacks, summary, command=command),
+        "distance.png": drawn,
+        pages.NAME: pages.page(attacks, said, drawn, thumbnails=thumbnails, command=command, resume=resume),
+        RECORD: said,
     }
     for name, data in made.items():
         write_bytes(folder / name, data)
-    return [folder / name for name in made]
+    return [folder / name for name in made if name != pages.NAME] + [folder / pages.NAME]
 
 
 def title(attacks: Attacks) -> str:

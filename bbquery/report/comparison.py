@@ -13,6 +13,8 @@ from bbquery.report import folder as explained
 from bbquery.report import record_parts, sentence
 from bbquery.report.curves import overlaid_curves_png
 from bbquery.report.files import write_bytes
+from bbquery.report.pages import compare as pages
+from bbquery.report.pages import parts
 from bbquery.report.record import record_of
 from bbquery.report.record_parts import Warned
 from bbquery.report.scale import in_grey, reduced, scale, sureness
@@ -45,11 +47,14 @@ ONE_PHOTO = (
 )
 
 
-def write(comparison: Comparison, folder: Path, *, command: Sequence[str], source: str) -> list[Path]:
-    """Write the sheet, the curves where maps were measured, each method's own folder and, last, `compare.json`.
+def write(comparison: Comparison, folder: Path, *, command: Sequence[str], source: str, resume: str = "") -> list[Path]:
+    """Write the sheet, the curves where maps were measured, and each method's own folder.
+
+    Return the paths, last the page to open, `report.html`, which has all of it; resume: the command that completes the
+    run, for it. `compare.json` is written last.
 
     Raises:
-        UsageError: a folder cannot be written. MissingExtra: no matplotlib.
+        UsageError: a folder cannot be written. MissingExtra: no matplotlib, or no Jinja.
     """
     files = {}
     for each in comparison.results:
@@ -58,14 +63,21 @@ def write(comparison: Comparison, folder: Path, *, command: Sequence[str], sourc
             *_, record_of_method, _ = explained.write(each.explanation, own, command=command, source=source)
             files[f"{each.name}/{record_of_method.name}"] = f"the record of the map by {each.method}"
     curves = {each.method: each.curves for each in comparison.results if each.curves is not None}
+    drawn = None
     if curves:
         drawn = overlaid_curves_png(curves, title=f"{_title(comparison)}: curves", caption=measured_by(comparison))
         write_bytes(folder / CURVES, drawn)
         files[CURVES] = "the curves of deletion and insertion of all methods"
     write_bytes(folder / SHEET, sheet_png(comparison))
     files[SHEET] = "the photo, the map of each method, and how much they agree"
-    write_bytes(folder / RECORD, record(comparison, command=command, source=source, files=files))
-    return [folder / name for name in (*files, RECORD)]
+    said = record(comparison, command=command, source=source, files=files | parts.SAID)
+    words = pages.Words(
+        ranked=ranked(comparison), srg=srg_of_each(comparison), read=HOW_TO_READ, measured=measured_by(comparison)
+    )
+    page = pages.page(comparison, said, drawn, words=words, command=command, source=source, resume=resume)
+    write_bytes(folder / parts.REPORT, page)
+    write_bytes(folder / RECORD, said)
+    return [folder / name for name in (*files, RECORD, parts.REPORT)]
 
 
 def measured_by(comparison: Comparison) -> str:
@@ -111,6 +123,12 @@ def srg_in_words(each: Compared, found: Ranking, place: int) -> str:
     srg = found.srg[found.order.index(place)]
     interval = "" if math.isnan(srg.low) else f" ({_shown(srg.low)} to {_shown(srg.high)})"
     return f"{_shown(each.curves.srg)}{interval}"
+
+
+def srg_of_each(comparison: Comparison) -> list[str]:
+    """Return the SRG of each method in words; nothing for one that was not measured."""
+    found = comparison.ranking()
+    return [srg_in_words(each, found, place) for place, each in enumerate(comparison.results)]
 
 
 def rank_of(found: Ranking, place: int) -> int | None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from bbquery.report import record_parts
 from bbquery.report.curves import curves_png
 from bbquery.report.files import write_bytes
+from bbquery.report.pages import evaluate as pages
+from bbquery.report.pages import parts
 from bbquery.report.record import record_of
 from bbquery.report.record_parts import Warned
 from bbquery.specification import constructor
@@ -19,21 +21,27 @@ if TYPE_CHECKING:
     from bbquery.metrics.srg import Curves
 
 
-def write(evaluation: Evaluation, folder: Path, *, command: Sequence[str], source: str, of: str) -> list[Path]:
-    """Write `curves.png`, where curves were chosen, and, last, `evaluation.json`; return the paths.
+def write(
+    evaluation: Evaluation, folder: Path, *, command: Sequence[str], source: str, of: str, resume: str = ""
+) -> list[Path]:
+    """Write `curves.png`, where curves were chosen, and all on one page, `report.html`; return the paths, that last.
 
-    command: as typed. source: where the photo is from. of: where the map is from.
+    command: as typed. source: where the photo is from. of: where the map is from. resume: the command that completes
+    the run. `evaluation.json` is written last.
 
     Raises:
-        UsageError: the folder cannot be written. MissingExtra: no matplotlib.
+        UsageError: the folder cannot be written. MissingExtra: no matplotlib, or no Jinja.
     """
-    files = {}
+    files, drawn = {}, None
     if evaluation.curves is not None:
         files["curves.png"] = "the curves of deletion and insertion"
-        write_bytes(folder / "curves.png", picture(evaluation, evaluation.curves))
-    made = record(evaluation, command=command, source=source, of=of, files=files)
-    write_bytes(folder / "evaluation.json", made)
-    return [folder / name for name in (*files, "evaluation.json")]
+        drawn = picture(evaluation, evaluation.curves)
+        write_bytes(folder / "curves.png", drawn)
+    said = record(evaluation, command=command, source=source, of=of, files=files | parts.SAID)
+    page = pages.page(evaluation, said, drawn, command=command, source=source, of=of, resume=resume)
+    write_bytes(folder / parts.REPORT, page)
+    write_bytes(folder / "evaluation.json", said)
+    return [folder / name for name in (*files, "evaluation.json", parts.REPORT)]
 
 
 def picture(evaluation: Evaluation, curves: Curves) -> bytes:

@@ -289,9 +289,15 @@ def bar(
     bands: tuple[float, ...] = (1.0,),
 ) -> None:
     """Draw the colours of a scale, (257, 4), from low to high, in a band of each opacity, one below the other."""
+    pixels = bar_pixels(colours, bands)
+    page.axes(left, top, width, BAR).imshow(pixels, aspect="auto", interpolation="nearest", origin="upper")
+
+
+def bar_pixels(colours: NDArray[np.float64], bands: tuple[float, ...]) -> NDArray[np.uint8]:
+    """Return the colours of a scale, (257, 4), as on a light grey photo: (bands, 257, 3), one for each opacity."""
     opacity = colours[:, 3:] * np.array(bands)[:, None, None]
-    shown = colours[:, :3] * opacity + 0.75 * (1 - opacity)  # as on a light grey photo
-    page.axes(left, top, width, BAR).imshow(shown, aspect="auto", interpolation="nearest", origin="upper")
+    pixels: NDArray[np.uint8] = np.rint(255 * (colours[:, :3] * opacity + 0.75 * (1 - opacity))).astype(np.uint8)
+    return pixels
 
 
 def spread(page: Page, left: float, top: float, width: float, words: tuple[str, str, str]) -> None:

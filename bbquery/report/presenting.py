@@ -14,7 +14,7 @@ from bbquery.jobs.compare.result import Comparison
 from bbquery.jobs.evaluate.result import Evaluation
 from bbquery.jobs.explain.findings import findings
 from bbquery.jobs.explain.result import Explanation
-from bbquery.report import attack, comparison, evaluation, explanation, folder, probe, sentence
+from bbquery.report import attack, cautions, comparison, evaluation, explanation, folder, probe, sentence
 from bbquery.report.attack_headline import headline
 from bbquery.report.claim import claimed
 from bbquery.report.files import check_writable
@@ -189,7 +189,7 @@ def _stress(found: Stress) -> Shown:
     return Shown(
         [Section(headline(found), [lambda: parts.drawn(attack.overview(found), about)] if seen else [])],
         [("true label", found.bound.target), ("spent", _spent(found)), *_ended(found)],
-        [f"{each.kind}: {each.text}" for each in attack.warnings(found)],
+        [f"{each.kind}: {each.text}" for each in cautions.of_votes(found)],
     )
 
 

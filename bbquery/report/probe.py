@@ -8,6 +8,8 @@ from bbquery.errors import MissingExtra
 from bbquery.jobs.probe.statistics import QUANTILES
 from bbquery.report import record_parts
 from bbquery.report.files import write_bytes
+from bbquery.report.pages import parts
+from bbquery.report.pages import probe as pages
 from bbquery.report.record import record_of
 from bbquery.report.record_parts import Warned
 
@@ -20,20 +22,26 @@ if TYPE_CHECKING:
     from bbquery.jobs.probe.statistics import ConditionFigures, ScoreFigures, Use
 
 
-def write(probe: Probe, folder: Path, *, command: Sequence[str], source: str, following: Sequence[str]) -> list[Path]:
-    """Write `probe.png` and, last, `probe.json`; return the paths.
+def write(
+    probe: Probe, folder: Path, *, command: Sequence[str], source: str, following: Sequence[str], resume: str = ""
+) -> list[Path]:
+    """Write `probe.png` and all on one page, `report.html`; return the paths, that last.
 
-    command: as typed. source: where the photo is from. following: the command that is recommended. The same answers
-    give the same picture and the same own part of the record, to the byte, on one installation.
+    command: as typed. source: where the photo is from. following: the command that is recommended. resume: the command
+    that completes the run. `probe.json` is written last. The same answers give the same picture and the same own part
+    of the record, to the byte, on one installation.
 
     Raises:
-        UsageError: the folder cannot be written. MissingExtra: no matplotlib.
+        UsageError: the folder cannot be written. MissingExtra: no matplotlib, or no Jinja.
     """
-    write_bytes(folder / "probe.png", picture(probe))
-    files = {"probe.png": "answers against what was visible"}
-    made = record(probe, command=command, source=source, following=following, files=files)
-    write_bytes(folder / "probe.json", made)
-    return [folder / "probe.png", folder / "probe.json"]
+    drawn = picture(probe)
+    write_bytes(folder / "probe.png", drawn)
+    files = {"probe.png": "answers against what was visible"} | parts.SAID
+    said = record(probe, command=command, source=source, following=following, files=files)
+    page = pages.page(probe, said, drawn, command=command, source=source, following=following, resume=resume)
+    write_bytes(folder / parts.REPORT, page)
+    write_bytes(folder / "probe.json", said)
+    return [folder / "probe.png", folder / "probe.json", folder / parts.REPORT]
 
 
 def picture(probe: Probe) -> bytes:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MODEL = "function:call=tests.support.models.brighter_half,answers=labels,version=1"
-FILES = {"adversarial.png", "clean.png", "difference.png", "attack.png", "attack.json"}
+FILES = {"adversarial.png", "clean.png", "difference.png", "attack.png", "attack.json", "report.html"}
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_nothing_found_is_no_error_and_leaves_no_old_pictures(photo: Path, capsy
     code = main(command(photo, "--yes", "--target", "tabby cat", "--force"))
 
     assert code == 0
-    assert visible(photo.parent / "out") == {"attack.json"}
+    assert visible(photo.parent / "out") == {"attack.json", "report.html"}
     assert record(photo)["outcome"] == "not attacked"
     assert record(photo)["found"] is None
     assert "not attacked" in capsys.readouterr().out

@@ -29,8 +29,8 @@ pytestmark = pytest.mark.slow
 
 MODEL = "function:call=tests.support.models.brighter_half,answers=labels,version=1"
 ATTACKS = "lr_mifgsm:cells=4,lr_mifgsm:cells=2,norm=linf"
-OF_ALL = {"attacks.json", "distance.png", "table.csv", "table.md"}
-OF_EACH = {"adversarial.png", "attack.json", "attack.png", "clean.png", "difference.png"}
+OF_ALL = {"attacks.json", "index.html", "distance.png", "table.csv", "table.md"}
+OF_EACH = {"adversarial.png", "attack.json", "attack.png", "clean.png", "difference.png", "report.html"}
 NAMES = ("cat", "dog")
 
 

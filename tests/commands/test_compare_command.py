@@ -68,7 +68,7 @@ def test_one_sheet_and_a_folder_for_each(photo: str, tmp_path: Path, capsys: pyt
     with Pillow.open(tmp_path / "out" / "compare.png") as sheet:
         assert 400 < max(sheet.size) <= 2400
     assert visible(tmp_path / "out") == {
-        "compare.png", "compare.json", "rise", "rise~2", "tests.support.cells_method.Cells",
+        "compare.png", "compare.json", "report.html", "rise", "rise~2", "tests.support.cells_method.Cells",
     }  # fmt: skip
     assert (tmp_path / "out" / "tests.support.cells_method.Cells" / "left-interval.png").is_file()
     record = record_of(tmp_path / "out")

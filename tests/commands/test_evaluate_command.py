@@ -111,7 +111,7 @@ def test_without_curves_there_is_no_picture(photo: str, left: str, tmp_path: Pat
     """Only what was chosen is asked and written."""
     evaluate(left, photo, tmp_path / "out", "--target", "left", "--metrics", "r_sal,pointing", "--box", "0,0,9,9")
 
-    assert visible(tmp_path / "out") == {"evaluation.json"}
+    assert visible(tmp_path / "out") == {"evaluation.json", "report.html"}
     assert written(tmp_path / "out")["queries"]["asked"] == 1
 
 

@@ -22,6 +22,7 @@ from bbquery.commands.output_folder import default_name
 from bbquery.errors import UsageError
 from bbquery.report.claim import MARK, claimed
 from tests.support import models
+from tests.support.drawing import blank_png
 from tests.support.runs import visible
 
 SIDES = "function:call=tests.support.models.sides,classes=left|right,version=1"
@@ -52,8 +53,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures take most of a run's time, and do not matter here."""
     for drawn in ("map_picture.overlay_png", "folder.interval_png", "evaluation.curves_png", "comparison.sheet_png"):
-        monkeypatch.setattr(f"bbquery.report.{drawn}", lambda *_, **__: b"picture")
-    monkeypatch.setattr("bbquery.report.probe.picture", lambda _: b"picture")
+        monkeypatch.setattr(f"bbquery.report.{drawn}", lambda *_, **__: blank_png())
+    monkeypatch.setattr("bbquery.report.probe.picture", lambda _: blank_png())
     monkeypatch.setattr("bbquery.report.attack._pictures", lambda _: {"adversarial.png": b"picture"})
 
 

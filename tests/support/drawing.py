@@ -26,11 +26,17 @@ class Undrawn:
         return iter(())
 
 
-def make_blank(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every figure a white pixel."""
+def blank_png() -> bytes:
+    """Return a PNG of one white pixel."""
     blank = io.BytesIO()
     Pillow.new("RGB", (1, 1), "white").save(blank, "PNG")
+    return blank.getvalue()
+
+
+def make_blank(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every figure a white pixel."""
+    blank = blank_png()
     monkeypatch.setattr("bbquery.report.figure.Figure", Undrawn())
     monkeypatch.setattr("bbquery.report.figure.FigureCanvasAgg", Undrawn())
-    monkeypatch.setattr("bbquery.report.figure.Page.png", lambda _: blank.getvalue())
-    monkeypatch.setattr("bbquery.report.probe_figure.draw", lambda _: blank.getvalue())
+    monkeypatch.setattr("bbquery.report.figure.Page.png", lambda _: blank)
+    monkeypatch.setattr("bbquery.report.probe_figure.draw", lambda _: blank)

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 WORDS = {True: ("speaks against it", "no effect", "speaks for it"), False: ("weaker", "", "stronger")}
 """What the ends and the middle of a scale stand for, by whether it has a sign."""
 
-LIGHT_GREY = 0.75
 NOT_VERIFIED = "No part of the photo was asked about by itself: --verify N asks for it, with N queries of the budget."
 
 
@@ -138,7 +137,7 @@ def _map(explanation: Explanation, m: TargetMap) -> MapPart:
         badges=(Badge(stamped, "doubt"),) if stamped else (),
         photo=parts.picture(explanation.photo, "the photo"),
         map=parts.picture(pixels, f"the map for {m.target} on the photo in grey"),
-        legend=_legend(m),
+        legend=_legend(explanation, m),
         facts=tuple(_fact(explanation, each) for each in found),
         why=NOT_VERIFIED if verified is None else verified.why,
     )
@@ -161,12 +160,12 @@ def _short(found: AnswerPart) -> str:
     return f"{first.label} ({first.number})" if first.number else first.label
 
 
-def _legend(m: TargetMap) -> Legend:
+def _legend(explanation: Explanation, m: TargetMap) -> Legend:
     """Return how to read a map."""
     colours = scale(m.values, signed=m.sent.signed)
     low, middle, high = WORDS[m.sent.signed]
     return Legend(
-        bar=_bar(low, high, signed=m.sent.signed) if colours.bar else None,
+        bar=_bar(explanation, m, f"colours from “{low}” to “{high}”") if colours.bar else None,
         low=low, middle=middle, high=high,
         unit=f"Colour: {sentence.plain_unit(m)}.",
         notes=tuple(_notes(m, colours)),
@@ -180,18 +179,17 @@ def _notes(m: TargetMap, colours: Scale) -> Iterator[str]:
     if m.standard_error is None:
         yield "This method does not say how sure it is: weak colours may be chance."
     else:
-        yield "Pale places could be chance: the 90 % interval of their value includes 0."
+        yield "Pale places, the lower half of the bar, could be chance: the 90 % interval of their value includes 0."
     yield "Grey places have no effect, or hardly any."
     if not np.isfinite(m.values).all():
         yield "The faded margin was not shown to the model."
 
 
-def _bar(low: str, high: str, *, signed: bool) -> Picture:
-    """Return the colours of a scale."""
-    colours = _figure().ramp(signed=signed)
-    on_grey = colours[:, :3] * colours[:, 3:] + LIGHT_GREY * (1 - colours[:, 3:])
-    pixels = np.rint(255 * on_grey[None]).astype(np.uint8)
-    return parts.exact(pixels, f"colours from “{low}” to “{high}”")
+def _bar(explanation: Explanation, m: TargetMap, alt: str) -> Picture:
+    """Return the colours of a map, in a band of each opacity: of what is sure, and of what is pale."""
+    figure = _figure()
+    bands = figure.bands(m.half_width, sentence.stamp(explanation, m))
+    return parts.exact(figure.bar_pixels(figure.ramp(signed=m.sent.signed), bands), alt)
 
 
 def _figure() -> ModuleType:

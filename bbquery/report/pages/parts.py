@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.explain.findings import Finding
     from bbquery.ledger.records import BudgetState
     from bbquery.oracle import Capabilities
-    from bbquery.report.record import OfOneImage, Result
+    from bbquery.report.record import Result
     from bbquery.report.record_parts import Warned
     from bbquery.types import Answer
 
@@ -92,6 +92,15 @@ class AnswerPart:
 
     lines: tuple[AnswerLine, ...]
     text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table. said: what it is of, or what its columns mean."""
+
+    said: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -164,7 +173,7 @@ def frame(
     )
 
 
-def status(result: OfOneImage) -> list[Badge]:
+def status(result: Result) -> list[Badge]:
     """Return whether a run asked all that it planned; nothing to add where it did."""
     return [Badge("partial: fewer answers than planned", "doubt")] if result.partial else []
 

@@ -10,7 +10,7 @@ import pytest
 from bbquery.errors import UsageError
 from bbquery.jobs.attack.attack import attack
 from bbquery.jobs.watch import Watch
-from bbquery.report.attack import warnings
+from bbquery.report.cautions import of_votes
 from oracles import function
 from tests.support import models
 
@@ -64,7 +64,7 @@ def test_a_label_that_flips_by_itself_is_said_before_the_search(ledger: Ledger) 
     stress, heard = run(lambda image: next(clean, "tabby cat"), ledger)
 
     assert heard == "of 16 answers to the clean image itself, 1 lack its label"
-    assert [(each.kind, each.text) for each in warnings(stress)] == [("UNSTABLE", heard)]
+    assert [(each.kind, each.text) for each in of_votes(stress)] == [("UNSTABLE", heard)]
 
 
 @pytest.mark.parametrize(("numbers", "close"), [((0.38, 0.36), True), ((0.38, 0.3), False)])
@@ -81,7 +81,7 @@ def test_a_label_that_leads_by_little_is_said_before_the_search(
 
     said = "the model gives 'cat' 0.38 and 'dog' 0.36: nearly any change loses the label"
     assert heard.startswith(said) == close == bool(heard)
-    assert [each.kind for each in warnings(stress)] == ["CLOSE"] * close
+    assert [each.kind for each in of_votes(stress)] == ["CLOSE"] * close
 
 
 def test_a_lead_within_its_own_noise_is_said(ledger: Ledger) -> None:

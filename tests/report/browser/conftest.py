@@ -25,24 +25,30 @@ ARGUMENTS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="package")  # not the session: an event loop runs in this thread as long as this lasts
-def browser() -> Iterator[Browser]:
+@pytest.fixture(scope="package")
+def executable() -> str:
+    """The system's browser."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         pytest.skip(f"no browser is installed: none of {', '.join(NAMES)} is on the PATH")
-    with sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=found, args=ARGUMENTS)
-        yield started
-        started.close()
+    return found
 
 
 @pytest.fixture(scope="package")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(executable: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a page of each kind; see `SITE`."""
     folder = tmp_path_factory.mktemp("site")
     for name, write in SITE.items():
         write(folder / name)
     return folder
+
+
+@pytest.fixture(scope="package")  # not the session: an event loop runs in this thread as long as this lasts
+def browser(executable: str, site: Path) -> Iterator[Browser]:  # after the site, whose runs need a loop of their own
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="package")

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+import bbquery
 from bbquery.client.halt import Interrupted
+from bbquery.jobs.attack.series import Attacked
+from bbquery.jobs.attack.summary import Finding
+from bbquery.jobs.attack.whole import AttackedImage, Attacks
 from bbquery.jobs.explain.series import ImageResult
 from bbquery.jobs.explain.verified import Part, Verified
-from bbquery.report import folder
+from bbquery.report import attack, attacks, comparison, evaluation, folder, probe
 from bbquery.report.pages import index
+from bbquery.report.pages.attacks import thumbnail
 from bbquery.types import Vector
+from oracles import function
+from tests.support import models
 from tests.support.explanations import NAMES, explanation_of, map_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bbquery.jobs.explain.result import Explanation, TargetMap
+    from bbquery.ledger.sqlite import Ledger
+    from bbquery.oracle import Oracle
+    from bbquery.types import Image
 
 HOSTILE = "<img src=x onerror=document.title='broken'>"
 COMMAND = ["bbquery", "explain", f"{HOSTILE}.png", "--max-queries", "100"]
@@ -28,6 +39,8 @@ SIDE = 32
 PHOTO = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
 LEFT = np.where(np.arange(SIDE) < SIDE // 2, 1.0, -0.2) * np.ones((SIDE, SIDE))
 LEFT[:4] = np.nan
+BRIGHT = np.full((SIDE, SIDE, 3), 120, dtype=np.uint8)
+BRIGHT[:, : SIDE // 2] = 160
 CERTAIN = np.full((SIDE, SIDE), 0.1)
 FLAT = np.zeros((SIDE, SIDE))
 LABELS = (HOSTILE, *NAMES[1:])
@@ -81,11 +94,78 @@ def result(name: str, explanation: Explanation | None, *, ended: bool = False) -
     return ImageResult(name, "photo.png", explanation, error, ended_run=ended, rest=good().rest)
 
 
+def brighter_half(image: Image) -> str:
+    """Give a hostile label where the left half is brighter."""
+    return HOSTILE if models.brighter_half(image) == "tabby cat" else "dog"
+
+
+def stubborn(_: Image) -> str:
+    return HOSTILE
+
+
+@contextlib.contextmanager
+def opened(place: Path, model: Callable[[Image], str] = brighter_half) -> Iterator[tuple[Oracle, Ledger]]:
+    """Give a model as an oracle, and a ledger beside a page."""
+    place.parent.mkdir(exist_ok=True)
+    with bbquery.Ledger(place.parent / "ledger.sqlite3") as ledger:
+        yield function.connect(model, answers="labels", version="1"), ledger
+
+
+def write_attack(model: Callable[[Image], str], place: Path) -> None:
+    with opened(place, model) as (oracle, ledger):
+        found = bbquery.attack(BRIGHT, oracle, max_queries=60, score="label", ledger=ledger)
+    attack.write(found, place.parent, command=["bbquery", "attack", f"{HOSTILE}.png"], source=f"{HOSTILE}.png")
+
+
+def write_attacks(place: Path) -> None:
+    """Write what one attack on two photos came to, one of which failed."""
+    with opened(place) as (oracle, ledger):
+        stress = bbquery.attack(BRIGHT, oracle, max_queries=60, score="label", ledger=ledger)
+    done = Attacked(
+        image=HOSTILE, attack="hsja", source="cat.png", given="hsja", control=False, stress=stress, error=None,
+        ended_run=False, rest=stress.rest,
+    )  # fmt: skip
+    failed = replace(done, image="dog", stress=None, error=Interrupted("interrupted by Ctrl-C"))
+    whole = Attacks(
+        run="0" * 16, images=tuple(AttackedImage(name, name, "0" * 64, None) for name in (HOSTILE, "dog")),
+        findings=(Finding.of(done), Finding.of(failed)), thresholds=stress.thresholds, linf_thresholds=(),
+        oracle=oracle.capabilities, seed=0, queries=stress.queries, budget=stress.budget, unknown=(), error=None,
+        seconds={},
+    )  # fmt: skip
+    thumbnails = {(done.image, done.attack): thumbnail(stress)}
+    attacks.write(whole, place.parent, command=["bbquery", "attack"], thumbnails=thumbnails)
+
+
+def write_comparison(place: Path) -> None:
+    with opened(place) as (oracle, ledger):
+        found = bbquery.compare(BRIGHT, oracle, methods="rise,occlusion", max_queries=30, evaluate=True, ledger=ledger)
+    comparison.write(found, place.parent, command=["bbquery", "compare", f"{HOSTILE}.png"], source=f"{HOSTILE}.png")
+
+
+def write_evaluation(place: Path) -> None:
+    with opened(place) as (oracle, ledger):
+        found = bbquery.evaluate(np.nan_to_num(LEFT), BRIGHT, oracle, steps=4, copies=8, max_queries=200, ledger=ledger)
+    evaluation.write(found, place.parent, command=["bbquery", "evaluate"], source=f"{HOSTILE}.png", of="map.npy")
+
+
+def write_probe(place: Path) -> None:
+    with opened(place) as (oracle, ledger):
+        found = bbquery.probe(BRIGHT, oracle, max_queries=60, score="label", ledger=ledger)
+    following = ["bbquery", "explain", f"{HOSTILE}.png"]
+    probe.write(found, place.parent, command=["bbquery", "probe"], source=f"{HOSTILE}.png", following=following)
+
+
 SITE: Mapping[str, Callable[[Path], None]] = {
     **{
         f"{made.__name__}/report.html": functools.partial(write_explanation, made)
         for made in (good, empty, partial, two_targets)
     },
     "many/index.html": write_index,
+    "attack/report.html": functools.partial(write_attack, brighter_half),
+    "not-found/report.html": functools.partial(write_attack, stubborn),
+    "attacks/index.html": write_attacks,
+    "compare/report.html": write_comparison,
+    "evaluate/report.html": write_evaluation,
+    "probe/report.html": write_probe,
 }
 """How each page is written, by its path below a folder."""
