@@ -29,7 +29,7 @@ estimator of gradients made, such as lr, it asks the estimator's questions again
 METHOD = "how the map was made, with its queries (rise:queries=500), where no run.json says so"
 MONTAGE = r"for grid_pointing: 3 or 8 photos of other things, beside this one; a comma in a name is written \,"
 GRADIENT = """for gradient_cosine: the true gradient of the score, (H, W, 3) or (H, W) like the map, such as torch gets
-by backpropagation; a matter for development, since whom bbquery explains has no gradient to give"""
+by backpropagation; for development, since a model that can only be asked has no gradient to give"""
 
 
 def about() -> str:

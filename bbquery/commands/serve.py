@@ -33,7 +33,7 @@ OPTIONS = {
     },
     "openai": {
         "largest_body": "bytes of the largest request that is taken",
-        "batch_lines": "lines that each batch gets on by when any is looked at",
+        "batch_lines": "questions of each batch that are answered whenever a batch is looked at",
     },
 }
 """What each protocol's server can be told, for people."""

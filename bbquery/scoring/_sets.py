@@ -1,4 +1,4 @@
-r"""Targets that are sets: `cat+dog` is one target, met by either; `cat,dog` on the command line is two.
+r"""Targets that are sets: `cat+dog` is one target, met by any of its parts; `cat,dog` on the command line is two.
 
 A name that has a plus in it, and is a class, stands for itself; where there is no closed set of classes, a plus within
 a name is written `\+`.
