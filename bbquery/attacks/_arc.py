@@ -112,7 +112,8 @@ class _Arc:
         self.reached = 0.0
 
     def offer(self, angle: float) -> Plan[bool]:
-        """Go to an angle if it is adversarial and nearer."""
+        """Go to an angle if it is adversarial and nearer; it is no wider than `WIDEST`, before the way turns round."""
+        angle = min(max(angle, -WIDEST), WIDEST)
         along, aside = np.float32(math.cos(angle)), np.float32(math.sin(angle))
         way = unit(along * self._way + aside * self._direction)
         moved = yield from self._position.offer(way, self._radius * math.cos(angle))

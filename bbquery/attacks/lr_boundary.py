@@ -188,10 +188,7 @@ class _Walk:
             yield from self._moved(self._moves[chosen])
             queries = record.queries - asked
             idle = 0 if queries else idle + 1
-            nearer = math.log(
-                before / max(position.radius, NEAR_ENOUGH)
-            )  # a wrong answer may lead onto the photo itself
-            self._race.learn(chosen, nearer, queries)
+            self._race.learn(chosen, math.log(before / position.radius), queries)
             if self._failures >= LOST:
                 self._failures = 0
                 if not (yield from position.confirm()):
