@@ -244,7 +244,7 @@ def _when_hidden(m: TargetMap) -> str:
         return ""
     strongest = "reddest" if m.sent.signed else "brightest"
     hidden = in_words(m.score.about, Decision.UNDECIDED, part.value)
-    return f" → {hidden} when the {strongest} {percent(part.share)} of the photo is hidden"
+    return f" → {hidden} when the {strongest} {percent(part.share)} is hidden"
 
 
 def _seen(m: TargetMap, target: str) -> str:

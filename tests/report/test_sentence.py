@@ -66,7 +66,7 @@ def test_what_happens_when_hidden_is_said_only_if_it_was_asked() -> None:
     asked = map_of(GOOD, error=SURE, verified=verified(part()))
     not_found = map_of(GOOD, error=SURE, verified=verified(None))
 
-    assert "“tiger cat” (38 % → 3 % when the reddest 6 % of the photo is hidden), blue" in said(asked)
+    assert "“tiger cat” (38 % → 3 % when the reddest 6 % is hidden), blue" in said(asked)
     assert "→" not in said(not_found)
 
 
