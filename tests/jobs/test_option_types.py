@@ -23,12 +23,12 @@ VERBS = ("attack", "attack_many", "compare", "evaluate", "explain", "explain_man
 WRONG: list[tuple[str, Any]] = [
     ("target", 3), ("target", [3]), ("target", ["left", None]), ("target", b"left"),
     ("max_queries", "50"), ("max_queries", 50.5), ("max_queries", float("nan")), ("max_queries", True),
-    ("max_tokens", "50"), ("max_usd", 0.1), ("max_queries_per_image", "50"), ("max_tokens_per_image", 1.5),
+    ("max_tokens", "50"), ("max_usd", [0.1]), ("max_queries_per_image", "50"), ("max_tokens_per_image", 1.5),
     ("seed", "0"), ("seed", -1), ("seed", 1.5), ("seed", None),
     ("spare", "3"), ("spare", 1.5), ("drift_every", "3"), ("drift_every", 1.5), ("drift_every", None),
     ("longest_wait", "3"), ("project", 3), ("ledger", "ledger.sqlite3"),
-    ("watch", object()), ("watch", bbquery.Watch),
-    ("oracle", None), ("oracle", 3), ("oracle", models.sides), ("score", 3), ("score", object()),
+    ("watch", object()), ("watch", bbquery.Watch), ("progress", "yes"), ("progress", 1),
+    ("oracle", None), ("oracle", 3), ("oracle", dict), ("classes", ["left"]), ("score", 3), ("score", object()),
     ("method", 3), ("method", ["rise"]), ("methods", 3), ("methods", None), ("methods", [3, 4]),
     ("attack", 3), ("attack", None), ("controls", 3), ("controls", ["pink"]), ("labels", 3), ("labels", "left"),
     ("labels", ["left", "right"]), ("rmse", 0.1), ("rmse", "0.1"), ("rmse", ["0.1"]),
@@ -40,7 +40,7 @@ WRONG: list[tuple[str, Any]] = [
 ]  # fmt: skip
 """An option, and what it does not take."""
 IN_OTHER_WORDS = {
-    "max_queries": "queries", "max_tokens": "tokens", "max_usd": "float", "max_queries_per_image": "queries",
+    "max_queries": "queries", "max_tokens": "tokens", "max_usd": "dollars", "max_queries_per_image": "queries",
     "max_tokens_per_image": "tokens", "longest_wait": "longest wait", "montage": "montage|image", "metrics": "metric",
     "methods": "method", "controls": "control", "rmse": "rmse|RMSE",
 }  # fmt: skip
