@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -52,6 +53,23 @@ def test_it_writes_picture_map_and_record(photo: str, tmp_path: Path, capsys: py
     assert "30 asked, 30 sent, 0 from the store, 0 unknown" in said.out
     assert str(tmp_path / "out" / "run.json") in said.out
     assert "30/30 queries" in said.err
+
+
+def test_it_says_what_it_verified_and_what_that_may_take(
+    photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before, how many queries are kept for facts; afterwards a line for each fact, and the parts as a picture."""
+    corner = "function:call=tests.support.models.corner,classes=corner|rest,version=1"
+    typed = ["explain", photo, "--oracle", corner, "--max-queries", "100", "--out", str(tmp_path / "out")]
+    assert main([*typed, "--dry-run"]) == 0
+    before = capsys.readouterr().out
+    assert main(typed) == 0
+
+    said = capsys.readouterr().out
+    assert "facts        24 of these at most\n" in before
+    assert re.search(r"^verified: corner: [\d.]+ % of the photo is enough$", said, re.MULTILINE)
+    assert re.search(r"^verified: corner: hiding \d+ % makes it rest$", said, re.MULTILINE)
+    assert (tmp_path / "out" / "corner-verified.png").is_file()
 
 
 def test_the_record_repeats_the_run(photo: str, tmp_path: Path) -> None:
