@@ -83,7 +83,7 @@ def context(stress: Stress, record: bytes, *, command: Sequence[str], source: st
         stress,
         ("attack.json", record),
         about=f"{source}, asked of {stress.oracle.name}",
-        verdict=_sentence(said.partition("; ")[0]),
+        verdict=parts.sentence_of(said.partition("; ")[0]),
         badges=[outcome(stress), *parts.status(stress)],
         cautions=cautions.of_stress(stress),
         command=command,
@@ -97,7 +97,7 @@ def context(stress: Stress, record: bytes, *, command: Sequence[str], source: st
         factor=factor,
         answer=parts.answer(stress.clean, stress.oracle, [stress.bound.target]),
         called=attack_headline.counted_labels(stress.labels),
-        lines=tuple(_sentence(line.strip()) for line in (said.partition("; ")[2], *lines) if line),
+        lines=tuple(parts.sentence_of(line.strip()) for line in (said.partition("; ")[2], *lines) if line),
         chart=_chart(stress),
     )
 
@@ -105,10 +105,6 @@ def context(stress: Stress, record: bytes, *, command: Sequence[str], source: st
 def outcome(stress: Stress) -> Badge:
     """Return what came of it, in a word or two."""
     return Badge(stress.outcome, TONES.get(stress.outcome, "none"))
-
-
-def _sentence(said: str) -> str:
-    return f"{said[:1].upper()}{said[1:]}."
 
 
 def _pictures(stress: Stress) -> tuple[Picture | None, Picture | None, float]:

@@ -139,7 +139,7 @@ def _map(explanation: Explanation, m: TargetMap) -> MapPart:
         map=parts.picture(pixels, f"the map for {m.target} on the photo in grey"),
         legend=_legend(explanation, m),
         facts=tuple(_fact(explanation, each) for each in found),
-        why=NOT_VERIFIED if verified is None else verified.why,
+        why=NOT_VERIFIED if verified is None else parts.sentence_of(verified.why),
     )
 
 
@@ -175,7 +175,9 @@ def _legend(explanation: Explanation, m: TargetMap) -> Legend:
 def _notes(m: TargetMap, colours: Scale) -> Iterator[str]:
     """Give what else must be known to read a map."""
     if colours.note:
-        yield colours.note
+        yield parts.sentence_of(colours.note)
+    if not colours.bar:
+        return
     if m.standard_error is None:
         yield "This method does not say how sure it is: weak colours may be chance."
     else:

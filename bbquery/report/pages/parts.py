@@ -178,6 +178,11 @@ def status(result: Result) -> list[Badge]:
     return [Badge("partial: fewer answers than planned", "doubt")] if result.partial else []
 
 
+def sentence_of(said: str) -> str:
+    """Return words as a sentence; nothing of nothing."""
+    return f"{said[:1].upper()}{said[1:].removesuffix('.')}." if said else ""
+
+
 # --- pictures ---
 
 

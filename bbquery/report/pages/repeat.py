@@ -22,7 +22,7 @@ TEXTS = (
 )  # fmt: skip
 NUMBERS = (
     "--max-queries", "--max-tokens", "--seed", "--spare", "--drift-every", "--steps", "--copies", "--tau",
-    "--check-preprocessing", "--radius", "--noisy-copies", "--repeats",
+    "--check-preprocessing", "--radius", "--noisy-copies", "--repeats", "--verify",
 )  # fmt: skip
 LISTS = ("--rmse", "--linf")
 POSITIONAL = {"explain": 1, "compare": 1, "probe": 1, "attack": 1, "evaluate": 2}

@@ -62,7 +62,7 @@ def test_what_was_verified_is_shown_and_what_is_missing_has_its_reason() -> None
     assert fact.says == "25 % of the photo is enough"
     assert [line.term for line in fact.answers] == ["answer", "asked again"]
     assert fact.answers[1].text == f"{site.HOSTILE} (52 %)"
-    assert found.why == "nothing that was hidden changed it"
+    assert found.why == "Nothing that was hidden changed it."
     assert (none.facts, "--verify" in none.why) == ((), True)
 
 

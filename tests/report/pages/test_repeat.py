@@ -18,7 +18,7 @@ from bbquery.report.pages import repeat
     ("typed", "call"),
     [
         ("explain cat.png --max-queries 9 --yes --out x", "explain('cat.png', max_queries=9)"),
-        ("explain cat.png --max-usd=1.5", "explain('cat.png', max_usd='1.5')"),
+        ("explain cat.png --max-usd=1.5 --verify 8", "explain('cat.png', max_usd='1.5', verify=8)"),
         (r"explain cat.png --target cat,a\,b", "explain('cat.png', target=['cat', 'a,b'])"),
         ("explain --target cat -- -cat.png", "explain('-cat.png', target='cat')"),
         ("compare cat.png --methods rise,lime --evaluate", "compare('cat.png', methods='rise,lime', evaluate=True)"),
