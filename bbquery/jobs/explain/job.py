@@ -120,8 +120,8 @@ class ExplainJob(Job):
     def identity(self) -> str:
         """Return the hash of what this run is; a second run with the same resumes its budget.
 
-        A score that is not the default is part of it: it may lead a method that adapts to other questions. So is the
-        number of queries for facts, where there are any.
+        A score that is not the default is part of it: it may lead a method that adapts to other questions. The
+        queries for facts are none: they are asked of the same map, in the same budget, if there is room.
         """
         what = {
             **self.subject,
@@ -131,8 +131,6 @@ class ExplainJob(Job):
         }
         if self.score != load.score_for(self.oracle.capabilities):
             what["score"] = constructor(self.score)
-        if self.facts:
-            what["facts"] = self.facts
         return identity(what)
 
     def as_batch(self) -> ExplainJob:

@@ -71,7 +71,7 @@ def test_the_smallest_parts_are_those_of_the_map_s_order(kind: str, broken: str,
 
 
 def test_a_second_run_pays_nothing_and_finds_the_same(ledger: Ledger) -> None:
-    """Facts are questions like any other: stored, and part of what the run's name stands for."""
+    """Facts are questions like any other, and stored."""
     model = Counted(lambda image: ANSWERS["labels"](SEES(image)))
     first, again = (explained(model, ledger, oracle=oracle(model, "labels")) for _ in range(2))
 
@@ -81,14 +81,18 @@ def test_a_second_run_pays_nothing_and_finds_the_same(ledger: Ledger) -> None:
     assert first.facts == ["verified: cat: 25 % of the photo is enough", "verified: cat: hiding 11 % makes it dog"]
 
 
-def test_without_facts_a_run_is_called_what_it_was_before_there_were_any(ledger: Ledger) -> None:
-    """Where nothing is to be verified nothing is asked for it, nothing told, and another run has the name."""
+def test_facts_are_added_to_a_run_without_paying_the_map_again(ledger: Ledger) -> None:
+    """Without facts a run has the name that it has with them, so a larger cap resumes it and asks for them alone."""
     model = Counted(lambda image: ANSWERS["probabilities"](SEES(image)))
     without = explained(model, ledger, verify=0)
+    calls = model.calls
+    small, large = (explained(model, ledger, max_queries=cap) for cap in (5, 100))
 
-    assert model.calls == 5
+    assert calls == 5
     assert (without.maps[0].verified, without.facts) == (None, [])
-    assert explained(model, ledger, max_queries=5).run == without.run != explained(model, ledger).run
+    assert small.run == large.run == without.run
+    assert (small.queries.sent, len(large.facts)) == (0, 2)
+    assert large.queries.sent == model.calls - calls <= 24
 
 
 def test_a_target_that_is_not_on_top_must_keep_half_of_its_probability(ledger: Ledger) -> None:
