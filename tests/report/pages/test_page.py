@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib.util
 import re
 from types import SimpleNamespace
 
@@ -11,15 +12,15 @@ import jinja2
 import pytest
 
 from bbquery.errors import MissingExtra
-from bbquery.report.pages import page
+from bbquery.report.pages import index, page
 from tests.report.browser import site
 
 
 @pytest.mark.parametrize("missing", ["matplotlib", "jinja2"])
 def test_what_lacks_is_named_before_anything_is_asked(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a package of the extra a command ends first, and says what to install."""
-    find = page.importlib.util.find_spec
-    monkeypatch.setattr(page.importlib.util, "find_spec", lambda name: None if name == missing else find(name))
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else find(name))
 
     with pytest.raises(MissingExtra, match=rf"'{missing}'.*bbquery\[report\]"):
         page.check_extra()
@@ -33,9 +34,7 @@ def test_a_context_that_lacks_something_makes_no_page() -> None:
 
 def test_the_policy_names_the_only_style_and_script() -> None:
     """Their hashes are in the policy, so that no other style or script could run, not even one that got in."""
-    text = page.rendered(
-        "index.html", site.index.context([], budget=site.good().budget, command=[], resume="")
-    ).decode()
+    text = page.rendered("index.html", index.context([], budget=site.good().budget, command=[], resume="")).decode()
 
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
     assert policy is not None
