@@ -162,7 +162,7 @@ class FunctionOracle:
             rows = self._rows(await self._returned(pixels))
         except OracleError:
             raise
-        except (Exception, GeneratorExit, SystemExit) as error:  # noqa: BLE001 - it is raised as what it means
+        except (Exception, GeneratorExit, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - it is raised as what it means
             # nobody can say whether a function that pays for something had paid before it failed
             kind = Rejected if self.capabilities.price.free else OracleError
             cause = error.__cause__ if isinstance(error, _Raised) else error

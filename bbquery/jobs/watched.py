@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
-from bbquery.errors import UsageError
+from bbquery.client.halt import Interrupted
+from bbquery.errors import BbqueryError, UsageError, described
 from bbquery.jobs import progress_bar
 from bbquery.jobs.counting import Counting
 from bbquery.jobs.stopping import stop_of_this_run
@@ -24,7 +25,8 @@ Progress: TypeAlias = "bool | Callable[[int, int], object] | None"
 """Whether a progress bar is shown, or who is told of progress instead, by (queries answered, queries in all).
 
 None shows a bar in a notebook, and nothing elsewhere. A function is called on the thread of the run, with each answer;
-what it raises ends the run early. The queries in all are an estimate while parts of the run are not begun.
+whatever it raises, KeyboardInterrupt too, ends the run early, with a partial result. The queries in all are an estimate
+while parts of the run are not begun.
 """
 
 
@@ -52,15 +54,23 @@ class Together(Watch):
     def __init__(self, *watches: Watch) -> None:
         self._watches = watches
 
+    def _each(self, tell: Callable[[Watch], None]) -> None:
+        """Tell each. Whatever it raises, SystemExit too, ends the run in order, and not the event loop under it."""
+        for watch in self._watches:
+            try:
+                tell(watch)
+            except BbqueryError:
+                raise
+            except BaseException as error:
+                raise Interrupted(f"a function that is told of progress ended the run: {described(error)}") from error
+
     def begins(self, part: Part) -> None:
         """Tell each."""
-        for watch in self._watches:
-            watch.begins(part)
+        self._each(lambda watch: watch.begins(part))
 
     def ends(self, part: Part) -> None:
         """Tell each."""
-        for watch in self._watches:
-            watch.ends(part)
+        self._each(lambda watch: watch.ends(part))
 
     def beside(self, part: Part) -> Watch:
         """Return what each has to hear of one part, as one."""
@@ -68,45 +78,36 @@ class Together(Watch):
 
     def started(self, client: Client, queries: int, rows: int) -> None:
         """Tell each."""
-        for watch in self._watches:
-            watch.started(client, queries, rows)
+        self._each(lambda watch: watch.started(client, queries, rows))
 
     def measuring(self, client: Client, queries: int) -> None:
         """Tell each."""
-        for watch in self._watches:
-            watch.measuring(client, queries)
+        self._each(lambda watch: watch.measuring(client, queries))
 
     def seen(self, clean: Answer, capabilities: Capabilities) -> None:
         """Tell each."""
-        for watch in self._watches:
-            watch.seen(clean, capabilities)
+        self._each(lambda watch: watch.seen(clean, capabilities))
 
     def beware(self, text: str) -> None:
         """Tell each."""
-        for watch in self._watches:
-            watch.beware(text)
+        self._each(lambda watch: watch.beware(text))
 
     def progressed(self) -> None:
         """Tell each."""
-        for watch in self._watches:
-            watch.progressed()
+        self._each(lambda watch: watch.progressed())
 
     def waiting(self, text: str) -> None:
         """Tell each."""
-        for watch in self._watches:
-            watch.waiting(text)
+        self._each(lambda watch: watch.waiting(text))
 
     def batching(self, prefetch: Prefetch) -> None:
         """Tell each."""
-        for watch in self._watches:
-            watch.batching(prefetch)
+        self._each(lambda watch: watch.batching(prefetch))
 
     def batch_news(self, text: str) -> None:
         """Tell each."""
-        for watch in self._watches:
-            watch.batch_news(text)
+        self._each(lambda watch: watch.batch_news(text))
 
     def batch_status(self, text: str) -> None:
         """Tell each."""
-        for watch in self._watches:
-            watch.batch_status(text)
+        self._each(lambda watch: watch.batch_status(text))

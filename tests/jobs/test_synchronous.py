@@ -20,6 +20,7 @@ from tests.support.models import sides
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
 
+    from bbquery.client.client import Client
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
     from bbquery.types import Image
@@ -82,17 +83,56 @@ def test_what_a_run_raises_is_raised_to_the_caller(ledger: Ledger) -> None:
     assert threads_of_runs() == []
 
 
-def test_what_a_function_of_the_caller_raises_ends_the_run(ledger: Ledger) -> None:
-    """An exception in a function that is told of progress ends the run, which keeps what it has and says why."""
+@pytest.mark.parametrize("raised", [ZeroDivisionError, KeyboardInterrupt, SystemExit, asyncio.CancelledError])
+@pytest.mark.parametrize("verb", ["explain", "explain_many"])
+def test_what_a_function_of_the_caller_raises_ends_the_run(
+    verb: str, raised: type[BaseException], ledger: Ledger
+) -> None:
+    """Whatever is raised in a function that is told of progress ends the run, which keeps what it has and says why."""
 
     def ends(done: int, total: int) -> None:
         if done == 2:
-            raise ZeroDivisionError
+            raise raised
 
-    found = bbquery.explain(PHOTOS[0], named(), max_queries=10, ledger=ledger, progress=ends)
+    options: dict[str, Any] = {"max_queries": 20, "ledger": ledger, "progress": ends}
+    if verb == "explain":
+        found: Any = bbquery.explain(PHOTOS[0], named(), **options)
+    else:
+        found, later = bbquery.explain_many(PHOTOS, named(), **options)
+        assert later.status == "not begun"
 
-    assert found.partial
-    assert "ZeroDivisionError" in str(found.error)
+    assert (found if verb == "explain" else found.explanation).partial
+    assert raised.__name__ in str(found.error)
+    assert threads_of_runs() == []
+
+
+@pytest.mark.parametrize("raised", [ZeroDivisionError, KeyboardInterrupt, SystemExit])
+def test_who_watches_may_end_the_run_at_its_beginning(raised: type[BaseException], ledger: Ledger) -> None:
+    """What a watch raises before anything is answered is said to the caller, and the run is closed."""
+
+    class Ends(bbquery.Watch):
+        def started(self, client: Client, queries: int, rows: int) -> None:
+            raise raised
+
+    with pytest.raises(Interrupted, match=raised.__name__):
+        bbquery.attack(PHOTOS[0], named(), max_queries=300, ledger=ledger, watch=Ends())
+
+    assert threads_of_runs() == []
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, SystemExit])
+def test_an_oracle_of_the_caller_that_ends_the_program_ends_the_run(
+    raised: type[BaseException], ledger: Ledger
+) -> None:
+    """An asynchronous function runs on the event loop, and does not stop it by what it raises."""
+
+    async def ends(image: Image) -> list[float]:
+        raise raised
+
+    first, second = bbquery.explain_many(PHOTOS, named(ends), max_queries=20, ledger=ledger)
+
+    assert raised.__name__ in str(first.error)
+    assert second.status == "not begun"
     assert threads_of_runs() == []
 
 
