@@ -234,7 +234,8 @@ def _on_photo(explanation: Explanation, m: TargetMap) -> str:
     if not known.any():
         return f"{value} on the whole photo"
     kept = percent(float((decisions[known] == Decision.MET).mean()))
-    return f"{value} on the whole photo, and on {kept} of its changed copies"
+    read = "" if known.all() else " that could be judged"
+    return f"{value} on the whole photo, and on {kept} of its changed copies{read}"
 
 
 def _when_hidden(m: TargetMap) -> str:
@@ -242,9 +243,15 @@ def _when_hidden(m: TargetMap) -> str:
     part = m.verified.breaks if m.verified is not None else None
     if part is None or math.isnan(part.value) or quantity(m.score.about).form == "decision":
         return ""
-    strongest = "reddest" if m.sent.signed else "brightest"
     hidden = in_words(m.score.about, Decision.UNDECIDED, part.value)
-    return f" → {hidden} when the {strongest} {percent(part.share)} is hidden"
+    return f" → {hidden} when the {_strongest(m, part.share)} {percent(part.share)} is hidden"
+
+
+def _strongest(m: TargetMap, share: float) -> str:
+    """Return what a share of the sent pixels is, the first in the map's order: more than is red is not all red."""
+    if not m.sent.signed:
+        return "brightest"
+    return "reddest" if (m.sent.values > 0).mean() >= share else "highest-ranked"
 
 
 def _seen(m: TargetMap, target: str) -> str:

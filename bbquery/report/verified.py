@@ -23,8 +23,8 @@ LONGEST_PANEL = 800
 
 FILLINGS = {"mean": "the photo's mean colour"}
 HOW_TO_READ = (
-    "Each was asked twice, so it is true whatever the map is worth. Pixels are taken in the map's order, and "
-    "hidden behind {filling}. Each part is the smallest found in that order; another part may be smaller."
+    "Each was asked twice and answered so both times, whatever the map is worth. Pixels are taken in the map's order, "
+    "and hidden behind {filling}. Each part is the smallest found in that order; another part may be smaller."
 )
 
 

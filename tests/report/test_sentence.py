@@ -70,6 +70,13 @@ def test_what_happens_when_hidden_is_said_only_if_it_was_asked() -> None:
     assert "→" not in said(not_found)
 
 
+def test_more_than_is_red_is_not_called_the_reddest() -> None:
+    """A part that is larger than all that is red holds other places too, so it is said to rank highest."""
+    m = map_of(GOOD, error=SURE, verified=verified(part(share=0.53)))
+
+    assert "→ 3 % when the highest-ranked 53 % is hidden" in said(m)
+
+
 @pytest.mark.parametrize(
     ("m", "stamped", "words"),
     [
@@ -103,7 +110,9 @@ def test_labels_are_counted_not_measured() -> None:
     other = map_of(GOOD, error=SURE, target="lynx", score="label", clean=labels)
 
     whole: dict[str, Any] = {"clean": labels, "answers": "labels"}
-    assert "“tabby” (named on the whole photo, and on 25 % of its changed copies), blue" in said(m, **whole)
+    assert "“tabby” (named on the whole photo, and on 25 % of its changed copies that could be judged), blue" in said(
+        m, **whole
+    )
     assert "“lynx” (not named on the whole photo), blue" in said(other, **whole)
     assert sentence.first_answer(explanation_of(m, **whole)) == "“tabby” (score 0.93)"
 

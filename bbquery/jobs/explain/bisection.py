@@ -51,6 +51,11 @@ class Question:
     value: float
     answered: bool
 
+    @property
+    def wavers(self) -> bool:
+        """Whether it did it once, and not when asked again."""
+        return self.again and self.answered and not self.did
+
 
 @dataclass(frozen=True)
 class SmallestParts:
@@ -63,6 +68,11 @@ class SmallestParts:
     breaks: int | None
     asked: tuple[Question, ...]
     stopped: str | None = None
+
+    @property
+    def wavers(self) -> bool:
+        """Whether the model was seen to answer equal pictures differently."""
+        return any(each.wavers for each in self.asked)
 
 
 class Parts:

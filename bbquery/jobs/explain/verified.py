@@ -79,7 +79,7 @@ def brief(answer: Answer, oracle: Capabilities) -> str:
             best = int(values.argmax())
             return f"class {best}" if oracle.classes is None else shown(oracle.classes.show(best), LONGEST_LABEL)
         case Labels(labels):
-            return shown(labels[0].name, LONGEST_LABEL) if labels else "nothing"
+            return shown(labels[0].name, LONGEST_LABEL) if labels else "no label"
         case Text():
             return f"“{shown(' '.join(answer.spoken.text.split()), LONGEST_TEXT)}”"
     return "no answer"

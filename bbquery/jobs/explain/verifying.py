@@ -24,7 +24,6 @@ from bbquery.metrics._maps import ranks
 from bbquery.perturb.baselines import LEVELS, Fill, filled
 from bbquery.run import drive
 from bbquery.saliency import Undeclared
-from bbquery.scoring.base import nearer_is_higher
 from bbquery.types import UINT8, Decision
 
 if TYPE_CHECKING:
@@ -48,6 +47,7 @@ TOO_FEW = "the method's own queries leave too few: raise --max-queries, or lower
 NOT_ANSWERED = "the model does not answer {target!r} to the whole photo, so no part of it can keep that answer"
 NO_ORDER = "the map has no value, or none in some places, so it ranks no pixels"
 NOT_MOVED = "nothing moved, so the map ranks no pixels"
+WAVERS = "this model does not answer equal pictures alike, so even two answers alike could be chance"
 DID = {"shown": "keeps the answer alone", "hidden": "changes the answer when hidden"}
 
 
@@ -91,7 +91,7 @@ def keeping(score: BoundScore, clean: Answer) -> BoundScore | None:
     """
     (decision,), (value,) = score([clean])
     if decision == Decision.MET:
-        return nearer_is_higher(score)
+        return score
     if score.about.direction == "higher" and score.about.low == 0 and value >= LEAST_VALUE:
         return AtLeast(score, float(value) / 2)
     return None
@@ -184,7 +184,12 @@ class _Told:
 
     def _enough(self, share: float, value: float) -> str:
         if not share:
-            return "with all of it hidden the answer stays, so no part of the photo decides it"
+            kept = (
+                f"at least half of the {self._values(self.keeps, value)},"
+                if isinstance(self.keeps, AtLeast)
+                else "the answer"
+            )
+            return f"with all of it hidden {kept} stays, so no part of the photo decides it"
         part = f"{percent(share)} of {'the photo' if self.how.whole else 'what the model sees'}"
         if isinstance(self.keeps, AtLeast):
             return f"{part} is enough for half of the {self._values(self.keeps, value)}"
@@ -205,8 +210,10 @@ class _Told:
         if found.stopped is not None:
             yield found.stopped
         for each in found.asked:
-            if each.again and each.answered and not each.did:
+            if each.wavers:
                 yield f"{percent(each.share)} did it once and not when asked again ({DID[each.kind]})"
+        if found.wavers:
+            yield WAVERS
         if found.enough == 0 or found.stopped is not None:
             return
         if found.enough is None:

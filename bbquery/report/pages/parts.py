@@ -19,7 +19,7 @@ from bbquery.report.spent import HELD
 from bbquery.types import Labels, NoAnswer, Text, Vector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -42,6 +42,7 @@ LONGEST_PICTURE = 1000  # pixels; a photo and a map of it then take about half a
 QUALITY = 85  # of JPEG
 MOST_ANSWERS = 5
 DIGITS = 3  # of a mean price
+SCORE = "{:.4g}"  # what is no probability, as it is
 LONGEST_TEXT = 4000  # characters of a model's text
 
 Tone: TypeAlias = Literal["good", "doubt", "bad", "none"]
@@ -222,19 +223,27 @@ def answer(given: Answer, oracle: Capabilities, targets: Sequence[str] = ()) -> 
     match given:
         case Vector():
             best: Sequence[tuple[str, float | None]] = top_classes(given, oracle, MOST_ANSWERS)
-            return _labels(best, targets, are_shares=oracle.answers == "probabilities")
+            probabilities = oracle.answers == "probabilities"
+            show = sentence.percent if probabilities else SCORE.format
+            return _labels(best, targets, show, are_shares=probabilities)
         case Labels(labels):
             scores = [each.score for each in labels]
             named = [(each.name, each.score) for each in labels[:MOST_ANSWERS]]
-            return _labels(named, targets, are_shares=all(score is not None and 0 <= score <= 1 for score in scores))
+            are_shares = all(score is not None and 0 <= score <= 1 for score in scores)
+            return _labels(named, targets, SCORE.format, are_shares=are_shares)  # a vendor's score is no probability
         case Text():
             return AnswerPart((), given.spoken.text[:LONGEST_TEXT])
         case NoAnswer():
             return AnswerPart((), f"no answer: {given.reason}")
 
 
-def _labels(named: Sequence[tuple[str, float | None]], targets: Sequence[str], *, are_shares: bool) -> AnswerPart:
-    show = sentence.percent if are_shares else "{:.4g}".format
+def _labels(
+    named: Sequence[tuple[str, float | None]],
+    targets: Sequence[str],
+    show: Callable[[float], str],
+    *,
+    are_shares: bool,
+) -> AnswerPart:
     lines = tuple(
         AnswerLine(label, "" if value is None else show(value), value if are_shares else None, asked=label in targets)
         for label, value in named

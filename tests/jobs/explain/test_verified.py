@@ -110,6 +110,33 @@ def test_a_target_that_is_not_on_top_must_keep_half_of_its_probability(ledger: L
     assert found.keeps == "probability at least 0.2, half of that on the whole photo"
 
 
+def test_a_value_is_in_the_unit_of_its_score_where_lower_is_nearer(ledger: Ledger) -> None:
+    """A cross-entropy stays positive, so that what is told of it is a probability of at most 100 %."""
+    model = Counted(lambda image: ANSWERS["probabilities"](SEES(image)))
+
+    found = verified(model, ledger, score="soft:form=cross_entropy")
+
+    assert found.enough is not None
+    assert found.breaks is not None
+    assert np.exp([-found.enough.value, -found.breaks.value]) == pytest.approx([0.8, 0.3])
+
+
+def test_a_target_that_was_never_the_answer_is_not_said_to_stay_one(ledger: Ledger) -> None:
+    """Of a target that is not on top only its probability can stay when all is hidden: the fact is about that."""
+    found = verified(lambda image: [0.2, 0.8] if SEES(image) else [0.9, 0.1], ledger, target="cat")
+
+    assert found.says == [
+        "with all of it hidden at least half of the probability, 0.9 of 0.2, stays, so no part of the photo decides it"
+    ]
+
+
+def test_a_list_without_labels_is_called_so(ledger: Ledger) -> None:
+    """What is hidden may leave nothing to name."""
+    model = Counted(lambda image: ["cat"] if SEES(image) else [])
+
+    assert verified(model, ledger, oracle=oracle(model, "labels")).says[1] == "hiding 11 % makes it no label"
+
+
 @pytest.mark.parametrize(
     ("options", "answers", "why"),
     [
@@ -176,6 +203,7 @@ def test_what_was_answered_once_by_chance_is_not_told(ledger: Ledger) -> None:
     for part, label in ((found.enough, "cat"), (found.breaks, "dog")):
         assert part is None or [answer.labels[0].name for answer in part.answers] == [label, label]  # type: ignore[union-attr] # all are labels
     assert "did it once and not when asked again" in found.why
+    assert "answer equal pictures alike, so even two answers alike could be chance" in found.why
 
 
 def test_each_target_has_facts_of_its_own_within_the_cap(ledger: Ledger) -> None:

@@ -87,7 +87,7 @@ def test_money_is_what_the_budget_says() -> None:
     ("answer", "kind", "lines", "text"),
     [
         (Labels((Label("tabby", 0.93), Label("cat"))), "labels", [("tabby", "0.93"), ("cat", "")], ""),
-        (Labels((Label("tabby", 0.5),)), "labels", [("tabby", "50 %")], ""),
+        (Labels((Label("tabby", 0.5),)), "labels", [("tabby", "0.5")], ""),
         (Labels(()), "labels", [], "no label"),
         (Text("<think>no</think>a cat"), "text", [], "a cat"),
         (NoAnswer("not allowed"), "labels", [], "no answer: not allowed"),
