@@ -1,4 +1,4 @@
-"""The last line of every command that asks: what was spent of what is allowed, in the same words as in its record."""
+"""How every command that asks ends: with what was spent of what is allowed, as in its record, and the page to open."""
 
 from __future__ import annotations
 
@@ -42,15 +42,17 @@ def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_command_ends_with_what_was_spent(
     run: Callable[[Path], list[str]], photo: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Queries and dollars of those allowed, and what the store gave; again, the same is spent and all is stored."""
+    """Queries and dollars of those allowed, what the store gave, and a page; again the same, and nothing is sent."""
     watched.begin()
     assert main(run(photo)) == 0
-    last = capsys.readouterr().out.splitlines()[-1]
+    last, page = capsys.readouterr().out.splitlines()[-2:]
     asked = watched.calls
     watched.begin()
     assert main(run(photo)) == 0
-    again = capsys.readouterr().out.splitlines()[-1]
+    again, _ = capsys.readouterr().out.splitlines()[-2:]
 
+    assert Path(page).suffix == ".html"
+    assert Path(page).is_file()
     usd = f"{asked / 1000:.3f}".rstrip("0")
     assert last.startswith(f"spent: {asked} of ")
     assert f" queries, ${usd} of $9.00; " in last
@@ -70,7 +72,7 @@ def test_two_targets_of_one_set_are_asked_once(photo: Path, capsys: pytest.Captu
 
     said = capsys.readouterr()
     assert "queries: 98 asked, 98 sent, 0 from the store, 0 unknown\n" in said.out
-    assert said.out.splitlines()[-1] == "spent: 98 of 100 queries, $0.098 of $9.00; 0 answers from the store"
+    assert said.out.splitlines()[-2] == "spent: 98 of 100 queries, $0.098 of $9.00; 0 answers from the store"
     assert "100% – 98/98 queries, 98 sent" in said.err
 
 
@@ -104,7 +106,7 @@ def test_what_was_lost_is_held_and_said(photo: Path, capsys: pytest.CaptureFixtu
 
     said = capsys.readouterr().out
     assert "98 asked, 99 sent, 0 from the store, 1 unknown; 1 sent again, since a first try brought no answer" in said
-    assert said.splitlines()[-1] == (
+    assert said.splitlines()[-2] == (
         "spent: 98 of 100 queries (1 held), $0.098 of $9.00 ($0.001 held); 0 answers from the store; "
         "what is held may have been billed: 'bbquery budget reconcile'"
     )
