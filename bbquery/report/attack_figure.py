@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.report.attack_headline import became, counted_labels, distance_in_words, headline
+from bbquery.report.attack_headline import became, counted_labels, distance_in_words, headline, outcome
 from bbquery.report.figure import FAINT, GAP, INK, LINE, MARGIN, SMALL, SPACE, TITLE, Page, wrapped
 from bbquery.specification import constructor
 
@@ -87,7 +87,8 @@ def _details(stress: Stress) -> str:
 
 def _kind(stress: Stress) -> str:
     now = counted_labels(stress.labels)
-    what = "adversarial" if stress.outcome == "adversarial" else f"found, but {stress.outcome}"
+    ended = outcome(stress)
+    what = ended if ended == "adversarial" else f"found, but {ended}"
     return f"{what}: {now}" if now else what
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from bbquery.jobs.attack.result import Stress
 
+TOO_FAR = "too far"
 NAMED = 3  # labels at most; the record has all
 GREY_LEVELS = 255
 LONGEST = 60  # characters of a label: a text may be its answer
@@ -25,7 +26,7 @@ def headline(stress: Stress) -> str:
         return f"not attacked: {_not_attacked(stress)}"
     if found.best is None:
         return f"not found: {_not_found(stress)}"
-    return f"{_outcome(stress)}: {_changed(stress)} at RMSE {found.rmse:.4f}, L∞ {found.linf:.4f}{_within(stress)}"
+    return f"{outcome(stress)}: {_changed(stress)} at RMSE {found.rmse:.4f}, L∞ {found.linf:.4f}{_within(stress)}"
 
 
 def became(stress: Stress) -> str:
@@ -33,8 +34,8 @@ def became(stress: Stress) -> str:
 
     `stress` has found an image.
     """
-    outcome = _outcome(stress)
-    called = "" if outcome == "adversarial" else f"{outcome.upper()}: "
+    ended = outcome(stress)
+    called = "" if ended == "adversarial" else f"{ended.upper()}: "
     return f"{called}{quoted(stress.bound.target)} → {_now(stress)}"
 
 
@@ -46,8 +47,15 @@ def distance_in_words(rmse: float, linf: float) -> str:
     )
 
 
-def _outcome(stress: Stress) -> str:
-    return "too far" if _too_far(stress) else stress.outcome
+def outcome(stress: Stress) -> str:
+    """Return the outcome for people: too far, where what was found lies beyond every distance asked about."""
+    return TOO_FAR if _too_far(stress) else stress.outcome
+
+
+def is_beyond(rmse: float, linf: float, thresholds: Sequence[float], linf_thresholds: Sequence[float]) -> bool:
+    """Return whether an adversarial image, 0 to 1 away, lies beyond every distance asked about; not if none was."""
+    reached = [rmse <= limit for limit in thresholds] + [linf <= limit for limit in linf_thresholds]
+    return bool(reached) and not any(reached)
 
 
 def _now(stress: Stress) -> str:
@@ -75,8 +83,8 @@ def _short(label: str) -> str:
 
 
 def _too_far(stress: Stress) -> bool:
-    reached = [*stress.successes.values(), *stress.linf_successes.values()]
-    return stress.outcome == "adversarial" and bool(reached) and not any(reached)
+    far = is_beyond(stress.rmse, stress.linf, stress.thresholds, stress.linf_thresholds)
+    return stress.outcome == "adversarial" and far
 
 
 def _not_attacked(stress: Stress) -> str:

@@ -16,7 +16,7 @@ def stress(labels: dict[str, int], asked: int | None = 5, outcome: str = "advers
     verification = None if asked is None else Votes(asked, 0, asked)
     return SimpleNamespace(
         labels=labels, verification=verification, outcome=outcome, bound=SimpleNamespace(target="tabby"),
-        successes={0.1: within}, linf_successes={},
+        rmse=0.05 if within else 0.5, linf=1.0, thresholds=(0.1,), linf_thresholds=(),
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from bbquery.metrics._maps import ranks
 from bbquery.perturb.baselines import LEVELS, Fill, filled
 from bbquery.run import drive
 from bbquery.saliency import Undeclared
-from bbquery.types import UINT8, Decision
+from bbquery.types import UINT8, Decision, Labels, Vector
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -212,11 +212,16 @@ class _Told:
         for each in found.asked:
             if each.wavers:
                 yield f"{percent(each.share)} did it once and not when asked again ({DID[each.kind]})"
-        if found.wavers:
+        if found.wavers or any(map(self._are_different, self.heard)):
             yield WAVERS
         if found.enough == 0 or found.stopped is not None:
             return
         if found.enough is None:
-            yield f"no part smaller than the photo {DID['shown']}, twice"
+            yield f"no part that was asked about {DID['shown']}, twice"
         if found.breaks is None:
-            yield f"no part {DID['hidden']}, twice"
+            yield f"no part that was asked about {DID['hidden']}, twice"
+
+    def _are_different(self, answers: Sequence[Answer | None]) -> bool:
+        """Whether answers to equal pictures name different things first; texts differ in words alone too."""
+        named = [answer for answer in answers if isinstance(answer, Vector | Labels)]
+        return len({brief(answer, self.how.oracle) for answer in named}) > 1

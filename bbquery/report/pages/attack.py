@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from bbquery.jobs.attack.result import Stress
     from bbquery.report.pages.parts import AnswerPart, Frame, Tone
 
-TONES: dict[str, Tone] = {"adversarial": "bad", "unverified": "doubt", "refuted": "doubt", "empty": "doubt"}
+DOUBTFUL = ("unverified", "refuted", "empty", attack_headline.TOO_FAR)
+TONES: dict[str, Tone] = {"adversarial": "bad", **dict.fromkeys(DOUBTFUL, "doubt")}
 """Colours of outcomes: an image that was found and verified is a fault of the model; others have none."""
 
 WIDE, HIGH = 600, 180  # of the chart, in its own units
@@ -104,7 +105,8 @@ def context(stress: Stress, record: bytes, *, command: Sequence[str], source: st
 
 def outcome(stress: Stress) -> Badge:
     """Return what came of it, in a word or two."""
-    return Badge(stress.outcome, TONES.get(stress.outcome, "none"))
+    said = attack_headline.outcome(stress)
+    return Badge(said, TONES.get(said, "none"))
 
 
 def _pictures(stress: Stress) -> tuple[Picture | None, Picture | None, float]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bbquery.report import attacks_table
-from bbquery.report.attack_headline import counted_labels
+from bbquery.report.attack_headline import TOO_FAR, counted_labels, is_beyond
 from bbquery.report.pages import attack, parts
 from bbquery.report.pages.page import rendered
 from bbquery.report.pages.parts import Badge, Picture, Table
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bbquery.jobs.attack.result import Stress
-    from bbquery.jobs.attack.summary import Finding
+    from bbquery.jobs.attack.summary import Finding, Summary
     from bbquery.jobs.attack.whole import Attacks
     from bbquery.report.pages.parts import Frame, Tone
 
@@ -26,6 +26,7 @@ LONGEST_THUMBNAIL = 240  # pixels
 
 MEANINGS = {
     "adversarial": "an image was found that the model takes for something else, again when it was asked again",
+    TOO_FAR: "an image was found, and lies beyond every distance that was asked about",
     "unverified": "an image was found, but chance could explain it, or it was not asked again",
     "refuted": "an image was found that has its label when it is asked again",
     "empty": "an image was found of which most answers name nothing",
@@ -108,7 +109,7 @@ def context(
 ) -> AttacksPage:
     """Return what the page shows; see `page`."""
     summary = attacks.summary
-    lines = tuple(_line(each, thumbnails.get((each.image, each.attack))) for each in attacks.findings)
+    lines = tuple(_line(each, thumbnails.get((each.image, each.attack)), summary) for each in attacks.findings)
     counts = Counter(line.outcome for line in lines)
     frame = parts.frame(
         attacks,
@@ -138,12 +139,18 @@ def _verdict(counts: Counter[Badge]) -> str:
     return f"{total} {'attack on a photo' if total == 1 else 'attacks on photos'}: {said}"
 
 
-def _line(found: Finding, picture: Picture | None) -> Line:
-    said = found.outcome or found.status
+def outcome(found: Finding, summary: Summary) -> Badge:
+    """Return what came of one attack on one photo, in a word or two. summary: has the distances asked about."""
+    far = is_beyond(found.rmse, found.linf, summary.thresholds, summary.linf_thresholds)
+    said = TOO_FAR if found.outcome == "adversarial" and far else found.outcome or found.status
+    return Badge(said, TONES.get(said, "none"))
+
+
+def _line(found: Finding, picture: Picture | None, summary: Summary) -> Line:
     link = "./" + urllib.parse.quote(f"{found.image}/{found.attack}/{parts.REPORT}", errors="surrogateescape")
     rmse, linf = attacks_table.distance(found.rmse), attacks_table.distance(found.linf)
     return Line(
-        image=found.image, attack=found.given, outcome=Badge(said, TONES.get(said, "none")),
+        image=found.image, attack=found.given, outcome=outcome(found, summary),
         status="" if found.status == "complete" else found.status, link="" if found.outcome is None else link,
         picture=picture, rmse=rmse, linf=linf, sorted_rmse=_sorted(rmse), sorted_linf=_sorted(linf),
         queries=found.queries, called=counted_labels(found.labels),

@@ -206,6 +206,19 @@ def test_what_was_answered_once_by_chance_is_not_told(ledger: Ledger) -> None:
     assert "answer equal pictures alike, so even two answers alike could be chance" in found.why
 
 
+def test_a_model_that_names_now_this_now_that_is_said_to_waver(ledger: Ledger) -> None:
+    """Both answers change the target, so the fact holds; that they differ is a sign of chance, and is said."""
+    chance = Chance(1)
+    others = ["dog", "fox", "cow", "owl"]
+    model = Counted(lambda image: "cat" if SEES(image) else str(chance(image).choice(others)))
+
+    found = verified(model, ledger, oracle=oracle(model, "labels"), target="cat")
+
+    assert found.says[1].startswith("hiding 11 % makes it ")
+    assert " or " in found.says[1]
+    assert "answer equal pictures alike" in found.why
+
+
 def test_each_target_has_facts_of_its_own_within_the_cap(ledger: Ledger) -> None:
     """Two targets need twice the queries, which are reserved before the method takes what is left."""
     model = Counted(lambda image: ANSWERS["probabilities"](SEES(image)))

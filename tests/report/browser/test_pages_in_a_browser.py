@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+TOUCHING = """() => [...document.querySelectorAll("table.figures thead tr")].flatMap(row => {
+  const words = [...row.cells].map(cell => { const r = document.createRange(); r.selectNodeContents(cell); return r; });
+  const places = words.map(range => range.getBoundingClientRect());
+  return words.slice(1).filter((_, i) => places[i + 1].left - places[i].right < 4).map(String);
+})"""
+"""Heads of columns that run into the one before, less than 4 pixels away."""
+
+A4 = 718  # pixels between the margins that Chromium leaves
+
 pages = pytest.mark.parametrize("name", SITE)
 
 
@@ -25,6 +34,7 @@ def test_a_page_fits_a_phone_and_no_label_is_obeyed(opened: Open, name: str) -> 
     page = opened(name, width=390)
 
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate(TOUCHING) == []
     assert page.title() != "broken"
     assert page.locator("img[src=x]").count() == 0
     if name.startswith(("good", "many")):
@@ -56,14 +66,15 @@ def test_without_scripts_all_is_there(opened: Open, name: str) -> None:
 
 @pages
 def test_it_prints(opened: Open, name: str) -> None:
-    """On paper there are no controls, both pictures are there, and the details are open."""
-    page = opened(name)
+    """On paper there are no controls, both pictures are there, the details are open, and no table is cut off."""
+    page = opened(name, width=A4)
 
     assert page.pdf().startswith(b"%PDF")
     page.emulate_media(media="print")
 
     assert not any(control.is_visible() for control in page.locator("input, select").all())
     assert page.locator("details:not([open])").count() == 0
+    assert page.evaluate("Math.max(0, ...[...document.querySelectorAll('table')].map(each => each.offsetWidth))") <= A4
     assert {clip_of(page, place) for place in range(page.locator(".slider").count())} <= {"none"}
 
 
