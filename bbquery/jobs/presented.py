@@ -6,22 +6,36 @@ Pictures, pages and records are made by `bbquery.report`, which lies above: it i
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 from bbquery.shown import shown
 
 if TYPE_CHECKING:
     import os
     from pathlib import Path
+    from typing import Self
 
     from matplotlib.axes import Axes
+
+    from bbquery.errors import BbqueryError
 
 LONGEST_LINE = 190  # characters of a result in a line
 LONGEST_PART = 60  # of one thing in it, such as a label or a reason
 
 
 class Presented:
-    """A result that can be shown, drawn, kept, and made plain data."""
+    """A result that can be shown, drawn, kept, and made plain data.
+
+    call: the text of the call from Python that made it; empty where a command did.
+    """
+
+    call: str
+
+    def called(self, call: str) -> Self:
+        """Return it with the text of the call that made it."""
+        found: Self = replace(cast("Any", self), call=call)  # each kind is a dataclass
+        return found
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw it with matplotlib and return the axes. ax: where to; None makes a figure by pyplot.
@@ -55,6 +69,12 @@ class Presented:
         """Return it for a notebook: its figures, and its picture where the extra "report" is installed."""
         html: str = _report().html(self)
         return html
+
+
+def html_of_part(said: str, result: Presented | None, error: BbqueryError | None) -> str:
+    """Return one of several results for a notebook. said: which it is. error: what ended it early."""
+    html: str = _report().html_of_part(said, result, error)
+    return html
 
 
 def in_a_line(kind: str, *parts: str) -> str:

@@ -17,6 +17,7 @@ from concurrent.futures import Future, wait
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from bbquery.jobs.public import bound, name_of
 from bbquery.jobs.stopping import Stop
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SUFFIX = "_async"
 SECONDS_BETWEEN_LOOKS = 0.5  # a signal that comes just before a thread begins to wait does not wake it
 NOTE = """
 
@@ -54,6 +54,7 @@ def synchronous_iterator(asked: Callable[P, AsyncGenerator[T, None]]) -> Callabl
 
     @functools.wraps(asked)
     def form(*arguments: P.args, **options: P.kwargs) -> Iterator[T]:
+        bound(asked, arguments, options)  # or a misspelt option would be found with the first result
         return _iterated(asked(*arguments, **options))
 
     return _named(form, asked)
@@ -135,6 +136,6 @@ class _Thread:
 
 
 def _named(form: Callable[P, T], asked: Callable[..., object]) -> Callable[P, T]:
-    form.__name__ = form.__qualname__ = asked.__name__.removesuffix(SUFFIX)
+    form.__name__ = form.__qualname__ = name_of(asked)
     form.__doc__ = f"{(asked.__doc__ or '').rstrip()}{NOTE.format(name=asked.__name__)}"
     return form

@@ -28,6 +28,7 @@ MARK = ".bbquery-run"
 RECORDS = ("run.json", "compare.json", "attack.json", "attacks.json")
 """Records whose `run` is all that decides the result."""
 
+ANOTHER = "choose another folder with --out"
 LONGEST_MARK = 1000  # characters that are read of one; a name of a result has 16
 
 
@@ -75,9 +76,7 @@ def _locked(folder: Path) -> Iterator[IO[str]]:
         raise UsageError(f"cannot write in {folder} ({error.strerror}): choose another output folder") from error
     with file:
         if not _lock(file, folder / MARK):
-            raise UsageError(
-                f"another process is writing in {folder}: wait until it has ended, or choose another folder with --out"
-            )
+            raise UsageError(f"another process is writing in {folder}: wait until it has ended, or {ANOTHER}")
         try:
             yield file
         finally:
@@ -122,8 +121,8 @@ def _refuse_files(folder: Path, inner: Mapping[str, str]) -> None:
         found = next((file for name in strange if (file := _first_file(folder / name)) is not None), None)
     if found is not None:
         raise UsageError(
-            f"{found.parent} holds files of something else ({found.name}), which this run might overwrite: choose "
-            "another folder with --out, or take this one with --force"
+            f"{found.parent} holds files of something else ({found.name}), which this run might overwrite: "
+            f"{ANOTHER}, or take this one with --force"
         )
 
 

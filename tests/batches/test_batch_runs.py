@@ -165,7 +165,7 @@ def test_an_oracle_that_takes_no_files_is_refused(ledger: Ledger) -> None:
     from tests.support.oracles import FakeOracle
 
     oracle = FakeOracle()
-    with pytest.raises(UsageError, match="fake takes no batches: leave out --batch"):
+    with pytest.raises(UsageError, match="fake takes no batches: leave out batch"):
         bbquery.explain(PHOTO, oracle, batch=True, ledger=ledger, method=METHOD)
 
     assert oracle.requests == 0

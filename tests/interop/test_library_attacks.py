@@ -211,7 +211,7 @@ async def test_a_start_is_refused_before_the_clean_image_is_asked(ledger: Ledger
     shown = Counted(lambda image: "cat")
     model = oracle(shown, answers="labels", height=conformance.SIDE, width=conformance.SIDE)
 
-    with pytest.raises(UsageError, match=r"SquareAttack.* takes no start image: leave out --start"):
+    with pytest.raises(UsageError, match=r"SquareAttack.* takes no start image: leave out start"):
         await attack_async(
             conformance.photo(), model, max_queries=100, attack="art:SquareAttack", start=bright(), ledger=ledger
         )

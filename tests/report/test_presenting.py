@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import html
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -104,12 +105,86 @@ def kept(record: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("verb", CALLS)
+def test_a_page_kept_from_python_says_how_to_repeat_it(verb: str, tmp_path: Path) -> None:
+    """It has the call in place of a command, in the folders within it too, and no option of a command line."""
+    result = found(verb)
+    result.save(tmp_path / "kept")
+
+    for page in (tmp_path / "kept").rglob("report.html"):
+        seen = html.unescape(page.read_text())
+        assert result.call in seen
+        assert "How to repeat it" in seen
+        assert "--max-queries" not in re.sub(r'base64,[^"]*', "", seen)
+
+
+def test_a_page_of_which_nobody_knows_the_call_has_no_empty_section(tmp_path: Path) -> None:
+    """A result that a program made by itself leaves the section out."""
+    explanation_of(map_of(np.eye(12, 16))).save(tmp_path / "kept")
+
+    assert "How to repeat it" not in (tmp_path / "kept" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("verb", CALLS)
 def test_a_result_is_plain_data(verb: str) -> None:
     """`to_dict` has the content of the record, and JSON can hold it."""
     plain = found(verb).to_dict()
 
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert (plain["verb"], plain["status"], plain["image"]["source"]) == (verb, "complete", "photo.png")
+
+
+def test_many_photos_are_kept_as_the_command_keeps_them(tmp_path: Path) -> None:
+    """`save_many` writes a folder of each as it comes, and the page on all, with the call in place of a command."""
+    PIL.Image.fromarray(255 - PHOTO).save("other.png")
+    options = ["--method", "rise:cells=3", "--max-queries", "40", "--out", "by-command"]
+    assert cli.main(["explain", "photo.png", "other.png", "--oracle", SIDES, *options]) == 0
+
+    results = bbquery.explain_many(["photo.png", "other.png"], SIDES, method="rise:cells=3", max_queries=40)
+    page = bbquery.save_many(results, "by-python")
+
+    there, here = files_of(tmp_path / "by-command"), files_of(tmp_path / "by-python")
+    assert set(there) == {name for name in here if not re.search(r"/\.bbquery-run$", name)}
+    assert all(there[name].read_bytes() == here[name].read_bytes() for name in here if name.endswith((".png", ".npy")))
+    seen = html.unescape(page.read_text())
+    assert "2 photos" in seen
+    assert "found = bbquery.explain_many(" in seen
+    assert 'href="./photo/report.html"' in seen
+
+
+def test_what_is_no_series_is_not_kept(tmp_path: Path) -> None:
+    """One result, none, or files of somebody else's are refused with what to do, and a run that was begun is closed."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years")
+    begun = bbquery.explain_many(["photo.png"], SIDES, method="rise:cells=3", max_queries=20)
+
+    with pytest.raises(UsageError, match=r"thesis\.txt.*choose another folder, or take this one with force"):
+        bbquery.save_many(begun, tmp_path / "mine")
+    assert list(begun) == []
+    several: list[Any] = [found("explain"), 3, [found("explain")]]
+    for wrong in several:
+        with pytest.raises(UsageError, match=r"results must be those of bbquery\.explain_many"):
+            bbquery.save_many(wrong, tmp_path / "own")
+    with pytest.raises(UsageError, match="no result"):
+        bbquery.save_many([], tmp_path / "own")
+
+
+def test_one_of_several_results_is_shown() -> None:
+    """An image, an attack and a method of several have their name, how they ended, and what they found or why not."""
+    options: dict[str, Any] = {"max_queries": 16, "method": "rise:cells=3"}
+    (image,) = bbquery.explain_many(["photo.png"], SIDES, **options)
+    (failed,) = bbquery.explain_many(["photo.png"], lambda _: None, **options)
+    (attacked,) = bbquery.attack_many(["photo.png"], SIDES, attack="lr_mifgsm:cells=4", score="label", max_queries=300)
+    compared = found("compare").results[0]
+
+    for result, said in (
+        (image, "photo: complete"),
+        (attacked, "photo/lr_mifgsm"),
+        (compared, "rise:cells=3: complete"),
+    ):
+        assert said in result._repr_html_()
+        assert 'src="data:image/' in result._repr_html_()
+    assert "photo: failed" in failed._repr_html_()
+    assert "gave no answer" in failed._repr_html_()
 
 
 def test_a_map_is_an_array_by_the_name_of_its_target() -> None:
@@ -143,11 +218,11 @@ def test_a_harmful_label_is_text() -> None:
     harmful = map_of(np.eye(12, 16), target=HARMFUL, names=(HARMFUL, "\x1b[2J", "lynx"))
     explanation = explanation_of(harmful, names=(HARMFUL, "\x1b[2J", "lynx"))
 
-    html = explanation._repr_html_()
+    cell = explanation._repr_html_()
 
-    assert "<img src=x" not in html
-    assert "&lt;img src=x onerror=alert(1)&gt;" in html
-    assert "\x1b" not in html + repr(explanation) + repr(harmful)
+    assert "<img src=x" not in cell
+    assert "&lt;img src=x onerror=alert(1)&gt;" in cell
+    assert "\x1b" not in cell + repr(explanation) + repr(harmful)
     assert len(repr(explanation)) < 200
 
 
@@ -196,11 +271,11 @@ def test_without_matplotlib_a_cell_has_words_and_a_plot_says_what_is_missing() -
     """Figures are shown all the same, with the extra that brings the picture; a plot raises with its name."""
     explanation = explanation_of(map_of(np.eye(12, 16)))
 
-    html = explanation._repr_html_()
+    cell = explanation._repr_html_()
 
-    assert "tiger cat" in html
-    assert "<img" not in html
-    assert "bbquery[report]" in html
+    assert "tiger cat" in cell
+    assert "<img" not in cell
+    assert "bbquery[report]" in cell
     with pytest.raises(MissingExtra, match=r"bbquery\[report\]"):
         explanation.plot()
 
@@ -210,10 +285,10 @@ def test_a_cell_never_ends_in_a_traceback(monkeypatch: pytest.MonkeyPatch) -> No
     explanation = explanation_of(map_of(np.eye(12, 16)))
     monkeypatch.setattr("bbquery.report.presenting.map_pixels", lambda *_: 1 // 0)
 
-    html = explanation._repr_html_()
+    cell = explanation._repr_html_()
 
-    assert "&lt;Explanation" in html
-    assert "division" in html
+    assert "&lt;Explanation" in cell
+    assert "division" in cell
 
 
 def test_a_plot_of_its_own_is_a_figure_of_pyplot() -> None:

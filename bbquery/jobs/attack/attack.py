@@ -9,6 +9,7 @@ from bbquery.jobs.attack.goal import DEFAULT_CRITERION
 from bbquery.jobs.attack.preparation import prepared
 from bbquery.jobs.attack.request import DEFAULT_ATTACK, DEFAULT_RMSE, AttackRequest
 from bbquery.jobs.consent import paying
+from bbquery.jobs.public import public
 from bbquery.jobs.synchronous import synchronous
 from bbquery.jobs.watched import watched
 from bbquery.ledger.records import Cap
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from bbquery.scoring.criteria import Criterion
 
 
+@public
 async def attack_async(
     image: Source,
     oracle: AnyOracle,

@@ -14,6 +14,7 @@ from bbquery.jobs.attack.goal import DEFAULT_CRITERION
 from bbquery.jobs.attack.request import DEFAULT_ATTACK, DEFAULT_RMSE, AttackRequest
 from bbquery.jobs.attack.series import AttackSeriesRequest, prepared_series
 from bbquery.jobs.consent import paying
+from bbquery.jobs.public import public_iterator
 from bbquery.jobs.request import several
 from bbquery.jobs.synchronous import synchronous_iterator
 from bbquery.jobs.watched import watched
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 KINDS: tuple[Kind, ...] = typing.get_args(Kind)
 
 
+@public_iterator
 async def attack_many_async(
     images: Iterable[Source],
     oracle: AnyOracle,

@@ -82,6 +82,7 @@ class Stress(Presented):
     seconds: dict[str, float]
     rest: Rest
     source: str = ""
+    call: str = ""
 
     def __repr__(self) -> str:
         """Return what came of it, in a line: pixels and traces would fill pages."""

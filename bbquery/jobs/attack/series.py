@@ -36,7 +36,7 @@ from bbquery.jobs.identity import identity
 from bbquery.jobs.job import NothingToExplain, connection
 from bbquery.jobs.names import names_of_images, names_of_specifications
 from bbquery.jobs.parts import Part, ends_run
-from bbquery.jobs.presented import brief, in_a_line
+from bbquery.jobs.presented import brief, html_of_part, in_a_line
 from bbquery.jobs.spare import Rest, not_begun
 from bbquery.jobs.watch import Watch
 from bbquery.ledger import codec
@@ -46,6 +46,8 @@ from bbquery.ledger.shares import share
 from bbquery.specification import constructor, type_name
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -90,6 +92,14 @@ class Attacked:
         stress = self.stress
         came = brief(self.error) if stress is None else f"{stress.outcome}, rmse={stress.rmse:.4f}"
         return in_a_line("Attacked", brief(self.name), self.status, came)
+
+    def called(self, call: str) -> Self:
+        """Return it with the text of the call that made it."""
+        return self if self.stress is None else replace(self, stress=self.stress.called(call))
+
+    def _repr_html_(self) -> str:
+        """Return it for a notebook: how it ended, and what was found where the clean image was answered."""
+        return html_of_part(f"{self.name}: {self.status}", self.stress, self.error)
 
     @property
     def name(self) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bbquery.drift import DEFAULT_EVERY
 from bbquery.jobs.compare.job import CompareRequest, prepared
 from bbquery.jobs.consent import paying
+from bbquery.jobs.public import public
 from bbquery.jobs.request import DEFAULT_ORACLE
 from bbquery.jobs.synchronous import synchronous
 from bbquery.jobs.watched import watched
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bbquery.scoring.base import Score
 
 
+@public
 async def compare_async(
     image: Source,
     oracle: AnyOracle = DEFAULT_ORACLE,

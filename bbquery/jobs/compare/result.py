@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +11,11 @@ import numpy as np
 from bbquery.client.client import QueryCounts
 from bbquery.jobs.compare.ranking import ranking
 from bbquery.jobs.explain.ranks import rank_correlation
-from bbquery.jobs.presented import Presented, brief, ending, in_a_line, several
+from bbquery.jobs.presented import Presented, brief, ending, html_of_part, in_a_line, several
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from numpy.typing import NDArray
 
     from bbquery.errors import BbqueryError
@@ -56,6 +58,15 @@ class Compared:
             "Compared", repr(brief(self.method)), self.status, f"{self.queries.asked:,} queries", *measured
         )
 
+    def _repr_html_(self) -> str:
+        """Return it for a notebook: how it ended, its SRG where it was measured, and its map where there is one."""
+        measured = "" if self.curves is None else f", SRG {self.curves.srg:z.3f}"
+        return html_of_part(f"{self.method}: {self.status}{measured}", self.explanation, self.error)
+
+    def called(self, call: str) -> Self:
+        """Return it with the text of the call that made it."""
+        return self if self.explanation is None else replace(self, explanation=self.explanation.called(call))
+
     @property
     def status(self) -> Status:
         """Complete; partial: fewer answers than planned; failed: for a cause of its own; not begun: the run ended."""
@@ -87,6 +98,7 @@ class Comparison(Presented):
     budget: BudgetState
     seconds: dict[str, float]
     source: str = ""
+    call: str = ""
 
     def __repr__(self) -> str:
         """Return which methods were compared, and what it took, in a line."""
@@ -95,6 +107,10 @@ class Comparison(Presented):
         return in_a_line(
             "Comparison", methods, brief(self.oracle.name), queries, ending(self.error, partial=self.partial)
         )
+
+    def called(self, call: str) -> Self:
+        """Return it with the text of the call that made it, and with it each method's own explanation."""
+        return replace(self, call=call, results=tuple(each.called(call) for each in self.results))
 
     @property
     def error(self) -> BbqueryError | None:

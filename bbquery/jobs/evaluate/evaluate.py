@@ -14,6 +14,7 @@ from bbquery.jobs.evaluate import montage as montages
 from bbquery.jobs.evaluate.choice import Choice
 from bbquery.jobs.evaluate.job import EvaluateRequest, prepared
 from bbquery.jobs.evaluate.made import judge
+from bbquery.jobs.public import public
 from bbquery.jobs.synchronous import synchronous
 from bbquery.jobs.watched import watched
 from bbquery.ledger.records import Cap
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from bbquery.scoring.base import Score
 
 
+@public
 async def evaluate_async(
     map: NDArray[np.float64] | str | os.PathLike[str],  # noqa: A002 - it is called so on the command line too
     image: Source,

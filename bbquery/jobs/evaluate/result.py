@@ -59,6 +59,7 @@ class Evaluation(Presented):
     seconds: dict[str, float]
     rest: Rest
     source: str = ""
+    call: str = ""
     of: str = ""
 
     def __repr__(self) -> str:

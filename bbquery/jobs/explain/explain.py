@@ -11,6 +11,7 @@ from bbquery.jobs.consent import paying
 from bbquery.jobs.defaults import DEFAULT_METHOD
 from bbquery.jobs.explain.series import SeriesRequest, prepared_series, shared_caps
 from bbquery.jobs.explain.setting import ExplainRequest, prepared
+from bbquery.jobs.public import public, public_iterator
 from bbquery.jobs.request import DEFAULT_ORACLE, several
 from bbquery.jobs.synchronous import synchronous, synchronous_iterator
 from bbquery.jobs.watched import watched
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from bbquery.scoring.base import Score
 
 
+@public
 async def explain_async(
     image: Source,
     oracle: AnyOracle = DEFAULT_ORACLE,
@@ -96,6 +98,7 @@ async def explain_async(
                 return await job.run(opened)
 
 
+@public_iterator
 async def explain_many_async(
     images: Iterable[Source],
     oracle: AnyOracle = DEFAULT_ORACLE,

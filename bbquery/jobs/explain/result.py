@@ -110,6 +110,7 @@ class Explanation(Presented):
     seconds: dict[str, float]
     rest: Rest
     source: str = ""
+    call: str = ""
 
     def __repr__(self) -> str:
         """Return what was explained, and what it took, in a line."""

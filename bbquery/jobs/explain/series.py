@@ -28,20 +28,22 @@ from bbquery.jobs.identity import identity
 from bbquery.jobs.job import NothingToExplain, connection
 from bbquery.jobs.names import names_of_images
 from bbquery.jobs.parts import Part, ends_run
-from bbquery.jobs.presented import brief, in_a_line
+from bbquery.jobs.presented import brief, html_of_part, in_a_line
 from bbquery.jobs.spare import Rest, not_begun
 from bbquery.jobs.watch import Watch
 from bbquery.ledger.projects import open_within
 from bbquery.ledger.shares import share
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from bbquery.images.placement import Placement
     from bbquery.images.reading import Source
     from bbquery.jobs.estimate import Estimate
     from bbquery.jobs.explain.job import ExplainJob
     from bbquery.jobs.explain.result import Explanation
     from bbquery.jobs.parts import Status
-    from bbquery.ledger.records import Cap
+    from bbquery.ledger.records import BudgetState, Cap
     from bbquery.ledger.sqlite import Ledger
     from bbquery.units import Units
 
@@ -51,7 +53,9 @@ class ImageResult:
     """The result of one of several images. name: how its budget and its folder end. source: as it was given.
 
     explanation: None where not even the unperturbed image was answered. error: what ended it early, None where nothing
-    did. ended_run: whether that ended the run as a whole. rest: what completing it takes.
+    did. ended_run: whether that ended the run as a whole. rest: what completing it takes. run: the hash of what the run
+    asks, of all images. budget: the run's, once this image was done. call: the text of the call from Python that made
+    it; empty where a command did.
     """
 
     name: str
@@ -60,11 +64,23 @@ class ImageResult:
     error: BbqueryError | None
     ended_run: bool
     rest: Rest
+    run: str
+    budget: BudgetState
+    call: str = ""
 
     def __repr__(self) -> str:
         """Return which image it is, and what came of it, in a line."""
         came = brief(self.error) if self.explanation is None else f"{self.explanation.queries.asked:,} queries"
         return in_a_line("ImageResult", repr(brief(self.name)), self.status, came)
+
+    def called(self, call: str) -> Self:
+        """Return it with the text of the call that made it."""
+        explanation = None if self.explanation is None else self.explanation.called(call)
+        return replace(self, call=call, explanation=explanation)
+
+    def _repr_html_(self) -> str:
+        """Return it for a notebook: how it ended, and the explanation where there is one."""
+        return html_of_part(f"{self.name}: {self.status}", self.explanation, self.error)
 
     @property
     def status(self) -> Status:
@@ -160,7 +176,7 @@ class Series:
         stop: BbqueryError | None = None
         for place, image in enumerate(self.images):
             if stop is not None:
-                yield ImageResult(image.name, image.source, None, stop, ended_run=True, rest=self._whole(image))
+                yield self._result(image, None, stop, self._whole(image), (ledger, budget), ended=True)
                 continue
             watch.begins(Part(place, len(self.images), image.name, budget))
             result = await self._explain_one(image, ledger, (name, budget))
@@ -184,7 +200,17 @@ class Series:
         except BbqueryError as found:
             error = found
         ended = ends_run(error, name, (BadImage, NothingToExplain))
-        return ImageResult(image.name, image.source, explanation, error, ended_run=ended, rest=rest)
+        return self._result(image, explanation, error, rest, (ledger, run[1]), ended=ended)
+
+    def _result(
+        self, image: Checked, explanation: Explanation | None, error: BbqueryError | None, rest: Rest,
+        run: tuple[Ledger, int], *, ended: bool,
+    ) -> ImageResult:  # fmt: skip
+        """Return what came of an image. run: where its budget is kept, and its id."""
+        return ImageResult(
+            image.name, image.source, explanation, error, ended_run=ended, rest=rest, run=self.identity(),
+            budget=run[0].budget(run[1]),
+        )  # fmt: skip
 
     def _whole(self, image: Checked) -> Rest:
         """Return what an image takes that was not begun."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bbquery.jobs.consent import paying
 from bbquery.jobs.probe.job import ProbeRequest, prepared
+from bbquery.jobs.public import public
 from bbquery.jobs.request import DEFAULT_ORACLE
 from bbquery.jobs.synchronous import synchronous
 from bbquery.jobs.watched import watched
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger
 
 
+@public
 async def probe_async(
     image: Source,
     oracle: AnyOracle = DEFAULT_ORACLE,

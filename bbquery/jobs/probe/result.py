@@ -52,6 +52,7 @@ class Probe(Presented):
     seconds: dict[str, float]
     rest: Rest
     source: str = ""
+    call: str = ""
 
     def __repr__(self) -> str:
         """Return what it recommends, in a line."""

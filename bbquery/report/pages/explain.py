@@ -139,7 +139,7 @@ def _map(explanation: Explanation, m: TargetMap) -> MapPart:
         map=parts.picture(pixels, f"the map for {m.target} on the photo in grey"),
         legend=_legend(explanation, m),
         facts=tuple(_fact(explanation, each) for each in found),
-        why=NOT_VERIFIED if verified is None else parts.sentence_of(verified.why),
+        why=parts.in_words_of(explanation, NOT_VERIFIED if verified is None else parts.sentence_of(verified.why)),
     )
 
 

@@ -76,15 +76,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class IndexPage:
-    """All that the page shows. meanings: of each status on it. resume: the command that completes the run."""
+    """All that the page shows. counts: of each status on it, with its meaning. repeat: how to do it again."""
 
     title: str
     entries: tuple[Entry, ...]
     counts: tuple[tuple[Badge, int, str], ...]
     budget: str
     spent: str
-    command: tuple[str, ...]
-    resume: str
+    repeat: parts.Repeat
 
 
 def entry(result: ImageResult, source: str) -> Entry:
@@ -115,21 +114,32 @@ def entry(result: ImageResult, source: str) -> Entry:
 
 
 def write(
-    folder: Path, entries: Sequence[Entry], *, budget: BudgetState, command: Sequence[str], resume: str = ""
+    folder: Path,
+    entries: Sequence[Entry],
+    *,
+    budget: BudgetState,
+    command: Sequence[str],
+    resume: str = "",
+    python: str = "",
 ) -> Path:
     """Write the page into the folder that has the photos' folders; return its path.
 
     budget: the run's. command: as typed. resume: the command that completes the run; empty where it is whole.
+    python: the call that made the run, where no command did.
 
     Raises:
         UsageError: it cannot be written. MissingExtra: no Jinja.
     """
     path = folder / NAME
-    write_bytes(path, rendered("index.html", context(entries, budget=budget, command=command, resume=resume)))
+    write_bytes(
+        path, rendered("index.html", context(entries, budget=budget, command=command, resume=resume, python=python))
+    )
     return path
 
 
-def context(entries: Sequence[Entry], *, budget: BudgetState, command: Sequence[str], resume: str) -> IndexPage:
+def context(
+    entries: Sequence[Entry], *, budget: BudgetState, command: Sequence[str], resume: str, python: str = ""
+) -> IndexPage:
     """Return what the page shows; see `write`."""
     counts = Counter(each.state for each in entries)
     said = ", ".join(f"{count} {state.text}" for state, count in counts.items())
@@ -140,8 +150,7 @@ def context(entries: Sequence[Entry], *, budget: BudgetState, command: Sequence[
         counts=tuple((state, count, MEANINGS[state.text]) for state, count in counts.items()),
         budget=budget.name,
         spent=", ".join(of_allowed(budget)) or "nothing",
-        command=tuple(map(shlex.quote, command)),
-        resume=resume,
+        repeat=parts.Repeat(tuple(map(shlex.quote, command)), resume, python, parts.KEPT),
     )
 
 

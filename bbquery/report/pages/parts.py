@@ -6,13 +6,16 @@ import base64
 import io
 import json
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import PIL.Image
 
 from bbquery.jobs.explain.result import top_classes
+from bbquery.jobs.keywords import in_python
+from bbquery.jobs.presented import Presented
 from bbquery.money import dollars
+from bbquery.oracle import is_unnamed
 from bbquery.report import sentence
 from bbquery.report.pages.repeat import python_call
 from bbquery.report.spent import HELD
@@ -41,6 +44,8 @@ SAID = {REPORT: "all of this on one page, to read, to print and to send"}
 LONGEST_PICTURE = 1000  # pixels; a photo and a map of it then take about half a megabyte
 QUALITY = 85  # of JPEG
 MOST_ANSWERS = 5
+KEPT = "Answers that were paid for are kept: the same again asks nothing twice."
+NOT_KEPT = "This model says no version, so it may have changed: the same again asks everything anew."
 DIGITS = 3  # of a mean price
 SCORE = "{:.4g}"  # what is no probability, as it is
 LONGEST_TEXT = 4000  # characters of a model's text
@@ -116,12 +121,14 @@ class Money:
 class Repeat:
     """How to do it again. command: as typed, a word an item. resume: the command that completes it.
 
-    python: the same call. Each is empty where there is none.
+    python: the call that did it, or the same as the command. Each is empty where there is none. again: what the same
+    again would ask.
     """
 
     command: tuple[str, ...]
     resume: str
     python: str
+    again: str
 
 
 @dataclass(frozen=True)
@@ -166,12 +173,28 @@ def frame(
         about=about,
         verdict=verdict,
         badges=tuple(badges),
-        cautions=tuple(cautions),
+        cautions=tuple(replace(each, text=in_words_of(result, each.text)) for each in cautions),
         money=money(result.budget, result.queries, result.oracle),
-        repeat=Repeat(tuple(map(shlex.quote, command)), resume, python_call(command)),
+        repeat=repeat(result, command, resume),
         record=Record(name, _url("application/json", data)),
         details=tuple(details(plain)),
     )
+
+
+def in_words_of(result: Result, text: str) -> str:
+    """Return advice in the words of whoever made a result: options of a command, or arguments of a call."""
+    return in_python(text) if call_of(result) else text
+
+
+def call_of(result: Result) -> str:
+    """Return the call from Python that made a result; empty where a command did."""
+    return result.call if isinstance(result, Presented) else ""
+
+
+def repeat(result: Result, command: Sequence[str], resume: str) -> Repeat:
+    """Return how to do it again. command: as typed. resume: the command that completes it."""
+    again = NOT_KEPT if is_unnamed(result.oracle.identity) else KEPT
+    return Repeat(tuple(map(shlex.quote, command)), resume, python_call(command) or call_of(result), again)
 
 
 def status(result: Result) -> list[Badge]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bbquery.jobs.call_text import program
 from bbquery.specification import split
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def python_call(command: Sequence[str]) -> str:
         if argument is None:
             return ""
         said.append(argument)
-    return f"import bbquery\n\nfound = bbquery.{command[1]}({', '.join(said)})"
+    return program(command[1], said)
 
 
 def _parsed(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:

@@ -259,7 +259,7 @@ async def test_a_file_that_changed_meanwhile_is_not_attacked(ledger: Ledger, tmp
         ([PHOTOS[0], PHOTOS[0].copy()], {}, "the same photo"),
         ([PHOTOS[0], "no-such-file.png"], {}, "no such file"),
         (PHOTOS, {"max_queries_per_attack": None}, "how much may be asked"),
-        (PHOTOS, {"max_queries": 4}, "--max-queries-per-attack"),
+        (PHOTOS, {"max_queries": 4}, "max_queries_per_attack"),
         (PHOTOS, {"max_queries": 4, "max_queries_per_attack": None}, "leave nothing for each"),
         (PHOTOS, {"max_queries_per_attack": 20}, "needs at least"),
         (PHOTOS, {"labels": ["tabby cat"]}, "one for each of 3"),

@@ -205,7 +205,7 @@ def test_a_text_is_attacked_until_it_no_longer_mentions_the_target(ledger: Ledge
     """Free text has no label of its own: a target is needed, and then its mention is what must be lost."""
     oracle = named(lambda image: f"I see a {models.brighter_half(image)}.", answers="text")
 
-    with pytest.raises(UsageError, match="--target"):
+    with pytest.raises(UsageError, match="say with target"):
         attack(PHOTO, oracle, attack=FAST, max_queries=300, ledger=ledger)
     stress = attack(PHOTO, oracle, attack=FAST, target="tabby cat", max_queries=300, ledger=ledger)
 
@@ -294,7 +294,7 @@ def test_a_clean_image_without_an_answer_is_an_error(ledger: Ledger) -> None:
     [
         ({"max_queries": 5}, "of 5 queries the clean image, its checks and the verification take 11"),
         ({"attack": "lr_mifgsm", "max_queries": 100}, "which leaves 89.*needs at least"),
-        ({"attack": "lr_mifgsm:queries=400", "max_queries": 400}, "raise --max-queries"),
+        ({"attack": "lr_mifgsm:queries=400", "max_queries": 400}, "raise max_queries"),
         ({"max_queries": 0}, "allows nothing"),
         ({"attack": "nothing"}, "^unknown attack 'nothing'.*lr_mifgsm"),
         ({"attack": "hsja:gamma=-1"}, "^gamma"),

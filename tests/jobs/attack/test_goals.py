@@ -161,10 +161,10 @@ def test_a_misclassified_image_is_not_attacked_for_another_class_either(ledger: 
         ({"target_class": "golden retreiver"}, "did you mean 'golden retriever'"),
         ({"target_class": "wolf", "score": "hard"}, "unknown label 'wolf'"),  # a noun that no class is a kind of
         ({"target_class": "tabby cat", "target": "tabby cat"}, "name another"),
-        ({"target_class": "car", "criterion": "s1"}, "leave it out with --target-class"),
+        ({"target_class": "car", "criterion": "s1"}, "leave it out with target_class"),
         ({"criterion": "s4"}, "s1, s2, s3"),
-        ({"tau": -0.1}, "--tau"),
-        ({"tau": "much"}, "--tau"),
+        ({"tau": -0.1}, "^tau is a score"),
+        ({"tau": "much"}, "^tau is a score"),
         ({"target_class": 3}, "target_class must be text"),
         ({"linf": [0.0]}, "L∞"),
         ({"linf": 0.1}, "several in a list"),

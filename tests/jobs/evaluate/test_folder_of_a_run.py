@@ -88,7 +88,7 @@ def test_the_method_and_seed_of_the_record_explain_again(tmp_path: Path) -> None
 def test_of_a_run_of_several_targets_one_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder of several maps is none; with a target it is that target's map, from both sides."""
     explained(target="left,right")
-    with pytest.raises(UsageError, match=r"several maps: give one, such as .*left\.npy.*--target"):
+    with pytest.raises(UsageError, match=r"several maps: give one, such as .*left\.npy.*with target"):
         bbquery.evaluate("map", "photo.png", **HOW)
     assert main(["evaluate", "map", "photo.png", *TYPED]) == 2
     assert "several maps" in capsys.readouterr().err
@@ -131,12 +131,12 @@ def test_another_oracle_may_judge_once_it_is_named() -> None:
 @pytest.mark.parametrize(
     ("changed", "options", "told"),
     [
-        ({"score": "Mention()"}, {}, "map of the score Mention.*say with --score"),
+        ({"score": "Mention()"}, {}, "map of the score Mention.*say with score"),
         ({"score": "Mention()"}, {"score": "soft", "metrics": "repeatability"}, "would compare scores"),
-        ({"oracle": OTHER}, {}, "map of another oracle.*--oracle"),
+        ({"oracle": OTHER}, {}, "map of another oracle.*with oracle which model"),
         ({}, {"image": 255 - PIXELS}, "map of another photo"),
-        ({}, {"montage": [PIXELS] * 3}, "--montage is for grid_pointing"),
-        ({}, {"gradient": np.eye(16, 20)}, "--gradient is for gradient_cosine"),
+        ({}, {"montage": [PIXELS] * 3}, "montage is for grid_pointing"),
+        ({}, {"gradient": np.eye(16, 20)}, "gradient is for gradient_cosine"),
         ({"schema": 999}, {}, "made by a newer bbquery"),
     ],
 )

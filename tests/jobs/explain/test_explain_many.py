@@ -119,7 +119,7 @@ async def test_an_image_in_which_nothing_is_named_has_failed(ledger: Ledger) -> 
     results = await results_of([PHOTOS[0] // 20, PHOTOS[1]], ledger, labels, max_queries=20)
 
     assert states(results) == ["failed", "complete"]
-    assert "say with --target" in str(results[0].error)
+    assert "say with target" in str(results[0].error)
 
 
 async def test_a_fault_of_the_oracle_stops_the_run(ledger: Ledger) -> None:

@@ -202,7 +202,7 @@ def test_a_text_needs_a_target_to_look_for(ledger: Ledger) -> None:
 
     oracle = function.connect(says, answers="text")
 
-    with pytest.raises(UsageError, match="--target"):
+    with pytest.raises(UsageError, match="say with target"):
         bbquery.explain(PHOTO, oracle, ledger=ledger)
 
     assert not calls
@@ -240,7 +240,7 @@ def test_a_list_of_labels_is_explained_by_the_labels_score(ledger: Ledger) -> No
     assert values[:, :25].mean() > 0 > values[:, 35:].mean()
 
 
-@pytest.mark.parametrize(("most", "said"), [(0, "allows nothing"), (-5, "allows nothing"), (10, "raise --max-queries")])
+@pytest.mark.parametrize(("most", "said"), [(0, "allows nothing"), (-5, "allows nothing"), (10, "raise max_queries")])
 def test_a_budget_that_cannot_hold_the_run_is_refused(ledger: Ledger, most: int, said: str) -> None:
     """Zero, negative, and too small for the method's own number of queries: usage errors, all before a query."""
     with pytest.raises(UsageError, match=said):

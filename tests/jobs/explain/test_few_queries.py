@@ -39,7 +39,7 @@ async def test_a_small_cap_is_refused_or_enough(
             PHOTO, oracle, method=method, max_queries=queries, target=targets, ledger=ledger
         )
     except UsageError as error:
-        assert "raise --max-queries" in str(error)  # noqa: PT017 - either is right
+        assert "raise max_queries" in str(error)  # noqa: PT017 - either is right
         assert not calls
         return
     assert not found.partial

@@ -260,9 +260,9 @@ def test_the_method_asks_what_the_facts_leave(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"verify": 4}, "--verify 4 is too few for a fact: give 5 or more, or 0 for none"),
+        ({"verify": 4}, "verify=4 is too few for a fact: give 5 or more, or 0 for none"),
         ({"verify": -1}, "verify must be a whole number of at least 0"),
-        ({"verify": 99, "method": "rise"}, r"verified facts 99: 101; but at most 100 are allowed: .* or --verify"),
+        ({"verify": 99, "method": "rise"}, r"verified facts 99: 101; but at most 100 are allowed: .* or verify"),
     ],
 )
 def test_what_cannot_be_verified_is_refused_before_anything_is_asked(
@@ -314,5 +314,5 @@ def test_images_of_a_series_have_facts_too(ledger: Ledger) -> None:
 
 def test_a_batch_verifies_nothing_and_says_so_where_it_is_asked_to(ledger: Ledger) -> None:
     """A batch takes all questions at once, and facts are asked by answers."""
-    with pytest.raises(UsageError, match="a batch takes all at once: say --verify 0"):
+    with pytest.raises(UsageError, match="a batch takes all at once: say verify=0"):
         explained(Counted(), ledger, batch=True, verify=24)

@@ -91,7 +91,9 @@ def write_index(place: Path) -> None:
 
 def result(name: str, explanation: Explanation | None, *, ended: bool = False) -> ImageResult:
     error = Interrupted(f"stopped by {HOSTILE}") if explanation is None else explanation.error
-    return ImageResult(name, "photo.png", explanation, error, ended_run=ended, rest=good().rest)
+    return ImageResult(
+        name, "photo.png", explanation, error, ended_run=ended, rest=good().rest, run="series", budget=good().budget
+    )
 
 
 def brighter_half(image: Image) -> str:

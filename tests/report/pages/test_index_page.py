@@ -49,7 +49,16 @@ def known_to(explanation: bbquery.Explanation, *errors: float) -> bbquery.Explan
 
 def result_of(explanation: bbquery.Explanation | None, name: str = "cat", *, ended: bool = False) -> ImageResult:
     rest = explanation.rest if explanation else not_begun(10, 10, Units(1), Cap(queries=10))
-    return ImageResult(name, "cat.png", explanation, None if explanation else EXHAUSTED, ended_run=ended, rest=rest)
+    return ImageResult(
+        name,
+        "cat.png",
+        explanation,
+        None if explanation else EXHAUSTED,
+        ended_run=ended,
+        rest=rest,
+        run="series",
+        budget=BUDGET,
+    )
 
 
 def page_of(folder: Path, *results: ImageResult) -> str:
