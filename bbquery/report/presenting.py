@@ -224,7 +224,7 @@ def _map(found: Explanation, m: TargetMap) -> Section:
 
 
 def _comparison(found: Comparison) -> Shown:
-    rows = [(each.method, _compared(each.status, each.queries.asked, each.curves)) for each in found.results]
+    rows = [(each.method, _compared(each.status, each.queries.answered, each.curves)) for each in found.results]
     said = f"{len(found.results)} methods on one photo, {found.oracle.name}"
     return Shown(
         [

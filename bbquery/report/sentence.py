@@ -127,7 +127,7 @@ def stable(explanation: Explanation, m: TargetMap) -> str:
 def effort(explanation: Explanation, m: TargetMap) -> str:
     """Return what a map took, as a sentence: "1,000 queries, $0.00.". What is partial, or was not answered, is said."""
     maps = len(explanation.maps)
-    queries = explanation.queries.asked if maps == 1 else m.asked
+    queries = explanation.queries.answered if maps == 1 else m.asked
     together = {1: "", 2: " for both maps"}.get(maps, f" for all {maps} maps")
     said = [f"{queries:,} {'query' if queries == 1 else 'queries'}", f"{money(explanation)}{together}"]
     if m.stopped is not None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bbquery.client.client import QueryCounts
 from bbquery.jobs.explain.verified import Part, Verified
 from bbquery.report import sentence
 from bbquery.types import Decision, Label, Labels, NoAnswer, Text, Vector
@@ -45,6 +46,15 @@ def test_a_good_map_is_said_in_one_sentence_with_what_it_took() -> None:
     found = said(m)
 
     assert found == "Red places speak for “tiger cat” (38 %); pale ones could be chance. 1,000 queries, $0.00."
+
+
+def test_what_was_planned_and_never_asked_is_no_query() -> None:
+    """A run that its budget ended says how many queries were answered, not how many were to be asked."""
+    m = map_of(GOOD, error=SURE, stopped="budget", answered=54, asked=54)
+    ended = replace(explanation_of(m), queries=QueryCounts(asked=58, sent=55, from_store=0, unknown=0, answered=55))
+
+    assert sentence.effort(ended, m) == "55 queries, $0.00, PARTIAL: 54 of 100 copies answered."
+    assert "55 queries" in repr(ended)
 
 
 def test_blue_places_are_named_where_there_are_any_that_are_sure() -> None:

@@ -55,7 +55,7 @@ class Compared:
         """Return which method it is, and what came of it, in a line."""
         measured = [] if self.curves is None else [f"SRG {self.curves.srg:.3f}"]
         return in_a_line(
-            "Compared", repr(brief(self.method)), self.status, f"{self.queries.asked:,} queries", *measured
+            "Compared", repr(brief(self.method)), self.status, f"{self.queries.answered:,} queries", *measured
         )
 
     def _repr_html_(self) -> str:
@@ -103,7 +103,7 @@ class Comparison(Presented):
     def __repr__(self) -> str:
         """Return which methods were compared, and what it took, in a line."""
         methods = several([each.method for each in self.results])
-        queries = f"{self.queries.asked:,} queries"
+        queries = f"{self.queries.answered:,} queries"
         return in_a_line(
             "Comparison", methods, brief(self.oracle.name), queries, ending(self.error, partial=self.partial)
         )

@@ -68,5 +68,5 @@ class Evaluation(Presented):
         more = [f"{len(self.measurements) - 3} more figures"] if len(self.measurements) > 3 else []
         ended = ending(self.error, partial=self.partial)
         return in_a_line(
-            "Evaluation", repr(brief(self.target)), *figures, *more, f"{self.queries.asked:,} queries", ended
+            "Evaluation", repr(brief(self.target)), *figures, *more, f"{self.queries.answered:,} queries", ended
         )

@@ -114,7 +114,7 @@ class Explanation(Presented):
 
     def __repr__(self) -> str:
         """Return what was explained, and what it took, in a line."""
-        queries = f"{self.queries.asked:,} queries"
+        queries = f"{self.queries.answered:,} queries"
         targets = several([m.target for m in self.maps])
         return in_a_line(
             "Explanation", targets, brief(self.oracle.name), queries, ending(self.error, partial=self.partial)

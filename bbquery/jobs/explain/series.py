@@ -70,7 +70,7 @@ class ImageResult:
 
     def __repr__(self) -> str:
         """Return which image it is, and what came of it, in a line."""
-        came = brief(self.error) if self.explanation is None else f"{self.explanation.queries.asked:,} queries"
+        came = brief(self.error) if self.explanation is None else f"{self.explanation.queries.answered:,} queries"
         return in_a_line("ImageResult", repr(brief(self.name)), self.status, came)
 
     def called(self, call: str) -> Self:

@@ -137,7 +137,7 @@ def _method(each: Compared) -> MethodPart:
 
 
 def _row(each: Compared, srg: str) -> tuple[str, ...]:
-    asked = "–" if each.explanation is None else f"{each.explanation.queries.asked:,}"
+    asked = "–" if each.explanation is None else f"{each.explanation.queries.answered:,}"
     if each.curves is None:
         return each.method, asked, "–", "–", "–"
     return each.method, asked, srg, _number(each.curves.insertion_auc), _number(each.curves.deletion_auc)

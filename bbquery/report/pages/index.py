@@ -104,7 +104,7 @@ def entry(result: ImageResult, source: str) -> Entry:
         maps=tuple(_thumbnail(explanation, m) for m in explanation.maps),
         predicted=sentence.first_answer(explanation),
         probability=best[0].share if best else None,
-        queries=q.asked,
+        queries=q.answered,
         asked=f"{q.sent:,} sent, {q.from_store:,} from the store" + (f", {q.unknown:,} unknown" if q.unknown else ""),
         picodollars=budget.posted.picodollars,
         cost=_cost(explanation),
