@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.errors import MissingExtra, UsageError
+from bbquery.percent import percent
 from bbquery.report.scale import Scale, in_grey, reduced, scale
-from bbquery.report.sentence import percent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

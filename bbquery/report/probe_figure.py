@@ -11,8 +11,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from bbquery.percent import percent
 from bbquery.report.figure import LINE, SMALL, TITLE, wrapped
-from bbquery.report.sentence import percent, quantity, quoted
+from bbquery.report.sentence import quantity, quoted
 from bbquery.scoring.base import answered
 from bbquery.types import Decision
 

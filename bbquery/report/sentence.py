@@ -14,6 +14,7 @@ import numpy as np
 
 from bbquery.jobs.explain.findings import findings, rounded_down
 from bbquery.money import dollars_up
+from bbquery.percent import percent
 from bbquery.scoring.base import answered
 from bbquery.shown import shown
 from bbquery.types import Decision, Labels, NoAnswer, Text, Vector
@@ -31,8 +32,6 @@ LONGEST = 60
 
 STAMPS: dict[Kind, str] = {"NOT MOVED": "SAYS NOTHING", "HARDLY MOVED": "COULD BE CHANCE"}
 """Stamp on a map, by the finding that earns it."""
-
-SMALLEST_PERCENT = 0.1  # that is written as it is
 
 
 @dataclass(frozen=True)
@@ -202,16 +201,6 @@ def in_words(about: About, decision: int, value: float) -> str:
     if what.form == "number":
         return f"{what.word} {_number(value)}"
     return percent(PROBABILITIES[about.unit](value) if about.unit in PROBABILITIES else value)
-
-
-def percent(share: float) -> str:
-    """Return a share, 0 to 1, for people: "38 %", "0.4 %", "under 0.1 %"; near 100 % likewise."""
-    value = 100 * share
-    if 0 < value < SMALLEST_PERCENT:
-        return f"under {SMALLEST_PERCENT} %"
-    if 100 - SMALLEST_PERCENT < value < 100:
-        return f"over {100 - SMALLEST_PERCENT} %"
-    return f"{value:.0f} %" if 0.95 <= value <= 99 or value in (0, 100) else f"{value:.1f} %"
 
 
 def quoted(label: str) -> str:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from bbquery.client.client import QueryCounts
 from bbquery.jobs.explain.verified import Part, Verified
+from bbquery.percent import percent
 from bbquery.report import sentence
 from bbquery.types import Decision, Label, Labels, NoAnswer, Text, Vector
 from tests.support.explanations import NAMES, explanation_of, map_of
@@ -169,7 +170,7 @@ def test_a_probability_is_said_as_one_whatever_its_form(form: str) -> None:
 )
 def test_percentages_are_never_rounded_to_certainty(share: float, expected: str) -> None:
     """0 % and 100 % are said only of exactly these."""
-    assert sentence.percent(share) == expected
+    assert percent(share) == expected
 
 
 def test_money_is_rounded_up_and_what_is_held_is_said() -> None:
@@ -224,4 +225,4 @@ def test_whatever_the_label_it_is_one_structure_and_no_percentage_is_invented(
     assert ONE_STRUCTURE.fullmatch(found)
     rest = found.replace(sentence.quoted(m.target), "")
     data = [probability, *(hidden or ())]
-    assert set(re.findall(r"(?:under |over )?[\d.]+ %", rest)) <= {sentence.percent(each) for each in data}
+    assert set(re.findall(r"(?:under |over )?[\d.]+ %", rest)) <= {percent(each) for each in data}

@@ -67,11 +67,6 @@ def nothing(why: str) -> Verified:
     return Verified(None, None, 0, "", why)
 
 
-def percent(share: float) -> str:
-    """Return a share of 0 to 1 for people: whole percents, and tenths below one."""
-    return f"{100 * share:.0f} %" if share >= 0.0095 or not share else f"{100 * share:.1f} %"
-
-
 def brief(answer: Answer, oracle: Capabilities) -> str:
     """Return what a model said, in a few words: its top class, its first label, or the beginning of its text."""
     match answer:

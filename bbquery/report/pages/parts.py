@@ -16,7 +16,7 @@ from bbquery.jobs.keywords import in_python
 from bbquery.jobs.presented import Presented
 from bbquery.money import dollars
 from bbquery.oracle import is_unnamed
-from bbquery.report import sentence
+from bbquery.percent import percent
 from bbquery.report.pages.repeat import python_call
 from bbquery.report.spent import HELD
 from bbquery.types import Labels, NoAnswer, Text, Vector
@@ -247,7 +247,7 @@ def answer(given: Answer, oracle: Capabilities, targets: Sequence[str] = ()) -> 
         case Vector():
             best: Sequence[tuple[str, float | None]] = top_classes(given, oracle, MOST_ANSWERS)
             probabilities = oracle.answers == "probabilities"
-            show = sentence.percent if probabilities else SCORE.format
+            show = percent if probabilities else SCORE.format
             return _labels(best, targets, show, are_shares=probabilities)
         case Labels(labels):
             scores = [each.score for each in labels]
