@@ -43,7 +43,7 @@ def texts(name: str, value: str | Iterable[str] | None) -> tuple[str, ...]:
     """
     if value is None or isinstance(value, str):
         return () if value is None else (value,)
-    several = items(name, value)
+    several = tuple(value) if isinstance(value, Iterable) else (value,)
     if not all(isinstance(each, str) for each in several):
         raise UsageError(f"{name} must be text, or several texts, not {value!r}")
     return several
@@ -69,6 +69,17 @@ def instance(name: str, value: object, kind: type[object]) -> None:
     if not isinstance(value, kind):
         what = "text" if kind is str else f"an object of bbquery.{kind.__name__}"
         raise UsageError(f"{name} must be {what}, not {value!r}")
+
+
+def folder(name: str, value: object) -> Path:
+    """Return the path of a folder.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise UsageError(f"{name} must be the path of a folder, not {value!r}")
+    return Path(value)
 
 
 def path(name: str, value: object) -> Path:

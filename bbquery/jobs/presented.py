@@ -43,7 +43,7 @@ class Presented:
         Nothing of pyplot's state is touched where axes are given.
 
         Raises:
-            MissingExtra: matplotlib is not installed.
+            UsageError: ax is no axes. MissingExtra: matplotlib is not installed.
         """
         axes: Axes = _report().plot(self, ax)
         return axes

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bbquery import option_types
 from bbquery.errors import MissingExtra, UsageError
 from bbquery.images.reading import described
 from bbquery.jobs.attack.result import Stress
@@ -89,12 +90,14 @@ def plot(result: OfOneImage, ax: Axes | None) -> Axes:
         from bbquery.report import axes  # noqa: PLC0415 - matplotlib is optional
     except ImportError as error:
         raise MissingExtra("report", "plotting a result", "matplotlib") from error
+    if not (ax is None or hasattr(ax, "set_title")):
+        raise UsageError(f"ax must be axes of matplotlib, or None for a figure of its own, not {ax!r}")
     return axes.draw(result, axes.new(result) if ax is None else ax)
 
 
 def save(result: OfOneImage, place: str | os.PathLike[str], *, force: bool) -> list[Path]:
     """Write a result; see `bbquery.jobs.presented.Presented.save`."""
-    with in_words_of_save(), claimed(Path(place), result.run, force=force) as taken:
+    with in_words_of_save(), claimed(option_types.folder("folder", place), result.run, force=force) as taken:
         return _written(result, check_writable(taken))
 
 
@@ -110,7 +113,7 @@ def save_many(results: Iterable[ImageResult], folder: str | os.PathLike[str], *,
             answered is kept all the same.
         MissingExtra: a package of the extra "report" is not installed.
     """
-    place = Path(folder)
+    place = option_types.folder("folder", folder)
     check_extra()  # before anything is asked
     entries: list[index.Entry] = []
     last: ImageResult | None = None

@@ -112,6 +112,27 @@ def test_only_arguments_of_the_call_are_named(message: str, said: str | None) ->
     assert in_python(message, {"max_queries", "verify", "method", "target"}) == (said or message)
 
 
+WRONG: dict[str, Callable[[], object]] = {
+    "classes must be text, or several texts, not 3": lambda: bbquery.explain(PHOTO, sides, classes=3),  # type: ignore[arg-type] # the mistake
+    "classes must be text, or several texts": lambda: bbquery.explain(PHOTO, sides, classes=[1, 2]),  # type: ignore[list-item] # likewise
+    "target must be text, or several texts, not 1": lambda: bbquery.explain(PHOTO, SIDES, target=1),  # type: ignore[arg-type] # likewise
+    "box must be several of four whole numbers": lambda: bbquery.evaluate(
+        MAP,
+        PHOTO,
+        SIDES,
+        metrics="pointing",
+        box=[1, 2, 3, 4],  # type: ignore[list-item] # likewise
+    ),
+}
+
+
+@pytest.mark.parametrize("said", WRONG)
+def test_a_wrong_type_is_one_sentence(said: str) -> None:
+    """What is given by mistake is told from what is wanted, by the name of its argument."""
+    with pytest.raises(UsageError, match=said):
+        WRONG[said]()
+
+
 @pytest.mark.parametrize("call", [bbquery.explain, bbquery.explain_many, bbquery.probe, bbquery.evaluate])
 def test_a_misspelt_argument_is_said_at_once(call: Callable[..., object]) -> None:
     """No result has to be asked for, and what was meant is named."""

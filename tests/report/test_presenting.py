@@ -213,6 +213,16 @@ def test_a_result_is_not_written_over_another(tmp_path: Path) -> None:
     assert result.save(tmp_path / "mine", force=True)
 
 
+def test_what_is_no_folder_and_no_axes_is_refused() -> None:
+    """A mistake in what a result is asked to do is one sentence."""
+    result: Any = explanation_of(map_of(np.eye(12, 16)))
+
+    with pytest.raises(UsageError, match="folder must be the path of a folder, not None"):
+        result.save(None)
+    with pytest.raises(UsageError, match="ax must be axes of matplotlib"):
+        result.plot(3)
+
+
 def test_a_harmful_label_is_text() -> None:
     """A label that holds HTML, or what a terminal obeys, is shown letter by letter."""
     harmful = map_of(np.eye(12, 16), target=HARMFUL, names=(HARMFUL, "\x1b[2J", "lynx"))

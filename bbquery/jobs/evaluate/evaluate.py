@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +25,6 @@ from bbquery.specification import split_specifications
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
     from decimal import Decimal
 
     from numpy.typing import NDArray
@@ -139,9 +139,9 @@ def _read(
 
 
 def _box(given: Sequence[int]) -> Box:
-    sides = items("a box", given)
+    sides = given if isinstance(given, Sequence | np.ndarray) else ()
     if len(sides) != 4:
-        raise UsageError(f"a box must be four whole numbers (x, y, width, height), not {given!r}")
+        raise UsageError(f"box must be several of four whole numbers, [(x, y, width, height)], and one is {given!r}")
     return Box(*(whole("each number of a box", side) for side in sides))
 
 
