@@ -103,6 +103,7 @@ class Request:
         if self.spare is not None:
             object.__setattr__(self, "spare", whole("spare", self.spare))
         texts("target", self.target)
+        texts("classes", self.classes)
         if self.project is not None:
             instance("project", self.project, str)
         if self.ledger is not None:

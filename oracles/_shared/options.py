@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING, Any, get_args
 
 from bbquery.errors import UnknownName, UsageError
-from bbquery.option_types import texts
 from bbquery.oracle import View
 
 if TYPE_CHECKING:
@@ -70,9 +69,5 @@ def view_of(height: int | None, width: int | None, crop: float | None = None) ->
 
 
 def class_names(classes: str | Sequence[str] | None) -> list[str]:
-    """Return the names of classes, which are separated by "|" in a string; none where none are given.
-
-    Raises:
-        UsageError: they are no texts.
-    """
-    return classes.split("|") if isinstance(classes, str) else list(texts("classes", classes))
+    """Return the names of classes, which are separated by "|" in a string; none where none are given."""
+    return classes.split("|") if isinstance(classes, str) else list(classes or ())
