@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bbquery.units import Units
 
 
-MOST_UNKNOWN = 20  # attempts named to people, of those that may have been billed
+MOST_UNKNOWN = 3  # attempts named to people, of those that may have been billed
 NOTHING_ASKED = "nothing was asked"
 """The last line of an estimate, where that is all there is."""
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import shutil
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from bbquery.errors import did_you_mean
@@ -101,7 +103,8 @@ class Parser(argparse.ArgumentParser):
         if action.choices is None or value in action.choices:
             return
         known = [str(choice) for choice in action.choices]
-        what = f"unknown {value!r}; known: {', '.join(known)}{did_you_mean(str(value), known)}"
+        meant = _with_file(str(value)) if isinstance(action, Commands) else ""
+        what = f"unknown {value!r}; known: {', '.join(known)}{meant or did_you_mean(str(value), known)}"
         raise argparse.ArgumentError(action, what)
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
@@ -126,3 +129,12 @@ class Parser(argparse.ArgumentParser):
             own = own[: own.index("--")]
         options = [found[0] for found in map(OPTION.match, own) if found]
         return [option for option in dict.fromkeys(options) if option not in self._option_string_actions]
+
+
+def _with_file(value: str) -> str:
+    """Return what may be done with a file that stands where a command does; nothing of another word."""
+    ending = Path(value).suffix
+    if ending == ".html":
+        return "; a page is opened in a browser"
+    command = f"bbquery explain {shlex.quote(value)}"
+    return f"; did you mean {command!r}?" if ending else ""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import io
+import mimetypes
 import os
 import stat
 import struct
@@ -145,13 +146,17 @@ def _from_file(path: Path, name: str) -> NDArray[np.uint8]:
 def _refuse_unless_file(path: Path, name: str) -> None:
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):
-        files = (entry.name for entry in path.iterdir() if entry.is_file() and not entry.name.startswith("."))
-        first = min(files, default=None)
+        files = sorted(each.name for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
+        first = next(filter(_named_picture, files), files[0] if files else None)
         if first is None:
             raise BadImage(name, "it is a folder without a file: give a photo")
         raise BadImage(name, f"it is a folder: give one photo, such as {str(path / first)!r}")
     if not stat.S_ISREG(mode):  # reading a pipe or a device might never end
         raise BadImage(name, "it is not a regular file: copy the photo into one")
+
+
+def _named_picture(file: str) -> bool:
+    return (mimetypes.guess_type(file)[0] or "").startswith("image/")
 
 
 def _decode(file: BinaryIO, name: str) -> NDArray[np.uint8]:

@@ -47,7 +47,8 @@ def _asked_again(stress: Stress) -> str:
 
 def _judged(name: Criterion, judgement: Judgement) -> str:
     if judgement.unknown:
-        return f"{name} ({MEANS[name]}): unknown, {judgement.unknown}"
+        reason, _, _ = judgement.unknown.partition(". ")  # all of it is in the record
+        return f"{name} ({MEANS[name]}): unknown, {reason}"
     if judgement.found is None:
         return f"{name} ({MEANS[name]}): not asked again"
     return f"{name} ({MEANS[name]}): {judgement.verdict}, {judgement.found.left} of {judgement.found.asked}"

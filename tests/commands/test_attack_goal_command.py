@@ -10,6 +10,8 @@ import pytest
 from PIL import Image as Pillow
 
 from bbquery.cli import main
+from bbquery.errors import UsageError
+from bbquery.scoring import criteria
 from tests.support import drawing, records
 
 if TYPE_CHECKING:
@@ -100,6 +102,22 @@ def test_what_lies_beyond_every_distance_is_called_too_far(photo: Path, capsys: 
     assert line.startswith("too far: no longer 'tabby cat' but 'golden retriever'")
     assert ", within none of the distances asked about (RMSE 0.0001)" in line
     assert written["success"] == {"0.0001": False}
+
+
+def test_without_wordnet_the_reason_takes_one_sentence(
+    photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The terminal says why S3 is unknown and what mends it; where WordNet was looked for is in the record alone."""
+
+    def absent() -> None:
+        message = "WordNet is absent: 'get it'. Looked in /here."
+        raise UsageError(message)
+
+    monkeypatch.setattr(criteria, "resolver", absent)
+    written = run(photo)
+
+    assert "s3 (no label in the WordNet subtree): unknown, WordNet is absent: 'get it'\n" in capsys.readouterr().out
+    assert written["criteria"]["s3"]["unknown"] == "WordNet is absent: 'get it'. Looked in /here."
 
 
 def test_what_cannot_be_judged_is_said(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,6 +56,24 @@ def test_a_misspelt_command_says_which_was_meant(words: tuple[str, ...], capsys:
     assert f"did you mean {words[-1]!r}?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("file", "advice"),
+    [
+        ("photo.jpg", "did you mean 'bbquery explain photo.jpg'?"),
+        ("my photo.jpg", """did you mean "bbquery explain 'my photo.jpg'"?"""),
+        ("out/report.html", "a page is opened in a browser"),
+    ],
+)
+def test_a_file_in_place_of_a_command_says_what_to_do_with_it(
+    file: str, advice: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A photo is to be explained, a page to be opened."""
+    with pytest.raises(SystemExit):
+        PARSER.parse_args([file])
+
+    assert advice in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("words", "option"), OPTIONS, ids=str)
 def test_a_misspelt_option_says_which_was_meant(
     words: tuple[str, ...], option: str, capsys: pytest.CaptureFixture[str]

@@ -256,8 +256,9 @@ def test_a_name_with_a_null_character_is_refused() -> None:
 
 
 def test_a_folder_is_refused_with_a_file_of_it(tmp_path: Path) -> None:
-    """A folder is refused with one of its files as an example, not a hidden one."""
+    """A folder is refused with one of its photos as an example, not a hidden file and not another one."""
     (tmp_path / ".DS_Store").write_bytes(b"")
+    (tmp_path / "a.npy").write_bytes(b"")
     saved(tmp_path / "b.png", photo_of())
     saved(tmp_path / "a.png", photo_of())
 
