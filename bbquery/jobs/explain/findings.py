@@ -3,7 +3,8 @@
 NOT MOVED      every answer scored the same.
 HARDLY MOVED   the map does not stand out from chance. With a standard error: no more than a tenth of it, which is what
                chance gives a 90 % interval, excludes 0, and nowhere does it lie twice the interval's half width from 0.
-               Without one: the scores vary no more than those of the unperturbed image asked again.
+               Without one: the scores vary no more than those of the unperturbed image asked again, or a map of the
+               same scores, shuffled, is as strong.
 REFUSED        copies of which a certain share was visible were refused clearly more often than the others.
 NO ANSWER      copies got no answer: they were refused, filtered, cut off, empty or stayed unreadable.
 NOT STABLE     the map was to be asked for until it is stable, and the queries ended first.
@@ -42,6 +43,7 @@ HARDLY_MOVED = (
     "the map may be chance: {why}; ask more (--max-queries), hide or change more at a time (options of --method), "
     "take a denser score (--score), or ask 'bbquery probe' which would move"
 )
+SHUFFLED = "the same answers, shuffled, make a map as strong"
 REFUSED = (
     "with about {visible:.0%} of the photo visible {unanswered} of {asked} copies got no answer, of the others {rest}: "
     "the map rests on what was answered; hide less, or with another filling (options of --method)"
@@ -112,9 +114,9 @@ def _hardly_moved(m: TargetMap, noise: float) -> str:
         by_chance = decided(m.sent) <= BY_CHANCE and distance.max() <= STANDS_OUT
         return "it lies within its 90 % interval of 0 nearly everywhere" if by_chance else ""
     values = m.recorded.values[np.isfinite(m.recorded.values)]
-    if not (noise > 0 and values.size > 1 and values.std(ddof=1) <= noise):
-        return ""
-    return f"changed copies score no more differently (±{values.std(ddof=1):.2g}) than one image asked again"
+    if noise > 0 and values.size > 1 and values.std(ddof=1) <= noise:
+        return f"changed copies score no more differently (±{values.std(ddof=1):.2g}) than one image asked again"
+    return SHUFFLED if m.chance else ""
 
 
 def _distance(m: SaliencyMap) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

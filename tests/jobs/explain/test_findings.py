@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,6 +92,12 @@ def test_without_an_interval_the_noise_of_one_image_is_the_measure(noise: float,
     assert kinds(found(np.arange(4.0).reshape(2, 2), scores=scores), noise) == said
 
 
+@pytest.mark.parametrize(("chance", "said"), [(True, ["HARDLY MOVED"]), (False, []), (None, [])])
+def test_a_map_that_shuffled_answers_match_is_said(chance: bool | None, said: list[str]) -> None:
+    """Without an interval, a map that is no stronger than one of shuffled answers may be chance."""
+    assert kinds(replace(found(np.arange(4.0).reshape(2, 2)), chance=chance)) == said
+
+
 @pytest.mark.parametrize(
     ("ranges", "visible"),
     [
@@ -144,4 +151,5 @@ def test_the_noise_of_another_target_s_score_is_not_taken(ledger: Ledger) -> Non
     )  # fmt: skip
     noisy = bbquery.Explanation(**(vars(explanation) | {"drift": type(explanation.drift)((), 1e9, (), ())}))
 
-    assert [(each.kind, each.target) for each in findings(noisy)] == [("HARDLY MOVED", "0")]
+    said = [each.target for each in findings(noisy) if "than one image asked again" in each.text]
+    assert said == ["0"]
