@@ -44,6 +44,7 @@ class ClosedSet:
 
     def read(self, text: str) -> Reading:
         """Return the class that a text names, or how it failed. A class's own name is always read as that class."""
+        text = composed(text)  # as names are
         whole = self._by_words.get(_words(text))
         if whole is not None and _is_alone(text, self.classes, whole):
             return self._reading({whole}, "the whole text")

@@ -131,7 +131,7 @@ async def test_with_an_exact_cap_a_killed_run_ends_partial_and_names_the_unknown
     assert code == 4
     assert record["status"] == "partial"
     assert record["queries"]["unknown"] == len(record["unknown"]) > 0
-    assert all(f"attempt {u['attempt']} " in said for u in record["unknown"])
+    assert all(f"attempt {u['attempt']} " in said for u in record["unknown"][:3])  # the record names all
     assert f"--max-queries {more}" in said
     assert completed == 0
 

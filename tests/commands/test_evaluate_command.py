@@ -440,7 +440,7 @@ async def test_a_photo_without_an_answer_cannot_be_evaluated(ledger: Ledger) -> 
 async def test_nothing_named_needs_a_target(ledger: Ledger) -> None:
     """An empty list of labels names nothing that the map could be of: a target must be said."""
     oracle = function.connect(lambda _: [], answers="labels", version="1")
-    with pytest.raises(NothingToExplain, match="--target"):
+    with pytest.raises(NothingToExplain, match="say with target whose evidence"):
         await evaluate_async(VALUES, GREY, oracle, ledger=ledger)
 
 

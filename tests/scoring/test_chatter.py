@@ -83,6 +83,7 @@ def test_a_phrase_that_was_read_reads_as_itself(text: str) -> None:
 
 
 @given(st.lists(chatter.filter(lambda name: any(map(str.isalnum, name))), min_size=1, max_size=5))
+@example(["\uf900"])  # composed, it is another character
 def test_a_class_is_read_from_its_own_name(names: list[str]) -> None:
     """Whatever a class is called, "no entry" included, the name alone is read as the class, unless others share it."""
     classes = Classes(tuple((name,) for name in names))

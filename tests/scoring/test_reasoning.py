@@ -159,6 +159,6 @@ def test_a_very_long_answer_is_cut_before_it_is_scored() -> None:
 )
 def test_the_record_of_a_run_holds_the_clean_answer(clean: Any, recorded: list[dict[str, Any]]) -> None:
     """A text with its reasoning, labels with their scores."""
-    explanation: Any = SimpleNamespace(clean=clean)
+    explanation: Any = SimpleNamespace(clean=clean, oracle=None)
 
     assert clean_answer(explanation) == recorded

@@ -97,7 +97,7 @@ class Candidates:
         for row in np.flatnonzero(np.equal(scores.decision, Decision.NOT_MET)).tolist():
             image = images[row]
             levels = np.subtract(image, self._x, dtype=np.int16).astype(np.float64).reshape(-1)
-            size, most = math.sqrt(float(levels @ levels) / levels.size), float(np.abs(levels).max())
+            size, most = math.sqrt(float(np.mean(np.square(levels)))), float(np.abs(levels).max())
             self._keep(Candidate(image, Point(self._asked + row + 1, size / GREY_LEVELS, most / GREY_LEVELS)))
         self._asked += len(images)
 
