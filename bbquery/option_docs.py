@@ -1,4 +1,4 @@
-"""What the options of a class or function are, for people: type, default, range and a line of what each does.
+"""Documentation of the options of a class or function, for people: type, default, range and a line of what each does.
 
 One source: types and defaults are those of the signature, and lines are those of the docstring, of its own class or of
 one it inherits from:

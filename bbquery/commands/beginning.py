@@ -1,4 +1,4 @@
-"""What `bbquery` says when nothing else is typed: the three commands that matter, and where to go on."""
+"""Answer of `bbquery` where nothing else is typed: the three commands that matter, and where to go on."""
 
 from __future__ import annotations
 

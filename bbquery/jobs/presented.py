@@ -1,4 +1,4 @@
-"""What every result can do beside holding numbers: be shown in a notebook, drawn, kept as files, and be plain data.
+"""Presentation of every result: to be shown in a notebook, drawn, kept as files, and be plain data.
 
 Pictures, pages and records are made by `bbquery.report`, which lies above: it is imported once one is asked for.
 """

@@ -1,4 +1,4 @@
-"""What a person must know before they rely on a result, as the terminal and the pages say it."""
+"""Cautions that a person must know before they rely on a result, as the terminal and the pages say it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the site has beside the documents."""
+"""Tools of the site: pages that the program fills, and outputs that its commands make anew."""

@@ -29,9 +29,13 @@ def test_a_page_can_be_followed(page: Path, tmp_path: Path, monkeypatch: pytest.
     folder.mkdir()
     with contextlib.ExitStack() as servers:
         reader = Reader(folder, monkeypatch, servers)
+        followed = 0
         for example in parsed(page, reader.follow):
             with contextlib.suppress(SkipTest):
                 example.evaluate()
+                followed += 1
+
+    assert followed, "nothing of it was run"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
