@@ -1,0 +1,1 @@
+"""Audits: one plan file, many photos, several models, one cap, one report."""

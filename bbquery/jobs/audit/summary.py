@@ -1,0 +1,151 @@
+"""Summary of an audit: what its page, its files and its gates say, worked out from rows that are read one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bbquery.jobs.audit.row import Row
+    from bbquery.jobs.intervals import Estimate
+    from bbquery.ledger.records import BudgetState
+    from bbquery.units import Units
+
+Verdict: TypeAlias = Literal["met", "failed", "cannot be told"]
+"""What came of a gate."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Robustness:
+    """How many photos kept their label up to a distance. rmse: 0 to 1. share: of those attacked, with its interval."""
+
+    rmse: float
+    share: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class OracleSummary:
+    """One oracle over all photos; every `Estimate` has its 95 % interval and its n.
+
+    name: in the plan. model: how the oracle calls itself, served: model versions that answered. photos: of the plan;
+    complete, partial, failed, not_begun: of these. ended: what ended its lane early, empty where nothing did. right:
+    share of labelled photos that it named right. flipped: share of repeated photos whose first label changed. refused:
+    share of photos without an answer. chance: share of maps that could be chance. fidelity: mean of insertion less
+    deletion. enough, breaks: mean shares of the photo. robust: by distance, the largest first. drifted: photos at which
+    the model changed. unanswered: questions of `asked` without an answer, kinds: by kind. sent, from_store: of this
+    run. budget: caps, what was posted and what is held, in every run; of_a_photo: what a complete photo cost on
+    average. unknown: attempts that may have been billed without an answer. seconds: of all photos together.
+    """
+
+    name: str
+    model: str
+    served: tuple[str, ...]
+    photos: int
+    complete: int
+    partial: int
+    failed: int
+    not_begun: int
+    ended: str
+    right: Estimate
+    flipped: Estimate
+    refused: Estimate
+    chance: Estimate
+    fidelity: Estimate
+    enough: Estimate
+    breaks: Estimate
+    robust: tuple[Robustness, ...]
+    drifted: int
+    asked: int
+    unanswered: int
+    kinds: Mapping[str, int]
+    sent: int
+    from_store: int
+    budget: BudgetState
+    of_a_photo: Units
+    unknown: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """What came of one gate on one oracle, or on a pair of them.
+
+    name: in the plan, such as "min_fidelity". oracle: of the plan; "one and other" for a pair. wanted: what is asked,
+    found: what was seen, both in words. why: why it cannot be told; empty where it can. photos: that broke it, the
+    worst first.
+    """
+
+    name: str
+    oracle: str
+    verdict: Verdict
+    wanted: str
+    found: str
+    why: str = ""
+    photos: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """Two oracles on the same photos.
+
+    labels: share of photos that both named the same first. maps: mean correlation of their maps of the same target
+    words or of each one's first, −1 to 1. apart: photos that they named differently.
+    """
+
+    oracles: tuple[str, str]
+    labels: Estimate
+    maps: Estimate
+    apart: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What changed of one figure of one oracle since a baseline, paired by photo.
+
+    figure: in words. before, after: over the photos that both audits have. difference: after less before, with its
+    interval. photos: that changed, the most first.
+    """
+
+    oracle: str
+    figure: str
+    before: Estimate
+    after: Estimate
+    difference: Estimate
+    photos: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """An audit as it stands.
+
+    name: of the plan. run: hash of what it asks. plan: the plan file as plain data. command: as it was typed; empty
+    from Python. folder: of the audit, where its files lie. budget: of the whole. rests: what is not complete, and why,
+    a line each. resume: the command that completes it, empty where it is whole. baseline: of what `changes` are, empty
+    without one. ended: what ended the run as a whole, empty where nothing did. began: when this run began, ISO 8601.
+    read: gives every row that is there.
+    """
+
+    name: str
+    run: str
+    plan: Mapping[str, Any]
+    command: tuple[str, ...]
+    folder: Path
+    oracles: tuple[OracleSummary, ...]
+    budget: BudgetState
+    read: Callable[[], Iterator[Row]]
+    gates: tuple[Gate, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
+    changes: tuple[Change, ...] = ()
+    baseline: str = ""
+    rests: tuple[str, ...] = ()
+    resume: str = ""
+    ended: str = ""
+    began: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def rows(self) -> Iterator[Row]:
+        """Give every row that is there, oracle by oracle in the plan's order of photos, read one by one."""
+        return self.read()
