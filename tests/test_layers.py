@@ -49,7 +49,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.system",),  # this process and this machine
     ("bbquery.specification", "bbquery.option_types"),
     ("bbquery.errors", "bbquery.reasoning", "bbquery.interpolation"),
-    ("bbquery.units", "bbquery.shown", "bbquery.percent", "bbquery.version"),
+    ("bbquery.units", "bbquery.shown", "bbquery.version"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

@@ -12,6 +12,7 @@ from bbquery.report import cautions, record_parts
 from bbquery.report.files import write_bytes
 from bbquery.report.pages import attack as pages
 from bbquery.report.pages import parts
+from bbquery.report.pages.page import rendered
 from bbquery.report.record import record_of
 from bbquery.specification import constructor
 
@@ -52,7 +53,7 @@ def write(stress: Stress, folder: Path, *, command: Sequence[str], source: str, 
     files = {name: FILES[name] for name in made}
     said = record(stress, command=command, source=source, files=files | parts.SAID)
     page = pages.page(stress, said, command=command, source=source, resume=resume)
-    write_bytes(folder / parts.REPORT, page)
+    write_bytes(folder / parts.REPORT, rendered(page))
     write_bytes(folder / "attack.json", said)
     return [folder / name for name in (*made, "attack.json", parts.REPORT)]
 

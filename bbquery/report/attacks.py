@@ -9,6 +9,7 @@ from bbquery.errors import MissingExtra
 from bbquery.report import attack, attacks_table
 from bbquery.report.files import check_writable, write_bytes
 from bbquery.report.pages import attacks as pages
+from bbquery.report.pages.page import rendered
 from bbquery.report.record import record_of_several
 from bbquery.report.record_parts import Warned
 
@@ -57,11 +58,12 @@ def write(
     """
     summary = attacks.summary
     said, drawn = record(attacks, summary, command=command), _figure(summary, title=title(attacks))
+    page = pages.page(attacks, said, drawn, thumbnails=thumbnails, command=command, resume=resume)
     made = {
         "table.md": attacks_table.markdown(summary, attacks.findings).encode(),
         "table.csv": attacks_table.table_csv(summary).encode(),
         "distance.png": drawn,
-        pages.NAME: pages.page(attacks, said, drawn, thumbnails=thumbnails, command=command, resume=resume),
+        pages.NAME: rendered(page),
         RECORD: said,
     }
     for name, data in made.items():

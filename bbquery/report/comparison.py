@@ -15,6 +15,7 @@ from bbquery.report.curves import overlaid_curves_png
 from bbquery.report.files import write_bytes
 from bbquery.report.pages import compare as pages
 from bbquery.report.pages import parts
+from bbquery.report.pages.page import rendered
 from bbquery.report.record import record_of
 from bbquery.report.record_parts import Warned
 from bbquery.report.scale import in_grey, reduced, scale, sureness
@@ -75,7 +76,7 @@ def write(comparison: Comparison, folder: Path, *, command: Sequence[str], sourc
         ranked=ranked(comparison), srg=srg_of_each(comparison), read=HOW_TO_READ, measured=measured_by(comparison)
     )
     page = pages.page(comparison, said, drawn, words=words, command=command, source=source, resume=resume)
-    write_bytes(folder / parts.REPORT, page)
+    write_bytes(folder / parts.REPORT, rendered(page))
     write_bytes(folder / RECORD, said)
     return [folder / name for name in (*files, RECORD, parts.REPORT)]
 

@@ -9,6 +9,7 @@ from bbquery.report.curves import curves_png
 from bbquery.report.files import write_bytes
 from bbquery.report.pages import evaluate as pages
 from bbquery.report.pages import parts
+from bbquery.report.pages.page import rendered
 from bbquery.report.record import record_of
 from bbquery.report.record_parts import Warned
 from bbquery.specification import constructor
@@ -39,7 +40,7 @@ def write(
         write_bytes(folder / "curves.png", drawn)
     said = record(evaluation, command=command, source=source, of=of, files=files | parts.SAID)
     page = pages.page(evaluation, said, drawn, command=command, source=source, of=of, resume=resume)
-    write_bytes(folder / parts.REPORT, page)
+    write_bytes(folder / parts.REPORT, rendered(page))
     write_bytes(folder / "evaluation.json", said)
     return [folder / name for name in (*files, "evaluation.json", parts.REPORT)]
 

@@ -14,7 +14,7 @@ from bbquery.report.files import check_writable, write_bytes
 from bbquery.report.interval import interval_png
 from bbquery.report.map_picture import map_png
 from bbquery.report.pages import explain, parts
-from bbquery.report.pages.page import check_extra
+from bbquery.report.pages.page import check_extra, rendered
 from bbquery.report.progress import progress_png
 from bbquery.report.sentence import plain_unit, quoted, stamp
 from bbquery.report.verified import verified_png
@@ -78,7 +78,7 @@ def write(
         files |= _write_map(made, folder, name)
     said = record(explanation, command=command, source=source, files=files | parts.SAID)
     page = explain.page(explanation, said, command=command, source=source, resume=resume)
-    write_bytes(folder / parts.REPORT, page)
+    write_bytes(folder / parts.REPORT, rendered(page))
     write_bytes(folder / "run.json", said)
     return [folder / name for name in (*files, "run.json", parts.REPORT)]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.errors import MissingExtra, UsageError
-from bbquery.percent import percent
+from bbquery.jobs.percent import percent
 from bbquery.report.scale import Scale, in_grey, reduced, scale
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from bbquery.report import record_parts
 from bbquery.report.files import write_bytes
 from bbquery.report.pages import parts
 from bbquery.report.pages import probe as pages
+from bbquery.report.pages.page import rendered
 from bbquery.report.record import record_of
 from bbquery.report.record_parts import Warned
 
@@ -39,7 +40,7 @@ def write(
     files = {"probe.png": "answers against what was visible"} | parts.SAID
     said = record(probe, command=command, source=source, following=following, files=files)
     page = pages.page(probe, said, drawn, command=command, source=source, following=following, resume=resume)
-    write_bytes(folder / parts.REPORT, page)
+    write_bytes(folder / parts.REPORT, rendered(page))
     write_bytes(folder / "probe.json", said)
     return [folder / "probe.png", folder / "probe.json", folder / parts.REPORT]
 

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from bbquery.percent import percent
+from bbquery.jobs.percent import percent
 from bbquery.report.figure import LINE, SMALL, TITLE, wrapped
 from bbquery.report.sentence import quantity, quoted
 from bbquery.scoring.base import answered

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bbquery.jobs.explain.findings import findings, rounded_down
+from bbquery.jobs.percent import percent
 from bbquery.money import dollars_up
-from bbquery.percent import percent
 from bbquery.scoring.base import answered
 from bbquery.shown import shown
 from bbquery.types import Decision, Labels, NoAnswer, Text, Vector

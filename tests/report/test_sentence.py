@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bbquery.client.client import QueryCounts
 from bbquery.jobs.explain.verified import Part, Verified
-from bbquery.percent import percent
+from bbquery.jobs.percent import percent
 from bbquery.report import sentence
 from bbquery.types import Decision, Label, Labels, NoAnswer, Text, Vector
 from tests.support.explanations import NAMES, explanation_of, map_of

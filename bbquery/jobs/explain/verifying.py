@@ -20,8 +20,8 @@ import numpy as np
 
 from bbquery.jobs.explain.bisection import Parts, smallest_parts
 from bbquery.jobs.explain.verified import Part, Verified, brief, nothing
+from bbquery.jobs.percent import percent
 from bbquery.metrics._maps import ranks
-from bbquery.percent import percent
 from bbquery.perturb.baselines import LEVELS, Fill, filled
 from bbquery.run import drive
 from bbquery.saliency import Undeclared

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from bbquery.errors import MissingExtra
 from bbquery.report import attack_headline, cautions
 from bbquery.report.pages import parts
-from bbquery.report.pages.page import rendered
 from bbquery.report.pages.parts import Badge, Picture
 from bbquery.report.stress_verdict import verdict
 
@@ -56,6 +55,8 @@ class AttackPage:
     lines: what came of it, in further words. called: what the image is called when it is asked again.
     """
 
+    TEMPLATE: ClassVar[str] = "attack.html"
+
     frame: Frame
     clean: Picture
     found: Picture | None
@@ -67,17 +68,12 @@ class AttackPage:
     chart: Chart | None
 
 
-def page(stress: Stress, record: bytes, *, command: Sequence[str], source: str, resume: str) -> bytes:
-    """Return report.html. record: attack.json; the rest as of `bbquery.report.pages.explain.page`.
+def page(stress: Stress, record: bytes, *, command: Sequence[str], source: str, resume: str) -> AttackPage:
+    """Return what report.html shows. record: attack.json; the rest as of `bbquery.report.pages.explain.page`.
 
     Raises:
-        MissingExtra: no matplotlib, or no Jinja.
+        MissingExtra: no matplotlib.
     """
-    return rendered("attack.html", context(stress, record, command=command, source=source, resume=resume))
-
-
-def context(stress: Stress, record: bytes, *, command: Sequence[str], source: str, resume: str) -> AttackPage:
-    """Return what the page shows; see `page`."""
     found, change, factor = _pictures(stress)
     said, *lines = verdict(stress)
     frame = parts.frame(

@@ -5,12 +5,11 @@ from __future__ import annotations
 import urllib.parse
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from bbquery.report import attacks_table
 from bbquery.report.attack_headline import TOO_FAR, counted_labels, is_beyond
 from bbquery.report.pages import attack, parts
-from bbquery.report.pages.page import rendered
 from bbquery.report.pages.parts import Badge, Picture, Table
 
 if TYPE_CHECKING:
@@ -63,6 +62,8 @@ class Line:
 class AttacksPage:
     """All that the page shows. tables: what all come to. notes: what they do not count, and what can be told apart."""
 
+    TEMPLATE: ClassVar[str] = "attacks.html"
+
     frame: Frame
     tables: tuple[Table, ...]
     notes: tuple[str, ...]
@@ -86,28 +87,11 @@ def page(
     thumbnails: Mapping[tuple[str, str], Picture],
     command: Sequence[str],
     resume: str,
-) -> bytes:
-    """Return index.html. record: attacks.json. distances: the PNG of distances against queries.
+) -> AttacksPage:
+    """Return what index.html shows. record: attacks.json. distances: the PNG of distances against queries.
 
     thumbnails: of photos under attacks, by their folders' names. The rest as of `bbquery.report.pages.explain.page`.
-
-    Raises:
-        MissingExtra: no Jinja.
     """
-    made = context(attacks, record, distances, thumbnails=thumbnails, command=command, resume=resume)
-    return rendered("attacks.html", made)
-
-
-def context(
-    attacks: Attacks,
-    record: bytes,
-    distances: bytes,
-    *,
-    thumbnails: Mapping[tuple[str, str], Picture],
-    command: Sequence[str],
-    resume: str,
-) -> AttacksPage:
-    """Return what the page shows; see `page`."""
     summary = attacks.summary
     lines = tuple(_line(each, thumbnails.get((each.image, each.attack)), summary) for each in attacks.findings)
     counts = Counter(line.outcome for line in lines)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import urllib.parse
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from bbquery.report import cautions, sentence
 from bbquery.report.map_picture import map_pixels
 from bbquery.report.pages import parts
-from bbquery.report.pages.page import rendered
 from bbquery.report.pages.parts import Badge, Picture, Table
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ class ComparePage:
     ranked: what else to know of their order. read: how to read the maps.
     """
 
+    TEMPLATE: ClassVar[str] = "compare.html"
+
     frame: Frame
     photo: Picture
     methods: tuple[MethodPart, ...]
@@ -70,23 +71,14 @@ class ComparePage:
 def page(
     comparison: Comparison, record: bytes, curves: bytes | None, *, words: Words, command: Sequence[str], source: str,
     resume: str,
-) -> bytes:  # fmt: skip
-    """Return report.html. record: compare.json. curves: their PNG. words: what the sheet says too.
+) -> ComparePage:  # fmt: skip
+    """Return what report.html shows. record: compare.json. curves: their PNG. words: what the sheet says too.
 
     The rest as of `bbquery.report.pages.explain.page`.
 
     Raises:
-        MissingExtra: no matplotlib, or no Jinja.
+        MissingExtra: no matplotlib.
     """
-    made = context(comparison, record, curves, words=words, command=command, source=source, resume=resume)
-    return rendered("compare.html", made)
-
-
-def context(
-    comparison: Comparison, record: bytes, curves: bytes | None, *, words: Words, command: Sequence[str], source: str,
-    resume: str,
-) -> ComparePage:  # fmt: skip
-    """Return what the page shows; see `page`."""
     frame = parts.frame(
         comparison,
         ("compare.json", record),

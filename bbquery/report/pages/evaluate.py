@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from bbquery.report import cautions, sentence
 from bbquery.report.pages import parts
-from bbquery.report.pages.page import rendered
 from bbquery.report.pages.parts import Badge, Line, Table
 
 if TYPE_CHECKING:
@@ -25,6 +24,8 @@ HEADER = ("metric", "value", "better", "fill", "steps", "queries", "unanswered",
 class EvaluatePage:
     """All that the page of an evaluation shows. meanings: of each metric's number: what a map gets by chance."""
 
+    TEMPLATE: ClassVar[str] = "evaluate.html"
+
     frame: Frame
     photo: Picture
     figures: Table
@@ -35,23 +36,11 @@ class EvaluatePage:
 def page(
     evaluation: Evaluation, record: bytes, curves: bytes | None, *, command: Sequence[str], source: str, of: str,
     resume: str,
-) -> bytes:  # fmt: skip
-    """Return report.html. record: evaluation.json. curves: their PNG. of: where the map is from.
+) -> EvaluatePage:  # fmt: skip
+    """Return what report.html shows. record: evaluation.json. curves: their PNG. of: where the map is from.
 
     The rest as of `bbquery.report.pages.explain.page`.
-
-    Raises:
-        MissingExtra: no Jinja.
     """
-    made = context(evaluation, record, curves, command=command, source=source, of=of, resume=resume)
-    return rendered("evaluate.html", made)
-
-
-def context(
-    evaluation: Evaluation, record: bytes, curves: bytes | None, *, command: Sequence[str], source: str, of: str,
-    resume: str,
-) -> EvaluatePage:  # fmt: skip
-    """Return what the page shows; see `page`."""
     frame = parts.frame(
         evaluation,
         ("evaluation.json", record),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from bbquery.errors import MissingExtra
 from bbquery.report import cautions, sentence
 from bbquery.report.map_picture import map_pixels
 from bbquery.report.pages import parts
-from bbquery.report.pages.page import rendered
 from bbquery.report.pages.parts import Badge, Line, Picture
 from bbquery.report.scale import scale
 
@@ -70,27 +69,22 @@ class MapPart:
 class ExplainPage:
     """All that the page of an explanation shows. first: the model's own first answer, in a sentence's words."""
 
+    TEMPLATE: ClassVar[str] = "explain.html"
+
     frame: Frame
     maps: tuple[MapPart, ...]
     answer: AnswerPart
     first: str
 
 
-def page(explanation: Explanation, record: bytes, *, command: Sequence[str], source: str, resume: str) -> bytes:
-    """Return report.html. record: run.json. command: as typed. source: where the photo is from.
+def page(explanation: Explanation, record: bytes, *, command: Sequence[str], source: str, resume: str) -> ExplainPage:
+    """Return what report.html shows. record: run.json. command: as typed. source: where the photo is from.
 
     resume: the command that completes it; empty where there is none.
 
     Raises:
-        MissingExtra: no matplotlib, or no Jinja.
+        MissingExtra: no matplotlib.
     """
-    return rendered("explain.html", context(explanation, record, command=command, source=source, resume=resume))
-
-
-def context(
-    explanation: Explanation, record: bytes, *, command: Sequence[str], source: str, resume: str
-) -> ExplainPage:
-    """Return what the page shows; see `page`."""
     frame = parts.frame(
         explanation,
         ("run.json", record),

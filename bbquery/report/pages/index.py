@@ -6,7 +6,7 @@ import shlex
 import urllib.parse
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from bbquery.money import dollars
 from bbquery.report import sentence
@@ -78,6 +78,8 @@ class Entry:
 class IndexPage:
     """All that the page shows. counts: of each status on it, with its meaning. repeat: how to do it again."""
 
+    TEMPLATE: ClassVar[str] = "index.html"
+
     title: str
     entries: tuple[Entry, ...]
     counts: tuple[tuple[Badge, int, str], ...]
@@ -122,25 +124,24 @@ def write(
     resume: str = "",
     python: str = "",
 ) -> Path:
-    """Write the page into the folder that has the photos' folders; return its path.
-
-    budget: the run's. command: as typed. resume: the command that completes the run; empty where it is whole.
-    python: the call that made the run, where no command did.
+    """Write the page into the folder that has the photos' folders; return its path. See `page`.
 
     Raises:
         UsageError: it cannot be written. MissingExtra: no Jinja.
     """
     path = folder / NAME
-    write_bytes(
-        path, rendered("index.html", context(entries, budget=budget, command=command, resume=resume, python=python))
-    )
+    write_bytes(path, rendered(page(entries, budget=budget, command=command, resume=resume, python=python)))
     return path
 
 
-def context(
+def page(
     entries: Sequence[Entry], *, budget: BudgetState, command: Sequence[str], resume: str, python: str = ""
 ) -> IndexPage:
-    """Return what the page shows; see `write`."""
+    """Return what index.html shows. budget: the run's. command: as typed.
+
+    resume: the command that completes the run; empty where it is whole. python: the call that made the run, where no
+    command did.
+    """
     counts = Counter(each.state for each in entries)
     said = ", ".join(f"{count} {state.text}" for state, count in counts.items())
     photos = f"{len(entries)} {'photo' if len(entries) == 1 else 'photos'}"

@@ -14,7 +14,7 @@ import functools
 import hashlib
 import importlib.util
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from bbquery.errors import MissingExtra
 from bbquery.shown import shown
@@ -37,13 +37,19 @@ def check_extra() -> None:
             raise MissingExtra("report", purpose, package)
 
 
-def rendered(template: str, context: object) -> bytes:
-    """Return a page. template: its file in this folder. context: what the template calls `page`.
+class Page(Protocol):
+    """All that a page shows, which its template calls `page`. TEMPLATE: its file in this folder."""
+
+    TEMPLATE: ClassVar[str]
+
+
+def rendered(page: Page) -> bytes:
+    """Return a page as the bytes of its file.
 
     Raises:
         MissingExtra: no Jinja.
     """
-    return _environment().get_template(template).render(page=context).encode()
+    return _environment().get_template(page.TEMPLATE).render(page=page).encode()
 
 
 @functools.cache

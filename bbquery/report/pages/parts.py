@@ -13,10 +13,10 @@ import PIL.Image
 
 from bbquery.jobs.explain.result import top_classes
 from bbquery.jobs.keywords import in_python
+from bbquery.jobs.percent import percent
 from bbquery.jobs.presented import Presented
 from bbquery.money import dollars
 from bbquery.oracle import is_unnamed
-from bbquery.percent import percent
 from bbquery.report.pages.repeat import python_call
 from bbquery.report.spent import HELD
 from bbquery.types import Labels, NoAnswer, Text, Vector

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from bbquery.jobs.probe.advice import NO_MORE
 from bbquery.report import cautions, probe_rows
 from bbquery.report.pages import parts
-from bbquery.report.pages.page import rendered
 from bbquery.report.pages.parts import Badge, Table
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 class ProbePage:
     """All that the page of a probe shows. following: the command to run next, a word an item; empty for none."""
 
+    TEMPLATE: ClassVar[str] = "probe.html"
+
     frame: Frame
     photo: Picture
     following: tuple[str, ...]
@@ -36,23 +37,11 @@ class ProbePage:
 def page(
     probe: Probe, record: bytes, drawn: bytes, *, command: Sequence[str], source: str, following: Sequence[str],
     resume: str,
-) -> bytes:  # fmt: skip
-    """Return report.html. record: probe.json. drawn: probe.png. following: the command that is recommended.
+) -> ProbePage:  # fmt: skip
+    """Return what report.html shows. record: probe.json. drawn: probe.png. following: the command that is recommended.
 
     The rest as of `bbquery.report.pages.explain.page`.
-
-    Raises:
-        MissingExtra: no Jinja.
     """
-    made = context(probe, record, drawn, command=command, source=source, following=following, resume=resume)
-    return rendered("probe.html", made)
-
-
-def context(
-    probe: Probe, record: bytes, drawn: bytes, *, command: Sequence[str], source: str, following: Sequence[str],
-    resume: str,
-) -> ProbePage:  # fmt: skip
-    """Return what the page shows; see `page`."""
     frame = parts.frame(
         probe,
         ("probe.json", record),
@@ -63,14 +52,6 @@ def context(
         command=command,
         resume=resume,
     )
-    conditions = [
-        Table(
-            f"{probe_rows.conditions_said(each)}.",
-            probe_rows.OF_CONDITIONS,
-            tuple(probe_rows.of_conditions(probe, each)),
-        )
-        for each in probe.chosen
-    ]
     scores = Table(f"{probe_rows.SCORES_SAID}.", probe_rows.OF_SCORES, tuple(probe_rows.of_scores(probe)))
     return ProbePage(
         frame=frame,
@@ -79,7 +60,7 @@ def context(
         reasons=(*probe.advice.reasons, *probe_rows.further(probe)),
         clean=probe_rows.clean(probe.clean),
         drawn=parts.drawn(drawn, "answers against how much of the photo was visible"),
-        tables=(*conditions, scores),
+        tables=(*(_conditions(probe, each) for each in probe.chosen), scores),
     )
 
 

@@ -16,6 +16,7 @@ from bbquery.drift import DriftReport
 from bbquery.oracle import Capabilities
 from bbquery.report.explanation import record
 from bbquery.report.pages import explain, parts
+from bbquery.report.pages.page import rendered
 from bbquery.types import Label, Labels, NoAnswer, Text
 from tests.report.browser import site
 from tests.support.explanations import explanation_of, map_of
@@ -30,7 +31,7 @@ NASTY = "<script>alert(1)</script>\u202e"
 
 def context_of(explanation: bbquery.Explanation, **options: Any) -> ExplainPage:
     said = {"command": ["bbquery", "explain", "cat.png"], "source": "cat.png", "resume": ""} | options
-    return explain.context(explanation, record_of(explanation), **said)
+    return explain.page(explanation, record_of(explanation), **said)
 
 
 def record_of(explanation: bbquery.Explanation) -> bytes:
@@ -38,8 +39,7 @@ def record_of(explanation: bbquery.Explanation) -> bytes:
 
 
 def page_of(explanation: bbquery.Explanation, **options: Any) -> str:
-    said = {"command": ["bbquery", "explain", "cat.png"], "source": "cat.png", "resume": ""} | options
-    return explain.page(explanation, record_of(explanation), **said).decode()
+    return rendered(context_of(explanation, **options)).decode()
 
 
 def test_a_good_map_is_told_from_an_empty_and_a_partial_one() -> None:
@@ -125,7 +125,7 @@ def test_equal_input_gives_equal_bytes() -> None:
     written = record_of(explanation)
 
     one, other = (
-        explain.page(explanation, written, command=["bbquery"], source="cat.png", resume="") for _ in range(2)
+        rendered(explain.page(explanation, written, command=["bbquery"], source="cat.png", resume="")) for _ in range(2)
     )
     assert one == other
 
@@ -135,7 +135,7 @@ def test_a_page_carries_its_record() -> None:
     explanation = site.good()
     written = record_of(explanation)
 
-    page = explain.page(explanation, written, command=["bbquery"], source="cat.png", resume="").decode()
+    page = rendered(explain.page(explanation, written, command=["bbquery"], source="cat.png", resume="")).decode()
 
     (inside,) = re.findall(r'href="data:application/json;base64,([^"]*)"', page)
     assert base64.b64decode(inside) == written

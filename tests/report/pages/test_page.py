@@ -6,7 +6,7 @@ import base64
 import hashlib
 import importlib.util
 import re
-from types import SimpleNamespace
+from typing import ClassVar
 
 import jinja2
 import pytest
@@ -26,15 +26,22 @@ def test_what_lacks_is_named_before_anything_is_asked(missing: str, monkeypatch:
         page.check_extra()
 
 
+class Untitled:
+    """An index page without a title."""
+
+    TEMPLATE: ClassVar[str] = "index.html"
+    spent = "nothing"
+
+
 def test_a_context_that_lacks_something_makes_no_page() -> None:
     """What a template asks for and nobody gave is an error, not an empty place."""
     with pytest.raises(jinja2.UndefinedError, match="title"):
-        page.rendered("index.html", SimpleNamespace(spent="nothing"))
+        page.rendered(Untitled())
 
 
 def test_the_policy_names_the_only_style_and_script() -> None:
     """Their hashes are in the policy, so that no other style or script could run, not even one that got in."""
-    text = page.rendered("index.html", index.context([], budget=site.good().budget, command=[], resume="")).decode()
+    text = page.rendered(index.page([], budget=site.good().budget, command=[], resume="")).decode()
 
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
     assert policy is not None
