@@ -19,6 +19,7 @@ from bbquery.version import __version__
 
 if TYPE_CHECKING:
     from bbquery.attacks import Attack
+    from bbquery.boxes import Box
     from bbquery.client.client import Client
     from bbquery.errors import BbqueryError, BudgetExhausted, OracleError, UsageError
     from bbquery.jobs.attack.attack import attack, attack_async
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "bbquery.attacks": ("Attack",),
+    "bbquery.boxes": ("Box",),
     "bbquery.client.client": ("Client",),
     "bbquery.errors": ("BbqueryError", "BudgetExhausted", "OracleError", "UsageError"),
     "bbquery.jobs.attack.attack": ("attack", "attack_async"),
@@ -115,6 +117,7 @@ __all__ = [
     "Attack",
     "Attacked",
     "BbqueryError",
+    "Box",
     "BudgetExhausted",
     "Cap",
     "Capabilities",

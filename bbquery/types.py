@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bbquery.boxes import Box
     from bbquery.units import Units
 
 Image: TypeAlias = "NDArray[Any]"
@@ -76,15 +77,16 @@ class Vector:
 
 @dataclass(frozen=True)
 class Label:
-    """A label and, where the oracle gives one, its score."""
+    """A label with its score and its box on the image as it was sent, each where the oracle gives one."""
 
     name: str
     score: float | None = None
+    box: Box | None = None
 
 
 @dataclass(frozen=True)
 class Labels:
-    """A list of labels, best first; a hard-label oracle gives exactly one."""
+    """A list of labels, best first; a hard-label oracle gives exactly one, one of objects a label for each object."""
 
     labels: tuple[Label, ...]
 

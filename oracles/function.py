@@ -19,7 +19,7 @@ from bbquery.types import Answer, AnswerKind, Classes, Domain, Image, Labels, No
 from oracles._shared.activation import Applied, activation_text, apply, are_shares, check_probabilities
 from oracles._shared.options import check_at_least_one, check_choices, class_names, view_of
 from oracles._shared.price import STATED, cost_of_query
-from oracles._shared.scored_labels import labels_of, pairs_of
+from oracles._shared.scored_labels import labels_of, scored_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,7 +55,8 @@ def connect(
 
     - "probabilities" or "scores": one number for each class; a number alone is the score of one class.
     - "labels": a label, or labels with their scores: a list of labels (best first), a mapping of scores by label, a
-      list of (label, score) pairs or of {"label": ..., "score": ...}.
+      list of (label, score) pairs or of {"label": ..., "score": ...}, where "box": [left, top, right, bottom] may
+      stand beside them, in shares of the image (0 to 1).
     - "text": a string.
 
     None stands for a refusal to answer.
@@ -250,7 +251,7 @@ def _vector(row: Any) -> Vector:
 
 
 def _labels(row: Any) -> Labels:
-    return labels_of(pairs_of(row))
+    return labels_of(scored_of(row))
 
 
 def _text(row: Any) -> Text:

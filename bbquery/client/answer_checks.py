@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bbquery.boxes import Box
 from bbquery.errors import MalformedAnswer, OracleError, encodable
 from bbquery.telemetry import note
 from bbquery.types import Label, Labels, NoAnswer, Reply, Text, Vector
@@ -54,7 +55,7 @@ def _readable(answer: Answer) -> Answer:
         case Text(text) if answer.is_reasoning:
             return cut_off(text)
         case Labels(labels) if any(len(label.name) > LONGEST_LABEL for label in labels):
-            return Labels(tuple(Label(_cut(label.name), label.score) for label in labels))
+            return Labels(tuple(replace(label, name=_cut(label.name)) for label in labels))
     return answer
 
 
@@ -97,9 +98,18 @@ def _label_fault(label: Label) -> str | None:
     score: object = label.score
     if not isinstance(name, str):
         return f"the name of a label is {name!r:.80}"
-    if score is None or (isinstance(score, float | int) and math.isfinite(score)):
-        return None
-    return f"the score of label {name[:SHOWN]!r} is {score!r:.80}"
+    if score is not None and not (isinstance(score, float | int) and math.isfinite(score)):
+        return f"the score of label {name[:SHOWN]!r} is {score!r:.80}"
+    return None if label.box is None else _box_fault(name, label.box)
+
+
+def _box_fault(name: str, box: object) -> str | None:
+    try:
+        if isinstance(box, Box) and Box.of(*box):
+            return None
+    except (TypeError, ValueError):  # edges that are no numbers, or no shares
+        pass
+    return f"the box of label {name[:SHOWN]!r} is {box!r:.80}"
 
 
 def _vector_fault(values: np.ndarray, capabilities: Capabilities) -> str | None:

@@ -6,6 +6,7 @@ first, and whoever asks takes the first that serves; a kind that is named leaves
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
+from bbquery.boxes import Box
 from bbquery.errors import UsageError
 from bbquery.ledger import codec
 from bbquery.system import user_file
@@ -24,12 +26,13 @@ if TYPE_CHECKING:
     from bbquery.types import Answer
 
 RULE = """ANSWER is a file's name, which stands for what is in it, or the answer itself. JSON: a list of numbers has one
-for each class; a list of names, of [name, score] pairs or of {"name": …, "score": …} is a list of labels, as is
-{"cat": 0.7, "dog": 0.2}; {"text": …, "tokens": [[token, logprob, [[alternative, logprob], …]], …]} is a text with its
-log-probabilities. Words: if every part between commas ends in a number with a point or a percent sign, they are labels
-with scores ("Cat 0.97, Felidae 0.91"); numbers alone have one for each class; anything else is labels if no part is
-longer than three words and there is no end of a sentence, and a text if not. Where a score cannot take what it is by
-this rule, but could take the words as labels or as a text, it gets them so; --kind decides otherwise."""
+for each class; a list of names, of [name, score] pairs or of {"name": …, "score": …} is a list of labels, as is {"cat":
+0.7, "dog": 0.2}; a label's box is written ["cat", 0.7, [left, top, right, bottom]], in shares of the photo; {"text": …,
+"tokens": [[token, logprob, [[alternative, logprob], …]], …]} is a text with its log-probabilities. Words: if every part
+between commas ends in a number with a point or a percent sign, they are labels with scores ("Cat 0.97, Felidae 0.91");
+numbers alone have one for each class; anything else is labels if no part is longer than three words and there is no end
+of a sentence, and a text if not. Where a score cannot take what it is by this rule, but could take the words as labels
+or as a text, it gets them so; --kind decides otherwise."""
 
 SCORED = re.compile(r"(\S.*?)[\s:=(]+([-+]?\d*\.\d+(?:[eE][-+]?\d+)?|[-+]?\d+(?:\.\d+)?%)\)?")
 SENTENCE = re.compile(r"[.!?…](?:\s|$)|\n")
@@ -115,6 +118,9 @@ def _label(item: Any) -> Label | None:
             return Label(name)
         case [str(name), (int() | float() | None) as score] | {"name": str(name), "score": (int() | float()) as score}:
             return Label(name, None if score is None else float(score))
+        case [str(name), (int() | float() | None) as score, [left, top, right, bottom]]:
+            with contextlib.suppress(TypeError, ValueError):
+                return Label(name, None if score is None else float(score), Box.of(left, top, right, bottom))
     return None
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from blake3 import blake3
 
+from bbquery.boxes import Box
 from bbquery.types import Answer, Label, Labels, NoAnswer, Text, Token, Vector
 
 if TYPE_CHECKING:
@@ -83,7 +84,15 @@ def _label(plain: object) -> Label:
     match plain:
         case [str(name), (float() | int() | None) as score]:
             return Label(name, score)
+        case [str(name), (float() | int() | None) as score, [left, top, right, bottom]]:
+            return Label(name, score, Box.of(*map(_edge, (left, top, right, bottom))))
     raise ValueError(f"not a packed label: {plain!r:.80}")
+
+
+def _edge(plain: object) -> float:
+    if isinstance(plain, float | int):
+        return plain
+    raise ValueError(f"not the edge of a box: {plain!r:.80}")
 
 
 def _token(plain: object) -> Token:
@@ -107,12 +116,17 @@ def _text(answer: Answer) -> str:
             kind, numbers = _numbers(values)
             return f'{{"{kind}":"{base64.b64encode(numbers).decode()}"}}'
         case Labels(labels):
-            return _JSON.encode({"labels": [[label.name, label.score] for label in labels]})
+            return _JSON.encode({"labels": [_parts(label) for label in labels]})
         case Text(text, tokens):
             said = _JSON.encode([[t.text, t.logprob, t.alternatives] for t in tokens]) if tokens else "[]"
             return f'{{"text":{encode_basestring(text)},"tokens":{said}}}'
         case NoAnswer(reason, kind):
             return f'{{"none":{encode_basestring(reason)},"kind":"{kind}"}}'
+
+
+def _parts(label: Label) -> list[Any]:
+    """Return name and score, and the box of a label that has one."""
+    return [label.name, label.score] if label.box is None else [label.name, label.score, label.box]
 
 
 def _numbers(values: NDArray[np.float64]) -> tuple[str, bytes]:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from bbquery.boxes import Box
 from bbquery.client.answer_checks import checked
 from bbquery.errors import MalformedAnswer, OutcomeUnknown
 from bbquery.oracle import Capabilities
@@ -49,6 +50,7 @@ def fault(answer: object, promised: Capabilities) -> str | None:
         ("probabilities", vector(-1e-7, 1 + 1e-7)),
         ("scores", vector(-1e300, 1e300)),
         ("labels", Labels((Label("cat", 0.9), Label("dog")))),
+        ("labels", Labels((Label("cat", 0.9, Box.of(0, 0, 0.5, 1)),))),
         ("labels", Labels(())),
         ("text", Text("a cat")),
         ("text", Text("")),
@@ -122,14 +124,15 @@ def test_only_finite_vectors_pass_and_only_shares_as_probabilities(values: np.nd
 
 
 def test_a_very_long_label_is_cut_before_it_is_scored_or_shown() -> None:
-    """A megabyte of a name is no class; the other labels and all scores stay as they are."""
-    answer = Labels((Label("x" * 2**20, 0.75), Label("cat", 0.25)))
+    """A megabyte of a name is no class; the other labels, all scores and boxes stay as they are."""
+    answer = Labels((Label("x" * 2**20, 0.75, Box.of(0, 0, 1, 1)), Label("cat", 0.25)))
 
     (reply,) = checked([Reply(answer, served="v1")], 1, capabilities("labels"))
 
     assert isinstance(reply, Reply)
     assert isinstance(reply.answer, Labels)
     assert [(len(label.name), label.score) for label in reply.answer.labels] == [(501, 0.75), (3, 0.25)]
+    assert [label.box for label in reply.answer.labels] == [Box.of(0, 0, 1, 1), None]
     assert reply.served == "v1"
 
 
@@ -138,6 +141,8 @@ def test_a_very_long_label_is_cut_before_it_is_scored_or_shown() -> None:
     [
         ("labels", Labels((Label(5),)), "the name of a label is 5"),  # type: ignore[arg-type]  # functions may
         ("labels", Labels((Label("cat", "high"),)), "the score of label 'cat' is 'high'"),  # type: ignore[arg-type]
+        ("labels", Labels((Label("cat", 1.0, (0, 0, 1, 1)),)), "the box of label 'cat' is (0, 0, 1, 1)"),  # type: ignore[arg-type]
+        ("labels", Labels((Label("cat", 1.0, Box(0, 0, 224, 224)),)), "the box of label 'cat' is Box(left=0"),
         ("labels", Labels((Label("c" * 2**20, float("nan")),)), "is nan"),
         ("text", Text(5), "the text is 5"),  # type: ignore[arg-type]
     ],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from bbquery.boxes import Box
 from bbquery.commands.typed_answer import Typed, readings
 from bbquery.errors import UsageError
 from bbquery.ledger import codec
@@ -62,6 +63,15 @@ def labels(*pairs: tuple[str, float | None]) -> Labels:
 def test_an_answer_is_read_by_the_rule_that_the_help_states(text: str, answer: Answer) -> None:
     """Labels with and without scores, texts, JSON of any of them; a number that is part of a name stays there."""
     assert first(text).answer == answer
+
+
+def test_a_label_may_have_a_box() -> None:
+    """As the store keeps it: name, score (or null), and left, top, right and bottom in shares of the photo."""
+    answer = Labels((Label("cat", 0.5, Box.of(0, 0.25, 0.5, 1)), Label("dog", None, Box.of(0, 0, 1, 1))))
+
+    assert first('[["cat", 0.5, [0, 0.25, 0.5, 1]], ["dog", null, [0, 0, 1, 1]]]').answer == answer
+    assert first(codec.pack(answer).decode()).answer == answer
+    assert first('[["cat", 0.5, [0, 0.25, 0.5, 2]]]').answer != answer  # nothing beyond the photo
 
 
 @pytest.mark.parametrize(

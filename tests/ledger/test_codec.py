@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from bbquery.boxes import Box
 from bbquery.ledger.codec import answer_key, fingerprint, image_digest, pack, unpack
 from bbquery.types import Answer, Label, Labels, NoAnswer, Text, Token, Vector
 
@@ -23,7 +24,9 @@ doubles = hnp.arrays(np.float64, st.integers(0, 20), elements=st.floats(width=64
 singles = hnp.arrays(np.float64, st.integers(0, 20), elements=st.floats(width=32))
 halves = st.sampled_from(["\ud83d", "\ude00"])  # of a surrogate pair, which models do answer
 texts = st.lists(st.characters() | halves, max_size=8).map("".join)
-labels = st.builds(Label, texts, st.none() | st.floats(allow_nan=False))
+pairs_of_edges = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted)
+boxes = st.builds(lambda across, down: Box.of(across[0], down[0], across[1], down[1]), pairs_of_edges, pairs_of_edges)
+labels = st.builds(Label, texts, st.none() | st.floats(allow_nan=False), st.none() | boxes)
 logprobs = st.floats(allow_nan=False)
 tokens = st.builds(Token, texts, logprobs, st.lists(st.tuples(texts, logprobs), max_size=3).map(tuple))
 kinds = st.sampled_from(["refused", "filtered", "truncated", "empty"])
@@ -67,6 +70,17 @@ def test_words_come_back_as_they_were(answer: Answer) -> None:
     assert unpack(pack(answer)) == answer
 
 
+def test_labels_without_boxes_are_kept_as_ever() -> None:
+    """What older versions stored is read, and what has no box is written as they would read it."""
+    old = b'{"labels":[["cat",0.5],["dog",null]]}'
+
+    assert unpack(old) == Labels((Label("cat", 0.5), Label("dog")))
+    assert pack(unpack(old)) == old
+    assert (
+        pack(Labels((Label("cat", None, Box.of(0, 0.25, 0.5, 1)),))) == b'{"labels":[["cat",null,[0.0,0.25,0.5,1.0]]]}'
+    )
+
+
 def test_a_score_of_a_label_comes_back_to_the_bit() -> None:
     """A float64 score keeps its last digit and the sign of its zero."""
     back = unpack(pack(Labels((Label("cat", 0.1 + 0.2), Label("dog", -0.0), Label("fox")))))
@@ -96,6 +110,7 @@ def test_a_vector_that_came_back_may_be_changed() -> None:
 
 NO_ANSWERS = (
     '|not json|[]|{}|{"f4":3}|{"f8":"AAA="}|{"f4":"é"}|{"labels":[1]}|{"labels":[["cat"]]}|{"labels":[[1,0.5]]}'
+    '|{"labels":[["cat",0.5,[0,0,1]]]}|{"labels":[["cat",0.5,[0,0,2,1]]]}|{"labels":[["cat",0.5,["0",0,1,1]]]}'
     '|{"labels":[["cat","high"]]}|{"text":null,"tokens":[]}|{"text":"a","tokens":3}|{"text":"a","tokens":[["a",0.5]]}'
     '|{"text":"a","tokens":[["a",0.5,[3]]]}|{"none":"why","kind":"lazy"}'
 )

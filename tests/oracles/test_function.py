@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 import pytest
 
+from bbquery.boxes import Box
 from bbquery.errors import UnknownName, UsageError
 from bbquery.oracle import Capabilities, Limits, Price, View
 from bbquery.types import (
@@ -93,6 +94,9 @@ async def test_a_batch_may_come_back_in_any_sequence(as_batch: Callable[[Any], A
     assert [plain(answer) for answer in got] == rows
 
 
+BOX = Box.of(0, 0.25, 0.5, 1)
+
+
 @pytest.mark.parametrize(
     ("returned", "labels"),
     [
@@ -112,10 +116,14 @@ async def test_a_batch_may_come_back_in_any_sequence(as_batch: Callable[[Any], A
         (np.array(["cat", "dog"]), [Label("cat"), Label("dog")]),
         ([("cat", np.float32(0.5))], [Label("cat", 0.5)]),
         ([], []),
+        ([Label("cat", 0.4, BOX)], [Label("cat", 0.4, BOX)]),
+        ({"label": "cat", "score": 0.4, "box": np.array(BOX)}, [Label("cat", 0.4, BOX)]),
+        ([{"label": "cat", "score": 0.4, "box": {"xmin": 3, "ymin": 5}}], [Label("cat", 0.4)]),
+        ([{"label": "cat", "score": 0.4, "box": [0, 0, 224, 224]}], [Label("cat", 0.4)]),
     ],
 )
 async def test_labels_may_be_written_in_many_ways(returned: Any, labels: list[Label]) -> None:
-    """A label, a list of labels, or of pairs with scores, in plain Python or NumPy."""
+    """A label, a list of labels, or of pairs with scores, in plain Python or NumPy; boxes in shares of the image."""
     assert await reply_to_one(lambda image: returned, answers="labels") == Labels(tuple(labels))
 
 

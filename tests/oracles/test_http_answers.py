@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import oracles.http
+from bbquery.boxes import Box
 from bbquery.errors import MalformedAnswer, OutcomeUnknown, UsageError
 from bbquery.oracle import View
 from bbquery.types import FLOAT, UINT8, Label, Labels, NoAnswer, Reply, Text, Vector
@@ -371,3 +372,12 @@ def test_an_oracle_outlives_its_event_loop() -> None:
 def test_labels_of_the_protocol_may_be_written_in_every_form(given: Any) -> None:
     """With their scores, and best first."""
     assert unpack_answer({"labels": given}, "labels", None) == Labels((Label("red", 0.6), Label("green", 0.4)))
+
+
+def test_boxes_travel_with_labels() -> None:
+    """What a served oracle says of where a thing is reaches whoever asks the server."""
+    answer = Labels((Label("cat", 0.75, Box.of(0, 0.25, 0.5, 1)), Label("dog", 0.5)))
+
+    (item,) = split_answers(pack_answers([Reply(answer)], "labels"), 1)
+
+    assert unpack_answer(item, "labels", None) == answer

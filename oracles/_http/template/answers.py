@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bbquery.types import Classes, NoAnswer, Text, Vector, folded
 from oracles._http.template.paths import EVERY
-from oracles._http.wire.answers import labels, pairs, said_of, served_as, vector
+from oracles._http.wire.answers import labels, said_of, scored, served_as, vector
 from oracles._http.wire.fields import WireError, parsed
 from oracles._shared.activation import softmax
+from oracles._shared.scored_labels import Scored
 from oracles._shared.texts import brief
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from bbquery.types import Answer, AnswerKind, Labels
     from oracles._http.template.paths import Path
-    from oracles._shared.scored_labels import Pair
 
 
 class Item(NamedTuple):
@@ -110,9 +110,9 @@ class Reader:
         found = vector(numbers, kind, self.classes)
         return replace(found, values=softmax(found.values)) if self.apply_softmax else found
 
-    def _in_order(self, scored: Sequence[Pair]) -> list[Any]:
-        """Return the numbers in the order of the classes, from pairs in any order."""
-        by_index = {self._index(name): number for name, number in scored}
+    def _in_order(self, numbers: Sequence[Scored]) -> list[Any]:
+        """Return the numbers in the order of the classes, from names and scores in any order."""
+        by_index = {self._index(one.name): one.score for one in numbers}
         classes = self.classes or Classes(())
         missing = [classes.show(index) for index in range(len(classes)) if index not in by_index]
         if missing:
@@ -148,8 +148,8 @@ class Reader:
     def _labels(self, item: Item) -> Labels:
         return labels(self._scored(item.document))
 
-    def _scored(self, document: Any) -> list[Pair]:
-        """Return pairs of name and score, None where there are no scores."""
+    def _scored(self, document: Any) -> list[Scored]:
+        """Return names and scores, None where there are no scores."""
         if self.mapping is not None:
             return _by_name(self.mapping, document)
         if self.names is None:
@@ -162,10 +162,10 @@ class Reader:
         names, scores = [list(_flat(path.select(document))) for path in (self.names, self.scores)]
         if len(names) != len(scores):
             raise WireError(f"{len(scores)} scores for {len(names)} names")
-        return [(_name(name), score) for name, score in zip(names, scores, strict=True)]
+        return [Scored(_name(name), score) for name, score in zip(names, scores, strict=True)]
 
-    def _beside(self, names: Path, scores: Path, document: Any) -> list[Pair] | None:
-        """Return pairs where each name and its score stand in one element, of which some may have no score.
+    def _beside(self, names: Path, scores: Path, document: Any) -> list[Scored] | None:
+        """Return names and scores where each name and its score stand in one element, of which some may have no score.
 
         None where they do not stand so, or no element has a score: the path is wrong then.
         """
@@ -176,7 +176,7 @@ class Reader:
         found = [(_one(name, element), score.first(element)) for element in shared.select(document)]
         if any(isinstance(called, list) for called, _ in found) or all(said is None for _, said in found):
             return None
-        return [(_name(called), said) for called, said in found]
+        return [Scored(_name(called), said) for called, said in found]
 
 
 def _one(path: Path, document: Any) -> Any:
@@ -195,21 +195,21 @@ def _flat(value: Any) -> Iterator[Any]:
         yield from _flat(part)
 
 
-def _by_name(path: Path, document: Any) -> list[Pair]:
+def _by_name(path: Path, document: Any) -> list[Scored]:
     """Return what an object of scores by name says, or a list of names that have their scores beside them."""
     found = _one(path, document)
-    named = pairs(found)
-    if not isinstance(found, dict) and all(score is None for _, score in named):
+    named = scored(found)
+    if not isinstance(found, dict) and all(one.score is None for one in named):
         raise WireError(f"{path.text} must be scores by name, not {brief(found)}")
     return named
 
 
-def _named(found: list[Any]) -> list[Pair]:
+def _named(found: list[Any]) -> list[Scored]:
     """Return what a path to names finds: names, nested or not, or names with their scores beside them."""
     flat = list(_flat(found))
     if any(isinstance(part, dict | float) for part in flat):
-        return pairs(found[0] if len(found) == 1 else found)
-    return [(_name(name), None) for name in flat]
+        return scored(found[0] if len(found) == 1 else found)
+    return [Scored(_name(name)) for name in flat]
 
 
 def _said(path: Path | None, item: Item) -> str | None:

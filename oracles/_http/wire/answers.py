@@ -10,14 +10,14 @@ from bbquery.errors import OracleError
 from bbquery.types import Labels, NoAnswer, Reply, Text, Vector
 from oracles._http.wire.fields import WireError, dumps, is_number, loads
 from oracles._shared.activation import ROUNDING
-from oracles._shared.scored_labels import labels_of, pairs_of
+from oracles._shared.scored_labels import labels_of, scored_of
 from oracles._shared.texts import brief, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bbquery.types import Answer, AnswerKind, Classes
-    from oracles._shared.scored_labels import Pair
+    from bbquery.types import Answer, AnswerKind, Classes, Label
+    from oracles._shared.scored_labels import Scored
 
 LONGEST_REASON = 200  # characters of what a server says of a failure
 
@@ -39,11 +39,16 @@ def _packed(answer: Answer, kind: AnswerKind) -> dict[str, Any]:
         case Vector(values):
             return {kind: np.ascontiguousarray(values, dtype=np.float64)}
         case Labels(listed):
-            return {"labels": [{"name": label.name, "score": label.score} for label in listed]}
+            return {"labels": [_label(label) for label in listed]}
         case Text(said):
             return {"text": said}
         case NoAnswer(reason):
             return {"refused": reason}
+
+
+def _label(label: Label) -> dict[str, Any]:
+    box = {} if label.box is None else {"box": list(label.box)}
+    return {"name": label.name, "score": label.score} | box
 
 
 def split_answers(body: bytes, expected: int) -> list[Any]:
@@ -97,7 +102,7 @@ def unpack_answer(item: Any, kind: AnswerKind, classes: Classes | None) -> Answe
     if item.get(kind) is None:
         raise WireError(f"no '{kind}' in an answer that has {brief(sorted(item))}")
     if kind == "labels":
-        return labels(pairs(item[kind]))
+        return labels(scored(item[kind]))
     if kind == "text":
         return _text(item[kind])
     return vector(item[kind], kind, classes)
@@ -124,19 +129,19 @@ def vector(numbers: Any, kind: str, classes: Classes | None) -> Vector:
     return Vector(values)
 
 
-def pairs(given: Any) -> list[Pair]:
-    """Return names and scores, from any form that `oracles._shared.scored_labels` reads.
+def scored(given: Any) -> list[Scored]:
+    """Return names, scores and boxes, from any form that `oracles._shared.scored_labels` reads.
 
     Raises:
         WireError: they are in none.
     """
     try:
-        return pairs_of(given)
+        return scored_of(given)
     except ValueError as fault:
         raise WireError(str(fault)) from None
 
 
-def labels(named: Iterable[Pair]) -> Labels:
+def labels(named: Iterable[Scored]) -> Labels:
     """Return labels, best first.
 
     Raises:
