@@ -118,10 +118,12 @@ def token_price(vendor: str, model: str, tier: str = "default") -> TokenPrice:
 def query_price(vendor: str, feature: str) -> QueryPrice:
     """Return a feature's price a query, from the user's file or else the package's table.
 
+    A dated snapshot has the price of its family, as in `token_price`.
+
     Raises:
         UnknownPrice: nobody stated it; says how to. UsageError: it is stated wrongly; says where.
     """
-    entry = _entry(vendor, feature)
+    entry = _entry(vendor, feature) or _entry(vendor, undated(feature))
     if entry is None:
         lines = ('thousand = "1.50"',)
         raise UnknownPrice(vendor, feature, _advice(vendor, feature, "dollars a thousand queries", *lines))

@@ -58,7 +58,7 @@ class ChatModel:
         Raises:
             Refused: the image cannot be used (400), or the oracle failed (500).
         """
-        probabilities = await self._probabilities(asked.images[0])
+        probabilities = await self.probabilities(asked.images[0])
         room = asked.cap - min(REASONING[asked.effort], asked.cap)
         said, ending = self._ended(self._phrased(asked, number, probabilities), room, number)
         spoken = min(len(pieces(REFUSAL)), room) if ending == "refusal" else len(said)
@@ -75,7 +75,12 @@ class ChatModel:
             fingerprint=self._fingerprint(number),
         )
 
-    async def _probabilities(self, pixels: NDArray[Any]) -> list[float]:
+    async def probabilities(self, pixels: NDArray[Any]) -> list[float]:
+        """Return the oracle's probabilities of its classes for pixels (H, W, 3).
+
+        Raises:
+            Refused: the image cannot be used (400), or the oracle failed (500).
+        """
         try:
             payload = await asyncio.to_thread(self._encoded, pixels)
         except UsageError as fault:

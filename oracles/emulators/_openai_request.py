@@ -81,7 +81,7 @@ def read(api: Api, content: Mapping[str, Any]) -> Asked:
     unknown = sorted(set(content) - TAKEN[api])
     if unknown:
         raise Refused(400, f"Unknown parameter: '{unknown[0]}'.", param=unknown[0], code="unknown_parameter")
-    name = _one_of_kind(content, "model", str)
+    name = needed(content, "model", str)
     if name not in BY_NAME:
         raise Refused(
             404, f"The model `{name}` does not exist or you do not have access to it.", code="model_not_found"
@@ -104,7 +104,12 @@ def read(api: Api, content: Mapping[str, Any]) -> Asked:
     )
 
 
-def _one_of_kind(content: Mapping[str, Any], param: str, kind: type) -> Any:
+def needed(content: Mapping[str, Any], param: str, kind: type) -> Any:
+    """Return the value of a parameter that must be there.
+
+    Raises:
+        Refused: it is not, or is of another kind.
+    """
     if param not in content:
         raise Refused(400, f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
     return _kind(content[param], param, kind)
@@ -147,7 +152,7 @@ def _said(api: Api, content: Mapping[str, Any]) -> tuple[list[str], list[NDArray
     if content.get("stream"):
         raise Refused(400, "This emulator does not stream.", param="stream", code="unsupported_value")
     param = "messages" if api == "chat" else "input"
-    messages = _one_of_kind(content, param, list)
+    messages = needed(content, param, list)
     if not messages:
         raise Refused(400, f"Invalid '{param}': empty array.", param=param, code="empty_array")
     texts, images, details = [], [], []
@@ -157,7 +162,7 @@ def _said(api: Api, content: Mapping[str, Any]) -> tuple[list[str], list[NDArray
         parts = _parts(message, param)
         texts.append("\n".join(text for text in (_text(part) for part in parts) if text))
         for url, detail in filter(None, (_image(api, part) for part in parts)):
-            images.append(_pixels(url, param))
+            images.append(pixels_of(url, param))
             details.append(detail)
     if not images:
         raise Refused(400, "This emulator answers about images: send one.", param=param)
@@ -198,8 +203,12 @@ def _detail(detail: object) -> str:
     return str(detail)
 
 
-def _pixels(url: str, param: str) -> NDArray[np.uint8]:
-    """Return the uint8 (H, W, 3) pixels of a data URL."""
+def pixels_of(url: str, param: str) -> NDArray[np.uint8]:
+    """Return the uint8 (H, W, 3) pixels of a data URL.
+
+    Raises:
+        Refused: it is none, or holds no image that can be read.
+    """
     match = DATA_URL.fullmatch(url)
     if match is None:
         raise Refused(400, "Invalid image: this emulator reads data URLs only.", param=param, code="invalid_image_url")

@@ -1,4 +1,4 @@
-"""OpenAI's API on this machine, for the unmodified `openai` package: chat completions, responses and models.
+"""OpenAI's API on this machine, for the unmodified `openai` package: chat, responses, moderation of images, models.
 
 How it works, and what holds:
 
@@ -19,11 +19,13 @@ How it works, and what holds:
 from __future__ import annotations
 
 import asyncio
+import functools
 import hmac
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bbquery.errors import MissingExtra
 from oracles._http.wire.fields import WireError, dumps, loads
@@ -35,6 +37,7 @@ from oracles.emulators._openai_bill import Bill
 from oracles.emulators._openai_faults import NO_FAULTS, Faults
 from oracles.emulators._openai_model import ChatModel
 from oracles.emulators._openai_models import BY_NAME, SERVED
+from oracles.emulators._openai_moderation import image_of, moderation
 from oracles.emulators._openai_refusals import TooFast, broken, duration, spent
 from oracles.emulators._openai_reply import error, model, prompt_tokens, reply
 from oracles.emulators._openai_request import Refused, read
@@ -45,14 +48,14 @@ except ImportError as missing:
     raise MissingExtra("http", "serving a model over HTTP", "aiohttp") from missing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-
     from bbquery.oracle import Oracle
     from oracles.emulators._faults import Fate
-    from oracles.emulators._openai_reply import Outcome
-    from oracles.emulators._openai_request import Api, Asked
+    from oracles.emulators._openai_request import Api
 
 __all__ = ["NO_FAULTS", "Bill", "Faults", "OpenAIEmulator", "serve"]
+
+Answered: TypeAlias = "Callable[[Mapping[str, Any], Fate, int], Awaitable[dict[str, Any] | None]]"
+"""What a request's JSON is answered with, given its fate and its number; None where the model is not run."""
 
 ROOT = "/v1"
 LARGEST_BODY = 64 * 2**20  # bytes
@@ -102,6 +105,7 @@ class OpenAIEmulator:
         application.router.add_get(f"{ROOT}/models/{{name}}", self._show_model)
         application.router.add_post(f"{ROOT}/chat/completions", self._chat)
         application.router.add_post(f"{ROOT}/responses", self._responses)
+        application.router.add_post(f"{ROOT}/moderations", self._moderations)
         BatchRoutes(self.batches, self._authorise).add_to(application, ROOT)
         async with _server.listening(application, host=host, port=port) as url:
             yield url + ROOT
@@ -119,12 +123,15 @@ class OpenAIEmulator:
         return _json(error(Refused(404, f"The model '{name}' does not exist", code="model_not_found")), status=404)
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
-        return await self._post(request, "chat")
+        return await self._post(request, functools.partial(self._answered, "chat"))
 
     async def _responses(self, request: web.Request) -> web.StreamResponse:
-        return await self._post(request, "responses")
+        return await self._post(request, functools.partial(self._answered, "responses"))
 
-    async def _post(self, request: web.Request, api: Api) -> web.StreamResponse:
+    async def _moderations(self, request: web.Request) -> web.StreamResponse:
+        return await self._post(request, self._moderated)
+
+    async def _post(self, request: web.Request, answered: Answered) -> web.StreamResponse:
         now, number = self._clock(), self.bill.requests
         self.arrivals.append(now)
         self.bill.requests += 1
@@ -133,27 +140,42 @@ class OpenAIEmulator:
             fate = self.faults.fate(number)
             if fate.latency:
                 await self._sleep(fate.latency)
-            asked = await self._asked(request, api)
-            self._admit(self._tokens, self._clock(), max(asked.cap, prompt_tokens(asked)), "tokens")
-            self._turn_away(fate)
-            outcome = await self._model.answer(asked, number) if fate.billed else None
+            content = await answered(await self._content(request), fate, number)
         except Refused as refused:
             return self._refused(number, refused)
-        if outcome is not None:
-            self.bill.add(outcome)
-        return await self._sent(request, fate, number, outcome)
+        return await self._sent(request, fate, number, content)
 
-    async def _asked(self, request: web.Request, api: Api) -> Asked:
+    async def _answered(self, api: Api, content: Mapping[str, Any], fate: Fate, number: int) -> dict[str, Any] | None:
+        """Return the reply to a question about an image, once it is billed; None where the model is not run."""
+        asked = await asyncio.to_thread(read, api, content)
+        self._admit(self._tokens, self._clock(), max(asked.cap, prompt_tokens(asked)), "tokens")
+        self._turn_away(fate)
+        if not fate.billed:
+            return None
+        outcome = await self._model.answer(asked, number)
+        self.bill.add(outcome)
+        return reply(outcome)
+
+    async def _moderated(self, content: Mapping[str, Any], fate: Fate, number: int) -> dict[str, Any] | None:
+        """Return the scores of an image; None where the model is not run."""
+        pixels = await asyncio.to_thread(image_of, content)
+        self._turn_away(fate)
+        if not fate.billed:
+            return None
+        probabilities = await self._model.probabilities(pixels)
+        self.bill.images_answered += 1
+        return moderation(content.get("model", ""), number, probabilities)
+
+    async def _content(self, request: web.Request) -> dict[str, Any]:
         self._authorise(request)
         if request.content_type != _server.JSON:
             raise Refused(415, f"Unsupported content type {request.content_type}: send {_server.JSON}.")
         try:
-            content = loads(await request.read())
+            return loads(await request.read())
         except web.HTTPRequestEntityTooLarge as large:
             raise Refused(413, "The request is too large.") from large
         except WireError as fault:
             raise Refused(400, f"We could not parse the JSON body of your request: {fault}") from fault
-        return await asyncio.to_thread(read, api, content)
 
     def _authorise(self, request: web.Request) -> None:
         sent = request.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -178,14 +200,16 @@ class OpenAIEmulator:
         self.bill.turn_away(refused)
         return _json(error(refused), status=refused.status, headers=self._headers(number) | waits)
 
-    async def _sent(self, request: web.Request, fate: Fate, number: int, outcome: Outcome | None) -> web.StreamResponse:
+    async def _sent(
+        self, request: web.Request, fate: Fate, number: int, content: dict[str, Any] | None
+    ) -> web.StreamResponse:
         """Send an answer as its fate has it; there is none where the connection drops before the model is run."""
         if fate.kind == "server_error":
             return self._refused(number, broken(fate.status))
         self.bill.lose(fate.kind)
         if fate.kind == "junk" and number % 2:
             return web.Response(body=ODD_JUNK, content_type=_server.JSON)
-        answer = web.Response() if outcome is None else _json(reply(outcome), headers=self._headers(number))
+        answer = web.Response() if content is None else _json(content, headers=self._headers(number))
         seconds = self.faults.drip_seconds
         return await _server.delivered(request, answer, fate.kind, seconds=seconds, sleep=self._sleep)
 

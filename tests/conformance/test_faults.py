@@ -16,7 +16,7 @@ from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
 from bbquery.units import Units
-from oracles import function, google_vision, http, openai
+from oracles import function, google_vision, http, openai, openai_moderation
 from oracles.emulators import google_vision as google_emulator
 from oracles.emulators import http as http_emulator
 from oracles.emulators import openai as openai_emulator
@@ -79,6 +79,17 @@ def over_openai(name: str, **options: Any) -> Callable[..., Served]:
 
 
 @asynccontextmanager
+async def over_moderation(seconds: float = PATIENCE, **faults: Any) -> AsyncIterator[tuple[Any, Oracle]]:
+    inner = model()
+    emulator = openai_emulator.OpenAIEmulator(inner, openai_emulator.Faults(**faults))
+    async with emulator.running() as url:
+        oracle = openai_moderation.connect(base_url=url, key_env=None, height=SIDE, width=SIDE, timeout=seconds)
+        yield emulator, oracle
+        await oracle.aclose()
+    await inner.aclose()
+
+
+@asynccontextmanager
 async def over_google(seconds: float = PATIENCE, **faults: Any) -> AsyncIterator[tuple[Any, Oracle]]:
     inner = model()
     emulator = google_emulator.GoogleVisionEmulator(inner, google_emulator.Faults(**faults))
@@ -99,6 +110,7 @@ PRICED: dict[str, Callable[..., Served]] = {
     "openai, responses at flex": over_openai("gpt-5.2", api="responses", tier="flex"),
 }
 REMOTE = {name.partition(",")[0]: made for name, made in reversed(PRICED.items())}
+REMOTE["openai_moderation"] = over_moderation  # which is free
 
 
 async def ask(oracle: Oracle, ledger: Ledger, rows: int, cap: Cap) -> tuple[Client, BudgetState, list[UnknownAttempt]]:

@@ -129,6 +129,19 @@ async def a_chat() -> AsyncIterator[Connecting]:
 
 
 @asynccontextmanager
+async def a_moderation() -> AsyncIterator[Connecting]:
+    """That model's probabilities as the moderation of images behind the same emulator."""
+    from oracles import openai_moderation
+    from oracles.emulators.openai import OpenAIEmulator
+
+    async def connect() -> Oracle:
+        return openai_moderation.connect(base_url=url, key_env=None, height=8, width=12)
+
+    async with a_model() as model, OpenAIEmulator(model).running() as url:
+        yield connect
+
+
+@asynccontextmanager
 async def a_label_service() -> AsyncIterator[Connecting]:
     """That model behind the emulator of Google's protocol, asked without credentials."""
     from oracles import google_vision
@@ -148,6 +161,7 @@ RECIPES: dict[str, Recipe] = {
     "http": a_server,
     "onnx": a_file,
     "openai": a_chat,
+    "openai_moderation": a_moderation,
 }
 
 
