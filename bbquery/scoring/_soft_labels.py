@@ -12,7 +12,7 @@ import numpy as np
 
 from bbquery.errors import UsageError
 from bbquery.scoring import _forms, _sets
-from bbquery.types import Answer, Classes, Label, Labels, folded
+from bbquery.types import Answer, Classes, Decision, Label, Labels, folded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,13 +73,17 @@ class BoundLabels:
         return _forms.about(self.form, "score of the label", bounded=self.bounded, nothing=nothing)
 
     def __call__(self, answers: Sequence[Answer]) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-        """Return whether the target is the first label, and its value.
+        """Return whether the target is the first label, and its value; undecided where that is not known.
 
         Raises:
             UsageError: an answer is no list of labels.
         """
         shares = self._shares(answers)
-        return shares.met.astype(np.int8), _forms.value(self.form, shares)  # the codes of MET and NOT_MET are 1 and 0
+        values = _forms.value(self.form, shares)
+        decisions = np.where(
+            np.isnan(values), Decision.UNDECIDED, shares.met
+        )  # the codes of MET and NOT_MET are 1 and 0
+        return decisions.astype(np.int8), values
 
     def unread(self, answers: Sequence[Answer]) -> Counter[str]:
         """Return the target where it is listed without a score among labels that have one; any other label is read."""
