@@ -19,7 +19,7 @@ from bbquery.errors import UsageError
 from bbquery.ledger import caps, reconcile, reports, settlement_csv, statements, vendor
 from bbquery.ledger.accounts import Accounts
 from bbquery.report.files import Write, whole_file
-from bbquery.shown import as_json
+from bbquery.shown import as_json, cell
 
 if TYPE_CHECKING:
     import sqlite3
@@ -269,5 +269,5 @@ def _write_attempts(connection: sqlite3.Connection, chosen: argparse.Namespace, 
 
 def _csv_line(cells: Sequence[str | int]) -> bytes:
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
+    csv.writer(line, lineterminator="\n").writerow([cell(str(each)) for each in cells])
     return line.getvalue().encode(errors="backslashreplace")
