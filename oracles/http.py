@@ -225,7 +225,6 @@ async def _described(options: _Options) -> Oracle:
         price=price,
         provider=endpoint.name,
         remote=True,
-        boxes=model.answers == "labels",
     )
     return RemoteOracle(endpoint, OwnForm(model.answers, model.classes), capabilities, cost, options.call())
 
@@ -261,7 +260,6 @@ def _templated(options: _Options, template: Template) -> Oracle:
         provider=f"{endpoint.name}{template.request.path}",
         activation=activation_text("softmax", "the server's numbers") if template.reader.apply_softmax else "",
         remote=True,
-        boxes=template.reader.kind == "labels",
     )
     return RemoteOracle(endpoint, TemplateForm(template), capabilities, cost, options.call())
 

@@ -154,6 +154,16 @@ class Client:
         return self._dispatcher.provider.in_flight
 
     @property
+    def slots(self) -> int:
+        """How many requests may be in flight at the oracle now."""
+        return self._dispatcher.provider.slots
+
+    @property
+    def waits_to_send(self) -> bool:
+        """Whether a query waits for a slot, for its turn, or for others of its batch: only the oracle is waited for."""
+        return self._dispatcher.waits_to_send
+
+    @property
     def rate_limits(self) -> int:
         """How often the oracle said in this process that it is asked too fast."""
         return self._dispatcher.provider.rate_limits

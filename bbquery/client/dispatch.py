@@ -82,6 +82,11 @@ class Dispatcher:
         """Queries that another process answered and stored meanwhile."""
         return self._reservations.stored_by_others
 
+    @property
+    def waits_to_send(self) -> bool:
+        """Whether a query is queued, or waits for its turn, which all runs of this provider share."""
+        return bool(self._queue.waiting or self._queue.held) or self.provider.pace.is_awaited
+
     def preparing(self, change: int) -> None:
         """Expect this many more (or fewer) queries: a batch waits for them to fill it."""
         self._queue.preparing(change)

@@ -51,6 +51,11 @@ class Pace:
             return False
         return self._paused_until == -math.inf or self._left <= 0  # most never have to wait: then no clock is read
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a request waits for its turn."""
+        return self._turn.locked()
+
     async def turn(self, images: int, tokens: int) -> None:
         """Wait until a request of so many images and tokens may start."""
         async with self._turn:

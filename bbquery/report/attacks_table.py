@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bbquery.jobs.attack.statistics import FEWEST, OUTSIDE
 from bbquery.report.attack_headline import counted_labels
-from bbquery.shown import cell, shown
+from bbquery.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,15 +167,7 @@ def table_csv(summary: Summary) -> str:
         counted: list[object] = []
         for share in _successes(row):
             counted += [hits(share), *_numbers(share)]
-        whole = (
-            cell(row.given),
-            row.control,
-            row.photos,
-            *counted,
-            *_numbers(row.median),
-            row.not_attacked,
-            row.incomplete,
-        )
+        whole = (row.given, row.control, row.photos, *counted, *_numbers(row.median), row.not_attacked, row.incomplete)
         out.writerow(whole)
     return file.getvalue()
 

@@ -1,87 +1,84 @@
-"""An audit as it stands, made of given rows."""
+"""Small audits in this process: tiny photos, fake oracles, and a folder whose pictures are not drawn."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import asyncio
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from bbquery.jobs.audit.row import AttackRow, MapRow, Row
-from bbquery.jobs.audit.summary import Agreement, Change, Gate, OracleSummary, Robustness, Summary
-from bbquery.jobs.intervals import mean, rate, unknown
-from bbquery.ledger.records import BudgetState, Cap
-from bbquery.units import Units
+from bbquery.jobs.audit.engine import Engine
+from bbquery.jobs.audit.keeping import KeptAttack, KeptMap
+from bbquery.jobs.audit.photos import Photo
+from bbquery.jobs.audit.reading import read
+from bbquery.jobs.watch import Watch
+from bbquery.ledger.sqlite import Ledger
+from bbquery.report.audit_folder import AuditFolder
+from bbquery.system.clock import SystemClock
+from tests.support.images import saved, tiny_images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-SPENT = Units(queries=420, tokens=9000, picodollars=12 * 10**11)
+    from bbquery.jobs.attack.result import Stress
+    from bbquery.jobs.audit.plan import Plan
+    from bbquery.jobs.audit.row import Row
+    from bbquery.jobs.explain.result import Explanation
+    from bbquery.system.clock import Clock
+    from tests.support.oracles import FakeOracle
 
-
-def row(photo: str = "cat", oracle: str = "own", **values: Any) -> Row:
-    """Return a row of a photo that was asked in full, changed by these values."""
-    usual = {"source": f"{photo}.png", "identity": "1", "status": "complete", "first": "cat", "first_value": 0.9}
-    return Row(photo=photo, oracle=oracle, **{**usual, **values})
-
-
-def map_row(**values: Any) -> MapRow:
-    """Return a good map, changed by these values."""
-    usual = {"target": "cat", "method": "designed", "unit": "score", "stamp": "", "verdict": "Red places speak."}
-    return MapRow(**{**usual, **values})
+MAPS = {"methods": ["rise"], "max_queries": 24, "verify": 0}
 
 
-def attack_row(rmse: float | None = 0.02, **values: Any) -> AttackRow:
-    """Return an attack that found an image at a distance, or none."""
-    usual = {
-        "attack": "lr_boundary", "outcome": "not found" if rmse is None else "adversarial", "linf": rmse,
-        "became": "dog", "votes": 5, "asked": 5, "queries": 200,
-    }  # fmt: skip
-    return AttackRow(rmse=rmse, **{**usual, **values})
+class Undrawn(AuditFolder):
+    """An audit's folder with rows, and without pictures."""
+
+    def thumbnail(self, oracle: str, photo: str, pixels: object) -> str:
+        return f"{oracle}/{photo}/thumbnail.jpg"
+
+    def explained(self, oracle: str, photo: str, part: str, found: Explanation) -> list[KeptMap]:
+        return [KeptMap("", f"a map of {m.target}", "", f"{oracle}/{photo}/{part}") for m in found.maps]
+
+    def attacked(self, oracle: str, photo: str, part: str, found: Stress) -> KeptAttack:
+        return KeptAttack(found.outcome, "", f"{oracle}/{photo}/{part}")
 
 
-def oracle_summary(name: str, rows: Sequence[Row], **values: Any) -> OracleSummary:
-    """Return one oracle over these rows; what is not told is unknown."""
-    usual: dict[str, Any] = {
-        "model": f"model of {name}", "served": (), "photos": len(rows), "ended": "", "right": unknown(),
-        "flipped": unknown(), "refused": rate(0, len(rows)), "chance": rate(1, max(len(rows), 1)),
-        "fidelity": mean(np.array([0.4, 0.5, 0.2])), "enough": unknown(), "breaks": unknown(),
-        "robust": (Robustness(rmse=0.01, share=rate(1, max(len(rows), 1))),), "drifted": 0, "asked": 100,
-        "unanswered": 3, "kinds": {"refused": 3}, "sent": 90, "from_store": 10, "budget": budget(name),
-        "of_a_photo": SPENT, "unknown": 0, "seconds": 9.0,
-    }  # fmt: skip
-    counts = {what: sum(each.status == what for each in rows) for what in ("complete", "partial", "failed")}
-    return OracleSummary(name=name, **{**usual, **counts, "not_begun": len(rows) - sum(counts.values()), **values})
+def plan_of(*oracles: str, **tables: Any) -> Plan:
+    """Return a plan that asks the clean photo twice, unless tables say more."""
+    own = [{"name": each, "oracle": each} for each in oracles]
+    plain = {"name": "t", "photos": {"from": ["photos"]}, "oracles": own, "repeat": {"times": 2}}
+    return read(plain | tables).plan
 
 
-def budget(name: str, cap: int = 1000) -> BudgetState:
-    """Return a budget that has spent something."""
-    return BudgetState(1, f"audit-{name}", Cap(queries=cap), SPENT, Units())
+def photos_in(folder: Path, n: int, *, side: int = 8, seed: int = 0) -> list[Photo]:
+    """Write n photos; return them by name."""
+    folder.mkdir(exist_ok=True)
+    names = [f"p{place:02}" for place in range(n)]
+    images = tiny_images(n, side=side, seed=seed)
+    paths = [saved(folder / f"{name}.png", image) for name, image in zip(names, images, strict=True)]
+    return [Photo(name, path, f"photos/{name}.png") for name, path in zip(names, paths, strict=True)]
 
 
-def gate(name: str = "min_fidelity", *photos: str, oracle: str = "own", **values: Any) -> Gate:
-    """Return a gate that these photos broke, or that none broke."""
-    verdict = "failed" if photos else "met"
-    return Gate(**{"name": name, "oracle": oracle, "verdict": verdict, "wanted": "≥ 0.2", "found": "0.1", "photos": photos, **values})  # fmt: skip # noqa: E501 - a line of values
+@dataclass
+class Small:
+    """An audit in a folder of a test, which may run more than once."""
 
+    place: Path
+    photos: Sequence[Photo]
+    watch: Watch = field(default_factory=Watch)
+    clock: Clock = field(default_factory=SystemClock)
 
-def summary(folder: Path, rows: Sequence[Row], **values: Any) -> Summary:
-    """Return an audit of these rows, whose oracles are those that the rows name."""
-    names = list(dict.fromkeys(each.oracle for each in rows))
-    usual: dict[str, Any] = {
-        "name": "shop", "run": "0" * 16, "plan": {"name": "shop", "explain": {"methods": ["designed"]}},
-        "command": ("bbquery", "audit", "shop.toml"), "budget": budget("shop", 5000), "read": lambda: iter(rows),
-        "oracles": tuple(oracle_summary(name, [each for each in rows if each.oracle == name]) for name in names),
-    }  # fmt: skip
-    return Summary(folder=folder, **{**usual, **values})
+    def run(self, plan: Plan, *oracles: FakeOracle) -> tuple[list[Row], Engine]:
+        """Run it; return the rows that came, in their order, and the engine."""
+        return asyncio.run(self._run(plan, oracles))
 
+    async def _run(self, plan: Plan, oracles: Sequence[FakeOracle]) -> tuple[list[Row], Engine]:
+        with Ledger(self.place / "ledger.sqlite3") as ledger:
+            engine = Engine(plan, self.photos, oracles, ledger, Undrawn(self.place / "out"), self.watch, self.clock)
+            return [row async for row in engine.run()], engine
 
-def agreement(*apart: str) -> Agreement:
-    """Return how far two oracles agree."""
-    return Agreement(oracles=("own", "other"), labels=rate(3, 4), maps=mean(np.array([0.5, 0.7])), apart=apart)
-
-
-def change(*photos: str) -> Change:
-    """Return what changed since a baseline."""
-    before, after, difference = (mean(np.array(each)) for each in ([0.5, 0.6], [0.4, 0.4], [-0.1, -0.2]))
-    return Change(oracle="own", figure="fidelity", before=before, after=after, difference=difference, photos=photos)
+    def spent(self, name: str = "audit-t") -> int:
+        """Return the queries that a budget has posted and holds."""
+        with Ledger(self.place / "ledger.sqlite3") as ledger:
+            state = ledger.budget(ledger.find_budget(name))
+            return state.posted.queries + state.held.queries

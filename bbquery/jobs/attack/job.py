@@ -134,7 +134,7 @@ class AttackJob(Job):
 
     async def run(self, ledger: Ledger) -> Stress:
         """Ask, attack, and verify, within a budget of its own, or in its project's."""
-        whole = self.open_budget(ledger, f"attack-{self.identity()}", self.request.caps)
+        whole = self.open_budget(ledger, name_of(self.identity()), self.request.caps)
         return await self.ask(ledger, whole)
 
     async def ask(self, ledger: Ledger, whole: int) -> Stress:
@@ -183,6 +183,11 @@ class AttackJob(Job):
         name = ledger.budget(whole).name
         own = ledger.open_budget(f"{name}/search", self.search_cap(), whole)
         return own, ledger.open_budget(f"{name}/verification", Cap(), whole)
+
+
+def name_of(run: str) -> str:
+    """Return the name of a run's budget, within its project's where it has one."""
+    return f"attack-{run}"
 
 
 def _pass_on(client: Client, verifier: Client) -> None:

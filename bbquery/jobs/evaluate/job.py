@@ -173,7 +173,10 @@ class EvaluateJob(Job):
         began = time.perf_counter()
         for text in of_another(self.request.made, self.oracle.capabilities):
             self.watch.beware(text)
-        budget = self.open_budget(ledger, f"evaluate-{self.identity()}", self.request.caps)
+        return await self.ask(ledger, self.open_budget(ledger, name_of(self.identity()), self.request.caps), began)
+
+    async def ask(self, ledger: Ledger, budget: int, began: float) -> Evaluation:
+        """Ask within a budget that is open already, and return figures."""
         async with self.client(ledger, budget) as client:
             self.watch.started(client, self.choice.asked, self.choice.asked)
             clean = (await self.clean(client, nothing=NOTHING)).answer
@@ -212,6 +215,11 @@ class EvaluateJob(Job):
 
     def _rest(self, tally: QueryCounts, budget: BudgetState) -> Rest:
         return Rest(self.choice.queries, self.choice.queries, tally.answered, self.worst, budget)
+
+
+def name_of(run: str) -> str:
+    """Return the name of a run's budget, within its project's where it has one."""
+    return f"evaluate-{run}"
 
 
 def _curves(answers: dict[str, Any]) -> Curves | None:

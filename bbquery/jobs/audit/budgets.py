@@ -1,0 +1,78 @@
+"""Budgets of one photo on one oracle: one for all of it, and in it one for each part that is asked.
+
+    audit-NAME > audit-NAME/ORACLE > audit-NAME/ORACLE/PHOTO > .../clean, .../explain-HASH, .../attack-HASH
+
+The photo's cap is its promise (see `bbquery.jobs.audit.admission`): what its parts may take at worst, what they have
+lost in earlier runs, and what an earlier form of the plan has spent on it; or the plan's own cap of a photo, if lower.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bbquery.jobs.audit.admission import less
+from bbquery.ledger.records import Cap
+from bbquery.units import NOTHING, Units, total
+
+if TYPE_CHECKING:
+    from bbquery.jobs.audit.asking import Asking
+    from bbquery.ledger.sqlite import Ledger
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """Budgets that are open. photo: id of the photo's. parts: ids by name. lost: queries that each has lost.
+
+    promise: the most that the photo may post and hold, from its first run on. already: what it has.
+    """
+
+    photo: int
+    parts: dict[str, int]
+    lost: dict[str, int]
+    promise: Units
+    already: Units
+
+
+def open_budgets(ledger: Ledger, asking: Asking, name: str, above: int, most: Cap) -> Budgets:
+    """Make or resume the budgets of a photo, and allow again what was lost.
+
+    name: of the photo's. above: id of its oracle's. most: the plan's caps of one photo.
+    """
+    whole = ledger.open_budget(name, cap_of(within(asking.promise, most)), above, asking.photo.name)
+    parts, lost, spent = dict[str, int](), dict[str, int](), NOTHING
+    for part in asking.parts:
+        own = f"{name}/{part.name}"
+        parts[part.name] = budget = ledger.open_budget(own, Cap(queries=part.queries), whole)
+        state = ledger.budget(budget)
+        spent = total((spent, state.posted, state.held))
+        if any(state.posted.amounts) or any(state.held.amounts):
+            lost[part.name] = _lost(ledger, own, budget)
+            ledger.open_budget(own, Cap(queries=part.queries + lost[part.name]), whole)
+    state = ledger.budget(whole)
+    already = state.posted.plus(state.held)
+    earlier = less(already, spent)
+    promise = within(total((asking.promise, asking.worst.times(sum(lost.values())), earlier)), most)
+    ledger.open_budget(name, cap_of(promise), above)
+    return Budgets(whole, parts, lost, promise, already)
+
+
+def _lost(ledger: Ledger, name: str, budget: int) -> int:
+    """Return how many queries of a part have no answer to show: unknown ones are held, unreadable ones are posted.
+
+    An attack asks in budgets of its own within the part's.
+    """
+    inner = [budget, *(ledger.open_budget(f"{name}/{own}", Cap(), budget) for own in ("search", "verification"))]
+    return ledger.budget(budget).held.queries + sum(ledger.unreadable(each).answers for each in inner)
+
+
+def within(promise: Units, most: Cap) -> Units:
+    """Return a promise, or in each unit the cap, if that is less."""
+    caps = (most.queries, most.tokens, most.picodollars)
+    return Units(*(own if cap is None else min(own, cap) for own, cap in zip(promise.amounts, caps, strict=True)))
+
+
+def cap_of(promise: Units) -> Cap:
+    """Return a promise as caps: what nothing is asked of has none."""
+    queries, tokens, picodollars = (amount or None for amount in promise.amounts)
+    return Cap(queries=queries, tokens=tokens, picodollars=picodollars)

@@ -1,0 +1,350 @@
+"""The engine of an audit: lanes, one an oracle, whose photos are asked side by side within nested budgets.
+
+Theory of operation.
+
+1. What an audit asks is decided by its plan, its photos and its oracles, not by what ran before: a second run of the
+   same plan finds rows that are complete, and begins only the others, those first that were begun before.
+2. A lane begins its photos in the plan's order, each once its promise fits (`bbquery.jobs.audit.admission`) and the
+   oracle would idle otherwise (`bbquery.jobs.audit.lane`). A photo is decoded in its turn, and dropped with its row.
+3. An oracle that fails ends its lane; a person, the ledger or the disk ends all. Then nothing more begins, and what is
+   at work ends in order: what is in flight is settled, and every photo that was begun has its row.
+4. Rows are given as they come. Nothing is kept of them here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from bbquery.errors import BadImage, BbqueryError, BudgetExhausted, OracleError, UsageError, unforeseen
+from bbquery.images import samples
+from bbquery.jobs.audit.admission import Admission, Item, Room
+from bbquery.jobs.audit.asking import Asking, asking, name_of
+from bbquery.jobs.audit.budgets import Budgets, open_budgets
+from bbquery.jobs.audit.lane import Heard, Lane, Todo
+from bbquery.jobs.audit.row import Row
+from bbquery.jobs.audit.work import Outcome, Work
+from bbquery.jobs.parts import Part
+from bbquery.money import in_unit
+from bbquery.system.clock import SystemClock
+from bbquery.units import Units
+from bbquery.version import __version__
+
+if TYPE_CHECKING:
+    from bbquery.jobs.audit.keeping import Keeper
+    from bbquery.jobs.audit.photos import Photo
+    from bbquery.jobs.audit.plan import Plan
+    from bbquery.jobs.watch import Watch
+    from bbquery.ledger.sqlite import Ledger
+    from bbquery.oracle import Oracle
+    from bbquery.system.clock import Clock
+
+SECONDS_BETWEEN_LOOKS = 0.05  # whether an oracle idles: short against a request, long against the look
+MOST_PIXELS = 100_000_000  # of all photos at work: eight of a phone's
+SECONDS_AN_HOUR = 3600.0
+
+
+class NoRoom(BudgetExhausted):
+    """The next photo may take more than is left of a cap: it is not begun, so that no half of it is paid."""
+
+    def __init__(self, budget: str, unit: str, *, remaining: int, needed: int, cap: int) -> None:
+        super().__init__(budget, unit, remaining=remaining, needed=needed, cap=cap)
+        left = f"budget {budget!r} has {in_unit(remaining, unit)} of {in_unit(cap, unit)} left"
+        self.args = (f"{left}, and the next photo may take {in_unit(needed, unit)}: raise the cap in the plan",)
+
+
+class TimeUp(BbqueryError):
+    """The hours that the plan allows are over: no more photos are begun."""
+
+
+def digest(photo: Photo) -> str:
+    """Return the hash of a photo's file.
+
+    Raises:
+        BadImage: it cannot be read.
+    """
+    source = photo.source
+    path = samples.path(source.removeprefix(samples.PREFIX)) if source.startswith(samples.PREFIX) else source
+    try:
+        return blake3().update_mmap(path).hexdigest(length=16)
+    except OSError as error:
+        raise BadImage(photo.given, f"it cannot be read: {error.strerror}") from error
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """A photo that may begin. asking: decoded. item: for admission."""
+
+    photo: Photo
+    identity: str
+    asking: Asking
+    budgets: Budgets
+    item: Item
+
+
+@dataclass(eq=False)
+class Engine:
+    """An audit that runs once. photos: of the plan. oracles: connected, in the plan's order.
+
+    ended: what ended it as a whole, lacks: why a photo is not whole; None while nothing is so.
+    """
+
+    plan: Plan
+    photos: Sequence[Photo]
+    oracles: Sequence[Oracle]
+    ledger: Ledger
+    keeper: Keeper
+    watch: Watch
+    clock: Clock = field(default_factory=SystemClock)
+    ended: BbqueryError | None = None
+    lacks: BbqueryError | None = None
+    lanes: list[Lane] = field(default_factory=list)
+    _promises: dict[tuple[int, int], Units] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The name of the audit's budget."""
+        return f"audit-{self.plan.name}"
+
+    async def check(self) -> None:
+        """See, before a query, that the plan can be asked of the first photo of each lane that can be read.
+
+        Raises:
+            UsageError: it cannot.
+        """
+        for setting, oracle in zip(self.plan.oracles, self.oracles, strict=True):
+            for photo in self.photos:
+                try:
+                    await asyncio.to_thread(asking, self.plan, setting, photo, oracle)
+                except BadImage:
+                    continue
+                break
+
+    async def run(self) -> AsyncGenerator[Row, None]:
+        """Ask, and give each photo's row as soon as it is written."""
+        await self._open()
+        self._rows: asyncio.Queue[Row | None] = asyncio.Queue()
+        self._changed, self._writing = asyncio.Event(), asyncio.Lock()
+        self._pixels, self._until = 0, self._deadline()
+        task = asyncio.create_task(self._all())
+        try:
+            while (row := await self._rows.get()) is not None:
+                yield row
+            await task
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    def _deadline(self) -> float | None:
+        hours = self.plan.caps.max_hours
+        return None if hours is None else self.clock.now() + hours * SECONDS_AN_HOUR
+
+    async def _open(self) -> None:
+        """Make or resume the budgets of the audit and of its oracles, and see what is left to ask."""
+        plan = self.plan
+        whole = self.ledger.open_budget(self.name, plan.caps.cap, None, f"{len(self.photos)} photos")
+        self.budget = whole
+        for place, (setting, oracle) in enumerate(zip(plan.oracles, self.oracles, strict=True)):
+            name = f"{self.name}/{setting.name}"
+            budget = self.ledger.open_budget(name, setting.cap, whole, oracle.capabilities.name)
+            lane = Lane(setting, oracle, place, budget, name, (), 0)
+            lane.todo = await asyncio.to_thread(self._todo, lane)
+            lane.done = len(self.photos) - len(lane.todo)
+            self.lanes.append(lane)
+        rooms = {lane.name: self._room(lane.budget) for lane in self.lanes}
+        self._admission = Admission(self._room(whole), rooms)
+
+    def _room(self, budget: int) -> Room:
+        state = self.ledger.budget(budget)
+        return Room(state.cap, state.posted.plus(state.held))
+
+    def _todo(self, lane: Lane) -> list[Todo]:
+        """Return the photos of a lane that are not complete as they are asked now, in order."""
+        return sorted(self._not_complete(lane))
+
+    def _not_complete(self, lane: Lane) -> Iterator[Todo]:
+        for place, photo in enumerate(self.photos):
+            row = self.keeper.row(lane.setting.name, photo.name)
+            if row is None or not (row.complete and self._is_same(row, lane, photo)):
+                yield Todo(0 if row is not None and row.status == "partial" else 1, place)
+
+    def _is_same(self, row: Row, lane: Lane, photo: Photo) -> bool:
+        try:
+            return row.identity == self._identity(lane, photo)
+        except BadImage:
+            return False
+
+    def _identity(self, lane: Lane, photo: Photo) -> str:
+        return name_of(self.plan, lane.setting, photo, digest(photo), lane.oracle.capabilities.identity)
+
+    async def _all(self) -> None:
+        """Run all lanes, and say when no more rows come."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for lane in self.lanes:
+                    tasks.create_task(self._lane(lane, tasks))
+        finally:
+            self._rows.put_nowait(None)
+
+    async def _lane(self, lane: Lane, photos: asyncio.TaskGroup) -> None:
+        """Begin a lane's photos, one after another, as there is room for each."""
+        while self.ended is None and (todo := next(lane.left(), None)) is not None:
+            ready = await asyncio.to_thread(self._ready, lane, todo.place)
+            if isinstance(ready, Outcome):
+                lane.next += 1
+                self._took(ready)
+            elif await self._admitted(lane, todo, ready):
+                lane.next += 1
+                self._begin(lane, todo, ready, photos)
+            del ready
+        self._wake()
+
+    def _ready(self, lane: Lane, place: int) -> Ready | Outcome:
+        """Decode a photo and open its budgets; give the row of one that cannot be asked. On a worker thread."""
+        photo, own = self.photos[place], lane.setting.name
+        identity = ""
+        try:
+            identity = self._identity(lane, photo)
+            asked = asking(self.plan, lane.setting, photo, lane.oracle)
+        except UsageError as error:
+            row = Row(
+                photo=photo.name, source=photo.given, oracle=own, identity=identity, status="failed", why=str(error),
+                label=photo.label, versions={"bbquery": __version__, "oracle": lane.oracle.capabilities.name},
+                folder=self.keeper.folder(own, photo.name),
+            )  # fmt: skip
+            self.keeper.keep(row)
+            return Outcome(row, lacks=error)
+        budgets = open_budgets(self.ledger, asked, f"{lane.name}/{photo.name}", lane.budget, self.plan.caps.photo.cap)
+        return Ready(photo, identity, asked, budgets, Item(lane.name, budgets.promise, budgets.already))
+
+    async def _admitted(self, lane: Lane, todo: Todo, ready: Ready) -> bool:
+        """Wait until a photo may begin; return whether it may at all."""
+        while self.ended is None and lane.ended is None:
+            if self._until is not None and self.clock.now() >= self._until:
+                lane.ended = TimeUp(f"the plan's {self.plan.caps.max_hours:g} hours are over")
+                break
+            earlier = await self._earlier(lane, todo)
+            decision = self._admission.decide(ready.item, earlier)
+            if decision == "cap":
+                lane.ended = self._no_room(lane, ready)
+                break
+            if decision == "begin" and lane.is_hungry(self.clock.now()) and self._has_memory(ready):
+                return True
+            await self._something_changed()
+        return False
+
+    def _has_memory(self, ready: Ready) -> bool:
+        return not self._pixels or self._pixels + ready.asking.pixels[..., 0].size <= MOST_PIXELS
+
+    async def _earlier(self, lane: Lane, todo: Todo) -> list[Units]:
+        """Return the promises of photos of other lanes that come before this one, where they share a cap with it."""
+        if not self._admission.shares:
+            return []
+        promises = []
+        for other in self.lanes:
+            for before in other.left():
+                if other is lane or (before, other.place) > (todo, lane.place):
+                    break
+                promises.append(await self._promise(other, before.place))
+        return promises
+
+    async def _promise(self, lane: Lane, place: int) -> Units:
+        """Return what a photo may take beside what it has; nothing of one that cannot be asked."""
+        key = (lane.place, place)
+        if key not in self._promises:
+            ready = await asyncio.to_thread(self._ready, lane, place)
+            self._promises[key] = Units() if isinstance(ready, Outcome) else ready.item.more
+        return self._promises[key]
+
+    def _no_room(self, lane: Lane, ready: Ready) -> NoRoom:
+        """Return which cap a photo does not fit in."""
+        which, unit = self._admission.lacks(ready.item)
+        state = self.ledger.budget(lane.budget if which == "the oracle" else self.budget)
+        cap = getattr(state.cap, unit)
+        left = cap - getattr(state.posted, unit) - getattr(state.held, unit)
+        return NoRoom(state.name, unit, remaining=max(left, 0), needed=getattr(ready.item.more, unit), cap=cap)
+
+    def _begin(self, lane: Lane, todo: Todo, ready: Ready, photos: asyncio.TaskGroup) -> None:
+        self._admission.begin(ready.item)
+        self._promises.pop((lane.place, todo.place), None)
+        self._pixels += ready.asking.pixels[..., 0].size
+        lane.at_work += 1
+        lane.began = self.clock.now()
+        photos.create_task(self._photo(lane, todo, ready))
+
+    async def _photo(self, lane: Lane, todo: Todo, ready: Ready) -> None:
+        """Ask a photo to its end."""
+        count = len(self.photos) * len(self.lanes)
+        part = Part(
+            todo.place * len(self.lanes) + lane.place, count, f"{lane.setting.name}/{ready.photo.name}", self.budget
+        )
+        heard = Heard(lane, part, self.watch)
+        heard.begins(part)
+        try:
+            work = Work(ready.asking, ready.identity, ready.budgets, self.ledger, self.keeper, heard, self._writing)
+            outcome = await self._done(work)
+        finally:
+            heard.ends(part)
+            self._end(lane, ready)
+        lane.done += outcome.row is not None and outcome.row.complete
+        self._ends_lane(lane, lane.took(outcome.error, f"{lane.name}/{ready.photo.name}"))
+        self._took(outcome)
+        self._wake()
+
+    def _took(self, outcome: Outcome) -> None:
+        """Give a photo's row, where it has one."""
+        self.lacks = self.lacks or outcome.lacks
+        if outcome.row is not None and outcome.row.status != "not begun":
+            self._rows.put_nowait(outcome.row)
+
+    async def _done(self, work: Work) -> Outcome:
+        """Run a photo's work; what no part foresees ends the audit in order."""
+        try:
+            return await work.run()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other photos at work are settled and written
+            self.ended = self.ended or unforeseen(error, work.asking.setting.name)
+            return Outcome(None)
+
+    def _end(self, lane: Lane, ready: Ready) -> None:
+        """Count what a photo has really taken."""
+        lane.at_work -= 1
+        self._pixels -= ready.asking.pixels[..., 0].size
+        state = self.ledger.budget(ready.budgets.photo)
+        self._admission.end(ready.item, state.posted.plus(state.held))
+
+    def _ends_lane(self, lane: Lane, error: BbqueryError | None) -> None:
+        """End a lane by what ended a photo, or all lanes where it is nobody's oracle's fault."""
+        if error is None:
+            return
+        lane.ended = lane.ended or error
+        above = isinstance(error, BudgetExhausted) and not error.budget.startswith(lane.name)
+        if above or not isinstance(error, OracleError | BudgetExhausted):
+            self.ended = self.ended or error
+
+    def _wake(self) -> None:
+        """Let lanes look again."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _something_changed(self) -> None:
+        """Wait until a photo has ended, or a moment: whether an oracle idles is nothing that anybody tells."""
+        waits = [asyncio.create_task(self._changed.wait())]
+        waits.append(asyncio.create_task(self.clock.sleep(SECONDS_BETWEEN_LOOKS)))  # type: ignore[arg-type] # of another result
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+
+    @property
+    def error(self) -> BbqueryError | None:
+        """What the exit code tells of: what ended all, an oracle that failed, a cap, a photo that is not whole."""
+        ended = [lane.ended for lane in self.lanes if lane.ended is not None]
+        failed = next((each for each in ended if isinstance(each, OracleError)), None)
+        return self.ended or failed or next(iter(ended), None) or self.lacks
