@@ -37,7 +37,7 @@ from bbquery.errors import (
 )
 from bbquery.oracle import Capabilities, Limits, Oracle, Price, View
 from bbquery.types import Classes
-from oracles._openai.cost import Cost, Prices, stated
+from oracles._openai.cost import VENDOR, Cost
 from oracles._openai.models import known
 from oracles._openai.oracle import OpenAIOracle
 from oracles._openai.request import (
@@ -54,6 +54,7 @@ from oracles._openai.request import (
 )
 from oracles._shared.key import Key
 from oracles._shared.options import check_at_least_one, check_positive, class_names, view_of
+from oracles._shared.token_cost import Prices, stated
 
 try:
     from oracles._http.url import azure_base, checked_url
@@ -176,7 +177,7 @@ def connect(
         rule=None if image_tokens is not None else rule,
         image_tokens=image_tokens or 0,
         output=likely_output(request, listed),
-        prices=Prices(model, stated(input_usd, output_usd)),
+        prices=Prices(VENDOR, model, stated(input_usd, output_usd)),
     )
     limits = Limits(
         concurrency=concurrency,

@@ -13,7 +13,7 @@ from bbquery.images.png import png
 from bbquery.types import NoAnswer, Reply
 from oracles._http import refusals
 from oracles._openai import batch_file
-from oracles._openai.reply import ApiReply, TokenCounts, Unreadable, failure_in, parsed, understood, usage
+from oracles._openai.reply import ApiReply, Unreadable, failure_in, parsed, understood, usage
 from oracles._openai.request import PATHS, ImageRequest
 from oracles._shared.texts import shortened
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from oracles._openai.batches import Batches
     from oracles._openai.cost import Cost
     from oracles._openai.endpoint import OpenAIEndpoint
+    from oracles._shared.token_cost import TokenCounts
 
 BATCH = "batch"  # the service tier that a batch is, in tables of prices
 

@@ -12,6 +12,7 @@ from oracles._http.event_stream import STREAMED, is_stream
 from oracles._http.refusals import Complaint
 from oracles._shared.numbers import finite, whole
 from oracles._shared.texts import brief, one_line, shortened
+from oracles._shared.token_cost import MOST_TOKENS, TokenCounts
 
 if TYPE_CHECKING:
     from bbquery.types import Answer
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 TEXTS = ("text", "output_text")  # kinds of parts
 UNFINISHED = ("in_progress", "queued", "cancelled", "failed")  # of the states of a response
-MOST_TOKENS = 10**9  # of one request: a count above it is a mistake of the server
 ROUNDING = 1e-3  # by which the logarithm of a probability of 1 may stray above 0
 
 
@@ -29,16 +29,6 @@ class Unreadable(ValueError):
     def __init__(self, message: str, usage: TokenCounts | None = None) -> None:
         self.usage = usage
         super().__init__(message)
-
-
-@dataclass(frozen=True)
-class TokenCounts:
-    """Tokens. cached and written: of the input, read from a cache and written to one; they do not overlap."""
-
-    input: int
-    output: int
-    cached: int = 0
-    written: int = 0
 
 
 @dataclass(frozen=True)

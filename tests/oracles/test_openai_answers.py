@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from bbquery.errors import MalformedAnswer, OutcomeUnknown
 from bbquery.types import NoAnswer, Reply, Text, Token
 from bbquery.units import Units
-from oracles._openai.reply import ApiReply, TokenCounts, Unreadable, failure_in, usage
+from oracles._openai.reply import ApiReply, Unreadable, failure_in, usage
+from oracles._shared.token_cost import TokenCounts
 from tests.support.http_helpers import always, saying, serving
 from tests.support.openai_helpers import (
     answer_in,

@@ -14,8 +14,7 @@ from bbquery.types import NoAnswer, Reply, Text
 from bbquery.units import Units
 from oracles._http import bodies
 from oracles._openai import batches
-from oracles._openai.cost import bill
-from oracles._openai.reply import TokenCounts
+from oracles._shared.token_cost import TokenCounts, bill
 from oracles.emulators.openai import NO_FAULTS
 from tests.support.openai_batch_helpers import answered, at, collected, ended, names, rehearsed, written
 from tests.support.openai_helpers import KEY, MODELS, connect, image

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from bbquery.errors import UnknownPrice, UsageError
 from bbquery.money import picodollars, token_price
-from oracles._openai import cost, models, tokens
+from oracles._openai import models, tokens
 from oracles._openai.models import ModelRules, Patches
-from oracles._openai.reply import TokenCounts
+from oracles._shared import token_cost
+from oracles._shared.token_cost import TokenCounts
 from oracles.emulators import _openai_models, _openai_usage
 from tests.support.openai_helpers import VARIABLE, connect, image
 
@@ -166,7 +167,7 @@ def test_what_is_cached_is_paid_once() -> None:
     """Cached and written tokens are part of the input, and image tokens are not added to it."""
     used = TokenCounts(input=1000, output=10, cached=300, written=200)
 
-    units = cost.bill(used, token_price("openai", "gpt-4o"))
+    units = token_cost.bill(used, token_price("openai", "gpt-4o"))
 
     assert units.tokens == 1010
     assert units.picodollars == picodollars(Decimal("0.0025") * 500 / 1000) + picodollars(
@@ -186,7 +187,7 @@ def test_both_sides_come_to_the_same_bill(name: str, usage: tuple[int, int, floa
     read = int(prompt * cached)
     write = int((prompt - read) * written)
 
-    ours = cost.bill(TokenCounts(prompt, output, read, write), token_price("openai", name, tier))
+    ours = token_cost.bill(TokenCounts(prompt, output, read, write), token_price("openai", name, tier))
     theirs = _openai_models.price(served, tier, plain=prompt - read - write, cached=read, written=write, output=output)
 
     assert ours.picodollars == theirs
@@ -199,9 +200,9 @@ def test_the_dearest_input_bounds_any_usage(name: str, usage: tuple[int, int, fl
     read = int(prompt * cached)
     price = token_price("openai", name)
 
-    bill = cost.bill(TokenCounts(prompt, output, read, int((prompt - read) * written)), price)
+    bill = token_cost.bill(TokenCounts(prompt, output, read, int((prompt - read) * written)), price)
 
-    assert bill.within(cost.most(prompt, output, price))
+    assert bill.within(token_cost.most(prompt, output, price))
 
 
 # --- quotes ---
