@@ -115,6 +115,16 @@ def token_price(vendor: str, model: str, tier: str = "default") -> TokenPrice:
     return TokenPrice(**prices, source=entry.source, date=entry.date)
 
 
+def token_prices(vendor: str) -> dict[str, TokenPrice]:
+    """Return the prices of all models of a vendor that are listed, by name.
+
+    Raises:
+        UsageError: one is stated wrongly; says where.
+    """
+    listed = {**_packages_table().get(vendor, {}), **_users_table().get(vendor, {})}
+    return {name: token_price(vendor, name) for name in sorted(listed)}
+
+
 def query_price(vendor: str, feature: str) -> QueryPrice:
     """Return a feature's price a query, from the user's file or else the package's table.
 

@@ -1,4 +1,4 @@
-"""Write what OpenAI's models cost into bbquery/prices.toml, from litellm's public table: `python benchmarks/prices.py`.
+"""Write what vendors' models cost into bbquery/prices.toml, from litellm's public table: `python benchmarks/prices.py`.
 
 litellm keeps the prices of all vendors in a JSON file, which comes with its package; bbquery does not depend on it:
 
@@ -10,10 +10,11 @@ there gets none below. Printed is every entry that is new, gone or changed: hold
 before it is committed, for a price that is too low lets a run pass its cap. So one that is reduced for a time is kept
 by hand at the vendor's list price.
 
-Taken are the models that see images, are asked by chat completions or responses and cost tokens alone. Left out are
-those that bill searches too, that are trained for the few, that a name moves on to another model, and that are retired,
-unless bbquery knows how they count an image. A dated snapshot has an entry where it costs something else than its
-model. The share of a tier is given where it is the same for input and output; else that tier stays unknown.
+Taken are the models of OpenAI, Anthropic and Google (Gemini) that see images, answer in text and cost tokens alone.
+Left out are those that bill searches too, that are trained for the few, that a name moves on to another model, and that
+are retired, unless bbquery knows how they count an image. A dated snapshot of OpenAI has an entry where it costs
+something else than its model. The share of a tier is given where it is the same for input and output; else that tier
+stays unknown.
 """
 
 from __future__ import annotations
@@ -39,17 +40,23 @@ AMOUNTS = {
     "output": "output_cost_per_token",
 }
 SHARES = {"flex": "_flex", "batch": "_batches"}
-LEFT_OUT = re.compile(r"^ft:|\b(search|research|computer|codex|latest|cyber|rosalind|law)\b")
+LEFT_OUT = re.compile(
+    r"^ft:|\b(search|research|computer|codex|latest|cyber|rosalind|law|exp|gemma|omni|image|live|tts|audio|customtools|robotics|learnlm)\b"
+)
+VENDORS = {"openai": "", "anthropic": "", "gemini": "gemini/"}
+"""As litellm and prices.toml call them, and what litellm's names of their models begin with."""
 
 
-def entries(table: dict[str, Any], date: str) -> dict[str, dict[str, str]]:
-    """Return the prices of OpenAI's models that see images, by name. table: litellm's, with decimals for numbers."""
-    found = {name: entry(row) for name, row in sorted(table.items()) if _is_taken(name, row, date)}
+def entries(table: dict[str, Any], vendor: str, date: str) -> dict[str, dict[str, str]]:
+    """Return the prices of a vendor's models that see images, by name. table: litellm's, with decimals for numbers."""
+    prefix = VENDORS[vendor]
+    named = {name.removeprefix(prefix): row for name, row in sorted(table.items()) if name.startswith(prefix)}
+    found = {name: entry(row) for name, row in named.items() if _is_taken(name, row, vendor, date)}
     return {name: row for name, row in found.items() if undated(name) == name or found.get(undated(name)) != row}
 
 
-def _is_taken(name: str, row: dict[str, Any], date: str) -> bool:
-    asked = row.get("litellm_provider") == "openai" and row.get("mode") in ("chat", "responses")
+def _is_taken(name: str, row: dict[str, Any], vendor: str, date: str) -> bool:
+    asked = row.get("litellm_provider") == vendor and row.get("mode") in ("chat", "responses")
     if not (asked and row.get("supports_vision")) or LEFT_OUT.search(name):
         return False
     return known(name) is not None or row.get("deprecation_date", date) >= date
@@ -78,12 +85,13 @@ def text(amount: Decimal) -> str:
     return f"{whole}.{part:0<2}"
 
 
-def written(found: dict[str, dict[str, str]], source: str, date: str) -> str:
-    """Return the part of prices.toml below the mark."""
+def written(found: dict[str, dict[str, dict[str, str]]], source: str, date: str) -> str:
+    """Return the part of prices.toml below the mark. found: entries by vendor."""
     parts = []
-    for name, row in found.items():
-        lines = [f'{key} = "{value}"' for key, value in (row | {"source": source, "date": date}).items()]
-        parts.append("\n".join((f'[openai."{name}"]', *lines)))
+    for vendor, rows in found.items():
+        for name, row in rows.items():
+            lines = [f'{key} = "{value}"' for key, value in (row | {"source": source, "date": date}).items()]
+            parts.append("\n".join((f'[{vendor}."{name}"]', *lines)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -118,11 +126,13 @@ def main() -> None:
     chosen = parser.parse_args()
     table, version = read(chosen.litellm)
     by_hand, _, below = TABLE.read_text(encoding="utf-8").partition(MARK)
-    kept = tomllib.loads(by_hand).get("openai", {})
-    found = {name: row for name, row in entries(table, chosen.date).items() if name not in kept}
-    print(*changes(tomllib.loads(below).get("openai", {}), found), sep="\n")
-    print(f"kept by hand, so look at them too: {', '.join(kept) or 'none'}")
-    if missing := sorted(set(MODELS) - {*found, *kept}):
+    found = {}
+    for vendor in VENDORS:
+        kept = tomllib.loads(by_hand).get(vendor, {})
+        found[vendor] = {name: row for name, row in entries(table, vendor, chosen.date).items() if name not in kept}
+        print(*changes(tomllib.loads(below).get(vendor, {}), found[vendor]), sep="\n")
+        print(f"{vendor}, kept by hand, so look at them too: {', '.join(kept) or 'none'}")
+    if missing := sorted(set(MODELS) - {*found["openai"], *tomllib.loads(by_hand).get("openai", {})}):
         print(f"known models without a price: {', '.join(missing)}")
     generated = written(found, f"litellm {version}", chosen.date)
     TABLE.write_text("\n".join((by_hand.rstrip("\n"), "", MARK, generated)), encoding="utf-8")

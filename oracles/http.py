@@ -64,12 +64,12 @@ With a key, each request carries "Authorization: Bearer KEY". A whole server, of
 `oracles.emulators.http` serves any oracle of this package in the same way, with faults to rehearse.
 
 A server that speaks another protocol is asked by a template, a file that says what is sent and where in the response
-the answer stands: `docs/http.md`.
+the answer stands: `docs/http.md`. Templates of vendors come with bbquery, by the name @NAME, with their prices.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,10 +77,12 @@ from bbquery.errors import MalformedAnswer, Rejected, UnknownPrice, UsageError
 from bbquery.oracle import ONE_QUERY, Capabilities, Limits, Oracle, Price
 from bbquery.types import NoAnswer
 from oracles._http.headers import Headers
-from oracles._http.remote import RemoteOracle
-from oracles._http.template.file import Template, read_template
-from oracles._http.template.form import TemplateForm
-from oracles._http.transport import HttpEndpoint
+from oracles._http.remote import CostOfQuery, Costs, RemoteOracle
+from oracles._http.template.file import Given, Template, read_template
+from oracles._http.template.form import CostOfTokens, TemplateForm
+from oracles._http.template.listing import described
+from oracles._http.template.shipped import names
+from oracles._http.transport import ADVICE_ON_TEMPLATES, HttpEndpoint
 from oracles._http.url import checked_url, names_this_machine
 from oracles._http.wire import MODEL_PATH
 from oracles._http.wire.fields import WireError
@@ -88,20 +90,38 @@ from oracles._http.wire.form import OwnForm
 from oracles._http.wire.images import ENCODER
 from oracles._http.wire.model import Identity, ServerModel, unpack_model
 from oracles._shared.activation import activation_text
-from oracles._shared.options import check_at_least_one, check_positive
+from oracles._shared.options import check_at_least_one, check_positive, class_names
 from oracles._shared.price import STATED, cost_of_query
+from oracles._shared.token_cost import stated
 
 if TYPE_CHECKING:
     from bbquery.units import Units
+    from oracles._http.template.request import Request
 
 ADAPTER = 1  # part of every answer's key: raise it when the same server would be read differently
 MOST_IN_FLIGHT = 32  # at a server that does not say how much it takes; found from below
 
 
+def brought() -> dict[str, list[str]]:
+    """Return what the option `template` can name that comes with bbquery: name to lines that say what it is."""
+    return {name: described(name) for name in names()}
+
+
 async def connect(
     *,
-    url: str,
+    url: str | None = None,
     template: str | Mapping[str, Any] | None = None,
+    model: str | None = None,
+    prompt: str | None = None,
+    classes: str | Sequence[str] | None = None,
+    max_tokens: int | None = None,
+    effort: str | None = None,
+    temperature: float | None = None,
+    detail: str | None = None,
+    size: int | None = None,
+    image_tokens: int | None = None,
+    input_usd: str | float | None = None,
+    output_usd: str | float | None = None,
     key_env: str | None = None,
     largest_batch: int | None = None,
     concurrency: int | None = None,
@@ -111,16 +131,34 @@ async def connect(
 ) -> Oracle:
     """Return the model of the server at `url`: as the server describes it, or as a template does.
 
+    The options from model to size are a template's own: each has those that it declares, and names the others that it
+    is given.
+
     Args:
-        url: http or https, the root under which /v1/model lies, or to which the template's path is added.
-        template: a file as in `docs/http.md`; without one the server is asked what its model is.
-        key_env: environment variable that holds the key, which is sent as a bearer token.
+        url: http or https, the root under which /v1/model lies, or to which the template's path is added; none takes
+            the template's.
+        template: a file as in `docs/http.md`, or one that comes with bbquery, such as @anthropic-messages; without one
+            the server is asked what its model is.
+        model: its name at the vendor.
+        prompt: the question; one of our own if not given, or by name, as for the oracle `openai`.
+        classes: names to choose from, separated by "|" in a string; they are listed under the question.
+        max_tokens: of output, reasoning included; none takes what the template says; at least 1.
+        effort: how much the model thinks before it answers.
+        temperature: none takes what the template says, mostly 0; at least 0.
+        detail: in how much detail the model looks.
+        size: side in pixels of the square that photos are resized to; none takes what the template says; 0 leaves the
+            photo's own size; at least 0.
+        image_tokens: the most that one image takes, for a model whose rule is not known; at least 1.
+        input_usd: dollars a million tokens that are sent, for a model whose price is not known; at least 0.
+        output_usd: dollars a million tokens that are answered, for a model whose price is not known; at least 0.
+        key_env: environment variable that holds the key, in place of the template's own; without a template, or with
+            one that sends no secret, the key is sent as a bearer token.
         largest_batch: images in a request; none takes what the server or the template says; at least 1.
         concurrency: requests at once; likewise; at least 1.
         requests_per_minute: where they are limited; above 0.
         timeout: seconds for one attempt; above 0.
-        usd_per_query: dollars for an image; 0 on this machine unless given, and needed of a server elsewhere; at
-            least 0.
+        usd_per_query: dollars for an image, in place of a price of tokens; 0 on this machine unless given, and needed
+            of a server elsewhere that bills no tokens; at least 0.
 
     Raises:
         UsageError: an option or a template that cannot be used, or (without a template) a key that is unset.
@@ -128,9 +166,28 @@ async def connect(
         OracleError: without a template, the server cannot be reached, refuses, or (MalformedAnswer) does not describe
             its model.
     """
+    check_at_least_one(max_tokens=max_tokens, image_tokens=image_tokens)
+    own = {
+        "model": model,
+        "prompt": prompt,
+        "max_tokens": max_tokens,
+        "effort": effort,
+        "temperature": temperature,
+        "detail": detail,
+        "size": size,
+    }
+    given = Given(
+        options={name: value for name, value in own.items() if value is not None},
+        classes=tuple(class_names(classes)),
+        image_tokens=image_tokens,
+        price=stated(input_usd, output_usd),
+        usd_per_query=usd_per_query,
+    )
+    read = None if template is None else read_template(template, given)
     options = _Options(
-        url=checked_url(url),
+        url=_url(url, read),
         template=template,
+        given=given,
         key_env=key_env,
         largest_batch=largest_batch,
         concurrency=concurrency,
@@ -138,9 +195,17 @@ async def connect(
         timeout=timeout,
         usd_per_query=usd_per_query,
     )
-    if template is None:
-        return await _described(options)
-    return _templated(options, read_template(template))
+    if read is not None:
+        return _templated(options, read)
+    if given != Given(usd_per_query=usd_per_query):
+        raise UsageError("a server that describes itself takes none of a template's options: leave them out")
+    return await _described(options)
+
+
+def _url(url: str | None, template: Template | None) -> str:
+    if url is None and (template is None or template.url is None):
+        raise UsageError("say where the server is: url=https://host")
+    return checked_url(url or (template and template.url) or "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +214,7 @@ class _Options:
 
     url: str
     template: str | Mapping[str, Any] | None
+    given: Given
     key_env: str | None
     largest_batch: int | None
     concurrency: int | None
@@ -162,7 +228,8 @@ class _Options:
 
     def call(self) -> str:
         """Return the call that connects again."""
-        shown = {name: value for name, value in vars(self).items() if value is not None}
+        shown = {name: value for name, value in vars(self).items() if value is not None and name != "given"}
+        shown |= self.given.options
         if isinstance(self.template, Mapping):
             shown["template"] = ...  # long, and nobody knows what somebody wrote into it
         return f"oracles.http.connect({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
@@ -181,27 +248,31 @@ class _Options:
             "http", self.url, "state it in dollars as usd_per_query=0.002, or as usd_per_query=0 if nobody is paid"
         )
 
-    def endpoint(
-        self,
-        headers: Mapping[str, str],
-        not_ready: frozenset[int] = frozenset(),
-        fields: frozenset[str] = frozenset(),
-    ) -> HttpEndpoint:
-        """Return the server, asked with these headers and the key. fields: of the request, for advice.
+    def endpoint(self, request: Request | None = None) -> HttpEndpoint:
+        """Return the server, asked with the key and as a template's request has it.
 
         Raises:
             UsageError: a header or the name of the key's variable cannot be used.
         """
-        if self.key_env and any(name.lower() == "authorization" for name in headers):
-            raise UsageError("the template has an Authorization of its own: leave out key_env, or the header")
-        sent = Headers(headers, "request.headers").joined(Headers.bearer(self.key_env))
-        return HttpEndpoint(self.url, sent, self.timeout, name=f"http {self.url}", not_ready=not_ready, fields=fields)
+        sent = Headers({} if request is None else request.headers, "request.headers")
+        sent = sent if self.key_env is None else sent.with_key(self.key_env)
+        if request is None:
+            return HttpEndpoint(self.url, sent, self.timeout, name=f"http {self.url}")
+        return HttpEndpoint(
+            self.url,
+            sent,
+            self.timeout,
+            name=f"http {self.url}",
+            not_ready=request.not_ready,
+            fields=request.body.field_names,
+            advice=ADVICE_ON_TEMPLATES,
+        )
 
 
 async def _described(options: _Options) -> Oracle:
     """Ask the server what its model is, and return that model."""
     cost, price = options.priced(options.usd_per_query)
-    endpoint = options.endpoint({})
+    endpoint = options.endpoint()
     async with endpoint.session(connections=1, total=endpoint.timeout) as session:
         body = await endpoint.attempt(session, "GET", MODEL_PATH)
     if isinstance(body, NoAnswer):
@@ -226,7 +297,9 @@ async def _described(options: _Options) -> Oracle:
         provider=endpoint.name,
         remote=True,
     )
-    return RemoteOracle(endpoint, OwnForm(model.answers, model.classes), capabilities, cost, options.call())
+    return RemoteOracle(
+        endpoint, OwnForm(model.answers, model.classes), capabilities, CostOfQuery(cost), options.call()
+    )
 
 
 def _server_identity(endpoint: HttpEndpoint, model: ServerModel) -> Identity:
@@ -239,10 +312,9 @@ def _server_identity(endpoint: HttpEndpoint, model: ServerModel) -> Identity:
 
 def _templated(options: _Options, template: Template) -> Oracle:
     """Return the model that a template describes; nothing is sent."""
-    stated = template.usd_per_query if options.usd_per_query is None else options.usd_per_query
-    cost, price = options.priced(stated)
+    costs, price = _costs(options, template)
     request = template.request
-    endpoint = options.endpoint(request.headers, request.not_ready, request.body.field_names)
+    endpoint = options.endpoint(request)
     capabilities = Capabilities(
         name=template.name,
         answers=template.reader.kind,
@@ -257,11 +329,25 @@ def _templated(options: _Options, template: Template) -> Oracle:
             timeout=options.timeout,
         ),
         price=price,
-        provider=f"{endpoint.name}{template.request.path}",
+        provider=" ".join(filter(None, (f"{endpoint.name}{template.request.path}", template.model))),
         activation=activation_text("softmax", "the server's numbers") if template.reader.apply_softmax else "",
         remote=True,
     )
-    return RemoteOracle(endpoint, TemplateForm(template), capabilities, cost, options.call())
+    return RemoteOracle(endpoint, TemplateForm(template), capabilities, costs, options.call())
+
+
+def _costs(options: _Options, template: Template) -> tuple[Costs, Price]:
+    """Return what a query costs, and whence that is known.
+
+    Raises:
+        UnknownPrice: nobody stated it.
+    """
+    if template.tokens is not None:
+        known = template.tokens.prices.at("default")
+        return CostOfTokens(template.tokens), Price(source=f"{known.source} {known.date}".strip())
+    stated = template.usd_per_query if options.usd_per_query is None else options.usd_per_query
+    cost, price = options.priced(stated)
+    return CostOfQuery(cost), price
 
 
 def _batch(options: _Options, template: Template) -> int:

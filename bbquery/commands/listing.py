@@ -16,6 +16,8 @@ from bbquery.option_docs import about, options_of
 from bbquery.options import parameters_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bbquery.option_docs import OptionDoc
 
 KINDS = ("oracles", "methods", "attacks", "scores", "metrics")
@@ -62,6 +64,7 @@ def described(kind: str, name: str) -> list[str]:
     made = load.made(kind, name)
     options = options_of(made, parameters_of(made), load.specification_of)
     lines = [*_wrapped(load.summary(kind, name)), "", *_paragraphs(about(made)), *_options(options)]
+    lines += _brought(load.brought(kind, name))
     return [*lines, *_measured(made)] if kind == "metric" else lines
 
 
@@ -78,6 +81,15 @@ def _options(options: list[OptionDoc]) -> list[str]:
         facts = "; ".join(filter(None, (each.type, each.range, default)))
         lines += _wrapped(f"{each.name:{width}}  {facts}", "  ", " " * (width + 4))
         lines += _wrapped(each.line, " " * (width + 4))
+    return lines
+
+
+def _brought(named: Mapping[str, list[str]]) -> list[str]:
+    """Return what comes with bbquery, of each its name and what it is, and the rest below."""
+    lines = ["", "come with bbquery:"] if named else []
+    for name, (first, *others) in named.items():
+        lines += _wrapped(f"{name}  {first}", "  ", " " * 6)
+        lines += [line for other in others for line in _wrapped(other, " " * 6, " " * 8)]
     return lines
 
 

@@ -21,18 +21,18 @@ EXAMPLES = (
     "bbquery serve --protocol openai --port 8001 --faults rate_limited=0.1,latency=0.2",
 )
 ASKED_WITH = {
+    "anthropic": "http:template=@anthropic-messages,model=claude-haiku-4-5,key_env=REHEARSAL_KEY,url={url}",
     "google_vision": "google_vision:endpoint={url}",
     "http": "http:url={url}",
     "openai": "openai:model=gpt-4o-mini,key_env=REHEARSAL_KEY,base_url={url}",
 }
+BODY = {"largest_body": "bytes of the largest request that is taken"}
 OPTIONS = {
+    "anthropic": BODY,
     "google_vision": {"usd_per_thousand": "dollars for 1,000 features of images (default: the published prices)"},
-    "http": {
-        "usd_per_image": "dollars for an answered image (default: 0)",
-        "largest_body": "bytes of the largest request that is taken",
-    },
+    "http": {"usd_per_image": "dollars for an answered image (default: 0)", **BODY},
     "openai": {
-        "largest_body": "bytes of the largest request that is taken",
+        **BODY,
         "batch_lines": "questions of each batch that are answered whenever a batch is looked at",
     },
 }

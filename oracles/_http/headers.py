@@ -36,26 +36,29 @@ class Headers:
         found = [secret for value in templates.values() for secret in _SECRET.findall(value)]
         self._keys = {secret: Key(secret, option) for secret in found}
 
-    @classmethod
-    def bearer(cls, variable: str | None) -> Headers:
-        """Return the header that sends the value of `variable` as a bearer token; none without a variable.
-
-        Raises:
-            UsageError: `variable` cannot be the name of an environment variable.
-        """
-        if variable is None:
-            return cls({})
-        Key(variable)
-        return cls({"Authorization": f"Bearer ${{{variable}}}"}, option="key_env")
+    @property
+    def variables(self) -> list[str]:
+        """The environment variables whose values are sent."""
+        return list(self._keys)
 
     def __repr__(self) -> str:
         return f"Headers({sorted(self.templates)})"  # values may hold what should have been a ${NAME}
 
-    def joined(self, other: Headers) -> Headers:
-        """Return these headers and the other ones."""
-        both = Headers(self.templates | other.templates)
-        both._keys = self._keys | other._keys  # which say where their variables were named
-        return both
+    def with_key(self, variable: str) -> Headers:
+        """Return these headers with the value of `variable` as their one secret, or as a bearer token beside none.
+
+        Raises:
+            UsageError: they have several, or an Authorization without one; or it cannot be the name of a variable.
+        """
+        if len(self._keys) > 1:
+            raise UsageError(
+                f"key_env names one secret, and the template has {len(self._keys)}: {', '.join(self._keys)}"
+            )
+        if not self._keys and any(name.lower() == "authorization" for name in self.templates):
+            raise UsageError("the template has an Authorization of its own: leave out key_env, or the header")
+        Key(variable)
+        named = {name: _SECRET.sub(f"${{{variable}}}", value) for name, value in self.templates.items()}
+        return Headers(named if self._keys else named | {"Authorization": f"Bearer ${{{variable}}}"}, "key_env")
 
     def sent(self) -> Mapping[str, str]:
         """Return the headers as they are sent.

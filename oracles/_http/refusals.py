@@ -6,8 +6,9 @@ and what it says of itself counts where its status says nothing.
 
 1. A veto (the vendor's policy forbids an answer about this image) is an answer of a kind: `NoAnswer`, "filtered".
 2. Refused before any work: 429 is `RateLimited`, as is 503 with the code slow_down; a code that names the account's
-   quota, credit or spend limit is `QuotaExceeded` whatever its status below 500, and so are 402 and a 429 whose message
-   names a quota of a day or longer and that does not say when to ask again; other 4xx, and redirects, are `Rejected`.
+   quota, credit or spend limit is `QuotaExceeded` whatever its status below 500, and so are 402, a message that says
+   that credit or a limit of spending is used up, and a 429 whose message names a quota of a day or longer and that does
+   not say when to ask again; other 4xx, and redirects, are `Rejected`.
 3. Everything else is `OutcomeUnknown`, also 408, 409 and 499, with which gateways give up on a model that may well have
    answered, and a failure in a success that says that tokens were used.
 """
@@ -24,7 +25,7 @@ from bbquery.types import NoAnswer
 from oracles._http.waits import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
 PAYMENT_REQUIRED, TOO_MANY_REQUESTS, UNAVAILABLE = 402, 429, 503
 GIVEN_UP = frozenset({408, 409, 499})
@@ -32,6 +33,8 @@ MOVED = frozenset({301, 302, 307, 308})
 WRONG_FIELD = frozenset({400, 404, 422})  # with which servers refuse a field of a request
 SPENT = re.compile(r"quota|billing|spend_limit|usage_limit|credit|budget")
 """In the codes of an account that can pay no more: insufficient_quota, credit_balance_exhausted and their kin."""
+SPENT_MESSAGE = re.compile(r"credit balance is too low|reached your specified (workspace )?api usage limits")
+"""In the messages, lower-case, of Anthropic, whose code says no more than that the request is invalid."""
 SPENT_WORDS = re.compile(r"\b(per|a|this)[ _-](day|week|month)\b|\b(daily|weekly|monthly)\b")
 """In the messages, lower-case, of quotas that only time or money brings back: free-models-per-day and its kin."""
 WAIT_WORDS = re.compile(r"try(?: again| it)? (?:in|after) (\d[\dhmsd.]*)")
@@ -54,6 +57,7 @@ MOST_DEPTH = 6  # errors within errors: a gateway before a gateway before a vend
 FINE = frozenset({"", "0", "200", "none", "null", "ok", "success"})  # "codes" of servers that always send an error
 _MESSAGES = ("message", "msg", "error_message", "error_msg", "detail", "error")
 _INNER = ("error", "errors", "message", "detail", "details", "metadata", "raw", "innererror", "inner_error", "cause")
+WAITS = ("retryDelay", "estimated_time")
 _STATUSES = ("code", "status", "status_code", "http_status")
 
 
@@ -64,7 +68,8 @@ class Complaint:
     message: for people, with that of the innermost error where it says something else. codes: machine-readable reasons,
     lower-case, of all errors within. status: that of HTTP which the error itself names, None where it names none.
     vetoed: whether it says that the vendor's policy forbids an answer. field: of the request, which it names as the
-    fault; "" where it names none in a place of its own.
+    fault; "" where it names none in a place of its own. wait: seconds after which to ask again, None where it does not
+    say.
     """
 
     message: str
@@ -72,6 +77,7 @@ class Complaint:
     status: int | None = None
     vetoed: bool = False
     field: str = ""
+    wait: float | None = None
 
 
 def of_body(body: bytes) -> Complaint:
@@ -96,6 +102,7 @@ def of(content: object) -> Complaint:
         status=next(iter(statuses), None),
         vetoed=any(map(_vetoes, errors)) or _forbids(said, codes),
         field=next(iter(fields), ""),
+        wait=_wait(errors, said),
     )
 
 
@@ -120,10 +127,12 @@ def outcome(
     codes = complaint.codes
     if complaint.vetoed and status not in NEVER_A_VETO:
         return NoAnswer(said, "filtered")
-    spent = not codes & TOO_FAST and any(map(SPENT.search, codes))
+    spent = not codes & TOO_FAST and (
+        any(map(SPENT.search, codes)) or SPENT_MESSAGE.search(complaint.message.lower()) is not None
+    )
     if status == PAYMENT_REQUIRED or (spent and (status is None or status < 500)):
         return QuotaExceeded(f"{said}; waiting does not help: see the account's billing page", oracle=oracle)
-    wait = _wait_named(complaint.message) if wait is None else wait
+    wait = complaint.wait if wait is None else wait
     too_fast = status == TOO_MANY_REQUESTS or (status in (None, UNAVAILABLE) and codes & TOO_FAST)
     if too_fast and wait is None and SPENT_WORDS.search(complaint.message.lower()):
         return QuotaExceeded(f"{said}; it comes back with time, or with credit: see the account's page", oracle=oracle)
@@ -132,6 +141,16 @@ def outcome(
     if status in MOVED or (status is not None and 400 <= status < 500 and status not in GIVEN_UP):
         return Rejected(said, oracle=oracle)
     return OutcomeUnknown(said, oracle=oracle, retry_after=wait)
+
+
+def _wait(errors: Sequence[dict[str, Any]], said: str) -> float | None:
+    """Return the seconds to wait that errors have in a field of their own, or else name in their message.
+
+    Google's RetryInfo has a "retryDelay" of "46s"; Hugging Face an "estimated_time" until a model is loaded.
+    """
+    fields = (error.get(key) for error in errors for key in WAITS)
+    waits = (duration(str(value)) for value in fields if value is not None)
+    return next((wait for wait in waits if wait is not None), _wait_named(said))
 
 
 def _wait_named(message: str) -> float | None:
@@ -159,7 +178,7 @@ def field_named(complaint: Complaint, fields: Collection[str]) -> str | None:
 
 
 def _in_words(text: str) -> Complaint:
-    return Complaint(text, vetoed=_forbids(text, frozenset()))
+    return Complaint(text, vetoed=_forbids(text, frozenset()), wait=_wait_named(text))
 
 
 def _json(text: str | bytes) -> Any:
@@ -195,7 +214,7 @@ def _is_wrapped(text: str) -> bool:
 
 
 def _codes(error: dict[str, Any]) -> Iterator[str]:
-    for key in ("code", "type"):
+    for key in ("code", "type", "error_code"):
         value = error.get(key)
         if isinstance(value, str) and not value.isdigit():
             yield value

@@ -48,13 +48,38 @@ class Form(Protocol):
         """Return which model answered, None where it is not said."""
 
 
-class RemoteOracle:
-    """A model behind HTTP. cost: of a query. call: what connects it again, for its repr."""
+class Costs(Protocol):
+    """What a query costs, before and after."""
 
-    def __init__(self, endpoint: HttpEndpoint, form: Form, capabilities: Capabilities, cost: Units, call: str) -> None:
-        self.capabilities = capabilities
-        self._endpoint, self._form, self._cost, self._call = endpoint, form, cost, call
+    def quote(self, payload: Any) -> Quote:
+        """Return what one query with this payload may cost."""
+
+    def bill(self, item: Any) -> Units | None:
+        """Return what the answer in an item cost; None where it does not say, which counts as the whole hold."""
+
+
+class CostOfQuery:
+    """A price a query, whatever is asked and answered."""
+
+    def __init__(self, cost: Units) -> None:
+        self._cost = cost
         self._quote = Quote(worst=cost, expected=cost)
+
+    def quote(self, payload: Any) -> Quote:  # noqa: ARG002 - every image costs the same
+        """Return what one query costs."""
+        return self._quote
+
+    def bill(self, item: Any) -> Units:  # noqa: ARG002 - likewise every answer
+        """Return what one query costs."""
+        return self._cost
+
+
+class RemoteOracle:
+    """A model behind HTTP. call: what connects it again, for its repr."""
+
+    def __init__(self, endpoint: HttpEndpoint, form: Form, capabilities: Capabilities, costs: Costs, call: str) -> None:
+        self.capabilities = capabilities
+        self._endpoint, self._form, self._costs, self._call = endpoint, form, costs, call
         self._connections = Connections(endpoint, capabilities.limits.concurrency)
 
     def __repr__(self) -> str:
@@ -68,9 +93,9 @@ class RemoteOracle:
         """
         return self._form.encode(image)
 
-    def quote(self, payload: Any) -> Quote:  # noqa: ARG002 - every image costs the same
-        """Return what one query costs."""
-        return self._quote
+    def quote(self, payload: Any) -> Quote:
+        """Return what one query with this payload may cost; the worst is never below the bill."""
+        return self._costs.quote(payload)
 
     @property
     def rate_seen(self) -> RateSeen | None:
@@ -128,8 +153,8 @@ class RemoteOracle:
             answer = self._form.answer(item)
         except WireError as fault:
             said = f"answer {row} of the request: {fault}"
-            return self._endpoint.error(MalformedAnswer, said, cost=self._cost)
-        return Reply(answer, cost=self._cost, served=self._form.served(item))
+            return self._endpoint.error(MalformedAnswer, said, cost=self._costs.bill(item))
+        return Reply(answer, cost=self._costs.bill(item), served=self._form.served(item))
 
     async def aclose(self) -> None:
         """Close this loop's connections; those of others are closed as they end. A later attempt opens new ones."""

@@ -65,13 +65,19 @@ ADVICE = {
 }
 
 
+ADVICE_ON_TEMPLATES = ADVICE | {
+    404: "is the url right, and does the server know the path of the template, and the model?",
+    413: "send smaller images, or fewer in a request (largest_batch)",
+}
+
+
 @dataclass(eq=False)
 class HttpEndpoint:
     """A server and how it is asked.
 
     url: its root, without a trailing slash. headers: of every request. timeout: seconds for a whole attempt.
     name: who failed, in errors. not_ready: statuses that say, by the user's word, that nothing was done yet. fields: of
-    the request, as the user wrote it, for advice.
+    the request, as the user wrote it, and advice: by status, for errors.
     clock: seconds since the epoch, to read a Retry-After that is a date where the server does not say when it answers.
     rate_seen: what the last response said of rate limits.
     """
@@ -82,6 +88,7 @@ class HttpEndpoint:
     name: str
     not_ready: frozenset[int] = frozenset()
     fields: frozenset[str] = frozenset()
+    advice: Mapping[int, str] = field(default_factory=lambda: ADVICE, repr=False)
     clock: Callable[[], float] = field(default=time.time, repr=False)
     rate_seen: RateSeen | None = field(default=None, repr=False)
     _proxy: str | None = field(default=None, init=False, repr=False)
@@ -129,7 +136,7 @@ class HttpEndpoint:
                 auto_decompress=False,
                 proxy=self._proxy,
             )
-            self.rate_seen = rate_seen(response.headers) or self.rate_seen
+            self.rate_seen = rate_seen(response.headers, self.clock()) or self.rate_seen
             if 200 <= response.status < 300:
                 # Reading it all, or failing to, gives the connection back: a context does no more than that.
                 return self.headers.hide_in_answer(await _whole(response))
@@ -162,7 +169,7 @@ class HttpEndpoint:
         said = f"{response.method} {response.url.path} gave {status}: {reason}"
         wait = retry_after(response.headers, self.clock())
         if status in self.not_ready:
-            return self.error(RateLimited, said, retry_after=wait)
+            return self.error(RateLimited, said, retry_after=complaint.wait if wait is None else wait)
         return self._outcome(complaint, said, status, wait)
 
     def failure_in(self, path: str, complaint: refusals.Complaint) -> OracleError | NoAnswer:
@@ -179,7 +186,7 @@ class HttpEndpoint:
         named = refusals.field_named(complaint, self.fields) if status in refusals.WRONG_FIELD else None
         if named is not None:
             return self.error(Rejected, f"{said}; the template sends {named!r}: leave it out, or change it")
-        return self.error(Rejected, f"{said}; {ADVICE[status]}") if status in ADVICE else found
+        return self.error(Rejected, f"{said}; {self.advice[status]}") if status in self.advice else found
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         """Return what there is of a refusal's body; its status has said what matters, so half a body will do."""

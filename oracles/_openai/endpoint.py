@@ -140,7 +140,7 @@ class OpenAIEndpoint:
         return {} if self.key else {"Authorization": openai.Omit()}
 
     def _learn(self, response: httpx2.Response) -> None:
-        self.rate_seen = rate_seen(response.headers) or self.rate_seen
+        self.rate_seen = rate_seen(response.headers, self.clock()) or self.rate_seen
 
     def _failed(self, method: str, path: str, error: Exception, seconds: float) -> OracleError | NoAnswer:
         """Return what an attempt that raised `error` came to; seconds: that it was given."""

@@ -104,11 +104,11 @@ def wait(headers: Mapping[str, str], now: float) -> float | None:
     if milliseconds is not None:
         return milliseconds / 1000
     seconds = retry_after(headers, now)
-    return _reset(headers) if seconds is None else seconds
+    return _reset(headers, now) if seconds is None else seconds
 
 
-def _reset(headers: Mapping[str, str]) -> float | None:
-    seen = rate_seen(headers)
+def _reset(headers: Mapping[str, str], now: float) -> float | None:
+    seen = rate_seen(headers, now)
     if seen is None:
         return None
     resets = ((seen.requests_left, seen.requests_reset), (seen.tokens_left, seen.tokens_reset))

@@ -10,6 +10,7 @@ from bbquery.types import NoAnswer, Text, Token
 from oracles._http import refusals
 from oracles._http.event_stream import STREAMED, is_stream
 from oracles._http.refusals import Complaint
+from oracles._shared.blank import spoken_or_none
 from oracles._shared.numbers import finite, whole
 from oracles._shared.texts import brief, one_line, shortened
 from oracles._shared.token_cost import MOST_TOKENS, TokenCounts
@@ -186,21 +187,15 @@ def _refusal(parts: list[Any]) -> str | None:
 
 
 def _answer(text: object, refusal: str | None, ended: object, logprobs: object) -> Answer:
-    """Return what was said. A text that the cap cut off is still a text: its beginning was answered and paid."""
+    """Return what was said, or why nothing was."""
     if not isinstance(text, str):
         raise Unreadable(f"its text is no text: {brief(text)}")
     if refusal is not None and refusal.strip():
         return NoAnswer(shortened(refusal), "refused")
     if ended == "content_filter":
         return NoAnswer("the vendor's filter withheld the answer", "filtered")
-    said = Text(text, _tokens(logprobs))
-    if said.spoken.text.strip():
-        return said
-    if ended in ("length", "max_output_tokens"):
-        where = "within the model's reasoning" if said.is_reasoning else "before any text"
-        return NoAnswer(f"the output cap was reached {where}: raise max_tokens", "truncated")
-    held = "reasoning alone" if said.is_reasoning else "no text"
-    return NoAnswer(f"the answer holds {held} (it ended with {shortened(str(ended), 40)!r})", "empty")
+    cut_off = ended in ("length", "max_output_tokens")
+    return spoken_or_none(Text(text, _tokens(logprobs)), ended=ended, is_cut_off=cut_off)
 
 
 def _tokens(listed: object) -> tuple[Token, ...]:

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from typing import TYPE_CHECKING
 
-from bbquery.errors import OracleError, UsageError
-from bbquery.images.placement import fit
-from bbquery.prompt_templates import MASKED
-from bbquery.types import Vector
-from oracles.emulators._openai_answers import (
-    asked_for_yes_or_no,
-    chosen,
-    confirmation,
-    listed,
-    masked,
-    name_alone,
-    sentence,
-    shares,
-)
 from oracles.emulators._openai_reply import REASONING, REFUSAL, Outcome, used
 from oracles.emulators._openai_request import BATCH, Refused
-from oracles.emulators._openai_usage import pieces
+from oracles.emulators._phraser import Broken, Phraser, Unusable
+from oracles.emulators._phrases import pieces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,10 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.oracle import Oracle
-    from oracles.emulators._openai_answers import Piece
+    from oracles.emulators._language_faults import Ending
     from oracles.emulators._openai_faults import Faults
-    from oracles.emulators._openai_reply import Ending
     from oracles.emulators._openai_request import Asked
+    from oracles.emulators._phrases import Piece
 
 
 class ChatModel:
@@ -45,12 +31,8 @@ class ChatModel:
     """
 
     def __init__(self, oracle: Oracle, faults: Faults) -> None:
-        capabilities = oracle.capabilities
-        if capabilities.answers != "probabilities" or capabilities.classes is None:
-            raise UsageError(f"the emulator phrases probabilities of classes, which {capabilities.name} does not give")
-        self._oracle, self._faults, self._classes = oracle, faults, capabilities.classes
-        self._slots = asyncio.Semaphore(capabilities.limits.concurrency)
-        self._digest = hashlib.sha256(repr(sorted(capabilities.identity.items())).encode()).hexdigest()
+        self._phraser, self._faults = Phraser(oracle), faults
+        self._digest = hashlib.sha256(repr(sorted(oracle.capabilities.identity.items())).encode()).hexdigest()
 
     async def answer(self, asked: Asked, number: int) -> Outcome:
         """Return the answer to request number `number`.
@@ -82,38 +64,15 @@ class ChatModel:
             Refused: the image cannot be used (400), or the oracle failed (500).
         """
         try:
-            payload = await asyncio.to_thread(self._encoded, pixels)
-        except UsageError as fault:
+            return await self._phraser.probabilities(pixels)
+        except Unusable as fault:
             raise Refused(400, f"The image cannot be used: {fault}", code="invalid_image") from fault
-        try:
-            async with self._slots:
-                (answered,) = await self._oracle.answer([payload])
-        except (OracleError, UsageError) as failure:
+        except Broken as failure:
             raise Refused(500, f"The model failed: {failure}", kind="server_error") from failure
-        if isinstance(answered, OracleError) or not isinstance(answered.answer, Vector):
-            raise Refused(500, f"The model failed: {answered}", kind="server_error")
-        return [float(probability) for probability in answered.answer.values]
-
-    def _encoded(self, pixels: NDArray[Any]) -> Any:
-        capabilities = self._oracle.capabilities
-        if pixels.shape[:2] == capabilities.view.size:  # seen as it is: the model's own crop is for photos
-            return self._oracle.encode(capabilities.domain.realise(pixels))
-        return self._oracle.encode(fit(pixels, capabilities.view, capabilities.domain)[0])
 
     def _phrased(self, asked: Asked, number: int, probabilities: Sequence[float]) -> list[Piece]:
         seed = (self._faults.seed, number) if asked.seed is None else (abs(asked.seed),)
-        confirmed = asked_for_yes_or_no(asked.messages[-1])
-        if confirmed is not None:
-            names, among = confirmation(confirmed, self._classes, probabilities)
-            return name_alone(names, among, chosen(among, asked.temperature, seed))
-        names = listed(asked.messages[-1])
-        if names:
-            among = shares(names, self._classes, probabilities)
-            return name_alone(names, among, chosen(among, asked.temperature, seed))
-        names = [self._classes.show(index) for index in range(len(self._classes))]
-        choice = chosen(probabilities, asked.temperature, seed)
-        phrase = masked if MASKED in asked.messages[-1] else sentence
-        return phrase(names, probabilities, choice)
+        return self._phraser.phrased(asked.messages[-1], probabilities, asked.temperature, seed)
 
     def _ended(self, said: list[Piece], room: int, number: int) -> tuple[list[Piece], Ending]:
         """Return what is said of it in the end, in so many tokens, and how it ends."""

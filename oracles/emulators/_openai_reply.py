@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from oracles.emulators._openai_models import price
 from oracles.emulators._openai_request import BATCH
@@ -12,10 +12,9 @@ from oracles.emulators._openai_usage import image_tokens, text_tokens
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oracles.emulators._openai_answers import Piece
+    from oracles.emulators._language_faults import Ending
     from oracles.emulators._openai_request import Asked, Refused
-
-Ending: TypeAlias = Literal["stop", "length", "content_filter", "refusal"]
+    from oracles.emulators._phrases import Piece
 
 REASONING = {"none": 0, "minimal": 0, "low": 64, "medium": 256, "high": 1024, "xhigh": 2048, "max": 4096}
 """Tokens that a model reasons for, by effort."""

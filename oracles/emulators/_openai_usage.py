@@ -1,33 +1,26 @@
 """Tokens as the OpenAI emulator counts them: images by the published rules, text in pieces of its own.
 
 The image rules are written from the vendor's guide ("Images and vision", "Calculating costs") step by step, in floating
-point, without a look at the oracle's: where the two differ, one is wrong. The pieces of text stand in for the vendor's
-tokens, of which no table is needed: words and marks, with the space before them, at most eight letters each.
+point, without a look at the oracle's: where the two differ, one is wrong. Pieces of text stand in for the vendor's
+tokens.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-import re
 from typing import TYPE_CHECKING
+
+from oracles.emulators._phrases import pieces
 
 if TYPE_CHECKING:
     from oracles.emulators._openai_models import Served
 
-PIECE = re.compile(r"\s?\w{1,8}|\s?[^\w\s]|\s")
 A_MESSAGE, A_ROLE, THE_REPLY = 3, 1, 3  # tokens around messages, as the OpenAI cookbook counts them
 PATCH_SIDE = 32
 LOW_SIDE = 512
 LONGEST_SIDE = 2048
 TILE_SIDE = 512
 SHORT_SIDE = 768
-
-
-@functools.lru_cache(maxsize=2**14)
-def pieces(text: str) -> tuple[str, ...]:
-    """Return the text cut into tokens; joined they are the text again."""
-    return tuple(PIECE.findall(text))
 
 
 def text_tokens(messages: list[str]) -> int:

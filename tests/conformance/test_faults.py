@@ -17,6 +17,7 @@ from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
 from bbquery.units import Units
 from oracles import function, google_vision, http, openai, openai_moderation
+from oracles.emulators import anthropic as anthropic_emulator
 from oracles.emulators import google_vision as google_emulator
 from oracles.emulators import http as http_emulator
 from oracles.emulators import openai as openai_emulator
@@ -37,6 +38,11 @@ QUERIES = 300
 FREE_FAULTS = ("rate_limited", "quota")
 FAULTS = (*FREE_FAULTS, "server_error", "timeout", "dropped", "truncated", "junk", "drip", "item_error")
 Served = AbstractAsyncContextManager[tuple[Any, "Oracle"]]
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REHEARSAL_KEY", "any")
 
 
 def model() -> Oracle:
@@ -78,6 +84,26 @@ def over_openai(name: str, **options: Any) -> Callable[..., Served]:
     return served
 
 
+def over_template(emulated: Callable[..., Any], faults_of: Callable[..., Any], **options: Any) -> Callable[..., Served]:
+    @asynccontextmanager
+    async def served(seconds: float = PATIENCE, **faults: Any) -> AsyncIterator[tuple[Any, Oracle]]:
+        inner = model()
+        emulator = emulated(inner, faults_of(**faults))
+        async with emulator.running() as url:
+            oracle = await http.connect(url=url, size=SIDE, timeout=seconds, key_env="REHEARSAL_KEY", **options)
+            yield emulator, oracle
+            await oracle.aclose()
+        await inner.aclose()
+
+    return served
+
+
+def over_claude(name: str) -> Callable[..., Served]:
+    return over_template(
+        anthropic_emulator.AnthropicEmulator, anthropic_emulator.Faults, template="@anthropic-messages", model=name
+    )
+
+
 @asynccontextmanager
 async def over_moderation(seconds: float = PATIENCE, **faults: Any) -> AsyncIterator[tuple[Any, Oracle]]:
     inner = model()
@@ -105,6 +131,8 @@ async def over_google(seconds: float = PATIENCE, **faults: Any) -> AsyncIterator
 PRICED: dict[str, Callable[..., Served]] = {
     "http, a price a query": over_http,
     "google_vision, a price a feature": over_google,
+    "anthropic, patches": over_claude("claude-haiku-4-5"),
+    "anthropic, with thoughts": over_claude("claude-opus-5-5"),
     "openai, tiles": over_openai("gpt-4o-mini"),
     "openai, patches": over_openai("gpt-4.1-mini", detail="high"),
     "openai, responses at flex": over_openai("gpt-5.2", api="responses", tier="flex"),

@@ -30,6 +30,7 @@ from bbquery.oracle import Quote
 from bbquery.types import Answer, AnswerKind, Domain, Labels, Reply, Text, Vector
 from bbquery.units import Units
 from oracles import efficientnet, function, http
+from oracles._http.template import shipped
 from oracles.emulators.http import HttpEmulator
 from tests.support.paths import ROOT
 
@@ -129,6 +130,20 @@ async def a_chat() -> AsyncIterator[Connecting]:
 
 
 @asynccontextmanager
+async def claude() -> AsyncIterator[Connecting]:
+    """That model in words behind the emulator of Anthropic's protocol."""
+    from oracles.emulators.anthropic import AnthropicEmulator
+
+    async def connect() -> Oracle:
+        return await http.connect(
+            template="@anthropic-messages", url=url, model="claude-haiku-4-5", size=8, key_env="REHEARSAL_KEY"
+        )
+
+    async with a_model() as model, AnthropicEmulator(model).running() as url:
+        yield connect
+
+
+@asynccontextmanager
 async def a_moderation() -> AsyncIterator[Connecting]:
     """That model's probabilities as the moderation of images behind the same emulator."""
     from oracles import openai_moderation
@@ -163,6 +178,8 @@ RECIPES: dict[str, Recipe] = {
     "openai": a_chat,
     "openai_moderation": a_moderation,
 }
+TEMPLATES: dict[str, Recipe] = {"@anthropic-messages": claude}
+"""How each template that comes with bbquery is asked here."""
 
 
 @pytest.fixture(scope="module")
@@ -174,10 +191,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def recipe(request: pytest.FixtureRequest, models: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
     monkeypatch.setenv("BBQUERY_HOME", str(models))
+    monkeypatch.setenv("REHEARSAL_KEY", "any")
     name: str = request.param
-    if name not in RECIPES:
-        pytest.fail(f"the oracle {name!r} is new: say in RECIPES of {__file__} how to connect it here, without a key")
-    return RECIPES[name]
+    found = (RECIPES | TEMPLATES).get(name)
+    if found is None:
+        pytest.fail(f"{name!r} is new: say in RECIPES or TEMPLATES of {__file__} how to connect it here, without a key")
+    return found
 
 
 @pytest.fixture
@@ -188,7 +207,7 @@ async def oracle(recipe: Recipe) -> AsyncIterator[Oracle]:
         await connected.aclose()
 
 
-each_oracle = pytest.mark.parametrize("recipe", NAMES, indirect=True)
+each_oracle = pytest.mark.parametrize("recipe", [*NAMES, *shipped.names()], indirect=True)
 
 
 def images(oracle: Oracle, count: int, *, grow: int = 0) -> list[NDArray[Any]]:
@@ -225,6 +244,7 @@ def test_there_are_oracles_and_every_recipe_has_one() -> None:
     """The enumeration finds what is there, and no recipe outlives its oracle."""
     assert {"efficientnet", "function", "http"} <= set(NAMES)
     assert set(RECIPES) <= set(NAMES)
+    assert set(TEMPLATES) <= set(shipped.names())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -26,11 +26,11 @@ from bbquery.errors import (
 )
 from bbquery.prompt_templates import yes_no
 from bbquery.types import NoAnswer, Reply, Text, Vector
-from oracles.emulators import _openai_answers as phrases
+from oracles.emulators import _phrases as phrases
 from oracles.emulators._openai_model import ChatModel
 from oracles.emulators._openai_models import SERVED
 from oracles.emulators._openai_request import read
-from oracles.emulators._openai_usage import pieces
+from oracles.emulators._phrases import pieces
 from oracles.emulators.openai import Bill, Faults, OpenAIEmulator, serve
 from tests.support.images import png_header_of
 from tests.support.openai_helpers import KEY, answered, ask, connect, connected, image

@@ -325,9 +325,14 @@ async def test_a_file_that_is_no_template_is_named(tmp_path: Path, name: str, co
         await oracles.http.connect(url="http://127.0.0.1:9", template=str(tmp_path / name))
 
 
-async def test_two_keys_are_refused(tmp_path: Path) -> None:
-    """A header of the template and key_env cannot both be the Authorization."""
-    with pytest.raises(UsageError, match="an Authorization of its own: leave out key_env"):
-        await oracles.http.connect(
-            url="http://127.0.0.1:9", template=snippet(tmp_path, "huggingface.toml"), key_env="COLOURS_KEY"
-        )
+async def test_a_key_of_another_name_takes_the_templates_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """key_env names the variable of the one secret that a template sends; of two it is not known which is meant."""
+    monkeypatch.setenv("MY_TOKEN", "hf_marker")
+    monkeypatch.delenv("HF_TOKEN")
+    async with connected(HuggingFace(), tmp_path, "huggingface.toml", key_env="MY_TOKEN") as oracle:
+        (answer,) = await ask(oracle)
+    assert answer.labels
+
+    two = request(headers={"X-Key": "${ONE}", "Authorization": "Bearer ${TWO}"})
+    with pytest.raises(UsageError, match="key_env names one secret, and the template has 2: ONE, TWO"):
+        await oracles.http.connect(url="http://127.0.0.1:9", template=two, key_env="MY_TOKEN")

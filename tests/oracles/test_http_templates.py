@@ -290,7 +290,7 @@ def test_every_key_is_on_the_page(tmp_path: Path, section: str) -> None:
         known |= set(caught.value.known)
 
     assert known
-    missing = [key for key in known if f"`{key}`" not in PAGE and f"`[{key}]`" not in PAGE]
+    missing = [key for key in known if f"`{key}`" not in PAGE and f"[{key}]" not in PAGE]
     assert not missing
     assert not [place for place in (*OF_AN_IMAGE, *OF_A_REQUEST) if f'`"${{{place}}}"`' not in PAGE]
 

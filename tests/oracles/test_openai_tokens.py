@@ -15,7 +15,7 @@ from oracles._openai import models, tokens
 from oracles._openai.models import ModelRules, Patches
 from oracles._shared import token_cost
 from oracles._shared.token_cost import TokenCounts
-from oracles.emulators import _openai_models, _openai_usage
+from oracles.emulators import _openai_models, _openai_usage, _phrases
 from tests.support.openai_helpers import VARIABLE, connect, image
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def test_no_text_takes_more_than_is_held(text: str) -> None:
 @given(st.text(max_size=300))
 def test_pieces_of_text_are_the_text(text: str) -> None:
     """Nothing of a text is lost between the emulator's tokens."""
-    assert "".join(_openai_usage.pieces(text)) == text
+    assert "".join(_phrases.pieces(text)) == text
 
 
 # --- money ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bbquery.types import Answer, AnswerKind, Labels
+    from oracles._http.template.ending import Ending
     from oracles._http.template.paths import Path
 
 
@@ -33,8 +35,9 @@ class Reader:
     """Where the parts of an answer stand. Paths are of an image's item, where `items` finds them, or of the response.
 
     values: numbers in the order of the classes. names, scores: of labels, or of classes in any order; mapping: an
-    object of scores by name in place of both. text: a text. refused, error: what is there if the image was not
-    answered, or failed. served: the model version. apply_softmax: the numbers are logits.
+    object of scores by name in place of both. text: a text, or its parts. refused, filtered, error: what is there if
+    the image was not answered, or failed. ending: how the answer ended. served: the model version. apply_softmax: the
+    numbers are logits.
     """
 
     kind: AnswerKind
@@ -45,6 +48,8 @@ class Reader:
     mapping: Path | None = None
     text: Path | None = None
     refused: Path | None = None
+    filtered: Path | None = None
+    ending: Ending | None = None
     error: Path | None = None
     served_by: Path | None = None
     apply_softmax: bool = False
@@ -84,11 +89,13 @@ class Reader:
         refusal = _said(self.refused, item)
         if refusal is not None:
             return NoAnswer(refusal)
-        if self.text is not None:
-            return _text(self.text, item)
-        if self.kind == "labels":
-            return self._labels(item)
-        return self._vector(item)
+        veto = _said(self.filtered, item)
+        if veto is not None:
+            return NoAnswer(veto, "filtered")
+        if self.text is None:
+            return self._labels(item) if self.kind == "labels" else self._vector(item)
+        text = functools.partial(_text, self.text, item)
+        return text() if self.ending is None else self.ending.answer(item.document, text)
 
     def _rows(self, response: Any, expected: int) -> Iterator[list[Any]]:
         """Split a list of all images' numbers, or a tensor of shape (images, classes), into each image's."""
@@ -218,10 +225,12 @@ def _said(path: Path | None, item: Item) -> str | None:
 
 
 def _text(path: Path, item: Item) -> Text:
-    said = _one(path, item.document)
-    if not isinstance(said, str):
-        raise WireError(f"{path.text} must be a text, not {brief(said)}")
-    return Text(said)
+    """Return the text at a path, or its parts together where the path chooses among elements."""
+    parts = path.select(item.document) if path.is_choice else [_one(path, item.document)]
+    for part in parts:
+        if not isinstance(part, str):
+            raise WireError(f"{path.text} must be a text, not {brief(part)}")
+    return Text("".join(parts))
 
 
 def _name(name: Any) -> str:

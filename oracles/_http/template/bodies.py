@@ -33,6 +33,10 @@ class Body(Protocol):
     def field_names(self) -> frozenset[str]:
         """The names of the fields that the user wrote."""
 
+    @property
+    def text_bytes(self) -> int:
+        """How many bytes a request has beside its images: no text in it is longer."""
+
     def encode(self, image: Image) -> Pieces:
         """Return what an image, uint8 (H, W, 3), gives to a request."""
 
@@ -67,6 +71,12 @@ class JsonBody:
         documents = (self.document, *self.document.each.values())
         found = (MEMBER.findall(literal) for document in documents for literal in document.literals)
         return frozenset(name.decode() for names in found for name in names)
+
+    @property
+    def text_bytes(self) -> int:
+        """How many bytes the document has around its slots."""
+        documents = (self.document, *self.document.each.values())
+        return sum(len(literal) for document in documents for literal in document.literals)
 
     def encode(self, image: Image) -> Pieces:
         """Return the pieces of the document that depend on the image."""
@@ -112,6 +122,11 @@ class FormBody:
         """The names of the form's fields."""
         return frozenset({*self.fields, self.file_field})
 
+    @property
+    def text_bytes(self) -> int:
+        """How many bytes the fields have."""
+        return sum(len(name.encode()) + len(value.encode()) for name, value in self.fields.items())
+
     def encode(self, image: Image) -> Pieces:
         """Return the whole form."""
         parts = [self._part(f'name="{name}"', value.encode()) for name, value in self.fields.items()]
@@ -138,6 +153,11 @@ class RawBody:
     def field_names(self) -> frozenset[str]:
         """None: it is a file."""
         return frozenset()
+
+    @property
+    def text_bytes(self) -> int:
+        """None: it is a file."""
+        return 0
 
     def encode(self, image: Image) -> Pieces:
         """Return the PNG."""

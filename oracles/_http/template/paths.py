@@ -1,8 +1,9 @@
 """JSON paths: where in a server's answer something stands.
 
 A subset of RFC 9535: `$` is the whole answer, `.name` or `['any name']` a member, `[0]` an element, counted from the
-end if negative, and `[*]` or `.*` every element or member, in order. Unlike there, a member or element that is absent
-is an error: a path that is spelled wrong must not be taken for an empty answer.
+end if negative, and `[*]` or `.*` every element or member, in order; `[?@.name=='value']` every element with such a
+member, and `[?@.name]` every one with that member at all. Unlike there, a member or element that is absent is an error:
+a path that is spelled wrong must not be taken for an empty answer.
 """
 
 from __future__ import annotations
@@ -17,14 +18,29 @@ from oracles._http.wire.fields import WireError
 from oracles._shared.texts import brief
 
 EVERY = None
-Step: TypeAlias = str | int | None
-"""A member's name, an element's index, or EVERY one of them."""
+
+
+@dataclass(frozen=True)
+class Where:
+    """The elements that have a member with this value; None for any."""
+
+    name: str
+    value: str | None
+
+    def holds(self, element: Any) -> bool:
+        """Whether an element is such a one."""
+        return isinstance(element, dict) and self.name in element and self.value in (None, element[self.name])
+
+
+Step: TypeAlias = str | int | Where | None
+"""A member's name, an element's index, some elements, or EVERY one of them."""
 
 _STEP = re.compile(
     r"""
       \.(?P<name>[^\W\d][\w-]*)
     | \[(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\]
     | \[(?P<index>-?[0-9]{1,9})\]
+    | \[\?@\.(?P<having>[^\W\d][\w-]*)(?:\s*==\s*'(?P<value>[^'\\]*)')?\]
     | \.\* | \[\*\]
     """,
     re.VERBOSE | re.DOTALL,
@@ -37,6 +53,11 @@ class Path:
 
     text: str
     steps: tuple[Step, ...]
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether it selects whichever elements are such as it says, so none or several are as good as one."""
+        return any(isinstance(step, Where) for step in self.steps)
 
     def select(self, document: Any) -> list[Any]:
         """Return all that it selects, in the order of the document.
@@ -71,6 +92,8 @@ class Path:
                 return [value[step]]
             case int(), list() if -len(value) <= step < len(value):
                 return [value[step]]
+            case Where(), list():
+                return [part for part in value if step.holds(part)]
             case None, list():
                 return value
             case None, dict():
@@ -94,7 +117,7 @@ def read_path(text: str, option: str) -> Path:
         if match is None:
             raise UsageError(
                 f"{option}: the path {text!r} cannot be read from {text[place:]!r} on: write .name, ['any name'], [0], "
-                f"[*] or .*"
+                f"[*], .* or [?@.name=='value']"
             )
         steps.append(_step(match))
         place = match.end()
@@ -104,6 +127,8 @@ def read_path(text: str, option: str) -> Path:
 def _step(match: re.Match[str]) -> Step:
     if match["name"] is not None:
         return match["name"]
+    if match["having"] is not None:
+        return Where(match["having"], match["value"])
     if match["quoted"] is not None:
         return re.sub(r"\\(.)", r"\1", match["quoted"][1:-1], flags=re.DOTALL)
     return EVERY if match["index"] is None else int(match["index"])

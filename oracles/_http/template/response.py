@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bbquery.errors import UsageError
 from bbquery.types import AnswerKind
 from oracles._http.template.answers import Reader
+from oracles._http.template.ending import read_ending
 from oracles._http.template.paths import read_path
 from oracles._shared.labels import IMAGENET, classes_of, read_labels
 
@@ -36,6 +37,8 @@ def read_answer(table: Table, folder: Path) -> Reader:
         mapping=_path(table, "mapping"),
         text=_path(table, "text"),
         refused=_path(table, "refused"),
+        filtered=_path(table, "filtered"),
+        ending=read_ending(table),
         error=_path(table, "error"),
         served_by=_path(table, "served"),
         apply_softmax=table.take("softmax", bool, default=False),
@@ -67,6 +70,8 @@ def _check(reader: Reader) -> None:
         possible = ", or ".join(" and ".join(sorted(way)) for way in ways)
         found = " and ".join(sorted(given)) or "none of them"
         raise UsageError(f'answer.kind = "{reader.kind}" takes {possible}; the template gives {found}')
+    if reader.ending is not None and reader.kind != "text":
+        raise UsageError(f'answer.ended says why a text ended, and answer.kind is "{reader.kind}"')
     if reader.classes is not None and reader.kind not in VECTORS:
         raise UsageError(f'answer.classes are what numbers stand for, and answer.kind = "{reader.kind}" has none')
     if reader.classes is None and reader.kind in VECTORS and reader.values is None:

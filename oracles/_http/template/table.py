@@ -30,6 +30,11 @@ class Table:
         self._content, self._name = content, name
         self._known: list[str] = []
 
+    @property
+    def content(self) -> Mapping[str, Any]:
+        """What it holds, unread."""
+        return self._content
+
     def take(self, key: str, *kinds: type, default: Any = None) -> Any:
         """Return the value of a key, `default` where it is not there.
 
@@ -83,7 +88,7 @@ class Table:
             UsageError: one is not.
         """
         inner = self.table(key)
-        return {str(name): inner.need(name, *kinds) for name in inner._content}  # noqa: SLF001 - of its own class
+        return {str(name): inner.need(name, *kinds) for name in inner.content}
 
     def end(self) -> None:
         """Check that every key was one that there is.

@@ -1,4 +1,4 @@
-"""Answers of the OpenAI emulator about an image, with real log-probabilities of the alternatives.
+"""Answers of emulated language models about an image, with real log-probabilities of the alternatives.
 
 A list of classes in the prompt (lines that begin with "- ") is answered with one of them: the model's probabilities,
 shared out among the listed. Anything else is answered with a sentence about the model's likeliest classes, whatever
@@ -7,6 +7,7 @@ the question was: it exercises the protocol, not the understanding of images.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Sequence
@@ -16,12 +17,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.prompt_templates import MASKED
-from oracles.emulators._openai_usage import pieces
 
 if TYPE_CHECKING:
     from bbquery.types import Classes
 
 BULLET = "- "
+PIECE = re.compile(r"\s?\w{1,8}|\s?[^\w\s]|\s")
+"""Stands in for vendors' tokens, of which no table is needed: a word or a mark, with the space before it."""
+
 IMPOSSIBLE = -9999.0  # the vendor's log-probability of what is none of the likeliest
 LEADS = ("The image most likely shows", "; it could also be", " or")
 """What leads to each class that a sentence mentions."""
@@ -38,6 +41,12 @@ class Piece:
     text: str
     logprob: float
     alternatives: tuple[tuple[str, float], ...]
+
+
+@functools.lru_cache(maxsize=2**14)
+def pieces(text: str) -> tuple[str, ...]:
+    """Return the text cut into tokens; joined they are the text again."""
+    return tuple(PIECE.findall(text))
 
 
 def listed(prompt: str) -> list[str]:
