@@ -424,5 +424,8 @@ async def test_closing_twice_is_closing_once(recipe: Recipe) -> None:
         used, unused = await connect(), await connect()
         await answers(used, images(used, 1))
 
+        complaints: list[BaseException | None] = []
         for oracle in (used, unused, used, unused):
-            await oracle.aclose()
+            complaints += await asyncio.gather(oracle.aclose(), return_exceptions=True)
+
+    assert complaints == [None] * 4

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import signal
 import threading
+from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from tests.support.models import sides
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
+    from concurrent.futures import Future
 
     from bbquery.client.client import Client
     from bbquery.ledger.sqlite import Ledger
@@ -163,36 +165,57 @@ def test_an_iterator_keeps_one_context(ledger: Ledger) -> None:
     assert [(number, variable.get()) for number in synchronous_iterator(counting_async)()] == [(1, 0), (2, 0), (3, 0)]
 
 
+class CtrlC:
+    """Interrupts this thread as Ctrl-C does, from another one, and tells when this one waits."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._waits, self._main = threading.Semaphore(0), threading.get_ident()
+        patch.setattr("bbquery.jobs.synchronous.wait", self._until_done)
+
+    def _until_done(self, futures: list[Future[Any]], seconds: float) -> None:
+        self._waits.release()
+        while not wait(futures, seconds).done:  # a signal that comes from now on is met here
+            continue
+
+    def press(self) -> None:
+        signal.pthread_kill(self._main, signal.SIGINT)
+
+    async def caller_waits(self) -> None:
+        """Return once the caller waits for the run: the first time, or again after it was interrupted."""
+        while not self._waits.acquire(blocking=False):
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # what the interrupted caller left to this loop has its turn
+
+
 @pytest.fixture
-def interrupting() -> Iterator[Callable[[], None]]:
-    """Give what interrupts this thread as Ctrl-C does."""
+def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Iterator[CtrlC]:
+    """Give what interrupts this thread."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    main = threading.main_thread().ident
-    assert main is not None
-    yield lambda: signal.pthread_kill(main, signal.SIGINT)
+    yield CtrlC(monkeypatch)
     signal.signal(signal.SIGINT, before)
 
 
 class Slow:
     """A model that, at its n-th question, interrupts the caller so often, and answers once that is heard."""
 
-    def __init__(self, interrupting: Callable[[], None], at: int, times: int = 1) -> None:
-        self.asked, self._at, self._times, self._interrupting = 0, at, times, interrupting
+    def __init__(self, ctrl_c: CtrlC, at: int, times: int = 1) -> None:
+        self.asked, self._at, self._times, self._ctrl_c = 0, at, times, ctrl_c
 
     async def __call__(self, image: Image) -> list[float]:
         self.asked += 1
         if self.asked == self._at:
+            await self._ctrl_c.caller_waits()
             for _ in range(self._times):
-                self._interrupting()
-                await asyncio.sleep(0.05)  # the waiting thread wakes up
+                self._ctrl_c.press()
+                await self._ctrl_c.caller_waits()
             if self._times > 1:
                 await asyncio.Event().wait()  # it never answers
         return sides(image)
 
 
-def test_ctrl_c_returns_what_there_is(interrupting: Callable[[], None], ledger: Ledger) -> None:
+def test_ctrl_c_returns_what_there_is(ctrl_c: CtrlC, ledger: Ledger) -> None:
     """The first Ctrl-C sends no more, waits for what is in flight, and returns a partial map that says so."""
-    slow = Slow(interrupting, at=5)
+    slow = Slow(ctrl_c, at=5)
 
     found = bbquery.explain(PHOTOS[0], named(slow), max_queries=50, ledger=ledger)
 
@@ -202,9 +225,9 @@ def test_ctrl_c_returns_what_there_is(interrupting: Callable[[], None], ledger: 
     assert threads_of_runs() == []
 
 
-def test_a_second_ctrl_c_does_not_wait(interrupting: Callable[[], None], ledger: Ledger) -> None:
+def test_a_second_ctrl_c_does_not_wait(ctrl_c: CtrlC, ledger: Ledger) -> None:
     """A model that never answers is left alone, and what was answered before is returned all the same."""
-    slow = Slow(interrupting, at=5, times=2)
+    slow = Slow(ctrl_c, at=5, times=2)
 
     found = bbquery.explain(PHOTOS[0], named(slow), max_queries=50, ledger=ledger)
 
@@ -212,9 +235,9 @@ def test_a_second_ctrl_c_does_not_wait(interrupting: Callable[[], None], ledger:
     assert threads_of_runs() == []
 
 
-def test_ctrl_c_ends_a_series_after_the_image_at_work(interrupting: Callable[[], None], ledger: Ledger) -> None:
+def test_ctrl_c_ends_a_series_after_the_image_at_work(ctrl_c: CtrlC, ledger: Ledger) -> None:
     """No further image is begun, and each result says what became of it."""
-    results = [*bbquery.explain_many(PHOTOS, named(Slow(interrupting, at=5)), max_queries=40, ledger=ledger)]
+    results = [*bbquery.explain_many(PHOTOS, named(Slow(ctrl_c, at=5)), max_queries=40, ledger=ledger)]
 
     assert [each.status for each in results] == ["partial", "not begun"]
 
@@ -223,7 +246,7 @@ class Late(Exception):
     """What a program's own alarm raises."""
 
 
-def test_an_alarm_of_the_caller_ends_the_run(interrupting: Callable[[], None], ledger: Ledger) -> None:
+def test_an_alarm_of_the_caller_ends_the_run(ctrl_c: CtrlC, ledger: Ledger) -> None:
     """What a signal's handler raises in the waiting program ends the run at once, and reaches the program."""
 
     def late(number: int, frame: object) -> None:
@@ -232,19 +255,20 @@ def test_an_alarm_of_the_caller_ends_the_run(interrupting: Callable[[], None], l
     signal.signal(signal.SIGINT, late)
 
     with pytest.raises(Late):
-        bbquery.explain(PHOTOS[0], named(Slow(interrupting, at=5, times=2)), max_queries=50, ledger=ledger)
+        bbquery.explain(PHOTOS[0], named(Slow(ctrl_c, at=5, times=2)), max_queries=50, ledger=ledger)
 
     assert threads_of_runs() == []
 
 
-def test_ctrl_c_before_anything_is_asked_ends_the_call(interrupting: Callable[[], None], ledger: Ledger) -> None:
+def test_ctrl_c_before_anything_is_asked_ends_the_call(ctrl_c: CtrlC, ledger: Ledger) -> None:
     """There is nothing to return yet, so the program is interrupted as anywhere else."""
     began = threading.Event()
 
     @synchronous
     async def connecting_async() -> None:
         began.set()
-        interrupting()
+        await ctrl_c.caller_waits()
+        ctrl_c.press()
         await asyncio.Event().wait()
 
     with pytest.raises(KeyboardInterrupt):

@@ -180,7 +180,7 @@ async def test_what_is_handed_over_is_what_was_written(tmp_path: Path) -> None:
 async def test_a_list_that_cannot_be_read_is_not_an_empty_one(how: str) -> None:
     """Else a batch that was made would be made again."""
     pages = {"a page of none": saying(b'{"object": "list"}'), "a page of junk": saying(b'{"data": [{"id": null}]}')}
-    async with vendor({"GET /batches": (DOUBTFUL | pages)[how]}, timeout=0.4) as (oracle, _):
+    async with vendor({"GET /batches": (DOUBTFUL | pages)[how]}) as (oracle, _):
         with pytest.raises(OutcomeUnknown):
             await oracle.submitted("ours")
 

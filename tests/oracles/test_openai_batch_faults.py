@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bbquery.batch_oracle import BatchOracle
-    from oracles.emulators.openai import OpenAIEmulator
 
-TIMEOUT = {"timeout": 0.4}
 REFUSED: dict[str, type[OracleError]] = {"batch_rate_limited": RateLimited, "batch_quota": QuotaExceeded}
 LOST = ("batch_dropped", "batch_timeout", "batch_server_error")
 """Faults after which a batch may have been made."""
@@ -60,7 +58,7 @@ async def test_a_batch_that_is_refused_is_void(fault: str, tmp_path: Path) -> No
 async def test_a_batch_whose_fate_is_lost_is_found_if_it_was_made(fault: str, seed: int, tmp_path: Path) -> None:
     """The outcome is in doubt; our name settles it, so that nothing is submitted or charged twice."""
     share: dict[str, Any] = {fault: 1.0}
-    async with rehearsed(seed=seed, options=TIMEOUT, **share) as (emulator, oracle):
+    async with rehearsed(seed=seed, **share) as (emulator, oracle):
         file = written(oracle, tmp_path, names(3))
         with pytest.raises(OutcomeUnknown):
             await oracle.submit(file, "ours")
@@ -76,7 +74,7 @@ async def test_a_batch_whose_fate_is_lost_is_found_if_it_was_made(fault: str, se
 
 async def test_submitting_again_without_looking_is_found_out(tmp_path: Path) -> None:
     """The trap: both batches are worked on and charged, though only one was heard of; the emulator counts it."""
-    async with rehearsed(options=TIMEOUT, batch_dropped=1.0) as (emulator, oracle):
+    async with rehearsed(batch_dropped=1.0) as (emulator, oracle):
         file = written(oracle, tmp_path, names(3))
         with pytest.raises(OutcomeUnknown):
             await oracle.submit(file, "ours")
@@ -167,7 +165,13 @@ async def test_the_emulators_bill_is_always_covered(
         await ended(oracle, vendor)
         found = await fetched(oracle, vendor)
 
-    covered(found, emulator)
+    answers = {name: result for name, result in found.items() if isinstance(result, Reply)}
+    doubtful = {name for name, result in found.items() if type(result) is OutcomeUnknown}
+    paid = sum(reply.cost.picodollars for reply in answers.values() if reply.cost is not None)
+    assert set(answers) <= set(emulator.batches.charged) <= set(answers) | doubtful
+    assert set(emulator.batches.charged.values()) <= {1}
+    assert paid <= emulator.bill.picodollars
+    assert doubtful or paid == emulator.bill.picodollars
 
 
 async def made(oracle: BatchOracle, folder: Path, count: int) -> str:
@@ -189,14 +193,3 @@ async def fetched(oracle: BatchOracle, vendor: str) -> dict[str, Reply | OracleE
             return await collected(oracle, vendor)
         except OutcomeUnknown:
             continue
-
-
-def covered(found: dict[str, Reply | OracleError], emulator: OpenAIEmulator) -> None:
-    """Check that whatever was charged is paid or in doubt, at what it cost."""
-    answers = {name: result for name, result in found.items() if isinstance(result, Reply)}
-    doubtful = {name for name, result in found.items() if type(result) is OutcomeUnknown}
-    assert set(answers) <= set(emulator.batches.charged) <= set(answers) | doubtful
-    assert set(emulator.batches.charged.values()) <= {1}
-    paid = sum(reply.cost.picodollars for reply in answers.values() if reply.cost is not None)
-    assert paid <= emulator.bill.picodollars
-    assert doubtful or paid == emulator.bill.picodollars

@@ -9,6 +9,7 @@ from bbquery.batch_oracle import BatchOracle
 from oracles.emulators.openai import Faults, OpenAIEmulator
 from tests.support.openai_helpers import connected, image
 from tests.support.oracles import colour_oracle
+from tests.support.silence import limits_end_in_silence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -35,8 +36,9 @@ async def rehearsed(
 ) -> AsyncIterator[tuple[OpenAIEmulator, BatchOracle]]:
     """Give an emulator with these faults, and an oracle that asks it."""
     emulator = OpenAIEmulator(colour_oracle(), Faults(**faults), batch_lines=batch_lines)
-    async with emulator.running() as url, at(url, **(options or {})) as oracle:
-        yield emulator, oracle
+    with limits_end_in_silence():
+        async with emulator.running() as url, at(url, **(options or {})) as oracle:
+            yield emulator, oracle
 
 
 def names(count: int) -> list[str]:

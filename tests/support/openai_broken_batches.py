@@ -16,6 +16,7 @@ from bbquery.errors import (
 from tests.support.http_helpers import serving
 from tests.support.openai_batch_helpers import at, names, written
 from tests.support.openai_helpers import completion, mistake
+from tests.support.silence import fall_silent, limits_end_in_silence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -72,6 +73,7 @@ async def break_off(request: web.Request) -> web.StreamResponse:
 async def never(request: web.Request) -> web.Response:
     """Answer nothing until the client has gone."""
     await request.read()
+    fall_silent()
     await asyncio.get_running_loop().create_future()
     return web.Response()
 
@@ -104,14 +106,15 @@ async def vendor(routes: dict[str, Handler], **options: Any) -> AsyncIterator[tu
         asked.append(f"{request.method} {request.path}")
         return await routes[asked[-1]](request)
 
-    async with serving(handler) as url, at(url, **options) as oracle:
-        yield oracle, asked
+    with limits_end_in_silence():
+        async with serving(handler) as url, at(url, **options) as oracle:
+            yield oracle, asked
 
 
 async def submitting(folder: Path, **routes: Handler) -> tuple[OracleError, list[str]]:
     """Return what submitting raises where the server uploads and creates so, and what was asked for."""
     uploads = routes.get("upload") or saying(json.dumps(FILE).encode())
-    async with vendor({"POST /files": uploads, "POST /batches": routes["create"]}, timeout=0.4) as (oracle, asked):
+    async with vendor({"POST /files": uploads, "POST /batches": routes["create"]}) as (oracle, asked):
         file = written(oracle, folder, names(1))
         with pytest.raises(OracleError) as caught:
             await oracle.submit(file, "ours")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import select
 import signal
 from collections.abc import Callable
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
 SECONDS = 10.0  # within which a child has ended
+REFUSED = re.compile(
+    r"UsageError: (?P<what>.+?) was opened in process (?P<process>\d+) and cannot be used in process .+"
+    r"open it in the child, after the fork, or start the child with"
+)
 
 
 def in_a_child(work: Callable[[], object]) -> str:
@@ -57,19 +62,19 @@ def in_a_child(work: Callable[[], object]) -> str:
     return said
 
 
-def is_told(said: str, what: str) -> None:
-    assert said.startswith(f"UsageError: {what}")
-    assert f"was opened in process {os.getpid()} and cannot be used in process" in said
-    assert "open it in the child, after the fork, or start the child with" in said
+def refused(said: str) -> str:
+    """Return what a child may not use, where that was told with the process that opened it and what to do."""
+    told = REFUSED.match(said)
+    return told["what"] if told is not None and int(told["process"]) == os.getpid() else f"not refused: {said}"
 
 
 def test_a_ledger_of_the_parent_is_refused(ledger: Ledger) -> None:
     """To write in it would wait for a thread that the child has not; to read, share a connection."""
     budget = ledger.open_budget("run", Cap(queries=5))
 
-    is_told(in_a_child(lambda: ledger.open_budget("other", Cap())), "the ledger")
-    is_told(in_a_child(lambda: ledger.budget(budget)), "the ledger")
-    is_told(in_a_child(lambda: asyncio.run(ledger.reserve([]))), "the ledger")
+    assert refused(in_a_child(lambda: ledger.open_budget("other", Cap()))) == f"the ledger {ledger.path}"
+    assert refused(in_a_child(lambda: ledger.budget(budget))) == f"the ledger {ledger.path}"
+    assert refused(in_a_child(lambda: asyncio.run(ledger.reserve([])))) == f"the ledger {ledger.path}"
 
 
 async def test_a_child_that_closes_leaves_the_parent_alive(tmp_path: Path) -> None:
@@ -141,8 +146,8 @@ async def test_an_oracle_in_the_process_is_refused(made: Callable[[Path], Oracle
 
     said = await asyncio.to_thread(in_a_child, asked)
 
-    is_told(said, "the oracle ")
     await oracle.aclose()
+    assert refused(said).startswith("the oracle ")
 
 
 def test_a_predict_function_is_refused(ledger: Ledger) -> None:
@@ -150,7 +155,7 @@ def test_a_predict_function_is_refused(ledger: Ledger) -> None:
     with predict_fn(small_function(Path()), max_queries=9, ledger=ledger) as predict:
         first = predict(np.zeros((1, 8, 8, 3), np.uint8))
 
-        is_told(in_a_child(lambda: predict(np.zeros((1, 8, 8, 3), np.uint8))), "this predict function")
+        assert refused(in_a_child(lambda: predict(np.zeros((1, 8, 8, 3), np.uint8)))) == "this predict function"
         assert in_a_child(predict.close) == "returned None"
 
         assert np.array_equal(predict(np.zeros((1, 8, 8, 3), np.uint8)), first)
@@ -168,6 +173,7 @@ def test_a_client_is_refused(ledger: Ledger) -> None:
     def asked() -> object:
         return asyncio.new_event_loop().run_until_complete(client.ask(Ask(tiny_images(1))))
 
-    is_told(in_a_child(asked), "this client")
+    said = in_a_child(asked)
     loop.run_until_complete(client.aclose())
     loop.close()
+    assert refused(said) == "this client"
