@@ -18,6 +18,22 @@ CHI_SQUARE = {
     200: (162.728, 241.058),
 }
 """As tables print them, by degrees of freedom: of t the 97.5th percentile, of chi-square 2.5th and 97.5th."""
+STUDENT_95 = {1: 6.314, 2: 2.920, 3: 2.353, 5: 2.015, 9: 1.833, 49: 1.677}
+"""Likewise, of t the 95th percentile."""
+
+
+@pytest.mark.parametrize("free", STUDENT_95)
+def test_students_percentile_of_a_narrower_interval_is_the_tables(free: int) -> None:
+    """The 95th percentile of t is within 0.2 % of the printed one from 1 degree of freedom on."""
+    assert intervals._student(free, intervals.Z_90) == pytest.approx(STUDENT_95[free], rel=2e-3)
+
+
+def test_the_difference_of_shares_has_the_interval_that_newcombe_prints() -> None:
+    """Newcombe (1998), table II: 56 of 70 less 48 of 80 is 0.2, from 0.0524 to 0.3339."""
+    found = intervals.difference(intervals.rate(48, 80), intervals.rate(56, 70))
+
+    assert found.value == pytest.approx(0.2)
+    assert (found.low, found.high) == (pytest.approx(0.0524, abs=5e-5), pytest.approx(0.3339, abs=5e-5))
 
 
 @pytest.mark.parametrize("free", STUDENT)

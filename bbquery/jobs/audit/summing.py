@@ -1,0 +1,97 @@
+"""The summary of an audit from its rows, which are read photo by photo: none is kept."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from bbquery.jobs.audit.agreement import Pair
+from bbquery.jobs.audit.baseline import Comparison
+from bbquery.jobs.audit.figures import Figures
+from bbquery.jobs.audit.gates import gates
+from bbquery.jobs.audit.summary import Summary
+from bbquery.version import __version__
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bbquery.jobs.audit.plan import Plan
+    from bbquery.jobs.audit.row import Row
+    from bbquery.ledger.records import BudgetState
+
+Read: TypeAlias = "Callable[[str, str], Row | None]"
+"""Gives the row of an oracle and a photo, by their names; None where there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How an audit stands, beside its rows.
+
+    run: hash of what it asks. photos: names, in the plan's order. read: gives a row. before: likewise, of the baseline
+    that `baseline` names; None without one. budgets: of the whole, by "", and of each oracle by name. ended: what ended
+    lanes early, by oracle, and the whole, by "". command: as typed. resume: what completes it. began: ISO 8601.
+    """
+
+    plan: Plan
+    run: str
+    folder: Path
+    photos: Sequence[str]
+    read: Read
+    budgets: Mapping[str, BudgetState]
+    ended: Mapping[str, str]
+    before: Read | None = None
+    baseline: str = ""
+    command: Sequence[str] = ()
+    resume: str = ""
+    began: str = ""
+
+
+def summary(standing: Standing) -> Summary:
+    """Return the summary of an audit as it stands."""
+    plan, names = standing.plan, [own.name for own in standing.plan.oracles]
+    distances = () if plan.attack is None else tuple(sorted(set(plan.attack.rmse), reverse=True))
+    figures = {name: Figures(name, distances) for name in names}
+    pairs = [Pair(one, other) for one, other in itertools.combinations(names, 2)]
+    compared = {name: Comparison(name, distances) for name in names}
+    for photo in standing.photos:
+        rows = {name: standing.read(name, photo) for name in names}
+        for name, row in rows.items():
+            figures[name].add(row)
+            if standing.before is not None:
+                compared[name].add(standing.before(name, photo), row)
+        for pair in pairs:
+            pair.add(rows[pair.one], rows[pair.other])
+    rests = tuple(_rests(figures, standing.ended))
+    budgets, ended = standing.budgets, standing.ended
+    return Summary(
+        name=plan.name, run=standing.run, plan=msgspec.to_builtins(plan), command=tuple(standing.command),
+        folder=standing.folder,
+        oracles=tuple(each.summary(budgets[name], ended.get(name, "")) for name, each in figures.items()),
+        budget=budgets[""], read=lambda: _rows(standing, names), gates=gates(plan, figures, pairs),
+        agreements=tuple(pair.summary() for pair in pairs),
+        changes=tuple(change for each in compared.values() for change in each.changes()), baseline=standing.baseline,
+        rests=rests, resume=standing.resume if rests else "", ended=ended.get("", ""), began=standing.began,
+        versions={"bbquery": __version__},
+    )  # fmt: skip
+
+
+def _rows(standing: Standing, names: Sequence[str]) -> Iterator[Row]:
+    """Give every row that is there, oracle by oracle, in the plan's order."""
+    for name in names:
+        for photo in standing.photos:
+            if (row := standing.read(name, photo)) is not None:
+                yield row
+
+
+def _rests(figures: Mapping[str, Figures], ended: Mapping[str, str]) -> Iterator[str]:
+    """Give a line for each oracle that is not complete."""
+    for name, found in figures.items():
+        left = [f"{found.statuses[status]:,} {status}" for status in ("partial", "failed", "not begun")]
+        left = [each for each in left if not each.startswith("0 ")]
+        if left:
+            why = f": {ended[name]}" if ended.get(name) else ""
+            yield f"{name}: {', '.join(left)} of {found.statuses.total():,} photos{why}"
