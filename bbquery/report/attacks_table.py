@@ -7,7 +7,8 @@ import io
 import math
 from typing import TYPE_CHECKING
 
-from bbquery.jobs.attack.statistics import FEWEST, OUTSIDE
+from bbquery.jobs.attack.statistics import FEWEST
+from bbquery.jobs.chance import OUTSIDE
 from bbquery.report.attack_headline import counted_labels
 from bbquery.shown import shown
 

@@ -43,8 +43,10 @@ HOW_TO_READ = (
 
 MOST_TIES = 6  # that are named
 ONE_PHOTO = (
-    "The intervals (95 %) are over eight stretches of the curves, so they say how far an SRG depends on how much is "
-    "hidden. This is one photo: on the next the order may be another, so it is no ranking of methods in general."
+    "The intervals (95 %, of each method by itself) are over eight stretches of the curves, so they say how far an SRG "
+    "depends on how much is hidden. Two methods are told apart by the same stretches, more strictly the more pairs "
+    "there are (Holm). This is one photo: on the next the order may be another, so it is no ranking of methods in "
+    "general."
 )
 
 
@@ -241,7 +243,13 @@ def warnings(comparison: Comparison) -> list[Warned]:
 
 def _pair(pair: Pair, comparison: Comparison) -> dict[str, Any]:
     one, other = (comparison.results[place].name for place in (pair.one, pair.other))
-    return {"one": one, "other": other, "difference": pair.difference, "told_apart": pair.told_apart}
+    return {
+        "one": one,
+        "other": other,
+        "difference": pair.difference,
+        "probability_of_chance": pair.chance,
+        "told_apart": pair.told_apart,
+    }
 
 
 def _method(each: Compared, ranking: Ranking, place: int) -> dict[str, Any]:

@@ -200,6 +200,25 @@ def test_a_map_is_an_array_by_the_name_of_its_target() -> None:
         explanation["top"]
 
 
+def test_one_target_of_several_is_shown_plotted_and_kept_alone(tmp_path: Path) -> None:
+    """By its name or its place; the noise that was measured with the first target's score is not that of another."""
+    both = bbquery.explain(
+        PHOTO, sides, classes="left|right", target=["right", "left"], method="rise:cells=3", max_queries=30
+    )
+
+    left = both.only("left")
+
+    assert left.maps == both.only(1).maps == both.maps[1:]
+    assert "“left”" in left.plot().get_title(loc="left")
+    assert left._repr_html_().count("<img") == 2
+    assert {path.name for path in left.save(tmp_path / "left")} == {"left.npy", "left.png", "run.json", "report.html"}
+    assert both.only("right").drift == both.drift
+    assert np.isnan(left.drift.noise)
+    for wrong in ("top", 2, -1):
+        with pytest.raises(UnknownName, match="known: right, left"):
+            both.only(wrong)
+
+
 def test_a_result_is_not_written_over_another(tmp_path: Path) -> None:
     """A folder with files of something else is refused, unless that is wanted; the same result is written again."""
     result = found("explain")

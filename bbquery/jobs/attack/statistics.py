@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bbquery.jobs.chance import OUTSIDE
 from bbquery.jobs.intervals import Estimate, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FEWEST = 6  # photos of an interval
-OUTSIDE = 0.05  # the probability that an interval, or a test, is wrong
 RESAMPLES = 10_000  # of the bootstrap
 DRAWS = 0xB0075
 """Beside the seed, what the bootstrap draws from."""
@@ -74,13 +74,3 @@ def nearer(one: Sequence[float], other: Sequence[float]) -> tuple[int, int]:
     """Return on how many photos one is nearer than the other, and the other than it: what fails is the farther."""
     pairs = list(zip(one, other, strict=True))
     return sum(a < b for a, b in pairs), sum(b < a for a, b in pairs)
-
-
-def holm(probabilities: Sequence[float]) -> list[float]:
-    """Return probabilities of chance of several tests, each raised for how many there are (Holm 1979)."""
-    adjusted, least = [1.0] * len(probabilities), 0.0
-    order = sorted(range(len(probabilities)), key=lambda place: probabilities[place])
-    for rank, place in enumerate(order):
-        least = max(least, min(1.0, (len(order) - rank) * probabilities[place]))
-        adjusted[place] = least
-    return adjusted

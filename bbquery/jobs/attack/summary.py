@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.jobs.attack import statistics
+from bbquery.jobs.chance import OUTSIDE, holm
 from bbquery.jobs.intervals import rate, unknown
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class Pair:
     @property
     def told_apart(self) -> bool:
         """Whether chance does not explain which is nearer."""
-        return self.chance <= statistics.OUTSIDE
+        return self.chance <= OUTSIDE
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ def summary(
     rows.sort(key=lambda row: row.control)
     pairs = list(itertools.combinations([row for row in rows if not row.control], 2))
     compared = [_pair(one, other, thresholds, seed) for one, other in pairs]
-    adjusted = statistics.holm([pair.chance for pair in compared])
+    adjusted = holm([pair.chance for pair in compared])
     raised = [Pair(**vars(pair) | {"chance": chance}) for pair, chance in zip(compared, adjusted, strict=True)]
     return Summary(tuple(thresholds), tuple(linf_thresholds), tuple(rows), tuple(raised))
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from bbquery.run import Unanswered
 from bbquery.types import Vector
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from numpy.typing import NDArray
 
     from bbquery.client.client import QueryCounts
@@ -92,7 +95,7 @@ class Explanation(Presented):
     checked. seconds: by stage. score: how answers became numbers. rest: what completing it takes. placement: where on
     the photo the pixels lie that were sent; x: these pixels, unperturbed. source: where the photo is from, in words.
 
-    `explanation["tabby"]` is the map of a target as an array.
+    `explanation["tabby"]` is the map of a target as an array, `explanation.only("tabby")` the explanation of it alone.
     """
 
     run: str
@@ -129,10 +132,26 @@ class Explanation(Presented):
         Raises:
             UnknownName: there is no map of it; says which there are.
         """
-        found = next((m for m in self.maps if m.target == target), None)
-        if found is None:
-            raise UnknownName("target", str(target), self)
-        return found.values
+        return self.maps[self._place(target)].values
+
+    def only(self, target: str | int) -> Self:
+        """Return the explanation of one target alone, to be shown, plotted and saved.
+
+        target: its name, or its place among the maps. What was asked and paid is that of the run, all targets together.
+
+        Raises:
+            UnknownName: there is no map of it; says which there are.
+        """
+        place = self._place(target)
+        measured = self.drift.noise if place == 0 else math.nan  # of the first target's score alone
+        return replace(self, maps=(self.maps[place],), drift=replace(self.drift, noise=measured))
+
+    def _place(self, target: str | int) -> int:
+        names = list(self)
+        known = names if isinstance(target, str) else range(len(names))
+        if target not in known:
+            raise UnknownName("target", str(target), names)
+        return known.index(target)  # type: ignore[arg-type] # of the kind that it was just found among
 
     def __iter__(self) -> Iterator[str]:
         """Give the targets that there are maps of, in order."""

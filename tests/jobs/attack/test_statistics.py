@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from bbquery.jobs.attack import statistics
+from bbquery.jobs.chance import holm
 
 INFINITE = math.inf
 
@@ -104,7 +105,7 @@ def test_a_failure_is_the_farther() -> None:
 
 def test_several_tests_are_held_to_more() -> None:
     """Holm's adjustment is SciPy's closed form: of m probabilities the smallest counts m times."""
-    found = statistics.holm([0.04, 0.01, 0.03, 0.5])
+    found = holm([0.04, 0.01, 0.03, 0.5])
 
     assert found == pytest.approx([0.09, 0.04, 0.09, 0.5])
-    assert statistics.holm([]) == []
+    assert holm([]) == []

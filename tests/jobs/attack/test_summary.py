@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from bbquery.attacks import Point
-from bbquery.jobs.attack import statistics
 from bbquery.jobs.attack.summary import Finding, Summary, summary
+from bbquery.jobs.chance import OUTSIDE
 
 
 def finding(image: str, attack: str = "a", rmse: float = math.inf, **more: Any) -> Finding:
@@ -103,7 +103,7 @@ def test_equal_attacks_are_seldom_told_apart() -> None:
         for _ in range(200)
     )
 
-    assert wrong <= 200 * statistics.OUTSIDE + 3
+    assert wrong <= 200 * OUTSIDE + 3
 
 
 def test_controls_stand_last_and_are_not_compared() -> None:

@@ -70,6 +70,19 @@ def test_the_mean_of_the_stretches_is_the_srg(above: NDArray[np.float64]) -> Non
     assert srg.high >= each.srg - 1e-12
 
 
+@pytest.mark.parametrize("several", [2, 8])
+def test_noise_seldom_tells_any_two_of_several_methods_apart(several: int) -> None:
+    """Of eight methods that differ by noise alone, any two are told apart in one comparison of twenty, as of two."""
+    rng = np.random.default_rng(1)
+
+    wrong = sum(
+        any(pair.told_apart for pair in ranking([curves(rng.normal(size=57)) for _ in range(several)]).pairs)
+        for _ in range(300)
+    )
+
+    assert wrong / 300 <= 0.08
+
+
 def test_the_noise_of_answers_alone_seldom_tells_methods_apart() -> None:
     """Of two methods whose curves differ by noise alone, about one pair in twenty is told apart."""
     rng = np.random.default_rng(0)
