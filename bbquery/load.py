@@ -170,6 +170,18 @@ async def oracle(
     return typing.cast("Oracle", await connected if inspect.isawaitable(connected) else connected)
 
 
+def check_oracle(specification: str) -> None:
+    """See that a specification names an oracle, and that its options are known and can be read; nothing is connected.
+
+    Raises:
+        UnknownName: no such oracle or option. UsageError: a bad or missing option. MissingExtra: an optional part is
+            absent.
+    """
+    if "=" in specification or not specification.endswith(ONNX):
+        name, options = parse(specification)
+        _MAKER.read(_named("oracle", name), options, specification)
+
+
 def _connected(named: str | os.PathLike[str] | Callable[..., Any], classes: str | Sequence[str] | None) -> Any:
     if not isinstance(named, str | os.PathLike):
         return _named("oracle", "function")(named, classes=classes)

@@ -86,13 +86,27 @@ class Maker:
         Raises:
             UnknownName: an unknown option or value. UsageError: a bad or missing option.
         """
+        return made(**self.read(made, options, specification, defaults))
+
+    def read(
+        self,
+        made: Callable[..., Any],
+        options: Mapping[str, str],
+        specification: str,
+        defaults: Mapping[str, object] = MappingProxyType({}),
+    ) -> dict[str, Any]:
+        """Return the values that `make` calls `made` with.
+
+        Raises:
+            UnknownName: an unknown option or value. UsageError: a bad or missing option.
+        """
         parameters = parameters_of(made)
         values = {key: value for key, value in defaults.items() if key in parameters}
         values |= self.values(made, parameters, options, specification)
         required = {n for n, p in parameters.items() if p.default is p.empty}
         if required - set(values):
             raise UsageError(f"{specification!r} needs the option {', '.join(sorted(required - set(values)))}")
-        return made(**values)
+        return values
 
     def values(
         self,

@@ -247,3 +247,24 @@ async def test_an_option_that_takes_a_function_or_its_path_is_given_the_path() -
 
     assert oracle.capabilities.identity["function"] == "tests.support.models.sides"
     await oracle.aclose()
+
+
+@pytest.mark.parametrize(
+    ("specification", "said"),
+    [
+        ("opnai", "did you mean 'openai'"),
+        ("openai:modle=gpt-4o-mini", "did you mean 'model'"),
+        ("http", "needs the option url"),
+        ("http:url=http://127.0.0.1,concurrency=many", "must be a whole number"),
+    ],
+)
+def test_an_oracle_is_checked_without_a_connection(specification: str, said: str) -> None:
+    """Names, options and values are read as a connection would read them, and nothing is connected."""
+    with pytest.raises(UsageError, match=said):
+        load.check_oracle(specification)
+
+
+@pytest.mark.parametrize("specification", ["efficientnet", "openai:model=gpt-4o-mini", "model.onnx", f"{HERE}:Own"])
+def test_an_oracle_that_could_be_connected_passes(specification: str) -> None:
+    """No key, file or server is looked for."""
+    load.check_oracle(specification)

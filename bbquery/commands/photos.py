@@ -8,16 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery.errors import UsageError
-from bbquery.images import samples
+from bbquery.images import folders, samples
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-SUFFIXES = frozenset({
-    ".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".avif", ".heic",
-    ".heif",
-})  # fmt: skip
-"""Of the files in a folder, those that are taken for photos; a file that is named itself may have any."""
+    from collections.abc import Sequence
 
 HEADER = ("path", "label")
 
@@ -35,12 +29,8 @@ def expanded(named: Sequence[str]) -> tuple[list[str], list[str]]:
         if name.startswith(samples.PREFIX) or not Path(name).is_dir():
             photos.append(name)
             continue
-        files = _files(name)
-        found = [str(file) for file in files if file.suffix.lower() in SUFFIXES]
-        if not found:
-            raise UsageError(f"{name} is a folder without a photo: none of its files ends in {_listed(SUFFIXES)}")
-        photos += found
-        others += [str(file) for file in files if file.suffix.lower() not in SUFFIXES]
+        photos += map(str, folders.photos(Path(name)))
+        others += [str(file) for file in folders.files(Path(name)) if not folders.is_photo(file)]
     return photos, others
 
 
@@ -90,14 +80,3 @@ def _table(table: str) -> list[tuple[str, str]]:
 def _same(path: str) -> str:
     """Return one name for all names of a file."""
     return path if path.startswith(samples.PREFIX) else os.path.realpath(path)
-
-
-def _files(folder: str) -> list[Path]:
-    try:
-        return sorted(each for each in Path(folder).iterdir() if each.is_file() and not each.name.startswith("."))
-    except OSError as error:
-        raise UsageError(f"cannot read the folder {folder} ({error.strerror})") from error
-
-
-def _listed(suffixes: Iterable[str]) -> str:
-    return ", ".join(sorted(suffixes))

@@ -15,7 +15,7 @@ import threading
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias, TypeVar
 
 import numpy as np
 import PIL.Image
@@ -27,7 +27,7 @@ from bbquery.images.pixel_scale import ROUNDING, other_scale
 from bbquery.types import UINT8
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -38,6 +38,8 @@ Source: TypeAlias = "str | os.PathLike[str] | bytes | PIL.Image.Image | NDArray[
 
 An array is (H, W, 3) RGB or (H, W) grey, of whole numbers 0 to 255 or of floating-point numbers 0 to 1.
 """
+
+T = TypeVar("T")
 
 SHORTEST_SIDE = 8
 """Pixels: below this there is nothing to explain, and most models' own resizing degenerates."""
@@ -50,6 +52,10 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 
 MAIN_PICTURE = frozenset({"MPO", "HEIF"})
 """Formats whose further pictures, such as depths and bursts, are not frames."""
+
+ORIENTATION = 0x0112
+ON_ITS_SIDE = range(5, 9)
+"""Of the orientations of EXIF, those that exchange height and width."""
 
 _DAMAGE = (
     # Pillow's decoders do not agree on one error for a damaged file; these are what they raise.
@@ -114,7 +120,7 @@ def load(source: Source) -> NDArray[np.uint8]:
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if isinstance(source, bytes):
-        return _decode(io.BytesIO(source), "bytes of a file")
+        return _decode(io.BytesIO(source), "bytes of a file", _upright)
     if isinstance(source, PIL.Image.Image):
         return _from_picture(source)
     if isinstance(source, str) and source.startswith(samples.PREFIX):
@@ -125,15 +131,33 @@ def load(source: Source) -> NDArray[np.uint8]:
     raise BadImage(type(source).__name__, f"give a path, {kinds}")
 
 
+def size(source: str | os.PathLike[str]) -> tuple[int, int]:
+    """Return (height, width) of the photo that `load` gives for a path or "sample:NAME", from its header.
+
+    No pixel is decoded, so damage further on is not found.
+
+    Raises:
+        BadImage, UnknownName, MissingExtra: as `load`, as far as the header tells.
+    """
+    name = os.fspath(source)
+    if name.startswith(samples.PREFIX):
+        return _read(samples.path(name.removeprefix(samples.PREFIX)), name, _upright_size)
+    return _read(Path(name), name, _upright_size)
+
+
 # --- files ---
 
 
 def _from_file(path: Path, name: str) -> NDArray[np.uint8]:
-    """Open once, read once: what is checked is what is decoded."""
+    return _read(path, name, _upright)
+
+
+def _read(path: Path, name: str, read: Callable[[PIL.Image.Image, str], T]) -> T:
+    """Open once, read once: what is checked is what is decoded. read: takes a picture that is open, and its name."""
     try:
         _refuse_unless_file(path, name)
         with path.open("rb") as file:
-            return _decode(file, name)
+            return _decode(file, name, read)
     except FileNotFoundError as error:
         advice = "download it first and give the file" if "://" in name else "check the path"
         raise BadImage(name, f"there is no such file: {advice}") from error
@@ -159,12 +183,12 @@ def _named_picture(file: str) -> bool:
     return (mimetypes.guess_type(file)[0] or "").startswith("image/")
 
 
-def _decode(file: BinaryIO, name: str) -> NDArray[np.uint8]:
+def _decode(file: BinaryIO, name: str, read: Callable[[PIL.Image.Image, str], T]) -> T:
     with _damage_refused(name):
         also = heif.formats(file.read(heif.HEAD), name)
         file.seek(0)
         with _no_warnings(), PIL.Image.open(file, formats=also or FORMATS) as image:
-            return _upright(image, name)
+            return read(image, name)
 
 
 def _from_picture(image: PIL.Image.Image) -> NDArray[np.uint8]:
@@ -182,6 +206,14 @@ def _upright(image: PIL.Image.Image, name: str) -> NDArray[np.uint8]:
     _refuse_size(image.height, image.width, name)
     _refuse_frames(image, name)
     return _rgb(ImageOps.exif_transpose(image), name)  # decodes
+
+
+def _upright_size(image: PIL.Image.Image, name: str) -> tuple[int, int]:
+    _refuse_size(image.height, image.width, name)
+    _refuse_frames(image, name)
+    tags = PIL.Image.Image.getexif(image)  # that of PNG decodes the picture, to find tags behind it
+    turned = image.format != "TIFF" and tags.get(ORIENTATION, 1) in ON_ITS_SIDE  # whose size Pillow has turned already
+    return (image.width, image.height) if turned else (image.height, image.width)
 
 
 @contextmanager

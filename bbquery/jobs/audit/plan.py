@@ -19,12 +19,32 @@ from bbquery.jobs.defaults import DEFAULT_METHOD
 from bbquery.jobs.request import Request
 from bbquery.ledger.records import LARGEST_AMOUNT, Cap
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")]
-"""What a folder and a budget are called: letters, digits, dot, hyphen and underscore."""
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$",
+        extra={"words": "a name of up to 60 letters, digits, hyphens, dots and underscores, a letter or digit first"},
+    ),
+]
+"""What a folder and a budget are called."""
 Text = Annotated[str, Meta(min_length=1, max_length=10_000)]
+OracleName = Annotated[str, Meta(min_length=1, max_length=10_000, extra={"kind": "oracle"})]
+MethodName = Annotated[str, Meta(min_length=1, max_length=10_000, extra={"kind": "method"})]
+MetricName = Annotated[str, Meta(min_length=1, max_length=10_000, extra={"kind": "metric"})]
+AttackName = Annotated[str, Meta(min_length=1, max_length=10_000, extra={"kind": "attack"})]
+ScoreName = Annotated[str, Meta(min_length=1, max_length=10_000, extra={"kind": "score"})]
 Amount = Annotated[int, Meta(ge=1, le=LARGEST_AMOUNT)]
-Dollars = Annotated[int, Meta(ge=1)] | Annotated[float, Meta(gt=0)] | Annotated[str, Meta(pattern=r"^[0-9]*\.?[0-9]+$")]
+Dollars = Annotated[
+    Annotated[int, Meta(ge=1)]
+    | Annotated[float, Meta(gt=0, le=9e6)]
+    | Annotated[str, Meta(pattern=r"^[0-9]*\.?[0-9]+$")],
+    Meta(extra={"words": "dollars above 0, a number or the same as text"}),
+]
 """Dollars: a number, or a text that holds one exactly."""
+Wait = Annotated[
+    Annotated[float, Meta(ge=0)] | Annotated[str, Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9})?[smhd]?$")],
+    Meta(extra={"words": 'seconds, or such as "15m", "6h" or "1d"'}),
+]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Distance = Annotated[float, Meta(gt=0, le=1)]
 
@@ -72,17 +92,17 @@ class OraclePlan(Table, frozen=True, kw_only=True):
     """
 
     name: Name
-    oracle: Text
+    oracle: OracleName
     target: Text | Annotated[tuple[Text, ...], Meta(min_length=1)] | None = None
-    score: Text | None = None
-    attack_score: Text | None = None
+    score: ScoreName | None = None
+    attack_score: ScoreName | None = None
     max_queries: Amount | None = None
     max_tokens: Amount | None = None
     max_usd: Dollars | None = None
     requests_per_minute: Amount | None = None
     tokens_per_minute: Amount | None = None
     drift_every: Annotated[int, Meta(ge=0, le=LARGEST_AMOUNT)] = DEFAULT_EVERY
-    longest_wait: Annotated[float, Meta(gt=0)] | Text | None = None
+    longest_wait: Wait | None = None
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -108,10 +128,10 @@ class Explain(Table, frozen=True, kw_only=True):
             asked beside max_queries.
     """
 
-    methods: Annotated[tuple[Text, ...], Meta(min_length=1)] = (DEFAULT_METHOD,)
+    methods: Annotated[tuple[MethodName, ...], Meta(min_length=1)] = (DEFAULT_METHOD,)
     max_queries: Amount = Request.DEFAULT_QUERIES
     verify: Annotated[int, Meta(ge=0, le=LARGEST_AMOUNT)] | None = None
-    metrics: tuple[Text, ...] = ()
+    metrics: tuple[MetricName, ...] = ()
 
 
 class AttackPlan(Table, frozen=True, kw_only=True):
@@ -124,7 +144,7 @@ class AttackPlan(Table, frozen=True, kw_only=True):
         linf: further distances, of the most that a pixel changes.
     """
 
-    attacks: Annotated[tuple[Text, ...], Meta(min_length=1)] = (DEFAULT_ATTACK,)
+    attacks: Annotated[tuple[AttackName, ...], Meta(min_length=1)] = (DEFAULT_ATTACK,)
     max_queries: Amount = Request.DEFAULT_QUERIES
     rmse: Annotated[tuple[Distance, ...], Meta(min_length=1)] = DEFAULT_RMSE
     linf: tuple[Distance, ...] = ()
