@@ -215,7 +215,7 @@ def _lines(clean: Answer, capabilities: Capabilities) -> list[str]:
 
 
 def _label(label: Label) -> str:
-    name = shown(label.name, LONGEST_LABEL)
+    name = shown(label.name, LONGEST_LABEL) + ("" if label.box is None else f" {label.box}")
     return name if label.score is None else f"{label.score:8.4f}  {name}"
 
 

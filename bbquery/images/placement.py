@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import PIL.Image
 
+from bbquery.boxes import Box
 from bbquery.errors import UsageError
 from bbquery.interpolation import mean_at
 
@@ -78,6 +79,12 @@ class Placement:
             seen = f"its {width} × {height} pixels as {columns} × {rows}"
             return f"the model is shown the photo squeezed, {seen}, {how}: {give}"
         return ""
+
+    def box_on_photo(self, box: Box) -> Box:
+        """Bring a box on what was sent to the photo: shares of the photo's width and height."""
+        (height, width), (left, top, right, bottom) = self.photo, self.box
+        across = [(left + share * (right - left)) / width for share in (box.left, box.right)]
+        return Box.around(across, [(top + share * (bottom - top)) / height for share in (box.top, box.bottom)])
 
     def to_photo(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Bring a map (h, w) of what was sent to the photo's own coordinates, (H, W) float64.

@@ -14,6 +14,7 @@ from bbquery.types import Labels, Text, Vector
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bbquery.boxes import Box
     from bbquery.jobs.explain.result import Explanation, TargetMap
     from bbquery.jobs.explain.verified import Part, Verified
     from bbquery.oracle import Capabilities
@@ -58,10 +59,14 @@ def _answer(answer: Answer, oracle: Capabilities) -> list[dict[str, Any]]:
         case Text(text):
             return [{"text": text[:LONGEST_TEXT]}]
         case Labels(labels):
-            return [{"label": label.name, "value": label.score} for label in labels[:MOST_LABELS]]
+            return [_label(label.name, label.score, label.box) for label in labels[:MOST_LABELS]]
         case Vector():
-            return [{"label": label, "value": value} for label, value in top_classes(answer, oracle, MOST_LABELS)]
+            return [_label(label, value) for label, value in top_classes(answer, oracle, MOST_LABELS)]
     return []
+
+
+def _label(name: str, value: float | None, box: Box | None = None) -> dict[str, Any]:
+    return {"label": name, "value": value, "box": None if box is None else list(box)}
 
 
 def _target(m: TargetMap, oracle: Capabilities) -> dict[str, Any]:

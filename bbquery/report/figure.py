@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from bbquery.report.outline import outlined
 from bbquery.report.scale import in_grey
 from bbquery.report.stamp import layer as stamp_layer
 from bbquery.shown import shown
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from bbquery.boxes import Box
     from bbquery.report.scale import Scale
 
 DPI = 160
@@ -148,6 +150,7 @@ def draw(
     unit: str,
     sure: NDArray[np.float64] | None = None,
     stamp: str = "",
+    box: Box | None = None,
 ) -> bytes:
     """Return the PNG of a photo (H, W, 3) uint8 and a map on it (H, W); see `bbquery.report.overlay.overlay_png`."""
     layout = Layout.of(*values.shape)
@@ -164,8 +167,8 @@ def draw(
 
     page = Page(layout.width + 2 * MARGIN, footer + depth + MARGIN)
     page.text(MARGIN, MARGIN, heading, points=TITLE)
-    mixed = blend(photo, values, scale, signed=signed, sure=sure)
-    panel(page, layout, index=0, top=panels, heading="photo", pixels=photo)
+    mixed = outlined(blend(photo, values, scale, signed=signed, sure=sure), box)
+    panel(page, layout, index=0, top=panels, heading="photo", pixels=outlined(photo, box))
     drawn = panel(page, layout, index=1, top=panels, heading="map on the photo", pixels=mixed)
     hatch(drawn, np.isfinite(values))
     if stamp:

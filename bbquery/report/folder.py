@@ -16,7 +16,7 @@ from bbquery.report.map_picture import map_png
 from bbquery.report.pages import explain, parts
 from bbquery.report.pages.page import check_extra, rendered
 from bbquery.report.progress import progress_png
-from bbquery.report.sentence import plain_unit, quoted, stamp
+from bbquery.report.sentence import named, plain_unit, stamp
 from bbquery.report.verified import verified_png
 
 if TYPE_CHECKING:
@@ -142,11 +142,11 @@ def _npy(values: np.ndarray) -> bytes:
 
 def title_of(m: TargetMap) -> str:
     """Return what a map's picture is called."""
-    return f"Evidence for {quoted(m.target)}" if m.sent.signed else f"What matters for {quoted(m.target)}"
+    return f"Evidence for {named(m)}" if m.sent.signed else f"What matters for {named(m)}"
 
 
 def _interval(explanation: Explanation, m: TargetMap, half: NDArray[np.float64]) -> bytes:
-    title = f"Where the map of {quoted(m.target)} is sure, and how sure"
+    title = f"Where the map of {named(m)} is sure, and how sure"
     unit, stamped = plain_unit(m), stamp(explanation, m)
     return interval_png(explanation.photo, m.values, half, title=title, unit=unit, stamp=stamped)
 

@@ -1,7 +1,8 @@
 """Picture of an explained map, in every size: `NAME.png`, thumbnails, notebooks and pages show the same colours.
 
 Places whose 90 % interval includes 0 are pale where the method knows errors, and a map that hardly moved is pale
-everywhere and stamped. Its sentences are those of `bbquery.report.sentence`.
+everywhere and stamped. The box of a target that is one object is outlined. Sentences are those of
+`bbquery.report.sentence`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from bbquery.boxes import Box
     from bbquery.jobs.explain.result import Explanation, TargetMap
 
 
@@ -34,6 +36,7 @@ def map_png(explanation: Explanation, m: TargetMap) -> bytes:
         unit=sentence.plain_unit(m),
         half=m.half_width,
         stamp=sentence.stamp(explanation, m),
+        box=box_of(explanation, m),
     )
 
 
@@ -43,8 +46,16 @@ def map_pixels(explanation: Explanation, m: TargetMap, longest: int) -> NDArray[
     Raises:
         MissingExtra: matplotlib is not installed.
     """
-    half, stamp = m.half_width, sentence.stamp(explanation, m)
-    return overlaid(explanation.photo, m.values, signed=m.sent.signed, longest=longest, half=half, stamp=stamp)
+    return overlaid(
+        explanation.photo, m.values, signed=m.sent.signed, longest=longest, half=m.half_width,
+        stamp=sentence.stamp(explanation, m), box=box_of(explanation, m),
+    )  # fmt: skip
+
+
+def box_of(explanation: Explanation, m: TargetMap) -> Box | None:
+    """Return the box of a target that is one object, in shares of the photo; None of any other."""
+    found = m.score.about.object
+    return None if found is None else explanation.placement.box_on_photo(found.box)
 
 
 def below_photo(explanation: Explanation) -> str:

@@ -40,6 +40,7 @@ def value(about: About) -> dict[str, Any]:
         "high": about.high,
         "criterion": about.criterion,
         "no_information": about.no_information,
+        "object": None if about.object is None else {"name": about.object.name, "box": list(about.object.box)},
     }
 
 

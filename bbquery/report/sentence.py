@@ -103,7 +103,7 @@ def caption(explanation: Explanation, m: TargetMap) -> str:
 def verdict(explanation: Explanation, m: TargetMap) -> str:
     """Return in one sentence what is seen on a map, and whether it may be chance."""
     stamped = stamp(explanation, m)
-    target = f"{quoted(m.target)} ({_on_photo(explanation, m)}{'' if stamped else _when_hidden(m)})"
+    target = f"{named(m)} ({_on_photo(explanation, m)}{'' if stamped else _when_hidden(m)})"
     if not m.sent.answered:
         return f"No changed copy was answered, so this map says nothing of {target}."
     if stamped == STAMPS["NOT MOVED"]:
@@ -120,7 +120,7 @@ def stable(explanation: Explanation, m: TargetMap) -> str:
         return ""
     after = f"{m.asked:,} of at most {explanation.method.queries:,} queries"
     agreement = f"it is expected to correlate {rounded_down(found.agreement):.2f} with that of unlimited queries"
-    return f"The map of {quoted(m.target)} was stable after {after}: {agreement}."
+    return f"The map of {named(m)} was stable after {after}: {agreement}."
 
 
 def effort(explanation: Explanation, m: TargetMap) -> str:
@@ -206,6 +206,12 @@ def in_words(about: About, decision: int, value: float) -> str:
 def quoted(label: str) -> str:
     """Return a label or a text in quotation marks, on one line, safe to show, and cut where it is long."""
     return f"“{shown(' '.join(label.split()), LONGEST)}”"
+
+
+def named(m: TargetMap) -> str:
+    """Return what a map is of: "“cat”", or of one object of several "the “cat” in the box [0.10,0.20,0.50,0.90]"."""
+    found = m.score.about.object
+    return quoted(m.target) if found is None else f"the {quoted(found.name)} in the box {found.box}"
 
 
 def decided(m: TargetMap) -> NDArray[np.bool_] | None:

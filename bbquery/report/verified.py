@@ -60,10 +60,10 @@ def _answers(part: Part, oracle: Capabilities) -> Iterator[str]:
 
 
 def _number(answer: Answer) -> str:
-    """Return the number of what an answer names first; empty where there is none."""
+    """Return the number of what an answer names first, and its box; empty where there is none."""
     match answer:
         case Vector(values):
             return f" {values.max():.3g}"
         case Labels((first, *_)) if first.score is not None:
-            return f" {first.score:.3g}"
+            return f" {first.score:.3g}" + ("" if first.box is None else f" {first.box}")
     return ""

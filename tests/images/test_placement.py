@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from bbquery.boxes import Box
 from bbquery.errors import UsageError
 from bbquery.images.placement import Placement, fit
 from bbquery.oracle import View
@@ -219,3 +220,12 @@ def test_a_placement_comes_back_from_a_record() -> None:
     placement = Placement(photo=(40, 60), box=(10.5, 0.5, 49.5, 39.5), size=(16, 16))
 
     assert Placement.of(json.loads(json.dumps(dataclasses.asdict(placement)))) == placement
+
+
+def test_a_box_on_what_was_sent_is_brought_to_the_photo() -> None:
+    """Shares of the crop become shares of the photo."""
+    placement = Placement(photo=(100, 200), box=(50.0, 0.0, 150.0, 100.0), size=(10, 10))
+    whole = Placement(photo=(100, 200), box=(0.0, 0.0, 200.0, 100.0), size=(10, 10))
+
+    assert placement.box_on_photo(Box.of(0, 0.5, 1, 0.75)) == Box(0.25, 0.5, 0.75, 0.75)
+    assert whole.box_on_photo(Box.of(0.1, 0.5, 0.3, 0.75)) == pytest.approx((0.1, 0.5, 0.3, 0.75))

@@ -47,7 +47,7 @@ def test_the_record_has_what_was_asked_answered_and_told(ledger: Ledger, tmp_pat
 
     assert found["enough"]["share"] == 0.25
     assert found["enough"]["answers"] == 2 * [
-        [{"label": "cat", "value": 0.8}, {"label": "<img onerror> $x$", "value": 0.2}]
+        [{"label": "cat", "value": 0.8, "box": None}, {"label": "<img onerror> $x$", "value": 0.2, "box": None}]
     ]
     assert found["breaks"]["says"] == "hiding 11 % makes it <img onerror> $x$"
     assert found["filling"] == "grey"

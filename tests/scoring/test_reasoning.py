@@ -154,7 +154,10 @@ def test_a_very_long_answer_is_cut_before_it_is_scored() -> None:
     ("clean", "recorded"),
     [
         (REASONED, [{"text": "<think>dog no</think>cat"}]),
-        (Labels((Label("cat", 0.5), Label("dog"))), [{"label": "cat", "value": 0.5}, {"label": "dog", "value": None}]),
+        (
+            Labels((Label("cat", 0.5), Label("dog"))),
+            [{"label": "cat", "value": 0.5, "box": None}, {"label": "dog", "value": None, "box": None}],
+        ),
     ],
 )
 def test_the_record_of_a_run_holds_the_clean_answer(clean: Any, recorded: list[dict[str, Any]]) -> None:

@@ -199,6 +199,8 @@ class _Told:
     def _breaks(self, share: float, value: float, answers: Sequence[Answer]) -> str:
         if isinstance(self.keeps, AtLeast):
             return f"hiding {percent(share)} leaves less than half of the {self._values(self.keeps, value)}"
+        if self.keeps.about.object is not None:
+            return f"hiding {percent(share)}, it is not found in its box"
         said = dict.fromkeys(brief(answer, self.how.oracle) for answer in answers)
         return f"hiding {percent(share)} makes it {' or '.join(said)}"
 

@@ -116,7 +116,7 @@ def state(explanation: Explanation) -> Badge:
 def _verdict(explanation: Explanation) -> str:
     if len(explanation.maps) == 1:
         return sentence.verdict(explanation, explanation.maps[0])
-    return f"What speaks for {', '.join(sentence.quoted(m.target) for m in explanation.maps)}"
+    return f"What speaks for {', '.join(sentence.named(m) for m in explanation.maps)}"
 
 
 def _map(explanation: Explanation, m: TargetMap) -> MapPart:

@@ -19,7 +19,7 @@ from bbquery.money import dollars
 from bbquery.oracle import is_unnamed
 from bbquery.report.pages.repeat import python_call
 from bbquery.report.spent import HELD
-from bbquery.types import Labels, NoAnswer, Text, Vector
+from bbquery.types import Label, Labels, NoAnswer, Text, Vector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -245,15 +245,15 @@ def answer(given: Answer, oracle: Capabilities, targets: Sequence[str] = ()) -> 
     """Return an answer for people. targets: labels to be marked in it."""
     match given:
         case Vector():
-            best: Sequence[tuple[str, float | None]] = top_classes(given, oracle, MOST_ANSWERS)
+            best = [Label(name, value) for name, value in top_classes(given, oracle, MOST_ANSWERS)]
             probabilities = oracle.answers == "probabilities"
             show = percent if probabilities else SCORE.format
             return _labels(best, targets, show, are_shares=probabilities)
         case Labels(labels):
             scores = [each.score for each in labels]
-            named = [(each.name, each.score) for each in labels[:MOST_ANSWERS]]
             are_shares = all(score is not None and 0 <= score <= 1 for score in scores)
-            return _labels(named, targets, SCORE.format, are_shares=are_shares)  # a vendor's score is no probability
+            first = labels[:MOST_ANSWERS]
+            return _labels(first, targets, SCORE.format, are_shares=are_shares)  # a vendor's score is no probability
         case Text():
             return AnswerPart((), given.spoken.text[:LONGEST_TEXT])
         case NoAnswer():
@@ -261,15 +261,20 @@ def answer(given: Answer, oracle: Capabilities, targets: Sequence[str] = ()) -> 
 
 
 def _labels(
-    named: Sequence[tuple[str, float | None]],
+    labels: Sequence[Label],
     targets: Sequence[str],
     show: Callable[[float], str],
     *,
     are_shares: bool,
 ) -> AnswerPart:
     lines = tuple(
-        AnswerLine(label, "" if value is None else show(value), value if are_shares else None, asked=label in targets)
-        for label, value in named
+        AnswerLine(
+            each.name if each.box is None else f"{each.name} {each.box}",
+            "" if each.score is None else show(each.score),
+            each.score if are_shares else None,
+            asked=each.name in targets,
+        )
+        for each in labels
     )
     return AnswerPart(lines, "" if lines else "no label")
 
