@@ -22,15 +22,21 @@ EXAMPLES = (
 )
 ASKED_WITH = {
     "anthropic": "http:template=@anthropic-messages,model=claude-haiku-4-5,key_env=REHEARSAL_KEY,url={url}",
+    "gemini": "http:template=@gemini,model=gemini-3.5-flash,key_env=REHEARSAL_KEY,url={url}",
     "google_vision": "google_vision:endpoint={url}",
     "http": "http:url={url}",
+    "hugging_face": "http:template=@hugging-face,key_env=REHEARSAL_KEY,url={url}",
+    "ollama": "http:template=@ollama,model=llava,url={url}",
     "openai": "openai:model=gpt-4o-mini,key_env=REHEARSAL_KEY,base_url={url}",
 }
 BODY = {"largest_body": "bytes of the largest request that is taken"}
 OPTIONS = {
     "anthropic": BODY,
+    "gemini": BODY,
     "google_vision": {"usd_per_thousand": "dollars for 1,000 features of images (default: the published prices)"},
     "http": {"usd_per_image": "dollars for an answered image (default: 0)", **BODY},
+    "hugging_face": BODY,
+    "ollama": BODY,
     "openai": {
         **BODY,
         "batch_lines": "questions of each batch that are answered whenever a batch is looked at",

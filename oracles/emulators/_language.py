@@ -96,7 +96,7 @@ class LanguageEmulator(VendorEmulator):
     def reply(self, said: Said) -> Any:
         """Return the JSON of a success."""
 
-    async def answered(self, asked: Question, number: int) -> Answered:
+    async def answered(self, asked: Question, number: int, /) -> Answered:
         """Return the answer to a question."""
         try:
             probabilities = await self._phraser.probabilities(asked.pixels)

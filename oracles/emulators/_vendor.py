@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 LARGEST_BODY = 32 * 2**20  # bytes, as Anthropic's
 BILL_PATH = "/bill"
 
-Why: TypeAlias = Literal["invalid", "key", "unknown", "too large", "rate", "quota", "broken", "overloaded"]
-"""Why a request is refused, which each vendor says in its own way."""
+Why: TypeAlias = Literal["invalid", "key", "unknown", "too large", "rate", "quota", "broken", "late", "overloaded"]
+"""Why a request is refused, which each vendor says in its own way; late: it fails once the model has answered."""
 
 
 class Refusal(Exception):
@@ -102,7 +102,7 @@ class VendorEmulator(ABC):
         """
 
     @abstractmethod
-    async def answered(self, asked: Any, number: int) -> Answered:
+    async def answered(self, asked: Any, number: int, /) -> Answered:
         """Return the answer to request number `number`, counted from 0.
 
         Raises:
@@ -112,6 +112,10 @@ class VendorEmulator(ABC):
     @abstractmethod
     def refused(self, refusal: Refusal) -> tuple[int, Any]:
         """Return the status and the JSON with which the vendor refuses a request."""
+
+    def waiting(self, refusal: Refusal, /) -> dict[str, str]:
+        """Return the headers that say how long to wait."""
+        return refusal.retry_after
 
     def headers(self, number: int) -> dict[str, str]:  # noqa: ARG002 - some vendors number their answers
         """Return what the vendor adds to the headers of a response."""
@@ -187,11 +191,12 @@ class VendorEmulator(ABC):
             raise Refusal("broken", "the server failed (a fault)")
 
     def _say(self, refusal: Refusal, number: int) -> web.Response:
-        counted = {"rate": "rate_limited", "overloaded": "rate_limited", "quota": "quota", "broken": "server_errors"}
+        counted = {"rate": "rate_limited", "overloaded": "rate_limited", "quota": "quota"}
+        counted |= dict.fromkeys(("broken", "late"), "server_errors")
         name = counted.get(refusal.why, "rejected")
         setattr(self.bill, name, getattr(self.bill, name) + 1)
         status, content = self.refused(refusal)
-        headers = self.headers(number) | refusal.retry_after
+        headers = self.headers(number) | self.waiting(refusal)
         return web.Response(status=status, body=dumps(content), headers=headers, content_type=_server.JSON)
 
     async def _sent(
@@ -199,7 +204,7 @@ class VendorEmulator(ABC):
     ) -> web.StreamResponse:
         """Send an answer as its fate has it; there is none where the connection drops before the model is run."""
         if fate.kind == "server_error":
-            return self._say(Refusal("broken", "the server failed (a fault)"), number)
+            return self._say(Refusal("late", "the server failed (a fault)"), number)
         self.bill.count(fate.kind)
         content = b"" if answered is None else dumps(answered.content)
         answer = web.Response(body=content, headers=self.headers(number), content_type=_server.JSON)

@@ -68,6 +68,7 @@ KINDS = {
     "rate": (429, "rate_limit_error"),
     "quota": (400, "invalid_request_error"),
     "broken": (500, "api_error"),
+    "late": (500, "api_error"),
     "overloaded": (529, "overloaded_error"),
 }
 BROKE = "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade."
@@ -133,7 +134,7 @@ class AnthropicEmulator(LanguageEmulator):
             thought=_thought(content, name),
         )
 
-    async def answered(self, asked: Question, number: int) -> Answered:
+    async def answered(self, asked: Question, number: int, /) -> Answered:
         """Return the answer to a question, unless there is no room for it."""
         if self.faults.is_overloaded(number):
             raise Refusal("overloaded", "Overloaded")

@@ -18,8 +18,11 @@ from bbquery.plan import Ask
 from bbquery.units import Units
 from oracles import function, google_vision, http, openai, openai_moderation
 from oracles.emulators import anthropic as anthropic_emulator
+from oracles.emulators import gemini as gemini_emulator
 from oracles.emulators import google_vision as google_emulator
 from oracles.emulators import http as http_emulator
+from oracles.emulators import hugging_face as face_emulator
+from oracles.emulators import ollama as ollama_emulator
 from oracles.emulators import openai as openai_emulator
 from tests.support.bookkeeping import guard_caps
 from tests.support.clocks import FakeClock
@@ -104,6 +107,11 @@ def over_claude(name: str) -> Callable[..., Served]:
     )
 
 
+def over_gemini(name: str, **options: Any) -> Callable[..., Served]:
+    made = gemini_emulator.GeminiEmulator
+    return over_template(made, gemini_emulator.Faults, template="@gemini", model=name, **options)
+
+
 @asynccontextmanager
 async def over_moderation(seconds: float = PATIENCE, **faults: Any) -> AsyncIterator[tuple[Any, Oracle]]:
     inner = model()
@@ -133,12 +141,18 @@ PRICED: dict[str, Callable[..., Served]] = {
     "google_vision, a price a feature": over_google,
     "anthropic, patches": over_claude("claude-haiku-4-5"),
     "anthropic, with thoughts": over_claude("claude-opus-5-5"),
+    "gemini, a budget of thought": over_gemini("gemini-2.5-flash-lite"),
+    "gemini, a level of thought": over_gemini("gemini-3.5-flash", detail="high"),
     "openai, tiles": over_openai("gpt-4o-mini"),
     "openai, patches": over_openai("gpt-4.1-mini", detail="high"),
     "openai, responses at flex": over_openai("gpt-5.2", api="responses", tier="flex"),
 }
 REMOTE = {name.partition(",")[0]: made for name, made in reversed(PRICED.items())}
-REMOTE["openai_moderation"] = over_moderation  # which is free
+REMOTE |= {  # which are free
+    "openai_moderation": over_moderation,
+    "hugging_face": over_template(face_emulator.HuggingFaceEmulator, face_emulator.Faults, template="@hugging-face"),
+    "ollama": over_template(ollama_emulator.OllamaEmulator, ollama_emulator.Faults, template="@ollama", model="llava"),
+}
 
 
 async def ask(oracle: Oracle, ledger: Ledger, rows: int, cap: Cap) -> tuple[Client, BudgetState, list[UnknownAttempt]]:

@@ -129,18 +129,21 @@ async def a_chat() -> AsyncIterator[Connecting]:
         yield connect
 
 
-@asynccontextmanager
-async def claude() -> AsyncIterator[Connecting]:
-    """That model in words behind the emulator of Anthropic's protocol."""
-    from oracles.emulators.anthropic import AnthropicEmulator
+def by_template(name: str, protocol: str, **options: Any) -> Recipe:
+    """Return a recipe: that model behind the emulator of a vendor, asked by the template of this name."""
 
-    async def connect() -> Oracle:
-        return await http.connect(
-            template="@anthropic-messages", url=url, model="claude-haiku-4-5", size=8, key_env="REHEARSAL_KEY"
-        )
+    @asynccontextmanager
+    async def served() -> AsyncIterator[Connecting]:
+        module = importlib.import_module(load.names("emulator")[protocol])
+        emulator = next(made for called, made in vars(module).items() if called in module.__all__ and "Emul" in called)
 
-    async with a_model() as model, AnthropicEmulator(model).running() as url:
-        yield connect
+        async def connect() -> Oracle:
+            return await http.connect(template=name, url=url, size=8, key_env="REHEARSAL_KEY", **options)
+
+        async with a_model() as model, emulator(model).running() as url:
+            yield connect
+
+    return served
 
 
 @asynccontextmanager
@@ -178,7 +181,12 @@ RECIPES: dict[str, Recipe] = {
     "openai": a_chat,
     "openai_moderation": a_moderation,
 }
-TEMPLATES: dict[str, Recipe] = {"@anthropic-messages": claude}
+TEMPLATES: dict[str, Recipe] = {
+    "@anthropic-messages": by_template("@anthropic-messages", "anthropic", model="claude-haiku-4-5"),
+    "@gemini": by_template("@gemini", "gemini", model="gemini-2.5-flash-lite"),
+    "@hugging-face": by_template("@hugging-face", "hugging_face"),
+    "@ollama": by_template("@ollama", "ollama", model="llava"),
+}
 """How each template that comes with bbquery is asked here."""
 
 

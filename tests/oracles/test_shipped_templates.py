@@ -16,10 +16,15 @@ from oracles._http.template import shipped
 from tests.support.http_helpers import serving
 
 MARKER = "marker-5eC12eT-of-a-vendor"
-GIVEN: dict[str, dict[str, Any]] = {"@anthropic-messages": {"model": "claude-haiku-4-5"}}
+GIVEN: dict[str, dict[str, Any]] = {
+    "@anthropic-messages": {"model": "claude-haiku-4-5"},
+    "@gemini": {"model": "gemini-3.5-flash"},
+    "@hugging-face": {"usd_per_query": "0.001"},
+    "@ollama": {"model": "llava"},
+}
 """What each needs to be asked."""
 
-PINNED = {"@anthropic-messages": "eefa49ab"}
+PINNED = {"@anthropic-messages": "eefa49ab", "@gemini": "8946575d", "@hugging-face": "c89f270f", "@ollama": "a2f65b8e"}
 """How the hashes begin under which their answers are stored."""
 
 pytestmark = pytest.mark.usefixtures("home")

@@ -77,31 +77,34 @@ def read_template(source: str | Mapping[str, Any], given: Given = NOTHING) -> Te
     """
     content, folder, called = _opened(source)
     declared = read_declared(Table(content))
-    values, entry = _values(declared, given)
-    return _read(filled(content, values), folder, called, _Chosen(given, values, entry))
+    chosen = _chosen(declared, given)
+    return _read(filled(content, chosen.values), folder, called, chosen)
 
 
 @dataclass(frozen=True)
 class _Chosen:
-    """The values of a template's options, and what the template knows of the model among them."""
+    """The values of a template's options, and what the template knows of the model; detail: in which it looks."""
 
     given: Given
     values: Mapping[str, Any]
     entry: ModelEntry | None
+    detail: str | None
 
 
-def _values(declared: Declared, given: Given) -> tuple[dict[str, Any], ModelEntry | None]:
+def _chosen(declared: Declared, given: Given) -> _Chosen:
     """Return the value of each option; the prompt is the whole question, with its list of classes."""
     stated = {name: value for name, value in given.options.items() if value is not None}
     declared.check_given(stated)
     if given.classes and "prompt" not in declared.options:
         raise UsageError("classes are listed under the question, and the template asks none: leave them out")
     entry = declared.of_model(stated.get("model"))
-    values = {name: declared.option(name, entry).sent(name, stated.get(name)) for name in declared.options}
+    options = {name: declared.option(name, entry) for name in declared.options}
+    values = {name: option.sent(name, stated.get(name)) for name, option in options.items()}
     values |= {"size": None} if values.get("size") == 0 else {}  # the photo's own
     if "prompt" in values:
         values["prompt"] = prompt_templates.question(values["prompt"], given.classes)
-    return values, entry
+    detail = stated.get("detail", options["detail"].default) if "detail" in options else None
+    return _Chosen(given, values, entry, detail)
 
 
 def _read(content: Mapping[str, Any], folder: Path, called: str, chosen: _Chosen) -> Template:
@@ -139,7 +142,7 @@ def _tokens(table: Table, request: Request, chosen: _Chosen) -> TokenCost | None
             raise UsageError("input_usd and output_usd are prices of tokens, and here queries are paid: leave them out")
         return None
     cost = read_cost(table)
-    rule = None if chosen.entry is None else chosen.entry.image_tokens
+    rule = None if chosen.entry is None else chosen.entry.tokens_at(chosen.detail)
     prices = Prices(cost.vendor, cost.model, given.price)
     prices.at("default")
     return TokenCost(

@@ -59,6 +59,11 @@ class ModelEntry:
     options: Mapping[str, Mapping[str, Any]]
     image_tokens: Any
 
+    def tokens_at(self, detail: str | None) -> Any:
+        """Return the rule by which an image is counted that is looked at in this detail."""
+        rule = self.image_tokens
+        return rule.get(detail, rule) if isinstance(rule, dict) and detail is not None else rule
+
 
 @dataclass(frozen=True)
 class Declared:
