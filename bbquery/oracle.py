@@ -103,7 +103,7 @@ class Capabilities:
     for or that a text is chosen from, None for open vocabularies. provider: whose rate limits count, such as endpoint,
     account and model; oracles with the same one share their pace. remote: whether the model may change behind our back,
     so that drift is watched. activation: what is made of the model's numbers before they are its answer ("softmax of
-    …"), for people and records; empty where nothing is known of it.
+    …"), for people and records; empty where nothing is known of it. boxes: whether its labels may have boxes.
     """
 
     name: str
@@ -117,6 +117,7 @@ class Capabilities:
     provider: str = ""
     remote: bool = False
     activation: str = ""
+    boxes: bool = False
 
 
 class Oracle(Protocol):

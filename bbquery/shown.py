@@ -27,6 +27,8 @@ HARMFUL = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f]"
 )
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # in any of the usual spreadsheets, some of which skip white space
+NUMBER = re.compile(r"[-+]?\d+(\.\d*)?(e[-+]?\d+)?", re.IGNORECASE)
 READER_LEFT = frozenset({errno.EPIPE, errno.EIO, errno.EBADF})  # a pipe's or a terminal's other end is closed
 SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -45,6 +47,14 @@ def shown_lines(text: str) -> str:
 def as_json(plain: Any) -> str:
     """Return JSON for people and programs: letters of all scripts as they are, what is harmful as JSON escapes it."""
     return shown_lines(json.dumps(plain, indent=2, ensure_ascii=False))
+
+
+def cell(text: str) -> str:
+    """Return text as a cell of a table for programs that no spreadsheet takes for a formula.
+
+    One that begins as a formula does gets an apostrophe before it (OWASP, "CSV injection"). A number stays one.
+    """
+    return f"'{text}" if text.startswith(FORMULA) and not NUMBER.fullmatch(text) else text
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -119,6 +119,7 @@ def connect(
         limits=Limits(largest_batch=largest_batch or (16 if takes == "batch" else 1), concurrency=concurrency),
         price=price or (Price(free=True) if usd_per_query is None else STATED),
         activation=activation_text(activation, "the function's numbers") if numeric else "",
+        boxes=answers == "labels",
     )
     return FunctionOracle(function, takes, capabilities, cost_of_query(usd_per_query), activation)
 

@@ -1,4 +1,4 @@
-"""Google Cloud Vision: the labels, objects or web entities of a photo, through Google's own asynchronous client.
+"""Google Cloud Vision: labels, objects, faces, texts and more of a photo, through Google's own asynchronous client.
 
 How an attempt works, and what holds:
 
@@ -12,6 +12,8 @@ How an attempt works, and what holds:
 3. Google allows 1,800 requests and 1,800 images of a feature a minute. Batches thus save calls, not quota: every image
    counts as a request against `requests_per_minute`, which keeps both.
 4. Google names no version of its models, so drift shows in the answers alone.
+5. What each feature answers is said in `oracles._google_vision.answers`. What it tells of a likelihood, VERY_UNLIKELY
+   to VERY_LIKELY, is a score of 0, .25, .5, .75 or 1.
 
 Credentials are those of the file that the environment variable GOOGLE_APPLICATION_CREDENTIALS names; it is read when
 the first request is about to be sent. `oracles.emulators.google_vision` speaks the same protocol on this machine and is
@@ -27,6 +29,7 @@ from bbquery.money import picodollars, query_price
 from bbquery.oracle import Capabilities, Limits, Price
 from bbquery.units import Units
 from oracles._google_vision.endpoint import LARGEST_BATCH, checked_endpoint
+from oracles._google_vision.features import ADAPTERS, WITH_BOXES, Feature, answers_of, classes_of
 from oracles._shared.options import check_at_least_one, check_choices, check_positive, view_of
 
 if TYPE_CHECKING:
@@ -34,10 +37,8 @@ if TYPE_CHECKING:
     from oracles._google_vision.endpoint import ServiceHost
     from oracles._google_vision.service import FeatureRequest
 
-Feature: TypeAlias = Literal["LABEL_DETECTION", "OBJECT_LOCALIZATION", "WEB_DETECTION"]
 ModelVersion: TypeAlias = Literal["builtin/stable", "builtin/latest"]
 
-ADAPTER = 1  # part of every answer's key: raise it when the same response would be read differently
 ENCODER = "png"
 VENDOR = "google_vision"
 IMAGES_PER_MINUTE = 1800.0  # Google's quota for a project that has not asked for more
@@ -57,11 +58,16 @@ def connect(
     timeout: float = 60.0,
     usd_per_thousand: str | float | None = None,
 ) -> Oracle:
-    """Return Google Cloud Vision as an oracle that answers with labels and scores, best first; nothing is sent yet.
+    """Return Google Cloud Vision as an oracle that answers as its feature does; nothing is sent yet.
+
+    Most features answer with labels and scores, best first. Objects, faces, landmarks and logos have boxes.
+    SAFE_SEARCH_DETECTION scores "adult", "spoof", "medical", "violence" and "racy"; FACE_DETECTION, of each face,
+    "face", "joy", "sorrow", "anger", "surprise", "under_exposed", "blurred" and "headwear". TEXT_DETECTION and
+    DOCUMENT_TEXT_DETECTION answer with the text that they read.
 
     Args:
         feature: what is asked of each image. Scores are 0 to 1, those of web entities any number above 0.
-        max_results: labels at most; at least 1.
+        max_results: labels, objects or faces at most; texts and categories do not count; at least 1.
         model: which of Google's models.
         endpoint: Google's own (none), another of its hosts ("eu-vision.googleapis.com"), or an emulator on this
             machine ("127.0.0.1:8000"), which is asked without credentials and encryption.
@@ -103,9 +109,11 @@ def _check_limits(limits: Limits) -> None:
 def _capabilities(where: ServiceHost, wanted: FeatureRequest, limits: Limits, view: View, price: Price) -> Capabilities:
     return Capabilities(
         name=VENDOR,
-        answers="labels",
+        answers=answers_of(wanted.feature),
+        classes=classes_of(wanted.feature),
+        boxes=wanted.feature in WITH_BOXES,
         identity={
-            "oracle": VENDOR, "adapter": ADAPTER, "encoder": ENCODER, "endpoint": where.host,
+            "oracle": VENDOR, "adapter": ADAPTERS.get(wanted.feature, 1), "encoder": ENCODER, "endpoint": where.host,
             "feature": wanted.feature, "max_results": wanted.max_results, "model": wanted.model,
         },
         view=view,

@@ -296,6 +296,7 @@ async def _described(options: _Options) -> Oracle:
         price=price,
         provider=endpoint.name,
         remote=True,
+        boxes=model.answers == "labels",
     )
     return RemoteOracle(
         endpoint, OwnForm(model.answers, model.classes), capabilities, CostOfQuery(cost), options.call()
@@ -332,6 +333,7 @@ def _templated(options: _Options, template: Template) -> Oracle:
         provider=" ".join(filter(None, (f"{endpoint.name}{template.request.path}", template.model))),
         activation=activation_text("softmax", "the server's numbers") if template.reader.apply_softmax else "",
         remote=True,
+        boxes=template.reader.kind == "labels",
     )
     return RemoteOracle(endpoint, TemplateForm(template), capabilities, costs, options.call())
 

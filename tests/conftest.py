@@ -28,6 +28,8 @@ from tests.support.quick import is_quick  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+    from tests.support.postgresql import Server
+
 MEMORY_DISK = Path("/dev/shm")
 """Where a commit waits for no disk. A killed process loses nothing there either; only a power cut would differ."""
 if MEMORY_DISK.is_dir() and os.access(MEMORY_DISK, os.W_OK) and shutil.disk_usage(MEMORY_DISK).free > 2**31:
@@ -90,6 +92,17 @@ def records_of_children_are_checked(tmp_path: Path) -> Iterator[None]:
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A server of this process's tests; skipped with the reason where none can be started."""
+    pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed (the extra 'postgresql')")
+    from tests.support.postgresql import started
+
+    server = started()
+    yield server
+    server.close()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bbquery.cli import main
-from bbquery.shown import SafeStream, shown, shown_lines
+from bbquery.shown import SafeStream, cell, shown, shown_lines
 
 FULL = Path("/dev/full")
 JOINERS = "\u200c\u200d"
@@ -45,6 +45,18 @@ LATER_SCRIPTS = {
 def test_what_a_terminal_would_obey_is_shown_by_its_number(text: str, safe: str) -> None:
     """Escapes, carriage returns, line breaks, directions, invisible characters and halves of pairs; letters stay."""
     assert shown(text) == safe
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("=HYPERLINK(A1)", "'=HYPERLINK(A1)"), ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"), ("@SUM(1)", "'@SUM(1)"),
+        ("-2+3", "'-2+3"), ("\t=1", "'\t=1"), ("-2", "-2"), ("+1.5e-9", "+1.5e-9"), ("tabby", "tabby"), ("", ""),
+    ],
+)  # fmt: skip
+def test_no_cell_is_a_formula(text: str, safe: str) -> None:
+    """A label that begins as a formula does is text to a spreadsheet; a negative number is still a number."""
+    assert cell(text) == safe
 
 
 def test_nothing_harmful_is_forgotten() -> None:

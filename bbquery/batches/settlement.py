@@ -12,10 +12,10 @@ from bbquery.ledger.outcomes import above_hold, settlement
 from bbquery.types import Reply
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Mapping
 
     from bbquery.ledger.batches import BatchRecord
+    from bbquery.ledger.connection import Connection
     from bbquery.oracle import Capabilities
 
 Result = Reply | OracleError
@@ -31,14 +31,14 @@ class Settled:
 
 
 def settle(
-    connection: sqlite3.Connection, batch: BatchRecord, results: Mapping[str, Result], capabilities: Capabilities
+    connection: Connection, batch: BatchRecord, results: Mapping[str, Result], capabilities: Capabilities
 ) -> Settled:
     """Settle the lines of a batch that are in `results` and still open, each answer with its cost in this transaction.
 
     Names that are no open line of this batch are passed over: they were settled before, or are none of ours.
     """
     by_attempt = {int(name): result for name, result in results.items() if name.isdecimal() and len(name) < 20}
-    lines = batches.open_lines(connection, batch, list(by_attempt))
+    lines = batches.open_lines_of(connection, batch, list(by_attempt))
     ended = {attempt: _checked(by_attempt[attempt], capabilities) for attempt in lines}
     if ended:
         statements.settle(connection, [settlement(lines[attempt], result) for attempt, result in ended.items()])

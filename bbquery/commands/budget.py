@@ -19,12 +19,12 @@ from bbquery.errors import UsageError
 from bbquery.ledger import caps, reconcile, reports, settlement_csv, statements, vendor
 from bbquery.ledger.accounts import Accounts
 from bbquery.report.files import Write, whole_file
-from bbquery.shown import as_json
+from bbquery.shown import as_json, cell
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
 
+    from bbquery.ledger.connection import Connection
     from bbquery.ledger.reconcile import Settled
     from bbquery.ledger.vendor import Comparison, Usage
 
@@ -142,7 +142,7 @@ def _something(text: str, amount: int) -> int:
     return amount
 
 
-def _top(connection: sqlite3.Connection, name: str | None) -> int | None:
+def _top(connection: Connection, name: str | None) -> int | None:
     return None if name is None else statements.find_budget(connection, name)
 
 
@@ -150,7 +150,7 @@ def _top(connection: sqlite3.Connection, name: str | None) -> int | None:
 
 
 def _show(chosen: argparse.Namespace) -> int:
-    def work(connection: sqlite3.Connection) -> tuple[tables.Shown, int]:
+    def work(connection: Connection) -> tuple[tables.Shown, int]:
         top = _top(connection, chosen.name)
         unknowns = sum(1 for _ in reports.attempts(connection, top, "unknown"))
         if chosen.by is None:
@@ -160,7 +160,7 @@ def _show(chosen: argparse.Namespace) -> int:
 
     with Accounts() as accounts:
         shown, unknowns = accounts.read(work)
-    places = {"ledger": str(accounts.path), "prices": str(money.user_file())}
+    places = {"ledger": accounts.name, "prices": str(money.user_file())}
     if chosen.json:
         print(as_json(places | shown.plain))
         return 0
@@ -210,7 +210,7 @@ def _check_reconcile(chosen: argparse.Namespace) -> None:
 
 
 def _by_hand(accounts: Accounts, chosen: argparse.Namespace) -> None:
-    def work(connection: sqlite3.Connection) -> list[Settled]:
+    def work(connection: Connection) -> list[Settled]:
         top = _top(connection, chosen.budget)
         if chosen.all:
             verdicts = reconcile.all_unknowns(connection, chosen.outcome, top)
@@ -234,7 +234,7 @@ def _from_csv(accounts: Accounts, chosen: argparse.Namespace) -> None:
     _print_settled(settled)
 
 
-def _compare(connection: sqlite3.Connection, report: Sequence[Usage]) -> tuple[Comparison, list[Settled]]:
+def _compare(connection: Connection, report: Sequence[Usage]) -> tuple[Comparison, list[Settled]]:
     comparison = vendor.compare(connection, report, datetime.datetime.now(datetime.UTC))
     return comparison, reconcile.settle(connection, comparison.verdicts)
 
@@ -258,7 +258,7 @@ def _export(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _write_attempts(connection: sqlite3.Connection, chosen: argparse.Namespace, write: Write) -> int:
+def _write_attempts(connection: Connection, chosen: argparse.Namespace, write: Write) -> int:
     write(_csv_line(settlement_csv.EXPORTED))
     count = 0
     for attempt in reports.attempts(connection, _top(connection, chosen.budget), chosen.state):
@@ -269,5 +269,5 @@ def _write_attempts(connection: sqlite3.Connection, chosen: argparse.Namespace, 
 
 def _csv_line(cells: Sequence[str | int]) -> bytes:
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
+    csv.writer(line, lineterminator="\n").writerow([cell(str(each)) for each in cells])
     return line.getvalue().encode(errors="backslashreplace")

@@ -14,8 +14,7 @@ from bbquery.ledger import pruning
 from bbquery.ledger.accounts import Accounts
 
 if TYPE_CHECKING:
-    import sqlite3
-
+    from bbquery.ledger.connection import Connection
     from bbquery.ledger.pruning import Prunable
 
 ABOUT = f"""Remove runs from 'bbquery budget show'. What they sent and cost is kept: it counts in their project, or in
@@ -61,7 +60,7 @@ def _prune(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _pruned(connection: sqlite3.Connection, chosen: argparse.Namespace) -> Prunable:
+def _pruned(connection: Connection, chosen: argparse.Namespace) -> Prunable:
     """Prune what is prunable now: since it was shown, a run may have been taken up again."""
     found = pruning.prunable(connection, chosen.before, empty=chosen.empty)
     pruning.prune(connection, found.runs)

@@ -17,7 +17,7 @@ from bbquery.report import cautions
 from bbquery.scoring.base import score_rows
 from bbquery.specification import constructor
 from bbquery.system.blas_threads import one_blas_thread
-from bbquery.types import AnswerKind, Classes, Decision, Labels, NoAnswer, Text, Vector
+from bbquery.types import AnswerKind, Classes, Decision, Label, Labels, NoAnswer, Text, Vector
 
 if TYPE_CHECKING:
     from bbquery.commands.typed_answer import Typed
@@ -82,7 +82,8 @@ def _score(chosen: argparse.Namespace) -> int:
 
 
 def _capabilities(typed: Typed) -> Capabilities:
-    return Capabilities(name="ANSWER", answers=typed.kind, identity={}, classes=typed.classes)
+    boxes = isinstance(typed.answer, Labels) and any(label.box is not None for label in typed.answer.labels)
+    return Capabilities(name="ANSWER", answers=typed.kind, identity={}, classes=typed.classes, boxes=boxes)
 
 
 def _readable(readings: Sequence[Typed], score: Score, wanted: Sequence[str]) -> Typed:
@@ -114,10 +115,15 @@ def _content(answer: Answer) -> str:
             more = ", …" if len(values) > FIRST_NUMBERS else ""
             return f"{len(values)} numbers, {', '.join(f'{value:.6g}' for value in values[:FIRST_NUMBERS])}{more}"
         case Labels(labels):
-            return ", ".join(label.name if label.score is None else f"{label.name} {label.score:g}" for label in labels)
+            return ", ".join(map(_label, labels))
         case Text(text, tokens):
             return f"{text!r}, {len(tokens)} tokens with log-probabilities" if tokens else repr(text)
     return f"no answer ({answer.reason})"
+
+
+def _label(label: Label) -> str:
+    parts = [label.name, None if label.score is None else f"{label.score:g}", label.box]
+    return " ".join(str(part) for part in parts if part is not None)
 
 
 @one_blas_thread

@@ -15,8 +15,7 @@ from bbquery.ledger.accounts import Accounts
 from bbquery.report.files import whole_file
 
 if TYPE_CHECKING:
-    import sqlite3
-
+    from bbquery.ledger.connection import Connection
     from bbquery.ledger.store_lines import Header
 
 ABOUT = "Every answer that was paid for is kept on this machine, and is never asked or paid again."
@@ -66,7 +65,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _export(chosen: argparse.Namespace) -> int:
     with Accounts() as accounts, whole_file(chosen.file) as write:
 
-        def work(connection: sqlite3.Connection) -> Header:
+        def work(connection: Connection) -> Header:
             top = None if chosen.budget is None else statements.find_budget(connection, chosen.budget)
             return store_files.export(connection, write, chosen.oracle, top)
 
@@ -101,8 +100,8 @@ def _verify(chosen: argparse.Namespace) -> int:
         checked = accounts.read(store_files.verify_store)
     if checked.bad:
         advice = "'bbquery store verify --repair' sets damaged answers aside, to be asked and paid for once more"
-        raise StorageFailed(f"the store in {accounts.path} has {checked.summary()}\n{advice}")
-    print(f"{_contents(checked.answers, checked.oracles)} in {accounts.path}: all sound")
+        raise StorageFailed(f"the store in {accounts.name} has {checked.summary()}\n{advice}")
+    print(f"{_contents(checked.answers, checked.oracles)} in {accounts.name}: all sound")
     return 0
 
 

@@ -14,9 +14,9 @@ from bbquery.units import total
 
 if TYPE_CHECKING:
     import argparse
-    import sqlite3
     from collections.abc import Sequence
 
+    from bbquery.ledger.connection import Connection
     from bbquery.ledger.store_size import Share
 
 ABOUT = """Without a choice: shows what is stored, by oracle. With one: shows which answers that is and what they would
@@ -50,7 +50,7 @@ def _prune(chosen: argparse.Namespace) -> int:
     with Accounts() as accounts:
         shares = accounts.read(lambda c: store_size.shares(c, chosen.oracle, _top(c, chosen), chosen.before))
         everything = not (chosen.oracle or chosen.project or chosen.before)
-        lines = [*_lines(shares), f"{_size(store_size.size(accounts.path))} in {accounts.path}, the ledger among them"]
+        lines = [*_lines(shares), f"{_size(accounts.size())} in {accounts.name}, the ledger among them"]
         if everything or chosen.dry_run or not shares:
             say(*lines, *([HINT] if everything and shares else []))
             return 0
@@ -65,16 +65,15 @@ def _prune(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _top(connection: sqlite3.Connection, chosen: argparse.Namespace) -> int | None:
+def _top(connection: Connection, chosen: argparse.Namespace) -> int | None:
     return None if chosen.project is None else statements.find_budget(connection, chosen.project)
 
 
 def _vacuum(_: argparse.Namespace) -> int:
     with Accounts() as accounts:
-        path = accounts.path
-    before = store_size.size(path)
-    store_size.vacuum(path)
-    say(f"{path}: {_size(before)} before, {_size(store_size.size(path))} now")
+        before = accounts.size()
+        accounts.vacuum()
+        say(f"{accounts.name}: {_size(before)} before, {_size(accounts.size())} now")
     return 0
 
 

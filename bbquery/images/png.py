@@ -21,6 +21,9 @@ ROWS_LOOKED_AT = 8
 INCOMPRESSIBLE = 0.67
 """The share of its size below which compressing is worth some thirty times the CPU time of storing."""
 
+HEADER = 16
+"""Bytes of a PNG before its width: the signature, and length and kind of its first part."""
+
 
 def png(image: Image, *, level: int | None = None) -> bytes:
     """Return a lossless PNG of an image (H, W, 3) uint8.
@@ -41,6 +44,12 @@ def png(image: Image, *, level: int | None = None) -> bytes:
     buffer = io.BytesIO()
     PIL.Image.fromarray(np.ascontiguousarray(image)).save(buffer, "png", compress_level=chosen)
     return buffer.getvalue()
+
+
+def size_of(encoded: bytes) -> tuple[int, int]:
+    """Return height and width in pixels of a PNG, as its header says."""
+    width, height = struct.unpack_from(">II", encoded, HEADER)
+    return height, width
 
 
 def _stored(image: Image) -> bytes:

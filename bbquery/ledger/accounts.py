@@ -1,37 +1,42 @@
-"""The ledger's file opened to read and correct accounts; nothing is sent from here."""
+"""A ledger opened to read and correct accounts; nothing is sent from here."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from bbquery.errors import StorageFailed, described
+from bbquery.ledger import places
 from bbquery.ledger.database import Database
 from bbquery.ledger.sqlite import Ledger
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Self
+
+    from bbquery.ledger.connection import Connection
+    from bbquery.ledger.places import Place
 
 T = TypeVar("T")
 
 
 class Accounts:
-    """The ledger's file, open for functions of a connection: those of `reports`, `reconcile` and `store_files`.
+    """A ledger, open for functions of a connection: those of `reports`, `reconcile` and `store_files`.
 
     A context manager. Runs that send meanwhile are not disturbed: readers see one moment, and writers take turns.
+    name: what people call it. path: where this machine keeps files that belong to it.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        """Open the ledger at `path` (default: in bbquery's data folder), made if absent.
+    def __init__(self, place: Place | None = None) -> None:
+        """Open a ledger, as `Ledger` does.
 
         Raises:
-            StorageFailed: the file cannot be used.
+            StorageFailed: it cannot be used. UsageError: that is no place.
         """
-        with Ledger(path) as ledger:  # what dead processes left in flight is unknown from now on
-            self.path = ledger.path
-        self._database = Database(self.path)
+        place = places.chosen(place)
+        Ledger(place).close()  # what dead processes left in flight is unknown from now on
+        engine = places.opened(place)
+        self.name, self.path = engine.name, engine.path
+        self._database = Database(engine)
 
     def __enter__(self) -> Self:
         return self
@@ -39,27 +44,30 @@ class Accounts:
     def __exit__(self, *_: object) -> None:
         self._database.close()
 
-    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work`, which only reads; all it sees is of one moment."""
+        try:
+            return self._database.read_at_one_moment(work)
+        except (ValueError, TypeError, RecursionError) as error:
+            message = f"the ledger {self.name} holds something that cannot be read ({described(error)})"
+            raise StorageFailed(f"{message}: 'bbquery store verify' names what is damaged of the answers") from error
 
-        def at_one_moment(connection: sqlite3.Connection) -> T:
-            connection.execute("BEGIN")
-            try:
-                return work(connection)
-            except (ValueError, TypeError, RecursionError) as error:
-                message = f"the ledger {self.path} holds something that cannot be read ({described(error)})"
-                raise StorageFailed(
-                    f"{message}: 'bbquery store verify' names what is damaged of the answers"
-                ) from error
-            finally:
-                connection.execute("ROLLBACK")
+    def size(self) -> int:
+        """Return how many bytes the ledger takes on its disk, the answers among them."""
+        return self._database.engine.size()
 
-        return self._database.read(at_one_moment)
+    def vacuum(self) -> None:
+        """Return the space of pruned answers to the disk.
 
-    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        Raises:
+            StorageFailed: another process uses the ledger, or the disk is full.
+        """
+        self._database.engine.vacuum()
+
+    def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction: all of it is done, or, if it raises, nothing.
 
         Raises:
-            StorageFailed: the file or its disk failed meanwhile. What `work` raises on purpose passes as it is.
+            StorageFailed: the ledger or its disk failed meanwhile. What `work` raises on purpose passes as it is.
         """
         return self._database.write(work).result()

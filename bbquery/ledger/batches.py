@@ -16,22 +16,22 @@ Invariants.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from bbquery.errors import StorageFailed
 from bbquery.ledger import statements
 from bbquery.ledger.owners import batch_owner
 from bbquery.ledger.records import Granted, Settlement
+from bbquery.ledger.rows import parts, with_rows
 from bbquery.ledger.store import ImageQuestion
 from bbquery.units import Units
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bbquery.errors import BudgetExhausted, Outcome
+    from bbquery.ledger.connection import Connection
     from bbquery.ledger.records import Answered, Busy, HoldRequest
 
 State: TypeAlias = Literal["writing", "written", "submitting", "submitted", "collected", "dropped"]
@@ -61,7 +61,7 @@ class Line:
     hold: Units
 
 
-def begin(connection: sqlite3.Connection, name: str, budget: int, oracle: str) -> int:
+def begin(connection: Connection, name: str, budget: int, oracle: str) -> int:
     """Make a batch of this name, to be filled with questions to the oracle of this fingerprint; return its id."""
     cursor = connection.execute(
         "INSERT INTO batch (name, budget, oracle, state, opened) VALUES (?, ?, ?, 'writing', ?)",
@@ -72,7 +72,7 @@ def begin(connection: sqlite3.Connection, name: str, budget: int, oracle: str) -
 
 
 def reserve(
-    connection: sqlite3.Connection, batch: BatchRecord, requests: Sequence[HoldRequest]
+    connection: Connection, batch: BatchRecord, requests: Sequence[HoldRequest]
 ) -> list[Granted | Answered | Busy | BudgetExhausted]:
     """Hold each request's worst case as a line of this batch, or say why not; in the order given."""
     results = statements.reserve(connection, requests, batch_owner(batch.name))
@@ -87,7 +87,7 @@ def reserve(
     return results
 
 
-def advance(connection: sqlite3.Connection, batch: BatchRecord, to: State, vendor: str | None = None) -> None:
+def advance(connection: Connection, batch: BatchRecord, to: State, vendor: str | None = None) -> None:
     """Move a batch from the state it was seen in to another.
 
     Raises:
@@ -101,7 +101,7 @@ def advance(connection: sqlite3.Connection, batch: BatchRecord, to: State, vendo
         raise StorageFailed(f"batch {batch.name} is no longer {batch.state}: another process works on it too")
 
 
-def unfinished(connection: sqlite3.Connection, budget: int) -> list[BatchRecord]:
+def unfinished(connection: Connection, budget: int) -> list[BatchRecord]:
     """Return the batches of a budget that are neither collected nor dropped, oldest first."""
     rows = connection.execute(
         "SELECT id, name, budget, state, vendor, (SELECT count(*) FROM batch_line WHERE batch = batch.id) FROM batch"
@@ -111,38 +111,45 @@ def unfinished(connection: sqlite3.Connection, budget: int) -> list[BatchRecord]
     return [BatchRecord(*row) for row in rows]
 
 
-def finished(connection: sqlite3.Connection, names: Sequence[str]) -> set[str]:
+def finished(connection: Connection, names: Sequence[str]) -> set[str]:
     """Return which of these batches are collected or dropped."""
-    rows = connection.execute(
-        "SELECT name FROM batch WHERE state IN ('collected', 'dropped') AND name IN (SELECT value FROM json_each(?))",
-        (json.dumps(list(names)),),
-    )
-    return {row[0] for row in rows}
+    asked = "SELECT name FROM batch WHERE state IN ('collected', 'dropped') AND name IN {rows}"
+    return {row[0] for part in parts(names) for row in connection.execute(with_rows(asked, 1, len(part)), part)}
 
 
-def owners_of(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, str]:
+def owners_of(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, str]:
     """Return who has an open attempt at which of these keys: a process or a batch."""
     asked = "SELECT owner FROM attempt WHERE key = ? AND state = 'open'"
     found = {key: connection.execute(asked, (key,)).fetchone() for key in keys}
     return {key: row[0] for key, row in found.items() if row is not None}
 
 
-def open_lines(
-    connection: sqlite3.Connection, batch: BatchRecord, attempts: Sequence[int] | None = None
-) -> dict[int, Line]:
-    """Return the lines of a batch that are not settled yet, all or some, by attempt."""
-    rows = connection.execute(
-        "SELECT attempt.id, key, oracle, image, sample, hold_queries, hold_tokens, hold_picodollars"
-        " FROM batch_line JOIN attempt ON attempt.id = batch_line.attempt"
-        " WHERE batch = :batch AND state = 'open'"
-        " AND (:attempts IS NULL OR attempt.id IN (SELECT value FROM json_each(:attempts)))",
-        {"batch": batch.id, "attempts": None if attempts is None else json.dumps(list(attempts))},
-    )
+_OPEN_LINES = (
+    "SELECT attempt.id, key, oracle, image, sample, hold_queries, hold_tokens, hold_picodollars"
+    " FROM batch_line JOIN attempt ON attempt.id = batch_line.attempt WHERE batch = ? AND state = 'open'"
+)
+
+
+def open_lines(connection: Connection, batch: BatchRecord) -> dict[int, Line]:
+    """Return the lines of a batch that are not settled yet, by attempt."""
+    return _lines(connection.execute(_OPEN_LINES, (batch.id,)))
+
+
+def open_lines_of(connection: Connection, batch: BatchRecord, attempts: Sequence[int]) -> dict[int, Line]:
+    """Return those lines of a batch that are among these attempts and not settled yet, by attempt."""
+    found: dict[int, Line] = {}
+    for part in parts(attempts):
+        among = with_rows(_OPEN_LINES + " AND attempt.id IN {rows}", 1, len(part))
+        found |= _lines(connection.execute(among, (batch.id, *part)))
+    return found
+
+
+def _lines(rows: Iterable[Sequence[Any]]) -> dict[int, Line]:
     return {row[0]: Line(row[0], ImageQuestion(*row[1:5]), Units(*row[5:])) for row in rows}
 
 
 def end(
-    connection: sqlite3.Connection,
+    connection: Connection,
     batch: BatchRecord,
     to: Literal["collected", "dropped"],
     outcome: Outcome,

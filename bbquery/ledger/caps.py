@@ -10,8 +10,9 @@ from bbquery.ledger import statements
 from bbquery.ledger.records import Cap
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Mapping
+
+    from bbquery.ledger.connection import Connection
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Raised:
 
 
 def change(
-    connection: sqlite3.Connection, name: str, caps: Mapping[str, int | None], inside: str | None
+    connection: Connection, name: str, caps: Mapping[str, int | None], inside: str | None
 ) -> tuple[int, list[Raised]]:
     """Make the budget `name` (inside another, if one is named), or change the caps that are given of it.
 
@@ -50,7 +51,7 @@ def change(
     return budget, [Raised(*each) for each in spent if each[1] < each[2] + each[3]]
 
 
-def _place(connection: sqlite3.Connection, above: int | None) -> str:
+def _place(connection: Connection, above: int | None) -> str:
     if above is None:
         return "lies in no other"
     return f"lies in {statements.state(connection, above).name!r}"

@@ -2,7 +2,7 @@
 
 The operating system frees the lock when the process ends, however it ends; a process number says nothing, since
 numbers are used again. A batch that is at a vendor owns its attempts too: it is no process, and is never dead, since
-only collecting it tells what became of them.
+only collecting it tells what became of them. On a server, where there is no such lock, see `postgres_owners`.
 """
 
 from __future__ import annotations
@@ -12,24 +12,35 @@ from typing import TYPE_CHECKING
 
 import portalocker
 
+from bbquery.ledger.engine import Owner
 from bbquery.system.forks import OneProcess, close_in_children
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _BATCH = "batch:"
+_ENDING = ".lock"
 
 
-class Owner:
-    """This process as one who sends; alive until `close` or the process's end."""
+class LockedOwner(Owner):
+    """This process, alive until `close` or its end. folder: of the locks of all."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.name, self._process = uuid.uuid4().hex, OneProcess("an owner's lock")
-        self._path = _path(folder, self.name)
+        self.name, self._folder, self._process = uuid.uuid4().hex, folder, OneProcess("an owner's lock")
+        self._path = self._path_of(self.name)
         self._file = self._path.open("w")
         close_in_children(self._file)
         portalocker.lock(self._file, portalocker.LOCK_EX | portalocker.LOCK_NB)
+
+    def dead(self, names: set[str]) -> set[str]:
+        """Return those whose lock is free."""
+        return {name for name in names if batch_of(name) is None and self._is_dead(name)}
+
+    def others(self) -> int:
+        """Return how many others hold a lock."""
+        names = {path.name.removesuffix(_ENDING) for path in self._folder.glob(f"*{_ENDING}")} - {self.name}
+        return len(names - self.dead(names))
 
     def close(self) -> None:
         """Release the lock; a forked child leaves it to the process that holds it."""
@@ -37,6 +48,21 @@ class Owner:
             return
         self._path.unlink(missing_ok=True)
         self._file.close()
+
+    def _is_dead(self, name: str) -> bool:
+        path = self._path_of(name)
+        try:
+            with path.open("r+") as file:
+                portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
+        except FileNotFoundError:
+            return True
+        except portalocker.LockException:
+            return False
+        path.unlink(missing_ok=True)
+        return True
+
+    def _path_of(self, name: str) -> Path:
+        return self._folder / f"{name}{_ENDING}"
 
 
 def batch_owner(batch: str) -> str:
@@ -47,23 +73,3 @@ def batch_owner(batch: str) -> str:
 def batch_of(owner: str) -> str | None:
     """Return the name of the batch that an owner is; None where it is a process."""
     return owner.removeprefix(_BATCH) if owner.startswith(_BATCH) else None
-
-
-def is_dead(folder: Path, name: str) -> bool:
-    """Whether the owner of this name no longer runs."""
-    if batch_of(name) is not None:
-        return False
-    path = _path(folder, name)
-    try:
-        with path.open("r+") as file:
-            portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
-    except FileNotFoundError:
-        return True
-    except portalocker.LockException:
-        return False
-    path.unlink(missing_ok=True)
-    return True
-
-
-def _path(folder: Path, name: str) -> Path:
-    return folder / f"{name}.lock"

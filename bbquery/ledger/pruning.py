@@ -16,9 +16,9 @@ from bbquery.ledger import reports, statements
 from bbquery.ledger.records import Cap
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
 
+    from bbquery.ledger.connection import Connection
     from bbquery.ledger.reports import Branch
 
 PRUNED = "pruned runs"
@@ -33,7 +33,7 @@ class Prunable:
     holding: int
 
 
-def prunable(connection: sqlite3.Connection, before: str | None, *, empty: bool) -> Prunable:
+def prunable(connection: Connection, before: str | None, *, empty: bool) -> Prunable:
     """Return the runs that were last used before a time in UTC, or that never sent anything.
 
     before: None for whenever, so that only empty ones are meant. empty: only those that never sent anything.
@@ -52,7 +52,7 @@ def prunable(connection: sqlite3.Connection, before: str | None, *, empty: bool)
     return Prunable(tuple(found), holding)
 
 
-def prune(connection: sqlite3.Connection, runs: Sequence[Branch]) -> None:
+def prune(connection: Connection, runs: Sequence[Branch]) -> None:
     """Take runs and what lies in them out of the tree, in the caller's transaction."""
     for run in runs:
         above = connection.execute("SELECT parent FROM budget WHERE id = ?", (run.state.id,)).fetchone()[0]
@@ -65,7 +65,7 @@ def prune(connection: sqlite3.Connection, runs: Sequence[Branch]) -> None:
             connection.execute("DELETE FROM budget WHERE id = ?", (budget,))
 
 
-def _heir(connection: sqlite3.Connection, run: Branch) -> int:
+def _heir(connection: Connection, run: Branch) -> int:
     """Return the budget of pruned runs that lay in no project, once it counts this one's spending."""
     heir = statements.open_budget(connection, PRUNED, Cap(), None)
     posted = run.state.posted

@@ -17,8 +17,9 @@ from bbquery.money import in_unit
 from bbquery.units import Units
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterable
+
+    from bbquery.ledger.connection import Connection
 
 Ending: TypeAlias = Literal["posted", "voided"]
 
@@ -67,7 +68,7 @@ def called(attempt: int | bytes) -> str:
     return f"attempt {attempt}" if isinstance(attempt, int) else f"the attempt at key {attempt.hex()}"
 
 
-def settle(connection: sqlite3.Connection, verdicts: Iterable[Verdict], top: int | None = None) -> list[Settled]:
+def settle(connection: Connection, verdicts: Iterable[Verdict], top: int | None = None) -> list[Settled]:
     """Settle unknowns, in the caller's transaction; those outside the budget `top`, if one is given, are refused.
 
     Raises:
@@ -78,12 +79,12 @@ def settle(connection: sqlite3.Connection, verdicts: Iterable[Verdict], top: int
     return [_settle(connection, verdict, paths, inside) for verdict in verdicts]
 
 
-def all_unknowns(connection: sqlite3.Connection, outcome: Ending, top: int | None = None) -> list[Verdict]:
+def all_unknowns(connection: Connection, outcome: Ending, top: int | None = None) -> list[Verdict]:
     """Return the same verdict for every unknown in the budget `top`, or in any; posted ones cost what they hold."""
     return [Verdict(attempt.id, outcome) for attempt in reports.attempts(connection, top, "unknown")]
 
 
-def _settle(connection: sqlite3.Connection, verdict: Verdict, paths: dict[int, str], inside: dict[int, str]) -> Settled:
+def _settle(connection: Connection, verdict: Verdict, paths: dict[int, str], inside: dict[int, str]) -> Settled:
     number = _number(connection, verdict.attempt)
     row = connection.execute(
         "SELECT state, budget, hold_queries, hold_tokens, hold_picodollars FROM attempt WHERE id = ?", (number,)
@@ -111,7 +112,7 @@ def _settle(connection: sqlite3.Connection, verdict: Verdict, paths: dict[int, s
 _STATES = {"open": "in flight", "posted": "posted already", "voided": "voided already"}
 
 
-def _number(connection: sqlite3.Connection, attempt: int | bytes) -> int:
+def _number(connection: Connection, attempt: int | bytes) -> int:
     """Return the number of an attempt that may be named by its key."""
     if isinstance(attempt, int):
         return min(attempt, LARGEST_AMOUNT)  # no attempt has a larger one

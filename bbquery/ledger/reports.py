@@ -15,9 +15,9 @@ from bbquery.units import Units
 
 if TYPE_CHECKING:
     import datetime
-    import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from bbquery.ledger.connection import Connection
     from bbquery.ledger.records import BudgetState
 
 By: TypeAlias = Literal["oracle", "model", "run", "day"]
@@ -25,19 +25,16 @@ State: TypeAlias = Literal["open", "posted", "voided", "unknown"]
 
 PATH_SEPARATOR = " > "
 
-# Every budget, depth first and oldest first, with the names above it and whether it is :top or lies in it. A :top of
-# NULL stands for the whole ledger.
+# Every budget, with the names above it and whether it is :top or lies in it; a :top of NULL stands for the whole.
 BRANCHES = f"""
 WITH RECURSIVE branch (id, path, depth, inside) AS (
-    SELECT id, name, 0, :top IS NULL OR id = :top FROM budget WHERE parent IS NULL
+    SELECT id, name, 0, CAST(:top AS BIGINT) IS NULL OR id = :top FROM budget WHERE parent IS NULL
     UNION ALL
     SELECT budget.id, path || '{PATH_SEPARATOR}' || name, depth + 1, inside OR budget.id = :top
     FROM budget JOIN branch ON budget.parent = branch.id
-    ORDER BY 3 DESC, 1
 )
 """  # noqa: S608 - the separator is a constant
-_BUDGETS = BRANCHES + "SELECT id, depth FROM branch WHERE inside"  # noqa: S608 - as above
-_PATHS = BRANCHES + "SELECT id, path FROM branch WHERE inside"  # noqa: S608 - as above
+_PATHS = BRANCHES + "SELECT id, path, depth FROM branch WHERE inside ORDER BY depth, id"  # noqa: S608 - as above
 
 
 @dataclass(frozen=True)
@@ -56,21 +53,32 @@ class Branch:
     oracles: tuple[str, ...] = ()
 
 
-def budgets(connection: sqlite3.Connection, top: int | None = None) -> list[Branch]:
+def budgets(connection: Connection, top: int | None = None) -> list[Branch]:
     """Return the budget `top` and those within, or all, depth first: what lies in a budget follows it."""
-    rows = connection.execute(_BUDGETS, {"top": top}).fetchall()
+    depths = {number: depth for number, _, depth in connection.execute(_PATHS, {"top": top})}
     known = {number: each for number, *each in connection.execute("SELECT id, parent, name, about, opened FROM budget")}
     used, asked = _uses(connection, {number: parent for number, (parent, *_) in known.items()})
     branches = []
-    for budget, depth in rows:
+    for budget in _depth_first({number: known[number][0] for number in depths}):
         parent, _, about, opened = known[budget]
         inside = None if parent is None else known[parent][1]
         when, whom = used.get(budget, opened or ""), tuple(sorted(asked.get(budget, ())))
-        branches.append(Branch(statements.state(connection, budget), depth, inside, about or "", when, whom))
+        branches.append(Branch(statements.state(connection, budget), depths[budget], inside, about or "", when, whom))
     return branches
 
 
-def _uses(connection: sqlite3.Connection, parents: dict[int, int | None]) -> tuple[dict[int, str], dict[int, set[str]]]:
+def _depth_first(parents: Mapping[int, int | None]) -> Iterator[int]:
+    """Yield budgets, oldest first, what lies in one right after it. parents: of each, in order of their ids."""
+    within: dict[int | None, list[int]] = {}
+    for budget, parent in parents.items():
+        within.setdefault(parent if parent in parents else None, []).append(budget)
+    waiting = within.get(None, [])[::-1]
+    while waiting:
+        yield (budget := waiting.pop())
+        waiting += within.get(budget, [])[::-1]
+
+
+def _uses(connection: Connection, parents: dict[int, int | None]) -> tuple[dict[int, str], dict[int, set[str]]]:
     """Return when something was last sent in each budget or within, and by name whom it asked."""
     names = {fingerprint: oracle.name for fingerprint, oracle in oracles(connection).items()}
     used: dict[int, str] = {}
@@ -85,9 +93,9 @@ def _uses(connection: sqlite3.Connection, parents: dict[int, int | None]) -> tup
     return used, asked
 
 
-def paths(connection: sqlite3.Connection, top: int | None = None) -> dict[int, str]:
-    """Return the path of the budget `top` and of those within, or of all, by id."""
-    return dict(connection.execute(_PATHS, {"top": top}))
+def paths(connection: Connection, top: int | None = None) -> dict[int, str]:
+    """Return the path of the budget `top` and of those within, or of all, by id; what lies in one follows it."""
+    return {number: path for number, path, _ in connection.execute(_PATHS, {"top": top})}
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,7 @@ LOOPBACK = re.compile(r"(^|//)(127\.[0-9.]+|localhost|\[::1\])(:[0-9]+)?(/|$)")
 SHORTEST_FINGERPRINT = 8  # hex digits that a person types or reads of the 32
 
 
-def oracles(connection: sqlite3.Connection) -> dict[str, KnownOracle]:
+def oracles(connection: Connection) -> dict[str, KnownOracle]:
     """Return every oracle whose identity is known, by fingerprint."""
     rows = connection.execute("SELECT fingerprint, CAST(identity AS BLOB) FROM oracle ORDER BY fingerprint")
     return {fingerprint: known_oracle(fingerprint, _identity(identity)) for fingerprint, identity in rows}
@@ -184,7 +192,7 @@ GROUP BY attempt.oracle, path, day
 """  # noqa: S608 - joined from constant names
 
 
-def spending(connection: sqlite3.Connection, by: By, top: int | None = None) -> list[Spending]:
+def spending(connection: Connection, by: By, top: int | None = None) -> list[Spending]:
     """Return what the attempts of the budget `top` and those within, or all, cost and hold, by label in its order.
 
     run: the budget that an attempt was sent in, with those above it. day: when it was sent, in UTC.
@@ -221,12 +229,12 @@ _ATTEMPTS = """
 SELECT attempt.id, key, path, attempt.oracle, state, reason, hold_queries, hold_tokens, hold_picodollars,
        cost_queries, cost_tokens, cost_picodollars, opened, closed
 FROM attempt JOIN branch ON branch.id = attempt.budget AND inside
-WHERE state = :state OR :state IS NULL
+WHERE state = :state OR CAST(:state AS TEXT) IS NULL
 ORDER BY attempt.id
 """
 
 
-def attempts(connection: sqlite3.Connection, top: int | None = None, state: State | None = None) -> Iterator[Attempt]:
+def attempts(connection: Connection, top: int | None = None, state: State | None = None) -> Iterator[Attempt]:
     """Yield the attempts of the budget `top` and those within, or all, in the order they were sent.
 
     state: only those. One at a time: a ledger of millions needs no more memory than one of ten.
@@ -248,12 +256,12 @@ SELECT id FROM (
            max(julianday(opened)) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before,
            min(julianday(opened)) OVER (ORDER BY id ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS after
     FROM attempt WHERE julianday(opened) <= julianday(:now) + :slack
-) WHERE time < before - :slack OR time > after + :slack
+) AS seen WHERE time < before - :slack OR time > after + :slack
 """
 SLACK = 5 / (24 * 60)  # days; clocks are set right by seconds all the time, and windows of reports are hours
 
 
-def doubtful(connection: sqlite3.Connection, now: datetime.datetime) -> set[int]:
+def doubtful(connection: Connection, now: datetime.datetime) -> set[int]:
     """Return the attempts whose recorded time cannot be right: this machine's clock was moved around them.
 
     Attempts are numbered as they are sent, so one that is earlier than one before it, or later than one after it or

@@ -15,10 +15,9 @@ import itertools
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator, Sequence
 
-    Value = str | bytes | bytearray | int | float | None
+    from bbquery.ledger.connection import Connection, Cursor, Value
 
 T = TypeVar("T")
 blob = bytearray
@@ -28,21 +27,32 @@ DIGITS = 4  # binary digits of a size that may differ from 0: up to 15 rows go a
 
 
 def execute_rows(
-    connection: sqlite3.Connection,
-    statement: str,
-    rows: Sequence[Sequence[Value]],
-    shared: Sequence[Value] = (),
+    connection: Connection, statement: str, rows: Sequence[Sequence[Value]], shared: Sequence[Value] = ()
 ) -> int:
     """Execute a statement on rows of equal width; `{rows}` in it stands for a table of them: column1, column2, ...
 
     shared: what all rows have in common, bound once, to each ? of the statement; they stand before `{rows}`.
-    Return the id of the row that was inserted last, where it inserts; else, and where there are no rows, 0.
+    Return how many rows were changed.
     """
+    return sum(cursor.rowcount for cursor in _executed(connection, statement, rows, shared))
+
+
+def insert_rows(
+    connection: Connection, statement: str, rows: Sequence[Sequence[Value]], shared: Sequence[Value] = ()
+) -> int:
+    """Execute a statement that inserts rows, as `execute_rows` does; return the id of the last, 0 if there is none."""
     last = 0
+    for cursor in _executed(connection, statement, rows, shared):
+        last = cursor.lastrowid or 0
+    return last
+
+
+def _executed(
+    connection: Connection, statement: str, rows: Sequence[Sequence[Value]], shared: Sequence[Value]
+) -> Iterator[Cursor]:
     for part in parts(rows):
         written = with_rows(statement, len(rows[0]), len(part))
-        last = connection.execute(written, (*shared, *itertools.chain.from_iterable(part))).lastrowid or 0
-    return last
+        yield connection.execute(written, (*shared, *itertools.chain.from_iterable(part)))
 
 
 @functools.lru_cache(maxsize=512)

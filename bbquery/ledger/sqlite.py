@@ -1,4 +1,4 @@
-"""The ledger and the answer store in one SQLite file.
+"""The ledger and the answer store in one database: a SQLite file, or PostgreSQL.
 
 Theory of operation.
 
@@ -8,7 +8,7 @@ Theory of operation.
 3. An owner is a live process. When one dies, its open attempts become unknown (voided where the oracle is free);
    whoever opens the ledger next, or waits for such an attempt, sees to that. Or it is a batch, which does not die:
    see `batches`.
-4. A key has at most one open attempt on this file: equal questions from several processes are paid once.
+4. A key has at most one open attempt in a ledger: equal questions from several processes are paid once.
 """
 
 from __future__ import annotations
@@ -20,17 +20,15 @@ import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from bbquery.errors import StorageFailed
-from bbquery.ledger import owners, statements, store
+from bbquery.ledger import places, statements, store
 from bbquery.ledger.database import Database
-from bbquery.system import home
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
     from typing import Self
 
+    from bbquery.ledger.connection import Connection
+    from bbquery.ledger.places import Place
     from bbquery.ledger.records import BudgetState, Cap, HoldRequest, Result, Settlement, UnknownAttempt, Unreadable
     from bbquery.types import Reply
 
@@ -38,23 +36,29 @@ T = TypeVar("T")
 
 
 class Ledger:
-    """Budgets, attempts and answers in one file. A context manager; usable from any thread and event loop."""
+    """Budgets, attempts and answers. A context manager; usable from any thread and event loop.
 
-    def __init__(self, path: Path | None = None) -> None:
-        """Open the ledger at `path` (default: in bbquery's data folder) and bury what dead processes left.
+    name: what people call it. place: where another process opens it. path: where this machine keeps files of it.
+    """
+
+    def __init__(self, place: Place | None = None) -> None:
+        """Open a ledger, made if absent, and bury what dead processes left.
+
+        place: a file, or postgresql://USER@HOST/DATABASE; by default what BBQUERY_LEDGER says, or else a file in
+        bbquery's data folder.
 
         Raises:
-            StorageFailed: the file cannot be used.
+            StorageFailed: it cannot be used. UsageError: that is no place, or PostgreSQL's driver is missing.
         """
-        self.path = home.data_dir() / "bbquery.sqlite3" if path is None else path
-        self._owners = self.path.with_name(self.path.name + ".owners")
-        _check_not_emptied(self.path, self._owners)
-        self._database = Database(self.path)
+        self.place = places.chosen(place)
+        engine = places.opened(self.place)
+        self.name, self.path = engine.name, engine.path
+        self._database = Database(engine)
         try:
-            self._me = owners.Owner(self._owners)
-        except OSError as error:
+            self._me = engine.owner()
+        except BaseException:
             self._database.close()
-            raise StorageFailed(f"cannot write into {self._owners}: {error.strerror}") from error
+            raise
         self.bury_the_dead()
 
     def __enter__(self) -> Self:
@@ -65,8 +69,9 @@ class Ledger:
 
     def close(self) -> None:
         """Commit what waits and close. Attempts still open become unknown when the ledger is next opened."""
-        self._database.close()
+        self._database.finish()
         self._me.close()
+        self._database.close()
 
     def open_budget(self, name: str, cap: Cap, parent: int | None = None, about: str = "") -> int:
         """Make the budget `name`, or resume it with a new cap; return its id. about: its image, for people."""
@@ -113,51 +118,27 @@ class Ledger:
         """Record how attempts ended, with their answers; committed when this returns."""
         await self._database.write_soon(self._settle, settlements)
 
-    def _reserve(self, connection: sqlite3.Connection, parts: Sequence[Sequence[HoldRequest]]) -> list[list[Result]]:
+    def _reserve(self, connection: Connection, parts: Sequence[Sequence[HoldRequest]]) -> list[list[Result]]:
         results = iter(statements.reserve(connection, [r for part in parts for r in part], self._me.name))
         return [list(itertools.islice(results, len(part))) for part in parts]
 
-    def _settle(self, connection: sqlite3.Connection, parts: Sequence[Sequence[Settlement]]) -> list[None]:
+    def _settle(self, connection: Connection, parts: Sequence[Sequence[Settlement]]) -> list[None]:
         statements.settle(connection, [s for part in parts for s in part])
         return [None] * len(parts)
 
-    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work`, which only reads; called on worker threads."""
         return self._database.read(work)
 
-    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction, all of it or, if it raises, nothing; committed when this returns."""
         return await asyncio.wrap_future(self._database.write(work))
 
     def bury_the_dead(self) -> int:
         """Turn open attempts of processes that no longer run into unknowns; return how many."""
         in_flight = self._database.read(statements.owners_in_flight) - {self._me.name}
-        dead = [name for name in in_flight if owners.is_dead(self._owners, name)]
+        dead = self._me.dead(in_flight)
         return sum(self._database.write(functools.partial(statements.bury, owner=name)).result() for name in dead)
-
-
-def _check_not_emptied(path: Path, owners_of: Path) -> None:
-    """Check that a ledger that is empty, or not there, is a new one.
-
-    Raises:
-        StorageFailed: what lies beside it says that it held something.
-    """
-    wal = path.with_name(path.name + "-wal")
-    try:
-        if path.exists() and path.stat().st_size:
-            return
-        beside = [wal] if wal.exists() and wal.stat().st_size else []
-        if path.exists():  # one that was deleted was deleted by somebody
-            beside += [folder for folder in (owners_of, path.with_name(path.name + ".batches")) if folder.exists()]
-    except OSError:  # whoever opens it gets the error
-        return
-    if beside:
-        state = "empty" if path.exists() else "gone"
-        raise StorageFailed(
-            f"the ledger {path} is {state}, but {beside[0].name} beside it is of one that was in use: it was damaged."
-            " Restore it from a backup, with all files whose names begin like its own; or move all of these away to"
-            " begin anew, without what was spent and answered so far"
-        )
 
 
 @contextlib.contextmanager

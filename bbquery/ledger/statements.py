@@ -26,34 +26,34 @@ from bbquery.ledger.records import (
     UnknownAttempt,
     Unreadable,
 )
-from bbquery.ledger.rows import blob, execute_rows, parts, with_rows
+from bbquery.ledger.rows import blob, execute_rows, insert_rows, parts, with_rows
 from bbquery.units import NOTHING, Units, total
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterable, Sequence
 
+    from bbquery.ledger.connection import Connection
     from bbquery.ledger.records import Result
 
 UNITS = ("queries", "tokens", "picodollars")
 
 # A budget and every budget above it.
 CHAIN = (
-    "WITH RECURSIVE chain (id) AS (SELECT :budget UNION ALL"
-    " SELECT budget.parent FROM budget JOIN chain ON budget.id = chain.id WHERE budget.parent IS NOT NULL) "
+    "WITH RECURSIVE chain (id, level) AS (SELECT :budget, 0 UNION ALL"
+    " SELECT budget.parent, level + 1 FROM budget JOIN chain ON budget.id = chain.id WHERE budget.parent IS NOT NULL) "
 )
 STATE = ", ".join(["id", "name", *(f"{kind}_{unit}" for kind in ("cap", "posted", "held") for unit in UNITS)])
-STATES = f"{CHAIN} SELECT {STATE} FROM chain JOIN budget USING (id)"
+STATES = f"{CHAIN} SELECT {STATE} FROM chain JOIN budget USING (id) ORDER BY level"
 RAISE_HELD = f"UPDATE budget SET {', '.join(f'held_{u} = held_{u} + ?' for u in UNITS)} WHERE id = ?"
 MOVES = ", ".join(f"held_{u} = held_{u} - :hold_{u}, posted_{u} = posted_{u} + :cost_{u}" for u in UNITS)
-MOVE = f"{CHAIN} UPDATE budget SET {MOVES} WHERE id IN chain"
+MOVE = f"{CHAIN} UPDATE budget SET {MOVES} WHERE id IN (SELECT id FROM chain)"
 OPEN = (
     "INSERT INTO attempt"
     " (budget, owner, oracle, free, state, opened, key, hold_queries, hold_tokens, hold_picodollars)"
-    " SELECT ?, ?, ?, ?, 'open', ?, * FROM {rows}"
+    " SELECT ?, ?, ?, ?, 'open', ?, * FROM {rows} AS given"
 )
 CLOSE = (  # columns of ended: id, queries, tokens, picodollars. What is free and perhaps billed was not billed
-    "UPDATE attempt SET state = iif(free AND ? = 'unknown', 'voided', ?), reason = ?, closed = ?,"
+    "UPDATE attempt SET state = CASE WHEN free = 1 AND ? = 'unknown' THEN 'voided' ELSE ? END, reason = ?, closed = ?,"
     " cost_queries = ended.column2, cost_tokens = ended.column3, cost_picodollars = ended.column4"
     " FROM {rows} AS ended WHERE attempt.id = ended.column1 AND attempt.state = 'open'"
 )
@@ -64,8 +64,8 @@ KNOWN = (
     " WHERE answer.answer IS NOT NULL OR attempt.owner IS NOT NULL"
 )
 # What closed attempts release and post, budget by budget: what is unknown stays held.
-RELEASED = ", ".join(f"sum(iif(state = 'unknown', 0, hold_{u}))" for u in UNITS)
-POSTED = ", ".join(f"sum(iif(state = 'posted', cost_{u}, 0))" for u in UNITS)
+RELEASED = ", ".join(f"sum(CASE state WHEN 'unknown' THEN 0 ELSE hold_{u} END)" for u in UNITS)
+POSTED = ", ".join(f"sum(CASE state WHEN 'posted' THEN cost_{u} ELSE 0 END)" for u in UNITS)
 CLOSED = f"SELECT budget, {RELEASED}, {POSTED} FROM attempt WHERE id IN ({{ids}}) GROUP BY budget"
 
 
@@ -74,7 +74,7 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
-def open_budget(connection: sqlite3.Connection, name: str, cap: Cap, parent: int | None, about: str = "") -> int:
+def open_budget(connection: Connection, name: str, cap: Cap, parent: int | None, about: str = "") -> int:
     """Make a budget, or resume it under a new cap; what was posted and held stays. Return its id.
 
     A cap below what is already posted and held becomes just that: no more may be sent. about: its image, for people.
@@ -89,14 +89,14 @@ def open_budget(connection: sqlite3.Connection, name: str, cap: Cap, parent: int
     if above != parent:
         raise UsageError(f"budget {name!r} already lies inside another budget")
     for unit in UNITS:
-        connection.execute(
-            f"UPDATE budget SET cap_{unit} = max(:cap, posted_{unit} + held_{unit}) WHERE id = :id",
-            {"cap": getattr(cap, unit), "id": budget},  # SQLite's max with NULL is NULL: no cap
-        )
+        spent, wanted = f"posted_{unit} + held_{unit}", "CAST(:cap AS BIGINT)"  # NULL, no cap, is below nothing
+        least = f"CASE WHEN {wanted} < {spent} THEN {spent} ELSE {wanted} END"
+        values = {"cap": getattr(cap, unit), "id": budget}
+        connection.execute(f"UPDATE budget SET cap_{unit} = {least} WHERE id = :id", values)
     return int(budget)
 
 
-def find_budget(connection: sqlite3.Connection, name: str) -> int:
+def find_budget(connection: Connection, name: str) -> int:
     """Return the id of the budget of this name."""
     known = dict(connection.execute("SELECT name, id FROM budget ORDER BY name"))
     if name not in known:
@@ -105,7 +105,7 @@ def find_budget(connection: sqlite3.Connection, name: str) -> int:
     return int(known[name])
 
 
-def state(connection: sqlite3.Connection, budget: int) -> BudgetState:
+def state(connection: Connection, budget: int) -> BudgetState:
     """Return a budget as it stands."""
     row = connection.execute(f"SELECT {STATE} FROM budget WHERE id = ?", (budget,)).fetchone()
     if row is None:
@@ -119,7 +119,7 @@ def _state(row: tuple[Any, ...]) -> BudgetState:
     return BudgetState(budget, name, cap, Units(*amounts[3:6]), Units(*amounts[6:9]))
 
 
-def reserve(connection: sqlite3.Connection, requests: Sequence[HoldRequest], owner: str) -> list[Result]:
+def reserve(connection: Connection, requests: Sequence[HoldRequest], owner: str) -> list[Result]:
     """Hold each request's worst case in its budget and every one above, or say why not; in the order given."""
     known = _known(connection, [request.question.key for request in requests])
     before, wanted, busy = [], [], Busy(owner)
@@ -132,9 +132,7 @@ def reserve(connection: sqlite3.Connection, requests: Sequence[HoldRequest], own
     return [next(decided) if result is None else result for result in before]
 
 
-def _decided(
-    connection: sqlite3.Connection, requests: Sequence[HoldRequest], owner: str
-) -> list[Granted | BudgetExhausted]:
+def _decided(connection: Connection, requests: Sequence[HoldRequest], owner: str) -> list[Granted | BudgetExhausted]:
     """Hold and open the attempts that there is room for; return the outcome of each in the order given."""
     refused = _hold(connection, requests)
     granted = [request for request, refusal in zip(requests, refused, strict=True) if refusal is None]
@@ -142,7 +140,7 @@ def _decided(
     return [next(attempts) if refusal is None else refusal for refusal in refused]
 
 
-def _known(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Result]:
+def _known(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, Result]:
     """Return which of these keys have an answer stored, or an attempt open."""
     known: dict[bytes, Result] = {}
     for part in parts(keys):
@@ -152,17 +150,17 @@ def _known(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes,
     return known
 
 
-def _insert(connection: sqlite3.Connection, requests: Sequence[HoldRequest], owner: str) -> range:
+def _insert(connection: Connection, requests: Sequence[HoldRequest], owner: str) -> range:
     """Open attempts and return their ids."""
     opened, last = now(), 0
     for (budget, oracle, free), alike in itertools.groupby(requests, lambda r: (r.budget, r.question.oracle, r.free)):
         rows = [(blob(r.question.key), r.hold.queries, r.hold.tokens, r.hold.picodollars) for r in alike]
-        last = execute_rows(connection, OPEN, rows, (budget, owner, oracle, int(free), opened))
-    # Ids are one above the largest, row by row, and this transaction is the only writer.
+        last = insert_rows(connection, OPEN, rows, (budget, owner, oracle, int(free), opened))
+    # Ids follow one another, row by row, and this transaction is the only writer.
     return range(last + 1 - len(requests), last + 1)
 
 
-def _hold(connection: sqlite3.Connection, requests: Sequence[HoldRequest]) -> list[BudgetExhausted | None]:
+def _hold(connection: Connection, requests: Sequence[HoldRequest]) -> list[BudgetExhausted | None]:
     """Raise `held` all the way up for each request, or say why not: for all of a budget at once where they fit."""
     holds: dict[int, list[Units]] = {}
     for request in requests:
@@ -181,7 +179,7 @@ class _Rooms:
     taken: what was taken of each since it was read.
     """
 
-    def __init__(self, connection: sqlite3.Connection, budgets: Iterable[int]) -> None:
+    def __init__(self, connection: Connection, budgets: Iterable[int]) -> None:
         self._chains = {budget: chain(connection, budget) for budget in budgets}
         self.taken: dict[int, Units] = {}
 
@@ -195,7 +193,7 @@ class _Rooms:
         return None
 
 
-def chain(connection: sqlite3.Connection, budget: int) -> list[BudgetState]:
+def chain(connection: Connection, budget: int) -> list[BudgetState]:
     """Return a budget and every budget above it, nearest first."""
     return [_state(row) for row in connection.execute(STATES, {"budget": budget}).fetchall()]
 
@@ -212,18 +210,18 @@ def _refusal(budget: BudgetState, more: Units, hold: Units) -> BudgetExhausted |
     return None
 
 
-def settle(connection: sqlite3.Connection, settlements: Sequence[Settlement]) -> None:
+def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
     """Close attempts: outcome, cost, release of the hold and the answer, all in the caller's transaction.
 
     Raises:
         UsageError: one of them is not open; then none is closed.
     """
-    closed, before = now(), connection.total_changes
+    closed, ended = now(), 0
     for (outcome, reason), alike in itertools.groupby(settlements, operator.attrgetter("outcome", "reason")):
         rows = [(s.attempt, s.cost.queries, s.cost.tokens, s.cost.picodollars) for s in alike]
-        execute_rows(connection, CLOSE, rows, (outcome, outcome, reason, closed))
+        ended += execute_rows(connection, CLOSE, rows, (outcome, outcome, reason, closed))
     attempts = [s.attempt for s in settlements]
-    if connection.total_changes - before != len(attempts):
+    if ended != len(attempts):
         raise UsageError(f"attempts {', '.join(map(str, attempts))} are not all open: each is settled once")
     for part in parts(attempts):
         sums = connection.execute(CLOSED.format(ids=", ".join("?" * len(part))), part).fetchall()
@@ -232,23 +230,23 @@ def settle(connection: sqlite3.Connection, settlements: Sequence[Settlement]) ->
     store.insert(connection, [(s.question, s.reply, s.attempt) for s in settlements if s.question and s.reply], closed)
 
 
-def move(connection: sqlite3.Connection, budget: int, hold: Units, cost: Units) -> None:
+def move(connection: Connection, budget: int, hold: Units, cost: Units) -> None:
     """Release holds and post costs, all the way up."""
     amounts = {f"hold_{u}": getattr(hold, u) for u in UNITS} | {f"cost_{u}": getattr(cost, u) for u in UNITS}
     connection.execute(MOVE, {"budget": budget, **amounts})
 
 
-def owners_in_flight(connection: sqlite3.Connection) -> set[str]:
+def owners_in_flight(connection: Connection) -> set[str]:
     """Return everyone who has an open attempt."""
     return {row[0] for row in connection.execute("SELECT DISTINCT owner FROM attempt WHERE state = 'open'")}
 
 
-def is_open(connection: sqlite3.Connection, key: bytes) -> bool:
+def is_open(connection: Connection, key: bytes) -> bool:
     """Whether an attempt at this key is open."""
     return connection.execute("SELECT 1 FROM attempt WHERE key = ? AND state = 'open'", (key,)).fetchone() is not None
 
 
-def bury(connection: sqlite3.Connection, owner: str) -> int:
+def bury(connection: Connection, owner: str) -> int:
     """Close the open attempts of a dead owner: unknown, for they may have been sent. Return how many."""
     rows = connection.execute("SELECT id FROM attempt WHERE owner = ? AND state = 'open'", (owner,)).fetchall()
     settle(
@@ -258,7 +256,7 @@ def bury(connection: sqlite3.Connection, owner: str) -> int:
     return len(rows)
 
 
-def unknowns(connection: sqlite3.Connection, budget: int) -> list[UnknownAttempt]:
+def unknowns(connection: Connection, budget: int) -> list[UnknownAttempt]:
     """Return the attempts of a budget (not of those below it) that may have been billed without an answer."""
     rows = connection.execute(
         "SELECT id, key, hold_queries, hold_tokens, hold_picodollars, opened, reason FROM attempt"
@@ -268,10 +266,10 @@ def unknowns(connection: sqlite3.Connection, budget: int) -> list[UnknownAttempt
     return [UnknownAttempt(r[0], r[1], Units(*r[2:5]), r[5], r[6] or "no reason recorded") for r in rows]
 
 
-def unreadable(connection: sqlite3.Connection, budget: int) -> Unreadable:
+def unreadable(connection: Connection, budget: int) -> Unreadable:
     """Return the answers of a budget (not of those below it) that were paid for and could not be read."""
     row = connection.execute(
-        "SELECT count(*), count(DISTINCT iif(answer.key IS NULL, attempt.key, NULL))"
+        "SELECT count(*), count(DISTINCT CASE WHEN answer.key IS NULL THEN attempt.key END)"
         " FROM attempt LEFT JOIN answer ON answer.key = attempt.key"
         " WHERE budget = ? AND state = 'posted' AND substr(reason, 1, 16) = 'MalformedAnswer:'",
         (budget,),

@@ -15,13 +15,15 @@ from bbquery.types import Reply
 from bbquery.units import Units
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
+
+    from bbquery.ledger.connection import Connection
 
 
 INSERT = (
     "INSERT INTO answer (oracle, served, created, key, image, sample, answer, attempt)"
-    " SELECT ?, ?, ?, * FROM {rows} WHERE true ON CONFLICT (key) DO NOTHING"  # without WHERE, ON would begin a join
+    " SELECT ?, ?, ?, * FROM {rows} AS given WHERE true"  # without WHERE, ON would begin a join
+    " ON CONFLICT (key) DO NOTHING"
 )
 
 
@@ -34,7 +36,7 @@ class ImageQuestion(NamedTuple):
     sample: int
 
 
-def find(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Reply]:
+def find(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, Reply]:
     """Return the replies that are stored under any of these keys."""
     marks = ", ".join("?" * len(keys))
     found = connection.execute(f"SELECT key, answer, served FROM answer WHERE key IN ({marks})", tuple(map(blob, keys)))
@@ -56,7 +58,7 @@ def reply(key: bytes, answer: bytes, served: str | None) -> Reply:
         ) from error
 
 
-def insert(connection: sqlite3.Connection, answered: Sequence[tuple[ImageQuestion, Reply, int]], now: str) -> None:
+def insert(connection: Connection, answered: Sequence[tuple[ImageQuestion, Reply, int]], now: str) -> None:
     """Keep replies to questions, with the attempts that brought them. The first one stays, should two be paid for."""
     for shared, alike in itertools.groupby(answered, lambda each: (each[0].oracle, each[1].served)):
         rows = [
@@ -66,10 +68,10 @@ def insert(connection: sqlite3.Connection, answered: Sequence[tuple[ImageQuestio
         execute_rows(connection, INSERT, rows, (*shared, now))
 
 
-def remember_oracle(connection: sqlite3.Connection, fingerprint: str, identity: str) -> None:
+def remember_oracle(connection: Connection, fingerprint: str, identity: str) -> None:
     """Keep the identity behind a fingerprint."""
     connection.execute(
         "INSERT INTO oracle (fingerprint, identity) VALUES (?, ?) ON CONFLICT (fingerprint)"
-        " DO UPDATE SET identity = excluded.identity WHERE identity != excluded.identity",  # where it was damaged
+        " DO UPDATE SET identity = excluded.identity WHERE oracle.identity != excluded.identity",  # if damaged
         (fingerprint, identity),
     )

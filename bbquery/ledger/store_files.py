@@ -28,8 +28,7 @@ from bbquery.ledger.store_lines import (
 from bbquery.system import user_file
 
 if TYPE_CHECKING:
-    import sqlite3
-
+    from bbquery.ledger.connection import Connection
     from bbquery.ledger.reports import KnownOracle
 
 T = TypeVar("T")
@@ -63,7 +62,7 @@ class Checked:
 
 
 def export(
-    connection: sqlite3.Connection, write: Callable[[bytes], object], names: Sequence[str] = (), top: int | None = None
+    connection: Connection, write: Callable[[bytes], object], names: Sequence[str] = (), top: int | None = None
 ) -> Header:
     """Write stored answers with the identities of their oracles; equal stores give equal files.
 
@@ -91,7 +90,7 @@ def export(
 
 
 def selection(
-    connection: sqlite3.Connection, names: Sequence[str], top: int | None, before: str | None = None
+    connection: Connection, names: Sequence[str], top: int | None, before: str | None = None
 ) -> tuple[str, dict[str, Any]]:
     """Return the SQL of a table `chosen` of answers, and its values. before: stored before this time, in UTC.
 
@@ -128,7 +127,7 @@ def _called(known: Sequence[KnownOracle], names: Sequence[str]) -> set[str]:
 # --- the store itself ---
 
 
-def verify_store(connection: sqlite3.Connection) -> Checked:
+def verify_store(connection: Connection) -> Checked:
     """Recompute every fingerprint and key of the store, and unpack every answer."""
     count = "SELECT (SELECT count(*) FROM oracle), (SELECT count(*) FROM answer)"
     checked = Checked(*connection.execute(count).fetchone())
@@ -150,7 +149,7 @@ class Damage:
         return f"answer {self.of.hex()}" if isinstance(self.of, bytes) else f"oracle {self.of}"
 
 
-def faults(connection: sqlite3.Connection) -> Iterator[Damage]:
+def faults(connection: Connection) -> Iterator[Damage]:
     """Yield every fault of stored oracles and answers."""
     for oracle in _stored_oracles(connection):
         if (fault := _fault(checked_oracle, oracle)) is not None:
@@ -177,7 +176,7 @@ def _blaming(checked: Checked, place: str, check: Callable[[T], object], line: T
         checked.blame(place, fault)
 
 
-def _stored_oracles(connection: sqlite3.Connection) -> Iterator[OracleLine]:
+def _stored_oracles(connection: Connection) -> Iterator[OracleLine]:
     stored = "SELECT CAST(fingerprint AS BLOB), CAST(identity AS BLOB) FROM oracle ORDER BY fingerprint"
     for fingerprint, identity in connection.execute(stored):
         yield OracleLine(_read(fingerprint), _read(identity))
@@ -253,7 +252,7 @@ class Imported:
     examples: list[str] = field(default_factory=list)
 
 
-def import_file(connection: sqlite3.Connection, path: Path) -> Imported:
+def import_file(connection: Connection, path: Path) -> Imported:
     """Add a file's answers to the store, in the caller's transaction: all of them, or none.
 
     Raises:
@@ -275,7 +274,7 @@ def import_file(connection: sqlite3.Connection, path: Path) -> Imported:
     return imported
 
 
-def _add(connection: sqlite3.Connection, line: AnswerLine, imported: Imported) -> None:
+def _add(connection: Connection, line: AnswerLine, imported: Imported) -> None:
     there = connection.execute("SELECT answer FROM answer WHERE key = ?", (line.key,)).fetchone()
     if there is None:
         connection.execute(

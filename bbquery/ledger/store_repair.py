@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from bbquery.ledger import store_files
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
+
+    from bbquery.ledger.connection import Connection
 
 COLUMNS = ("key", "oracle", "image", "sample", "answer", "served", "attempt", "created")
 _NUMBERS = ("sample", "attempt")
@@ -30,7 +31,7 @@ class Damaged:
     oracles: dict[str, str]
 
 
-def find(connection: sqlite3.Connection) -> Damaged:
+def find(connection: Connection) -> Damaged:
     """Return all that is damaged in the store. Only reads."""
     found = Damaged({}, {})
     for fault in store_files.faults(connection):
@@ -41,13 +42,13 @@ def find(connection: sqlite3.Connection) -> Damaged:
     return found
 
 
-def write_aside(connection: sqlite3.Connection, damaged: Damaged, write: Callable[[bytes], object]) -> None:
+def write_aside(connection: Connection, damaged: Damaged, write: Callable[[bytes], object]) -> None:
     """Write damaged answers as they are, a line of JSON each; bytes and texts in hexadecimal digits. Only reads."""
     for key, fault in damaged.answers.items():
         row = connection.execute(_ROW, (key,)).fetchone()
         write((json.dumps({"fault": fault, **dict(zip(COLUMNS, row, strict=True))}) + "\n").encode())
 
 
-def remove(connection: sqlite3.Connection, keys: Sequence[bytes]) -> int:
+def remove(connection: Connection, keys: Sequence[bytes]) -> int:
     """Take answers out of the store, in the caller's transaction; what they cost stays posted. Return how many."""
     return connection.executemany("DELETE FROM answer WHERE key = ?", [(key,) for key in keys]).rowcount

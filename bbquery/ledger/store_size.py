@@ -1,4 +1,4 @@
-"""Size of the answer store on disk, the cost of buying parts of it again, and removal of such parts.
+"""Size of the answers in the store, the cost of buying parts of it again, and removal of such parts.
 
 An answer's cost is that of the attempt that brought it, exactly; an imported one was paid for elsewhere, so its cost is
 not known here. Attempts stay when their answers go: what was spent is never forgotten. The same question is paid again.
@@ -6,20 +6,16 @@ not known here. Attempts stay when their answers go: what was spent is never for
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bbquery.errors import StorageFailed
 from bbquery.ledger import reports, store_files
 from bbquery.units import Units
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
-BUSY_SECONDS = 10  # that another process may be amid a commit
+    from bbquery.ledger.connection import Connection
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,7 @@ class Share:
 
 
 def shares(
-    connection: sqlite3.Connection, names: Sequence[str] = (), top: int | None = None, before: str | None = None
+    connection: Connection, names: Sequence[str] = (), top: int | None = None, before: str | None = None
 ) -> list[Share]:
     """Return the answers that are chosen, by oracle, the largest share first.
 
@@ -54,7 +50,7 @@ def shares(
     rows = connection.execute(
         f"{chosen} SELECT chosen.oracle, count(*), sum(length(chosen.answer)), min(created), max(created),"  # noqa: S608 - no part of it is input
         " coalesce(sum(cost_queries), 0), coalesce(sum(cost_tokens), 0), coalesce(sum(cost_picodollars), 0),"
-        " sum(paid.attempt IS NULL)"
+        " count(*) FILTER (WHERE paid.attempt IS NULL)"
         " FROM chosen JOIN (SELECT key, attempt FROM answer) AS paid USING (key)"
         " LEFT JOIN attempt ON attempt.id = paid.attempt GROUP BY chosen.oracle ORDER BY 3 DESC, 1",
         values,
@@ -65,36 +61,12 @@ def shares(
     ]
 
 
-def prune(connection: sqlite3.Connection, names: Sequence[str], top: int | None, before: str | None) -> int:
+def prune(connection: Connection, names: Sequence[str], top: int | None, before: str | None) -> int:
     """Take the answers that are chosen out of the store, in the caller's transaction; return how many.
 
     Raises:
         UnknownName: no oracle is called so.
     """
     chosen, values = store_files.selection(connection, names, top, before)
-    changes = connection.total_changes
-    connection.execute(f"{chosen} DELETE FROM answer WHERE key IN (SELECT key FROM chosen)", values)  # noqa: S608 - no part of it is input
-    return connection.total_changes - changes
-
-
-def size(path: Path) -> int:
-    """Return how many bytes the ledger's file takes, with what SQLite keeps beside it."""
-    files = (path, path.with_name(f"{path.name}-wal"))
-    return sum(file.stat().st_size for file in files if file.exists())
-
-
-def vacuum(path: Path) -> None:
-    """Return the space of pruned answers to the disk. Needs as much free space as the file takes meanwhile.
-
-    Raises:
-        StorageFailed: another process uses the file, or the disk is full.
-    """
-    try:
-        with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)) as connection:
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    except sqlite3.Error as error:
-        message = (
-            f"{path} could not be made smaller ({error}): nothing is lost; end other runs, see that the disk has room"
-        )
-        raise StorageFailed(f"{message} for a copy, and try again") from error
+    deleted = connection.execute(f"{chosen} DELETE FROM answer WHERE key IN (SELECT key FROM chosen)", values)  # noqa: S608 - no part of it is input
+    return deleted.rowcount

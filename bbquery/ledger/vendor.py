@@ -30,8 +30,9 @@ from bbquery.money import undated
 from bbquery.units import Units
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator, Sequence
+
+    from bbquery.ledger.connection import Connection
 
 LAG = datetime.timedelta(days=1)  # vendors say that reports may be delayed, not by how much
 
@@ -89,7 +90,7 @@ class Comparison:
         return [verdict for window in self.windows for verdict in window.verdicts]
 
 
-def compare(connection: sqlite3.Connection, report: Sequence[Usage], now: datetime.datetime) -> Comparison:
+def compare(connection: Connection, report: Sequence[Usage], now: datetime.datetime) -> Comparison:
     """Put a report beside the ledger and conclude. Only reads.
 
     Attempts count by when they were sent, and models without the date of a snapshot, under the name that

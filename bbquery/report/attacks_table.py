@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bbquery.jobs.attack.statistics import FEWEST
 from bbquery.jobs.chance import OUTSIDE
 from bbquery.report.attack_headline import counted_labels
-from bbquery.shown import shown
+from bbquery.shown import cell, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -168,7 +168,15 @@ def table_csv(summary: Summary) -> str:
         counted: list[object] = []
         for share in _successes(row):
             counted += [hits(share), *_numbers(share)]
-        whole = (row.given, row.control, row.photos, *counted, *_numbers(row.median), row.not_attacked, row.incomplete)
+        whole = (
+            cell(row.given),
+            row.control,
+            row.photos,
+            *counted,
+            *_numbers(row.median),
+            row.not_attacked,
+            row.incomplete,
+        )
         out.writerow(whole)
     return file.getvalue()
 

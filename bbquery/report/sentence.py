@@ -54,6 +54,7 @@ QUANTITIES: dict[str, Quantity] = {
     "probability of yes among yes and no": Quantity("the probability of a yes", "percent"),
     "probability among the classes": Quantity("the probability", "percent"),
     "score of the label": Quantity("the model's score", "number", "score"),
+    "score of the object times overlap with its box": Quantity("the model's score of this object", "number", "score"),
     "score of the class": Quantity("the model's score", "number", "score"),
     "log-odds": Quantity("the probability, as log-odds,", "percent"),
     "cross-entropy": Quantity("the probability, on a logarithmic scale,", "percent"),

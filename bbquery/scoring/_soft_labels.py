@@ -12,7 +12,7 @@ import numpy as np
 
 from bbquery.errors import UsageError
 from bbquery.scoring import _forms, _sets
-from bbquery.types import Answer, Classes, Label, Labels, folded
+from bbquery.types import Answer, Classes, Decision, Label, Labels, folded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,16 +32,16 @@ def bind_labels(clean: Labels, target: str | None, classes: Classes | None, form
     """
     if target is None and not clean.labels:
         raise UsageError("the unperturbed image has no label: name a target")
-    known = [score for score in _scores(clean.labels) if not math.isnan(score)]
+    known = [score for score in scores_of(clean.labels) if not math.isnan(score)]
     highest = max(known, default=1.0)
     bounded = highest <= 1 and all(score >= 0 for score in known)
     if not bounded and form in ("log_odds", "cross_entropy"):
         raise UsageError(f"form={form} needs scores of 0 to 1; this oracle answered {highest:.6g}: take form=margin")
-    shown, names = _names(clean.labels[0].name if target is None else target, target is None, classes)
+    shown, names = names_of(clean.labels[0].name if target is None else target, target is None, classes)
     return BoundLabels("+".join(shown), frozenset(map(folded, names)), form=form, bounded=bounded)
 
 
-def _names(target: str, whole: bool, classes: Classes | None) -> tuple[list[str], list[str]]:
+def names_of(target: str, whole: bool, classes: Classes | None) -> tuple[list[str], list[str]]:
     """Return how a target is shown, and all names by which a label may stand for it. whole: it is one label as is."""
     if classes is None:
         names = [target] if whole else list(_sets.members(target))
@@ -51,7 +51,7 @@ def _names(target: str, whole: bool, classes: Classes | None) -> tuple[list[str]
     return [classes.show(index) for index in indices], [name for i in indices for name in classes.names[i]] + keys
 
 
-def _scores(labels: Sequence[Label]) -> list[float]:
+def scores_of(labels: Sequence[Label]) -> list[float]:
     """Return the labels' scores: 1 each where none has one; NaN for one that alone has none, since others do."""
     without = 1.0 if all(label.score is None for label in labels) else math.nan
     return [without if label.score is None else label.score for label in labels]
@@ -73,13 +73,17 @@ class BoundLabels:
         return _forms.about(self.form, "score of the label", bounded=self.bounded, nothing=nothing)
 
     def __call__(self, answers: Sequence[Answer]) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-        """Return whether the target is the first label, and its value.
+        """Return whether the target is the first label, and its value; undecided where that is not known.
 
         Raises:
             UsageError: an answer is no list of labels.
         """
         shares = self._shares(answers)
-        return shares.met.astype(np.int8), _forms.value(self.form, shares)  # the codes of MET and NOT_MET are 1 and 0
+        values = _forms.value(self.form, shares)
+        decisions = np.where(
+            np.isnan(values), Decision.UNDECIDED, shares.met
+        )  # the codes of MET and NOT_MET are 1 and 0
+        return decisions.astype(np.int8), values
 
     def unread(self, answers: Sequence[Answer]) -> Counter[str]:
         """Return the target where it is listed without a score among labels that have one; any other label is read."""
@@ -110,7 +114,7 @@ class BoundLabels:
         if not isinstance(answer, Labels):
             raise UsageError(f"the score 'soft' was bound to a label; this oracle answered {answer}")
         own = [self._is_target(label) for label in answer.labels]
-        scores = _scores(answer.labels)
+        scores = scores_of(answer.labels)
         best = _highest([score for score, is_own in zip(scores, own, strict=True) if is_own])
         best_other = _highest([score for score, is_own in zip(scores, own, strict=True) if not is_own])
         return best, best_other, bool(own) and own[0]

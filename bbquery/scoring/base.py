@@ -26,8 +26,17 @@ from bbquery.types import Answer, Decision, NoAnswer, Scores, Text
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bbquery.boxes import Box
     from bbquery.oracle import Capabilities
     from bbquery.types import Classes
+
+
+@dataclass(frozen=True)
+class TargetObject:
+    """An object on the image that was sent, where a target is one: its name, for people, and its box."""
+
+    name: str
+    box: Box
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +46,7 @@ class About:
     unit: what a value is, for people. direction: whether a higher or a lower value is nearer to the target.
     low, high: the range of values; infinite where there is no bound. criterion: when the decision is met, for people.
     no_information: the value of an answer that says nothing of the target; NaN where there is no such value.
+    object: the object that the target is, None where it is not one.
     """
 
     unit: str
@@ -45,6 +55,7 @@ class About:
     high: float
     criterion: str
     no_information: float
+    object: TargetObject | None = None
 
 
 class BoundScore(Protocol):

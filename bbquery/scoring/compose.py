@@ -144,6 +144,7 @@ class BoundComposition:
             high=float(high),
             criterion=self._criterion([about.criterion for about in abouts]),
             no_information=float(self._sum(nothing)[0]),
+            object=next((about.object for about in abouts if about.object is not None), None),
         )
 
     def _criterion(self, each: Sequence[str]) -> str:

@@ -1,15 +1,15 @@
-"""The oracle itself: photos in, one call for up to 16 of them, labels or honest errors out."""
+"""The oracle itself: photos in, one call for up to 16 of them, answers or honest errors out."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bbquery.errors import MalformedAnswer, OracleError, Unreachable, UsageError
-from bbquery.images.png import png
+from bbquery.images.png import png, size_of
 from bbquery.oracle import Capabilities, Quote
-from bbquery.types import Label, Labels, NoAnswer, Reply
+from bbquery.types import Labels, Reply, Text
 from oracles._google_vision import answers, failures
 from oracles._google_vision.account import Account
 from oracles._google_vision.connection import Connection, NoConnection
@@ -21,7 +21,7 @@ from oracles._shared.loops import OnePerLoop
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bbquery.types import Image
+    from bbquery.types import Answer, Image
     from bbquery.units import Units
     from oracles._google_vision.endpoint import ServiceHost
 
@@ -32,7 +32,7 @@ ROOTS = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"  # names whom gRPC trusts, instead of
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureRequest:
-    """The feature that is asked of every image. feature: the vendor's name of it. max_results: labels at most."""
+    """The feature that is asked of every image. feature: the vendor's name of it. max_results: things at most."""
 
     feature: str
     max_results: int
@@ -110,7 +110,7 @@ class GoogleVision:
         except (GoogleAPICallError, DecodeError, ValueError) as error:  # the latter two: its details cannot be read
             # `from None`: the vendor's error repeats the message, in which secrets are not yet hidden
             raise failures.failure(failures.of_call(error), "the request", self._account.hide) from None
-        return self._read(response, len(payloads))
+        return self._read(response, [one.image.content for one in request.requests])
 
     async def aclose(self) -> None:
         """Close this loop's channel; those of others are closed as they end. A later attempt opens a new one."""
@@ -131,27 +131,32 @@ class GoogleVision:
         credentials = None if self._endpoint.local else await self._account.credentials()
         return await self._connections.here(lambda: Connection(self._endpoint, credentials))
 
-    def _read(self, response: Any, asked: int) -> list[Reply | OracleError]:
+    def _read(self, response: Any, images: Sequence[bytes]) -> list[Reply | OracleError]:
+        """Return an outcome for each of the images, which are PNGs."""
         if response is None:
             raise MalformedAnswer("a response that cannot be read", oracle=failures.NAME, cost=self._cost)
-        if len(response.responses) != asked:
-            message = f"{len(response.responses)} answers to {asked} images"
+        if len(response.responses) != len(images):
+            message = f"{len(response.responses)} answers to {len(images)} images"
             raise MalformedAnswer(message, oracle=failures.NAME, cost=self._cost)
-        return [self._read_one(row, one) for row, one in enumerate(response.responses)]
+        sent = [answers.Sent(*size_of(image)) for image in images]
+        return [self._read_one(row, one, sent[row]) for row, one in enumerate(response.responses)]
 
-    def _read_one(self, row: int, response: Any) -> Reply | OracleError:
+    def _read_one(self, row: int, response: Any, sent: answers.Sent) -> Reply | OracleError:
         """Return the answer, if there is one: what is filled in is right even when an error is set, says the vendor."""
         try:
-            found = answers.answer(response, self._wanted.feature)
-        except answers.ImpossibleScore as fault:
+            found = answers.answer(response, self._wanted.feature, sent)
+        except answers.Impossible as fault:
             said = f"image {row} of the request cannot be read: {fault}"
             return MalformedAnswer(said, oracle=failures.NAME, cost=self._cost)
-        if isinstance(found, NoAnswer) and response.error.code:
+        if answers.is_nothing(found) and response.error.code:
             failed = failures.of_image(response.error)
             return failures.failure(failed, f"image {row} of the request", self._account.hide)
         return Reply(self._without_secrets(found), cost=self._cost)
 
-    def _without_secrets(self, found: Labels | NoAnswer) -> Labels | NoAnswer:
-        if isinstance(found, NoAnswer):
-            return found
-        return Labels(tuple(Label(self._account.hide(label.name), label.score) for label in found.labels))
+    def _without_secrets(self, found: Answer) -> Answer:
+        match found:
+            case Labels(labels):
+                return Labels(tuple(replace(label, name=self._account.hide(label.name)) for label in labels))
+            case Text(text):
+                return Text(self._account.hide(text))
+        return found

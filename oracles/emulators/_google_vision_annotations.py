@@ -1,8 +1,9 @@
-"""An oracle's answer in the vendor's terms: its top classes as labels, as objects or as entities of the web.
+"""An oracle's answer in the vendor's terms: its top classes as labels, objects, entities of the web, and more.
 
-The names and scores are the oracle's own. The rest is what a client may expect to find beside them: identifiers made
-from the oracle's own keys, topicality equal to the score, and for objects the outline of the whole image, since a
-classifier says what is there and not where.
+The names and scores are the oracle's own. So are the boxes of labels that have them; else an object, landmark or logo
+is where the image differs from its border, since a classifier says what is there and not where. Texts are the names of
+what is likely, a line each. Faces and unsafe content are no oracle's: they are guessed from the pixels. The rest is
+what a client may expect beside them: identifiers made from the oracle's own keys, topicality equal to the score.
 """
 
 from __future__ import annotations
@@ -16,24 +17,28 @@ import numpy as np
 from bbquery.errors import UsageError
 from bbquery.types import Labels, Vector
 from oracles._google_vision.vendor import vision_v1
+from oracles.emulators._google_vision_sight import step_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from bbquery.boxes import Box
     from bbquery.oracle import Capabilities
     from bbquery.types import Answer, Classes
+    from oracles.emulators._google_vision_sight import Sight
 
 DEFAULT_RESULTS = 10
-CORNERS = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+LEGIBLE = 0.05  # the score from which on a name is written on the image, for those who look for texts
 
 
 @dataclass(frozen=True)
 class Entity:
-    """Something seen in an image. mid: its identifier in the vendor's style."""
+    """Something seen in an image. mid: its identifier in the vendor's style. box: None where the oracle gave none."""
 
     mid: str
     name: str
     score: float
+    box: Box | None = None
 
 
 def check_answers(capabilities: Capabilities) -> None:
@@ -56,14 +61,13 @@ def entities(answer: Answer, classes: Classes | None) -> list[Entity]:
         order = np.argsort(-answer.values, kind="stable")
         return [_of_class(classes, int(i), float(answer.values[i])) for i in order if answer.values[i] > 0]
     if isinstance(answer, Labels):
-        return [Entity(_mid(label.name), label.name, _score(label.score)) for label in answer.labels]
+        return [Entity(_mid(label.name), label.name, _score(label.score), label.box) for label in answer.labels]
     return []
 
 
-def annotate(response: Any, feature: Any, found: Sequence[Entity]) -> None:
-    """Fill an AnnotateImageResponse with what was found, as far as a feature asks for it."""
-    shown = found[: feature.max_results or DEFAULT_RESULTS]
-    _WRITERS[name_of(feature)](response, shown)
+def annotate(response: Any, feature: Any, found: Sequence[Entity], sight: Sight) -> None:
+    """Fill an AnnotateImageResponse with what was found and seen, as far as a feature asks for it."""
+    _WRITERS[name_of(feature)](response, found, sight, feature.max_results or DEFAULT_RESULTS)
 
 
 def name_of(feature: Any) -> str:
@@ -74,34 +78,87 @@ def name_of(feature: Any) -> str:
         return str(feature.type_)
 
 
-def _labels(response: Any, found: Sequence[Entity]) -> None:
-    for entity in found:
+def _labels(response: Any, found: Sequence[Entity], _: Sight, most: int) -> None:
+    for entity in found[:most]:
         response.label_annotations.add(
             mid=entity.mid, description=entity.name, score=entity.score, topicality=entity.score
         )
 
 
-def _objects(response: Any, found: Sequence[Entity]) -> None:
-    for entity in found:
+def _objects(response: Any, found: Sequence[Entity], sight: Sight, most: int) -> None:
+    for entity in found[:most]:
         annotation = response.localized_object_annotations.add(mid=entity.mid, name=entity.name, score=entity.score)
-        for x, y in CORNERS:
+        for x, y in _corners(entity.box or sight.outline()):
             annotation.bounding_poly.normalized_vertices.add(x=x, y=y)
 
 
-def _web(response: Any, found: Sequence[Entity]) -> None:
-    for entity in found:
+def _web(response: Any, found: Sequence[Entity], _: Sight, most: int) -> None:
+    for entity in found[:most]:
         response.web_detection.web_entities.add(entity_id=entity.mid, description=entity.name, score=entity.score)
     for entity in found[:1]:
         response.web_detection.best_guess_labels.add(label=entity.name, language_code="en")
 
 
-_WRITERS: dict[str, Callable[[Any, Sequence[Entity]], None]] = {
+def _landmarks(response: Any, found: Sequence[Entity], sight: Sight, most: int) -> None:
+    _placed(response.landmark_annotations, found[:most], sight)
+
+
+def _logos(response: Any, found: Sequence[Entity], sight: Sight, most: int) -> None:
+    _placed(response.logo_annotations, found[:most], sight)
+
+
+def _placed(annotations: Any, found: Sequence[Entity], sight: Sight) -> None:
+    for entity in found:
+        annotation = annotations.add(mid=entity.mid, description=entity.name, score=entity.score)
+        _outline(annotation.bounding_poly, entity.box or sight.outline(), sight)
+
+
+def _faces(response: Any, _: Sequence[Entity], sight: Sight, most: int) -> None:
+    for face in sight.faces()[:most]:
+        likelihoods = {f"{name}_likelihood": step_of(share) for name, share in face.moods.items()}
+        annotation = response.face_annotations.add(detection_confidence=face.confidence, **likelihoods)
+        _outline(annotation.bounding_poly, face.box, sight)
+
+
+def _safe_search(response: Any, _: Sequence[Entity], sight: Sight, __: int) -> None:
+    for name, share in sight.unsafe().items():
+        setattr(response.safe_search_annotation, name, step_of(share))
+
+
+def _texts(response: Any, found: Sequence[Entity], sight: Sight, _: int) -> None:
+    lines = [entity.name.upper() for entity in found if entity.score >= LEGIBLE]
+    if not lines:
+        return
+    whole = "\n".join(lines)
+    response.full_text_annotation.text = whole
+    for text in (whole, *whole.split()):
+        _outline(response.text_annotations.add(description=text).bounding_poly, sight.outline(), sight)
+
+
+_WRITERS: dict[str, Callable[[Any, Sequence[Entity], Sight, int], None]] = {
     "LABEL_DETECTION": _labels,
     "OBJECT_LOCALIZATION": _objects,
     "WEB_DETECTION": _web,
+    "LANDMARK_DETECTION": _landmarks,
+    "LOGO_DETECTION": _logos,
+    "FACE_DETECTION": _faces,
+    "SAFE_SEARCH_DETECTION": _safe_search,
+    "TEXT_DETECTION": _texts,
+    "DOCUMENT_TEXT_DETECTION": _texts,
 }
 FEATURES = tuple(_WRITERS)
 """The features that can be filled in."""
+
+
+def _outline(polygon: Any, box: Box, sight: Sight) -> None:
+    """Write the corners of a box in pixels, as the vendor does where it does not write shares."""
+    for x, y in _corners(box):
+        polygon.vertices.add(x=round(x * sight.width), y=round(y * sight.height))
+
+
+def _corners(box: Box) -> Iterator[tuple[float, float]]:
+    left, top, right, bottom = box
+    yield from ((left, top), (right, top), (right, bottom), (left, bottom))
 
 
 def _of_class(classes: Classes, index: int, score: float) -> Entity:

@@ -1,12 +1,13 @@
-"""The oracle behind the emulator: the bytes of images in, its replies out."""
+"""The oracle behind the emulator: the bytes of images in, its replies out, with what is seen of each image."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bbquery.images import reading
 from bbquery.images.placement import fit
+from oracles.emulators._google_vision_sight import Sight
 from oracles.emulators._pictures import decoded
 
 if TYPE_CHECKING:
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
     from bbquery.types import Reply
 
 
+class Looked(NamedTuple):
+    """What became of an image that could be read: the oracle's reply or error, and what is seen of the pixels."""
+
+    reply: Reply | OracleError
+    sight: Sight
+
+
 class ImageOracle:
     """Asks an oracle as its capabilities allow: in batches, with so many in flight, with images of its size."""
 
@@ -24,24 +32,24 @@ class ImageOracle:
         self._oracle = oracle
         self._slots = asyncio.Semaphore(oracle.capabilities.limits.concurrency)
 
-    async def asked(self, contents: Sequence[bytes]) -> list[Reply | OracleError | None]:
-        """Return a reply or an error for each image, None for one that cannot be read.
+    async def asked(self, contents: Sequence[bytes]) -> list[Looked | None]:
+        """Return what became of each image, None for one that cannot be read.
 
         Raises:
             OracleError: the oracle failed as a whole.
         """
-        payloads = await asyncio.to_thread(lambda: [self._encoded(content) for content in contents])
-        readable = [row for row, payload in enumerate(payloads) if payload is not None]
-        replies = dict(zip(readable, await self._in_batches([payloads[row] for row in readable]), strict=True))
-        return [replies.get(row) for row in range(len(contents))]
+        read = await asyncio.to_thread(lambda: [self._read(content) for content in contents])
+        replies = iter(await self._in_batches([one[0] for one in read if one is not None]))
+        return [None if one is None else Looked(next(replies), one[1]) for one in read]
 
-    def _encoded(self, content: bytes) -> Any:
+    def _read(self, content: bytes) -> tuple[Any, Sight] | None:
+        """Return an image as the oracle takes it, and what is seen of it; None where it cannot be read."""
         capabilities = self._oracle.capabilities
         try:
             photo = reading.load(decoded(content))
         except Exception:  # noqa: BLE001 - hostile bytes make a decoder raise nearly anything
             return None
-        return self._oracle.encode(fit(photo, capabilities.view, capabilities.domain)[0])
+        return self._oracle.encode(fit(photo, capabilities.view, capabilities.domain)[0]), Sight.of(photo)
 
     async def _in_batches(self, payloads: Sequence[Any]) -> list[Reply | OracleError]:
         size = self._oracle.capabilities.limits.largest_batch

@@ -1,7 +1,8 @@
 """Google Cloud Vision on this machine: a real gRPC server that Google's unmodified client talks to, with faults.
 
 The names and scores are those of the oracle it serves (EfficientNet by default), so that a run has something
-real to explain; it does not see as Google's models do, and its objects have the outline of the whole image.
+real to explain; it does not see as Google's models do. Boxes are the oracle's where it gives any, else around what
+stands out; faces and unsafe content are guessed from colours (`oracles.emulators._google_vision_sight`).
 
 How it works, and what holds:
 
@@ -35,7 +36,7 @@ from oracles._google_vision.vendor import grpc, vision_v1
 from oracles.emulators import _bill
 from oracles.emulators._faults import NO_FAULTS, Fate, Faults, SlidingLimit
 from oracles.emulators._google_vision_annotations import FEATURES, annotate, check_answers, entities, name_of
-from oracles.emulators._google_vision_model import ImageOracle
+from oracles.emulators._google_vision_model import ImageOracle, Looked
 from oracles.emulators._google_vision_refusals import Refusal, invalid, quota_exceeded, rate_limited
 from oracles.emulators._google_vision_relay import Relay, relaying
 
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from bbquery.oracle import Oracle
-    from bbquery.types import Reply
 
 __all__ = ["NO_FAULTS", "Bill", "Faults", "GoogleVisionEmulator", "serve"]
 
@@ -58,8 +58,9 @@ OPTIONS = (
 GOODBYE = 1.0  # seconds that open calls get when the server stops
 JUNK = b"\xff\xff\xff\xff no message of protocol buffers"
 # Picodollars (10**12 to the dollar) a unit, a unit being one feature of one image: cloud.google.com/vision/pricing,
-# read on 2026-04-13, for the units 1,001 to 5,000,000 of a month: 1.50, 2.25 and 3.50 dollars a thousand.
-PRICES = {"LABEL_DETECTION": 1_500_000_000, "OBJECT_LOCALIZATION": 2_250_000_000, "WEB_DETECTION": 3_500_000_000}
+# read on 2026-04-13 (a copy of it on 2026-11-30), for the units 1,001 to 5,000,000 of a month: 1.50 dollars a thousand,
+# 2.25 of objects and 3.50 of the web. Safe search that comes with labels of the same image is free there, not here.
+PRICES = dict.fromkeys(FEATURES, 1_500_000_000) | {"OBJECT_LOCALIZATION": 2_250_000_000, "WEB_DETECTION": 3_500_000_000}
 
 
 @dataclass
@@ -203,12 +204,12 @@ class GoogleVisionEmulator:
             Refusal: the oracle failed; said in gRPC's terms.
         """
         try:
-            replies = await self._model.asked([one.image.content for one in requests])
+            looked = await self._model.asked([one.image.content for one in requests])
         except OracleError as failure:
             raise self._failed(failure) from failure
         return [
-            self._annotation(one, reply, number, row)
-            for row, (one, reply) in enumerate(zip(requests, replies, strict=True))
+            self._annotation(one, seen, number, row)
+            for row, (one, seen) in enumerate(zip(requests, looked, strict=True))
         ]
 
     def _failed(self, failure: OracleError) -> Refusal:
@@ -222,10 +223,11 @@ class GoogleVisionEmulator:
         self.bill.server_errors += 1
         return Refusal(grpc.StatusCode.INTERNAL, str(failure))
 
-    def _annotation(self, request: Any, reply: Reply | OracleError | None, number: int, row: int) -> Any:
+    def _annotation(self, request: Any, looked: Looked | None, number: int, row: int) -> Any:
         response = vision_v1.AnnotateImageResponse.pb()()
-        if reply is None:
+        if looked is None:
             return _with_error(response, grpc.StatusCode.INVALID_ARGUMENT, "Bad image data.")
+        reply = looked.reply
         if isinstance(reply, OracleError):
             return _with_error(response, grpc.StatusCode.INTERNAL, str(reply))
         self._charge(request)
@@ -234,7 +236,7 @@ class GoogleVisionEmulator:
             return _with_error(response, grpc.StatusCode.INTERNAL, "Internal server error. Failed to process features.")
         found = entities(reply.answer, self.oracle.capabilities.classes)
         for feature in request.features:
-            annotate(response, feature, found)
+            annotate(response, feature, found, looked.sight)
         return response
 
     def _charge(self, request: Any) -> None:

@@ -38,7 +38,7 @@ def test_a_run_by_the_file_gives_the_ordinary_map_at_the_price_of_a_batch(
     vendor: Vendor, ledger: Ledger, tmp_path: Path
 ) -> None:
     """The unperturbed image is asked at once, all else as a batch: same bytes, and the ledger is the bill."""
-    guard_caps(ledger.path)
+    guard_caps(ledger)
 
     explanation = explain(vendor, ledger)
 
@@ -194,7 +194,7 @@ def test_the_unperturbed_image_is_asked_again_in_the_file(tmp_path: Path, ledger
 
 def test_what_fits_into_the_budget_is_submitted_in_order(vendor: Vendor, ledger: Ledger) -> None:
     """A cap in queries ends the run partial, with the first questions of the plan answered."""
-    guard_caps(ledger.path)
+    guard_caps(ledger)
     explain(vendor, ledger, method=Rise(queries=10, batch=16, cells=3), max_queries=100)
     first = vendor.questions()
     with Ledger(ledger.path.with_name("other.sqlite3")) as other:
@@ -208,7 +208,7 @@ def test_what_fits_into_the_budget_is_submitted_in_order(vendor: Vendor, ledger:
 
 def test_what_an_answer_leaves_of_its_hold_pays_for_further_ones(vendor: Vendor, ledger: Ledger) -> None:
     """A budget that covers the bill but not all holds at once is spent in several rounds."""
-    guard_caps(ledger.path)
+    guard_caps(ledger)
     usd = (BILL + (QUERIES + 3) * HALF_BILL) / 10**12
 
     explanation = explain(vendor, ledger, max_usd=str(usd))

@@ -76,7 +76,7 @@ async def bench(folder: Path, **faults: Any) -> AsyncIterator[Bench]:
         emulator = OpenAIEmulator(inner, Faults(**faults), key=openai_helpers.KEY)
         url = await stack.enter_async_context(emulator.running())
         ledger = stack.enter_context(Ledger(folder / "l.sqlite3"))
-        guard_caps(ledger.path)
+        guard_caps(ledger)
         yield Bench(emulator, url, ledger)
 
 

@@ -29,7 +29,7 @@ from bbquery.plan import Ask
 from bbquery.types import Image, NoAnswer, Reply, Vector
 from bbquery.units import Units
 from tests.support.answered import expected, values
-from tests.support.bookkeeping import guard_caps
+from tests.support.bookkeeping import break_disk, guard_caps
 from tests.support.clocks import FakeClock
 from tests.support.images import tiny_images
 from tests.support.oracles import FakeOracle, client_of, failing_first
@@ -173,7 +173,7 @@ async def test_a_failed_ledger_halts_before_anything_is_sent(ledger: Ledger) -> 
     """Without a committed hold nothing leaves."""
     oracle = FakeOracle()
     client = client_of(oracle, ledger)
-    ledger._database._connection.close()
+    break_disk(ledger)
     rows = await client.ask(Ask(tiny_images(3)))
     await client.aclose()
 
@@ -190,7 +190,7 @@ async def test_answers_reach_the_plan_though_the_ledger_fails_while_they_are_in_
     asking = asyncio.create_task(client.ask(Ask(images)))
     while oracle.requests < 1:
         await asyncio.sleep(0)
-    ledger._database._connection.close()
+    break_disk(ledger)
     oracle.gate.set()
     rows = await asking
     await client.aclose()
@@ -385,7 +385,7 @@ async def test_no_fault_overdraws_or_hides_a_bill(
         return fault(faults[number % len(faults)])
 
     with Ledger(path) as ledger:
-        guard_caps(path)
+        guard_caps(ledger)
         oracle = FakeOracle(
             script=script,
             largest_batch=largest_batch,

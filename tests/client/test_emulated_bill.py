@@ -79,7 +79,7 @@ async def test_the_servers_bill_is_always_covered(
     async with emulator.running() as url:
         oracle = await http.connect(url=url, concurrency=concurrency)
         with Ledger(path) as ledger:
-            guard_caps(path)
+            guard_caps(ledger)
             budget = ledger.open_budget("run", Cap(queries=cap))
             async with Client(oracle, ledger, budget, clock=FakeClock()) as client:
                 rows_answered = await client.ask(Ask(tiny_images(rows)))

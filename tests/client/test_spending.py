@@ -178,7 +178,7 @@ async def test_no_unit_is_ever_overdrawn(
 
     path = tmp_path_factory.mktemp("ledger") / "l.sqlite3"
     with Ledger(path) as ledger:
-        guard_caps(path)
+        guard_caps(ledger)
         project = ledger.open_budget("project", Cap(tokens=tokens))
         budget = ledger.open_budget("run", Cap(queries=60, picodollars=usd), project)
         oracle = FakeOracle(hold=HOLD, reply=reply, script=script, largest_batch=batch, concurrency=concurrency)

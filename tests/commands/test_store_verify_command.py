@@ -24,6 +24,7 @@ from tests.support.bookkeeping import ANSWERS, asked, remember, sent
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bbquery.ledger.connection import Value
     from tests.support.runs import Say
 from tests.support.store_files import damage, rewrite
 
@@ -197,7 +198,7 @@ def fill(ledger: Ledger, answers: int) -> None:
     oracle = remember(ledger, model="m")
     packed = codec.pack(Text("x" * 200))
 
-    def rows() -> Iterator[tuple[object, ...]]:
+    def rows() -> Iterator[tuple[Value, ...]]:
         for number in range(answers):
             question = asked(oracle, number)
             yield question.key, oracle, question.image, 0, packed, "2026-04-13T10:00:00.000+00:00"

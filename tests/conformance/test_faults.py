@@ -178,7 +178,7 @@ async def test_every_fault_leaves_the_bill_covered(name: str, fault: str, tmp_pa
     seconds = TIMEOUT if fault == "timeout" else PATIENCE
     async with REMOTE[name](seconds, seed=3, **share) as (emulator, oracle):
         with Ledger(path) as ledger:
-            guard_caps(path)
+            guard_caps(ledger)
             client, state, unknowns = await ask(oracle, ledger, 24, Cap(queries=60))
 
     held = sum(unknown.hold.picodollars for unknown in unknowns)

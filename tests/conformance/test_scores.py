@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bbquery import load
+from bbquery.boxes import Box
 from bbquery.errors import UsageError
 from bbquery.oracle import Capabilities
 from bbquery.scoring import text
@@ -65,7 +66,7 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def capabilities(kind: AnswerKind) -> Capabilities:
     classes = CLASSES if kind in ("probabilities", "scores") else None
-    return Capabilities(name="a model", answers=kind, identity={}, classes=classes)
+    return Capabilities(name="a model", answers=kind, identity={}, classes=classes, boxes=kind == "labels")
 
 
 def accepts(score: Score, kind: AnswerKind) -> bool:
@@ -105,15 +106,18 @@ def told(words: str, share: float = 0.8) -> Text:
 CLEAN: dict[AnswerKind, Answer] = {
     "probabilities": Vector(np.array([0.7, 0.2, 0.1])),
     "scores": Vector(np.array([3.0, -1.0, 0.5])),
-    "labels": Labels((Label("cat", 0.8), Label("dog", 0.2))),
+    "labels": Labels((Label("cat", 0.8, Box.of(0, 0, 0.5, 1)), Label("dog", 0.2, Box.of(0.5, 0, 1, 1)))),
     "text": told("cat"),
 }
 shares = st.floats(0.01, 0.99)
 labels = st.lists(st.sampled_from([*WORDS, "qwxyz"]), max_size=4, unique=True)
+boxes = st.sampled_from([None, Box.of(0, 0, 0.5, 1), Box.of(0.25, 0.5, 1, 1), Box.of(0.1, 0.1, 0.1, 0.9)])
 ANSWERS: dict[AnswerKind, st.SearchStrategy[Answer]] = {
     "probabilities": st.tuples(shares, shares, shares).map(lambda drawn: Vector(np.array(drawn) / sum(drawn))),
     "scores": st.tuples(*[st.floats(-50, 50)] * 3).map(lambda drawn: Vector(np.array(drawn))),
-    "labels": labels.map(lambda names: Labels(tuple(Label(one, 0.5**place) for place, one in enumerate(names)))),
+    "labels": st.tuples(labels, st.tuples(*[boxes] * 4)).map(
+        lambda drawn: Labels(tuple(Label(one, 0.5**i, box) for i, (one, box) in enumerate(zip(*drawn, strict=False))))
+    ),
     "text": st.builds(told, st.sampled_from([*WORDS, *PHRASES]), shares),
 }  # fmt: skip
 EVERY = pytest.mark.parametrize("name", SPECIFICATIONS)

@@ -128,7 +128,7 @@ def run(name: str, ledger: Ledger, *, seed: int = 0, queries: int = QUERIES, mod
 )
 def test_an_attack_of_theirs_ends_at_the_cap(name: str, model: Any, ledger: Ledger) -> None:
     """Unchanged, it is interrupted at the cap, the books agree, and the nearest image that was asked is there."""
-    guard_caps(ledger.path)
+    guard_caps(ledger)
 
     ran = run(name, ledger, model=model)
 
@@ -168,7 +168,7 @@ def test_a_second_run_is_served_from_the_store(name: str, ledger: Ledger) -> Non
 @pytest.mark.parametrize("name", ["art Boundary", "foolbox Boundary"])
 def test_a_small_budget_is_used_to_the_last_query(name: str, queries: int, ledger: Ledger) -> None:
     """Also where the cap falls within a batch of theirs, what fits of it is asked and counted."""
-    guard_caps(ledger.path)
+    guard_caps(ledger)
 
     ran = run(name, ledger, queries=queries)
 

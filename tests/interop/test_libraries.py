@@ -44,7 +44,7 @@ def model(shown: Counted, side: int = SIDE) -> Any:
 
 def run(library: str, ledger: Ledger, side: int = SIDE) -> Ran:
     """Run the snippet that imports this library, with a small model in place of the big one."""
-    guard_caps(ledger.path)
+    guard_caps(ledger)
     shown = Counted(corner)
     (block,) = [block for block in BLOCKS if re.search(rf"^(from|import) {library}\b", block, re.MULTILINE)]
     source = block.replace('"efficientnet"', "oracle, ledger=ledger").replace('"tiger cat"', '"corner"')
@@ -99,7 +99,7 @@ def test_a_library_cannot_overspend(ledger: Ledger) -> None:
     """LIME told to ask more than the budget ends with the budget's error, and the model saw no image beyond it."""
     from lime.lime_image import LimeImageExplainer
 
-    guard_caps(ledger.path)
+    guard_caps(ledger)
     shown = Counted(corner)
 
     with (

@@ -196,7 +196,7 @@ def test_a_refused_reference_is_told_at_once(ledger: Ledger) -> None:
 
 def test_nothing_is_sent_beyond_the_cap(ledger: Ledger) -> None:
     """At the cap the call fails; the model saw exactly as many images, and the budget holds exactly as many."""
-    guard_caps(ledger.path)
+    guard_caps(ledger)
     shown = Counted()
 
     with predict_fn(oracle(shown), max_queries=10, name="a", ledger=ledger) as predict:

@@ -52,7 +52,7 @@ async def test_it_works_where_a_loop_runs_already(ledger: Ledger) -> None:
 
 def test_threads_share_one_budget(ledger: Ledger) -> None:
     """Eight threads with overlapping questions get the right numbers, and each distinct image is one query."""
-    guard_caps(ledger.path)
+    guard_caps(ledger)
     pool = images(40)
 
     with (

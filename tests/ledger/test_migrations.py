@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 from bbquery.errors import StorageFailed
-from bbquery.ledger import codec, database, reconcile
+from bbquery.ledger import codec, reconcile, sqlite_file
 from bbquery.ledger.accounts import Accounts
-from bbquery.ledger.database import Database
 from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.sqlite_file import SqliteFile
 from bbquery.types import Label, Labels, NoAnswer, Text, Vector
 from bbquery.units import Units
 from tests.support.bookkeeping import asked, sent
@@ -111,7 +111,7 @@ def test_an_upgrade_keeps_every_row(old: Path) -> None:
     """Budgets, attempts in every state, oracles and answers are what they were, and nothing refers to nothing."""
     before = [rows(old, statement) for statement in (BUDGETS, ATTEMPTS, ANSWERED, "SELECT * FROM oracle")]
 
-    Database(old).close()
+    SqliteFile(old).close()
 
     assert version(old) == NEWEST
     assert [rows(old, s) for s in (BUDGETS, ATTEMPTS, ANSWERED, "SELECT * FROM oracle")] == before
@@ -139,7 +139,7 @@ def test_answers_in_their_present_form_are_left_alone(old: Path) -> None:
             connection.execute("UPDATE answer SET answer = ? WHERE key = ?", (packed, asked(FINGERPRINT, number).key))
     before = rows(old, "SELECT key, answer FROM answer ORDER BY key")
 
-    Database(old).close()
+    SqliteFile(old).close()
 
     assert rows(old, "SELECT key, answer FROM answer ORDER BY key") == before
 
@@ -147,8 +147,8 @@ def test_answers_in_their_present_form_are_left_alone(old: Path) -> None:
 def test_an_upgraded_ledger_has_the_schema_of_a_new_one(old: Path, tmp_path: Path) -> None:
     """Whether it was made or upgraded makes no difference afterwards."""
     new = tmp_path / "new.sqlite3"
-    Database(new).close()
-    Database(old).close()
+    SqliteFile(new).close()
+    SqliteFile(old).close()
 
     schema = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
     assert rows(old, schema) == rows(new, schema)
@@ -180,10 +180,10 @@ def test_an_answer_of_a_published_store_belongs_to_no_attempt(old: Path) -> None
 
 def test_opening_again_changes_nothing(old: Path) -> None:
     """An upgrade happens once: the second opening finds nothing to do."""
-    Database(old).close()
+    SqliteFile(old).close()
     before = old.read_bytes()
 
-    Database(old).close()
+    SqliteFile(old).close()
 
     assert old.read_bytes() == before
 
@@ -194,14 +194,14 @@ def test_opening_again_changes_nothing(old: Path) -> None:
 @contextmanager
 def statements_seen(see: Callable[[str], None]) -> Iterator[None]:
     """Let `see` have every statement that a database executes, before it is."""
-    prepare = database._prepare
+    prepare = sqlite_file._prepare
 
     def watched(connection: sqlite3.Connection) -> None:
         prepare(connection)
         connection.set_trace_callback(see)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(database, "_prepare", watched)
+        patch.setattr(sqlite_file, "_prepare", watched)
         yield
 
 
@@ -218,10 +218,10 @@ def test_a_migration_that_fails_leaves_the_version_before_it(
     with monkeypatch.context() as patch:
         patch.setattr(importlib.resources, "files", lambda package: tmp_path / package)
         with pytest.raises(StorageFailed, match="nowhere"):
-            Database(old)
+            SqliteFile(old)
 
     stopped_at, left = version(old), rows(old, ANSWERED)
-    Database(old).close()
+    SqliteFile(old).close()
 
     assert stopped_at == step - 1
     assert left == rows(old, ANSWERED)
@@ -232,13 +232,13 @@ def test_a_migration_that_fails_leaves_the_version_before_it(
 KILLED = """
 import os, signal, sqlite3, sys
 from pathlib import Path
-from bbquery.ledger import database
-prepare = database._prepare
+from bbquery.ledger import sqlite_file
+prepare = sqlite_file._prepare
 def watched(connection):
     prepare(connection)
     connection.set_trace_callback(lambda sql: os.kill(os.getpid(), signal.SIGKILL) if sys.argv[2] in sql else None)
-database._prepare = watched
-database.Database(Path(sys.argv[1]))
+sqlite_file._prepare = watched
+sqlite_file.SqliteFile(Path(sys.argv[1]))
 """
 
 
@@ -251,7 +251,7 @@ def test_a_kill_in_the_middle_of_an_upgrade_loses_nothing(old: Path, at: str) ->
 
     killed = subprocess.run([sys.executable, "-c", KILLED, str(old), at], check=False)
     stopped_at, left = version(old), [rows(old, statement) for statement in (BUDGETS, ATTEMPTS, ANSWERED)]
-    Database(old).close()
+    SqliteFile(old).close()
 
     assert killed.returncode == -signal.SIGKILL
     assert 1 <= stopped_at < NEWEST
@@ -268,7 +268,7 @@ def test_two_that_open_at_once_upgrade_once(old: Path) -> None:
     done: list[str] = []
 
     def open_too() -> None:
-        Database(old).close()
+        SqliteFile(old).close()
         done.append("second")
 
     second = threading.Thread(target=open_too)
@@ -280,7 +280,7 @@ def test_two_that_open_at_once_upgrade_once(old: Path) -> None:
             done.append("first")
 
     with statements_seen(see):
-        Database(old).close()
+        SqliteFile(old).close()
     second.join(20)
 
     assert done == ["first", "second"]

@@ -14,7 +14,9 @@ from bbquery.units import Units
 from tests.support.bookkeeping import guard_caps, question
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Callable
+
+    from bbquery.ledger.places import Place
 
 IMAGES = 3
 LEVELS = ("queries", "tokens", "picodollars")
@@ -33,24 +35,23 @@ def fits(cap: Cap, spent: Units) -> bool:
     return all(getattr(cap, unit) is None or getattr(spent, unit) <= getattr(cap, unit) for unit in LEVELS)
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(project=CAPS, run=CAPS, images=st.tuples(*[CAPS] * IMAGES), steps=st.lists(STEPS, max_size=15))
 async def test_no_level_is_ever_overdrawn(
     project: Cap,
     run: Cap,
     images: tuple[Cap, ...],
     steps: list[tuple[int, list[tuple[Units, str]]]],
-    tmp_path_factory: pytest.TempPathFactory,
+    new_place: Callable[[], Place],
 ) -> None:
     """Checked by the database at every statement, and against a sum of our own: what is refused did not fit.
 
     A query is granted just when it fits into its image's budget, the run's and the project's, in every unit; each
     level then has posted and held what its images have. Costs are half of what was held.
     """
-    path = tmp_path_factory.mktemp("ledger") / "l.sqlite3"
     spent, number = [Units()] * IMAGES, 0
-    with Ledger(path) as ledger:
-        guard_caps(path)
+    with Ledger(new_place()) as ledger:
+        guard_caps(ledger)
         top = ledger.open_budget("p", project)
         middle = ledger.open_budget("p/r", run, top)
         below = [ledger.open_budget(f"p/r/{n}", cap, middle) for n, cap in enumerate(images)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +16,11 @@ from bbquery.ledger.records import Cap
 from bbquery.ledger.sqlite import Ledger
 from bbquery.units import Units
 from tests.support.bookkeeping import HOLD, asked, remember, sent, settle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bbquery.ledger.places import Place
 
 
 def state_of(accounts: Accounts, attempt: int) -> reports.Attempt:
@@ -176,10 +183,10 @@ def test_a_cost_that_no_ledger_holds_is_refused(cost: int) -> None:
     data=st.data(),
 )
 def test_budgets_stay_the_sum_of_their_attempts(
-    sends: list[tuple[int, int]], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+    sends: list[tuple[int, int]], data: st.DataObject, new_place: Callable[[], Place]
 ) -> None:
     """Whatever is settled and however, each budget has posted and holds what its attempts, and those within, do."""
-    with Ledger(tmp_path_factory.mktemp("ledger") / "l.sqlite3") as ledger:
+    with Ledger(new_place()) as ledger:
         oracle = remember(ledger, model="m")
         budgets = [ledger.open_budget("top", Cap())]
         budgets += [ledger.open_budget(name, Cap(), budgets[0]) for name in ("left", "right")]
@@ -193,7 +200,7 @@ def test_budgets_stay_the_sum_of_their_attempts(
             else Verdict(attempt, "voided")
             for attempt in data.draw(st.lists(st.sampled_from(sent_), unique=True))
         ]
-        with Accounts(ledger.path) as accounts:
+        with Accounts(ledger.place) as accounts:
             settle(accounts, *verdicts)
             rows = [accounts.read(lambda c, b=b: list(reports.attempts(c, b))) for b in budgets]  # type: ignore[misc] # a default binds the loop's value
         states = [ledger.budget(budget) for budget in budgets]

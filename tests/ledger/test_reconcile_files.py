@@ -22,6 +22,8 @@ from tests.support.bookkeeping import COST, HOLD, asked, remember, sent
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from bbquery.ledger.places import Place
 from tests.support.bookkeeping import settle
 
 DAY = datetime.datetime(2026, 4, 13, tzinfo=datetime.UTC)
@@ -347,11 +349,9 @@ def test_windows_that_overlap_are_refused(accounts: Accounts) -> None:
     outcomes=st.lists(st.sampled_from(["posted", "billed", "not billed"]), min_size=1, max_size=6),
     same=st.booleans(),
 )
-def test_a_true_report_never_settles_wrongly(
-    outcomes: list[str], same: bool, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_a_true_report_never_settles_wrongly(outcomes: list[str], same: bool, new_place: Callable[[], Place]) -> None:
     """Whatever was billed behind our back, what a true report settles is what was billed."""
-    with Ledger(tmp_path_factory.mktemp("ledger") / "l.sqlite3") as ledger:
+    with Ledger(new_place()) as ledger:
         oracle = remember(ledger, model="gpt-4o")
         budget = ledger.open_budget("b", Cap())
         outcomes = [outcomes[0]] * len(outcomes) if same else outcomes
@@ -360,7 +360,7 @@ def test_a_true_report_never_settles_wrongly(
             for n, outcome in enumerate(outcomes)
         }
         bill = COST.times(sum(outcome != "not billed" for outcome in outcomes))
-        with Accounts(ledger.path) as accounts:
+        with Accounts(ledger.place) as accounts:
             verdicts = compare(accounts, usage(bill.queries, bill.tokens, bill.picodollars)).verdicts
             settle(accounts, *verdicts)
         state = ledger.budget(budget)

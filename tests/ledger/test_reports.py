@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, get_args
 
 import pytest
@@ -18,9 +19,10 @@ from bbquery.units import Units
 from tests.support.bookkeeping import COST, HOLD, asked, remember, sent
 
 if TYPE_CHECKING:
-    import sqlite3
-    from pathlib import Path
+    from collections.abc import Callable
 
+    from bbquery.ledger.connection import Connection
+    from bbquery.ledger.places import Place
     from bbquery.ledger.reports import By
 
 
@@ -121,17 +123,17 @@ def test_spending_by_oracle_model_run_and_day(ledger: Ledger, accounts: Accounts
     )
 )
 def test_every_table_adds_up_to_the_budgets(
-    ended: list[tuple[int, str | None, str, int]], tmp_path_factory: pytest.TempPathFactory
+    ended: list[tuple[int, str | None, str, int]], new_place: Callable[[], Place]
 ) -> None:
     """By whatever spending is told, it sums to what the outermost budgets have posted and hold."""
-    with Ledger(tmp_path_factory.mktemp("ledger") / "l.sqlite3") as ledger:
+    with Ledger(new_place()) as ledger:
         top = [ledger.open_budget(name, Cap()) for name in ("one", "two")]
         nested = [ledger.open_budget(f"in {budget}", Cap(), budget) for budget in top]
         for number, (place, outcome, model, day) in enumerate(ended):
             question = asked(remember(ledger, model=model), number)
             at = f"2026-04-{day}T10:00:00.000+00:00"
             sent(ledger, (top + nested)[place], question, outcome, at=at)  # type: ignore[arg-type] # sampled outcomes
-        with Accounts(ledger.path) as accounts:
+        with Accounts(ledger.place) as accounts:
             tables = [accounts.read(lambda c, by=by: reports.spending(c, by)) for by in get_args(reports.By)]  # type: ignore[misc] # a default binds the loop's value
             states = [ledger.budget(budget) for budget in top]
 
@@ -273,20 +275,19 @@ def test_what_runs_on_this_machine_is_a_rehearsal(url: str | None, rehearsed: bo
 # --- the accounts ---
 
 
-def test_the_books_find_what_a_dead_process_left_in_flight(tmp_path: Path) -> None:
+def test_the_books_find_what_a_dead_process_left_in_flight(place: Place) -> None:
     """Opening the accounts makes attempts of processes that no longer run unknown, so that they can be settled."""
-    path = tmp_path / "l.sqlite3"
-    with Ledger(path) as dead:
+    with Ledger(place) as dead:
         left = sent(dead, dead.open_budget("b", Cap()), asked(remember(dead, model="m"), 1), None)
 
-    with Accounts(path) as accounts:
+    with Accounts(place) as accounts:
         assert [a.id for a in accounts.read(lambda c: list(reports.attempts(c, None, "unknown")))] == [left]
 
 
 def test_what_is_read_together_is_of_one_moment(ledger: Ledger, accounts: Accounts) -> None:
     """A budget made while somebody reads is not in the second half of what he reads."""
 
-    def twice(connection: sqlite3.Connection) -> tuple[int, int]:
+    def twice(connection: Connection) -> tuple[int, int]:
         before = len(reports.budgets(connection))
         ledger.open_budget("new", Cap())
         return before, len(reports.budgets(connection))
@@ -298,7 +299,7 @@ def test_what_is_read_together_is_of_one_moment(ledger: Ledger, accounts: Accoun
 def test_work_that_raises_changes_nothing(ledger: Ledger, accounts: Accounts) -> None:
     """What is written before a mistake is found is taken back, and the mistake is told as it is."""
 
-    def work(connection: sqlite3.Connection) -> None:
+    def work(connection: Connection) -> None:
         connection.execute("UPDATE budget SET name = 'changed'")
         raise UsageError("no")
 
@@ -310,6 +311,7 @@ def test_work_that_raises_changes_nothing(ledger: Ledger, accounts: Accounts) ->
 
 
 def test_a_failing_disk_is_told_as_one(accounts: Accounts) -> None:
-    """What SQLite raises amid work is the ledger's fault, with its path, and not an unknown error."""
-    with pytest.raises(StorageFailed, match=r"ledger\.sqlite3 cannot be used: no such table"):
+    """What the database raises amid work is the ledger's fault, with its name, and not an unknown error."""
+    said = rf"^the ledger {re.escape(accounts.name)} cannot be used: .*nowhere"
+    with pytest.raises(StorageFailed, match=said):
         accounts.write(lambda c: c.execute("SELECT 1 FROM nowhere"))

@@ -55,7 +55,7 @@ async def test_googles_own_client_is_answered() -> None:
 
 
 async def test_objects_have_the_outline_of_the_image() -> None:
-    """OBJECT_LOCALIZATION names the same classes, somewhere in the image: all of it."""
+    """OBJECT_LOCALIZATION names the same classes, where the image differs from its border: of noise, all of it."""
     async with GoogleVisionEmulator(colour_oracle()).running() as url:
         (response,) = await annotate(
             url, request_for(png(tiny_images(1)[0]), feature="OBJECT_LOCALIZATION", max_results=1)
@@ -202,7 +202,7 @@ async def refused(request: Any, metadata: Any = ()) -> tuple[exceptions.GoogleAP
             exceptions.InvalidArgument,
             "No feature",
         ),
-        (request_for(b"", feature="FACE_DETECTION"), exceptions.MethodNotImplemented, "not FACE_DETECTION"),
+        (request_for(b"", feature="CROP_HINTS"), exceptions.MethodNotImplemented, "not CROP_HINTS"),
     ],
 )
 async def test_a_wrong_request_is_told_why_and_not_billed(request_: Any, kind: Any, fault: str) -> None:

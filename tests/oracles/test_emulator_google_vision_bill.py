@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +12,7 @@ import oracles.google_vision
 from bbquery.errors import MalformedAnswer, NotBilled, OracleError, UsageError
 from bbquery.types import NoAnswer, Reply
 from bbquery.units import Units
+from oracles._google_vision.features import Feature
 from oracles.emulators.google_vision import Faults, GoogleVisionEmulator
 from tests.support.google_vision_helpers import ask
 from tests.support.images import tiny_images
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from bbquery.types import Answer
 
-FEATURES = ("LABEL_DETECTION", "OBJECT_LOCALIZATION", "WEB_DETECTION")
+FEATURES = get_args(Feature)
 FAULTS = ("rate_limited", "quota", "server_error", "dropped", "truncated", "junk", "drip")
 
 
@@ -100,7 +101,7 @@ async def test_with_faults_the_bill_lies_between_what_is_posted_and_what_is_held
     assert bill.within(paid.plus(doubtful))
 
 
-@pytest.mark.parametrize("feature", FEATURES)
+@pytest.mark.parametrize("feature", ["LABEL_DETECTION", "OBJECT_LOCALIZATION", "WEB_DETECTION", "FACE_DETECTION"])
 async def test_a_thousand_queries_agree_to_the_picodollar(feature: str) -> None:
     """A thousand images in batches of sixteen: ledger's and vendor's arithmetic, written apart, give one number."""
     emulator = GoogleVisionEmulator(colour_oracle())

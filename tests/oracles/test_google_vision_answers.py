@@ -76,7 +76,7 @@ async def test_web_entities_are_named() -> None:
     assert reply.cost == Units(queries=1, picodollars=3_500_000_000)
 
 
-@pytest.mark.parametrize("feature", ["LABEL_DETECTION", "OBJECT_LOCALIZATION", "WEB_DETECTION"])
+@pytest.mark.parametrize("feature", ["LABEL_DETECTION", "WEB_DETECTION", "SAFE_SEARCH_DETECTION"])
 async def test_nothing_found_is_an_answer_and_paid(feature: str) -> None:
     """An empty list is no failure: it is `NoAnswer` of the kind "empty", at the full price."""
     async with serving(saying(ImageResponse())) as url:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -13,9 +13,13 @@ from bbquery.errors import MissingExtra, UnknownName, UsageError
 from bbquery.oracle import Limits, Quote, View
 from bbquery.units import Units
 from oracles._google_vision.endpoint import ServiceHost, checked_endpoint
+from oracles._google_vision.features import CATEGORIES, Feature
 from oracles.google_vision import connect
 from tests.support.images import tiny_images
 from tests.support.paths import ROOT
+
+PRICES = {"OBJECT_LOCALIZATION": 2.25, "WEB_DETECTION": 3.50}
+PLACED = ("OBJECT_LOCALIZATION", "FACE_DETECTION", "LANDMARK_DETECTION", "LOGO_DETECTION")
 
 # --- what it says of itself ---
 
@@ -95,11 +99,33 @@ async def test_it_is_found_by_name() -> None:
     assert oracle.quote(b"").worst.picodollars == 2_000_000_000
 
 
+def test_each_feature_says_what_it_answers() -> None:
+    """Texts or labels, with boxes where things are placed, and with all names where there are but a few."""
+    said = {feature: connect(feature=feature).capabilities for feature in get_args(Feature)}
+
+    assert {name for name, one in said.items() if one.answers == "text"} == {
+        "TEXT_DETECTION",
+        "DOCUMENT_TEXT_DETECTION",
+    }
+    assert {name for name, one in said.items() if one.boxes} == set(PLACED)
+    closed = {name: one.classes for name, one in said.items() if one.classes is not None}
+    assert set(closed) == {"SAFE_SEARCH_DETECTION", "FACE_DETECTION"}
+    assert closed["SAFE_SEARCH_DETECTION"].names == tuple((name,) for name in CATEGORIES)
+    assert closed["FACE_DETECTION"].find("under exposed") == closed["FACE_DETECTION"].find("under_exposed")
+
+
+def test_answers_that_older_versions_kept_are_found_unless_they_lack_boxes() -> None:
+    """Labels and web entities are read as ever, so their keys stay; objects are asked anew, for their boxes."""
+    adapters = {feature: connect(feature=feature).capabilities.identity["adapter"] for feature in get_args(Feature)}
+
+    assert adapters == dict.fromkeys(get_args(Feature), 1) | {"OBJECT_LOCALIZATION": 2}
+
+
 # --- what it costs ---
 
 
 @pytest.mark.parametrize(
-    ("feature", "thousand"), [("LABEL_DETECTION", 1.50), ("OBJECT_LOCALIZATION", 2.25), ("WEB_DETECTION", 3.50)]
+    ("feature", "thousand"), [(feature, PRICES.get(feature, 1.50)) for feature in get_args(Feature)]
 )
 def test_an_image_costs_the_published_price(feature: Any, thousand: float) -> None:
     """The vendor's prices in dollars for a thousand images; worst and expected are the same, and no tokens."""
@@ -147,7 +173,7 @@ def test_a_bad_option_is_named(options: dict[str, Any], fault: str) -> None:
         connect(**options)
 
 
-@pytest.mark.parametrize("options", [{"feature": "FACE_DETECTION"}, {"model": "builtin/weekly"}])
+@pytest.mark.parametrize("options", [{"feature": "CROP_HINTS"}, {"model": "builtin/weekly"}])
 def test_choices_are_listed(options: dict[str, Any]) -> None:
     """An unknown choice is answered with the known ones."""
     with pytest.raises(UnknownName, match=r"LABEL_DETECTION|builtin/stable"):

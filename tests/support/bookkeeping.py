@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 from typing import TYPE_CHECKING
 from unittest import mock
 
@@ -12,13 +11,12 @@ import numpy as np
 
 from bbquery.ledger import codec, reconcile, statements
 from bbquery.ledger.records import Granted, HoldRequest, Settlement
+from bbquery.ledger.sqlite_file import SqliteFile
 from bbquery.ledger.store import ImageQuestion
 from bbquery.types import Label, Labels, NoAnswer, Reply, Text, Token, Vector
 from bbquery.units import Units
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bbquery.errors import Outcome
     from bbquery.ledger.accounts import Accounts
     from bbquery.ledger.reconcile import Settled, Verdict
@@ -56,16 +54,23 @@ def question(n: int, oracle: str = "fingerprint") -> ImageQuestion:
     return ImageQuestion(n.to_bytes(32, "big"), oracle, b"image", 0)
 
 
-def guard_caps(path: Path) -> None:
+def guard_caps(ledger: Ledger) -> None:
     """Make the database refuse any statement after which a budget has posted and held more than its cap."""
     units = ("queries", "tokens", "picodollars")
     condition = " OR ".join(f"NEW.posted_{u} + NEW.held_{u} > NEW.cap_{u}" for u in units)
-    with sqlite3.connect(path) as connection:
-        connection.execute(
+    if isinstance(ledger._database.engine, SqliteFile):
+        making = [
             f"CREATE TRIGGER guard AFTER UPDATE ON budget WHEN {condition}"
             " BEGIN SELECT RAISE(ABORT, 'posted + held > cap'); END"
-        )
-    connection.close()
+        ]
+    else:
+        making = [
+            "CREATE FUNCTION refuse() RETURNS TRIGGER LANGUAGE plpgsql"
+            " AS $$ BEGIN RAISE EXCEPTION 'posted + held > cap'; END $$",
+            f"CREATE TRIGGER guard AFTER UPDATE ON budget FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION refuse()",
+        ]
+    for statement in making:
+        ledger._database.write(lambda c, statement=statement: c.execute(statement)).result()  # type: ignore[misc] # a default binds the loop's statement
 
 
 def sent(
@@ -105,6 +110,13 @@ async def _sent(
         elif outcome is not None:
             await ledger.settle([Settlement(granted.attempt, outcome, reason=reason)])
     return granted.attempt
+
+
+def break_disk(ledger: Ledger) -> None:
+    """Let every write from now on fail, as on a broken disk."""
+    engine = ledger._database.engine
+    assert isinstance(engine, SqliteFile)
+    engine.connection.close()
 
 
 def identity_of(line: bytes) -> dict[str, object]:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from bbquery.interop import predict_fn
-from bbquery.ledger.owners import Owner, is_dead
+from bbquery.ledger.owners import LockedOwner
 from bbquery.ledger.records import Cap, Granted, HoldRequest
 from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
@@ -87,14 +87,14 @@ async def test_a_child_that_closes_leaves_the_parent_alive(tmp_path: Path) -> No
         assert in_a_child(ledger.close) == "returned None"
 
         assert isinstance(granted, Granted)
-        assert not is_dead(path.with_name(path.name + ".owners"), ledger._me.name)
+        assert ledger._me.dead({ledger._me.name}) == set()
         with Ledger(path) as other:
             assert (other.unknowns(budget), other.budget(budget).held.queries) == ([], 1)
 
 
 def test_a_child_that_lives_on_keeps_no_dead_parent_alive(tmp_path: Path) -> None:
     """What a killed process left in flight becomes unknown, though a child that it forked still runs."""
-    owner = Owner(tmp_path)
+    owner = LockedOwner(tmp_path)
     reads, writes = os.pipe()
     child = os.fork()
     if not child:
@@ -103,11 +103,11 @@ def test_a_child_that_lives_on_keeps_no_dead_parent_alive(tmp_path: Path) -> Non
         os._exit(0)
     try:
         os.read(reads, 1)
-        assert not is_dead(tmp_path, owner.name)
+        assert owner.dead({owner.name}) == set()
 
         owner._file.close()  # as the system does when a process is killed
 
-        assert is_dead(tmp_path, owner.name)
+        assert owner.dead({owner.name}) == {owner.name}
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

@@ -14,7 +14,7 @@ from bbquery.report.files import write_bytes
 from bbquery.report.map_picture import map_pixels
 from bbquery.report.pages import explain, parts
 from bbquery.report.pages.page import rendered
-from bbquery.report.pages.parts import Badge, Picture
+from bbquery.report.pages.parts import NONE, Badge, Picture
 from bbquery.report.spent import of_allowed
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from bbquery.ledger.records import BudgetState
 
 NAME = "index.html"
-NONE = "–"
 LONGEST_THUMBNAIL = 240  # pixels
 
 MEANINGS = {

@@ -46,6 +46,9 @@ QUALITY = 85  # of JPEG
 MOST_ANSWERS = 5
 KEPT = "Answers that were paid for are kept: the same again asks nothing twice."
 NOT_KEPT = "This model says no version, so it may have changed: the same again asks everything anew."
+NONE = "–"
+"""In place of what is not known, or not there."""
+
 DIGITS = 3  # of a mean price
 SCORE = "{:.4g}"  # what is no probability, as it is
 LONGEST_TEXT = 4000  # characters of a model's text

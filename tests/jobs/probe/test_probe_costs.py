@@ -51,7 +51,7 @@ def test_no_cap_is_ever_passed(
 ) -> None:
     """Whatever the caps, the prices and the faults, the database lets nothing pass them and the bill stays below."""
     with TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite3") as opened:
-        guard_caps(opened.path)
+        guard_caps(opened)
         oracle = FakeOracle(hold=hold, largest_batch=1, script=lambda n: Rejected("no") if n == fails else None)
         usd = None if dollars is None else str(dollars)
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import PIL.Image
 
 import bbquery
 from bbquery.client.halt import Interrupted
@@ -18,10 +19,11 @@ from bbquery.jobs.attack.whole import AttackedImage, Attacks
 from bbquery.jobs.explain.series import ImageResult
 from bbquery.jobs.explain.verified import Part, Verified
 from bbquery.report import attack, attacks, comparison, evaluation, folder, probe
-from bbquery.report.pages import index
+from bbquery.report.pages import audit, index
 from bbquery.report.pages.attacks import thumbnail
 from bbquery.types import Vector
 from oracles import function
+from tests.support import audit_summaries as audits
 from tests.support import models
 from tests.support.explanations import NAMES, explanation_of, map_of
 
@@ -157,6 +159,30 @@ def write_probe(place: Path) -> None:
     probe.write(found, place.parent, command=["bbquery", "probe"], source=f"{HOSTILE}.png", following=following)
 
 
+def write_audit(place: Path) -> None:
+    """Write the page on an audit of two models, in which something of each kind happened."""
+    place.parent.mkdir(exist_ok=True)
+    PIL.Image.fromarray(PHOTO).resize((320, 240)).save(place.parent / "photo.png")
+    seen = {"thumbnail": "photo.png", "maps": (audits.map_row(picture="photo.png", fidelity=0.4, enough=0.12),)}
+    found = audits.attack_row(0.012, became=HOSTILE, image="photo.png", verdict=f"Becomes {HOSTILE}.")
+    rows = [
+        audits.row(HOSTILE, "own", first=HOSTILE, attacks=(found,), **seen), audits.row("cat", "own", **seen),
+        audits.row("dog", "own", status="failed", why=HOSTILE, first=""),
+        audits.row(HOSTILE, "other", label="dog", right=False, flips=1, repeats=3, drifted=True, **seen),
+        audits.row("cat", "other", nothing="refused", first=""), audits.row("dog", "other", status="partial", **seen),
+    ]  # fmt: skip
+    gates = (
+        audits.gate("min_fidelity", HOSTILE), audits.gate("no_drift", oracle="other"),
+        audits.gate("agreement", oracle="own and other", verdict="cannot be told", found="", why="n = 1"),
+    )  # fmt: skip
+    made = audits.summary(
+        place.parent, rows, name=HOSTILE, gates=gates, agreements=(audits.agreement(HOSTILE),), baseline="last week",
+        changes=(audits.change(HOSTILE),), rests=(f"other: {HOSTILE}: its worst case does not fit",),
+        resume="bbquery audit shop.toml", ended="the cap",
+    )  # fmt: skip
+    audit.write(place.parent, made)
+
+
 SITE: Mapping[str, Callable[[Path], None]] = {
     **{
         f"{made.__name__}/report.html": functools.partial(write_explanation, made)
@@ -169,5 +195,6 @@ SITE: Mapping[str, Callable[[Path], None]] = {
     "compare/report.html": write_comparison,
     "evaluate/report.html": write_evaluation,
     "probe/report.html": write_probe,
+    "audit/report.html": write_audit,
 }
 """How each page is written, by its path below a folder."""

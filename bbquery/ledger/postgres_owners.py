@@ -1,0 +1,87 @@
+"""Live processes of several machines: each renews a lease in the ledger for as long as it lives.
+
+1. A process that has not renewed its lease for `LEASE` seconds, by the server's clock, is dead. A server that was down
+   heard of nobody: the time counts from its start.
+2. A process that lost its network may come back from the dead. What it settles then is recorded: its attempts were made
+   unknown, and their holds are still there (`statements.settle`).
+3. A lease needs no open connection, so none is mistaken for dead because a proxy closed one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from bbquery.ledger.engine import Owner
+from bbquery.ledger.owners import batch_of
+from bbquery.ledger.rows import parts, with_rows
+from bbquery.system.forks import OneProcess
+
+if TYPE_CHECKING:
+    from bbquery.ledger.connection import Connection
+
+LEASE = 30  # seconds; the least that a restart of the server, or a stutter of the network, must not pass for a death
+RENEWAL = 5.0  # seconds
+FORGOTTEN = 86_400  # seconds after which a dead owner's row is removed
+HEARD = f"""
+SELECT name FROM owner
+WHERE greatest(seen, pg_postmaster_start_time()) > clock_timestamp() - INTERVAL '{LEASE} seconds'
+"""  # noqa: S608 - a constant
+RENEW = (
+    "INSERT INTO owner (name, seen) VALUES (?, clock_timestamp()) ON CONFLICT (name) DO UPDATE SET seen = excluded.seen"
+)
+FORGET = f"DELETE FROM owner WHERE seen < clock_timestamp() - INTERVAL '{FORGOTTEN} seconds'"  # noqa: S608 - a constant
+
+Attempt = Callable[[Callable[["Connection"], Any]], Any]
+"""Runs work on a connection, once."""
+
+
+class LeasedOwner(Owner):
+    """This process, alive until `close` or the end of its lease."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.name, self._attempt, self._process = uuid.uuid4().hex, attempt, OneProcess("an owner's lease")
+        self._closed = threading.Event()
+        self._renew()
+        attempt(lambda c: c.execute(FORGET))
+        self._thread = threading.Thread(target=self._keep, name="bbquery-lease", daemon=True)
+        self._thread.start()
+
+    def dead(self, names: set[str]) -> set[str]:
+        """Return those that were not heard of for too long."""
+        processes = sorted(name for name in names if batch_of(name) is None)
+        if not processes:
+            return set()
+        alive = {name for part in parts(processes) for name in self._heard(part)}
+        return set(processes) - alive
+
+    def others(self) -> int:
+        """Return how many others were heard of."""
+        return len({row[0] for row in self._attempt(lambda c: c.execute(HEARD).fetchall())} - {self.name})
+
+    def close(self) -> None:
+        """End the lease; a forked child leaves it to the process that has it."""
+        if self._process.left:
+            return
+        self._closed.set()
+        self._thread.join()
+        with contextlib.suppress(Exception):  # then the lease ends by itself
+            self._attempt(lambda c: c.execute("DELETE FROM owner WHERE name = ?", (self.name,)))
+
+    def _heard(self, names: Any) -> list[str]:
+        asked = with_rows(f"{HEARD} AND name IN {{rows}}", 1, len(names))
+        return [row[0] for row in self._attempt(lambda c: c.execute(asked, names).fetchall())]
+
+    def _renew(self) -> None:
+        self._attempt(lambda c: c.execute(RENEW, (self.name,)))
+
+    def _keep(self) -> None:
+        """Renew the lease until it ends; where the server is out of reach, again and again."""
+        while not self._closed.wait(RENEWAL):
+            try:
+                self._renew()
+            except Exception:  # noqa: BLE001, S112 - whoever reads or writes meanwhile tells of it
+                continue
