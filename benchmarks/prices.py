@@ -10,10 +10,10 @@ there gets none below. Printed is every entry that is new, gone or changed: hold
 before it is committed, for a price that is too low lets a run pass its cap. So one that is reduced for a time is kept
 by hand at the vendor's list price.
 
-Taken are the models of OpenAI, Anthropic and Google (Gemini) that see images, answer in text and cost tokens alone.
-Left out are those that bill searches too, that are trained for the few, that a name moves on to another model, and that
-are retired, unless bbquery knows how they count an image. A dated snapshot of OpenAI has an entry where it costs
-something else than its model. The share of a tier is given where it is the same for input and output; else that tier
+Taken are the models of OpenAI, Azure, Anthropic and Google that see images, answer in text and cost tokens alone. Left
+out are those that bill searches too, that are trained for the few, that a name moves on to another model, and that are
+retired, unless bbquery knows how they count an image. A dated snapshot of OpenAI has an entry where it costs something
+else than its model. The share of a tier is given where it is the same for input and output; else that tier
 stays unknown.
 """
 
@@ -43,16 +43,41 @@ SHARES = {"flex": "_flex", "batch": "_batches"}
 LEFT_OUT = re.compile(
     r"^ft:|\b(search|research|computer|codex|latest|cyber|rosalind|law|exp|gemma|omni|image|live|tts|audio|customtools|robotics|learnlm)\b"
 )
-VENDORS = {"openai": "", "anthropic": "", "gemini": "gemini/"}
-"""As litellm and prices.toml call them, and what litellm's names of their models begin with."""
+VENDORS = {
+    "openai": ("",),
+    "anthropic": ("",),
+    "azure": ("azure/", "azure/us/", "azure/eu/"),
+    "gemini": ("gemini/",),
+}
+"""As litellm and prices.toml call them, and what litellm's names of their models begin with.
+
+At Azure a deployment within a zone costs more than a global one, and its address does not tell: the dearest is taken.
+"""
 
 
 def entries(table: dict[str, Any], vendor: str, date: str) -> dict[str, dict[str, str]]:
     """Return the prices of a vendor's models that see images, by name. table: litellm's, with decimals for numbers."""
-    prefix = VENDORS[vendor]
-    named = {name.removeprefix(prefix): row for name, row in sorted(table.items()) if name.startswith(prefix)}
-    found = {name: entry(row) for name, row in named.items() if _is_taken(name, row, vendor, date)}
+    offers = {prefix: _offered(table, vendor, prefix, date) for prefix in VENDORS[vendor]}
+    usual = next(iter(offers.values()))
+    taken: dict[str, dict[str, Any]] = {}
+    for name in {name for rows in offers.values() for name in rows}:
+        same = [
+            other for other in usual if undated(other) == name and _cost(usual[other]) == _cost(usual.get(name, {}))
+        ]
+        rows = [rows[alike] for rows in offers.values() for alike in (name, *same) if alike in rows]
+        taken[name] = max(rows, key=_cost)
+    found = {name: entry(row) for name, row in sorted(taken.items())}
     return {name: row for name, row in found.items() if undated(name) == name or found.get(undated(name)) != row}
+
+
+def _offered(table: dict[str, Any], vendor: str, prefix: str, date: str) -> dict[str, dict[str, Any]]:
+    """Return the rows of models whose names begin with a prefix, without it."""
+    named = {whole.removeprefix(prefix): row for whole, row in table.items() if whole.startswith(prefix)}
+    return {name: row for name, row in named.items() if "/" not in name and _is_taken(name, row, vendor, date)}
+
+
+def _cost(row: dict[str, Any]) -> Decimal:
+    return sum((Decimal(row.get(key, 0)) for key in AMOUNTS.values()), Decimal())
 
 
 def _is_taken(name: str, row: dict[str, Any], vendor: str, date: str) -> bool:

@@ -37,7 +37,7 @@ from bbquery.errors import (
 )
 from bbquery.oracle import Capabilities, Limits, Oracle, Price, View
 from bbquery.types import Classes
-from oracles._openai.cost import VENDOR, Cost
+from oracles._openai.cost import AZURE, VENDOR, Cost
 from oracles._openai.models import known
 from oracles._openai.oracle import OpenAIOracle
 from oracles._openai.request import (
@@ -57,7 +57,7 @@ from oracles._shared.options import check_at_least_one, check_positive, class_na
 from oracles._shared.token_cost import Prices, stated
 
 try:
-    from oracles._http.url import azure_base, checked_url
+    from oracles._http.url import azure_base, checked_url, is_azure
 except MissingExtra as error:  # one extra brings all of it
     raise MissingExtra("openai", "asking a model of OpenAI", "openai") from error
 
@@ -92,6 +92,7 @@ def connect(
     reasoning_effort: Effort | None = None,
     store: bool | None = False,
     stream: bool | None = False,
+    deployment_of: str | None = None,
     image_tokens: int | None = None,
     input_usd: str | float | None = None,
     output_usd: str | float | None = None,
@@ -107,7 +108,7 @@ def connect(
     request then does not bound must be stated: image_tokens without detail, max_tokens without cap_name.
 
     Args:
-        model: its name at the vendor.
+        model: its name at the vendor; at Azure that of a deployment.
         prompt: the question; one of our own if not given, or by name: @belongs, the paper's "The input image
             belongs to [MASK]"; @yes-no, whether the image shows the one class given (see
             `bbquery.prompt_templates`).
@@ -129,6 +130,8 @@ def connect(
         reasoning_effort: none asks for the least: no effort where the model takes that, and else low.
         store: whether the vendor may keep the images; responses only.
         stream: answers are asked in one piece, so it is never true.
+        deployment_of: model that is asked under another name, as a deployment at Azure is; what is known of it holds,
+            with its price.
         image_tokens: the most that one image takes, for a model whose rule is not known; at least 1.
         input_usd: dollars a million tokens that are sent, for a model whose price is not known, 0 for one of
             your own; at least 0.
@@ -148,15 +151,16 @@ def connect(
     check_at_least_one(concurrency=concurrency, image_tokens=image_tokens)
     check_positive(requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute, timeout=timeout)
     listed = class_names(classes)
-    rule = known(model)
+    called = deployment_of or model
+    rule = known(called)
     if (rule is None or detail is None) and image_tokens is None:
-        raise _unknown_rule(model)
+        raise _unknown_rule(called, url)
     if cap_name is None and max_tokens is None:
         raise UsageError(
             "without a cap in the request (cap_name=none) an answer may be of any length, so its cost has no"
             " bound: state the most tokens that one takes, as max_tokens=500"
         )
-    heat, effort = sampling(model, rule, temperature=temperature, top_logprobs=top_logprobs, effort=reasoning_effort)
+    heat, effort = sampling(called, rule, temperature=temperature, top_logprobs=top_logprobs, effort=reasoning_effort)
     request = ImageRequest(
         api=api,
         model=model,
@@ -177,7 +181,7 @@ def connect(
         rule=None if image_tokens is not None else rule,
         image_tokens=image_tokens or 0,
         output=likely_output(request, listed),
-        prices=Prices(VENDOR, model, stated(input_usd, output_usd)),
+        prices=Prices(AZURE if is_azure(url) else VENDOR, called, stated(input_usd, output_usd)),
     )
     limits = Limits(
         concurrency=concurrency,
@@ -225,10 +229,11 @@ def _checked_base(base_url: str) -> str:
     raise UsageError(f"base_url {url!r} is a resource of Azure OpenAI, whose API begins at /openai/v1: give {whole}")
 
 
-def _unknown_rule(model: str) -> UsageError:
+def _unknown_rule(model: str, url: str) -> UsageError:
+    azure = ", or say which model it is a deployment of, as deployment_of=gpt-4.1-mini" if is_azure(url) else ""
     return UsageError(
         f"how many tokens an image takes is not known for the model {model!r}, so its cost has no bound:"
-        f" state the most that one takes, as image_tokens=2000"
+        f" state the most that one takes, as image_tokens=2000{azure}"
     )
 
 

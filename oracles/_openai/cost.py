@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from oracles._openai.request import ImageRequest
     from oracles._shared.token_cost import Prices, TokenCounts
 
-VENDOR = "openai"
+VENDOR, AZURE = "openai", "azure"
+"""In tables of prices."""
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ __all__ = ["NO_FAULTS", "Bill", "Faults", "OpenAIEmulator", "serve"]
 Answered: TypeAlias = "Callable[[Mapping[str, Any], Fate, int], Awaitable[dict[str, Any] | None]]"
 """What a request's JSON is answered with, given its fate and its number; None where the model is not run."""
 
-ROOT = "/v1"
+ROOT, AZURE_ROOT = "/v1", "/openai/v1"
 LARGEST_BODY = 64 * 2**20  # bytes
 ODD_JUNK = b'{"object": "chat.completion", "choices": []}'  # of odd requests: JSON, and still no answer
 
@@ -101,11 +101,12 @@ class OpenAIEmulator:
         """
         application = web.Application(client_max_size=self._largest_body)
         application.router.add_get(f"{ROOT}/bill", self._show_bill)
-        application.router.add_get(f"{ROOT}/models", self._show_models)
-        application.router.add_get(f"{ROOT}/models/{{name}}", self._show_model)
-        application.router.add_post(f"{ROOT}/chat/completions", self._chat)
-        application.router.add_post(f"{ROOT}/responses", self._responses)
-        application.router.add_post(f"{ROOT}/moderations", self._moderations)
+        for root in (ROOT, AZURE_ROOT):
+            application.router.add_get(f"{root}/models", self._show_models)
+            application.router.add_get(f"{root}/models/{{name}}", self._show_model)
+            application.router.add_post(f"{root}/chat/completions", self._chat)
+            application.router.add_post(f"{root}/responses", self._responses)
+            application.router.add_post(f"{root}/moderations", self._moderations)
         BatchRoutes(self.batches, self._authorise).add_to(application, ROOT)
         async with _server.listening(application, host=host, port=port) as url:
             yield url + ROOT

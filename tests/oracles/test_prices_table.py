@@ -94,6 +94,26 @@ def test_only_models_that_cost_tokens_alone_and_see_images_are_taken(script: Mod
     assert list(script.entries(table, "openai", "2026-11-30")) == ["gpt-4o", "gpt-7", "gpt-7-2026-01-01"]
 
 
+def test_of_azures_kinds_of_deployment_the_dearest_counts(script: ModuleType) -> None:
+    """An address does not tell whether a deployment is global or of a zone, and no bill may pass its hold."""
+    table = {
+        "azure/gpt-7": row(litellm_provider="azure"),
+        "azure/us/gpt-7": row("2.2e-06", litellm_provider="azure"),
+        "azure/eu/gpt-7": row("2.1e-06", litellm_provider="azure"),
+        "azure/gpt-8": row(litellm_provider="azure"),
+        "azure/gpt-8-2026-08-08": row(litellm_provider="azure"),
+        "azure/us/gpt-8-2026-08-08": row("2.3e-06", litellm_provider="azure"),
+        "azure/gpt-8-2026-01-01": row("9e-06", litellm_provider="azure"),
+        "gpt-9": row(),
+    }
+
+    found = script.entries(table, "azure", "2026-11-30")
+
+    assert {name: row["input"] for name, row in found.items()} == {
+        "gpt-7": "2.20", "gpt-8": "2.30", "gpt-8-2026-01-01": "9.00",
+    }  # fmt: skip
+
+
 def test_what_changed_is_shown_for_review(script: ModuleType) -> None:
     """New, gone and changed entries are a line each; a new source or date is no change."""
     before = {
