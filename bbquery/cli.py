@@ -16,6 +16,7 @@ from bbquery.commands import (
     data,
     evaluate,
     explain,
+    ledger,
     listing,
     probe,
     score,
@@ -28,6 +29,7 @@ from bbquery.commands.interrupts import Interrupts
 from bbquery.commands.output import warn
 from bbquery.commands.parser import Parser
 from bbquery.errors import BbqueryError, BudgetExhausted, NotWritten, UsageError
+from bbquery.ledger import places
 from bbquery.shown import safe_output
 from bbquery.version import __version__
 
@@ -53,7 +55,7 @@ def _run(typed: list[str]) -> int:
     chosen = _parser().parse_args(typed)
     chosen.typed = ["bbquery", *typed]
     stopped = Interrupts()
-    with stopped.heard():
+    with stopped.heard(), places.preferred(getattr(chosen, "ledger", None)):
         try:
             code = int(chosen.run(chosen))
         except BudgetExhausted as error:  # before there was any result
@@ -77,7 +79,7 @@ def _parser() -> Parser:
     parser = Parser(prog="bbquery", description=ABOUT, examples=beginning.EXAMPLES)
     parser.add_argument("--version", action="version", version=f"bbquery {__version__}")
     commands: Any = parser.add_subparsers(required=True, metavar="COMMAND")  # typed as of the base class
-    for command in (explain, compare, evaluate, attack, probe, listing, score, serve, budget, store, data):
+    for command in (explain, compare, evaluate, attack, probe, listing, score, serve, budget, store, ledger, data):
         command.add(commands)
     helping.add(commands, parser)
     return parser

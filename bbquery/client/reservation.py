@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from bbquery.oracle import Capabilities
     from bbquery.system.clock import Clock
 
-SECONDS_BETWEEN_LOOKS = 0.05  # at an attempt that another process has in flight
 IN_A_BATCH = "batch {} holds a question of this run: collect it first, with the command that submitted it (--batch)"
 
 
@@ -143,7 +142,7 @@ class Reservations:
         """Wait for another process's attempt at the same question to end, then ask the ledger again."""
         try:
             while not self._halt and await asyncio.to_thread(self._ledger.in_flight, query.question.key):
-                await self._halt.sleep(SECONDS_BETWEEN_LOOKS, self._clock)
+                await self._halt.sleep(self._ledger.seconds_between_looks, self._clock)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody must wait for ever
             query.end(None, unforeseen(error, self._capabilities.name))
             return

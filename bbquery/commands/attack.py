@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bbquery.commands import attack_several, completing, consent, options, photos
+from bbquery.commands.ledger import add_ledger
 from bbquery.commands.log_file import logged
 from bbquery.commands.output import counted, estimated, held, say, warn, warn_of, written_and_spent
 from bbquery.commands.output_folder import OutputFolder, default_name, result_of
@@ -129,6 +130,7 @@ def _add_caps(attack: argparse.ArgumentParser) -> None:
     caps.add_argument("--max-tokens-per-attack", type=int, metavar="N", help="likewise, in tokens")
     caps.add_argument("--max-usd-per-attack", metavar="X", help="likewise, in dollars")
     options.add_project(caps)
+    add_ledger(caps)
     options.add_spare(caps)
     options.add_longest_wait(caps)
     options.add_drift(attack)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, get_args
 from bbquery import money
 from bbquery.commands import budget_prune
 from bbquery.commands import budget_tables as tables
+from bbquery.commands.ledger import add_ledger
 from bbquery.commands.output import in_words, say, standard_output
 from bbquery.commands.parser import UnwrappedFormatter
 from bbquery.errors import UsageError
@@ -49,6 +50,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _add_reconcile(actions)
     _add_export(actions)
     budget_prune.add(actions)
+    for action in actions.choices.values():
+        add_ledger(action)
 
 
 def _add_show(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

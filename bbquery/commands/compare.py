@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from bbquery.commands import completing, consent, options
+from bbquery.commands.ledger import add_ledger
 from bbquery.commands.output import NOTHING_ASKED, say, table, warn, warn_of, written_and_spent
 from bbquery.commands.output_folder import OutputFolder, default_name
 from bbquery.commands.screen import Screen
@@ -62,6 +63,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     options.add_further_caps(compare, "a cap of all together")
     options.add_project(compare)
+    add_ledger(compare)
     options.add_spare(compare)
     options.add_longest_wait(compare)
     options.add_drift(compare)

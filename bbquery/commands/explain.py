@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bbquery.commands import completing, consent, explain_batch, explain_several, options
 from bbquery.commands.exit_codes import alarms, ended_by
+from bbquery.commands.ledger import add_ledger
 from bbquery.commands.log_file import logged
 from bbquery.commands.output import counted, estimated, held, say, warn, warn_of, written_and_spent
 from bbquery.commands.output_folder import OutputFolder, default_name
@@ -72,6 +73,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     explain.add_argument("--score", metavar="NAME[:key=value,…]", help=SCORE)
     _add_caps(explain)
     options.add_project(explain)
+    add_ledger(explain)
     options.add_spare(explain)
     explain.add_argument("--verify", type=int, metavar="N", help=VERIFY)
     options.add_longest_wait(explain)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bbquery.commands import completing, consent, options, probe_tables
 from bbquery.commands.exit_codes import alarms, ended_by
+from bbquery.commands.ledger import add_ledger
 from bbquery.commands.log_file import logged
 from bbquery.commands.output import estimated, held, say, warn, warn_of, written_and_spent
 from bbquery.commands.output_folder import OutputFolder, default_name, result_of
@@ -60,6 +61,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     caps.add_argument("--max-queries", type=int, default=ProbeRequest.DEFAULT_QUERIES, metavar="N", help=fewest)
     options.add_further_caps(caps)
     options.add_project(caps)
+    add_ledger(caps)
     options.add_spare(caps)
     options.add_longest_wait(caps)
     options.add_log(probe)

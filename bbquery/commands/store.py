@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery.commands import store_prune
+from bbquery.commands.ledger import add_ledger
 from bbquery.errors import StorageFailed, UsageError
 from bbquery.ledger import statements, store_files, store_repair
 from bbquery.ledger.accounts import Accounts
@@ -60,6 +61,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="set damaged answers of the store aside into a file; runs then ask them, and pay for them, once more",
     )
     store_prune.add(actions)
+    for action in actions.choices.values():
+        add_ledger(action)
 
 
 def _export(chosen: argparse.Namespace) -> int:

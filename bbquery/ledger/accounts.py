@@ -52,6 +52,18 @@ class Accounts:
             message = f"the ledger {self.name} holds something that cannot be read ({described(error)})"
             raise StorageFailed(f"{message}: 'bbquery store verify' names what is damaged of the answers") from error
 
+    def owners(self) -> int:
+        """Return how many processes have the ledger open to send."""
+        me = self._database.engine.owner()
+        try:
+            return me.others()
+        finally:
+            me.close()
+
+    def number_on(self, connection: Connection) -> None:
+        """Number new rows after those that came with their numbers, in the transaction of `write`."""
+        self._database.engine.number_on(connection)
+
     def size(self) -> int:
         """Return how many bytes the ledger takes on its disk, the answers among them."""
         return self._database.engine.size()

@@ -22,9 +22,21 @@ class OutOfReach(StorageFailed):
 
 
 class Owner(ABC):
-    """This process as one who sends, and the others as this one sees them. name: its own."""
+    """This process as one who sends, and the others as this one sees them. name: its own.
+
+    epoch: how often the others may have taken it for dead so far.
+    """
 
     name: str
+    epoch = 0
+
+    def holds(self, epoch: int) -> bool:
+        """Whether nobody can have taken it for dead since then."""
+        return self.epoch == epoch
+
+    @abstractmethod
+    def renew(self) -> None:
+        """Let the others know that it lives."""
 
     @abstractmethod
     def dead(self, names: set[str]) -> set[str]:
@@ -48,6 +60,7 @@ class Engine(ABC):
 
     name: str
     path: Path
+    seconds_between_looks = 0.05  # at what other processes have in flight
 
     @abstractmethod
     def owner(self) -> Owner:
@@ -75,6 +88,10 @@ class Engine(ABC):
     @abstractmethod
     def translated(self, error: Exception) -> Exception:
         """Return the error that a caller gets: StorageFailed for whatever the database or its disk did."""
+
+    @abstractmethod
+    def number_on(self, connection: Connection) -> None:
+        """Number new rows after those that came with their numbers, in a transaction."""
 
     @abstractmethod
     def size(self) -> int:

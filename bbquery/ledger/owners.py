@@ -33,6 +33,9 @@ class LockedOwner(Owner):
         close_in_children(self._file)
         portalocker.lock(self._file, portalocker.LOCK_EX | portalocker.LOCK_NB)
 
+    def renew(self) -> None:
+        """Do nothing: the lock lasts by itself."""
+
     def dead(self, names: set[str]) -> set[str]:
         """Return those whose lock is free."""
         return {name for name in names if batch_of(name) is None and self._is_dead(name)}

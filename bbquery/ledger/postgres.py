@@ -52,7 +52,9 @@ TIME_OUTS = {  # of a network that drops what is sent, in seconds and millisecon
 }  # fmt: skip
 SETTINGS = (
     "SET search_path TO {schema}; SET client_min_messages = warning;"
-    f" SET idle_in_transaction_session_timeout = '{LONGEST_IDLE}s'"
+    f" SET idle_in_transaction_session_timeout = '{LONGEST_IDLE}s';"
+    # A commit survives a crash of the server, even of one that is set to forget the last ones.
+    " SELECT set_config('synchronous_commit', 'on', FALSE) WHERE current_setting('synchronous_commit') = 'off'"
 )
 SIZE = (
     "SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class"
@@ -73,6 +75,8 @@ Raw = psycopg.Connection[Any]
 
 class Postgres(Engine):
     """A schema in a database of a server."""
+
+    seconds_between_looks = 0.5  # each is a query of a server that many ask
 
     def __init__(self, address: Address) -> None:
         """Open and upgrade it, made if absent.
@@ -122,7 +126,7 @@ class Postgres(Engine):
                 outage.wait(error)
                 continue
             try:
-                raw.execute("COMMIT")
+                raw.execute("COMMIT", prepare=False)
             except Exception as error:
                 if not self._is_lost(error):
                     self._rolled_back()
@@ -231,6 +235,12 @@ class Postgres(Engine):
             return StorageFailed(f"the ledger {self.name} cannot be used: {_said(error)}")
         return error
 
+    def number_on(self, connection: Connection) -> None:
+        """Set the counters of the tables that have one."""
+        for table in ("budget", "attempt", "batch"):
+            largest = f"(SELECT max(id) FROM {table})"  # noqa: S608 - constant names
+            connection.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {largest})")
+
     def size(self) -> int:
         """Return how many bytes its tables and their indices take."""
         sizes = (
@@ -288,7 +298,7 @@ def _said(error: Exception) -> str:
 
 def _begun(raw: Raw) -> str:
     """Begin a transaction that alone may write; return its number."""
-    cursor = raw.execute(BEGIN)
+    cursor = raw.execute(BEGIN, prepare=False)
     cursor.nextset()
     row = cursor.fetchone()
     assert row is not None  # noqa: S101 - SELECT without FROM has one row

@@ -2,8 +2,9 @@
 
 1. A process that has not renewed its lease for `LEASE` seconds, by the server's clock, is dead. A server that was down
    heard of nobody: the time counts from its start.
-2. A process that lost its network may come back from the dead. What it settles then is recorded: its attempts were made
-   unknown, and their holds are still there (`statements.settle`).
+2. A process counts its own lease from before each renewal, so that it takes itself for dead before any other can. One
+   that lost its network may come back: what it settles then is recorded (`statements.settle`), and what it held before
+   and has not sent is held anew (`Ledger.reserve`).
 3. A lease needs no open connection, so none is mistaken for dead because a proxy closed one.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 LEASE = 30  # seconds; the least that a restart of the server, or a stutter of the network, must not pass for a death
 RENEWAL = 5.0  # seconds
+MARGIN = 5.0  # seconds by which a process takes itself for dead before others do: what it sends then is on its way
 FORGOTTEN = 86_400  # seconds after which a dead owner's row is removed
 HEARD = f"""
 SELECT name FROM owner
@@ -45,7 +48,10 @@ class LeasedOwner(Owner):
     def __init__(self, attempt: Attempt) -> None:
         self.name, self._attempt, self._process = uuid.uuid4().hex, attempt, OneProcess("an owner's lease")
         self._closed = threading.Event()
-        self._renew()
+        self._renewing = threading.Lock()
+        self._lives_until = 0.0
+        self.renew()
+        self.epoch = 0
         attempt(lambda c: c.execute(FORGET))
         self._thread = threading.Thread(target=self._keep, name="bbquery-lease", daemon=True)
         self._thread.start()
@@ -75,13 +81,27 @@ class LeasedOwner(Owner):
         asked = with_rows(f"{HEARD} AND name IN {{rows}}", 1, len(names))
         return [row[0] for row in self._attempt(lambda c: c.execute(asked, names).fetchall())]
 
-    def _renew(self) -> None:
-        self._attempt(lambda c: c.execute(RENEW, (self.name,)))
+    def holds(self, epoch: int) -> bool:
+        """Whether its lease has not lapsed since then."""
+        return self.epoch == epoch and _now() < self._lives_until
+
+    def renew(self) -> None:
+        """Renew the lease, once, or fail."""
+        with self._renewing:
+            began = _now()
+            self._attempt(lambda c: c.execute(RENEW, (self.name,)))
+            self.epoch += began > self._lives_until
+            self._lives_until = began + LEASE - MARGIN
 
     def _keep(self) -> None:
         """Renew the lease until it ends; where the server is out of reach, again and again."""
         while not self._closed.wait(RENEWAL):
             try:
-                self._renew()
+                self.renew()
             except Exception:  # noqa: BLE001, S112 - whoever reads or writes meanwhile tells of it
                 continue
+
+
+def _now() -> float:
+    """Return seconds on a clock that also counts while this machine sleeps, where there is one."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()

@@ -20,20 +20,15 @@ import psycopg
 from psycopg import conninfo, pq
 
 from bbquery.errors import UsageError
+from bbquery.ledger.address_secrets import NO_SECRETS, SECRETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SECRETS = ("password", "sslpassword")
 DEFAULT_SCHEMA = "bbquery"
 LIBPQ_WITH_SYSTEM_ROOTS = 160_000
 OWN_ROOTS = "~/.postgresql/root.crt"
 HERE = re.compile(r"|[/@].*|localhost|127\.[0-9.]+|::1")
-NO_SECRETS = (
-    "the address of a ledger must not hold a password, which process lists and shells' histories show: put it into the"
-    " environment variable PGPASSWORD, or into ~/.pgpass (HOST:PORT:DATABASE:USER:PASSWORD, chmod 600), and change it"
-    " if others could have seen it"
-)
 
 
 @dataclass(frozen=True)

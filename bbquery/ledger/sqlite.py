@@ -7,7 +7,8 @@ Theory of operation.
    unknown stays, without expiry: a budget may strand some of its cap, but is never overdrawn.
 3. An owner is a live process. When one dies, its open attempts become unknown (voided where the oracle is free);
    whoever opens the ledger next, or waits for such an attempt, sees to that. Or it is a batch, which does not die:
-   see `batches`.
+   see `batches`. On a server, one that is out of reach for long is taken for dead, and comes back: it sends nothing
+   that it held before, and what it settles then is recorded.
 4. A key has at most one open attempt in a ledger: equal questions from several processes are paid once.
 """
 
@@ -17,11 +18,13 @@ import asyncio
 import contextlib
 import functools
 import itertools
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from bbquery.ledger import places, statements, store
 from bbquery.ledger.database import Database
+from bbquery.ledger.records import Granted, Settlement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,10 +32,11 @@ if TYPE_CHECKING:
 
     from bbquery.ledger.connection import Connection
     from bbquery.ledger.places import Place
-    from bbquery.ledger.records import BudgetState, Cap, HoldRequest, Result, Settlement, UnknownAttempt, Unreadable
+    from bbquery.ledger.records import BudgetState, Cap, HoldRequest, Result, UnknownAttempt, Unreadable
     from bbquery.types import Reply
 
 T = TypeVar("T")
+LAPSED = "it was held for so long before it could be sent that this process may have been taken for dead"
 
 
 class Ledger:
@@ -53,6 +57,7 @@ class Ledger:
         self.place = places.chosen(place)
         engine = places.opened(self.place)
         self.name, self.path = engine.name, engine.path
+        self.seconds_between_looks = engine.seconds_between_looks
         self._database = Database(engine)
         try:
             self._me = engine.owner()
@@ -106,13 +111,25 @@ class Ledger:
         return self._database.read(lambda c: store.find(c, keys))
 
     def in_flight(self, key: bytes) -> bool:
-        """Whether a live process has an open attempt at this key; buries the dead first."""
-        self.bury_the_dead()
+        """Whether a live process has an open attempt at this key; buries the dead first, unless it just did."""
+        if time.monotonic() >= self._buries_again:
+            self.bury_the_dead()
         return self._database.read(lambda c: statements.is_open(c, key))
 
     async def reserve(self, requests: Sequence[HoldRequest]) -> list[Result]:
-        """Hold each request's worst case, or say why not; committed when this returns."""
-        return await self._database.write_soon(self._reserve, requests)
+        """Hold each request's worst case, or say why not; committed when this returns.
+
+        What is granted may be sent at once. Where this took so long that others may have taken this process for dead,
+        and made its attempts unknown, they are voided and held anew.
+        """
+        while True:
+            epoch = self._me.epoch
+            results: list[Result] = await self._database.write_soon(self._reserve, requests)
+            if self._me.holds(epoch):
+                return results
+            granted = [result.attempt for result in results if isinstance(result, Granted)]
+            await self.settle([Settlement(attempt, "voided", reason=LAPSED) for attempt in granted])
+            await asyncio.to_thread(self._me.renew)
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         """Record how attempts ended, with their answers; committed when this returns."""
@@ -136,6 +153,7 @@ class Ledger:
 
     def bury_the_dead(self) -> int:
         """Turn open attempts of processes that no longer run into unknowns; return how many."""
+        self._buries_again = time.monotonic() + self.seconds_between_looks
         in_flight = self._database.read(statements.owners_in_flight) - {self._me.name}
         dead = self._me.dead(in_flight)
         return sum(self._database.write(functools.partial(statements.bury, owner=name)).result() for name in dead)

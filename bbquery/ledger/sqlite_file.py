@@ -125,6 +125,9 @@ class SqliteFile(Engine):
             return StorageFailed(f"the ledger {self.name} cannot be used: {error}")
         return error
 
+    def number_on(self, connection: Connection) -> None:
+        """Do nothing: a new row is numbered after the largest there is."""
+
     def size(self) -> int:
         """Return how many bytes the file takes, with what SQLite keeps beside it."""
         files = (self.path, self.path.with_name(f"{self.path.name}-wal"))

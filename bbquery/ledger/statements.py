@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bbquery.ledger.records import Result
 
 UNITS = ("queries", "tokens", "picodollars")
+BURIED = "the process that sent it ended without an outcome"
 
 # A budget and every budget above it.
 CHAIN = (
@@ -55,8 +56,11 @@ OPEN = (
 CLOSE = (  # columns of ended: id, queries, tokens, picodollars. What is free and perhaps billed was not billed
     "UPDATE attempt SET state = CASE WHEN free = 1 AND ? = 'unknown' THEN 'voided' ELSE ? END, reason = ?, closed = ?,"
     " cost_queries = ended.column2, cost_tokens = ended.column3, cost_picodollars = ended.column4"
-    " FROM {rows} AS ended WHERE attempt.id = ended.column1 AND attempt.state = 'open'"
+    " FROM {rows} AS ended WHERE attempt.id = ended.column1"
+    f" AND (attempt.state = 'open' OR attempt.state = 'unknown' AND attempt.reason = '{BURIED}')"
 )
+# Of these attempts, those that were free, and voided because their owner was taken for dead.
+FORGIVEN = f"SELECT id FROM attempt WHERE id IN {{rows}} AND free = 1 AND state = 'voided' AND reason = '{BURIED}'"
 KNOWN = (
     "SELECT asked.column1, answer.answer, answer.served, attempt.owner FROM {rows} AS asked"
     " LEFT JOIN answer ON answer.key = asked.column1"
@@ -213,6 +217,9 @@ def _refusal(budget: BudgetState, more: Units, hold: Units) -> BudgetExhausted |
 def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
     """Close attempts: outcome, cost, release of the hold and the answer, all in the caller's transaction.
 
+    One that was buried while its owner was out of reach takes its true outcome: what is unknown is held still. One that
+    was free besides holds nothing any more, so only its answer is kept.
+
     Raises:
         UsageError: one of them is not open; then none is closed.
     """
@@ -222,12 +229,19 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
         ended += execute_rows(connection, CLOSE, rows, (outcome, outcome, reason, closed))
     attempts = [s.attempt for s in settlements]
     if ended != len(attempts):
+        forgiven = _forgiven(connection, attempts)
+        attempts = [attempt for attempt in attempts if attempt not in forgiven]
+    if ended != len(attempts):
         raise UsageError(f"attempts {', '.join(map(str, attempts))} are not all open: each is settled once")
     for part in parts(attempts):
         sums = connection.execute(CLOSED.format(ids=", ".join("?" * len(part))), part).fetchall()
         for budget, *amounts in sums:
             move(connection, budget, Units(*amounts[:3]), Units(*amounts[3:]))
     store.insert(connection, [(s.question, s.reply, s.attempt) for s in settlements if s.question and s.reply], closed)
+
+
+def _forgiven(connection: Connection, attempts: Sequence[int]) -> set[int]:
+    return {row[0] for part in parts(attempts) for row in connection.execute(with_rows(FORGIVEN, 1, len(part)), part)}
 
 
 def move(connection: Connection, budget: int, hold: Units, cost: Units) -> None:
@@ -251,7 +265,7 @@ def bury(connection: Connection, owner: str) -> int:
     rows = connection.execute("SELECT id FROM attempt WHERE owner = ? AND state = 'open'", (owner,)).fetchall()
     settle(
         connection,
-        [Settlement(row[0], "unknown", reason="the process that sent it ended without an outcome") for row in rows],
+        [Settlement(row[0], "unknown", reason=BURIED) for row in rows],
     )
     return len(rows)
 

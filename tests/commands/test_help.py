@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 ASKING = ("explain", "compare", "evaluate", "attack", "probe")
 """Commands whose examples ask a model; the others' cost nothing and are run."""
-NEED_MORE = ("serve", "data")
-"""Commands whose examples do not end by themselves, or fetch what a test has no use for."""
+NEED_MORE = ("serve", "data", "ledger")
+"""Commands whose examples do not end by themselves, fetch what a test has no use for, or need a server."""
 
 
 def parsers(parser: Parser, *words: str) -> Iterator[tuple[str, Parser]]:
