@@ -9,6 +9,7 @@ from typing import Any
 from bbquery.client.halt import Interrupted
 from bbquery.commands import (
     attack,
+    audit,
     beginning,
     budget,
     compare,
@@ -79,7 +80,8 @@ def _parser() -> Parser:
     parser = Parser(prog="bbquery", description=ABOUT, examples=beginning.EXAMPLES)
     parser.add_argument("--version", action="version", version=f"bbquery {__version__}")
     commands: Any = parser.add_subparsers(required=True, metavar="COMMAND")  # typed as of the base class
-    for command in (explain, compare, evaluate, attack, probe, listing, score, serve, budget, store, ledger, data):
+    asking = (explain, compare, evaluate, attack, probe, audit)
+    for command in (*asking, listing, score, serve, budget, store, ledger, data):
         command.add(commands)
     helping.add(commands, parser)
     return parser

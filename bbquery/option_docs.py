@@ -64,11 +64,11 @@ def options_of(
     made: Callable[..., Any], parameters: Mapping[str, inspect.Parameter], name_of: Callable[[object], str]
 ) -> list[OptionDoc]:
     """Return options of a class or function. name_of: returns how an object is named on the command line."""
-    lines = _lines(made)
+    lines = lines_of(made)
     return [_option(made, each, lines.get(key, ""), name_of) for key, each in parameters.items()]
 
 
-def _lines(made: Callable[..., Any]) -> dict[str, str]:
+def lines_of(made: Callable[..., Any]) -> dict[str, str]:
     """Return what docstrings say of each option; a class says it in place of those it inherits from."""
     homes = reversed(made.__mro__) if inspect.isclass(made) else (made,)
     sections = [found for home in homes for found in SECTION.findall(inspect.cleandoc(home.__doc__ or ""))]

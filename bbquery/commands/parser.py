@@ -66,13 +66,22 @@ class Commands(argparse._SubParsersAction):  # type: ignore[type-arg] # noqa: SL
 class Parser(argparse.ArgumentParser):
     """A parser of one command; those of its subcommands are of this class too.
 
-    examples: command lines that work as they stand, the first of which is what most people need.
+    examples: command lines that work as they stand, the first of which is what most people need. implied: the
+    subcommand that is meant where what is typed first is none; None where one must be named.
     """
 
     _typed: Sequence[str] = ()
 
-    def __init__(self, *, examples: Sequence[str], formatter_class: Any = Formatter, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        examples: Sequence[str],
+        implied: str | None = None,
+        formatter_class: Any = Formatter,
+        **options: Any,
+    ) -> None:
         super().__init__(formatter_class=formatter_class, allow_abbrev=False, **options)
+        self._implied = implied
         self.register("action", "parsers", Commands)
         self.examples = examples
 
@@ -83,7 +92,9 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse, and refuse unknown options here, where the options that may have been meant are known."""
         self._typed = [] if args is None else list(args)
-        chosen, unknown = super().parse_known_args(args, namespace)
+        if self._implied and self._typed and self._typed[0] not in (*self._choices(), "-h", "--help"):
+            self._typed.insert(0, self._implied)
+        chosen, unknown = super().parse_known_args(self._typed, namespace)
         if unknown:
             self.error("" if self._unknown_options() else f"unrecognized arguments: {' '.join(unknown)}")
         return chosen, unknown

@@ -22,10 +22,10 @@ from bbquery import load
 from bbquery.errors import UsageError, did_you_mean
 from bbquery.images import folders, samples
 from bbquery.jobs.audit import table
-from bbquery.jobs.audit.faults import Faults
 from bbquery.jobs.names import stem
 
 if TYPE_CHECKING:
+    from bbquery.jobs.audit.faults import Faults
     from bbquery.jobs.audit.locate import KeyPath
     from bbquery.jobs.audit.plan import OraclePlan, Plan
     from bbquery.jobs.audit.reading import PlanFile
@@ -80,7 +80,7 @@ def listing(file: PlanFile) -> Listing:
         UsageError: one cannot be found, lies outside, or is said to show two things; or a target or a metric needs a
             label or a box that is missing; says every fault.
     """
-    faults = Faults("plan" if file.path is None else str(file.path), file.text)
+    faults = file.faults()
     gathered = _Gathering(file, faults)
     for place, given in enumerate(file.plan.photos.from_):
         gathered.take(given, ("photos", "from", place))

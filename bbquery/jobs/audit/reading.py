@@ -40,6 +40,10 @@ class PlanFile:
         """Whence relative paths in it count: the folder of its file, or the current one."""
         return Path.cwd() if self.path is None else self.path.resolve().parent
 
+    def faults(self) -> Faults:
+        """Return faults of it, none so far."""
+        return Faults("plan" if self.path is None else str(self.path), self.text)
+
 
 def read(given: AnyPlan) -> PlanFile:
     """Read and check a plan; no photo is looked at, and no oracle connected.
@@ -52,7 +56,15 @@ def read(given: AnyPlan) -> PlanFile:
     if isinstance(given, Mapping):
         return PlanFile(_checked(given, Faults("plan")))
     path = Path(given)
-    text = _text(path)
+    return of_text(_text(path), path)
+
+
+def of_text(text: str, path: Path) -> PlanFile:
+    """Read and check the plan that a file holds, or will hold. path: of the file.
+
+    Raises:
+        UsageError: as `read`.
+    """
     return PlanFile(_checked(_toml(text, path), Faults(str(path), text)), path, text)
 
 
