@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Capabilities, Limits, Oracle, Price, View
     from bbquery.plan import Ask, Plan, Stopped, replay, together
-    from bbquery.report.presenting import save_many
+    from bbquery.report.many import save_many
     from bbquery.run import drive
     from bbquery.saliency import Method
     from bbquery.types import (
@@ -85,7 +85,7 @@ _HOMES = {
     "bbquery.ledger.sqlite": ("Ledger",),
     "bbquery.oracle": ("Capabilities", "Limits", "Oracle", "Price", "View"),
     "bbquery.plan": ("Ask", "Plan", "Stopped", "replay", "together"),
-    "bbquery.report.presenting": ("save_many",),
+    "bbquery.report.many": ("save_many",),
     "bbquery.run": ("drive",),
     "bbquery.saliency": ("Method",),
     "bbquery.types": (

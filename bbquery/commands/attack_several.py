@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bbquery.client.client import QueryCounts
 from bbquery.commands import completing, options
 from bbquery.commands.log_file import logged
 from bbquery.commands.output import NOTHING_ASKED, counted, held, say, table, warn, warn_of, written_and_spent
@@ -16,8 +14,7 @@ from bbquery.commands.output_folder import OutputFolder, default_name, result_of
 from bbquery.errors import UsageError
 from bbquery.jobs.attack.preparation import without_wordnet
 from bbquery.jobs.attack.series import AttackSeriesRequest, prepared_series
-from bbquery.jobs.attack.summary import Finding
-from bbquery.jobs.attack.whole import AttackedImage, Attacks
+from bbquery.jobs.attack.whole import Tally
 from bbquery.jobs.job import NothingToExplain
 from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
@@ -33,20 +30,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bbquery.commands.screen_side_by_side import SideBySide
-    from bbquery.errors import BbqueryError
     from bbquery.jobs.attack.result import Stress
     from bbquery.jobs.attack.series import Attacked, AttackSeries, Checked
     from bbquery.jobs.attack.summary import Summary
+    from bbquery.jobs.attack.whole import Attacks
     from bbquery.jobs.spare import Rest
-    from bbquery.ledger.records import BudgetState, UnknownAttempt
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.records import BudgetState
     from bbquery.report.pages.parts import Picture
 
     Agree = Callable[[Sequence[str]], None]
     """Shows the worst case to a person, who agrees to it, or else raises UsageError."""
 
 UNPRICED = 3  # columns of the worst case that have no price
-NO_QUERIES = QueryCounts(asked=0, sent=0, from_store=0, unknown=0)
 
 
 def estimate(request: AttackSeriesRequest) -> int:
@@ -118,7 +113,6 @@ def _tables(summary: Summary) -> list[str]:
 async def _attacked(
     chosen: argparse.Namespace, request: AttackSeriesRequest, screen: SideBySide, out: OutputFolder, agree: Agree
 ) -> tuple[Book, Attacks]:
-    began = time.perf_counter()
     async with prepared_series(request) as series:
         agree(_costs(series))
         options.check_project(chosen)
@@ -126,7 +120,6 @@ async def _attacked(
         for image in series.images:
             warn_of(image.placement, image.name)
         warn(*filter(None, [without_wordnet(series.oracle.capabilities, chosen.score)]))
-        prepared = time.perf_counter() - began
         with open_ledger(None) as ledger, screen:
             screen.opens({place: attack.planned for place, (_, attack) in enumerate(series.parts)})
             book = Book(out, chosen, screen, series)
@@ -134,8 +127,7 @@ async def _attacked(
                 async for result in results:
                     book.take(result)
                     del result  # the images of one at a time are held
-            seconds = {"prepare": prepared, "attack": time.perf_counter() - began - prepared}
-            return book, book.whole(ledger, seconds)
+            return book, book.tally.whole(series.state(ledger, series.open_budget(ledger)))
 
 
 def _claim(chosen: argparse.Namespace, series: AttackSeries, out: OutputFolder) -> None:
@@ -150,17 +142,14 @@ def _claim(chosen: argparse.Namespace, series: AttackSeries, out: OutputFolder) 
 
 @dataclass
 class Book:
-    """What is kept of attacks that are done: their numbers, not their pixels. error: what the exit code tells."""
+    """What is kept of attacks that are done: their numbers, their small pictures, and what a person must know."""
 
     out: OutputFolder
     chosen: argparse.Namespace
     screen: SideBySide
     series: AttackSeries
-    findings: list[Finding] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
     thumbnails: dict[tuple[str, str], Picture] = field(default_factory=dict)
-    error: BbqueryError | None = None
-    _queries: QueryCounts = NO_QUERIES
-    _unknown: list[UnknownAttempt] = field(default_factory=list)
     _not_begun: list[str] = field(default_factory=list)
     _said: list[str] = field(default_factory=list)
     _rests: list[tuple[Rest, int]] = field(default_factory=list)
@@ -169,12 +158,10 @@ class Book:
         """Write an attack's files, say what it came to, and keep its numbers."""
         stress = result.stress
         if stress is not None:
-            self._queries = self._queries.plus(stress.queries)
-            self._unknown += stress.unknown
             self.out.write(lambda out: self._write(stress, out / result.image / result.attack, str(result.source)))
             self.thumbnails[result.image, result.attack] = thumbnail(stress)
             self.screen.say(f"{result.name}: {headline(stress)}; {stress.queries.sent:,} sent")
-        self.findings.append(Finding.of(result))
+        self.tally.take(result)
         if result.status != "complete" and not isinstance(result.error, (UsageError, NothingToExplain)):
             weight = len(self.series.request.each.thresholds) if result.control else 1
             self._rests.append((result.rest, weight))
@@ -190,36 +177,20 @@ class Book:
             self._said += [cautions.line(each, result.name) for each in cautions.of_stress(stress)]
         if result.status == "complete":
             return
-        if result.ended_run or self.error is None:
-            self.error = result.error
         if result.status == "not begun":
             self._not_begun.append(result.name)
             return
         self._said.append(f"{result.status.upper()}: {result.name}: {result.error}")
 
-    def whole(self, ledger: Ledger, seconds: dict[str, float]) -> Attacks:
-        """Return what all come to."""
-        each = self.series.request.each
-        return Attacks(
-            run=self.series.identity(), findings=tuple(self.findings), thresholds=each.thresholds,
-            images=tuple(
-                AttackedImage(image.name, str(image.source), image.pixels, image.attacks[0].request.one_target)
-                for image in self.series.images
-            ),
-            linf_thresholds=each.linf_thresholds, oracle=self.series.oracle.capabilities, seed=each.seed,
-            queries=self._queries, budget=ledger.budget(self.series.open_budget(ledger)), unknown=tuple(self._unknown),
-            error=self.error, seconds=seconds,
-        )  # fmt: skip
-
     def troubles(self, budget: BudgetState) -> list[str]:
         """Return what went wrong and what can be done about it, a line each. budget: the run's."""
         lines = list(self._said)
         if self._not_begun:
-            lines.append(f"NOT BEGUN: {len(self._not_begun)}, such as {self._not_begun[0]}: {self.error}")
+            lines.append(f"NOT BEGUN: {len(self._not_begun)}, such as {self._not_begun[0]}: {self.tally.error}")
         if self._rests:
-            lines.append(completing.intro("the run", self.error, self.series.oracle.capabilities))
+            lines.append(completing.intro("the run", self.tally.error, self.series.oracle.capabilities))
             lines.append(f"  {self.resume(budget)}")
-        return [*lines, *held(self._unknown)]
+        return [*lines, *held(self.tally.unknown)]
 
     def resume(self, budget: BudgetState) -> str:
         """Return the command that completes the run; nothing where it is whole. budget: the run's."""
@@ -228,6 +199,6 @@ class Book:
         oracle, allowed = self.series.oracle.capabilities, self.series.images[0].attacks[0].allowed
         rests, weights = zip(*self._rests, strict=True)
         return completing.of_parts(
-            self.chosen.typed, oracle, rests, budget, self.error, allowed=allowed, suffix="-per-attack",
+            self.chosen.typed, oracle, rests, budget, self.tally.error, allowed=allowed, suffix="-per-attack",
             weights=weights,
         )  # fmt: skip

@@ -5,28 +5,25 @@ from __future__ import annotations
 import contextlib
 import html as escaping
 import json
-from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bbquery import option_types
 from bbquery.errors import MissingExtra, UsageError
-from bbquery.images.reading import described
 from bbquery.jobs.attack.result import Stress
 from bbquery.jobs.compare.result import Comparison
 from bbquery.jobs.evaluate.result import Evaluation
 from bbquery.jobs.explain.findings import findings
 from bbquery.jobs.explain.result import Explanation
-from bbquery.jobs.explain.series import ImageResult
 from bbquery.jobs.keywords import in_python, translate
 from bbquery.report import attack, cautions, comparison, evaluation, explanation, folder, probe, sentence
 from bbquery.report.attack_headline import headline
 from bbquery.report.claim import ANOTHER, claimed
 from bbquery.report.files import check_writable
 from bbquery.report.map_picture import below_photo, map_pixels
-from bbquery.report.pages import index, parts
-from bbquery.report.pages.page import check_extra
+from bbquery.report.pages import parts
 from bbquery.report.spent import spent
 from bbquery.shown import shown
 
@@ -99,48 +96,6 @@ def save(result: OfOneImage, place: str | os.PathLike[str], *, force: bool) -> l
     """Write a result; see `bbquery.jobs.presented.Presented.save`."""
     with in_words_of_save(), claimed(option_types.folder("folder", place), result.run, force=force) as taken:
         return _written(result, check_writable(taken))
-
-
-def save_many(results: Iterable[ImageResult], folder: str | os.PathLike[str], *, force: bool = False) -> Path:
-    """Write each photo's files into a folder of its own, and one page on all; return the path of that page.
-
-    results: of `bbquery.explain_many`: the call itself, or its results in a list. Each is written as soon as it is
-    there, and nothing is kept of it, so that many photos need the memory of one. folder: where to, made where absent.
-    force: also into folders that hold files of something else.
-
-    Raises:
-        UsageError: a folder cannot be written, or holds files of something else, or there is no result. What was
-            answered is kept all the same.
-        MissingExtra: a package of the extra "report" is not installed.
-    """
-    place = option_types.folder("folder", folder)
-    check_extra()  # before anything is asked
-    entries: list[index.Entry] = []
-    last: ImageResult | None = None
-    with in_words_of_save(), contextlib.ExitStack() as opened:
-        if isinstance(results, Generator):
-            opened.enter_context(contextlib.closing(results))
-        for result in _image_results(results):
-            if last is None:
-                opened.enter_context(claimed(place, result.run, force=force))
-            if result.explanation is not None:
-                save(result.explanation, place / result.name, force=force)
-            entries.append(index.entry(result, described(result.source)))
-            last = replace(result, explanation=None)
-            del result  # or two explanations are held while the next is made
-        if last is None:
-            raise UsageError("there is no result to save")
-        return index.write(place, entries, budget=last.budget, command=(), python=last.call)
-
-
-def _image_results(results: object) -> Iterator[ImageResult]:
-    if not isinstance(results, Iterable):
-        raise UsageError(f"results must be those of bbquery.explain_many, not {type(results).__name__}")
-    for result in results:
-        if not isinstance(result, ImageResult):
-            raise UsageError(f"results must be those of bbquery.explain_many, and one is {type(result).__name__}")
-        yield result
-        del result
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bbquery.jobs.attack import statistics
+from bbquery.jobs.chance import OUTSIDE
 from bbquery.specification import parse
 
 from .players import OURS
@@ -112,7 +113,7 @@ def _successes(game: Game | None, mark: int) -> Aim:
     measured = f"{100 * mine:.0f} % against {100 * theirs:.0f} % ({shown(rival)}), McNemar p = {chance:.2g}"
     if mine < theirs:
         return Aim(aim, measured, "missed")
-    return Aim(aim, measured, "met" if chance < statistics.OUTSIDE else "cannot be told")
+    return Aim(aim, measured, "met" if chance < OUTSIDE else "cannot be told")
 
 
 def _common(one: Distances, other: Distances) -> tuple[float, float]:

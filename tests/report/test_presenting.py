@@ -151,6 +151,32 @@ def test_many_photos_are_kept_as_the_command_keeps_them(tmp_path: Path) -> None:
     assert 'href="./photo/report.html"' in seen
 
 
+def test_many_attacks_are_kept_as_the_command_keeps_them(tmp_path: Path) -> None:
+    """`save_many` writes a folder of each attack on each photo, the tables, and the page on all, with the call."""
+    PIL.Image.fromarray(255 - PHOTO).save("other.png")
+    attack, cap = "lr_mifgsm:cells=4,lr_mifgsm:cells=2", 150
+    options = ["--attack", attack, "--score", "label", "--max-queries-per-attack", str(cap), "--out", "by-command"]
+    assert cli.main(["attack", "photo.png", "other.png", "--oracle", SIDES, *options, "--yes"]) == 0
+
+    results = bbquery.attack_many(
+        ["photo.png", "other.png"], SIDES, attack=attack, score="label", max_queries_per_attack=cap
+    )
+    page = bbquery.save_many(results, tmp_path / "by-python")
+
+    there, here = files_of(tmp_path / "by-command"), files_of(tmp_path / "by-python")
+    assert set(there) == {name for name in here if not re.search(r"/\.bbquery-run$", name)}
+    for name in ("table.md", "table.csv", "distance.png"):
+        assert there[name].read_bytes() == here[name].read_bytes()
+    said, own = (json.loads(files["attacks.json"].read_bytes()) for files in (there, here))
+    assert own["command"] == []
+    assert (own["run"], own["images"], own["results"]) == (said["run"], said["images"], said["results"])
+    assert page.name == "index.html"
+    seen = html.unescape(page.read_text())
+    assert "4 attacks on photos" in seen
+    assert "found = bbquery.attack_many(" in seen
+    assert 'href="./other/lr_mifgsm~2/report.html"' in seen
+
+
 def test_what_is_no_series_is_not_kept(tmp_path: Path) -> None:
     """One result, none, or files of somebody else's are refused with what to do, and a run that was begun is closed."""
     (tmp_path / "mine").mkdir()
@@ -162,7 +188,7 @@ def test_what_is_no_series_is_not_kept(tmp_path: Path) -> None:
     assert list(begun) == []
     several: list[Any] = [found("explain"), 3, [found("explain")]]
     for wrong in several:
-        with pytest.raises(UsageError, match=r"results must be those of bbquery\.explain_many"):
+        with pytest.raises(UsageError, match=r"results must be those of bbquery\.explain_many or bbquery\.attack_many"):
             bbquery.save_many(wrong, tmp_path / "own")
     with pytest.raises(UsageError, match="no result"):
         bbquery.save_many([], tmp_path / "own")

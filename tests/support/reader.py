@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from bbquery.types import Image
 
-QUERIES = 40
+QUERIES = 20
 SIZE = (451, 300)  # width and height of the photos, as of sample:cat
 NAMED = re.compile(r"(?:#|//) ([\w-]+\.\w+)\n")  # the first line of a block that is a file
 PYTHON_BUDGET = re.compile(r"^(?!.*evaluate\()(.*max_queries=)([\d_]+)", re.MULTILINE)

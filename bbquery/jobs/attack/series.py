@@ -21,10 +21,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from bbquery import load
 from bbquery.attacks._controls import Control
@@ -32,6 +33,7 @@ from bbquery.errors import BadImage, BbqueryError, UnknownName, UsageError
 from bbquery.images import reading
 from bbquery.jobs.attack.job import AttackJob
 from bbquery.jobs.attack.preparation import job_of
+from bbquery.jobs.attack.run import AttackedImage, AttackRun
 from bbquery.jobs.identity import identity
 from bbquery.jobs.job import NothingToExplain, connection
 from bbquery.jobs.names import names_of_images, names_of_specifications
@@ -74,7 +76,8 @@ class Attacked:
 
     source: the image, as it was given. given: the attack, likewise. control: whether it is one, and no attack.
     stress: None where not even the clean image was answered. error: what ended it early, None where nothing did.
-    ended_run: whether that ended the run as a whole. rest: what completing it takes.
+    ended_run: whether that ended the run as a whole. rest: what completing it takes. part_of: the run, as it stood when
+    this was given. call: the text of the call from Python that made it; empty where a command did.
     """
 
     image: str
@@ -86,6 +89,8 @@ class Attacked:
     error: BbqueryError | None
     ended_run: bool
     rest: Rest
+    part_of: AttackRun
+    call: str = ""
 
     def __repr__(self) -> str:
         """Return which attack on which image it is, and what came of it, in a line."""
@@ -95,7 +100,8 @@ class Attacked:
 
     def called(self, call: str) -> Self:
         """Return it with the text of the call that made it."""
-        return self if self.stress is None else replace(self, stress=self.stress.called(call))
+        stress = None if self.stress is None else self.stress.called(call)
+        return replace(self, call=call, stress=stress)
 
     def _repr_html_(self) -> str:
         """Return it for a notebook: how it ended, and what was found where the clean image was answered."""
@@ -201,7 +207,7 @@ async def prepared_series(request: AttackSeriesRequest) -> AsyncIterator[AttackS
 
     request: with the caps as they were stated.
     """
-    request = request.shared()
+    began, request = time.perf_counter(), request.shared()
     ways, labels = _ways(request), request.labels or [request.each.one_target] * len(request.images)
     async with connection(request.each) as oracle:
         named = zip(names_of_images(request.images, RESERVED), request.images, labels, strict=True)
@@ -210,7 +216,7 @@ async def prepared_series(request: AttackSeriesRequest) -> AsyncIterator[AttackS
             each = replace(request.each, image=source, target=label)
             images.append(await asyncio.to_thread(_checked, oracle, each, name, ways))
         _refuse_twice(images)
-        yield AttackSeries(request, oracle, tuple(images))
+        yield AttackSeries(request, oracle, tuple(images), time.perf_counter() - began)
 
 
 def _ways(request: AttackSeriesRequest) -> list[Way]:
@@ -274,6 +280,10 @@ def _refuse_twice(images: Sequence[CheckedImage]) -> None:
             raise UsageError(f"{image.name} and {other} are the same photo, which may count but once: give one of them")
 
 
+Came: TypeAlias = Callable[..., Attacked]
+"""Makes the result of an attack that is done, once the run that it is part of is known as it stands."""
+
+
 @dataclass
 class _Ending:
     """What ended the run, once something has."""
@@ -283,11 +293,12 @@ class _Ending:
 
 @dataclass(frozen=True, eq=False)
 class AttackSeries:
-    """Several images and attacks, checked, no pixels held, ready to run."""
+    """Several images and attacks, checked, no pixels held, ready to run. prepared: seconds that this took."""
 
     request: AttackSeriesRequest
     oracle: Oracle
     images: tuple[CheckedImage, ...]
+    prepared: float
     began: float = field(default_factory=time.perf_counter)
 
     @property
@@ -309,11 +320,26 @@ class AttackSeries:
         about = f"{len(self.images)} images"
         return open_within(ledger, self.request.each.project, f"attack-{self.identity()}", self.request.run, about)
 
+    def state(self, ledger: Ledger, budget: int) -> AttackRun:
+        """Return the run as it stands. budget: its id."""
+        each = self.request.each
+        return AttackRun(
+            run=self.identity(), thresholds=each.thresholds, linf_thresholds=each.linf_thresholds,
+            images=tuple(
+                AttackedImage(
+                    image.name, reading.described(image.source), image.pixels, image.attacks[0].request.one_target
+                )
+                for image in self.images
+            ),
+            oracle=self.oracle.capabilities, seed=each.seed, budget=ledger.budget(budget),
+            seconds={"prepare": self.prepared, "attack": time.perf_counter() - self.began},
+        )  # fmt: skip
+
     async def run(self, ledger: Ledger) -> AsyncGenerator[Attacked, None]:
         """Ask, and give the result of each attack, image after image, as soon as all of an image are there."""
         budget, ending = self.open_budget(ledger), _Ending()
         waiting = list(enumerate(self.images))
-        at_work: list[asyncio.Task[list[Attacked]]] = []
+        at_work: list[asyncio.Task[list[Came]]] = []
         try:
             while waiting or at_work:
                 while waiting and len(at_work) < SIDE_BY_SIDE:
@@ -321,18 +347,16 @@ class AttackSeries:
                     at_work.append(asyncio.create_task(self._image(place, image, ledger, budget, ending)))
                 results = await at_work[0]
                 del at_work[0]
-                for result in results:
-                    yield result
-                    del result
+                for came in results:
+                    yield came(part_of=self.state(ledger, budget))
+                    del came
                 del results
         finally:
             for task in at_work:
                 task.cancel()
             await asyncio.gather(*at_work, return_exceptions=True)
 
-    async def _image(
-        self, place: int, image: CheckedImage, ledger: Ledger, budget: int, ending: _Ending
-    ) -> list[Attacked]:
+    async def _image(self, place: int, image: CheckedImage, ledger: Ledger, budget: int, ending: _Ending) -> list[Came]:
         """Run all attacks on an image, one after another."""
         results = []
         for number, attack in enumerate(image.attacks):
@@ -340,7 +364,7 @@ class AttackSeries:
             results.append(await self._one(part, image, attack, ledger, ending))
         return results
 
-    async def _one(self, part: Part, image: CheckedImage, attack: Checked, ledger: Ledger, ending: _Ending) -> Attacked:
+    async def _one(self, part: Part, image: CheckedImage, attack: Checked, ledger: Ledger, ending: _Ending) -> Came:
         """Run one attack in a budget of its own."""
         stress: Stress | None = None
         error, ended, rest = ending.error, True, attack.rest
@@ -350,8 +374,17 @@ class AttackSeries:
             if ended:
                 ending.error = ending.error or error
         way = attack.way
-        return Attacked(
-            image.name, way.name, image.source, way.given, way.control, stress, error, ended_run=ended, rest=rest
+        return functools.partial(
+            Attacked,
+            image.name,
+            way.name,
+            image.source,
+            way.given,
+            way.control,
+            stress,
+            error,
+            ended_run=ended,
+            rest=rest,
         )
 
     async def _asked(

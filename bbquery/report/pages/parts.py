@@ -14,7 +14,6 @@ import PIL.Image
 from bbquery.jobs.explain.result import top_classes
 from bbquery.jobs.keywords import in_python
 from bbquery.jobs.percent import percent
-from bbquery.jobs.presented import Presented
 from bbquery.money import dollars
 from bbquery.oracle import is_unnamed
 from bbquery.report.pages.repeat import python_call
@@ -191,7 +190,7 @@ def in_words_of(result: Result, text: str) -> str:
 
 def call_of(result: Result) -> str:
     """Return the call from Python that made a result; empty where a command did."""
-    return result.call if isinstance(result, Presented) else ""
+    return result.call
 
 
 def repeat(result: Result, command: Sequence[str], resume: str) -> Repeat:

@@ -13,9 +13,9 @@ import PIL.Image
 
 import bbquery
 from bbquery.client.halt import Interrupted
+from bbquery.jobs.attack.run import AttackedImage, AttackRun
 from bbquery.jobs.attack.series import Attacked
-from bbquery.jobs.attack.summary import Finding
-from bbquery.jobs.attack.whole import AttackedImage, Attacks
+from bbquery.jobs.attack.whole import Tally
 from bbquery.jobs.explain.series import ImageResult
 from bbquery.jobs.explain.verified import Part, Verified
 from bbquery.report import attack, attacks, comparison, evaluation, folder, probe
@@ -125,17 +125,20 @@ def write_attacks(place: Path) -> None:
     """Write what one attack on two photos came to, one of which failed."""
     with opened(place) as (oracle, ledger):
         stress = bbquery.attack(BRIGHT, oracle, max_queries=60, score="label", ledger=ledger)
-    done = Attacked(
-        image=HOSTILE, attack="hsja", source="cat.png", given="hsja", control=False, stress=stress, error=None,
-        ended_run=False, rest=stress.rest,
-    )  # fmt: skip
-    failed = replace(done, image="dog", stress=None, error=Interrupted("interrupted by Ctrl-C"))
-    whole = Attacks(
+    run = AttackRun(
         run="0" * 16, images=tuple(AttackedImage(name, name, "0" * 64, None) for name in (HOSTILE, "dog")),
-        findings=(Finding.of(done), Finding.of(failed)), thresholds=stress.thresholds, linf_thresholds=(),
-        oracle=oracle.capabilities, seed=0, queries=stress.queries, budget=stress.budget, unknown=(), error=None,
+        thresholds=stress.thresholds, linf_thresholds=(), oracle=oracle.capabilities, seed=0, budget=stress.budget,
         seconds={},
     )  # fmt: skip
+    done = Attacked(
+        image=HOSTILE, attack="hsja", source="cat.png", given="hsja", control=False, stress=stress, error=None,
+        ended_run=False, rest=stress.rest, part_of=run,
+    )  # fmt: skip
+    failed = replace(done, image="dog", stress=None, error=Interrupted("interrupted by Ctrl-C"))
+    tally = Tally()
+    for each in (done, failed):
+        tally.take(each)
+    whole = tally.whole(run)
     thumbnails = {(done.image, done.attack): thumbnail(stress)}
     attacks.write(whole, place.parent, command=["bbquery", "attack"], thumbnails=thumbnails)
 
