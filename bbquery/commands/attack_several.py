@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bbquery.commands.screen_side_by_side import SideBySide
+    from bbquery.errors import BbqueryError
     from bbquery.jobs.attack.result import Stress
     from bbquery.jobs.attack.series import Attacked, AttackSeries, Checked
     from bbquery.jobs.attack.summary import Summary
@@ -158,17 +159,33 @@ class Book:
         """Write an attack's files, say what it came to, and keep its numbers."""
         stress = result.stress
         if stress is not None:
-            self.out.write(lambda out: self._write(stress, out / result.image / result.attack, str(result.source)))
+            resume = self._resume_of(result)
+            place = f"{result.image}/{result.attack}"
+            self.out.write(lambda out: self._write(stress, out / place, str(result.source), resume))
             self.thumbnails[result.image, result.attack] = thumbnail(stress)
             self.screen.say(f"{result.name}: {headline(stress)}; {stress.queries.sent:,} sent")
         self.tally.take(result)
-        if result.status != "complete" and not isinstance(result.error, (UsageError, NothingToExplain)):
-            weight = len(self.series.request.each.thresholds) if result.control else 1
-            self._rests.append((result.rest, weight))
+        if _can_be_completed(result):
+            self._rests.append((result.rest, self._weight(control=result.control)))
         self._note(result)
 
-    def _write(self, stress: Stress, place: Path, source: str) -> None:
-        report.write_one(stress, place, command=self.chosen.typed, source=source)
+    def _weight(self, *, control: bool) -> int:
+        """Return how many times the caps of an attack one has."""
+        return len(self.series.request.each.thresholds) if control else 1
+
+    def _resume_of(self, result: Attacked) -> str:
+        """Return the command that completes an attack, whatever those after it will take; nothing where it is whole."""
+        if not _can_be_completed(result):
+            return ""
+        ours = result.rest, self._weight(control=result.control)
+        left = [
+            (attack.rest, self._weight(control=attack.way.control))
+            for _, attack in self.series.parts[len(self.tally.findings) + 1 :]
+        ]
+        return self._completing([*self._rests, ours, *left], result.part_of.budget, result.error)
+
+    def _write(self, stress: Stress, place: Path, source: str, resume: str) -> None:
+        report.write_one(stress, place, command=self.chosen.typed, source=source, resume=resume)
 
     def _note(self, result: Attacked) -> None:
         """Keep what a person must know of it."""
@@ -194,11 +211,16 @@ class Book:
 
     def resume(self, budget: BudgetState) -> str:
         """Return the command that completes the run; nothing where it is whole. budget: the run's."""
-        if not self._rests:
-            return ""
+        return self._completing(self._rests, budget, self.tally.error) if self._rests else ""
+
+    def _completing(self, parts: Sequence[tuple[Rest, int]], budget: BudgetState, error: BbqueryError | None) -> str:
         oracle, allowed = self.series.oracle.capabilities, self.series.images[0].attacks[0].allowed
-        rests, weights = zip(*self._rests, strict=True)
+        rests, weights = zip(*parts, strict=True)
         return completing.of_parts(
-            self.chosen.typed, oracle, rests, budget, self.tally.error, allowed=allowed, suffix="-per-attack",
-            weights=weights,
-        )  # fmt: skip
+            self.chosen.typed, oracle, rests, budget, error, allowed=allowed, suffix="-per-attack", weights=weights
+        )
+
+
+def _can_be_completed(result: Attacked) -> bool:
+    """Whether the same again would ask for what is missing."""
+    return result.status != "complete" and not isinstance(result.error, (UsageError, NothingToExplain))

@@ -23,6 +23,7 @@ from bbquery.units import Units, total
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
     from pathlib import Path
 
     from bbquery.commands.screen import Screen
@@ -94,7 +95,7 @@ async def _explained(
         for image in series.images:
             warn_of(image.placement, image.name)
         with open_ledger(None) as ledger, screen:
-            book = Book(out, chosen, screen, series.setting.oracle.capabilities)
+            book = Book(out, chosen, screen, series)
             async with contextlib.aclosing(series.run(ledger)) as results:
                 async for result in results:
                     book.take(result)
@@ -112,7 +113,7 @@ class Book:
     out: OutputFolder
     chosen: argparse.Namespace
     screen: Screen
-    oracle: Capabilities
+    series: Series
     entries: list[index.Entry] = field(default_factory=list)
     error: BbqueryError | None = None
     from_store: int = 0
@@ -121,27 +122,40 @@ class Book:
     _said: list[str] = field(default_factory=list)
     _rests: list[Rest] = field(default_factory=list)
 
+    @property
+    def oracle(self) -> Capabilities:
+        """Whom it asks."""
+        return self.series.setting.oracle.capabilities
+
     def take(self, result: ImageResult) -> None:
         """Write an image's files, say so, and keep its line."""
         explanation, source = result.explanation, str(result.source)
         if explanation is not None:
             self.from_store += explanation.queries.from_store
             self.sent += explanation.queries.sent
-            self.out.write(lambda out: self._write(explanation, out / result.name, source))
+            resume = self._resume_of(result)
+            self.out.write(lambda out: self._write(explanation, out / result.name, source, resume))
             place = self.out.place / result.name
             made = f"{result.name}: {result.status}; {counted(explanation.queries)}; {place}"
             self.screen.say(made, *(f"{result.name}: {fact}" for fact in explanation.facts))
             for said in filter(None, (sentence.stable(explanation, m) for m in explanation.maps)):
                 self.screen.say(f"  {said}")
         self.entries.append(index.entry(result, source))
-        if result.status != "complete" and not isinstance(result.error, (BadImage, NothingToExplain)):
+        if _can_be_completed(result):
             self._rests.append(result.rest)
         self._note(result)
 
-    def _write(self, explanation: Explanation, place: Path, source: str) -> None:
+    def _resume_of(self, result: ImageResult) -> str:
+        """Return the command that completes an image, whatever those after it will take; nothing where it is whole."""
+        if not _can_be_completed(result):
+            return ""
+        left = [self.series.whole(image) for image in self.series.images[len(self.entries) + 1 :]]
+        return self._completing([*self._rests, result.rest, *left], result.budget, result.error)
+
+    def _write(self, explanation: Explanation, place: Path, source: str, resume: str) -> None:
         folder.prepare(place)
         how = {"progress": self.chosen.progress, "full_size": self.chosen.full_size}
-        folder.write(explanation, place, command=self.chosen.typed, source=source, **how)
+        folder.write(explanation, place, command=self.chosen.typed, source=source, resume=resume, **how)
 
     def _note(self, result: ImageResult) -> None:
         """Keep what a person must know of it."""
@@ -178,9 +192,14 @@ class Book:
 
     def resume(self, budget: BudgetState) -> str:
         """Return the command that completes the run; nothing where it is whole. budget: the run's."""
-        if not self._rests:
-            return ""
+        return self._completing(self._rests, budget, self.error) if self._rests else ""
+
+    def _completing(self, rests: Sequence[Rest], budget: BudgetState, error: BbqueryError | None) -> str:
         return completing.of_parts(
-            self.chosen.typed, self.oracle, self._rests, budget, self.error, allowed=self._rests[0].allowed,
-            suffix="-per-image",
-        )  # fmt: skip
+            self.chosen.typed, self.oracle, rests, budget, error, allowed=rests[0].allowed, suffix="-per-image"
+        )
+
+
+def _can_be_completed(result: ImageResult) -> bool:
+    """Whether the same again would ask for what is missing."""
+    return result.status != "complete" and not isinstance(result.error, (BadImage, NothingToExplain))

@@ -31,13 +31,15 @@ FILES = {
 }
 
 
-def write_one(stress: Stress, folder: Path, *, command: Sequence[str], source: str) -> list[Path]:
+def write_one(stress: Stress, folder: Path, *, command: Sequence[str], source: str, resume: str) -> list[Path]:
     """Write the files of one attack on one photo into a folder of theirs; return the paths.
+
+    resume: the command that completes it; empty where it is whole.
 
     Raises:
         UsageError: the folder cannot be written. MissingExtra: no matplotlib, or no Jinja.
     """
-    return attack.write(stress, check_writable(folder), command=command, source=source)
+    return attack.write(stress, check_writable(folder), command=command, source=source, resume=resume)
 
 
 def write(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bbquery.jobs.attack import steadiness
 from bbquery.jobs.explain.findings import findings
 from bbquery.report.record_parts import Warned
+from bbquery.saliency.designed import DOUBTFUL
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -27,8 +28,15 @@ def of_explanation(explanation: Explanation) -> list[Warned | Finding]:
     return [
         *(Warned("DRIFTED", None, f"{reason}: {drifted}") for reason in explanation.drift.reasons),
         *_unread(explanation.unread),
-        *findings(explanation),
+        *of_maps(explanation),
     ]
+
+
+def of_maps(explanation: Explanation) -> list[Finding]:
+    """Return the findings on maps, each thing once: a method's note may say what a finding says already."""
+    found = findings(explanation)
+    doubted = {each.target for each in found if each.kind in ("NOT MOVED", "HARDLY MOVED")}
+    return [each for each in found if not (each.text == DOUBTFUL and each.target in doubted)]
 
 
 def of_comparison(comparison: Comparison) -> list[Warned | Finding]:

@@ -63,7 +63,10 @@ def write(comparison: Comparison, folder: Path, *, command: Sequence[str], sourc
     for each in comparison.results:
         if each.explanation is not None:
             own = explained.prepare(folder / each.name)
-            *_, record_of_method, _ = explained.write(each.explanation, own, command=command, source=source)
+            completed = "" if each.status == "complete" else resume
+            *_, record_of_method, _ = explained.write(
+                each.explanation, own, command=command, source=source, resume=completed
+            )
             files[f"{each.name}/{record_of_method.name}"] = f"the record of the map by {each.method}"
     curves = {each.method: each.curves for each in comparison.results if each.curves is not None}
     drawn = None

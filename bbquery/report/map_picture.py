@@ -61,4 +61,5 @@ def box_of(explanation: Explanation, m: TargetMap) -> Box | None:
 def below_photo(explanation: Explanation) -> str:
     """Return what stands below the photo: the model's first answer to it, the method and the model."""
     made = f"Method: {type_name(explanation.method)}. Model: {explanation.oracle.name}."
-    return f"The model's first answer to the whole photo: {sentence.first_answer(explanation)}. {made}"
+    first = sentence.ended(f"The model's first answer to the whole photo: {sentence.first_answer(explanation)}")
+    return f"{first} {made}"

@@ -15,7 +15,6 @@ from bbquery.errors import MissingExtra, UsageError
 from bbquery.jobs.attack.result import Stress
 from bbquery.jobs.compare.result import Comparison
 from bbquery.jobs.evaluate.result import Evaluation
-from bbquery.jobs.explain.findings import findings
 from bbquery.jobs.explain.result import Explanation
 from bbquery.jobs.keywords import in_python, translate
 from bbquery.report import attack, cautions, comparison, evaluation, explanation, folder, probe, sentence
@@ -160,7 +159,7 @@ def _explanation(found: Explanation) -> Shown:
     return Shown(
         [*(_map(found, m) for m in found.maps), Section(below_photo(found))],
         [*_verified(found), ("spent", _spent(found)), *_ended(found)],
-        [f"{each.kind}: {each.target}: {each.text}" for each in findings(found)],
+        [f"{each.kind}: {each.target}: {each.text}" for each in cautions.of_maps(found)],
     )
 
 

@@ -23,6 +23,7 @@ from bbquery.images.placement import placed
 from bbquery.jobs.record_file import SCHEMA
 from bbquery.ledger import codec
 from bbquery.money import dollars
+from bbquery.report.record_parts import in_words_of
 from bbquery.report.spent import spent
 from bbquery.shown import as_json
 from bbquery.specification import constructor
@@ -118,7 +119,7 @@ def _record(
         "cost": _cost(result.budget, result.oracle),
         "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
         "files": files,
-        "warnings": warnings,
+        "warnings": [dataclasses.replace(each, text=in_words_of(result, each.text)) for each in warnings],
     }
     return encoded({**head, **own, **tail})
 

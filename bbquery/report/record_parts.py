@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bbquery.jobs.keywords import in_python
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -12,6 +14,14 @@ if TYPE_CHECKING:
     from bbquery.scoring.base import About, BoundScore
 
 MOST_UNREAD = 100  # different things that a score could not read
+
+
+class Called(Protocol):
+    """A result that knows the call from Python that made it; empty where a command did."""
+
+    @property
+    def call(self) -> str:
+        """The text of the call."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +34,11 @@ class Warned:
     kind: str
     target: str | None
     text: str
+
+
+def in_words_of(result: Called, text: str) -> str:
+    """Return advice in the words of whoever made a result: options of a command, or arguments of a call."""
+    return in_python(text) if result.call else text
 
 
 def target(score: BoundScore) -> dict[str, Any]:

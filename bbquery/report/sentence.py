@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 LONGEST = 60
 """Characters of a label or a text in a sentence; records have all of it."""
 
+QUOTED_ENDS = (".”", "!”", "?”", "…”")
+
 STAMPS: dict[Kind, str] = {"NOT MOVED": "SAYS NOTHING", "HARDLY MOVED": "COULD BE CHANCE"}
 """Stamp on a map, by the finding that earns it."""
 
@@ -213,6 +215,11 @@ def named(m: TargetMap) -> str:
     """Return what a map is of: "“cat”", or of one object of several "the “cat” in the box [0.10,0.20,0.50,0.90]"."""
     found = m.score.about.object
     return quoted(m.target) if found is None else f"the {quoted(found.name)} in the box {found.box}"
+
+
+def ended(said: str) -> str:
+    """Return words with one full stop at their end: a quotation that ends a sentence of its own has one already."""
+    return said if said.endswith((".", *QUOTED_ENDS)) else f"{said}."
 
 
 def decided(m: TargetMap) -> NDArray[np.bool_] | None:

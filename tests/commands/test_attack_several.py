@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import html
 import json
 import os
+import re
 import shlex
 import signal
 import sys
@@ -32,6 +34,7 @@ ATTACKS = "lr_mifgsm:cells=4,lr_mifgsm:cells=2,norm=linf"
 OF_ALL = {"attacks.json", "index.html", "distance.png", "table.csv", "table.md"}
 OF_EACH = {"adversarial.png", "attack.json", "attack.png", "clean.png", "difference.png", "report.html"}
 NAMES = ("cat", "dog")
+TO_COMPLETE = re.compile(r"To complete it</h3>\n<pre><code>(.*)</code>")
 
 
 @pytest.fixture
@@ -259,6 +262,8 @@ async def test_ctrl_c_keeps_what_was_paid(folder: Path, tmp_path: Path) -> None:
         typed = [*attacked, "--drift-every", "0", "--yes"]
         first, said = await _ended(typed, tmp_path / "home", oracle, after=60)
         sent, stopped = oracle.billed, record(tmp_path / "out")
+        pages = (tmp_path / "out").glob("*/*/report.html")
+        commands = [found for page in pages for found in TO_COMPLETE.findall(html.unescape(page.read_text()))]
         again, _ = await _ended(typed, tmp_path / "home", oracle)
 
     whole = record(tmp_path / "out")
@@ -266,6 +271,8 @@ async def test_ctrl_c_keeps_what_was_paid(folder: Path, tmp_path: Path) -> None:
     assert (stopped["status"], whole["status"]) == ("partial", "complete")
     assert "partial" in {each["status"] for each in stopped["results"]}
     assert shlex.split(said.splitlines()[-1])[2:] == typed, said  # nothing was lost, so the same command completes it
+    assert all(shlex.split(command)[1:] == typed for command in commands), commands
+    assert commands
     assert stopped["queries"]["sent"] == sent < oracle.billed
     assert whole["queries"]["sent"] == oracle.billed - sent
     assert whole["budget"]["posted"]["queries"] == oracle.billed

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import html
 import json
 import os
 import re
+import shlex
 import signal
 import threading
 import weakref
@@ -149,6 +151,20 @@ def test_the_images_cap_stops_the_image(photos: list[str], tmp_path: Path, capsy
     assert "of $0.02 left" in said
     assert "NOT BEGUN" not in said
     assert "14/53 queries" in said  # seven of the first image are asked by nobody
+
+
+def test_the_page_of_a_photo_has_the_command_that_completes_it(photos: list[str], tmp_path: Path) -> None:
+    """Of one that its own or the run's cap stopped, whatever those after it take; a whole one's page has none."""
+    caps = ["--max-queries-per-image", "20", "--max-usd", "0.045", "--max-usd-per-image", "0.045"]
+    assert explain(photos, tmp_path / "out", *caps) == 4
+    pages = {name: html.unescape((tmp_path / "out" / name / "report.html").read_text()) for name in ("cat", "dog")}
+
+    (command,) = re.findall(r"To complete it</h3>\n<pre><code>bbquery (.*)</code>", pages["dog"])
+
+    assert "To complete it" not in pages["cat"]
+    assert main(shlex.split(command)) == 0
+    assert statuses(tmp_path / "out") == dict.fromkeys(NAMES, "complete")
+    assert watched.calls == 60
 
 
 def test_the_runs_cap_stops_the_run(photos: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

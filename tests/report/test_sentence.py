@@ -15,6 +15,7 @@ from bbquery.client.client import QueryCounts
 from bbquery.jobs.explain.verified import Part, Verified
 from bbquery.jobs.percent import percent
 from bbquery.report import sentence
+from bbquery.report.map_picture import below_photo
 from bbquery.types import Decision, Label, Labels, NoAnswer, Text, Vector
 from tests.support.explanations import NAMES, explanation_of, map_of
 
@@ -137,6 +138,14 @@ def test_a_text_is_quoted_in_one_line_and_cut() -> None:
         whole: dict[str, Any] = {"clean": Text(text), "answers": "text"}
         assert sentence.first_answer(explanation_of(m, **whole)) == shown
     assert "“dog” (mentioned on the whole photo)" in said(m, clean=Text("a dog"), answers="text")
+
+
+@pytest.mark.parametrize(("text", "end"), [("A dog.", "“A dog.” Method:"), ("a dog", "“a dog”. Method:")])
+def test_a_quotation_that_ends_a_sentence_gets_no_second_full_stop(text: str, end: str) -> None:
+    """Below a photo stands one full stop after what the model said."""
+    m = map_of(GOOD, error=SURE, target="dog", score="mention", clean=Text("a dog"))
+
+    assert end in below_photo(explanation_of(m, clean=Text(text), answers="text"))
 
 
 @pytest.mark.parametrize(

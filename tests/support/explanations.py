@@ -42,6 +42,7 @@ def map_of(
     rows: int = 100,
     answered: int = 100,
     decisions: tuple[int, ...] = (),
+    notes: tuple[str, ...] = (),
     **changes: Any,
 ) -> TargetMap:
     """Return a map of these values (H, W) for one of `names`. decisions: of its copies, codes of `Decision`."""
@@ -49,7 +50,7 @@ def map_of(
     recorded = Recorded()
     recorded.add(Scores(np.array(decisions, dtype=np.int8), np.array(decisions, dtype=np.float64)))
     bound = load.score(score).bind(clean or Vector(PROBABILITIES), target, classes)
-    sent = SaliencyMap(values, signed, unit, rows, answered, error)
+    sent = SaliencyMap(values, signed, unit, rows, answered, error, notes=notes)
     made = {"stopped": None, "unread": Counter[str](), "asked": answered, "recorded": recorded, **changes}
     return TargetMap(target=target, values=values, sent=sent, score=bound, standard_error=error, **made)
 

@@ -176,7 +176,7 @@ class Series:
         stop: BbqueryError | None = None
         for place, image in enumerate(self.images):
             if stop is not None:
-                yield self._result(image, None, stop, self._whole(image), (ledger, budget), ended=True)
+                yield self._result(image, None, stop, self.whole(image), (ledger, budget), ended=True)
                 continue
             watch.begins(Part(place, len(self.images), image.name, budget))
             result = await self._explain_one(image, ledger, (name, budget))
@@ -189,7 +189,7 @@ class Series:
         began = time.perf_counter()
         name = f"{run[0]}/{image.name}"
         explanation: Explanation | None = None
-        rest = self._whole(image)
+        rest = self.whole(image)
         error: BbqueryError | None
         try:
             job = await asyncio.to_thread(self._again, image)
@@ -212,7 +212,7 @@ class Series:
             budget=run[0].budget(run[1]),
         )  # fmt: skip
 
-    def _whole(self, image: Checked) -> Rest:
+    def whole(self, image: Checked) -> Rest:
         """Return what an image takes that was not begun."""
         return not_begun(self.setting.allowed, image.estimate.queries, image.worst, self.image_cap)
 

@@ -12,6 +12,7 @@ from bbquery.report import cautions, sentence
 from bbquery.report.map_picture import map_pixels
 from bbquery.report.pages import parts
 from bbquery.report.pages.parts import Badge, Line, Picture
+from bbquery.report.record_parts import in_words_of
 from bbquery.report.scale import scale
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _map(explanation: Explanation, m: TargetMap) -> MapPart:
         map=parts.picture(pixels, f"the map for {m.target} on the photo in grey"),
         legend=_legend(explanation, m),
         facts=tuple(_fact(explanation, each) for each in found),
-        why=parts.in_words_of(explanation, NOT_VERIFIED if verified is None else parts.sentence_of(verified.why)),
+        why=in_words_of(explanation, NOT_VERIFIED if verified is None else parts.sentence_of(verified.why)),
     )
 
 

@@ -13,6 +13,7 @@ import base64
 import functools
 import hashlib
 import importlib.util
+import re
 from importlib import resources
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -67,6 +68,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         finalize=lambda value: shown(value) if type(value) is str else value,  # Markup is our own
     )
+    environment.filters["unbroken"] = unbroken
     style, script = _file("style.css"), _file("script.js")
     environment.globals.update(
         style=Markup(style),  # noqa: S704 - our own file
@@ -74,6 +76,11 @@ def _environment() -> jinja2.Environment:
         policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}",
     )
     return environment
+
+
+def unbroken(text: str) -> str:
+    """Return text whose numbers stay on one line with their per cent sign."""
+    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
 
 
 def _file(name: str) -> str:

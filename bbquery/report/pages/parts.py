@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import PIL.Image
 
 from bbquery.jobs.explain.result import top_classes
-from bbquery.jobs.keywords import in_python
 from bbquery.jobs.percent import percent
 from bbquery.money import dollars
 from bbquery.oracle import is_unnamed
 from bbquery.report.pages.repeat import python_call
+from bbquery.report.record_parts import in_words_of
+from bbquery.report.sentence import ended
 from bbquery.report.spent import HELD
 from bbquery.types import Label, Labels, NoAnswer, Text, Vector
 
@@ -183,20 +184,10 @@ def frame(
     )
 
 
-def in_words_of(result: Result, text: str) -> str:
-    """Return advice in the words of whoever made a result: options of a command, or arguments of a call."""
-    return in_python(text) if call_of(result) else text
-
-
-def call_of(result: Result) -> str:
-    """Return the call from Python that made a result; empty where a command did."""
-    return result.call
-
-
 def repeat(result: Result, command: Sequence[str], resume: str) -> Repeat:
     """Return how to do it again. command: as typed. resume: the command that completes it."""
     again = NOT_KEPT if is_unnamed(result.oracle.identity) else KEPT
-    return Repeat(tuple(map(shlex.quote, command)), resume, python_call(command) or call_of(result), again)
+    return Repeat(tuple(map(shlex.quote, command)), resume, python_call(command) or result.call, again)
 
 
 def status(result: Result) -> list[Badge]:
@@ -206,7 +197,7 @@ def status(result: Result) -> list[Badge]:
 
 def sentence_of(said: str) -> str:
     """Return words as a sentence; nothing of nothing."""
-    return f"{said[:1].upper()}{said[1:].removesuffix('.')}." if said else ""
+    return ended(f"{said[:1].upper()}{said[1:]}") if said else ""
 
 
 # --- pictures ---

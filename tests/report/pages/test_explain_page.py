@@ -14,9 +14,11 @@ import pytest
 
 from bbquery.drift import DriftReport
 from bbquery.oracle import Capabilities
+from bbquery.report import cautions
 from bbquery.report.explanation import record
 from bbquery.report.pages import explain, parts
 from bbquery.report.pages.page import rendered
+from bbquery.saliency.designed import DOUBTFUL
 from bbquery.types import Label, Labels, NoAnswer, Text
 from tests.report.browser import site
 from tests.support.explanations import explanation_of, map_of
@@ -73,6 +75,40 @@ def test_what_casts_doubt_is_on_the_page() -> None:
     kinds = [each.kind for each in context_of(drifted).frame.cautions]
 
     assert kinds == ["DRIFTED", "NOT MOVED"]
+
+
+def test_a_doubt_that_a_finding_says_is_not_said_again_by_the_methods_note() -> None:
+    """A map that could be chance says so once; a note on something else stays, and so does one without a finding."""
+    noisy, clear = (
+        map_of(site.LEFT, error=error, notes=(DOUBTFUL, "half of it was refused"))
+        for error in (np.full_like(site.LEFT, 99.0), site.CERTAIN)
+    )
+
+    doubted, sure = ([each.kind for each in cautions.of_explanation(explanation_of(m))] for m in (noisy, clear))
+
+    assert doubted == ["HARDLY MOVED", "NOTE"]
+    assert sure == ["NOTE", "NOTE"]
+
+
+def test_advice_is_in_the_words_of_who_made_the_result() -> None:
+    """A record and a page of a call from Python name its arguments; those of a command its options."""
+    typed = site.empty()
+    called = typed.called("found = bbquery.explain(…)")
+
+    for result, said in ((typed, "(--score)"), (called, "(score)")):
+        (warned,) = json.loads(record_of(result))["warnings"]
+        (shown,) = context_of(result).frame.cautions
+        assert warned["text"] == shown.text
+        assert said in shown.text
+
+
+def test_a_number_stays_on_one_line_with_its_per_cent_sign() -> None:
+    """In the headline there is no break between them; elsewhere the text is as it was."""
+    page = page_of(site.good())
+
+    (headline,) = re.findall(r"<h1>(.*)</h1>", page)
+    assert re.search(r"\d\u00a0%", headline)
+    assert not re.search(r"\d %", headline)
 
 
 def test_money_is_what_the_budget_says() -> None:
