@@ -157,3 +157,20 @@ def test_a_missing_argument_is_shown_by_example(capsys: pytest.CaptureFixture[st
     assert stop.value.code == 2
     assert said.startswith("usage: bbquery explain IMAGE [IMAGE ...] [options]\n")
     assert "IMAGE; for example: bbquery explain sample:cat" in said
+
+
+def test_what_comes_with_an_oracle_is_listed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Templates of vendors are shown with their key, options and prices, one's own prices among them."""
+    home.mkdir(exist_ok=True)
+    (home / "prices.toml").write_text('[anthropic."claude-mine"]\ninput = "1"\noutput = "2.5"\n', encoding="utf-8")
+
+    assert main(["list", "oracles", "http"]) == 0
+
+    said = " ".join(capsys.readouterr().out.split())
+    assert "@anthropic-messages Claude models of Anthropic" in said
+    assert "key: ANTHROPIC_API_KEY options: model (must be given), prompt, max_tokens (1024)" in said
+    assert "claude-haiku-4-5 1.00/5.00" in said
+    assert "claude-mine 1.00/2.50" in said
+    assert "url: http://127.0.0.1:11434 key: none" in said
+    assert "price: none on this machine" in said
+    assert "price: must be stated, as usd_per_query" in said
