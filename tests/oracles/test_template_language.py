@@ -97,9 +97,7 @@ async def test_a_value_cannot_leave_its_place() -> None:
 async def test_what_decides_answers_is_in_the_identity() -> None:
     """Another question, cap or effort is another oracle; prices and what an image takes are not."""
     same = [await connected(), await connected(image_tokens=50), await connected(input_usd=3, output_usd=4)]
-    others = [
-        await connected(**{name: value}) for name, value in (("prompt", "x"), ("max_tokens", 9), ("effort", "low"))
-    ]
+    others = [await connected(prompt="x"), await connected(max_tokens=9), await connected(effort="low")]
 
     assert len({oracle.capabilities.identity["template"] for oracle in same}) == 1
     assert len({oracle.capabilities.identity["template"] for oracle in (*others, same[0])}) == 4
