@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from bbquery import load
+from bbquery.boxes import Box
 from bbquery.errors import UsageError
 from bbquery.scoring import criteria
+from bbquery.scoring.box import SameObject
 from bbquery.scoring.criteria import EMPTY, Turned
 from bbquery.scoring.hard import PathDistance
 from bbquery.scoring.label import SameLabel
@@ -170,3 +172,23 @@ def test_a_text_is_judged_by_its_score() -> None:
 
     for bound in (criteria.first_label(score), criteria.clean_labels(score, Text("a dog"))):
         assert decisions(bound, Text("my dog"), Text("a cat")) == [MET, NOT_MET]
+
+
+def test_an_object_is_lost_where_it_is_not_found_in_its_box() -> None:
+    """By s1 and s2: another object of its name does not stand for it, and a list without any has lost it."""
+    left, right = Label("bicycle", 0.5, Box.of(0, 0, 0.4, 1)), Label("bicycle", 0.75, Box.of(0.6, 0, 1, 1))
+    clean = Labels((right, left, Label("person", 0.4, Box.of(0, 0, 1, 1))))
+    score = SameObject().bind(clean, "bicycle@left", None)
+    answers = clean, Labels((right,)), Labels((Label("bicycle", 0.1, left.box),)), Labels(())
+
+    for judged in (criteria.first_label(score), criteria.clean_labels(score, clean)):
+        assert decisions(judged, *answers) == [MET, NOT_MET, MET, NOT_MET]
+
+
+def test_a_set_names_each_label_once() -> None:
+    """Of objects, several may have one name."""
+    clean = Labels((Label("dog", 0.9), Label("dog", 0.8), Label("cat", 0.1)))
+
+    judged = criteria.clean_labels(SameLabel().bind(clean, None, None), clean)
+
+    assert judged.about.criterion == "the first label is one of the clean answer's: 'dog', 'cat'"

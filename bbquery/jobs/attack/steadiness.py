@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.jobs.attack.first_labels import first_label
-from bbquery.types import Labels, Vector
+from bbquery.types import Labels, Vector, folded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.attack.votes import Votes
     from bbquery.oracle import Capabilities
     from bbquery.scoring.criteria import Criterion
-    from bbquery.types import Answer, Classes, Reply
+    from bbquery.types import Answer, Classes, Label, Reply
 
 CLOSE = 0.9  # of the first number: a second one so near it
 DEVIATIONS = 3.0  # of the lead over the answers: what differs less may be chance
@@ -30,7 +30,8 @@ def doubts(clean: Sequence[Reply | None], votes: Votes, goal: Goal, bound: Bound
     """
     reached = None if goal.target_class is None else bound.goal.target
     answers = [reply.answer for reply in clean if reply is not None]
-    return list(filter(None, [unstable(votes, reached), close(answers, goal, oracle)]))
+    ordered = bound.label.about.object is None  # whether an object is lost has nothing to do with any order
+    return list(filter(None, [unstable(votes, reached), close(answers, goal, oracle) if ordered else ""]))
 
 
 def unstable(votes: Votes, reached: str | None) -> str:
@@ -65,8 +66,9 @@ def _first_two(answer: Answer, criterion: Criterion) -> tuple[float, float] | No
         case Vector(values) if len(values) > 1:
             second, first = np.sort(values)[-2:].tolist()
             return first, second
-        case Labels((first, second, *_)) if criterion == "s1" and first.score is not None and second.score is not None:
-            return first.score, second.score
+        case Labels(labels) if criterion == "s1" and (two := _two_names(labels)) is not None:
+            first, second = two
+            return None if first.score is None or second.score is None else (first.score, second.score)
     return None
 
 
@@ -76,5 +78,12 @@ def _names(answer: Answer, classes: Classes | None) -> tuple[str | None, str | N
         without = answer.values.copy()
         without[int(np.argmax(without))] = -np.inf
         return first_label(answer, classes), first_label(Vector(without), classes)
-    assert isinstance(answer, Labels)  # noqa: S101 - others have no two numbers
-    return answer.labels[0].name, answer.labels[1].name
+    two = _two_names(answer.labels) if isinstance(answer, Labels) else None
+    assert two is not None  # noqa: S101 - others have no two numbers
+    return two[0].name, two[1].name
+
+
+def _two_names(labels: Sequence[Label]) -> tuple[Label, Label] | None:
+    """Return the first label and the first of another name: of objects several may have one."""
+    other = next((label for label in labels if folded(label.name) != folded(labels[0].name)), None)
+    return None if other is None else (labels[0], other)

@@ -103,6 +103,15 @@ def test_in_lists_the_second_label_matters_by_the_first_criterion_alone(ledger: 
     assert first.startswith("the model gives 'tabby cat' 0.97 and 'golden retriever' 0.96")
 
 
+def test_objects_of_one_name_are_no_rivals(ledger: Ledger) -> None:
+    """Two dogs of nearly one score may change places, and the label stays; the next other name is far behind."""
+
+    def dogs(_: Image) -> Any:
+        return [("dog", 0.5), ("dog", 0.49), ("cat", 0.1)]
+
+    assert run(dogs, ledger, criterion="s1")[1] == ""
+
+
 def test_a_class_that_wordnet_does_not_know_is_doubted_before_the_search(ledger: Ledger) -> None:
     """Where labels are open, a mistyped class is said with the nearest noun and the labels that were seen."""
     _, mistyped = run(models.brighter_half, ledger, target_class="goldfsh")
