@@ -56,7 +56,7 @@ def _run(typed: list[str]) -> int:
     chosen = _parser().parse_args(typed)
     chosen.typed = ["bbquery", *typed]
     stopped = Interrupts()
-    with stopped.heard(), places.preferred(getattr(chosen, "ledger", None)):
+    with stopped.heard(), ledger.news_of_ledgers(), places.preferred(getattr(chosen, "ledger", None)):
         try:
             code = int(chosen.run(chosen))
         except BudgetExhausted as error:  # before there was any result

@@ -38,6 +38,7 @@ class Spent:
 
     def __init__(self) -> None:
         self._before: dict[int, int] = {}
+        self._now = 0
 
     def follow(self, ledger: Ledger, budget: int) -> None:
         """Count what is spent in this budget too."""
@@ -45,8 +46,9 @@ class Spent:
 
     def picodollars(self, ledger: Ledger) -> tuple[int, int]:
         """Return what was spent in all, and of it what was spent since this run began here."""
-        spent = sum(ledger.budget(budget).posted.picodollars for budget in self._before)
-        return spent, max(spent - sum(self._before.values()), 0)
+        if not ledger.out_of_reach:  # else what was known last is shown: a run does not wait for its own display
+            self._now = sum(ledger.budget(budget).posted.picodollars for budget in self._before)
+        return self._now, max(self._now - sum(self._before.values()), 0)
 
 
 class Screen(Watch):

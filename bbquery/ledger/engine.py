@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bbquery.ledger.connection import Connection
 
 T = TypeVar("T")
+LOST, FOUND = "ledger lost", "ledger found"
+"""Events in the log: the database is out of reach, and is back."""
 
 
 class OutOfReach(StorageFailed):
@@ -55,12 +57,13 @@ class Engine(ABC):
     """A database. Only one thread at a time is in `turn` or `transaction`; reading is safe from any.
 
     name: what people call it; holds no password. path: where this machine keeps files that belong to it, each beside
-    this one and named after it; SQLite's own file is there.
+    this one and named after it; SQLite's own file is there. out_of_reach: whether something waits for it to be back.
     """
 
     name: str
     path: Path
     seconds_between_looks = 0.05  # at what other processes have in flight
+    out_of_reach = False
 
     @abstractmethod
     def owner(self) -> Owner:

@@ -27,7 +27,7 @@ import psycopg
 from blake3 import blake3
 
 from bbquery.errors import StorageFailed
-from bbquery.ledger.engine import Engine, OutOfReach
+from bbquery.ledger.engine import FOUND, LOST, Engine, OutOfReach
 from bbquery.ledger.postgres_connection import PostgresConnection, SnapshotConnection, prepare
 from bbquery.ledger.postgres_owners import LeasedOwner
 from bbquery.system import home
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LONGEST_OUTAGE = 900.0  # seconds; a restart takes seconds, a failover minutes
+LONGEST_OUTAGE = 900.0  # seconds that a reader waits; a restart takes seconds, a failover minutes
+LONGEST_KEPT = 86_400.0  # seconds that what is to be written waits: answers that were paid for are among it
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between attempts to reach the server; then the last again and again
 READERS = 3  # connections at once; a server has some hundred for everybody
 LONGEST_IDLE = 15  # seconds that a transaction may wait for its client: one that lost its network holds up the others
@@ -112,7 +113,7 @@ class Postgres(Engine):
 
     def transaction(self, work: Callable[[Connection], T]) -> T:
         """Run `work` and commit, again where the server was lost before; what was committed is not run again."""
-        outage = _Outage(self.name)
+        outage = _Outage(self, LONGEST_KEPT)
         while True:
             try:
                 raw = self._writing = self._writing or self._connected()
@@ -174,7 +175,7 @@ class Postgres(Engine):
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work`, again where the server was lost."""
-        outage = _Outage(self.name)
+        outage = _Outage(self, LONGEST_OUTAGE)
         while True:
             try:
                 result = self.attempt_to_read(work)
@@ -264,10 +265,10 @@ class Postgres(Engine):
 
 
 class _Outage:
-    """A time in which a server is out of reach, if there is one."""
+    """A time in which a server is out of reach, if there is one. longest: seconds."""
 
-    def __init__(self, name: str) -> None:
-        self._name, self._began, self._pauses = name, 0.0, iter(PAUSES)
+    def __init__(self, server: Postgres, longest: float) -> None:
+        self._server, self._longest, self._began, self._pauses = server, longest, 0.0, iter(PAUSES)
 
     def wait(self, error: Exception) -> None:
         """Wait before the next attempt.
@@ -275,19 +276,22 @@ class _Outage:
         Raises:
             OutOfReach: it has lasted too long.
         """
+        name = self._server.name
         if not self._began:
             self._began = time.monotonic()
-            note("ledger lost", logging.WARNING, ledger=self._name, reason=_said(error))
-        if time.monotonic() - self._began > LONGEST_OUTAGE:
-            raise OutOfReach(
-                f"the ledger {self._name} was out of reach for {LONGEST_OUTAGE / 60:.0f} minutes: {_said(error)}"
-            ) from error
+        if not self._server.out_of_reach:
+            self._server.out_of_reach = True
+            note(LOST, logging.WARNING, ledger=name, reason=_said(error))
+        if time.monotonic() - self._began > self._longest:
+            minutes = self._longest / 60
+            raise OutOfReach(f"the ledger {name} was out of reach for {minutes:.0f} minutes: {_said(error)}") from error
         time.sleep(next(self._pauses, PAUSES[-1]))
 
     def over(self) -> None:
         """Note that it is over, if there was one."""
-        if self._began:
-            note("ledger found", logging.WARNING, ledger=self._name, seconds=round(time.monotonic() - self._began, 1))
+        if self._server.out_of_reach:
+            self._server.out_of_reach = False
+            note(FOUND, logging.WARNING, ledger=self._server.name)
 
 
 def _said(error: Exception) -> str:

@@ -78,6 +78,11 @@ class Ledger:
         self._me.close()
         self._database.close()
 
+    @property
+    def out_of_reach(self) -> bool:
+        """Whether whoever asks it now would have to wait for a server to be back."""
+        return self._database.engine.out_of_reach
+
     def open_budget(self, name: str, cap: Cap, parent: int | None = None, about: str = "") -> int:
         """Make the budget `name`, or resume it with a new cap; return its id. about: its image, for people."""
         return self._database.write(lambda c: statements.open_budget(c, name, cap, parent, about)).result()

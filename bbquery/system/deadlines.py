@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+HELD_UP = 1.0  # seconds by which a timer is late only where something kept the loop from running
+SECONDS_TO_READ = 1.0  # what has come meanwhile
+
 
 class Deadlines:
     """Cancels tasks that take longer than `seconds`. Belongs to one event loop.
 
-    All tasks have the same time, so they are overdue in the order in which they began.
+    All tasks have the same time, so they are overdue in the order in which they began. A loop that was held up, as by a
+    ledger out of reach, first reads what came meanwhile: the limit is for the other side's silence, not for our own.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -45,6 +49,10 @@ class Deadlines:
                 task.cancel()
 
     def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+        if loop.time() - next(iter(self._due.values()), loop.time()) > HELD_UP:
+            self._due = dict.fromkeys(self._due, loop.time() + SECONDS_TO_READ) | {
+                task: due for task, due in self._due.items() if due > loop.time() + SECONDS_TO_READ
+            }
         for task, due in list(self._due.items()):
             if due > loop.time():
                 self._timer = loop.call_at(due, self._ring, loop)

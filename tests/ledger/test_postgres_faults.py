@@ -212,7 +212,8 @@ async def test_a_server_that_stays_away_ends_the_waiting(
 ) -> None:
     """After so long a time an error says since when; nothing was done, and the same again works once it is back."""
     oracle, budget = remember(ledger, model="m"), ledger.open_budget("b", Cap(queries=5))
-    monkeypatch.setattr(postgres, "LONGEST_OUTAGE", 0.0)
+    for longest in ("LONGEST_OUTAGE", "LONGEST_KEPT"):
+        monkeypatch.setattr(postgres, longest, 0.0)
     postgresql.stop()
     try:
         with pytest.raises(OutOfReach, match="was out of reach for"):

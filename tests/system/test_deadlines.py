@@ -71,6 +71,27 @@ async def test_cancelling_all_spares_one_and_is_not_being_late() -> None:
     assert not me.cancelling()
 
 
+async def test_what_came_while_the_loop_was_held_up_is_read_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop that could not run for long does not call late what had come in time, and still ends what never comes."""
+    loop = asyncio.get_running_loop()
+    now, true_time = [0.0], loop.time
+    monkeypatch.setattr(loop, "time", lambda: true_time() + now[0])
+    deadlines, late = Deadlines(5.0), list[bool]()
+    tasks = [asyncio.create_task(held(deadlines, late)) for _ in range(2)]
+    await asyncio.sleep(0)
+
+    now[0] = 60.0  # a minute in which nothing ran
+    for _ in range(5):  # turns of the loop, in which the timer rings and whoever is cancelled ends
+        await asyncio.sleep(0)
+    called_late = list(late)
+    now[0] += 1.0
+    await asyncio.gather(*tasks)
+    deadlines.close()
+
+    assert called_late == []
+    assert late == [True, True]
+
+
 @pytest.mark.parametrize("ring_twice", [False, True])
 async def test_a_closed_timer_does_not_ring(ring_twice: bool) -> None:
     """After closing, nobody is cancelled; closing again is harmless."""
