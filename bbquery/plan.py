@@ -156,6 +156,12 @@ class Rows:
         """How many rows."""
         return len(self._rows)
 
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many of them are of each sequence."""
+        found: list[int] = np.histogram(self._rows, self._starts)[0].tolist()
+        return tuple(found)
+
     def __getitem__(self, row: int, /) -> Image:
         """Render one row."""
         at = int(self._rows[row])

@@ -1,6 +1,6 @@
 """Picture of an explained map, in every size: `NAME.png`, thumbnails, notebooks and pages show the same colours.
 
-Places whose 90 % interval includes 0 are pale where the method knows errors, and a map that hardly moved is pale
+Places whose 90 % interval includes 0 are pale where the method knows errors, and a map that is no evidence is pale
 everywhere and stamped. The box of a target that is one object is outlined. Sentences are those of
 `bbquery.report.sentence`.
 """

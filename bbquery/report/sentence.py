@@ -6,16 +6,16 @@ A sentence states what was asked and answered, and nothing else: a number in it 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from bbquery.jobs.explain.findings import findings, rounded_down
+from bbquery.jobs.explain.movement import how_little
 from bbquery.jobs.percent import percent
 from bbquery.money import dollars_up
-from bbquery.scoring.base import answered
+from bbquery.scoring.base import PROBABILITIES, answered
 from bbquery.shown import shown
 from bbquery.types import Decision, Labels, NoAnswer, Text, Vector
 
@@ -32,7 +32,11 @@ LONGEST = 60
 
 QUOTED_ENDS = (".”", "!”", "?”", "…”")
 
-STAMPS: dict[Kind, str] = {"NOT MOVED": "SAYS NOTHING", "HARDLY MOVED": "COULD BE CHANCE"}
+STAMPS: dict[Kind, str] = {
+    "NOT MOVED": "SAYS NOTHING",
+    "HARDLY MOVED": "HARDLY MOVED",
+    "COULD BE CHANCE": "COULD BE CHANCE",
+}
 """Stamp on a map, by the finding that earns it."""
 
 
@@ -74,12 +78,6 @@ QUANTITIES: dict[str, Quantity] = {
 }
 """By the unit of a score (`About.unit`). All rise towards the target, also where the score itself falls."""
 
-PROBABILITIES: dict[str, Callable[[float], float]] = {
-    "log-odds": lambda value: 1 / (1 + math.exp(-value)),
-    "cross-entropy": lambda value: math.exp(-value),
-}
-"""Probability that a score's value is a function of, by unit; of other percentages it is the value."""
-
 SHOWN = "how much {noun} rises when this place is shown"
 HIDDEN = "how much {noun} falls when a patch around this place is hidden"
 EFFECTS: dict[str, str] = {
@@ -111,6 +109,8 @@ def verdict(explanation: Explanation, m: TargetMap) -> str:
         return f"No changed copy was answered, so this map says nothing of {target}."
     if stamped == STAMPS["NOT MOVED"]:
         return f"Nothing that was changed made a difference to {target}, so this map says nothing."
+    if stamped == STAMPS["HARDLY MOVED"]:
+        return f"For {target} {how_little(m)}, so this map says little."
     if stamped:
         return f"No place stands out for {target}, so all of this map could be chance."
     return f"{_seen(m, target)}{_sureness(m)}."
@@ -146,9 +146,9 @@ def money(explanation: Explanation) -> str:
 
 
 def stamp(explanation: Explanation, m: TargetMap) -> str:
-    """Return what is written across a map that hardly moved; nothing across another.
+    """Return what is written across a map that is no evidence; nothing across another.
 
-    "SAYS NOTHING": every answer scored the same, or there was none. "COULD BE CHANCE": see
+    "SAYS NOTHING": every answer scored the same, or there was none. "HARDLY MOVED" and "COULD BE CHANCE": see
     `bbquery.jobs.explain.findings`.
     """
     if not m.sent.answered:
@@ -203,7 +203,7 @@ def in_words(about: About, decision: int, value: float) -> str:
         return "not known"
     if what.form == "number":
         return f"{what.word} {_number(value)}"
-    return percent(PROBABILITIES[about.unit](value) if about.unit in PROBABILITIES else value)
+    return percent(float(PROBABILITIES[about.unit](np.array(value))) if about.unit in PROBABILITIES else value)
 
 
 def quoted(label: str) -> str:

@@ -1,4 +1,4 @@
-"""Stamp across a map that says nothing or could be chance: dark letters with a light edge, without colour."""
+"""Stamp across a map that is no evidence: dark letters with a light edge, without colour."""
 
 from __future__ import annotations
 

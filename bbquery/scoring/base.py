@@ -13,7 +13,7 @@ Theory of operation.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -56,6 +56,13 @@ class About:
     criterion: str
     no_information: float
     object: TargetObject | None = None
+
+
+PROBABILITIES: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "log-odds": lambda values: 1 / (1 + np.exp(-values)),
+    "cross-entropy": lambda values: np.exp(-values),
+}
+"""Probability that a score's value is a function of, by its unit (`About.unit`)."""
 
 
 class BoundScore(Protocol):

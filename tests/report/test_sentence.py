@@ -95,11 +95,17 @@ def test_more_than_is_red_is_not_called_the_reddest() -> None:
         (map_of(np.zeros((8, 8)), error=SURE), "SAYS NOTHING", "so this map says nothing. "),
         (map_of(np.zeros((8, 8)), answered=0), "SAYS NOTHING", "No changed copy was answered"),
         (map_of(GOOD, error=UNSURE, verified=verified(part())), "COULD BE CHANCE", "(38 %), so all of this map could"),
+        (map_of(GOOD, chance=True), "COULD BE CHANCE", "(38 %), so all of this map could be chance"),
+        (
+            map_of(GOOD, error=SURE, decisions=(1,) * 200 + (0,), verified=verified(part())),
+            "HARDLY MOVED",
+            "For “tiger cat” (38 %) all but 1 of 201 changed copies were answered alike, so this map says little. ",
+        ),
         (map_of(GOOD, error=SURE), "", "Red places"),
     ],
-    ids=["constant", "unanswered", "chance", "good"],
+    ids=["constant", "unanswered", "chance", "shuffled", "little", "good"],
 )
-def test_a_map_that_hardly_moved_is_stamped(m: Any, stamped: str, words: str) -> None:
+def test_a_map_that_is_no_evidence_is_stamped(m: Any, stamped: str, words: str) -> None:
     """The stamp and the sentence say the same, and a stamped map is never said to show places."""
     assert sentence.stamp(explanation_of(m), m) == stamped
     assert words in said(m)

@@ -1,14 +1,16 @@
 """Findings on a map that a person must know before believing it, each with what to do.
 
-NOT MOVED      every answer scored the same.
-HARDLY MOVED   the map does not stand out from chance. With a standard error: no more than a tenth of it, which is what
-               chance gives a 90 % interval, excludes 0, and nowhere does it lie twice the interval's half width from 0.
-               Without one: the scores vary no more than those of the unperturbed image asked again, or a map of the
-               same scores, shuffled, is as strong.
-REFUSED        copies of which a certain share was visible were refused clearly more often than the others.
-NO ANSWER      copies got no answer: they were refused, filtered, cut off, empty or stayed unreadable.
-NOT STABLE     the map was to be asked for until it is stable, and the queries ended first.
-NOTE           what the method itself says.
+NOT MOVED        every answer scored the same.
+HARDLY MOVED     the answers moved, but too little for a map to say much: see `bbquery.jobs.explain.movement`.
+COULD BE CHANCE  the map does not stand out from chance. The answers go with what was changed no better than the same
+                 answers, shuffled (`bbquery.jobs.explain.shuffling`). Or, with a standard error: no more than a tenth
+                 of it, which is what chance gives a 90 % interval, excludes 0, and nowhere does it lie twice the
+                 interval's half width from 0. Or, without one: the scores vary no more than those of the unperturbed
+                 image asked again.
+REFUSED          copies of which a certain share was visible were refused clearly more often than the others.
+NO ANSWER        copies got no answer: they were refused, filtered, cut off, empty or stayed unreadable.
+NOT STABLE       the map was to be asked for until it is stable, and the queries ended first.
+NOTE             what the method itself says.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from bbquery.jobs.explain.movement import how_little
 from bbquery.shown import shown
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.explain.result import Explanation, TargetMap
     from bbquery.types import SaliencyMap, Stability, Visibility
 
-Kind: TypeAlias = Literal["NOT MOVED", "HARDLY MOVED", "REFUSED", "NO ANSWER", "NOT STABLE", "NOTE"]
+Kind: TypeAlias = Literal["NOT MOVED", "HARDLY MOVED", "COULD BE CHANCE", "REFUSED", "NO ANSWER", "NOT STABLE", "NOTE"]
 
 BY_CHANCE = 0.1  # of what has no effect, outside a 90 % interval
 STANDS_OUT = 2.0  # half widths of the interval
@@ -40,10 +43,14 @@ NOT_MOVED = (
     "(--score), or ask 'bbquery probe' which would move"
 )
 HARDLY_MOVED = (
+    "{how}, so the map says little: hide or change more at a time (options of --method), take a denser score "
+    "(--score), or ask 'bbquery probe' which would move"
+)
+COULD_BE_CHANCE = (
     "the map may be chance: {why}; ask more (--max-queries), hide or change more at a time (options of --method), "
     "take a denser score (--score), or ask 'bbquery probe' which would move"
 )
-SHUFFLED = "the same answers, shuffled, make a map as strong"
+SHUFFLED = "the answers go with what was changed no better than the same answers, shuffled"
 REFUSED = (
     "with about {visible:.0%} of the photo visible {unanswered} of {asked} copies got no answer, of the others {rest}: "
     "the map rests on what was answered; hide less, or with another filling (options of --method)"
@@ -75,8 +82,10 @@ def of_map(m: TargetMap, noise: float = math.nan) -> Iterator[Finding]:
     """Give what must be known of a map. noise: standard deviation of the score of one image asked again, or NaN."""
     if m.constant:
         yield Finding("NOT MOVED", m.target, NOT_MOVED)
-    elif why := _hardly_moved(m, noise):
-        yield Finding("HARDLY MOVED", m.target, HARDLY_MOVED.format(why=why))
+    elif how := how_little(m):
+        yield Finding("HARDLY MOVED", m.target, HARDLY_MOVED.format(how=how))
+    elif why := _why_chance(m, noise):
+        yield Finding("COULD BE CHANCE", m.target, COULD_BE_CHANCE.format(why=why))
     if text := refused(m.sent.visibility):
         yield Finding("REFUSED", m.target, text)
     elif m.unanswered.kinds:
@@ -107,14 +116,13 @@ def decided(m: SaliencyMap) -> float:
     return float((distance > 1).mean()) if distance.size else math.nan
 
 
-def _hardly_moved(m: TargetMap, noise: float) -> str:
+def _why_chance(m: TargetMap, noise: float) -> str:
     """Return why a map does not stand out from chance; nothing where it does."""
     distance = _distance(m.sent)
-    if distance.size:
-        by_chance = decided(m.sent) <= BY_CHANCE and distance.max() <= STANDS_OUT
-        return "it lies within its 90 % interval of 0 nearly everywhere" if by_chance else ""
+    if distance.size and decided(m.sent) <= BY_CHANCE and distance.max() <= STANDS_OUT:
+        return "it lies within its 90 % interval of 0 nearly everywhere"
     values = m.recorded.values[np.isfinite(m.recorded.values)]
-    if noise > 0 and values.size > 1 and values.std(ddof=1) <= noise:
+    if not distance.size and noise > 0 and values.size > 1 and values.std(ddof=1) <= noise:
         return f"changed copies score no more differently (±{values.std(ddof=1):.2g}) than one image asked again"
     return SHUFFLED if m.chance else ""
 

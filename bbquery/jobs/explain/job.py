@@ -15,7 +15,8 @@ from bbquery.batches.prefetch import Prefetch
 from bbquery.drift import FIRST_CHECKS, DriftReport, DriftWatch, checks_for
 from bbquery.errors import UsageError
 from bbquery.jobs.explain.result import Explanation, TargetMap
-from bbquery.jobs.explain.shuffling import could_be_chance
+from bbquery.jobs.explain.shuffling import blocks, could_be_chance
+from bbquery.jobs.explain.sketches import Sketches
 from bbquery.jobs.explain.verifying import Verification, filling_beside
 from bbquery.jobs.identity import identity
 from bbquery.jobs.job import Job
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from bbquery.ledger.records import BudgetState
     from bbquery.ledger.sqlite import Ledger
     from bbquery.plan import Plan
-    from bbquery.run import Driven
+    from bbquery.recording import Recorded
     from bbquery.saliency import Method
     from bbquery.scoring.base import BoundScore, Score
     from bbquery.types import Answer, Reply, SaliencyMap
@@ -192,20 +193,21 @@ class ExplainJob(Job):
         return replace(m, verified=await how.of(m, client, drift))
 
     async def _map(self, client: Client, score: BoundScore, drift: DriftWatch) -> TargetMap:
-        driven = await drive(self._plan(), client, nearer_is_higher(score), drift)
+        sketches = Sketches(self.x)
+        driven = await drive(sketches.of(self._plan()), client, nearer_is_higher(score), drift)
         found, to_photo = driven.result, self.placement.to_photo
         # the interpolated error is never below that of the interpolated value, by the triangle inequality
         error = None if found.standard_error is None else to_photo(found.standard_error)
-        chance = await client.off_loop(self._chance, driven)
+        chance = await client.off_loop(self._chance, sketches, driven.recorded)
         return TargetMap(
             target=score.target, values=to_photo(found.values), sent=found, stopped=driven.stopped, score=score,
             unread=driven.unread, standard_error=error, asked=driven.asked, recorded=driven.recorded,
             unanswered=driven.unanswered, chance=chance,
         )  # fmt: skip
 
-    def _chance(self, driven: Driven[SaliencyMap]) -> bool | None:
-        domain, seed = self.oracle.capabilities.domain, self.request.seed
-        return could_be_chance(self.method, self.x, domain, seed, found=driven.result, recorded=driven.recorded)
+    def _chance(self, sketches: Sketches, recorded: Recorded) -> bool | None:
+        changes, sizes = sketches.changes, blocks(sketches.asks, adaptive=self.method.adaptive)
+        return could_be_chance(changes, recorded.values[: len(changes[0])], sizes, self.request.seed)
 
 
 def plans_of(method: Method, targets: int) -> int:

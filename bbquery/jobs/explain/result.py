@@ -47,8 +47,8 @@ class TargetMap:
     estimate of it; where the photo's pixels lie between those sent it is on the safe side. asked: queries of
     this map, the unperturbed image's not counted. recorded: the scores they were given, to run the method again.
     unanswered: which of them got no answer. verified: facts that were asked for after the map; None where none were.
-    chance: whether a map of the same scores, shuffled, is as strong; None where that was not worked out (see
-    `bbquery.jobs.explain.shuffling`).
+    chance: whether its answers go with what was changed no better than the same answers, shuffled; None where that was
+    not worked out (see `bbquery.jobs.explain.shuffling`).
     """
 
     target: str

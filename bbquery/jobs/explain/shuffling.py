@@ -1,118 +1,120 @@
-"""Whether a map could be chance: it is compared with maps of the same answers, shuffled, without another query.
+"""Whether a map could be chance: do its answers go with what was changed? No further query is needed to know.
 
-If answers do not depend on what was changed, they could as well have come in another order, and the map of a random
-order is as likely to be the stronger one: a permutation test (Pitman). The method is run again on its own questions
-with its scores shuffled, up to 39 times; a map that is stronger than all of these is chance in one case of 40.
+If answers do not depend on what was changed, they could as well have come in another order. So they are compared with
+what was changed as they came, and in 199 random orders: a permutation test (Pitman).
 
-1. The strength of a map is the standard deviation of its means in 7 × 7 parts. Speckle counts little there, and a map
-   that is the same everywhere has none, however far from 0 it is.
-2. Rows 2i and 2i + 1 stay neighbours, in either order: a method that asks in mirrored pairs compares the two, and what
-   they have in common cancels in shuffled maps as well. What was not answered stays where it is.
-3. It ends as soon as the outcome is known: at the first map that is as strong, after 4 maps on average where it is
-   chance; and from the fifth on where the map lies 6 standard deviations beyond all, less than 1 % likely by chance.
-4. Of many rows of many pixels the first are taken, for both sides: time is bounded by their number, never by a clock.
+1. What was changed is the sketch of each copy (`sketches`), every sum taken as a column and scaled to the same spread.
+   How well answers go with it is the sum of their squared covariances with the columns: with the changes or with their
+   magnitudes, whichever stands out more from its values in all orders, lest one drown the other. For `rise` that is
+   about how strong the map is in 7 × 7 parts. It does not depend on what a method makes of its answers, nor on whether
+   its standard errors are right, and asks for no second run of the method, which may take longer than the queries.
+2. Chance is what is not among the best two of the 200 orders: answers that say nothing are taken for an effect in one
+   case of 100, at most, for their numbers may repeat.
+3. Rows are shuffled within blocks, and compared within them. A method that does not adapt is one block: its questions
+   were known before any answer. Of one that adapts each ask is one, as its rows were chosen before they were answered;
+   so its questions are kept, and no answer is set against a question that was chosen because of it. Of several plans
+   that ask together, as at the points of a path, the rows of each point in each ask are a block: what differs from
+   point to point is no evidence for a place.
+4. Rows 2i and 2i + 1 of a block stay neighbours, in either order: a method that asks in mirrored pairs compares the
+   two, and what they have in common cancels in other orders as well. What was not answered stays where it is.
+5. A method that mostly asks for one row at a time leaves nothing to shuffle, and is not judged.
 
-It holds of every method that does not adapt, whatever it makes of scores. One that compares places or times with each
-other, as `vargrad` does, may have stronger maps of shuffled answers for that, and then counts as chance.
+Of one that adapts, (2) holds in each ask; over all of them nearly, as the next rows lie near what seemed to matter.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bbquery.plan import Stopped, Yielded, concatenate, step
-from bbquery.types import Scores
+from bbquery.system.blas_threads import one_blas_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from bbquery.plan import Plan
-    from bbquery.recording import Recorded
-    from bbquery.saliency import Method
-    from bbquery.types import Domain, Image, SaliencyMap
-
-SHUFFLES = 39  # a map of noise is stronger than all in one case of 40, and by (3) of the theory in hardly more
-PARTS = 7  # along each side
-ENOUGH = 5  # shuffled maps whose spread is taken to be known
-FAR = 6.0  # of their standard deviations: Student's t of 5.5 with 4 degrees of freedom, p = 0.003
-EQUAL = 1e-9  # as a share: strengths that differ by less are equal but for the order of summing
-MOST_PIXELS = (
-    200_000_000  # rows times pixels of a map: 4,000 rows of 224 × 224, some 7 s with `lr`, far less with `rise`
-)
+SHUFFLES = 199
+BEST = 2  # of 200 orders: one case in 100; real effects of a few hundred answers lie far beyond all
+EQUAL = 1e-9  # what differs by less is equal but for the order of summing
+SHUFFLED_AT_LEAST = 0.5  # of the answered rows
 
 
-def could_be_chance(
-    method: Method, x: Image, domain: Domain, seed: int, *, found: SaliencyMap, recorded: Recorded
-) -> bool | None:
-    """Return whether a map of shuffled scores is as strong as the one found from the scores that were recorded.
+def blocks(asks: Sequence[tuple[int, ...]], *, adaptive: bool) -> list[int]:
+    """Return how many rows each block has, within which rows may be shuffled; see (3) of the theory.
 
-    x: the image that was asked about, (H, W, 3). None where this is not worked out: the map has a standard error, or
-    the method adapts, so that other scores would have made it ask other questions.
+    asks: as `Sketches.asks`. adaptive: whether what was asked depends on answers.
     """
-    if found.standard_error is not None or method.adaptive:
+    together = any(len(ask) > 1 for ask in asks)
+    each = [rows for ask in asks for rows in ask]
+    return each if adaptive or together else [sum(each)]
+
+
+@one_blas_thread
+def could_be_chance(
+    changes: Sequence[NDArray[np.float32]], values: NDArray[np.float64], sizes: Sequence[int], seed: int
+) -> bool | None:
+    """Return whether values (n,) go no better with what was changed than the same values do in other orders.
+
+    changes: (n, k), of each kind. values: NaN where there is no answer. sizes: rows of each block, in order; those
+    beyond n do not count. None where this is not worked out, as too few rows may be shuffled.
+    """
+    answered = ~np.isnan(values)
+    bounds = np.minimum(np.cumsum([0, *sizes]), len(values))
+    parts = [slice(start, stop) for start, stop in pairwise(bounds.tolist()) if answered[start:stop].sum() > 1]
+    if sum(answered[part].sum() for part in parts) < SHUFFLED_AT_LEAST * answered.sum():
         return None
-    scores = concatenate([recorded[ask] for ask in range(len(recorded))]) if len(recorded) else Scores.blank(0)
-    rows = max(1, MOST_PIXELS // (x.shape[0] * x.shape[1]))
-    whole, scores = len(scores) <= rows, scores.rows(0, rows)
-
-    def strength_of(given: Scores) -> float:
-        return strength(_replayed(method.plan(x, domain, seed), given).values)
-
-    real = strength(found.values) if whole else strength_of(scores)
-    orders = shuffled(~np.isnan(scores.value), seed)
-    return as_strong(real, (strength_of(_in_order(scores, order)) for order in orders))
-
-
-def strength(values: NDArray[np.float64]) -> float:
-    """Return the standard deviation of a map's means (H, W) in 7 × 7 parts, or as many as it has pixels."""
-    down, across = (np.linspace(0, size, min(PARTS, size) + 1).astype(np.int64) for size in values.shape)
-    sums = np.add.reduceat(np.add.reduceat(values, down[:-1], axis=0), across[:-1], axis=1)
-    return float((sums / np.outer(np.diff(down), np.diff(across))).std())
-
-
-def as_strong(real: float, others: Iterator[float]) -> bool:
-    """Return whether any of the others is as strong; it is taken for none once `real` lies far beyond the first."""
-    seen: list[float] = []
-    for other in others:
-        if other >= real * (1 - EQUAL):
-            return True
-        seen.append(other)
-        if len(seen) >= ENOUGH and real > np.mean(seen) + FAR * np.std(seen, ddof=1):
-            return False
-    return False
-
-
-def shuffled(answered: NDArray[np.bool_], seed: int) -> Iterator[NDArray[np.int64]]:
-    """Give random orders of rows (n,), in which those without an answer stay, and pairs of rows stay together."""
+    ordered = _centred(values[:, None], answered, parts).repeat(1 + SHUFFLES, axis=1)
     rng = np.random.default_rng((seed, SHUFFLES))
+    for part in parts:
+        ordered[part] = ordered[part, 0][orders(answered[part], rng)]
+    found = [_standing_out(_scaled(_centred(kind, answered, parts)), ordered) for kind in changes]
+    strength = np.max(found, axis=0)
+    as_strong = np.count_nonzero(strength[1:] >= strength[0] - EQUAL)
+    return bool(1 + as_strong > BEST)
+
+
+def orders(answered: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return orders of rows (n, 200), the first as they are: unanswered rows stay, and pairs stay together."""
+    found = np.tile(np.arange(len(answered))[:, None], 1 + SHUFFLES)
     even = len(answered) // 2 * 2
     pairs = 2 * np.flatnonzero(answered[0:even:2] & answered[1:even:2])
     alone = np.setdiff1d(np.flatnonzero(answered), [pairs, pairs + 1])
-    for _ in range(SHUFFLES):
-        order = np.arange(len(answered))
-        taken, second = rng.permutation(pairs), rng.integers(0, 2, len(pairs))
-        order[pairs], order[pairs + 1] = taken + second, taken + 1 - second
-        order[alone] = rng.permutation(alone)
-        yield order
+    taken = _permuted(pairs, rng)
+    second = rng.integers(0, 2, taken.shape)
+    found[pairs, 1:], found[pairs + 1, 1:] = taken + second, taken + 1 - second
+    found[alone, 1:] = _permuted(alone, rng)
+    return found
 
 
-def _in_order(scores: Scores, order: NDArray[np.int64]) -> Scores:
-    return Scores(scores.decision[order], scores.value[order], scores.spread[order], scores.answers[order])
+def _permuted(rows: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the rows (n,) in random orders (n, 199)."""
+    return rows[rng.random((len(rows), SHUFFLES)).argsort(axis=0)]
 
 
-def _replayed(plan: Plan[SaliencyMap], scores: Scores) -> SaliencyMap:
-    """Return the map of these scores, one row after another; the plan is stopped where they end."""
-    state, start = step(plan, None), 0
-    while isinstance(state, Yielded):
-        rows = len(state.ask.images)
-        sent, start = scores.rows(start, start + rows), start + rows
-        if len(sent) == rows:
-            state = step(plan, sent)
-        else:
-            blank = Scores.blank(rows - len(sent))
-            state = step(plan, Stopped("no more was recorded", concatenate([sent, blank])))
-    return state.result
+def _centred(
+    columns: NDArray[np.floating[Any]], answered: NDArray[np.bool_], parts: Sequence[slice]
+) -> NDArray[np.float64]:
+    """Return columns (n, k) less their mean over the answered rows of each block; 0 in all other rows."""
+    centred = np.zeros(columns.shape)
+    for part in parts:
+        known = answered[part]
+        centred[part][known] = columns[part][known] - columns[part][known].mean(axis=0, dtype=np.float64)
+    return centred
+
+
+def _scaled(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return columns (n, k) of mean 0 scaled to the same spread; those that never change are 0."""
+    spread = np.sqrt(np.square(columns).sum(axis=0))
+    changing = spread > EQUAL * spread.max(initial=0.0)
+    return np.where(changing, columns / np.where(changing, spread, 1.0), 0.0)
+
+
+def _standing_out(columns: NDArray[np.float64], ordered: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far the strength of each order (n, 200) lies above their mean, in standard deviations: (200,)."""
+    strength = np.square(columns.T @ ordered).sum(axis=0)
+    deviation = float(strength.std())
+    found: NDArray[np.float64] = (strength - strength.mean()) / (deviation or 1.0)
+    return found

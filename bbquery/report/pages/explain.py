@@ -163,17 +163,19 @@ def _legend(explanation: Explanation, m: TargetMap) -> Legend:
         bar=_bar(explanation, m, f"colours from “{low}” to “{high}”") if colours.bar else None,
         low=low, middle=middle, high=high,
         unit=f"Colour: {sentence.plain_unit(m)}.",
-        notes=tuple(_notes(m, colours)),
+        notes=tuple(_notes(m, colours, sentence.stamp(explanation, m))),
     )  # fmt: skip
 
 
-def _notes(m: TargetMap, colours: Scale) -> Iterator[str]:
-    """Give what else must be known to read a map."""
+def _notes(m: TargetMap, colours: Scale, stamped: str) -> Iterator[str]:
+    """Give what else must be known to read a map. stamped: what is written across it."""
     if colours.note:
         yield parts.sentence_of(colours.note)
     if not colours.bar:
         return
-    if m.standard_error is None:
+    if stamped:
+        yield "All of this map is pale, since it is no evidence: see its stamp."
+    elif m.standard_error is None:
         yield "This method does not say how sure it is: weak colours may be chance."
     else:
         yield "Pale places, the lower half of the bar, could be chance: the 90 % interval of their value includes 0."

@@ -30,7 +30,7 @@ LONGEST_THUMBNAIL = 240  # pixels
 
 MEANINGS = {
     "complete": "all was asked that was planned, and no map looks like chance",
-    "nothing found": "all was asked that was planned, but the map could be chance, or says nothing",
+    "nothing found": "all was asked that was planned, but the map could be chance, hardly moved, or says nothing",
     "partial": "fewer answers than planned: the map rests on those",
     "failed": "there is no map, for a cause that lies in this photo",
     "not begun": "the run ended before it",

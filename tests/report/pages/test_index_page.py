@@ -18,7 +18,9 @@ from bbquery.errors import BudgetExhausted
 from bbquery.jobs.explain.series import ImageResult
 from bbquery.jobs.spare import not_begun
 from bbquery.ledger.records import BudgetState, Cap
+from bbquery.recording import Recorded
 from bbquery.report.pages import index
+from bbquery.types import Scores
 from bbquery.units import Units
 from oracles import function
 from tests.support import models
@@ -39,9 +41,16 @@ def explanation(tmp_path_factory: pytest.TempPathFactory) -> bbquery.Explanation
 
 
 def known_to(explanation: bbquery.Explanation, *errors: float) -> bbquery.Explanation:
-    """Return an explanation whose maps have these standard errors everywhere."""
+    """Return an explanation whose maps have these standard errors everywhere, and nothing else against them."""
+    moved = Recorded()
+    moved.add(Scores(np.array([1, 0], np.int8), np.array([0.9, 0.1])))
     maps = [
-        replace(m, sent=replace(m.sent, standard_error=np.full(m.sent.values.shape, error)))
+        replace(
+            m,
+            sent=replace(m.sent, standard_error=np.full(m.sent.values.shape, error)),
+            recorded=moved,
+            chance=False,
+        )
         for m, error in zip(explanation.maps, errors, strict=True)
     ]
     return replace(explanation, maps=tuple(maps))
