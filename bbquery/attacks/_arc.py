@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.attacks._textures import unit
+from bbquery.attacks._textures import aside, unit
 
 if TYPE_CHECKING:
     from bbquery.attacks._record import Record
@@ -107,8 +107,7 @@ class _Arc:
 
     def __init__(self, position: Position, direction: Texture) -> None:
         self._position, self._way, self._radius = position, position.way, position.radius
-        overlap = np.mean(direction * position.way)
-        self._direction = unit(direction - overlap * position.way)
+        self._direction = aside(direction, position.way)
         self.reached = 0.0
 
     def offer(self, angle: float) -> Plan[bool]:

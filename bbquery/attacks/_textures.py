@@ -42,6 +42,12 @@ def unit(values: NDArray[np.floating]) -> Texture:
     return scaled
 
 
+def aside(direction: Texture, way: Texture) -> Texture:
+    """Return a direction without its part along a way, at RMS 1. way: of RMS 1."""
+    overlap = np.mean(direction * way)
+    return unit(direction - overlap * way)
+
+
 @dataclass(frozen=True)
 class Wave:
     """A plane wave over the photo. down, across: cycles along each side. phase: radians. colour: of RMS 1."""

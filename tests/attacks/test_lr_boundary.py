@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from bbquery.attacks.lr_boundary import LrBoundary
+from bbquery.attacks import lr_boundary
+from bbquery.attacks._balanced import BATCH
+from bbquery.attacks.lr_boundary import ESTIMATES, LrBoundary
 from bbquery.errors import UsageError
 from bbquery.plan import Ask, replay
 from bbquery.types import FLOAT, UINT8, Decision, Scores
 from tests.support.chance import Chance
-from tests.support.known_boundaries import BOUNDARIES, MARGIN, plane
+from tests.support.known_boundaries import BOUNDARIES, MARGIN, hollow, plane
 
 if TYPE_CHECKING:
     from bbquery.attacks import AttackResult
@@ -123,6 +125,25 @@ def test_nothing_is_asked_that_could_not_be_nearer() -> None:
         assert distance < best
         if boundary.adversarial(image.astype(np.float64)):
             best = distance
+
+
+def test_late_queries_go_to_estimates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From `LATE` on most are copies around a base, asked in batches; before that, fewer than half."""
+    monkeypatch.setattr(lr_boundary, "LATE", 300)
+    boundary = hollow(0)
+    sizes: list[int] = []
+
+    def counted(ask: Ask) -> Scores:
+        sizes.append(len(ask.images))
+        return boundary(ask)
+
+    ran(boundary.photo, counted, 1000)
+
+    late = np.cumsum(sizes) > lr_boundary.LATE
+    copies = np.equal(sizes, BATCH)
+    share = [np.sum(np.array(sizes)[part & copies]) / np.sum(np.array(sizes)[part]) for part in (~late, late)]
+    assert share[0] < 0.5
+    assert share[1] > 0.9 * ESTIMATES / (ESTIMATES + 1)  # a tenth for the steps along them
 
 
 # --- photos and oracles at the edge ---
