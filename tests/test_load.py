@@ -254,7 +254,7 @@ async def test_an_option_that_takes_a_function_or_its_path_is_given_the_path() -
     [
         ("opnai", "did you mean 'openai'"),
         ("openai:modle=gpt-4o-mini", "did you mean 'model'"),
-        ("http", "needs the option url"),
+        ("onnx", "needs the option model"),
         ("http:url=http://127.0.0.1,concurrency=many", "must be a whole number"),
     ],
 )

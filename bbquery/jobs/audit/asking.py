@@ -53,10 +53,14 @@ LABEL = "{label}"
 
 @dataclass(frozen=True)
 class Part:
-    """A part of what is asked, in a budget of its own. name: of the budget. queries: that it may take, none lost."""
+    """A part of what is asked, in a budget of its own.
+
+    name: of the budget. queries: that it may take, planned: of these, that its plan asks at most; others may be lost.
+    """
 
     name: str
     queries: int
+    planned: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +91,14 @@ class Asking:
         return sum(part.queries for part in self.parts)
 
     @property
+    def planned(self) -> int:
+        """How many of these it asks at most, if none is lost."""
+        return sum(part.planned for part in self.parts)
+
+    @property
     def clean(self) -> Part:
         """The clean photo, asked as often as the plan says."""
-        return Part(CLEAN, self._with_spare(self.times))
+        return Part(CLEAN, self._with_spare(self.times), self.times)
 
     @property
     def times(self) -> int:
@@ -128,7 +137,7 @@ class Asking:
         for method in explain.methods:
             parts.append(self.part_of(self.explaining(method)))
             if explain.metrics:
-                parts.append(Part(f"{parts[-1].name}-measured", self._measuring * max(len(self.target), 1)))
+                parts.append(self._measured(f"{parts[-1].name}-measured", max(len(self.target), 1)))
         return parts
 
     @property
@@ -139,7 +148,7 @@ class Asking:
     def part_of(self, job: ExplainJob | AttackJob) -> Part:
         """Return the part of an explanation or an attack."""
         own = name_of_explanation if isinstance(job.request, ExplainRequest) else name_of_attack
-        return Part(own(job.identity()), job.request.queries)
+        return Part(own(job.identity()), job.request.queries, job.queries)
 
     def explaining(self, method: str, lost: int = 0, watch: Watch | None = None) -> ExplainJob:
         """Return the explanation by a method, checked. lost: queries of its budget that are lost."""
@@ -187,10 +196,10 @@ class Asking:
         assert self.plan.explain is not None  # noqa: S101 - metrics are of maps
         return Choice(names=self.plan.explain.metrics, boxes=self.photo.boxes)
 
-    @property
-    def _measuring(self) -> int:
-        """How many queries measuring one map may take."""
-        return self._with_spare(self._choice.queries)
+    def _measured(self, name: str, maps: int) -> Part:
+        """Return the part that measures so many maps."""
+        queries = self._choice.queries
+        return Part(name, self._with_spare(queries) * maps, queries * maps)
 
     def _with_spare(self, queries: int) -> int:
         """Return queries, and as many for lost ones as any run keeps, at least one where one may be paid."""

@@ -43,10 +43,10 @@ class OracleProspect:
     """What one oracle would be asked.
 
     name: in the plan. model: how it calls itself. prices: where its prices are from; empty where there are none.
-    photos: that can be asked. queries: at most, of all of them. expected, worst: of all photos; stored answers and
-    retries not counted. of_a_photo: the most that one photo may take. seconds: at known or stated limits; None where
-    there are none. at_worst, as_expected: how many photos the caps admit if each takes all that it may, and if each
-    takes what is expected.
+    photos: that can be asked. queries: at most, of all of them. expected, worst: of all photos, if no query is lost,
+    and if all that may be are; stored answers not counted. of_a_photo: the most that one photo may take. seconds: at
+    known or stated limits; None where there are none. at_worst, as_expected: how many photos the caps admit if each
+    takes all that it may, and if each takes what is expected.
     """
 
     name: str
@@ -170,7 +170,7 @@ def _costs(plan: Plan, own: OraclePlan, oracle: Oracle, photos: _Photos) -> list
 def _cost(asked: Asking, plan: Plan) -> Cost:
     oracle = asked.oracle
     quote, limits = oracle.quote(oracle.encode(asked.x)), _limits(asked.setting, oracle.capabilities.limits)
-    return Cost(within(asked.promise, plan.caps.photo.cap), estimate(quote, asked.queries, limits))
+    return Cost(within(asked.promise, plan.caps.photo.cap), estimate(quote, asked.planned, limits))
 
 
 def _limits(own: OraclePlan, known: Limits) -> Limits:

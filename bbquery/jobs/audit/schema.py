@@ -14,7 +14,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a plan."""
-    made: dict[str, Any] = msgspec.json.schema(plan.Plan)
+    made: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(plan.Plan)))  # lists, no tuples
     for name, table in made["$defs"].items():
         struct = getattr(plan, name)
         table["description"] = " ".join(about(struct).split())

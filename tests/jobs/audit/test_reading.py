@@ -88,7 +88,7 @@ rmse = [
         ('[attack]\nattacks = ["lr_boundry"]', "attack.attacks[0]: unknown attack 'lr_boundry'; 'lr_boundary'?"),
         (OTHER + 'oracle = "opnai"', "oracles[1].oracle: unknown oracle 'opnai'; mean 'openai'?"),
         (OTHER + 'oracle = "openai:promt=x"', "unknown option of 'openai' 'promt'; mean 'prompt'?"),
-        (OTHER + 'oracle = "http"', "needs the option url"),
+        (OTHER + 'oracle = "onnx"', "needs the option model"),
         (OTHER + 'oracle = "efficientnet"\nscore = "sotf"', "unknown score 'sotf'; mean 'soft'?"),
         (OTHER + 'oracle = "efficientnet"\nlongest_wait = "1 week"', 'must be seconds, or such as "15m"'),
         ('[photos]\nfrom = []', "photos.from: must be a list of at least 1, each item text, not an empty list"),
