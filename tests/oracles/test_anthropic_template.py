@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -28,6 +28,9 @@ from oracles import function
 from oracles._http.template.cost import MOST_FRAMING
 from oracles.emulators.anthropic import SERVED, AnthropicEmulator, Faults, image_tokens
 from tests.support.http_helpers import Handler, always, saying, serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEY = "sk-ant-marker-5eC12eT"
 HAIKU = "claude-haiku-4-5"
@@ -369,3 +372,15 @@ async def test_the_emulator_checks_requests_as_the_vendor_does(content: dict[str
     assert said["type"] == "error"
     assert said["error"]["message"]
     assert server.bill.rejected == 1
+
+
+async def test_ones_own_prices_go_before_the_tables(home: Path) -> None:
+    """What the user's prices.toml says of a model holds, and is named as the source."""
+    home.mkdir(exist_ok=True)
+    (home / "prices.toml").write_text(f'[anthropic."{HAIKU}"]\ninput = "2"\noutput = "9"\n', encoding="utf-8")
+
+    oracle = await connected(max_tokens=1)
+
+    worst = oracle.quote(oracle.encode(np.zeros((8, 8, 3), np.uint8))).worst
+    assert worst.picodollars == (worst.tokens - 1) * 2_500_000 + 9_000_000
+    assert oracle.capabilities.price.source == "your file"
