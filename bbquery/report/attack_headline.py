@@ -108,7 +108,8 @@ def _changed(stress: Stress) -> str:
         return f"when asked again it is {now}"
     if stress.goal.target_class is not None:
         return f"{stress.reached.target!r} in place of {stress.bound.target!r}"
-    return f"no longer {stress.bound.target!r}{f' but {now}' if now else ''}"
+    instead = f" but {now}" if now and stress.bound.about.of_first else ""
+    return f"no longer {stress.bound.target!r}{instead}"
 
 
 def _within(stress: Stress) -> str:

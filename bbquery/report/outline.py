@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 LINES = (16, 255)
 """Grey levels of the outline's lines, the outer first."""
 
-PIXELS_A_LINE = 400
+PIXELS_A_LINE = 600
 """Pixels of the picture's longer side for each pixel of a line's width."""
 
 

@@ -46,7 +46,8 @@ class About:
     unit: what a value is, for people. direction: whether a higher or a lower value is nearer to the target.
     low, high: the range of values; infinite where there is no bound. criterion: when the decision is met, for people.
     no_information: the value of an answer that says nothing of the target; NaN where there is no such value.
-    object: the object that the target is, None where it is not one.
+    object: the object that the target is, None where it is not one. of_first: whether the criterion is about what an
+    answer names first, so that another label on top ends it.
     """
 
     unit: str
@@ -56,6 +57,7 @@ class About:
     criterion: str
     no_information: float
     object: TargetObject | None = None
+    of_first: bool = True
 
 
 PROBABILITIES: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {

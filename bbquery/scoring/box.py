@@ -118,6 +118,7 @@ class BoundObject:
             criterion=f"{self.name!r} is found in {self.box} or overlaps it by {self.overlap:.0%} or more",
             no_information=0.0,
             object=TargetObject(self.name, self.box),
+            of_first=False,
         )
 
     def __call__(self, answers: Sequence[Answer]) -> tuple[NDArray[np.int8], NDArray[np.float64]]:

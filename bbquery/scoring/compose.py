@@ -145,6 +145,7 @@ class BoundComposition:
             criterion=self._criterion([about.criterion for about in abouts]),
             no_information=float(self._sum(nothing)[0]),
             object=next((about.object for about in abouts if about.object is not None), None),
+            of_first=abouts[0].of_first if self.met == "first" else all(about.of_first for about in abouts),
         )
 
     def _criterion(self, each: Sequence[str]) -> str:

@@ -10,8 +10,8 @@ is a score bound to the clean image: MET while its label stands, NOT_MET where i
 within. An empty list is neither: it names nothing else. So are labels that cannot be read, for s3 too: where WordNet
 does not know a label above τ, and none that it knows is in the subtree.
 
-A target that is one object of several (the score `box`) is lost, by s1 and s2 alike, where it is not found in its box:
-others of its name may stay, and an empty list has lost it.
+Where a score's own criterion has nothing to do with what is named first (`box`, one object of several; `threshold`, a
+number that is high enough), s1 and s2 are that criterion: other labels may stay or come, and an empty list decides too.
 
 A targeted attack has one class to reach: `Turned` is met while that class is not the first label.
 """
@@ -48,13 +48,13 @@ EMPTY = "an empty list"
 
 
 def first_label(score: BoundScore) -> BoundScore:
-    """Return s1: what a score decides, and nothing of an empty list, but for an object."""
-    return Judged(score, score.about.criterion) if score.about.object is None else score
+    """Return s1: what a score decides, and nothing of an empty list where the criterion is about what is first."""
+    return Judged(score, score.about.criterion) if score.about.of_first else score
 
 
 def clean_labels(score: BoundScore, clean: Answer) -> BoundScore:
     """Return s2. clean: the answer to the clean image; where its labels lack the target, there is no set to leave."""
-    if not isinstance(clean, Labels) or clean == NOTHING or score.about.object is not None:
+    if not isinstance(clean, Labels) or clean == NOTHING or not score.about.of_first:
         return first_label(score)
     decisions, _ = score([Labels((label,)) for label in clean.labels])
     if not np.equal(decisions, Decision.MET).any():

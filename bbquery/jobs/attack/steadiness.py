@@ -30,7 +30,7 @@ def doubts(clean: Sequence[Reply | None], votes: Votes, goal: Goal, bound: Bound
     """
     reached = None if goal.target_class is None else bound.goal.target
     answers = [reply.answer for reply in clean if reply is not None]
-    ordered = bound.label.about.object is None  # whether an object is lost has nothing to do with any order
+    ordered = bound.label.about.of_first  # else no change of places loses anything
     return list(filter(None, [unstable(votes, reached), close(answers, goal, oracle) if ordered else ""]))
 
 

@@ -13,7 +13,7 @@ made the map hid behind grey: a map is judged with another filling than the one 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,13 +25,11 @@ from bbquery.metrics._maps import ranks
 from bbquery.perturb.baselines import LEVELS, Fill, filled
 from bbquery.run import drive
 from bbquery.saliency import Undeclared
+from bbquery.scoring.threshold import BoundThreshold
 from bbquery.types import UINT8, Decision, Labels, Vector
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Iterator, Sequence
-
-    from numpy.typing import NDArray
 
     from bbquery.client.client import Client
     from bbquery.drift import DriftWatch
@@ -39,7 +37,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.explain.result import TargetMap
     from bbquery.oracle import Capabilities
     from bbquery.saliency import Method
-    from bbquery.scoring.base import About, BoundScore
+    from bbquery.scoring.base import BoundScore
     from bbquery.types import Answer, Image
 
 LEAST_VALUE = 0.01  # of the whole photo: a target that gets less hardly moves
@@ -53,36 +51,12 @@ DID = {"shown": "keeps the answer alone", "hidden": "changes the answer when hid
 
 
 @dataclass(frozen=True)
-class AtLeast:
-    """A score that is met while its value is at least `least`. of: whose target and values it keeps."""
-
-    of: BoundScore
-    least: float
+class AtLeast(BoundThreshold):
+    """A score that is met from half of the whole photo's value on."""
 
     @property
-    def target(self) -> str:
-        """The target, for people."""
-        return self.of.target
-
-    @property
-    def about(self) -> About:
-        """Meaning of a value, and the criterion."""
-        criterion = f"{self.of.about.unit} at least {self.least:.3g}, half of that on the whole photo"
-        return replace(self.of.about, criterion=criterion)
-
-    def __call__(self, answers: Sequence[Answer]) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-        """Return whether each value is high enough, and the values."""
-        _, values = self.of(answers)
-        decisions = np.where(values >= self.least, Decision.MET, Decision.NOT_MET)
-        return np.where(np.isnan(values), Decision.UNDECIDED, decisions).astype(np.int8), values
-
-    def unread(self, answers: Sequence[Answer]) -> Counter[str]:
-        """Return what the score could not read."""
-        return self.of.unread(answers)
-
-    def steps(self, answer: Answer) -> list[str]:
-        """Return the score's steps, and the criterion."""
-        return [*self.of.steps(answer), f"met from {self.least:.6g} on"]
+    def _criterion(self) -> str:
+        return f"{super()._criterion}, half of that on the whole photo"
 
 
 def keeping(score: BoundScore, clean: Answer) -> BoundScore | None:
@@ -199,8 +173,11 @@ class _Told:
     def _breaks(self, share: float, value: float, answers: Sequence[Answer]) -> str:
         if isinstance(self.keeps, AtLeast):
             return f"hiding {percent(share)} leaves less than half of the {self._values(self.keeps, value)}"
-        if self.keeps.about.object is not None:
+        about = self.keeps.about
+        if about.object is not None:
             return f"hiding {percent(share)}, it is not found in its box"
+        if not about.of_first:
+            return f"hiding {percent(share)} leaves the {about.unit} at {value:.2g}"
         said = dict.fromkeys(brief(answer, self.how.oracle) for answer in answers)
         return f"hiding {percent(share)} makes it {' or '.join(said)}"
 

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 import bbquery
+from bbquery.boxes import Box
 from bbquery.errors import Rejected, UsageError
 from bbquery.perturb.baselines import filling
+from bbquery.types import Label
 from oracles import function
 from tests.support.chance import Chance
 from tests.support.counted import Counted
@@ -135,6 +137,23 @@ def test_a_list_without_labels_is_called_so(ledger: Ledger) -> None:
     model = Counted(lambda image: ["cat"] if SEES(image) else [])
 
     assert verified(model, ledger, oracle=oracle(model, "labels")).says[1] == "hiding 11 % makes it no label"
+
+
+@pytest.mark.parametrize(
+    ("score", "said"),
+    [
+        ("threshold", "hiding 11 % leaves the score of the label at 0.25"),
+        ("box", "hiding 11 %, it is not found in its box"),
+    ],
+)
+def test_what_is_no_place_on_top_is_not_said_to_become_another_label(score: str, said: str, ledger: Ledger) -> None:
+    """The first label stays a dog: what is lost is the cat's number, or the cat in its box."""
+    box = Box.of(0, 0, 0.5, 1)
+    model = Counted(lambda image: [Label("dog", 0.9), Label("cat", *((0.75, box) if SEES(image) else (0.25, None)))])
+
+    found = verified(model, ledger, oracle=oracle(model, "labels"), score=score, target="cat")
+
+    assert found.says[1] == said
 
 
 @pytest.mark.parametrize(
