@@ -16,6 +16,9 @@ from tests.support.images import photo_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
 CENT = 10**10  # picodollars
 MODEL = "function:call=tests.support.models.corner,classes=corner|rest,version=1,usd_per_query=0.01"
 PAID = {"name": "paid", "oracle": f"{MODEL},height=16,width=16"}
@@ -100,16 +103,21 @@ async def test_one_photo_of_each_size_is_decoded(folder: Path, monkeypatch: pyte
     """However many photos there are, what a query costs is quoted of the first of each size that is sent."""
     PIL.Image.fromarray(photo_of(24)).save(folder / "photos" / "tall.png")
     (folder / "photos" / "0.png").write_bytes((folder / "photos" / "0.png").read_bytes()[:200])  # behind its header
-    decoded, load = [], photo_reading.load
-    monkeypatch.setattr(photo_reading, "load", lambda source: (decoded.append(source), load(source))[1])
+    decoded, load = list[str](), photo_reading.load
+
+    def noted(source: str) -> NDArray[np.uint8]:
+        decoded.append(source.rpartition("/")[2])
+        return load(source)
+
+    monkeypatch.setattr(photo_reading, "load", noted)
 
     one = await looked_at(PAID)
-    decoded_alike = [name.rpartition("/")[2] for name in decoded]
+    decoded_alike = decoded.copy()
     decoded.clear()
     each = await looked_at(OWN_SIZE)
 
     assert decoded_alike == ["0.png", "1.png"]
-    assert [name.rpartition("/")[2] for name in decoded] == ["0.png", "1.png", "tall.png"]
+    assert decoded == ["0.png", "1.png", "tall.png"]
     assert one.oracles[0].photos == each.oracles[0].photos == 6
 
 
@@ -125,10 +133,12 @@ async def test_time_is_told_at_stated_limits() -> None:
     }
     found = await looked_at(slow, fast)
 
+    one, other = (oracle.seconds for oracle in found.oracles)
     assert unknown.seconds is None
-    assert found.seconds == found.oracles[0].seconds
-    assert 60 <= found.oracles[0].seconds <= 70  # six queries, a tenth of a minute each, and a margin
-    assert found.oracles[1].seconds == pytest.approx(found.oracles[0].seconds / 100)
+    assert found.seconds == one
+    assert one is not None
+    assert 60 <= one <= 70  # six queries, a tenth of a minute each, and a margin
+    assert other == pytest.approx(one / 100)
 
 
 async def test_what_cannot_be_asked_is_said_of_every_oracle(folder: Path) -> None:
