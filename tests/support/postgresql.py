@@ -26,7 +26,8 @@ FAST = (
     "full_page_writes=off",
 )  # a killed server loses nothing; a power cut would
 MEMORY = Path("/dev/shm")
-USER = "bbquery"
+USER, LOCKED = "bbquery", "locked"
+"""Who needs no password, and who needs one, once `Server.locked` has set it."""
 SECONDS_TO_START = "60"
 
 
@@ -45,6 +46,8 @@ class Server:
         with (self.data / "postgresql.conf").open("a") as file:
             file.write(f"listen_addresses = ''\nunix_socket_directories = '{self._folder}'\nmax_connections = 60\n")
             file.writelines(f"{setting}\n" for setting in FAST)
+        access = self.data / "pg_hba.conf"
+        access.write_text(f"local all {LOCKED} scram-sha-256\n{access.read_text()}")
         self.start()
 
     @property
@@ -76,6 +79,14 @@ class Server:
         schema = f"ledger_{os.getpid()}_{next(self._numbers)}"
         more = "".join(f"&{name}={value}" for name, value in parameters.items())
         return f"postgresql://{USER}@/postgres?host={self._folder}&schema={schema}{more}"
+
+    def locked(self, url: str, password: str) -> str:
+        """Return the address of a ledger for one who needs this password."""
+        with self.connection(url) as connection:
+            known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (LOCKED,)).fetchone()
+            change = "ALTER" if known else "CREATE"
+            connection.execute(f"{change} ROLE {LOCKED} SUPERUSER LOGIN PASSWORD '{password}'".encode())
+        return url.replace(USER, LOCKED, 1)
 
     def connection(self, url: str) -> psycopg.Connection[tuple[object, ...]]:
         """Return a connection to a ledger, past bbquery."""
