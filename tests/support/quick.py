@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SLOW_IMPORTS = frozenset({
-    "aiohttp", "art", "bbquery.cli", "captum", "foolbox", "google", "http.server", "lime", "nltk", "onnx",
+    "aiohttp", "anthropic", "art", "bbquery.cli", "captum", "foolbox", "google", "http.server", "lime", "nltk", "onnx",
     "onnxruntime", "openai", "oracles.efficientnet", "oracles.emulators", "playwright", "quantus",
     "sentence_transformers", "skimage", "sklearn", "socket", "ssl", "subprocess", "torch",
 })  # fmt: skip
