@@ -98,6 +98,8 @@ def _robustness(plan: Plan) -> Found:
 def _drift(plan: Plan) -> Found:
     if plan.gates.no_drift and not any(oracle.drift_every for oracle in plan.oracles):
         yield ("gates", "no_drift"), "nothing looks for drift: drift_every is 0 for every oracle"
+    if plan.gates.no_drift and plan.explain is None and plan.attack is None:
+        yield ("gates", "no_drift"), "nothing looks for drift: it needs [explain] or [attack]"
 
 
 def _agreement(plan: Plan) -> Found:

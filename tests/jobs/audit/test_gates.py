@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.audit_rows import attack_row, gate_of, map_row, row
+from tests.support.audit_rows import attack_row, gate_of, map_row, plan_with, row, summed
 
 
 def test_fidelity_is_met_by_the_lower_end_of_its_interval() -> None:
@@ -71,8 +71,11 @@ def test_drift_is_seen_within_a_photo_and_between_photos() -> None:
     assert gate_of({"no_drift": True}, [*same, row(3, drifted=True)]).photos == ("p3",)
     assert gate_of({"no_drift": True}, [*same, row(3, drifted=False, served=("v2",))]).found == "answers name v1, v2"
     assert gate_of({"no_drift": True}, [row(0)]).verdict == "met"  # in this process
-    unwatched = {"oracles": [{"name": "one", "oracle": "x", "drift_every": 0}]}
-    assert gate_of({"no_drift": True}, [row(0)], **unwatched).verdict == "cannot be told"
+    unwatched = [
+        {"name": name, "oracle": "efficientnet", "drift_every": every} for name, every in (("one", 0), ("two", 9))
+    ]
+    one, _ = summed(plan_with({"no_drift": True}, oracles=unwatched), [row(0)]).gates
+    assert one.verdict == "cannot be told"
 
 
 def test_two_oracles_agree_on_labels_and_maps() -> None:

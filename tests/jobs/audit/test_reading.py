@@ -22,6 +22,7 @@ LIKEWISE: dict[str, Any] = {
     "oracles": [{"name": "own", "oracle": "efficientnet"}],
 }
 TWO = [{"name": "own", "oracle": "efficientnet"}, {"name": "other", "oracle": "efficientnet"}]
+UNWATCHED = [{**each, "drift_every": 0} for each in TWO]
 OTHER = '[[oracles]]\nname = "b"\n'
 KEY = "sk-abcdefghijklmnopqrstuvwxyz"
 
@@ -130,7 +131,8 @@ def test_names_and_values_are_checked_before_anything_is_asked(tmp_path: Path, t
         ({"gates": {"agreement_between": {"oracles": ["own", "own"], "labels": 1}}}, "'own' is given twice"),
         ({"gates": {"agreement_between": {"oracles": ["own", "other"]}}}, "nothing is to agree"),
         ({"gates": {"agreement_between": {"oracles": ["own", "other"], "maps": 0}}}, "it needs [explain]"),
-        ({"gates": {"no_drift": True}, "oracles": [{**each, "drift_every": 0} for each in TWO]}, "nothing looks for"),
+        ({"gates": {"no_drift": True}, "explain": {}, "oracles": UNWATCHED}, "drift_every is 0 for every oracle"),
+        ({"gates": {"no_drift": True}}, "gates.no_drift: nothing looks for drift: it needs [explain] or [attack]"),
         ({"oracles": [TWO[0], {**TWO[1], "name": "OWN"}]}, "oracles[1].name: oracles[0] is called 'OWN' too"),
         ({"explain": {"methods": ["rise", "rise"]}}, "explain.methods[1]: 'rise' is given twice"),
         ({"explain": {"verify": 3}}, "explain.verify: too few for a fact: give 5 or more, or 0 for none"),
