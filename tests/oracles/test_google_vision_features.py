@@ -5,12 +5,13 @@ What a response becomes is shown by responses of a test's own; what the emulator
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pytest
 from google.cloud import vision_v1
 
+import bbquery
 import oracles.google_vision
 from bbquery.boxes import Box
 from bbquery.client.answer_checks import checked
@@ -25,6 +26,9 @@ from oracles.emulators.google_vision import GoogleVisionEmulator
 from tests.support.google_vision_helpers import ImageResponse, ask_at, saying, serving, status
 from tests.support.images import tiny_images
 from tests.support.oracles import colour_oracle
+
+if TYPE_CHECKING:
+    from bbquery.ledger.sqlite import Ledger
 
 Likelihood = vision_v1.Likelihood
 COST = Units(queries=1, picodollars=1_500_000_000)  # $1.50 a thousand
@@ -296,3 +300,38 @@ def test_images_of_any_shape_are_seen(shape: tuple[int, int]) -> None:
     assert sight.outline() == (0, 0, 1, 1)
     assert [face.box for face in sight.faces()] == [(0, 0, 1, 1)]
     assert all(0 <= share <= 1 for share in (*sight.unsafe().values(), *sight.faces()[0].moods.values()))
+
+
+async def test_one_object_of_several_is_explained_through_googles_client_and_found_again_in_the_store(
+    ledger: Ledger,
+) -> None:
+    """Boxes pass vendor's client, ledger and store: the second run sends nothing and finds the same map."""
+    bright = GREY.copy()
+    bright[:, 30:] = 220
+
+    def two(image: np.ndarray) -> list[Label]:
+        halves = image[:, :30], image[:, 30:]
+        boxes = Box.of(0, 0, 0.5, 1), Box.of(0.5, 0, 1, 1)
+        return [Label("bicycle", float(half.mean()) / 255, box) for half, box in zip(halves, boxes, strict=True)]
+
+    async def explained(url: str) -> Any:
+        oracle = oracles.google_vision.connect(endpoint=url, feature="OBJECT_LOCALIZATION")
+        found = await bbquery.explain_async(
+            bright, oracle, target="bicycle@left", score="box", method="rise", max_queries=60, max_usd="1",
+            ledger=ledger,
+        )  # fmt: skip
+        await oracle.aclose()
+        return found
+
+    model = function.connect(two, answers="labels")
+    emulator = GoogleVisionEmulator(model)
+    async with emulator.running(port=0) as url:
+        first = await explained(url)
+        again = await explained(url)
+    await model.aclose()
+
+    (m,) = first.maps
+    assert m.values[:, :30].mean() > abs(m.values[:, 30:].mean()) * 3
+    assert np.array_equal(m.values, again.maps[0].values)
+    assert emulator.bill.images_answered == first.queries.sent
+    assert emulator.bill.picodollars == first.budget.posted.picodollars == 2_250_000_000 * first.queries.sent

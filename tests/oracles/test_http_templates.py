@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 import oracles.http
+from bbquery.boxes import Box
 from bbquery.errors import (
     MalformedAnswer,
     OracleError,
@@ -348,3 +349,19 @@ def test_a_label_without_a_score_stays_beside_those_that_have_one() -> None:
     (item,) = reader.split(b'[{"label": "dog", "score": 0.6}, {"label": "cat"}]', 1)
 
     assert reader.answer(item) == Labels((Label("dog", 0.6), Label("cat")))
+
+
+@pytest.mark.parametrize("names", ["$.found", "$.found[*]"])
+def test_a_box_beside_a_name_is_kept(names: str) -> None:
+    """In shares of the image; one in pixels, or of another form, is left out as any other member is."""
+    reader = read_template(
+        {"request": {"path": "/", "body": "raw"}, "answer": {"kind": "labels", "names": names}}
+    ).reader
+    boxes = [[0, 0.25, 0.5, 1], [0, 0, 224, 224], {"xmin": 3}]
+    found = [{"label": f"dog {i}", "score": 1 - i / 8, "box": box} for i, box in enumerate(boxes)]
+
+    (item,) = reader.split(json.dumps({"found": found}).encode(), 1)
+
+    assert reader.answer(item) == Labels(
+        (Label("dog 0", 1.0, Box.of(0, 0.25, 0.5, 1)), Label("dog 1", 0.875), Label("dog 2", 0.75))
+    )
