@@ -98,14 +98,14 @@ def _first_line(module: str) -> str:
     return docstring.partition("\n")[0]
 
 
-def brought(kind: str, name: str) -> dict[str, list[str]]:
-    """Return what comes with bbquery for one that can be chosen, such as templates: name to lines that say what it is.
+def templates(kind: str, name: str) -> dict[str, list[str]]:
+    """Return the templates that come with bbquery for one that can be chosen: name to lines that say what it is.
 
     Raises:
         UnknownName: there is none of this name. MissingExtra: an optional part is absent.
     """
     module = importlib.import_module(_named(kind, name).__module__)
-    return typing.cast("dict[str, list[str]]", getattr(module, "brought", dict)())
+    return typing.cast("dict[str, list[str]]", getattr(module, "templates", dict)())
 
 
 def made(kind: str, name: str) -> Callable[..., Any]:

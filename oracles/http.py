@@ -102,8 +102,8 @@ ADAPTER = 1  # part of every answer's key: raise it when the same server would b
 MOST_IN_FLIGHT = 32  # at a server that does not say how much it takes; found from below
 
 
-def brought() -> dict[str, list[str]]:
-    """Return what the option `template` can name that comes with bbquery: name to lines that say what it is."""
+def templates() -> dict[str, list[str]]:
+    """Return the templates that come with bbquery: name to lines that say what it is."""
     return {name: described(name) for name in names()}
 
 

@@ -64,7 +64,7 @@ def described(kind: str, name: str) -> list[str]:
     made = load.made(kind, name)
     options = options_of(made, parameters_of(made), load.specification_of)
     lines = [*_wrapped(load.summary(kind, name)), "", *_paragraphs(about(made)), *_options(options)]
-    lines += _brought(load.brought(kind, name))
+    lines += _templates(load.templates(kind, name))
     return [*lines, *_measured(made)] if kind == "metric" else lines
 
 
@@ -84,9 +84,9 @@ def _options(options: list[OptionDoc]) -> list[str]:
     return lines
 
 
-def _brought(named: Mapping[str, list[str]]) -> list[str]:
-    """Return what comes with bbquery, of each its name and what it is, and the rest below."""
-    lines = ["", "come with bbquery:"] if named else []
+def _templates(named: Mapping[str, list[str]]) -> list[str]:
+    """Return templates, of each its name and what it is, and the rest below."""
+    lines = ["", "templates that come with bbquery:"] if named else []
     for name, (first, *others) in named.items():
         lines += _wrapped(f"{name}  {first}", "  ", " " * 6)
         lines += [line for other in others for line in _wrapped(other, " " * 6, " " * 8)]

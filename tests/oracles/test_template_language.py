@@ -52,6 +52,7 @@ TEMPLATE: dict[str, Any] = {
         "likely_output": 7,
     },
 }
+ANSWER = {"answer": {"kind": "text", "text": "$.t"}}
 PRICES: dict[str, Any] = {"input_usd": 1, "output_usd": 2}
 
 
@@ -84,6 +85,13 @@ async def test_options_stand_where_the_template_has_them() -> None:
     assert (await sent(prompt="What?", effort="none"))[1]["think"] == {"how": False}
     assert (await sent(prompt="What?", max_tokens=3))[1]["n"] == 3
     assert (await sent(prompt="What?", model="small-1"))[1]["n"] == 5
+
+
+def test_a_template_without_options_is_as_it_is_written() -> None:
+    """What it holds is sent, null and JSON in a text too, and answers stay stored under what they always were."""
+    plain = {"request": {"body": "json", "json": '{"i": "${image_base64}", "stop": null, "p": {}}'}, **ANSWER}
+
+    assert read_template(plain).identity == {"template": "893f97113c8773ec1550bdafb2a103bc"}
 
 
 async def test_a_value_cannot_leave_its_place() -> None:

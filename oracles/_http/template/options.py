@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _PLACE = re.compile(r"\$\{(\w+)\}")
+LEFT_OUT = object()
 _IN_PATH = "-._~:@"  # what a value may bring into a path besides letters and digits
 
 
@@ -132,9 +133,12 @@ def _entry(table: Table, options: Mapping[str, Any]) -> ModelEntry:
 
 
 def filled(content: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a template with these values of its options in their places; None leaves a member out."""
-    if not isinstance(content.get("request", {}), Mapping):
-        return dict(content)  # which is said where the request is read
+    """Return a template with these values of its options in their places; None leaves a member out.
+
+    One without options is left as it is written.
+    """
+    if not values or not isinstance(content.get("request", {}), Mapping):  # the latter is said where it is read
+        return dict(content)
     request = dict(content.get("request", {}))
     headers, path, document = request.pop("headers", None), request.pop("path", None), request.pop("json", None)
     plain = _with({**content, "request": request}, values)
@@ -163,16 +167,21 @@ def _literal(value: Any) -> Any:
 
 
 def _with(content: Any, values: Mapping[str, Any]) -> Any:
+    """Return content with values in their places, LEFT_OUT for what only holds an option that has none."""
     match content:
         case str():
             alone = _PLACE.fullmatch(content)
             if alone is not None and alone[1] in values:
-                return values[alone[1]]
-            return _PLACE.sub(lambda found: str(values.get(found[1], found[0])), content)
+                return LEFT_OUT if values[alone[1]] is None else values[alone[1]]
+            return _PLACE.sub(lambda found: _text(values.get(found[1], found[0])), content)
         case Mapping():
             parts = {name: _with(part, values) for name, part in content.items()}
-            kept = {name: part for name, part in parts.items() if part is not None}
-            return kept if kept or not content else None
+            kept = {name: part for name, part in parts.items() if part is not LEFT_OUT}
+            return kept if kept or not content else LEFT_OUT
         case list():
-            return [_with(part, values) for part in content]
+            return [part for part in (_with(part, values) for part in content) if part is not LEFT_OUT]
     return content
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
