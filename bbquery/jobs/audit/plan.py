@@ -77,7 +77,7 @@ class OraclePlan(Table, frozen=True, kw_only=True):
 
     Args:
         name: what it is called in this audit: in its budget, its folder and the report.
-        oracle: a specification as --oracle takes it, such as "google_vision:feature=label".
+        oracle: a specification as --oracle takes it, such as "google_vision".
         target: what to explain in each photo, one label or several; "{label}" stands for the photo's label in the CSV
             file. Left out, it is the top class. An attack takes the first.
         score: how an answer becomes a number for maps and metrics; see 'bbquery list scores'.
