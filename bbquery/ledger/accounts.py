@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from bbquery.errors import StorageFailed, described
@@ -13,7 +13,7 @@ from bbquery.ledger.sqlite import Ledger
 if TYPE_CHECKING:
     from typing import Self
 
-    from bbquery.ledger.connection import Connection
+    from bbquery.ledger.connection import Connection, Values
     from bbquery.ledger.places import Place
 
 T = TypeVar("T")
@@ -59,6 +59,10 @@ class Accounts:
             return me.others()
         finally:
             me.close()
+
+    def fill(self, connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Values]) -> None:
+        """Insert many rows into an empty table, in the transaction of `write`."""
+        self._database.engine.fill(connection, table, columns, rows)
 
     def number_on(self, connection: Connection) -> None:
         """Number new rows after those that came with their numbers, in the transaction of `write`."""

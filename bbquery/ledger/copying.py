@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bbquery.errors import StorageFailed, UsageError
 from bbquery.ledger.statements import UNITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from bbquery.ledger.accounts import Accounts
     from bbquery.ledger.connection import Connection
 
-ROWS_AT_ONCE = 1000
 _AMOUNTS = [f"{kind}_{unit}" for kind in ("hold", "cost") for unit in UNITS]
 _BALANCES = [f"{kind}_{unit}" for kind in ("cap", "posted", "held") for unit in UNITS]
 TABLES: Mapping[str, Sequence[str]] = {  # each after those that it refers to, in the order of its first column
@@ -67,7 +65,8 @@ def _copied(old: Connection, new: Connection, source: Accounts, target: Accounts
             f"a batch of the ledger {source.name} is under way: collect it first, with the command that submitted it"
         )
     for table, columns in TABLES.items():
-        _copy_table(old, new, table, columns)
+        rows = old.execute(f"SELECT {', '.join(columns)} FROM {table} ORDER BY {columns[0]}")  # noqa: S608 - constant names
+        target.fill(new, table, columns, rows)
     target.number_on(new)
     if totals(new) != wanted or source.read(totals) != wanted:
         raise StorageFailed(
@@ -76,13 +75,6 @@ def _copied(old: Connection, new: Connection, source: Accounts, target: Accounts
         )
     _check_alone(source, target)
     return wanted
-
-
-def _copy_table(old: Connection, new: Connection, table: str, columns: Sequence[str]) -> None:
-    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
-    rows: Iterator[Any] = iter(old.execute(f"SELECT {names} FROM {table} ORDER BY {columns[0]}"))  # noqa: S608 - constant names
-    while part := list(itertools.islice(rows, ROWS_AT_ONCE)):
-        new.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", part)  # noqa: S608 - likewise
 
 
 def totals(connection: Connection) -> Totals:

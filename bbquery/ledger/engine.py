@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,7 +12,7 @@ from bbquery.errors import StorageFailed
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bbquery.ledger.connection import Connection
+    from bbquery.ledger.connection import Connection, Values
 
 T = TypeVar("T")
 LOST, FOUND = "ledger lost", "ledger found"
@@ -91,6 +91,10 @@ class Engine(ABC):
     @abstractmethod
     def translated(self, error: Exception) -> Exception:
         """Return the error that a caller gets: StorageFailed for whatever the database or its disk did."""
+
+    @abstractmethod
+    def fill(self, connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Values]) -> None:
+        """Insert many rows into an empty table, in a transaction."""
 
     @abstractmethod
     def number_on(self, connection: Connection) -> None:

@@ -20,7 +20,7 @@ import importlib.resources
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
@@ -34,7 +34,7 @@ from bbquery.system import home
 from bbquery.telemetry import note
 
 if TYPE_CHECKING:
-    from bbquery.ledger.connection import Connection
+    from bbquery.ledger.connection import Connection, Values
     from bbquery.ledger.engine import Owner
     from bbquery.ledger.postgres_url import Address
 
@@ -180,6 +180,8 @@ class Postgres(Engine):
             try:
                 result = self.attempt_to_read(work)
             except psycopg.OperationalError as error:
+                if error.sqlstate is not None and not isinstance(error, TRANSIENT):
+                    raise  # the server is there, and refuses what was asked
                 outage.wait(error)
             else:
                 outage.over()
@@ -235,6 +237,11 @@ class Postgres(Engine):
         if isinstance(error, psycopg.Error):
             return StorageFailed(f"the ledger {self.name} cannot be used: {_said(error)}")
         return error
+
+    def fill(self, connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Values]) -> None:
+        """Stream the rows."""
+        assert isinstance(connection, PostgresConnection)  # noqa: S101 - what `transaction` hands out
+        connection.stream(table, columns, rows)
 
     def number_on(self, connection: Connection) -> None:
         """Set the counters of the tables that have one."""

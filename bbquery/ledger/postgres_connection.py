@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -96,6 +96,12 @@ class PostgresConnection:
         cursor = self._raw.cursor()
         cursor.executemany(written(sql), parameters)
         return _Rows(self._raw, cursor)
+
+    def stream(self, table: str, columns: Sequence[str], rows: Iterable[Values]) -> None:
+        """Insert rows as a stream, which takes less of the server than a statement each."""
+        with self._raw.cursor().copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN".encode()) as copy:
+            for row in rows:
+                copy.write_row(tuple(row))
 
 
 class SnapshotConnection(PostgresConnection):

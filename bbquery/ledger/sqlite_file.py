@@ -15,7 +15,7 @@ import contextlib
 import importlib.resources
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import portalocker
@@ -28,7 +28,7 @@ from bbquery.system.forks import close_in_children
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bbquery.ledger.connection import Connection
+    from bbquery.ledger.connection import Connection, Values
     from bbquery.ledger.engine import Owner
 
 T = TypeVar("T")
@@ -124,6 +124,11 @@ class SqliteFile(Engine):
         if isinstance(error, sqlite3.Error | OSError):
             return StorageFailed(f"the ledger {self.name} cannot be used: {error}")
         return error
+
+    def fill(self, connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Values]) -> None:
+        """Insert rows one by one."""
+        marks = ", ".join("?" * len(columns))
+        connection.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)  # noqa: S608 - constant names
 
     def number_on(self, connection: Connection) -> None:
         """Do nothing: a new row is numbered after the largest there is."""

@@ -128,7 +128,7 @@ def test_a_copy_that_differs_is_undone(
     source, target = places(FILE), places(second)
     fill(source)
     with monkeypatch.context() as patch:
-        patch.setattr(copying, "_copy_table", lambda *_: None)  # as if all had been forgotten
+        patch.setattr(Accounts, "fill", lambda *_: None)  # as if all had been forgotten
         with pytest.raises(StorageFailed, match="nothing was copied"):
             copied(source, target)
 
