@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.attack.many import attack_many, attack_many_async
     from bbquery.jobs.attack.result import Stress
     from bbquery.jobs.attack.series import Attacked
+    from bbquery.jobs.audit.audit import Audit, audit, audit_async
     from bbquery.jobs.compare.compare import compare, compare_async
     from bbquery.jobs.compare.result import Comparison
     from bbquery.jobs.evaluate.evaluate import evaluate, evaluate_async
@@ -71,6 +72,7 @@ _HOMES = {
     "bbquery.jobs.attack.many": ("attack_many", "attack_many_async"),
     "bbquery.jobs.attack.result": ("Stress",),
     "bbquery.jobs.attack.series": ("Attacked",),
+    "bbquery.jobs.audit.audit": ("Audit", "audit", "audit_async"),
     "bbquery.jobs.compare.compare": ("compare", "compare_async"),
     "bbquery.jobs.compare.result": ("Comparison",),
     "bbquery.jobs.evaluate.evaluate": ("evaluate", "evaluate_async"),
@@ -116,6 +118,7 @@ __all__ = [
     "Ask",
     "Attack",
     "Attacked",
+    "Audit",
     "BbqueryError",
     "Box",
     "BudgetExhausted",
@@ -157,6 +160,8 @@ __all__ = [
     "attack_async",
     "attack_many",
     "attack_many_async",
+    "audit",
+    "audit_async",
     "compare",
     "compare_async",
     "drive",

@@ -86,6 +86,7 @@ OF_ORACLES_EMULATORS_MAY_IMPORT = (
 # Who may import a module by a name that the syntax tree does not show.
 MAY_IMPORT_BY_NAME = {
     "bbquery": "its public names, when they are first used",
+    "bbquery.jobs.audit.audit": "what writes an audit's folder, once one runs",
     "bbquery.jobs.presented": "pictures and records of a result, once they are asked for",
     "bbquery.load": "what a person names",
     "bbquery.system.imports": "code of a person's own",

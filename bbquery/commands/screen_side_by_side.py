@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 class SideBySide(Watch):
     """Shows all parts of a run on the terminal: a context manager."""
 
+    PARTS = "attacks"
+    """What its parts are called."""
+
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
         self._clients: dict[int, Client] = {}  # of each part, its last
@@ -96,7 +99,7 @@ class SideBySide(Watch):
         self._bar.update(1)
 
     def _which(self) -> str:
-        return f"{self._parts_done} of {len(self._left)} attacks done: "
+        return f"{self._parts_done} of {len(self._left)} {self.PARTS} done: "
 
     def _status(self, client: Client, seconds: float) -> str:
         """Return what was spent, what it will come to, and how many queries are in flight."""

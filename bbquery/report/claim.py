@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import IO
 
 MARK = ".bbquery-run"
-RECORDS = ("run.json", "compare.json", "attack.json", "attacks.json")
+RECORDS = ("run.json", "compare.json", "attack.json", "attacks.json", "audit.json")
 """Records whose `run` is all that decides the result."""
 
 ANOTHER = "choose another folder with --out"
@@ -56,6 +56,18 @@ def claimed(
             yield folder
     finally:
         _tidy(folder, made)
+
+
+def is_taken(folder: Path) -> bool:
+    """Whether a process holds a folder now; nothing is written."""
+    try:
+        with (folder / MARK).open("rb") as file:
+            portalocker.lock(file, portalocker.LOCK_SH | portalocker.LOCK_NB)
+            return False
+    except FileNotFoundError:
+        return False
+    except portalocker.LockException:
+        return True
 
 
 def _absent(folder: Path) -> list[Path]:

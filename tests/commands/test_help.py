@@ -31,6 +31,10 @@ def parsers(parser: Parser, *words: str) -> Iterator[tuple[str, Parser]]:
                 yield from parsers(inner, *words, name)
 
 
+AFTER_A_RUN = ("audit status", "audit report", "audit export")
+"""Commands whose examples first ask a model, and have no dry run."""
+
+
 ALL = dict(parsers(_parser()))
 
 
@@ -95,7 +99,7 @@ def test_a_default_that_changes_changes_in_the_help() -> None:
         example
         for words, parser in ALL.items()
         for example in parser.examples
-        if words and words.split()[0] not in (*ASKING, *NEED_MORE)
+        if words and words.split()[0] not in (*ASKING, *NEED_MORE) and words not in AFTER_A_RUN
     ],
 )
 def test_examples_that_ask_nothing_work_as_they_stand(

@@ -16,9 +16,11 @@ from bbquery.jobs.record_file import SCHEMA
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-FILES = frozenset({"run.json", "compare.json", "evaluation.json", "probe.json", "attack.json", "attacks.json"})
+FILES = frozenset({
+    "run.json", "compare.json", "evaluation.json", "probe.json", "attack.json", "attacks.json", "audit.json"
+})  # fmt: skip
 
-PARTS = ("record", "explain", "compare", "evaluate", "probe", "attack", "attacks")
+PARTS = ("record", "explain", "compare", "evaluate", "probe", "attack", "attacks", "audit")
 """Definitions that describe one record between them, so that none is all of it."""
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bbquery.client import waiting
-from bbquery.errors import UsageError
 from bbquery.images import reading
 from bbquery.images.placement import fit
 from bbquery.jobs.attack.job import name_of as name_of_attack
@@ -47,8 +46,6 @@ if TYPE_CHECKING:
 
 CLEAN = "clean"
 """Name of the budget of the unperturbed photo."""
-LABEL = "{label}"
-"""Stands in a target for the photo's label."""
 
 
 @dataclass(frozen=True)
@@ -222,22 +219,9 @@ def asking(plan: Plan, own: OraclePlan, photo: Photo, oracle: Oracle) -> Asking:
     capabilities = oracle.capabilities
     x, placement = fit(pixels, capabilities.view, capabilities.domain)
     worst = oracle.quote(oracle.encode(x)).worst
-    found = Asking(plan, own, photo, oracle, pixels, x, placement, targets(own, photo), worst)
+    found = Asking(plan, own, photo, oracle, pixels, x, placement, photo.targets(own), worst)
     found.parts  # noqa: B018 - checks every part
     return found
-
-
-def targets(own: OraclePlan, photo: Photo) -> tuple[str, ...]:
-    """Return what is to be explained of a photo; none means the top class.
-
-    Raises:
-        UsageError: the plan wants the photo's label, and it has none.
-    """
-    if photo.label is None and any(LABEL in target for target in own.targets):
-        raise UsageError(
-            f"the target of {own.name!r} is {LABEL}, and the photo {photo.name!r} has no label in the plan"
-        )
-    return tuple(target.replace(LABEL, photo.label or "") for target in own.targets)
 
 
 def name_of(plan: Plan, own: OraclePlan, photo: Photo, content: str, oracle: Mapping[str, Any]) -> str:

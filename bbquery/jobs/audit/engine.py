@@ -6,15 +6,19 @@ Theory of operation.
    same plan finds rows that are complete, and begins only the others, those first that were begun before.
 2. A lane begins its photos in the plan's order, each once its promise fits (`bbquery.jobs.audit.admission`) and the
    oracle would idle otherwise (`bbquery.jobs.audit.lane`). A photo is decoded in its turn, and dropped with its row.
-3. An oracle that fails ends its lane; a person, the ledger or the disk ends all. Then nothing more begins, and what is
+3. A photo that is not whole since queries of it were lost, and for nothing else, is begun again at once, with as many
+   more allowed: as long as each time more is answered, and where there is room for it. Room for what photos of its
+   oracle have lost so far, twice over, is kept beside the promise of each new one.
+4. An oracle that fails ends its lane; a person, the ledger or the disk ends all. Then nothing more begins, and what is
    at work ends in order: what is in flight is settled, and every photo that was begun has its row.
-4. Rows are given as they come. Nothing is kept of them here.
+5. Rows are given as they come. Nothing is kept of them here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -32,7 +36,7 @@ from bbquery.jobs.audit.work import Outcome, Work
 from bbquery.jobs.parts import Part
 from bbquery.money import in_unit
 from bbquery.system.clock import SystemClock
-from bbquery.units import Units
+from bbquery.units import NOTHING, Units
 from bbquery.version import __version__
 
 if TYPE_CHECKING:
@@ -58,8 +62,12 @@ class NoRoom(BudgetExhausted):
         self.args = (f"{left}, and the next photo may take {in_unit(needed, unit)}: raise the cap in the plan",)
 
 
-class TimeUp(BbqueryError):
+class TimeUp(BudgetExhausted):
     """The hours that the plan allows are over: no more photos are begun."""
+
+    def __init__(self, budget: str, hours: float) -> None:
+        super().__init__(budget, "hours", remaining=0, needed=1, cap=math.ceil(hours))
+        self.args = (f"the plan's max_hours = {hours:g} are over: the same command goes on",)
 
 
 def digest(photo: Photo) -> str:
@@ -127,7 +135,8 @@ class Engine:
 
     async def run(self) -> AsyncGenerator[Row, None]:
         """Ask, and give each photo's row as soon as it is written."""
-        await self._open()
+        if not self.lanes:
+            await self.open()
         self._rows: asyncio.Queue[Row | None] = asyncio.Queue()
         self._changed, self._writing = asyncio.Event(), asyncio.Lock()
         self._pixels, self._until = 0, self._deadline()
@@ -145,7 +154,7 @@ class Engine:
         hours = self.plan.caps.max_hours
         return None if hours is None else self.clock.now() + hours * SECONDS_AN_HOUR
 
-    async def _open(self) -> None:
+    async def open(self) -> None:
         """Make or resume the budgets of the audit and of its oracles, and see what is left to ask."""
         plan = self.plan
         whole = self.ledger.open_budget(self.name, plan.caps.cap, None, f"{len(self.photos)} photos")
@@ -153,7 +162,7 @@ class Engine:
         for place, (setting, oracle) in enumerate(zip(plan.oracles, self.oracles, strict=True)):
             name = f"{self.name}/{setting.name}"
             budget = self.ledger.open_budget(name, setting.cap, whole, oracle.capabilities.name)
-            lane = Lane(setting, oracle, place, budget, name, (), 0)
+            lane = Lane(setting, oracle, place, budget, name, [], 0)
             lane.todo = await asyncio.to_thread(self._todo, lane)
             lane.done = len(self.photos) - len(lane.todo)
             self.lanes.append(lane)
@@ -194,7 +203,7 @@ class Engine:
 
     async def _lane(self, lane: Lane, photos: asyncio.TaskGroup) -> None:
         """Begin a lane's photos, one after another, as there is room for each."""
-        while self.ended is None and (todo := next(lane.left(), None)) is not None:
+        while self.ended is None and (todo := await self._next(lane)) is not None:
             ready = await asyncio.to_thread(self._ready, lane, todo.place)
             if isinstance(ready, Outcome):
                 lane.next += 1
@@ -203,7 +212,15 @@ class Engine:
                 lane.next += 1
                 self._begin(lane, todo, ready, photos)
             del ready
+        for outcome in lane.put_off.values():
+            self._took(outcome)
         self._wake()
+
+    async def _next(self, lane: Lane) -> Todo | None:
+        """Return what is next of a lane, once that is known: a photo at work may have to be begun again."""
+        while (todo := next(lane.left(), None)) is None and lane.at_work and lane.ended is None:
+            await self._something_changed()
+        return todo
 
     def _ready(self, lane: Lane, place: int) -> Ready | Outcome:
         """Decode a photo and open its budgets; give the row of one that cannot be asked. On a worker thread."""
@@ -221,13 +238,15 @@ class Engine:
             self.keeper.keep(row)
             return Outcome(row, lacks=error)
         budgets = open_budgets(self.ledger, asked, f"{lane.name}/{photo.name}", lane.budget, self.plan.caps.photo.cap)
-        return Ready(photo, identity, asked, budgets, Item(lane.name, budgets.promise, budgets.already))
+        anew = budgets.already == NOTHING  # what was begun before is to end, whatever the next one may lose
+        promise = lane.with_losses(budgets.promise) if anew else budgets.promise
+        return Ready(photo, identity, asked, budgets, Item(lane.name, promise, budgets.already))
 
     async def _admitted(self, lane: Lane, todo: Todo, ready: Ready) -> bool:
-        """Wait until a photo may begin; return whether it may at all."""
-        while self.ended is None and lane.ended is None:
+        """Wait until a photo may begin; return whether it may: the lane may end first, or another photo come first."""
+        while self.ended is None and next(lane.left(), None) is todo:
             if self._until is not None and self.clock.now() >= self._until:
-                lane.ended = TimeUp(f"the plan's {self.plan.caps.max_hours:g} hours are over")
+                lane.ended = TimeUp(self.name, self.plan.caps.max_hours or 0)
                 break
             earlier = await self._earlier(lane, todo)
             decision = self._admission.decide(ready.item, earlier)
@@ -273,6 +292,7 @@ class Engine:
     def _begin(self, lane: Lane, todo: Todo, ready: Ready, photos: asyncio.TaskGroup) -> None:
         self._admission.begin(ready.item)
         self._promises.pop((lane.place, todo.place), None)
+        lane.put_off.pop(todo.place, None)
         self._pixels += ready.asking.pixels[..., 0].size
         lane.at_work += 1
         lane.began = self.clock.now()
@@ -293,6 +313,13 @@ class Engine:
             heard.ends(part)
             self._end(lane, ready)
         lane.done += outcome.row is not None and outcome.row.complete
+        goes_on = self.ended is None and lane.ended is None
+        if goes_on and outcome.lost and outcome.answered > lane.answered.get(todo.place, 0):
+            lane.answered[todo.place] = outcome.answered
+            lane.put_off[todo.place] = outcome
+            lane.again(todo.place)
+            self._wake()
+            return
         self._ends_lane(lane, lane.took(outcome.error, f"{lane.name}/{ready.photo.name}"))
         self._took(outcome)
         self._wake()
@@ -316,6 +343,7 @@ class Engine:
         lane.at_work -= 1
         self._pixels -= ready.asking.pixels[..., 0].size
         state = self.ledger.budget(ready.budgets.photo)
+        lane.taken, lane.lost = lane.taken + state.posted.queries, lane.lost + state.held.queries
         self._admission.end(ready.item, state.posted.plus(state.held))
 
     def _ends_lane(self, lane: Lane, error: BbqueryError | None) -> None:

@@ -7,7 +7,9 @@ as few photos are held in memory as keep it busy. A photo that has just begun is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import bisect
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,10 +23,12 @@ from bbquery.errors import (
     Unreachable,
 )
 from bbquery.jobs.watch import Watch
+from bbquery.units import Units
 
 if TYPE_CHECKING:
     from bbquery.client.client import Client
     from bbquery.jobs.audit.plan import OraclePlan
+    from bbquery.jobs.audit.work import Outcome
     from bbquery.jobs.parts import Part
     from bbquery.oracle import Capabilities, Oracle
     from bbquery.types import Answer
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 LEAST_AT_WORK = 2  # photos: one is asked while another is drawn and written
 MOST_AT_WORK = 32  # photos of one oracle
 SECONDS_TO_SEND = 0.05  # from a photo's beginning to its first queries: long against decoding a small one
+LOSSES_KEPT = 2  # times what is expected: most photos lose less
 MOST_IN_A_ROW = 3  # photos that fail by the oracle, after which it is no longer asked
 
 AT_ONCE = (QuotaExceeded, RateLimited, Unreachable, CostAboveHold)
@@ -50,7 +55,9 @@ class Todo:
 class Lane:
     """One oracle. budget: id of its budget, named `name`. todo: in order, from `next` on not begun. done: complete.
 
-    began: when the last photo did, in seconds.
+    began: when the last photo did, in seconds. answered: questions of photos that are begun again, by place.
+    put_off: what came of them, until they begin.
+    taken, lost: queries of photos that ended, posted and of unknown outcome.
     """
 
     setting: OraclePlan
@@ -58,14 +65,27 @@ class Lane:
     place: int
     budget: int
     name: str
-    todo: Sequence[Todo]
+    todo: list[Todo]
     done: int
     next: int = 0
     at_work: int = 0
     ended: BbqueryError | None = None
     began: float = 0.0
+    taken: int = 0
+    lost: int = 0
+    answered: dict[int, int] = field(default_factory=dict)
+    put_off: dict[int, Outcome] = field(default_factory=dict)
     clients: set[Client] = field(default_factory=set)
     _failed: int = 0
+
+    def with_losses(self, promise: Units) -> Units:
+        """Return a photo's promise with room for what may be lost of it, going by what was lost so far."""
+        share = LOSSES_KEPT * self.lost / max(self.taken + self.lost, 1)
+        return Units(*(math.ceil(amount * (1 + share)) for amount in promise.amounts))
+
+    def again(self, place: int) -> None:
+        """Let a photo begin again, before those that have not begun. place: in the plan."""
+        bisect.insort(self.todo, Todo(0, place), lo=self.next)
 
     def left(self) -> Iterator[Todo]:
         """Give what has not begun, in order; nothing once the lane has ended."""

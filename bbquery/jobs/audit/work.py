@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bbquery.client.client import Client
-from bbquery.errors import BadImage, BbqueryError, OracleError, UsageError
+from bbquery.errors import BadImage, BbqueryError, BudgetExhausted, OracleError, UsageError
 from bbquery.jobs.audit import row_parts
 from bbquery.jobs.audit.asking import CLEAN
 from bbquery.jobs.audit.row import AttackRow, MapRow, Row
@@ -50,12 +50,19 @@ OF_ONE_PHOTO = (BadImage, NothingToExplain, UsageError)
 class Outcome:
     """What came of a photo. error: what ended it before all was asked; lacks: why it is not whole; None where it is.
 
+    answered: how many questions have an answer.
     row: None where nobody could make one.
     """
 
     row: Row | None
     error: BbqueryError | None = None
     lacks: BbqueryError | None = None
+    answered: int = 0
+
+    @property
+    def lost(self) -> bool:
+        """Whether it is not whole for want of queries of its own alone: those of its parts were lost."""
+        return self.error is None and isinstance(self.lacks, BudgetExhausted)
 
 
 @dataclass
@@ -101,7 +108,7 @@ class Work:
         row = self._row(error, time.perf_counter() - began, thumbnail)
         if row.status != "not begun":
             await asyncio.to_thread(self.keeper.keep, row)
-        return Outcome(row, error, next(iter(self.found.lacks), None))
+        return Outcome(row, error, next(iter(self.found.lacks), None), self.found.answered)
 
     async def _asked(self) -> BbqueryError | None:
         """Ask part after part; return what ended the photo early, None where nothing did."""

@@ -187,6 +187,18 @@ def test_lost_queries_are_allowed_again_until_a_photo_is_whole(tmp_path: Path) -
     assert engine.error is None
 
 
+def test_a_photo_that_lost_queries_is_begun_again_in_the_same_run(tmp_path: Path) -> None:
+    """Each fifth request is lost: no photo is left a half for that, and none is told before it is whole."""
+    photos = photos_in(tmp_path / "photos", 3)
+    oracle = FakeOracle(script=lambda n: OutcomeUnknown("no answer") if n % 5 == 2 else None, largest_batch=1)
+
+    rows, engine = Small(tmp_path, photos).run(plan_of("one", explain=MAPS | {"max_queries": 16}), oracle)
+
+    assert [row.status for row in rows] == ["complete"] * 3
+    assert all(row.held.queries for row in rows)
+    assert engine.error is None
+
+
 def test_after_the_plans_hours_nothing_more_begins(tmp_path: Path) -> None:
     """Those at work end; the others are not begun."""
     clock = FakeClock()

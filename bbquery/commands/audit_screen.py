@@ -1,0 +1,45 @@
+"""The screen of an audit: one status line, a line for each photo that is done, and Ctrl-C that ends in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bbquery.commands.screen_side_by_side import SideBySide
+from bbquery.money import dollars
+
+if TYPE_CHECKING:
+    from bbquery.client.client import Client
+    from bbquery.jobs.audit.row import Row
+    from bbquery.jobs.parts import Part
+
+
+class AuditScreen(SideBySide):
+    """Shows an audit on the terminal: a context manager. Nothing is kept of a photo that is done."""
+
+    PARTS = "photos"
+
+    def asks(self, part: Part, client: Client, queries: int) -> None:
+        """Take note of who asks for a photo; what its other parts will ask stays expected."""
+        left = self._left.get(part.place, queries)
+        super().asks(part, client, max(left, queries))
+
+    def done(self, part: Part) -> None:
+        """Count a photo that is done, and forget who asked for it."""
+        super().done(part)
+        client = self._clients.pop(part.place, None)
+        self._sent += 0 if client is None else client.sent
+
+    def took(self, row: Row) -> None:
+        """Print the line of a photo that is done."""
+        self.say(line(row))
+
+
+def line(row: Row) -> str:
+    """Return what came of a photo on an oracle, in a line."""
+    said = [row.first or row.nothing or "no answer"]
+    said += [f"fidelity {row.fidelity:.3f}"] if row.fidelity is not None else []
+    said += [f"{a.outcome}" + ("" if a.rmse is None else f" at RMSE {a.rmse:.4f}") for a in row.attacks]
+    said += [f"{row.posted.queries:,} queries"]
+    said += [f"${dollars(row.posted.picodollars)}"] if row.posted.picodollars else []
+    said += [row.why] if row.why else []
+    return f"{row.oracle}: {row.photo}: {row.status}: {'; '.join(said)}"

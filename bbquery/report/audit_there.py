@@ -1,0 +1,75 @@
+"""An audit that is there, whether it runs or not: read from its folder and the ledger, which are left alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bbquery.errors import UnknownName, UsageError
+from bbquery.jobs import record_file
+from bbquery.jobs.audit.prepared import place_of
+from bbquery.jobs.audit.reading import read
+from bbquery.jobs.audit.summing import Standing, summary
+from bbquery.ledger.records import BudgetState, Cap
+from bbquery.report import audit
+from bbquery.report.audit_folder import AuditFolder
+from bbquery.units import NOTHING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bbquery.jobs.audit.prepared import Baseline
+    from bbquery.jobs.audit.summary import Summary
+    from bbquery.ledger.sqlite import Ledger
+
+
+@dataclass(frozen=True)
+class There:
+    """An audit's folder and its record. place: the folder."""
+
+    place: Path
+    record: dict[str, Any]
+
+    @property
+    def photos(self) -> list[str]:
+        """Names of its photos, in the plan's order."""
+        return [str(name) for name in self.record["photos"]]
+
+    def summary(self, ledger: Ledger, before: Baseline | None = None) -> Summary:
+        """Return what it comes to as it stands now."""
+        plain = self.record
+        plan = read(plain["plan"]).plan
+        ended = {each["name"]: each["ended"] for each in plain["oracles"] if each["ended"]}
+        budgets = {own.name: _budget(ledger, f"audit-{plan.name}/{own.name}") for own in plan.oracles}
+        return summary(
+            Standing(
+                plan=plan, run=plain["run"], folder=self.place, photos=self.photos, read=AuditFolder(self.place).row,
+                budgets=budgets | {"": _budget(ledger, f"audit-{plan.name}")}, ended=ended, command=plain["command"],
+                resume=plain["resume"], began=plain["began"],
+                before=None if before is None else before.read, baseline="" if before is None else before.name,
+            )
+        )  # fmt: skip
+
+
+def find(given: Path) -> There:
+    """Return the audit of a folder, or of a plan.
+
+    Raises:
+        UsageError: there is none.
+    """
+    place = given if given.is_dir() else place_of(read(given), None)
+    path = place / audit.RECORD
+    if not path.is_file():
+        raise UsageError(f"{place} holds no audit: there is no {audit.RECORD} in it; 'bbquery audit PLAN' makes one")
+    record = record_file.read(path)
+    if record.get("verb") != "audit":
+        raise UsageError(f"{path} is no record of an audit")
+    return There(place, record)
+
+
+def _budget(ledger: Ledger, name: str) -> BudgetState:
+    """Return a budget; an empty one where this ledger has none, as of an audit from another machine."""
+    try:
+        return ledger.budget(ledger.find_budget(name))
+    except UnknownName:
+        return BudgetState(0, name, Cap(), NOTHING, NOTHING)

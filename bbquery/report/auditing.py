@@ -1,0 +1,119 @@
+"""An audit from its first photo to its page: the folder is taken, every row is written, then what all come to.
+
+Also what a person does with an audit that is there: its record as data, for a notebook, and copied.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import html as escaping
+import json
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bbquery import option_types
+from bbquery.errors import UsageError
+from bbquery.jobs.audit.prepared import Baseline, run_of
+from bbquery.report import audit
+from bbquery.report.audit_folder import AuditFolder
+from bbquery.report.claim import MARK, claimed
+from bbquery.report.files import check_writable, write_bytes
+from bbquery.report.pages.page import check_extra
+from bbquery.report.spent import of_allowed
+from bbquery.shown import shown
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from bbquery.errors import BbqueryError
+    from bbquery.jobs.audit.audit import Audit
+    from bbquery.jobs.audit.prepared import Prepared
+    from bbquery.jobs.audit.row import Row
+    from bbquery.jobs.audit.summary import Summary
+    from bbquery.jobs.watch import Watch
+    from bbquery.ledger.sqlite import Ledger
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What an audit came to. error: what ended it early or keeps it from being whole. written: the page last."""
+
+    summary: Summary
+    error: BbqueryError | None
+    written: Sequence[Path]
+
+
+async def audited(
+    ready: Prepared,
+    place: Path,
+    ledger: Ledger,
+    watch: Watch,
+    *,
+    command: Sequence[str] = (),
+    resume: str = "",
+    force: bool = False,
+    before: Baseline | None = None,
+    told: Callable[[Row], None] = lambda _: None,
+) -> Audited:
+    """Run an audit in its folder, and write what it comes to. told: is given each row as soon as it is written.
+
+    resume: the command that goes on with it.
+
+    Raises:
+        UsageError: the folder is another's, or the plan cannot be asked. MissingExtra: no matplotlib, or no Jinja.
+    """
+    check_extra()
+    with claimed(place, run_of(ready.file.plan.name), force=force) as taken:
+        engine = ready.engine(ledger, AuditFolder(check_writable(taken), command), watch)
+        await engine.check()
+        if ready.file.text is not None:
+            write_bytes(taken / audit.PLAN, ready.file.text.encode())
+        await engine.open()
+        summed = functools.partial(ready.summary, engine, taken, command=command, resume=resume, before=before)
+        audit.write_record(summed(), ready.names)  # so that 'bbquery audit status' knows it from now on
+        async with contextlib.aclosing(engine.run()) as rows:
+            async for row in rows:
+                told(row)
+        summary = summed()
+        return Audited(summary, engine.error, audit.write(summary, ready.names))
+
+
+def baseline(place: Path) -> Baseline:
+    """Return an audit that is there, to be compared with.
+
+    Raises:
+        UsageError: the folder holds no audit.
+    """
+    if not (place / audit.RECORD).is_file():
+        raise UsageError(f"{place} holds no audit: there is no {audit.RECORD} in it")
+    return Baseline(str(place), AuditFolder(place).row)
+
+
+def to_dict(found: Audit) -> dict[str, Any]:
+    """Return the content of an audit's record."""
+    plain: dict[str, Any] = json.loads(audit.record(found.summary, found.photos))
+    return plain
+
+
+def copied(found: Audit, place: str | os.PathLike[str], *, force: bool) -> list[Path]:
+    """Copy an audit's folder; see `bbquery.jobs.audit.audit.Audit.save`."""
+    with claimed(option_types.folder("folder", place), found.summary.run, force=force) as taken:
+        shutil.copytree(found.folder, taken, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MARK))
+        return sorted(each for each in taken.iterdir() if each.name != MARK)
+
+
+def html(found: Audit) -> str:
+    """Return an audit for a notebook: what is complete, gates, what was spent, and where the report is."""
+    summary = found.summary
+    lines = [
+        f"{each.name}: {each.complete:,} of {each.photos:,} photos complete{f'; {each.ended}' if each.ended else ''}"
+        for each in summary.oracles
+    ]
+    lines += [f"{gate.name} of {gate.oracle}: {gate.verdict}: {gate.found or gate.why}" for gate in summary.gates]
+    lines += [f"spent: {', '.join(of_allowed(summary.budget)) or 'nothing'}", f"report: {found.folder / 'report.html'}"]
+    head = f"<p><b>{escaping.escape(shown(f'Audit {summary.name}'))}</b></p>"
+    return head + "".join(f"<p>{escaping.escape(shown(line))}</p>" for line in lines)

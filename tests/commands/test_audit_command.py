@@ -1,0 +1,182 @@
+"""`bbquery audit PLAN`: what a person types, reads and finds, and what scripts are told."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bbquery.cli import main
+from bbquery.report import claim
+from tests.support import drawing, records
+from tests.support.audits import photos_in
+from tests.support.counted import watched
+from tests.support.paths import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.slow
+
+HERE = "function:call=tests.support.counted.sides,classes=left|right,version={}"
+MAPS = '[explain]\nmethods = ["rise"]\nmax_queries = 20\nverify = 0\n'
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawing.make_blank(monkeypatch)
+    watched.begin()
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    """A plan of two photos on one free oracle, which repeats each once."""
+    photos_in(tmp_path / "photos", 2, side=16)
+    return written(tmp_path)
+
+
+def written(folder: Path, more: str = "", versions: tuple[str, ...] = ("1",)) -> Path:
+    oracles = "".join(f'[[oracles]]\nname = "v{each}"\noracle = "{HERE.format(each)}"\n' for each in versions)
+    path = folder / "plan.toml"
+    path.write_text(f'name = "shop"\n[photos]\nfrom = ["photos/"]\n{oracles}[repeat]\ntimes = 2\n{more}')
+    return path
+
+
+def record(plan: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((plan.parent / "shop-audit" / "audit.json").read_text())
+    return loaded
+
+
+def test_an_audit_writes_its_folder_and_says_where_the_report_is(
+    plan: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line for each photo, what was spent, and last the page; the record is as its schema says."""
+    assert main(["audit", str(plan)]) == 0
+
+    out = capsys.readouterr().out.splitlines()
+    folder = plan.parent / "shop-audit"
+    assert sum(": complete: " in line for line in out) == 2
+    assert out[-1] == str(folder / "report.html")
+    assert out[-2] == "spent: 4 queries"
+    assert {each.name for each in folder.iterdir()} >= {"plan.toml", "report.html", "rows.csv", "rows.jsonl", "v1"}
+    assert records.faults(record(plan)) == []
+    assert record(plan)["status"] == "complete"
+
+
+def test_the_same_plan_again_asks_nothing(plan: Path) -> None:
+    """It finds what is complete, and its summary is the same."""
+    main(["audit", str(plan)])
+    asked, before = watched.calls, record(plan)["oracles"][0]["complete"]
+
+    assert main(["audit", "run", str(plan)]) == 0
+
+    assert (watched.calls, record(plan)["oracles"][0]["complete"]) == (asked, before)
+
+
+def test_a_gate_that_is_not_met_is_exit_code_5(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The line says what is asked, what was found, and which photos broke it."""
+    gates = "[gates]\nmin_fidelity = 0.99\n"
+    maps = MAPS.replace("verify = 0\n", 'verify = 0\nmetrics = ["srg:steps=4"]\n')
+    written(plan.parent, maps + gates)
+
+    assert main(["audit", str(plan)]) == 5
+
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("gate "))
+    assert line.startswith("gate min_fidelity of v1: FAILED: a mean fidelity of 0.99 or more; found ")
+    assert "broken by " in line
+
+
+def test_a_photo_that_cannot_be_read_fails_alone(plan: Path) -> None:
+    """Exit code 2 says so once all else is done; the row says why."""
+    (plan.parent / "photos" / "bad.png").write_bytes(b"no picture")
+
+    assert main(["audit", str(plan)]) == 2
+
+    (one,) = record(plan)["oracles"]
+    assert (one["complete"], one["failed"]) == (2, 1)
+
+
+def test_a_spent_cap_is_exit_code_4_and_the_raised_one_goes_on(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is not complete is said with the command that goes on."""
+    written(plan.parent, "[caps]\nmax_queries = 3\n")
+    assert main(["audit", str(plan)]) == 4
+    said = capsys.readouterr().err
+    written(plan.parent, "[caps]\nmax_queries = 30\n")
+
+    assert main(["audit", str(plan)]) == 0
+
+    assert "NOT COMPLETE: v1: 1 not begun of 2 photos: budget 'audit-shop'" in said
+    assert f"bbquery audit {plan}" in said
+
+
+def test_the_status_of_an_audit_tells_whether_it_runs(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From its plan or its folder, for people or programs, also while another process writes in it."""
+    main(["audit", str(plan)])
+    capsys.readouterr()
+    folder = plan.parent / "shop-audit"
+
+    assert main(["audit", "status", str(plan)]) == 0
+    still = capsys.readouterr().out
+    with claim.claimed(folder, record(plan)["run"]):
+        main(["audit", "status", str(folder)])
+    running = capsys.readouterr().out
+    main(["audit", "status", str(folder), "--json"])
+
+    assert "2 photos; not running" in still
+    assert "2 photos; running" in running
+    assert records.faults(json.loads(capsys.readouterr().out)) == []
+
+
+def test_rows_are_exported_for_spreadsheets_and_programs(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A table to a file, and lines of JSON on standard output, a row for each photo."""
+    main(["audit", str(plan)])
+    capsys.readouterr()
+
+    assert main(["audit", "export", str(plan), "--out", str(plan.parent / "rows.csv")]) == 0
+    capsys.readouterr()
+    assert main(["audit", "export", str(plan.parent / "shop-audit"), "--format", "jsonl"]) == 0
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    with (plan.parent / "rows.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["photo"] for row in lines] == [row["photo"] for row in table] == ["p00", "p01"]
+    assert table[0]["status"] == "complete"
+
+
+def test_a_new_version_is_compared_with_the_last_audit(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What changed is in the record, paired by photo; a report can be written again, asking nothing."""
+    main(["audit", str(plan), "--out", str(plan.parent / "old")])
+    asked = watched.calls
+
+    assert main(["audit", "report", str(plan.parent / "old"), "--baseline", str(plan.parent / "old")]) == 0
+
+    found = json.loads((plan.parent / "old" / "audit.json").read_text())
+    assert watched.calls == asked
+    assert "photos with another first label than before" in {each["figure"] for each in found["changes"]}
+    assert {each["difference"]["value"] for each in found["changes"]} == {0}
+
+
+def test_what_costs_money_wants_a_cap(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is sent before somebody has said how much may be spent."""
+    text = plan.read_text().replace("version=1", "version=1,usd_per_query=0.01")
+    plan.write_text(text)
+
+    assert main(["audit", str(plan)]) == 2
+
+    assert "nothing says how much" in capsys.readouterr().err
+    assert watched.calls == 0
+
+
+def test_the_ledger_agrees_with_both_vendors_bills_through_faults_a_kill_and_a_cap() -> None:
+    """Two emulated vendors, a fifth of requests fail, SIGKILL, a cap that is reached and raised; see the script."""
+    command = (sys.executable, "benchmarks/audit_under_fire.py", "--photos", "2", "--queries", "12", "--kills", "1")
+
+    done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=300, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 of 4 are those of the undisturbed audit; 0 answers posted twice" in done.stdout
