@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +23,7 @@ from bbquery.jobs.audit.reading import of_text
 from bbquery.jobs.defaults import DEFAULT_METHOD
 from bbquery.jobs.request import DEFAULT_ORACLE
 from bbquery.ledger.records import Cap
+from bbquery.shown import shown
 
 ABOUT = """Write a commented plan of an audit, from options, or on a terminal from a few questions. The plan is checked
 and what it would cost is shown before it is written; nothing is asked of a model, and no file is ever overwritten."""
@@ -59,10 +61,10 @@ def _init(chosen: argparse.Namespace) -> int:
     if chosen.photos is None:
         _ask(chosen)
     draft = _draft(chosen)
-    text = draft.text(str(file))
+    text = draft.text(shown(shlex.quote(str(file))))
     found = asyncio.run(prospect(of_text(text, file)))  # before it is written: what is written can be run
     _write(file, text)
-    say(*audit_prospect.lines(found), "", f"written: {file}; edit it, then: bbquery audit {file}")
+    say(*audit_prospect.lines(found), "", f"written: {file}; edit it, then: bbquery audit {shlex.quote(str(file))}")
     return 0
 
 
@@ -105,7 +107,7 @@ def _ask(chosen: argparse.Namespace) -> None:
     if not sys.stdin.isatty():
         raise UsageError("say which photos: --photos FOLDER; on a terminal, a few questions are asked")
     say("A plan needs photos and a model; the rest may stay empty. Everything can be changed in the file.")
-    chosen.photos = _several("Photos (files, folders, patterns; several with spaces): ")
+    chosen.photos = _several("Photos (files, folders, patterns; several with spaces between): ")
     chosen.oracles = chosen.oracles or _oracles()
     chosen.target = chosen.target or _answer("What to explain (empty: the top class): ") or None
     if chosen.attack is None and _answer("Look for adversarial images too? [y/N] ").lower() not in NO:
@@ -122,7 +124,10 @@ def _oracles() -> list[str]:
 
 
 def _several(question: str) -> Sequence[str]:
-    found = _answer(question).split()
+    try:
+        found = shlex.split(_answer(question))
+    except ValueError as error:
+        raise UsageError(f"a quotation mark has no second one: {error}") from error
     if not found:
         raise UsageError("no photo was named, so nothing was written")
     return found

@@ -91,6 +91,13 @@ def test_paths_are_those_of_the_plans_folder(folder: Path) -> None:
     assert not read("plan.toml").plan.photos.allow_outside
 
 
+def test_no_name_of_a_file_breaks_out_of_a_comment(folder: Path) -> None:
+    """A file may be called as file systems allow; its name in the plan stays on its line."""
+    assert main(["audit", "init", "my\nseed = 7 #.toml", "--photos", "sample:cat", "--oracle", MODEL]) == 0
+
+    assert read(folder / "my\nseed = 7 #.toml").plan.seed == 0
+
+
 def test_no_file_is_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A plan that is there stays as it is, and so does any other file."""
     (folder / "plan.toml").write_text("mine")
@@ -124,7 +131,7 @@ def test_a_plan_that_could_not_be_asked_is_not_written(
 
 def test_a_person_is_asked_a_few_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal photos, models, target, attacks and cap are asked for; empty answers take defaults."""
-    questions = typed_in(monkeypatch, "sample:cat sample:rocket", MODEL, "", "corner", "y", "", "$3")
+    questions = typed_in(monkeypatch, "sample:cat 'sample:rocket'", MODEL, "", "corner", "y", "", "$3")
 
     assert main(["audit", "init", "own.toml"]) == 0
 
