@@ -284,9 +284,9 @@ class _Outage:
             OutOfReach: it has lasted too long.
         """
         name = self._server.name
-        if not self._began:
+        if not self._began:  # one connection, which may have been closed for itself
             self._began = time.monotonic()
-        if not self._server.out_of_reach:
+        elif not self._server.out_of_reach:
             self._server.out_of_reach = True
             note(LOST, logging.WARNING, ledger=name, reason=_said(error))
         if time.monotonic() - self._began > self._longest:
@@ -302,9 +302,9 @@ class _Outage:
 
 
 def _said(error: Exception) -> str:
-    """Return what a server or its driver said, in one line."""
+    """Return what a server or its driver said; the lines after the first explain what that might mean."""
     primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-    return " ".join((primary or str(error)).split())
+    return (primary or str(error) or type(error).__name__).splitlines()[0].strip()
 
 
 def _begun(raw: Raw) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bbquery.commands.ledger import news_of_ledgers
 from bbquery.errors import StorageFailed
 from bbquery.ledger import postgres, statements
 from bbquery.ledger.engine import OutOfReach
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 ONE = Units(queries=1)
 LOST = {5, 26, 48, 71, 95, 120}  # of a server's answers: a transaction on a new connection needs less than 20
+CLOSE_OTHERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE pid != pg_backend_pid() AND backend_type = 'client backend'"
+)
 STATES = "SELECT state, reason FROM attempt ORDER BY id"
 
 
@@ -231,3 +236,28 @@ def test_a_server_that_is_not_there_is_said_at_once(postgresql: Server) -> None:
     """Who mistypes a host does not wait for it: only what was open once is waited for."""
     with pytest.raises(StorageFailed, match=r"^the ledger postgresql://.* cannot be used: "):
         Ledger("postgresql:///d?host=/nowhere")
+
+
+async def test_a_person_is_told_of_an_outage_once_and_of_its_end(
+    ledger: Ledger, postgresql: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While the server is away a line says so, and another when it is back; one lost connection is no news."""
+    budget = ledger.open_budget("b", Cap(queries=5))
+    with news_of_ledgers():
+        with postgresql.connection(str(ledger.place)) as connection:
+            connection.execute(CLOSE_OTHERS)
+        ledger.open_budget("another", Cap())
+        blip = capsys.readouterr().err
+        postgresql.stop("immediate")
+        starting = threading.Thread(target=postgresql.start)
+        starting.start()
+        ledger.open_budget("a third", Cap())
+        state = ledger.budget(budget)
+        starting.join()
+
+    first, last = capsys.readouterr().err.splitlines()
+    assert blip == ""
+    assert first.startswith(f"bbquery: the ledger {ledger.name} is out of reach (")
+    assert first.endswith("): nothing new is sent until it is back, and what was answered is recorded then")
+    assert last == f"bbquery: the ledger {ledger.name} is back"
+    assert (state.cap.queries, ledger.out_of_reach) == (5, False)
