@@ -24,6 +24,10 @@ class Estimate:
     high: float
     n: int
 
+    def within(self, least: float, most: float) -> Estimate:
+        """Return it with an interval that leaves no range in which the truth must lie: it holds the truth as often."""
+        return Estimate(self.value, max(self.low, least), min(self.high, most), self.n)
+
     @property
     def known(self) -> bool:
         """Whether the observations tell anything."""

@@ -20,6 +20,7 @@ from bbquery.jobs.audit.keeping import KeptAttack, KeptMap
 from bbquery.jobs.audit.row import Row
 from bbquery.report import attack, attack_headline, folder, sentence
 from bbquery.report.files import check_writable, write_bytes
+from bbquery.report.map_picture import map_pixels
 from bbquery.report.pages import parts
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 ROW = "row.json"
 THUMBNAIL = "thumbnail.jpg"
+SMALL = "-small.jpg"  # ends the name of a map's small picture
 LONGEST_SIDE = 240  # pixels of a thumbnail
 QUALITY = 80  # of its JPEG
 LARGEST_ROW = 10_000_000  # bytes that are read of one; hundreds of maps take less
@@ -58,22 +60,27 @@ class AuditFolder:
 
     def thumbnail(self, oracle: str, photo: str, pixels: NDArray[np.uint8]) -> str:
         """Write a small copy of a photo (H, W, 3); return its path."""
+        check_writable(self.place / oracle / photo)
+        return self._small(f"{oracle}/{photo}/{THUMBNAIL}", pixels)
+
+    def _small(self, path: str, pixels: NDArray[np.uint8]) -> str:
+        """Write a small copy of a picture (H, W, 3); return its path."""
         picture, buffer = PIL.Image.fromarray(pixels), io.BytesIO()
         picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
         picture.save(buffer, "JPEG", quality=QUALITY)
-        write_bytes(check_writable(self.place / oracle / photo) / THUMBNAIL, buffer.getvalue())
-        return f"{oracle}/{photo}/{THUMBNAIL}"
+        write_bytes(self.place / path, buffer.getvalue())
+        return path
 
     def explained(self, oracle: str, photo: str, part: str, found: Explanation) -> list[KeptMap]:
         """Write an explanation's files into a folder of the photo's; return what is kept of each map."""
         inner = f"{oracle}/{photo}/{part}"
         folder.write(found, folder.prepare(self.place / inner), command=self.command, source=found.source)
-        return [
-            KeptMap(
-                sentence.stamp(found, m), sentence.verdict(found, m), f"{inner}/{name}.png", f"{inner}/{parts.REPORT}"
-            )
-            for name, m in zip(folder.names_of(found.maps), found.maps, strict=True)
-        ]
+        kept = []
+        for name, m in zip(folder.names_of(found.maps), found.maps, strict=True):
+            picture = self._small(f"{inner}/{name}{SMALL}", map_pixels(found, m, LONGEST_SIDE))
+            said = sentence.stamp(found, m), sentence.verdict(found, m)
+            kept.append(KeptMap(*said, picture, f"{inner}/{parts.REPORT}"))
+        return kept
 
     def attacked(self, oracle: str, photo: str, part: str, found: Stress) -> KeptAttack:
         """Write an attack's files into a folder of the photo's; return what is kept of it."""

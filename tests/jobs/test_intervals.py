@@ -101,3 +101,11 @@ def test_too_few_observations_tell_nothing() -> None:
 def test_equal_values_have_no_deviation() -> None:
     """Ten times 0.1 differ by nothing, whatever their mean rounds to."""
     assert intervals.deviation(np.full(10, 0.1)) == intervals.Estimate(0.0, 0.0, 0.0, 10)
+
+
+def test_an_interval_is_cut_where_the_truth_cannot_lie() -> None:
+    """Two correlations near 1 have no interval beyond 1; what is not known stays so."""
+    found = intervals.mean(np.array([0.9, 0.99])).within(-1, 1)
+
+    assert (found.high, found.low < 0.9) == (1, True)
+    assert np.isnan(intervals.mean(np.array([0.9])).within(-1, 1).low)

@@ -40,7 +40,7 @@ class Pair:
 
     def correlation(self, z: float = Z) -> Estimate:
         """Return the mean correlation of their maps, with its interval. z: its half width, of a normal distribution."""
-        return mean(np.array([value for value, _ in self.maps], dtype=np.float64), z)
+        return mean(np.array([value for value, _ in self.maps], dtype=np.float64), z).within(-1, 1)
 
     def summary(self) -> Agreement:
         """Return what is said of the two."""
