@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
@@ -11,9 +12,12 @@ import pytest
 
 import oracles.efficientnet
 from bbquery.cli import main
+from bbquery.jobs.audit.photos import listing
+from bbquery.jobs.audit.reading import read
 from oracles.emulators.google_vision import GoogleVisionEmulator
 from oracles.emulators.http import HttpEmulator
 from oracles.emulators.openai import OpenAIEmulator
+from tests.support import drawing
 from tests.support.paths import ROOT
 from tests.support.reader import stand_in
 
@@ -65,3 +69,24 @@ async def test_an_example_says_what_it_would_cost(
 def test_there_are_three() -> None:
     """One in this process, two vendors, and a gate."""
     assert [plan.stem for plan in PLANS] == ["audit_gate", "audit_in_process", "audit_two_vendors"]
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.stem)
+async def test_an_example_is_run(
+    plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each photo is whole on each oracle, within the caps; the exit code tells of the gates alone."""
+    drawing.make_blank(monkeypatch)
+    monkeypatch.setattr(oracles.efficientnet, "connect", stand_in)
+    monkeypatch.setenv("REHEARSAL_KEY", "any")
+    monkeypatch.chdir(tmp_path)
+    async with AsyncExitStack() as servers:
+        file = await rehearsed(plan, tmp_path, servers)
+        code = await asyncio.to_thread(main, ["audit", str(file), "--yes", "--out", "audit"])
+
+    said, asked = capsys.readouterr(), read(file)
+    rows = [json.loads(line) for line in (tmp_path / "audit" / "rows.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert code in (0, 5), said.err
+    assert len(rows) == len(listing(asked).photos) * len(asked.plan.oracles)
+    assert {row["status"] for row in rows} == {"complete"}
+    assert (tmp_path / "audit" / "report.html").is_file()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from bbquery import cli, load
 from bbquery.commands.listing import KINDS
-from bbquery.option_docs import about, options_of
+from bbquery.jobs.audit.expected import words
+from bbquery.jobs.audit.structure import tables
+from bbquery.option_docs import about, lines_of, options_of
 from bbquery.options import parameters_of
 
 if TYPE_CHECKING:
@@ -23,7 +28,8 @@ if TYPE_CHECKING:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 - as called
     """Add what the program says to the pages that introduce it."""
-    made = {"command_line.md": _command_line, "choices.md": _choices}.get(page.file.src_uri)
+    pages = {"command_line.md": _command_line, "choices.md": _choices, "reference/audit.md": _plan}
+    made = pages.get(page.file.src_uri)
     return markdown if made is None else "\n\n".join([markdown, *made()])
 
 
@@ -53,6 +59,23 @@ def _options(parser: Parser) -> Iterator[str]:
             yield f"- `{formatter._format_action_invocation(action)}`: {escape(' '.join(said.split()))}"
 
 
+def _plan() -> Iterator[str]:
+    for name, table in tables():
+        yield f"## {name if name.startswith('[') else name.capitalize()}"
+        yield escape(about(table))
+        lines = lines_of(table)
+        rows = [_key(field, lines[field.name]) for field in msgspec.structs.fields(table)]
+        yield "\n".join(["| key | value | default | |", "|---|---|---|---|", *rows])
+
+
+def _key(field: Any, line: str) -> str:
+    plain = field.default is not msgspec.NODEFAULT and not isinstance(field.default, msgspec.Struct)
+    default = "must be given" if field.required else ""
+    if plain and field.default not in (None, ()):
+        default = f"`{json.dumps(field.default)}`"
+    return _cells(f"`{field.encode_name}`", escape(words(msgspec.inspect.type_info(field.type))), default, escape(line))
+
+
 def _choices() -> Iterator[str]:
     for kind in KINDS:
         yield f"## {kind.capitalize()}"
@@ -75,5 +98,8 @@ def _choice(made: Any) -> Iterator[str]:
 def _row(option: Any) -> str:
     default = "must be given" if option.default is None else f"`{option.default}`" if option.default else ""
     said = " ".join(filter(None, (option.line, option.range and f"Range: {option.range}.")))
-    cells = (f"`{option.name}`", option.type, default, escape(said))
+    return _cells(f"`{option.name}`", option.type, default, escape(said))
+
+
+def _cells(*cells: str) -> str:
     return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"

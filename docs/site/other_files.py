@@ -42,10 +42,15 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 def _moved(link: str, source: str, here: str) -> str:
     """Return a link of the file `source`, which is the page `here`, as one between pages of the site."""
     file = posixpath.normpath(posixpath.join(posixpath.dirname(source), link))
-    target = EXAMPLES if file.startswith("examples/") and file.endswith(".py") else PAGES.get(file, file)
+    target = EXAMPLES if file.startswith("examples/") and file.endswith((".py", ".toml")) else PAGES.get(file, file)
     return posixpath.relpath(target.removeprefix("docs/"), posixpath.dirname(here) or ".")
 
 
 def _examples(folder: Path) -> list[str]:
     scripts = [(each.name, each.read_text(encoding="utf-8")) for each in sorted(folder.glob("*.py"))]
-    return [f"## {name}\n\n```python\n{source}```" for name, source in scripts]
+    plans = [(each.name, each.read_text(encoding="utf-8")) for each in sorted(folder.glob("*.toml"))]
+    return [
+        *(f"## {name}\n\n```python\n{source}```" for name, source in scripts),
+        "## Plans of audits {#plans-of-audits}",
+        *(f"### {name}\n\n```toml\n{source}```" for name, source in plans),
+    ]

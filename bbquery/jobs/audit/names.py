@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from bbquery import load
 from bbquery.errors import UsageError
+from bbquery.metrics import NEEDS
 
+LACKING = ("montage", "gradient", "made")
+"""What metrics may need that an audit does not give."""
 PLENTY = 10**6  # queries: more than any method or attack needs
 
 
@@ -29,6 +32,7 @@ def check(kind: str, specification: str) -> None:
 
 
 def _check_metric(specification: str) -> None:
-    lacking = [need for need in load.metric(specification).needs if need in ("montage", "gradient")]
+    lacking = [need for need in load.metric(specification).needs if need in LACKING]
     if lacking:
-        raise UsageError(f"{specification} needs a {lacking[0]}, which an audit cannot give: see 'bbquery evaluate'")
+        needs = f"{specification} needs {NEEDS[lacking[0]]}"
+        raise UsageError(f"{needs}, which an audit cannot give: see 'bbquery evaluate'")

@@ -46,16 +46,19 @@ def _plain(value: Any) -> Any:
 
 @functools.cache
 def _homes() -> list[tuple[str, str]]:
-    return list(_homes_in(Plan, ""))
+    """Return each key that a plan may hold, and the table that it stands in."""
+    return [(field.encode_name, home) for home, table in tables() for field in msgspec.structs.fields(table)]
 
 
-def _homes_in(table: type[msgspec.Struct], name: str) -> Iterator[tuple[str, str]]:
-    """Give each key that a plan may hold, and the table that it stands in, such as "[caps.photo]"."""
+def tables(table: type[msgspec.Struct] = Plan, name: str = "") -> Iterator[tuple[str, type[msgspec.Struct]]]:
+    """Give each table of a plan, as it is written: "[caps.photo]", and "the top of the plan"."""
+    yield name or "the top of the plan", table
     for field in msgspec.structs.fields(table):
-        yield field.encode_name, f"[{name}]" if name else "the top of the plan"
-        kind = _inner(kinds.type_info(field.type))
-        if isinstance(kind, kinds.StructType):
-            yield from _homes_in(kind.cls, f"{name}.{field.encode_name}".removeprefix("."))
+        kind = _optional(kinds.type_info(field.type))
+        inner = _inner(kind)
+        if isinstance(inner, kinds.StructType):
+            path = f"{name.strip('[]')}.{field.encode_name}".removeprefix(".")
+            yield from tables(inner.cls, f"[{path}]" if kind is inner else f"[[{path}]]")
 
 
 def _optional(kind: kinds.Type) -> kinds.Type:
