@@ -32,11 +32,13 @@ def headline(stress: Stress) -> str:
 def became(stress: Stress) -> str:
     """Return what the label became, with votes: "“tabby” → “lynx”, 5 of 5 answers"; no success is called none.
 
+    Where the criterion is not about what is named first, that is said beside it: "“adult”; first named: “racy”, …".
     `stress` has found an image.
     """
     ended = outcome(stress)
     called = "" if ended == "adversarial" else f"{ended.upper()}: "
-    return f"{called}{quoted(stress.bound.target)} → {_now(stress)}"
+    link = " →" if stress.bound.about.of_first else "; first named:"
+    return f"{called}{quoted(stress.bound.target)}{link} {_now(stress)}"
 
 
 def distance_in_words(rmse: float, linf: float) -> str:

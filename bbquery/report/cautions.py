@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bbquery.jobs.attack import steadiness
 from bbquery.jobs.explain.findings import findings
 from bbquery.report.record_parts import Warned
+from bbquery.report.sentence import STAMPS
 from bbquery.saliency.designed import DOUBTFUL
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def of_explanation(explanation: Explanation) -> list[Warned | Finding]:
 def of_maps(explanation: Explanation) -> list[Finding]:
     """Return the findings on maps, each thing once: a method's note may say what a finding says already."""
     found = findings(explanation)
-    doubted = {each.target for each in found if each.kind in ("NOT MOVED", "HARDLY MOVED")}
+    doubted = {each.target for each in found if each.kind in STAMPS}
     return [each for each in found if not (each.text == DOUBTFUL and each.target in doubted)]
 
 

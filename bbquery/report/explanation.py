@@ -31,7 +31,7 @@ def record(explanation: Explanation, *, command: Sequence[str], source: str, fil
         own_part(explanation),
         command=command,
         source=source,
-        targets=[_target(m, explanation.oracle) for m in explanation.maps],
+        targets=[_target(explanation, m) for m in explanation.maps],
         score=explanation.score,
         warnings=[found for found in findings(explanation) if found.kind != "NOTE"],
         files=files,
@@ -69,7 +69,7 @@ def _label(name: str, value: float | None, box: Box | None = None) -> dict[str, 
     return {"label": name, "value": value, "box": None if box is None else list(box)}
 
 
-def _target(m: TargetMap, oracle: Capabilities) -> dict[str, Any]:
+def _target(explanation: Explanation, m: TargetMap) -> dict[str, Any]:
     """Return a target and its map. queries: those of the map, the unperturbed image's not counted."""
     return {
         "target": m.target,
@@ -81,22 +81,22 @@ def _target(m: TargetMap, oracle: Capabilities) -> dict[str, Any]:
         "stopped": m.stopped,
         "interval": _interval(m),
         "visibility": [each._asdict() for each in m.sent.visibility],
-        "notes": m.sent.notes,
+        "notes": [record_parts.in_words_of(explanation, note) for note in m.sent.notes],
         "stability": _stability(m),
         "value": record_parts.value(m.score.about),
-        "verified": None if m.verified is None else _verified(m.verified, oracle),
+        "verified": None if m.verified is None else _verified(explanation, m.verified),
     }
 
 
-def _verified(verified: Verified, oracle: Capabilities) -> dict[str, Any]:
+def _verified(explanation: Explanation, verified: Verified) -> dict[str, Any]:
     """Return the facts of a map, and all that was asked for them."""
     return {
-        "enough": None if verified.enough is None else _part(verified.enough, oracle),
-        "breaks": None if verified.breaks is None else _part(verified.breaks, oracle),
+        "enough": None if verified.enough is None else _part(verified.enough, explanation.oracle),
+        "breaks": None if verified.breaks is None else _part(verified.breaks, explanation.oracle),
         "queries": verified.queries,
         "filling": verified.filling,
         "keeps": verified.keeps,
-        "why": verified.why,
+        "why": record_parts.in_words_of(explanation, verified.why),
         "asked": verified.asked,
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from bbquery.report.map_picture import map_png
 from bbquery.report.pages import explain, parts
 from bbquery.report.pages.page import check_extra, rendered
 from bbquery.report.progress import progress_png
+from bbquery.report.record_parts import in_words_of
 from bbquery.report.sentence import named, plain_unit, stamp
 from bbquery.report.verified import verified_png
 
@@ -116,7 +118,8 @@ def _pictures(explanation: Explanation, m: TargetMap, *, progress: bool) -> dict
         drawn = _interval(explanation, m, m.half_width)
         made["-interval.png"] = (drawn, f"where the 90 % interval of the map {about} excludes 0")
     if m.verified is not None and m.verified.says:
-        drawn = verified_png(m.verified, explanation.oracle, title=f"{title_of(m)}: what was verified")
+        facts = replace(m.verified, why=in_words_of(explanation, m.verified.why))
+        drawn = verified_png(facts, explanation.oracle, title=f"{title_of(m)}: what was verified")
         made["-verified.png"] = (drawn, f"parts of the photo that keep and change the answer {m.target!r}, as asked")
     if progress:
         made["-progress.png"] = (_progress(explanation, m), f"the map {about} after 32, 64, 128 … queries")

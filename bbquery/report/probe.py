@@ -89,7 +89,7 @@ def own_part(probe: Probe, following: Sequence[str]) -> dict[str, Any]:
         ],
         "rows": {"condition": design.condition_of, "visible": probe.answers.visible},
         "scores": [_score(each) for of_targets in probe.scores.values() for each in of_targets],
-        "unsuited": probe.unsuited,
+        "unsuited": {score: record_parts.in_words_of(probe, why) for score, why in probe.unsuited.items()},
     }
 
 

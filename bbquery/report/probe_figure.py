@@ -13,6 +13,7 @@ from matplotlib.ticker import PercentFormatter
 
 from bbquery.jobs.percent import percent
 from bbquery.report.figure import LINE, SMALL, TITLE, wrapped
+from bbquery.report.record_parts import in_words_of
 from bbquery.report.sentence import quantity, quoted
 from bbquery.scoring.base import answered
 from bbquery.types import Decision
@@ -79,14 +80,13 @@ def _texts(probe: Probe) -> tuple[list[str], list[str], list[str]]:
         f"Best asked with {percent(advice.visible)} of the photo visible and scored by {advice.score}, by {given:,} "
         f"answers of {probe.oracle.name}.{ended}"
     )
-    how = f"--score {advice.score} --method {advice.method}"
-    do = f"What to do: bbquery explain with {how}; the whole command is in {RECORD}."
-    if not advice.queries:
-        do = f"What to do: spend no more on this photo and target; why is in {RECORD}."
+    do = "spend no more on this photo and target"
+    if advice.queries:
+        do = f"explain it with the score {advice.score} and the method {advice.method}, {advice.queries:,} queries"
     return (
         wrapped(found, TITLE, width),
-        [line for text in advice.warnings[:1] for line in wrapped(text, SMALL, width)],
-        [*wrapped(HOW_TO_READ, SMALL, width), *wrapped(do, SMALL, width)],
+        [line for text in advice.warnings[:1] for line in wrapped(in_words_of(probe, text), SMALL, width)],
+        [*wrapped(HOW_TO_READ, SMALL, width), *wrapped(f"What to do: {do}; why is in {RECORD}.", SMALL, width)],
     )
 
 

@@ -179,7 +179,6 @@ LONGEST = 300.0  # seconds: only runs that wait for one another for ever take so
 SPEND = """
 import asyncio, sys
 import numpy as np
-from pathlib import Path
 from bbquery import Ask, Cap, Client, Ledger
 from oracles import function
 
@@ -194,10 +193,10 @@ def model(image):
     return [float(image.mean()) / 255]
 
 async def main():
-    path, seed = Path(sys.argv[1]), int(sys.argv[2])
+    place, seed = sys.argv[1], int(sys.argv[2])
     oracle = function.connect(model, version="1")
     images = np.random.default_rng(seed).integers(0, 256, (700, 8, 8, 3), dtype=np.uint8)
-    with Ledger(path) as ledger:
+    with Ledger(place) as ledger:
         project = ledger.open_budget("project", Cap(queries=600))
         run = ledger.open_budget(f"run {seed}", Cap(queries=700), project)
         async with Client(oracle, ledger, run) as client:
@@ -208,16 +207,17 @@ asyncio.run(main())
 """.replace("MEETINGS", str(MEETINGS))
 
 
-async def test_runs_on_one_budget_stay_within_it_and_all_advance(tmp_path: Path) -> None:
-    """Three processes open a new ledger at once, want 700 queries each, and get the project's 600, none starving.
+async def spend_together(place: object, processes: int) -> list[int | None]:
+    """Let processes spend one budget until it is used up; return their exit codes.
 
     Each answers so many of its questions before the first of them asks on: how fast it is scheduled does not matter.
     """
-    path = tmp_path / "ledger.sqlite3"
     pipe = asyncio.subprocess.PIPE
     runs = [
-        await asyncio.create_subprocess_exec(sys.executable, "-c", SPEND, str(path), seed, stdin=pipe, stdout=pipe)
-        for seed in ("1", "2", "3")
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", SPEND, str(place), str(seed), stdin=pipe, stdout=pipe
+        )
+        for seed in range(1, processes + 1)
     ]
     async with asyncio.timeout(LONGEST):
         for asked in MEETINGS:
@@ -228,10 +228,18 @@ async def test_runs_on_one_budget_stay_within_it_and_all_advance(tmp_path: Path)
                 assert process.stdin is not None
                 process.stdin.write(b"go\n")
         await asyncio.gather(*(process.communicate() for process in runs))
+    return [process.returncode for process in runs]
+
+
+async def test_runs_on_one_budget_stay_within_it_and_all_advance(tmp_path: Path) -> None:
+    """Three processes open a new ledger at once, want 700 queries each, and get the project's 600, none starving."""
+    path = tmp_path / "ledger.sqlite3"
+
+    codes = await spend_together(path, 3)
 
     with Ledger(path) as ledger:
         project, *shares = (ledger.budget(budget) for budget in (1, 2, 3, 4))
-    assert [process.returncode for process in runs] == [0, 0, 0]
+    assert codes == [0, 0, 0]
     assert (project.posted.queries, project.held.queries) == (600, 0)
     assert sum(share.posted.queries for share in shares) == 600
     assert min(share.posted.queries for share in shares) >= MEETINGS[-1]

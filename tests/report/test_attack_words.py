@@ -11,11 +11,19 @@ from bbquery.jobs.attack.votes import Votes
 from bbquery.report.attack_headline import became, distance_in_words
 
 
-def stress(labels: dict[str, int], asked: int | None = 5, outcome: str = "adversarial", *, within: bool = True) -> Any:
+def stress(
+    labels: dict[str, int],
+    asked: int | None = 5,
+    outcome: str = "adversarial",
+    *,
+    within: bool = True,
+    of_first: bool = True,
+) -> Any:
     """What `became` looks at of an attack that has found an image."""
     verification = None if asked is None else Votes(asked, 0, asked)
     return SimpleNamespace(
-        labels=labels, verification=verification, outcome=outcome, bound=SimpleNamespace(target="tabby"),
+        labels=labels, verification=verification, outcome=outcome,
+        bound=SimpleNamespace(target="tabby", about=SimpleNamespace(of_first=of_first)),
         rmse=0.05 if within else 0.5, linf=1.0, thresholds=(0.1,), linf_thresholds=(),
     )  # fmt: skip
 
@@ -29,6 +37,7 @@ def stress(labels: dict[str, int], asked: int | None = 5, outcome: str = "advers
         (stress({}, None, "unverified"), "UNVERIFIED: “tabby” → not asked again"),
         (stress({"tabby": 5}, outcome="refuted"), "REFUTED: “tabby” → “tabby”, 5 of 5 answers"),
         (stress({"lynx": 5}, within=False), "TOO FAR: “tabby” → “lynx”, 5 of 5 answers"),
+        (stress({"tabby": 5}, of_first=False), "“tabby”; first named: “tabby”, 5 of 5 answers"),
     ],
 )
 def test_an_attack_says_what_the_label_became_with_its_votes(found: Any, said: str) -> None:

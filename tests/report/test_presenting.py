@@ -6,6 +6,7 @@ import builtins
 import html
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,8 @@ import bbquery
 from bbquery import cli
 from bbquery.errors import MissingExtra, UnknownName, UsageError
 from bbquery.jobs.explain.verified import Part, Verified
+from bbquery.jobs.keywords import in_python
+from bbquery.report import probe, probe_figure
 from oracles import function
 from tests.support.explanations import explanation_of, map_of
 from tests.support.models import sides
@@ -78,7 +81,7 @@ def test_a_result_is_a_line_and_a_page_for_a_notebook_and_axes(verb: str, monkey
 
 @pytest.mark.parametrize("verb", CALLS)
 def test_a_result_is_kept_as_the_command_keeps_it(verb: str, tmp_path: Path) -> None:
-    """`save` writes the files of the command line, picture for picture; but for the command, so is the record."""
+    """`save` writes the command's files, picture for picture; only the command and words of advice differ."""
     options = CALLS[verb]
     typed = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
     agreed = ["--yes"] if verb == "attack" else []
@@ -98,7 +101,8 @@ def files_of(root: Path) -> dict[str, Path]:
 
 
 def kept(record: Path) -> dict[str, Any]:
-    plain = {key: value for key, value in json.loads(record.read_text()).items() if key not in CHANGES}
+    in_words_of_python = in_python(record.read_text())
+    plain = {key: value for key, value in json.loads(in_words_of_python).items() if key not in CHANGES}
     if "recommended" in plain:
         plain["recommended"].pop("command")
     return plain
@@ -115,6 +119,22 @@ def test_a_page_kept_from_python_says_how_to_repeat_it(verb: str, tmp_path: Path
         assert result.call in seen
         assert "How to repeat it" in seen
         assert "--max-queries" not in re.sub(r'base64,[^"]*', "", seen)
+
+
+def test_a_probe_from_python_names_no_option_of_a_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither its record nor its picture does, whatever it advises; those of a command do."""
+    drawn: list[str] = []
+    monkeypatch.setattr(probe_figure, "_write", lambda _, lines, *__, **___: drawn.extend(lines))
+    flat = function.connect(lambda _: [0.5, 0.5], classes="left|right", version="1")
+    called = replace(bbquery.probe(PHOTO, flat, score="soft", max_queries=30), unsuited={"text": "give --score soft"})
+
+    for result, named in ((called, False), (replace(called, call=""), True)):
+        drawn.clear()
+        record = probe.record(result, command=(), source="", following=(), files={}).decode()
+        probe.picture(result)
+        for said in (record, " ".join(drawn)):
+            assert ("--target" in said) is named
+        assert ("--score" in record) is named
 
 
 def test_a_page_of_which_nobody_knows_the_call_has_no_empty_section(tmp_path: Path) -> None:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from bbquery.types import Answer, Classes
 
 
+REPEATED = frozenset({"threshold"})
+"""Scores whose values are those of another (`soft`): tried where they are named, else a probe would show them twice."""
+
+
 @dataclass(frozen=True)
 class Suiting:
     """Scores by the specification that makes them, and why others do not suit."""
@@ -91,8 +95,10 @@ def bound(found: Suiting, clean: Answer, targets: Sequence[str | None], classes:
 
 
 def specifications() -> Iterator[str]:
-    """Give every score by name, and each of its forms as `NAME:form=FORM`, the default one without."""
+    """Give every score by name, and each of its forms as `NAME:form=FORM`, the default one without; none twice."""
     for name in load.names("score"):
+        if name in REPEATED:
+            continue
         yield name
         try:
             default = load.score(name)

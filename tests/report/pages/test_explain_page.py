@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from bbquery.drift import DriftReport
+from bbquery.jobs.explain.verified import nothing
 from bbquery.oracle import Capabilities
 from bbquery.report import cautions
 from bbquery.report.explanation import record
@@ -86,7 +87,7 @@ def test_a_doubt_that_a_finding_says_is_not_said_again_by_the_methods_note() -> 
 
     doubted, sure = ([each.kind for each in cautions.of_explanation(explanation_of(m))] for m in (noisy, clear))
 
-    assert doubted == ["HARDLY MOVED", "NOTE"]
+    assert doubted == ["COULD BE CHANCE", "NOTE"]
     assert sure == ["NOTE", "NOTE"]
 
 
@@ -100,6 +101,19 @@ def test_advice_is_in_the_words_of_who_made_the_result() -> None:
         (shown,) = context_of(result).frame.cautions
         assert warned["text"] == shown.text
         assert said in shown.text
+
+
+def test_why_nothing_was_verified_and_notes_are_in_the_words_of_who_made_the_result() -> None:
+    """Likewise of each map, in the record."""
+    m = map_of(site.LEFT, error=site.CERTAIN, verified=nothing("raise --max-queries"), notes=("fewer (--method lime)",))
+    typed = explanation_of(m)
+
+    for result, said in (
+        (typed, ("raise --max-queries", "fewer (--method lime)")),
+        (typed.called("found = bbquery.explain(…)"), ("raise max_queries", "fewer (method lime)")),
+    ):
+        (target,) = json.loads(record_of(result))["targets"]
+        assert (target["verified"]["why"], *target["notes"]) == said
 
 
 def test_a_number_stays_on_one_line_with_its_per_cent_sign() -> None:
