@@ -41,6 +41,19 @@ def test_a_page_fits_a_phone_and_no_label_is_obeyed(opened: Open, name: str) -> 
         assert page.get_by_text(HOSTILE).first.is_visible()
 
 
+def test_a_drawing_is_large_enough_to_read_on_a_phone(opened: Open) -> None:
+    """Its words are not shrunk to the screen: it is moved sideways, by keys too; on paper all of it is there."""
+    page = opened("probe/report.html", width=390)
+    drawing = page.locator(".drawing")
+
+    drawing.focus()
+
+    assert drawing.evaluate("each => each.scrollWidth") >= 700
+    assert drawing.evaluate("each => document.activeElement === each")
+    page.emulate_media(media="print")
+    assert drawing.evaluate("each => each.scrollWidth <= each.clientWidth")
+
+
 @pages
 def test_whoever_sees_poorly_can_read_it(opened: Open, name: str) -> None:
     """Contrast, names of controls, alternative texts, headings in order: no fault of any weight, light and dark."""
