@@ -113,9 +113,11 @@ def test_what_was_not_answered_stays_and_pairs_stay_together() -> None:
 
 
 def test_rows_are_one_block_unless_they_were_chosen_by_answers_or_for_a_point() -> None:
-    """Only rows whose questions were known alike may change places."""
+    """Only rows whose questions were known alike may change places; of a method that adapts, those that came nearby."""
     assert blocks([(9,), (8,), (8,)], adaptive=False) == [25]
-    assert blocks([(9,), (8,), (8,)], adaptive=True) == [9, 8, 8]
+    assert blocks([(9,), *[(8,)] * 8], adaptive=True) == [33, 32, 8]
+    assert blocks([(128,), (100,), (28,)], adaptive=True) == [128, 100, 28]
+    assert blocks([(1,)] * 70, adaptive=True) == [32, 32, 6]
     assert blocks([(5, 5), (5, 5)], adaptive=False) == [5, 5, 5, 5]
 
 
@@ -128,13 +130,13 @@ def test_rows_of_other_blocks_are_not_compared() -> None:
     assert could_be_chance([changes], values, [10] * 20, SEED) is True
 
 
-def test_a_method_that_asks_one_by_one_is_not_judged() -> None:
-    """Where hardly a row may change places nothing is said; where half of them may, something is."""
+def test_where_hardly_a_row_may_change_places_nothing_is_said() -> None:
+    """Where half of them may, something is; a method that asks one by one is judged by what came nearby."""
     changes, values = np.zeros((20, 1), np.float32), np.arange(20.0)
 
     assert could_be_chance([changes], values, [8] + [1] * 12, SEED) is None
     assert could_be_chance([changes], values, [10] + [1] * 10, SEED) is True
-    assert of_chance("bayes:queries=100,batch=1", of_a_place) is None
+    assert of_chance("bayes:queries=100,batch=1", of_a_place) is False
 
 
 def test_the_same_map_is_judged_alike_every_time() -> None:
