@@ -1,0 +1,203 @@
+"""A fleet of workers on one ledger, simulated: `python benchmarks/fleet.py [--measure LEDGER]`.
+
+Who asks 10⁶ photos × 10³ queries with 1,000 workers wants to know what gives way first. Workers of the simulation do
+what ours do: each has so many queries in flight; a query is held before it is sent and settled after, and whatever
+waits in a worker shares its next commit. The ledger makes one commit after another, each so many milliseconds plus so
+many microseconds a row. `--measure` takes these two from a real ledger (a file, or postgresql://…), by timing commits
+of few and of many rows; the defaults are of PostgreSQL 15 beside the worker, on two cores.
+
+Printed, for each number of workers: queries a second with an infinitely fast ledger and with this one, how busy the
+ledger is, how long a query waits for it. `--block N` holds N queries at once, as a lease would. Then what the whole
+takes in time, storage and money, and which of vendor, ledger and workers is the limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import heapq
+import itertools
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+FEW, MANY = 2, 512  # rows of the commits that are timed
+TIMES = 15
+KEY = 32  # bytes
+QUIET = 2.0  # seconds of the simulation before counting begins
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What is simulated. commit: seconds of each. row: seconds of each hold and each settlement in it."""
+
+    workers: int
+    slots: int
+    latency: float
+    commit: float
+    row: float
+    block: int
+    seconds: float
+
+
+@dataclass
+class Worker:
+    """One process. holds, settlements: rows that wait for its next commit. leased: queries held and not yet sent."""
+
+    holds: int
+    settlements: int = 0
+    leased: int = 0
+    committing: bool = False
+    waiting: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of a simulation.
+
+    rate: queries a second. busy: share of the time that the ledger works. wait: seconds for a hold, median.
+    """
+
+    rate: float
+    busy: float
+    wait: float
+
+
+def simulated(fleet: Fleet, seed: int = 0) -> Found:
+    """Return what a ledger under these workers does; times between answers are log-normal with a spread of a third."""
+    rng = np.random.default_rng(seed)
+    events: list[tuple[float, int, str, int]] = []
+    number = itertools.count()
+    workers = [Worker(fleet.slots, waiting=[0.0] * fleet.slots) for _ in range(fleet.workers)]
+    queue: list[int] = list(range(fleet.workers))
+    free, busy, answers, waits = 0.0, 0.0, 0, list[float]()
+    for each in workers:
+        each.committing = True
+
+    def serve(now: float) -> None:
+        """Begin the next commit, if the ledger is free."""
+        nonlocal free, busy
+        while queue and free <= now:
+            place = queue.pop(0)
+            worker = workers[place]
+            new = max(0, worker.holds - worker.leased)
+            blocks = -(-new // fleet.block)
+            taken, settled = worker.holds, worker.settlements
+            cost = fleet.commit + fleet.row * (blocks + settled)
+            worker.leased += blocks * fleet.block - taken
+            worker.holds, worker.settlements = 0, 0
+            free = now + cost
+            busy += cost if now > QUIET else 0.0
+            for asked in worker.waiting:
+                waits.append(free - asked)
+            worker.waiting = []
+            for length in rng.lognormal(np.log(fleet.latency), 1 / 3, taken):
+                heapq.heappush(events, (free + float(length), next(number), "answer", place))
+            heapq.heappush(events, (free, next(number), "committed", place))
+
+    def wants(place: int) -> None:
+        worker = workers[place]
+        if not worker.committing and (worker.holds or worker.settlements):
+            worker.committing = True
+            queue.append(place)
+
+    serve(0.0)
+    now = 0.0
+    while events and now < fleet.seconds:
+        now, _, what, place = heapq.heappop(events)
+        worker = workers[place]
+        if what == "committed":
+            worker.committing = False
+        else:
+            answers += now > QUIET
+            worker.settlements += 1
+            worker.holds += 1
+            worker.waiting.append(now)
+        wants(place)
+        serve(now)
+    return Found(answers / (now - QUIET), busy / (now - QUIET), statistics.median(waits))
+
+
+async def timed(ledger: object, rows: int, start: int) -> float:
+    """Return the median seconds that a hold and a settlement of so many rows take, a commit each."""
+    import bbquery
+    from bbquery.ledger.records import Cap, HoldRequest, Settlement
+    from bbquery.ledger.store import ImageQuestion
+    from bbquery.types import Label, Labels, Reply
+    from bbquery.units import Units
+
+    assert isinstance(ledger, bbquery.Ledger)
+    cost, answer = Units(queries=1), Labels(tuple(Label(f"label number {place}", 0.5) for place in range(10)))
+    ledger.remember_oracle("fingerprint", "{}")
+    run = ledger.open_budget(f"fleet-{start}", Cap(queries=10**9))
+    taken = []
+    for at in range(start, start + TIMES * rows, rows):
+        keys = [each.to_bytes(KEY, "little") for each in range(at, at + rows)]
+        wanted = [HoldRequest(ImageQuestion(key, "fingerprint", key, 0), run, cost) for key in keys]
+        began = time.perf_counter()
+        granted = await ledger.reserve(wanted)
+        await ledger.settle([
+            Settlement(hold.attempt, "posted", cost, None, asked.question, Reply(answer, cost))  # type: ignore[union-attr] # all granted
+            for hold, asked in zip(granted, wanted, strict=True)
+        ])  # fmt: skip
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken)
+
+
+def measured(place: str) -> tuple[float, float]:
+    """Return seconds of a commit and of a row of a real ledger, "sqlite" or one on PostgreSQL."""
+    import bbquery
+
+    start = time.time_ns()
+    with tempfile.TemporaryDirectory() as folder:
+        named = Path(folder) / "ledger.sqlite3" if place == "sqlite" else place
+        with bbquery.Ledger(named) as ledger:  # type: ignore[arg-type] # a URL where that is built
+            few, many = (asyncio.run(timed(ledger, rows, start + rows * 10**6)) for rows in (FEW, MANY))
+    row = (many - few) / (2 * (MANY - FEW))
+    return max(few / 2 - FEW * row, 1e-5), row
+
+
+def main() -> None:
+    """Simulate and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--measure", metavar="LEDGER", help='a real ledger: "sqlite", or postgresql://…')
+    parser.add_argument("--commit-ms", type=float, default=1.5)
+    parser.add_argument("--row-us", type=float, default=60.0)
+    parser.add_argument("--workers", type=int, nargs="*", default=[1, 4, 16, 64, 256, 1000])
+    parser.add_argument("--slots", type=int, default=16, help="queries in flight of each worker")
+    parser.add_argument("--latency-ms", type=float, default=500.0)
+    parser.add_argument("--block", type=int, default=1, help="queries held at once, as by a lease")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of the simulation")
+    parser.add_argument("--photos", type=int, default=10**6)
+    parser.add_argument("--queries", type=int, default=10**3, help="of each photo")
+    parser.add_argument("--usd", type=float, default=0.0015, help="of each query")
+    parser.add_argument("--rate", type=float, default=1800.0, help="requests a minute that the vendor allows")
+    parser.add_argument("--bytes", type=float, default=650.0, help="of an answer: see ledger_scale.py")
+    chosen = parser.parse_args()
+    commit, row = chosen.commit_ms / 1e3, chosen.row_us / 1e6
+    if chosen.measure:
+        commit, row = measured(chosen.measure)
+        print(f"measured: a commit {commit * 1e3:.2f} ms, a row {row * 1e6:.0f} µs")
+    found = Found(0.0, 0.0, 0.0)
+    for workers in chosen.workers:
+        fleet = Fleet(workers, chosen.slots, chosen.latency_ms / 1e3, commit, row, chosen.block, chosen.seconds)
+        ideal = workers * chosen.slots / (fleet.latency * float(np.exp(1 / 18)))
+        found = simulated(fleet)
+        print(
+            f"{workers:>5} workers: {found.rate:>8,.0f} queries/s of {ideal:>8,.0f} without a ledger"
+            f" ({found.rate / ideal:.2f}), ledger busy {found.busy:.0%}, a hold waits {found.wait * 1e3:,.0f} ms",
+            flush=True,
+        )
+    total = chosen.photos * chosen.queries
+    days = {"workers and ledger": total / found.rate / 86_400, "vendor": total / (chosen.rate / 60) / 86_400}
+    print(f"{total:,} queries: {chosen.usd * total:,.0f} dollars, {chosen.bytes * total / 1e9:,.0f} GB of ledger")
+    print(", ".join(f"{name} alone {each:,.1f} days" for name, each in days.items()), flush=True)
+    print(f"the limit is the {max(days, key=days.__getitem__)}")
+
+
+if __name__ == "__main__":
+    main()
