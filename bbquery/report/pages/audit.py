@@ -108,7 +108,7 @@ def page(summary: Summary) -> AuditPage:
         gallery=gallery(summary),
         methods=tuple(_methods(summary)),
         limits=LIMITS,
-        files=tuple(name for name in FILES if (summary.folder / name).exists()),
+        files=FILES,
         repeat=Repeat(tuple(map(shlex.quote, summary.command)), summary.resume, "", parts.KEPT),
         details=tuple(_details(summary)),
         plan=json.dumps(summary.plan, indent=2, ensure_ascii=False),

@@ -166,8 +166,14 @@ def _notes(row: Row, broken: Broken) -> Iterator[str]:
         yield "the model changed meanwhile"
     for m in row.maps:
         yield from filter(None, (f"map of {m.target}: {m.stamp.lower()}" if m.stamp else "", *m.facts))
-    for attack in row.attacks:
-        yield attack.verdict or f"{attack.attack}: {attack.outcome}"
+    yield from map(_came_of, row.attacks)
+
+
+def _came_of(attack: AttackRow) -> str:
+    if attack.rmse is None:
+        return attack.verdict or f"{attack.attack}: {attack.outcome}"
+    votes = f"in {attack.votes} of {attack.asked} answers"
+    return f"called {attack.became} {votes}, changed by RMSE {attack.rmse:.4f} ({attack.attack})"
 
 
 def _link(row: Row, folder: Path) -> str:
