@@ -27,7 +27,7 @@ from __future__ import annotations
 import difflib
 import math
 from decimal import Decimal
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from bbquery.shown import shown
 
@@ -46,6 +46,17 @@ class BbqueryError(Exception):
 
     def __init__(self, message: str = "") -> None:
         super().__init__(encodable(message))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as it is: not every error is made of its message."""
+        return _made_again, (type(self), self.args, self.__dict__)
+
+
+def _made_again(kind: type[BbqueryError], arguments: tuple[object, ...], state: dict[str, object]) -> BbqueryError:
+    error = kind.__new__(kind)
+    error.args = arguments
+    error.__dict__.update(state)
+    return error
 
 
 class UsageError(BbqueryError):

@@ -12,6 +12,7 @@ from bbquery.commands.ledger import add_ledger
 from bbquery.commands.output import say
 from bbquery.commands.output_folder import FORCE
 from bbquery.errors import NotWritten
+from bbquery.jobs.audit.engines import LOCAL
 from bbquery.jobs.audit.prospect import prospect
 from bbquery.jobs.audit.reading import read
 from bbquery.jobs.audit.schema import schema
@@ -24,6 +25,8 @@ EXAMPLES = (
     "bbquery audit init --photos sample:cat sample:rocket",
     "bbquery audit init --photos sample:cat && bbquery audit plan.toml --dry-run",
 )
+ENGINE = """what asks the photos: local, or dask:tcp://HOST:PORT for the workers of a Dask cluster, which needs a ledger
+on PostgreSQL (default: local)"""
 RUN_EXAMPLES = (
     "bbquery audit init --photos sample:cat && bbquery audit run plan.toml --dry-run",
     "bbquery audit init other.toml --photos sample:rocket && bbquery audit run other.toml --dry-run",
@@ -67,6 +70,7 @@ def _add_run(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     run.add_argument("--force", action="store_true", help=FORCE)
     _add_baseline(run)
     add_ledger(run)
+    run.add_argument("--engine", default=LOCAL, metavar="ENGINE", help=ENGINE)
     consent.add_yes(run)
 
 

@@ -46,8 +46,8 @@ async def _audited(chosen: argparse.Namespace, file: PlanFile) -> Audited:
         with open_ledger(None) as ledger, AuditScreen() as screen:
             screen.opens(planned(ready))
             return await auditing.audited(
-                ready, place, ledger, screen, command=chosen.typed, force=chosen.force, before=before,
-                resume=completing.joined(chosen.typed, {}, None, run="", missing=0), told=screen.took,
+                ready, place, ledger, screen, command=chosen.typed, engine=chosen.engine, force=chosen.force,
+                before=before, resume=completing.joined(chosen.typed, {}, None, run="", missing=0), told=screen.took,
             )  # fmt: skip
 
 

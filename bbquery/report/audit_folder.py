@@ -8,14 +8,15 @@ A row is written last of a photo, whole or not at all, so what it names is there
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import msgspec
 import PIL.Image
 
+from bbquery.errors import UsageError
 from bbquery.jobs.audit.keeping import KeptAttack, KeptMap
 from bbquery.jobs.audit.row import Row
 from bbquery.report import attack, attack_headline, folder, sentence
@@ -53,6 +54,21 @@ class AuditFolder:
         """Write a row, whole or not at all."""
         inner = check_writable(self.place / row.oracle / row.photo)
         write_bytes(inner / ROW, msgspec.json.encode(row))
+
+    def receive(self, row: Row, files: Mapping[str, bytes]) -> None:
+        """Write the files of a photo that another machine made, by their paths in its folder, and then its row.
+
+        Raises:
+            UsageError: a path leads out of the folder.
+        """
+        inner = self.place / row.oracle / row.photo
+        for name, content in files.items():
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or "\\" in name:
+                raise UsageError(f"a worker sent a file that lies outside the photo's folder: {name!r}")
+            if name != ROW:
+                write_bytes(check_writable((inner / path).parent) / path.name, content)
+        self.keep(row)
 
     def folder(self, oracle: str, photo: str) -> str:
         """Return the path of a photo's folder within the audit's."""

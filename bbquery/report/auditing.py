@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bbquery import option_types
 from bbquery.errors import UsageError
+from bbquery.jobs.audit.engines import LOCAL, executor_of
 from bbquery.jobs.audit.prepared import Baseline, run_of
 from bbquery.report import audit
 from bbquery.report.audit_folder import AuditFolder
@@ -55,31 +56,36 @@ async def audited(
     *,
     command: Sequence[str] = (),
     resume: str = "",
+    engine: str = LOCAL,
     force: bool = False,
     before: Baseline | None = None,
     told: Callable[[Row], None] = lambda _: None,
 ) -> Audited:
     """Run an audit in its folder, and write what it comes to. told: is given each row as soon as it is written.
 
-    resume: the command that goes on with it.
+    resume: the command that goes on with it. engine: what asks the photos, by name.
 
     Raises:
         UsageError: the folder is another's, or the plan cannot be asked. MissingExtra: no matplotlib, or no Jinja.
     """
     check_extra()
-    with claimed(place, run_of(ready.file.plan.name), force=force) as taken:
-        engine = ready.engine(ledger, AuditFolder(check_writable(taken), command), watch)
-        await engine.check()
+    async with contextlib.AsyncExitStack() as opened:
+        taken = opened.enter_context(claimed(place, run_of(ready.file.plan.name), force=force))
+        check_writable(taken)
+        keeper_in = functools.partial(AuditFolder, command=tuple(command))
+        executor = await opened.enter_async_context(executor_of(engine, ready.file.plan, ledger, keeper_in))
+        run = ready.engine(ledger, keeper_in(taken), watch, executor)
+        await run.check()
         if ready.file.text is not None:
             write_bytes(taken / audit.PLAN, ready.file.text.encode())
-        await engine.open()
-        summed = functools.partial(ready.summary, engine, taken, command=command, resume=resume, before=before)
+        await run.open()
+        summed = functools.partial(ready.summary, run, taken, command=command, resume=resume, before=before)
         audit.write_record(summed(), ready.names)  # so that 'bbquery audit status' knows it from now on
-        async with contextlib.aclosing(engine.run()) as rows:
+        async with contextlib.aclosing(run.run()) as rows:
             async for row in rows:
                 told(row)
         summary = summed()
-        return Audited(summary, engine.error, audit.write(summary, ready.names))
+        return Audited(summary, run.error, audit.write(summary, ready.names))
 
 
 def baseline(place: Path) -> Baseline:

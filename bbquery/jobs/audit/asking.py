@@ -83,6 +83,11 @@ class Asking:
         return [self.clean, *self._explaining, *self._attacking]
 
     @property
+    def area(self) -> int:
+        """Pixels of the photo."""
+        return int(self.pixels[..., 0].size)
+
+    @property
     def queries(self) -> int:
         """How many queries all parts may take, none lost."""
         return sum(part.queries for part in self.parts)
@@ -209,13 +214,15 @@ class Asking:
         return self.worst.times(self.queries)
 
 
-def asking(plan: Plan, own: OraclePlan, photo: Photo, oracle: Oracle) -> Asking:
+def asking(plan: Plan, own: OraclePlan, photo: Photo, oracle: Oracle, content: bytes | None = None) -> Asking:
     """Decode a photo and return all that is asked of it; on a worker thread.
+
+    content: of the photo's file, where this machine need not have it.
 
     Raises:
         BadImage: it cannot be read. UsageError: it cannot be asked as the plan says.
     """
-    pixels = reading.load(photo.source)
+    pixels = reading.load(photo.source if content is None else content)
     capabilities = oracle.capabilities
     x, placement = fit(pixels, capabilities.view, capabilities.domain)
     worst = oracle.quote(oracle.encode(x)).worst

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bbquery.errors import UsageError
+from bbquery.jobs.audit.engines import LOCAL
 from bbquery.jobs.audit.prepared import place_of, prepared
 from bbquery.jobs.audit.reading import read
 from bbquery.jobs.presented import Presented, in_a_line
@@ -115,6 +116,7 @@ async def audit_async(
     *,
     out: str | os.PathLike[str] | None = None,
     baseline: str | os.PathLike[str] | None = None,
+    engine: str = LOCAL,
     force: bool = False,
     ledger: Ledger | None = None,
     progress: Progress = None,
@@ -128,8 +130,9 @@ async def audit_async(
     plan: the path of a plan file (see `bbquery audit init`), a dictionary of the same form, or a
     `bbquery.jobs.audit.plan.Plan`. Relative paths in a file count from its folder, else from the current one. out: the
     folder of the results; None as the plan says. baseline: the folder of another audit of the same photos, with which
-    this one is compared. force: also write into a folder that holds files of something else. watch: hears of all
-    photos; `Watch.beside` tells them apart. ledger, progress: as of `bbquery.explain_async`.
+    this one is compared. engine: what asks the photos: "local", this process, or "dask:tcp://HOST:PORT", the workers of
+    a Dask cluster, with a ledger on PostgreSQL. force: also write into a folder that holds files of something else.
+    watch: hears of all photos; `Watch.beside` tells them apart. ledger, progress: as of `bbquery.explain_async`.
 
     Keys are only ever read from the environment. An oracle whose queries cost money must have a cap in queries or
     dollars, its own or the audit's.
@@ -145,7 +148,7 @@ async def audit_async(
             ready.check_capped("give [caps] max_usd in the plan")
             with open_ledger(ledger) as opened:
                 made = await _report().audited(
-                    ready, place, opened, heard, force=force,
+                    ready, place, opened, heard, engine=engine, force=force,
                     before=None if baseline is None else _report().baseline(folder("baseline", baseline)),
                 )  # fmt: skip
                 return Audit(made.summary, tuple(ready.names), made.error)

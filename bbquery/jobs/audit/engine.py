@@ -23,33 +23,32 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from blake3 import blake3
-
 from bbquery.errors import BadImage, BbqueryError, BudgetExhausted, OracleError, UsageError, unforeseen
-from bbquery.images import samples
 from bbquery.jobs.audit.admission import Admission, Item, Room
-from bbquery.jobs.audit.asking import Asking, asking, name_of
-from bbquery.jobs.audit.budgets import Budgets, open_budgets
+from bbquery.jobs.audit.asking import asking, name_of
+from bbquery.jobs.audit.budgets import open_budgets
+from bbquery.jobs.audit.content import digest
+from bbquery.jobs.audit.executor import Asks, Executor, Local
 from bbquery.jobs.audit.lane import Heard, Lane, Todo
-from bbquery.jobs.audit.row import Row
-from bbquery.jobs.audit.work import Outcome, Work
+from bbquery.jobs.audit.work import Outcome, Work, failed
 from bbquery.jobs.parts import Part
 from bbquery.money import in_unit
 from bbquery.system.clock import SystemClock
 from bbquery.units import NOTHING, Units
-from bbquery.version import __version__
 
 if TYPE_CHECKING:
+    from bbquery.jobs.audit.asking import Asking
+    from bbquery.jobs.audit.budgets import Budgets
     from bbquery.jobs.audit.keeping import Keeper
     from bbquery.jobs.audit.photos import Photo
     from bbquery.jobs.audit.plan import Plan
+    from bbquery.jobs.audit.row import Row
     from bbquery.jobs.watch import Watch
     from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
     from bbquery.system.clock import Clock
 
 SECONDS_BETWEEN_LOOKS = 0.05  # whether an oracle idles: short against a request, long against the look
-MOST_PIXELS = 100_000_000  # of all photos at work: eight of a phone's
 SECONDS_AN_HOUR = 3600.0
 
 
@@ -70,29 +69,23 @@ class TimeUp(BudgetExhausted):
         self.args = (f"the plan's max_hours = {hours:g} are over: the same command goes on",)
 
 
-def digest(photo: Photo) -> str:
-    """Return the hash of a photo's file.
+@dataclass(frozen=True, eq=False)
+class Turn:
+    """A photo whose turn it is. place: in the plan. item: for admission."""
 
-    Raises:
-        BadImage: it cannot be read.
-    """
-    source = photo.source
-    path = samples.path(source.removeprefix(samples.PREFIX)) if source.startswith(samples.PREFIX) else source
-    try:
-        return blake3().update_mmap(path).hexdigest(length=16)
-    except OSError as error:
-        raise BadImage(photo.given, f"it cannot be read: {error.strerror}") from error
+    place: int
+    photo: Photo
+    budgets: Budgets
+    item: Item
 
 
 @dataclass(frozen=True, eq=False)
 class Ready:
-    """A photo that may begin. asking: decoded. item: for admission."""
+    """A photo that may begin. asking: decoded."""
 
-    photo: Photo
+    turn: Turn
     identity: str
     asking: Asking
-    budgets: Budgets
-    item: Item
 
 
 @dataclass(eq=False)
@@ -109,6 +102,7 @@ class Engine:
     keeper: Keeper
     watch: Watch
     clock: Clock = field(default_factory=SystemClock)
+    executor: Executor = field(default_factory=Local)
     ended: BbqueryError | None = None
     lacks: BbqueryError | None = None
     lanes: list[Lane] = field(default_factory=list)
@@ -139,7 +133,7 @@ class Engine:
             await self.open()
         self._rows: asyncio.Queue[Row | None] = asyncio.Queue()
         self._changed, self._writing = asyncio.Event(), asyncio.Lock()
-        self._pixels, self._until = 0, self._deadline()
+        self._until = self._deadline()
         task = asyncio.create_task(self._all())
         try:
             while (row := await self._rows.get()) is not None:
@@ -210,7 +204,7 @@ class Engine:
                 self._took(ready)
             elif await self._admitted(lane, todo, ready):
                 lane.next += 1
-                self._begin(lane, todo, ready, photos)
+                self._begin(lane, ready, photos)
             del ready
         for outcome in lane.put_off.values():
             self._took(outcome)
@@ -230,9 +224,8 @@ class Engine:
             identity = self._identity(lane, photo)
             asked = asking(self.plan, lane.setting, photo, lane.oracle)
         except UsageError as error:
-            row = Row(
-                photo=photo.name, source=photo.given, oracle=own, identity=identity, status="failed", why=str(error),
-                label=photo.label, versions={"bbquery": __version__, "oracle": lane.oracle.capabilities.name},
+            row = failed(
+                error, photo=photo, own=own, identity=identity, oracle=lane.oracle,
                 folder=self.keeper.folder(own, photo.name),
             )  # fmt: skip
             self.keeper.keep(row)
@@ -240,7 +233,8 @@ class Engine:
         budgets = open_budgets(self.ledger, asked, f"{lane.name}/{photo.name}", lane.budget, self.plan.caps.photo.cap)
         anew = budgets.already == NOTHING  # what was begun before is to end, whatever the next one may lose
         promise = lane.with_losses(budgets.promise) if anew else budgets.promise
-        return Ready(photo, identity, asked, budgets, Item(lane.name, promise, budgets.already))
+        item = Item(lane.name, promise, budgets.already)
+        return Ready(Turn(place, photo, budgets, item), identity, asked)
 
     async def _admitted(self, lane: Lane, todo: Todo, ready: Ready) -> bool:
         """Wait until a photo may begin; return whether it may: the lane may end first, or another photo come first."""
@@ -249,17 +243,18 @@ class Engine:
                 lane.ended = TimeUp(self.name, self.plan.caps.max_hours or 0)
                 break
             earlier = await self._earlier(lane, todo)
-            decision = self._admission.decide(ready.item, earlier)
+            decision = self._admission.decide(ready.turn.item, earlier)
             if decision == "cap":
                 lane.ended = self._no_room(lane, ready)
                 break
-            if decision == "begin" and lane.is_hungry(self.clock.now()) and self._has_memory(ready):
+            if decision == "begin" and self._has_room(lane, ready):
                 return True
             await self._something_changed()
         return False
 
-    def _has_memory(self, ready: Ready) -> bool:
-        return not self._pixels or self._pixels + ready.asking.pixels[..., 0].size <= MOST_PIXELS
+    def _has_room(self, lane: Lane, ready: Ready) -> bool:
+        lanes = sum(each.at_work > 0 or next(each.left(), None) is not None for each in self.lanes)
+        return self.executor.has_room(lane, lanes, ready.asking, self.clock.now())
 
     async def _earlier(self, lane: Lane, todo: Todo) -> list[Units]:
         """Return the promises of photos of other lanes that come before this one, where they share a cap with it."""
@@ -278,49 +273,47 @@ class Engine:
         key = (lane.place, place)
         if key not in self._promises:
             ready = await asyncio.to_thread(self._ready, lane, place)
-            self._promises[key] = Units() if isinstance(ready, Outcome) else ready.item.more
+            self._promises[key] = Units() if isinstance(ready, Outcome) else ready.turn.item.more
         return self._promises[key]
 
     def _no_room(self, lane: Lane, ready: Ready) -> NoRoom:
         """Return which cap a photo does not fit in."""
-        which, unit = self._admission.lacks(ready.item)
+        which, unit = self._admission.lacks(ready.turn.item)
         state = self.ledger.budget(lane.budget if which == "the oracle" else self.budget)
         cap = getattr(state.cap, unit)
         left = cap - getattr(state.posted, unit) - getattr(state.held, unit)
-        return NoRoom(state.name, unit, remaining=max(left, 0), needed=getattr(ready.item.more, unit), cap=cap)
+        return NoRoom(state.name, unit, remaining=max(left, 0), needed=getattr(ready.turn.item.more, unit), cap=cap)
 
-    def _begin(self, lane: Lane, todo: Todo, ready: Ready, photos: asyncio.TaskGroup) -> None:
-        self._admission.begin(ready.item)
-        self._promises.pop((lane.place, todo.place), None)
-        lane.put_off.pop(todo.place, None)
-        self._pixels += ready.asking.pixels[..., 0].size
+    def _begin(self, lane: Lane, ready: Ready, photos: asyncio.TaskGroup) -> None:
+        turn = ready.turn
+        self._admission.begin(turn.item)
+        self._promises.pop((lane.place, turn.place), None)
+        lane.put_off.pop(turn.place, None)
         lane.at_work += 1
         lane.began = self.clock.now()
-        photos.create_task(self._photo(lane, todo, ready))
-
-    async def _photo(self, lane: Lane, todo: Todo, ready: Ready) -> None:
-        """Ask a photo to its end."""
-        count = len(self.photos) * len(self.lanes)
-        part = Part(
-            todo.place * len(self.lanes) + lane.place, count, f"{lane.setting.name}/{ready.photo.name}", self.budget
-        )
+        place, count = turn.place * len(self.lanes) + lane.place, len(self.photos) * len(self.lanes)
+        part = Part(place, count, f"{lane.setting.name}/{turn.photo.name}", self.budget)
         heard = Heard(lane, part, self.watch)
-        heard.begins(part)
+        work = Work(ready.asking, ready.identity, turn.budgets, self.ledger, self.keeper, heard, self._writing)
+        photos.create_task(self._photo(lane, turn, heard, self.executor.taken(work)))
+
+    async def _photo(self, lane: Lane, turn: Turn, heard: Heard, asks: Asks) -> None:
+        """Ask a photo to its end."""
+        heard.begins(heard.part)
         try:
-            work = Work(ready.asking, ready.identity, ready.budgets, self.ledger, self.keeper, heard, self._writing)
-            outcome = await self._done(work)
+            outcome = await self._done(lane, asks)
         finally:
-            heard.ends(part)
-            self._end(lane, ready)
+            heard.ends(heard.part)
+            self._end(lane, turn)
         lane.done += outcome.row is not None and outcome.row.complete
         goes_on = self.ended is None and lane.ended is None
-        if goes_on and outcome.lost and outcome.answered > lane.answered.get(todo.place, 0):
-            lane.answered[todo.place] = outcome.answered
-            lane.put_off[todo.place] = outcome
-            lane.again(todo.place)
+        if goes_on and outcome.lost and outcome.answered > lane.answered.get(turn.place, 0):
+            lane.answered[turn.place] = outcome.answered
+            lane.put_off[turn.place] = outcome
+            lane.again(turn.place)
             self._wake()
             return
-        self._ends_lane(lane, lane.took(outcome.error, f"{lane.name}/{ready.photo.name}"))
+        self._ends_lane(lane, lane.took(outcome.error, f"{lane.name}/{turn.photo.name}"))
         self._took(outcome)
         self._wake()
 
@@ -330,21 +323,20 @@ class Engine:
         if outcome.row is not None and outcome.row.status != "not begun":
             self._rows.put_nowait(outcome.row)
 
-    async def _done(self, work: Work) -> Outcome:
+    async def _done(self, lane: Lane, asks: Asks) -> Outcome:
         """Run a photo's work; what no part foresees ends the audit in order."""
         try:
-            return await work.run()
+            return await asks()
         except Exception as error:  # noqa: BLE001 - whatever it is, the other photos at work are settled and written
-            self.ended = self.ended or unforeseen(error, work.asking.setting.name)
+            self.ended = self.ended or unforeseen(error, lane.setting.name)
             return Outcome(None)
 
-    def _end(self, lane: Lane, ready: Ready) -> None:
+    def _end(self, lane: Lane, turn: Turn) -> None:
         """Count what a photo has really taken."""
         lane.at_work -= 1
-        self._pixels -= ready.asking.pixels[..., 0].size
-        state = self.ledger.budget(ready.budgets.photo)
+        state = self.ledger.budget(turn.budgets.photo)
         lane.taken, lane.lost = lane.taken + state.posted.queries, lane.lost + state.held.queries
-        self._admission.end(ready.item, state.posted.plus(state.held))
+        self._admission.end(turn.item, state.posted.plus(state.held))
 
     def _ends_lane(self, lane: Lane, error: BbqueryError | None) -> None:
         """End a lane by what ended a photo, or all lanes where it is nobody's oracle's fault."""

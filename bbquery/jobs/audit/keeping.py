@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -41,6 +42,9 @@ class Keeper(Protocol):
 
     def keep(self, row: Row) -> None:
         """Write a row, whole or not at all: what it names is written before it."""
+
+    def receive(self, row: Row, files: Mapping[str, bytes]) -> None:
+        """Write the files of a photo that another machine made, by their paths in its folder, and then its row."""
 
     def folder(self, oracle: str, photo: str) -> str:
         """Return the path of a photo's folder within the audit's."""

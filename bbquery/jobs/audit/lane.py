@@ -126,7 +126,7 @@ class Heard(Watch):
     """Hears of one photo: the lane knows its clients, and whoever watches the audit hears the rest."""
 
     def __init__(self, lane: Lane, part: Part, outer: Watch) -> None:
-        self._lane, self._part, self._outer = lane, part, outer.beside(part)
+        self._lane, self.part, self._outer = lane, part, outer.beside(part)
         self._client: Client | None = None
 
     def begins(self, part: Part) -> None:

@@ -18,6 +18,7 @@ from bbquery.jobs.identity import identity
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bbquery.jobs.audit.executor import Executor
     from bbquery.jobs.audit.keeping import Keeper
     from bbquery.jobs.audit.photos import Photo
     from bbquery.jobs.audit.reading import PlanFile
@@ -64,9 +65,9 @@ class Prepared:
             if not oracle.capabilities.price.free and all(cap is None for cap in caps):
                 raise UsageError(f"queries to {own.name!r} may cost money, and nothing says how much: {advice}")
 
-    def engine(self, ledger: Ledger, keeper: Keeper, watch: Watch) -> Engine:
+    def engine(self, ledger: Ledger, keeper: Keeper, watch: Watch, executor: Executor) -> Engine:
         """Return what runs it."""
-        return Engine(self.file.plan, self.photos, self.oracles, ledger, keeper, watch)
+        return Engine(self.file.plan, self.photos, self.oracles, ledger, keeper, watch, executor=executor)
 
     def summary(
         self,

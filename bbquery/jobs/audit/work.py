@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from bbquery.jobs.audit.asking import Asking
     from bbquery.jobs.audit.budgets import Budgets
     from bbquery.jobs.audit.keeping import Keeper
+    from bbquery.jobs.audit.photos import Photo
     from bbquery.jobs.evaluate.result import Evaluation
     from bbquery.jobs.explain.result import Explanation
     from bbquery.jobs.parts import Status
     from bbquery.jobs.watch import Watch
     from bbquery.ledger.sqlite import Ledger
+    from bbquery.oracle import Oracle
     from bbquery.types import Reply
 
 T = TypeVar("T")
@@ -220,6 +222,14 @@ class Work:
             versions={"bbquery": __version__, "oracle": oracle.name}, folder=self.keeper.folder(own, photo.name),
             thumbnail=thumbnail,
         )  # fmt: skip
+
+
+def failed(error: BbqueryError, *, photo: Photo, own: str, identity: str, oracle: Oracle, folder: str) -> Row:
+    """Return the row of a photo that could not be asked. own: the oracle's name in the plan. folder: of the photo."""
+    return Row(
+        photo=photo.name, source=photo.given, oracle=own, identity=identity, status="failed", why=str(error),
+        label=photo.label, versions={"bbquery": __version__, "oracle": oracle.capabilities.name}, folder=folder,
+    )  # fmt: skip
 
 
 def _status(found: Found, error: BbqueryError | None) -> Status:
