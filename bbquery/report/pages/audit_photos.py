@@ -173,7 +173,7 @@ def _came_of(attack: AttackRow) -> str:
     if attack.rmse is None:
         return attack.verdict or f"{attack.attack}: {attack.outcome}"
     votes = f"in {attack.votes} of {attack.asked} answers"
-    return f"called {attack.became} {votes}, changed by RMSE {attack.rmse:.4f} ({attack.attack})"
+    return f"called {attack.became} {votes}, changed by RMSE {attack.rmse:.4f}"
 
 
 def _link(row: Row, folder: Path) -> str:
