@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bbquery import load
+from bbquery.client.halt import Interrupted
 from bbquery.jobs.audit.engine import Engine
 from bbquery.jobs.audit.engines import executor_of
 from bbquery.jobs.audit.executor import Local
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
+    from bbquery.client.client import Client
     from bbquery.jobs.audit.executor import Executor
     from bbquery.jobs.audit.photos import Photo
     from bbquery.jobs.audit.plan import Plan
@@ -46,6 +48,7 @@ class Audit:
     url: str
     photos: Sequence[Photo]
     folder: Path
+    watch: Watch = field(default_factory=Watch)
 
     @property
     def plan(self) -> Plan:
@@ -57,7 +60,7 @@ class Audit:
         keeper = Undrawn(self.folder / ("alone" if executor is None else "fleet"))
         oracle = await load.oracle(self.plan.oracles[0].oracle)
         try:
-            engine = Engine(self.plan, self.photos, [oracle], ledger, keeper, Watch(), executor=executor or Local())
+            engine = Engine(self.plan, self.photos, [oracle], ledger, keeper, self.watch, executor=executor or Local())
             rows = [row async for row in engine.run()]
         finally:
             await oracle.aclose()
@@ -79,6 +82,20 @@ async def audit(model: FakeOracle, tmp_path: Path) -> AsyncIterator[tuple[Audit,
     emulator = HttpEmulator(model, usd_per_image=CENT)
     async with emulator.running() as url:
         yield Audit(url, photos_in(tmp_path / "photos", 4), tmp_path), emulator
+
+
+class Stopping(Watch):
+    """Stops whoever asks."""
+
+    def __init__(self) -> None:
+        self._clients: list[Client] = []
+
+    def started(self, client: Client, queries: int, rows: int) -> None:
+        self._clients.append(client)
+
+    def stop(self) -> None:
+        for client in self._clients:
+            client.halt.set(Interrupted("a person stopped it"))
 
 
 @pytest.fixture
@@ -133,3 +150,26 @@ async def test_a_worker_killed_amid_a_photo_is_paid_once_but_for_named_unknowns(
     assert state.held.queries == sum(row.held.queries for row in rows)
     assert 0 <= emulator.bill.images_answered - state.posted.queries <= state.held.queries
     assert emulator.bill.images_answered <= CAP
+
+
+async def test_a_person_who_stops_it_pays_only_the_rest_later(
+    audit: tuple[Audit, HttpEmulator], model: FakeOracle, tmp_path: Path, postgresql: Server
+) -> None:
+    """The workers send no more and give back what they have; the same again ends it, and nothing is paid twice."""
+    asked, emulator = audit
+    asked.watch = stopping = Stopping()
+    model.when_billed(40, stopping.stop)
+
+    async with fleet(tmp_path) as cluster:
+        await cluster.start(1, threads=1)
+        with Ledger(postgresql.url()) as shared:
+            rows, engine = await asked.on(cluster, shared)
+            asked.watch = Watch()
+            again, ended = await asked.on(cluster, shared)
+            state = _posted(shared)
+
+    assert isinstance(engine.error, Interrupted)
+    assert [row.status for row in rows] == ["complete", "partial"]
+    assert ended.error is None
+    assert {row.photo for row in again} == {"p01", "p02", "p03"}
+    assert (state.posted.queries, state.held.queries) == (emulator.bill.images_answered, 0)
