@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.watch import Watch
 
 _LOG = logging.getLogger("distributed.client")
+QUIET = {"distributed.admin.large-graph-warning-threshold": "1GB"}  # a photo's file may be large, and is sent once
 SECONDS_TO_CONNECT = 30.0  # to the scheduler, and until it has a worker
 SECONDS_BETWEEN_LOOKS = 1.0  # at how many threads the cluster has
 SECONDS_TO_STOP = 10.0  # until all workers are told
@@ -106,23 +107,27 @@ async def connected(address: str, keeper: KeeperIn) -> AsyncIterator[OnDask]:
         UsageError: it cannot be reached, or has no worker. MissingExtra: no Dask.
     """
     try:
-        import distributed  # noqa: PLC0415 - an extra
+        import dask  # noqa: PLC0415 - an extra
+        import distributed  # noqa: PLC0415 - likewise
     except ModuleNotFoundError as error:
         raise MissingExtra("dask", "an audit on a Dask cluster", error.name or "distributed") from error
-    _LOG.setLevel(logging.CRITICAL)  # or it would show a traceback of a lost scheduler beside our message
     try:
         client = await distributed.Client(
             address, asynchronous=True, set_as_default=False, timeout=SECONDS_TO_CONNECT, name="bbquery-audit"
         )
     except (OSError, ValueError) as error:  # a time-out is an OSError
         raise UsageError(f"no Dask scheduler answers at {address}: {described(error)}") from error
+    level = _LOG.level
+    _LOG.setLevel(logging.CRITICAL)  # or it would show a traceback of a lost scheduler beside our message
     try:
-        async with contextlib.aclosing(OnDask(client, address, keeper)) as executor:
-            await executor.opened()
-            yield executor
+        with dask.config.set(QUIET):
+            async with contextlib.aclosing(OnDask(client, address, keeper)) as executor:
+                await executor.opened()
+                yield executor
     finally:
         with contextlib.suppress(Exception):  # it may be lost
             await client.close(timeout=SECONDS_TO_STOP)
+        _LOG.setLevel(level)
 
 
 class OnDask:
