@@ -13,6 +13,7 @@ from bbquery.commands.output import say
 from bbquery.commands.output_folder import FORCE
 from bbquery.errors import NotWritten
 from bbquery.jobs.audit.engines import LOCAL
+from bbquery.jobs.audit.prepared import place_of
 from bbquery.jobs.audit.prospect import prospect
 from bbquery.jobs.audit.reading import read
 from bbquery.jobs.audit.schema import schema
@@ -108,6 +109,7 @@ def _add_export(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def _run(chosen: argparse.Namespace) -> int:
     file = read(chosen.plan)
     if chosen.dry_run:
+        place_of(file, chosen.out)
         say(*audit_prospect.lines(asyncio.run(prospect(file))))
         return 0
     return audit_run.run(chosen, file)

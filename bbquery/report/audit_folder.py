@@ -70,6 +70,14 @@ class AuditFolder:
                 write_bytes(check_writable((inner / path).parent) / path.name, content)
         self.keep(row)
 
+    def forget(self, oracle: str, photo: str) -> None:
+        """Remove the row of a photo on an oracle; its answers stay in the ledger."""
+        path = self.place / oracle / photo / ROW
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot remove {path} ({error.strerror}): free it, or choose another folder") from error
+
     def folder(self, oracle: str, photo: str) -> str:
         """Return the path of a photo's folder within the audit's."""
         return f"{oracle}/{photo}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
 
 from bbquery.errors import UnknownName, UsageError
 from bbquery.jobs import record_file
@@ -21,6 +23,27 @@ if TYPE_CHECKING:
     from bbquery.jobs.audit.prepared import Baseline
     from bbquery.jobs.audit.summary import Summary
     from bbquery.ledger.sqlite import Ledger
+
+
+Inside = Annotated[str, msgspec.Meta(pattern=r"^(?!\.{1,2}$)[^/\0]+$")]
+"""The name of a folder in a folder: a record may come from somebody else."""
+
+
+class _Lane(msgspec.Struct):
+    name: Inside
+    ended: str
+
+
+class _Record(msgspec.Struct):
+    """What is read of a record."""
+
+    run: str
+    plan: dict[str, Any]
+    photos: tuple[Inside, ...]
+    oracles: tuple[_Lane, ...]
+    command: tuple[str, ...]
+    resume: str
+    began: str
 
 
 @dataclass(frozen=True)
@@ -55,7 +78,7 @@ def find(given: Path) -> There:
     """Return the audit of a folder, or of a plan.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or its record is damaged.
     """
     place = given if given.is_dir() else place_of(read(given), None)
     path = place / audit.RECORD
@@ -64,6 +87,12 @@ def find(given: Path) -> There:
     record = record_file.read(path)
     if record.get("verb") != "audit":
         raise UsageError(f"{path} is no record of an audit")
+    try:
+        msgspec.convert(record, _Record)
+    except msgspec.ValidationError as error:
+        raise UsageError(
+            f"{path} is damaged ({error}): run the audit again, which pays only what is missing"
+        ) from error
     return There(place, record)
 
 

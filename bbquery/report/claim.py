@@ -74,7 +74,7 @@ def _absent(folder: Path) -> list[Path]:
     """Return the folder and those above that are not there yet, innermost first."""
     found = []
     for each in (folder, *folder.parents):
-        if each.exists():
+        if os.path.exists(each):  # noqa: PTH110 - Path.exists raises for a name that is too long
             break
         found.append(each)
     return found

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bbquery.cli import main
+from bbquery.jobs.audit import conditions
 from bbquery.report import claim
 from tests.support import drawing, records
 from tests.support.audits import photos_in
@@ -130,6 +131,51 @@ def test_the_status_of_an_audit_tells_whether_it_runs(plan: Path, capsys: pytest
     assert "2 photos; not running" in still
     assert "2 photos; running" in running
     assert records.faults(json.loads(capsys.readouterr().out)) == []
+
+
+@pytest.mark.parametrize("out", ["/elsewhere", "../elsewhere", "link/elsewhere"])
+def test_a_plan_alone_writes_nothing_outside_its_folder(
+    plan: Path, out: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A plan may come from somebody else: only who runs it says another folder, with --out."""
+    (plan.parent / "link").symlink_to(plan.parent.parent)
+    plan.write_text(f'out = "{out}"\n{plan.read_text()}')
+
+    for dry in ([], ["--dry-run"]):
+        assert main(["audit", str(plan), *dry]) == 2
+        assert "plan.toml:1: out: lies outside the plan's folder: name it with --out" in capsys.readouterr().err
+    assert main(["audit", str(plan), "--out", str(plan.parent / "link" / "said")]) == 0
+
+
+def test_no_oracle_is_called_as_a_file_of_the_audit(plan: Path) -> None:
+    """All files beside the folders of oracles are known to whoever checks names."""
+    main(["audit", str(plan)])
+
+    written = {each.name for each in (plan.parent / "shop-audit").iterdir() if each.name != claim.MARK}
+    assert written == {*conditions.FILES, "v1"}
+
+
+def test_a_folder_with_too_long_a_name_is_refused(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is asked, in a line."""
+    assert main(["audit", str(plan), "--out", str(plan.parent / ("o" * 300))]) == 2
+    assert "File name too long" in capsys.readouterr().err
+    assert not watched.calls
+
+
+@pytest.mark.parametrize(("what", "instead"), [('"plan"', '"plum"'), ('"p01"', '"../p01"'), ('"v1"', '".."')])
+def test_a_damaged_record_is_said_in_a_line(
+    plan: Path, what: str, instead: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that lacks a key, or whose names lead elsewhere, is no way to rows; the audit again mends it."""
+    main(["audit", str(plan)])
+    path = plan.parent / "shop-audit" / "audit.json"
+    path.write_text(path.read_text().replace(what, instead))
+
+    for command in ("status", "report", "export"):
+        assert main(["audit", command, str(plan)]) == 2
+        assert "audit.json is damaged" in capsys.readouterr().err
+    assert main(["audit", str(plan)]) == 0
+    assert main(["audit", "status", str(plan)]) == 0
 
 
 def test_rows_are_exported_for_spreadsheets_and_programs(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:

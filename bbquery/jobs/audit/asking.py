@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from bbquery.jobs.evaluate.choice import Choice
 from bbquery.jobs.evaluate.job import EvaluateJob, EvaluateRequest
 from bbquery.jobs.explain.job import name_of as name_of_explanation
 from bbquery.jobs.explain.setting import ExplainRequest, setting
-from bbquery.jobs.identity import identity
+from bbquery.jobs.identity import identity, subject
 from bbquery.jobs.names import names_of_specifications
 from bbquery.jobs.spare import kept
 from bbquery.ledger import codec
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
     from bbquery.oracle import Oracle
     from bbquery.types import Image
     from bbquery.units import Units
-
-CLEAN = "clean"
-"""Name of the budget of the unperturbed photo."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +97,13 @@ class Asking:
 
     @property
     def clean(self) -> Part:
-        """The clean photo, asked as often as the plan says."""
-        return Part(CLEAN, self._with_spare(self.times), self.times)
+        """The clean photo, asked as often as the plan says; another photo or another model is another budget."""
+        return Part(f"clean-{self.subject}", self._with_spare(self.times), self.times)
+
+    @functools.cached_property
+    def subject(self) -> str:
+        """The hash of the photo and the model."""
+        return identity(subject(self.pixels, self.x, self.oracle.capabilities))
 
     @property
     def times(self) -> int:
@@ -139,7 +142,7 @@ class Asking:
         for method in explain.methods:
             parts.append(self.part_of(self.explaining(method)))
             if explain.metrics:
-                parts.append(self._measured(f"{parts[-1].name}-measured", max(len(self.target), 1)))
+                parts.append(self.measured(parts[-1].name))
         return parts
 
     @property
@@ -198,10 +201,11 @@ class Asking:
         assert self.plan.explain is not None  # noqa: S101 - metrics are of maps
         return Choice(names=self.plan.explain.metrics, boxes=self.photo.boxes)
 
-    def _measured(self, name: str, maps: int) -> Part:
-        """Return the part that measures so many maps."""
-        queries = self._choice.queries
-        return Part(name, self._with_spare(queries) * maps, queries * maps)
+    def measured(self, explanation: str) -> Part:
+        """Return the part that measures the maps of an explanation. explanation: the name of its part."""
+        queries, maps = self._choice.queries, max(len(self.target), 1)
+        asked = identity([self._choice.names, self.photo.boxes, self.plan.seed])  # other metrics ask other questions
+        return Part(f"{explanation}-measured-{asked}", self._with_spare(queries) * maps, queries * maps)
 
     def _with_spare(self, queries: int) -> int:
         """Return queries, and as many for lost ones as any run keeps, at least one where one may be paid."""

@@ -1,6 +1,6 @@
 """Budgets of one photo on one oracle: one for all of it, and in it one for each part that is asked.
 
-    audit-NAME > audit-NAME/ORACLE > audit-NAME/ORACLE/PHOTO > .../clean, .../explain-HASH, .../attack-HASH
+    audit-NAME > audit-NAME/ORACLE > audit-NAME/ORACLE/PHOTO > .../clean-HASH, .../explain-HASH, .../attack-HASH
 
 The photo's cap is its promise (see `bbquery.jobs.audit.admission`): what its parts may take at worst, what they have
 lost in earlier runs, and what an earlier form of the plan has spent on it; or the plan's own cap of a photo, if lower.

@@ -20,6 +20,10 @@ Found: TypeAlias = "Iterator[tuple[KeyPath, str]]"
 """Faults: where, and what is wrong."""
 
 
+FILES = ("plan.toml", "audit.json", "report.html", "rows.csv", "rows.jsonl")
+"""What is written into an audit's folder beside a folder for each oracle."""
+
+
 def check(plan: Plan, faults: Faults) -> None:
     """See that a plan asks for what its gates judge, and names nothing twice.
 
@@ -36,6 +40,8 @@ def _names(plan: Plan) -> Found:
     """An oracle's name is that of its budget and its folder, where capitals may not count."""
     taken: dict[str, int] = {}
     for place, oracle in enumerate(plan.oracles):
+        if oracle.name.casefold() in FILES:
+            yield ("oracles", place, "name"), f"the audit writes a file {oracle.name}: give the oracle another name"
         first = taken.setdefault(oracle.name.casefold(), place)
         if first != place:
             yield ("oracles", place, "name"), f"oracles[{first}] is called {oracle.name!r} too: give each its own name"

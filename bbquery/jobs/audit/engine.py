@@ -174,7 +174,10 @@ class Engine:
     def _not_complete(self, lane: Lane) -> Iterator[Todo]:
         for place, photo in enumerate(self.photos):
             row = self.keeper.row(lane.setting.name, photo.name)
-            if row is None or not (row.complete and self._is_same(row, lane, photo)):
+            if row is not None and not self._is_same(row, lane, photo):
+                self.keeper.forget(lane.setting.name, photo.name)  # else it counts as an answer to what is asked now
+                row = None
+            if row is None or not row.complete:
                 yield Todo(0 if row is not None and row.status == "partial" else 1, place)
 
     def _is_same(self, row: Row, lane: Lane, photo: Photo) -> bool:

@@ -46,6 +46,9 @@ class Keeper(Protocol):
     def receive(self, row: Row, files: Mapping[str, bytes]) -> None:
         """Write the files of a photo that another machine made, by their paths in its folder, and then its row."""
 
+    def forget(self, oracle: str, photo: str) -> None:
+        """Remove the row of a photo on an oracle, as of something else; its answers stay in the ledger."""
+
     def folder(self, oracle: str, photo: str) -> str:
         """Return the path of a photo's folder within the audit's."""
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from bbquery import load
-from bbquery.errors import UsageError, did_you_mean
+from bbquery.errors import UsageError, did_you_mean, encodable
 from bbquery.images import folders, samples
 from bbquery.jobs.audit import table
 from bbquery.jobs.names import stem
@@ -45,9 +45,9 @@ class Photo:
     """A photo of an audit.
 
     name: of its budget and its folder; no two are alike. source: what is read, an absolute path or "sample:NAME".
-    given: its path from the plan's folder, with "/"; an absolute one where it lies outside. label: what the CSV file
-    says that it shows, None where it says nothing. boxes: around that, in pixels of the photo; none where none is
-    given.
+    given: its path from the plan's folder, with "/"; an absolute one where it lies outside; what is not UTF-8 is
+    written out. label: what the CSV file says that it shows, None where it says nothing. boxes: around that, in pixels
+    of the photo; none where none is given.
     """
 
     name: str
@@ -91,7 +91,10 @@ def listing(file: PlanFile) -> Listing:
     entries = entries[: plan.photos.limit]
     _check_complete(plan, entries, faults)
     names = _names(entries)
-    photos = (Photo(n, e.source, e.given, e.label, tuple(e.boxes)) for n, e in zip(names, entries, strict=True))
+    photos = [
+        Photo(name, entry.source, encodable(entry.given), entry.label, tuple(entry.boxes))
+        for name, entry in zip(names, entries, strict=True)
+    ]
     return Listing(tuple(photos), gathered.again, len(gathered.entries) - len(entries))
 
 

@@ -22,7 +22,7 @@ from bbquery.ledger.records import LARGEST_AMOUNT, Cap
 Name = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$(?!\n)",
         extra={"words": "a name of up to 60 letters, digits, hyphens, dots and underscores, a letter or digit first"},
     ),
 ]
@@ -255,7 +255,7 @@ class Plan(Table, frozen=True, kw_only=True):
     Args:
         name: of its budgets and of its default folder; the same name goes on with the same budgets.
         seed: decides every random choice.
-        out: folder of the results; counts from the plan's folder.
+        out: folder of the results, in the plan's folder.
         photos: which photos.
         oracles: which models.
         explain: maps to make.

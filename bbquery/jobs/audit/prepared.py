@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery import load
@@ -16,8 +18,6 @@ from bbquery.jobs.audit.summing import Standing, summary
 from bbquery.jobs.identity import identity
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bbquery.jobs.audit.executor import Executor
     from bbquery.jobs.audit.keeping import Keeper
     from bbquery.jobs.audit.photos import Photo
@@ -29,14 +29,34 @@ if TYPE_CHECKING:
     from bbquery.oracle import Oracle
 
 
+OUT_OUTSIDE = "name it with --out, or from Python with out=, where you want that"
+
+
 def run_of(name: str) -> str:
     """Return the hash that an audit's folder is known by: the same name goes on in the same folder."""
     return identity(["audit", name])
 
 
 def place_of(file: PlanFile, out: Path | None) -> Path:
-    """Return the folder of an audit's results. out: as a person says, None as the plan says."""
-    return out or file.folder / (file.plan.out or f"{file.plan.name}-audit")
+    """Return the folder of an audit's results. out: as a person says, None as the plan says.
+
+    Raises:
+        UsageError: the plan says one outside its folder, links followed: a plan may come from somebody else.
+    """
+    if out is not None:
+        return out
+    faults, place = file.faults(), file.folder / (file.plan.out or f"{file.plan.name}-audit")
+    if not _leads_into(place, file.folder):
+        faults.add(("out",), f"lies outside the plan's folder: {OUT_OUTSIDE}")
+    faults.check()
+    return place
+
+
+def _leads_into(place: Path, folder: Path) -> bool:
+    try:
+        return Path(os.path.realpath(place)).is_relative_to(os.path.realpath(folder))
+    except ValueError:  # a null character, which whoever writes there refuses
+        return True
 
 
 @dataclass(frozen=True, eq=False)

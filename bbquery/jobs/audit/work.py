@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bbquery.client.client import Client
-from bbquery.errors import BadImage, BbqueryError, BudgetExhausted, OracleError, UsageError
+from bbquery.errors import BadImage, BbqueryError, BudgetExhausted, OracleError, UsageError, encodable
 from bbquery.jobs.audit import row_parts
-from bbquery.jobs.audit.asking import CLEAN
 from bbquery.jobs.audit.row import AttackRow, MapRow, Row
 from bbquery.jobs.job import NothingToExplain
 from bbquery.jobs.parts import ends_run
@@ -142,7 +141,7 @@ class Work:
         """Ask the clean photo as often as the plan says."""
         asking = self.asking
         async with Client(
-            asking.oracle, self.ledger, self.budgets.parts[CLEAN], progress=self.watch.progressed,
+            asking.oracle, self.ledger, self.budgets.parts[asking.clean.name], progress=self.watch.progressed,
             waiting=self.watch.waiting, longest_wait=asking.longest_wait,
         ) as client:  # fmt: skip
             self.watch.started(client, asking.times, asking.times)
@@ -179,7 +178,8 @@ class Work:
         """Measure each map, where that is wanted, into `measured`; return what ended that early."""
         for place in range(len(found.maps) if self.asking.measures else 0):
             job = self.asking.measuring(found, place, self.watch)
-            evaluation = await job.ask(self.ledger, self.budgets.parts[f"{part}-measured"], time.perf_counter())
+            budget = self.budgets.parts[self.asking.measured(part).name]
+            evaluation = await job.ask(self.ledger, budget, time.perf_counter())
             self.found.tallies.append(evaluation.queries)
             if evaluation.partial:
                 return evaluation.error
@@ -209,7 +209,7 @@ class Work:
         state, own, photo = self.ledger.budget(self.budgets.photo), asking.setting.name, asking.photo
         return Row(
             photo=photo.name, source=photo.given, oracle=own, identity=self.identity, status=_status(found, error),
-            why="; ".join(dict.fromkeys(str(each) for each in found.lacks)), label=photo.label,
+            why=encodable("; ".join(dict.fromkeys(str(each) for each in found.lacks))), label=photo.label,
             right=None if answer is None else row_parts.right(answer, photo.label, oracle),
             first="" if answer is None else row_parts.first(answer, oracle),
             first_value=None if answer is None else row_parts.first_value(answer),
@@ -227,7 +227,7 @@ class Work:
 def failed(error: BbqueryError, *, photo: Photo, own: str, identity: str, oracle: Oracle, folder: str) -> Row:
     """Return the row of a photo that could not be asked. own: the oracle's name in the plan. folder: of the photo."""
     return Row(
-        photo=photo.name, source=photo.given, oracle=own, identity=identity, status="failed", why=str(error),
+        photo=photo.name, source=photo.given, oracle=own, identity=identity, status="failed", why=encodable(str(error)),
         label=photo.label, versions={"bbquery": __version__, "oracle": oracle.capabilities.name}, folder=folder,
     )  # fmt: skip
 

@@ -135,6 +135,11 @@ def test_names_and_values_are_checked_before_anything_is_asked(tmp_path: Path, t
         ({"gates": {"no_drift": True}, "explain": {}, "oracles": UNWATCHED}, "drift_every is 0 for every oracle"),
         ({"gates": {"no_drift": True}}, "gates.no_drift: nothing looks for drift: it needs [explain] or [attack]"),
         ({"oracles": [TWO[0], {**TWO[1], "name": "OWN"}]}, "oracles[1].name: oracles[0] is called 'OWN' too"),
+        (
+            {"oracles": [TWO[0], {**TWO[1], "name": "Report.html"}]},
+            "oracles[1].name: the audit writes a file Report.html: give the oracle another name",
+        ),
+        ({"name": "shop\n"}, "name: must be a name of up to 60 letters"),
         ({"explain": {"methods": ["rise", "rise"]}}, "explain.methods[1]: 'rise' is given twice"),
         ({"explain": {"verify": 3}}, "explain.verify: too few for a fact: give 5 or more, or 0 for none"),
         ({"caps": {"max_usd": "99999999"}}, "caps.max_usd: "),
