@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bbquery import option_types
-from bbquery.errors import UsageError
+from bbquery.errors import MissingExtra, UsageError
 from bbquery.jobs.audit.engines import LOCAL, executor_of
 from bbquery.jobs.audit.prepared import Baseline, run_of
 from bbquery.report import audit
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from matplotlib.axes import Axes
 
     from bbquery.errors import BbqueryError
     from bbquery.jobs.audit.audit import Audit
@@ -110,6 +112,17 @@ def copied(found: Audit, place: str | os.PathLike[str], *, force: bool) -> list[
     with claimed(option_types.folder("folder", place), found.summary.run, force=force) as taken:
         shutil.copytree(found.folder, taken, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MARK))
         return sorted(each for each in taken.iterdir() if each.name != MARK)
+
+
+def plot(found: Audit, ax: Axes | None) -> Axes:
+    """Draw how far an audit is; see `bbquery.jobs.audit.audit.Audit.plot`."""
+    try:
+        from bbquery.report import audit_axes  # noqa: PLC0415 - matplotlib is optional
+    except ImportError as error:
+        raise MissingExtra("report", "plotting a result", "matplotlib") from error
+    if not (ax is None or hasattr(ax, "set_title")):
+        raise UsageError(f"ax must be axes of matplotlib, or None for a figure of its own, not {ax!r}")
+    return audit_axes.draw(found.summary, ax)
 
 
 def html(found: Audit) -> str:

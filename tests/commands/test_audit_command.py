@@ -143,7 +143,10 @@ def test_a_plan_alone_writes_nothing_outside_its_folder(
 
     for dry in ([], ["--dry-run"]):
         assert main(["audit", str(plan), *dry]) == 2
-        assert "plan.toml:1: out: lies outside the plan's folder: name it with --out" in capsys.readouterr().err
+        assert (
+            "plan.toml:1: out: lies outside the plan's folder: only --out may name such a folder"
+            in capsys.readouterr().err
+        )
     assert main(["audit", str(plan), "--out", str(plan.parent / "link" / "said")]) == 0
 
 

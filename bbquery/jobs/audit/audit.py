@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bbquery.errors import UsageError
 from bbquery.jobs.audit.engines import LOCAL
 from bbquery.jobs.audit.prepared import place_of, prepared
 from bbquery.jobs.audit.reading import read
@@ -80,13 +79,16 @@ class Audit(Presented):
         """Give what is kept of each photo on each oracle, read one by one."""
         return self.summary.rows()
 
-    def plot(self, ax: Axes | None = None) -> Axes:  # noqa: ARG002 - of every result
-        """Refuse: an audit is a page of many pictures.
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw how many photos of each oracle are complete, partial, failed and not begun; return the axes.
+
+        ax: where to; None makes a figure by pyplot.
 
         Raises:
-            UsageError: in any case.
+            UsageError: ax is no axes. MissingExtra: matplotlib is not installed.
         """
-        raise UsageError(f"an audit is no one picture: open {self.folder / 'report.html'}, or plot what rows() gives")
+        axes: Axes = _report().plot(self, ax)
+        return axes
 
     def save(self, folder: str | os.PathLike[str], *, force: bool = False) -> list[Path]:
         """Copy its folder, made where absent; return the paths of what is on top of it.

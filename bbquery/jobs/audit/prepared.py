@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bbquery.oracle import Oracle
 
 
-OUT_OUTSIDE = "name it with --out, or from Python with out=, where you want that"
+OUT_OUTSIDE = "only --out may name such a folder"
 
 
 def run_of(name: str) -> str:

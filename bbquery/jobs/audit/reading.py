@@ -55,6 +55,8 @@ def read(given: AnyPlan) -> PlanFile:
         return PlanFile(_checked(msgspec.to_builtins(given), Faults("plan")))
     if isinstance(given, Mapping):
         return PlanFile(_checked(given, Faults("plan")))
+    if not isinstance(given, str | os.PathLike):
+        raise UsageError(f"a plan is the path of its file, a dictionary or a Plan, not {type(given).__name__}")
     path = Path(given)
     return of_text(_text(path), path)
 
