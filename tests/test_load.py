@@ -220,7 +220,7 @@ def test_the_options_of_an_emulator_are_those_of_its_server() -> None:
 @pytest.mark.parametrize(
     ("specification", "said"),
     [
-        ("htp", "unknown protocol 'htp'; known: google_vision, http, openai"),
+        ("htp", "did you mean 'http'?"),
         ("http:usd=1", "unknown option of 'http' 'usd'; known: usd_per_image, largest_body"),
         ("http:port=1", "known: usd_per_image, largest_body"),
         ("http:oracle=x", "known: usd_per_image, largest_body"),

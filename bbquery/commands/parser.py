@@ -7,6 +7,7 @@ alone; every option is listed below it, with its default.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 import shutil
@@ -92,12 +93,18 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse, and refuse unknown options here, where the options that may have been meant are known."""
         self._typed = [] if args is None else list(args)
-        if self._implied and self._typed and self._typed[0] not in (*self._choices(), "-h", "--help"):
+        if self._implied and self._typed and not self._is_of_a_subcommand(self._typed[0]):
             self._typed.insert(0, self._implied)
         chosen, unknown = super().parse_known_args(self._typed, namespace)
         if unknown:
             self.error("" if self._unknown_options() else f"unrecognized arguments: {' '.join(unknown)}")
         return chosen, unknown
+
+    def _is_of_a_subcommand(self, word: str) -> bool:
+        """Whether a word is a subcommand, or a misspelt one and no file."""
+        choices = self._choices()
+        misspelt = bool(did_you_mean(word, choices)) and not os.path.exists(word)  # noqa: PTH110 - any text may be typed
+        return word in (*choices, "-h", "--help") or misspelt
 
     def error(self, message: str) -> NoReturn:
         """Print which options do not exist, which were probably meant, and other errors; exit with code 2."""

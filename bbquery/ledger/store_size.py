@@ -68,5 +68,8 @@ def prune(connection: Connection, names: Sequence[str], top: int | None, before:
         UnknownName: no oracle is called so.
     """
     chosen, values = store_files.selection(connection, names, top, before)
-    deleted = connection.execute(f"{chosen} DELETE FROM answer WHERE key IN (SELECT key FROM chosen)", values)  # noqa: S608 - no part of it is input
-    return deleted.rowcount
+    deleted = connection.execute(
+        f"{chosen} DELETE FROM answer WHERE key IN (SELECT key FROM chosen) RETURNING 1",  # noqa: S608 - no part of it is input
+        values,
+    )
+    return sum(1 for _ in deleted)  # SQLite's driver does not count what follows WITH

@@ -315,7 +315,9 @@ def test_a_quota_that_only_a_message_names_ends_the_run(message: str) -> None:
 )
 def test_a_time_that_only_a_message_names_is_waited_for(message: str, wait: float | None) -> None:
     """Azure and OpenAI name it in words."""
-    error = refusals.outcome(refusals.Complaint(message), message, oracle="openai", status=429)
+    complaint = refusals.of({"error": {"message": message}})
+
+    error = refusals.outcome(complaint, message, oracle="openai", status=429)
 
     assert isinstance(error, RateLimited)
     assert error.retry_after == wait

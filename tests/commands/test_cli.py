@@ -150,7 +150,7 @@ def test_the_ledger_lives_in_bbquery_home(photo: str, tmp_path: Path, home: Path
         (["--target", "up"], "known: left, right"),
         (["--target", "left,,right"], "empty label"),
         (["--oracle", "http:url=nonsense"], "nonsense"),
-        (["--oracle", "http"], "needs the option url"),
+        (["--oracle", "http"], "say where the server is: url=https://host"),
         (["--oracle", "function:call=no.such.thing"], "cannot import"),
     ],
 )

@@ -41,7 +41,7 @@ def test_when_it_was_stable_is_said_and_recorded(
     assert found["stable"] is True
     assert found["queries"] == int(said[1]) == record["queries"]["asked"] - 1 < 399
     assert found["agreement"] >= found["wanted"] == 0.95
-    assert record["warnings"] == []
+    assert "NOT STABLE" not in {each["kind"] for each in record["warnings"]}
 
 
 def test_that_it_never_was_is_a_warning(photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

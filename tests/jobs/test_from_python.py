@@ -47,7 +47,7 @@ OF_EXPLAIN = {"until", "progress", "full_size"}
 """`until` is an option of the method; the others are of files."""
 PER_IMAGE = {"max_queries_per_image", "max_tokens_per_image", "max_usd_per_image"}
 PER_ATTACK = {"max_queries_per_attack", "max_tokens_per_attack", "max_usd_per_attack"}
-ONLY_PYTHON = {"classes", "ledger", "progress", "watch"}
+ONLY_PYTHON = {"classes", "progress", "watch"}
 
 
 @pytest.fixture(autouse=True)

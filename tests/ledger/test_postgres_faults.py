@@ -239,7 +239,7 @@ def test_a_server_that_is_not_there_is_said_at_once(postgresql: Server) -> None:
 
 
 async def test_a_person_is_told_of_an_outage_once_and_of_its_end(
-    ledger: Ledger, postgresql: Server, capsys: pytest.CaptureFixture[str]
+    ledger: Ledger, postgresql: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the server is away a line says so, and another when it is back; one lost connection is no news."""
     budget = ledger.open_budget("b", Cap(queries=5))
@@ -249,11 +249,17 @@ async def test_a_person_is_told_of_an_outage_once_and_of_its_end(
         ledger.open_budget("another", Cap())
         blip = capsys.readouterr().err
         postgresql.stop("immediate")
-        starting = threading.Thread(target=postgresql.start)
-        starting.start()
+
+        starts = iter([postgresql.start])
+
+        def pause(_: float) -> None:
+            """Start the server once the ledger has noticed that it is away."""
+            if ledger.out_of_reach and (start := next(starts, None)):
+                start()
+
+        monkeypatch.setattr("bbquery.ledger.postgres.time.sleep", pause)
         ledger.open_budget("a third", Cap())
         state = ledger.budget(budget)
-        starting.join()
 
     first, last = capsys.readouterr().err.splitlines()
     assert blip == ""

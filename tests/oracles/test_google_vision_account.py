@@ -18,6 +18,7 @@ from google.cloud.vision_v1.services.image_annotator.transports import ImageAnno
 import oracles.google_vision
 from bbquery.errors import BbqueryError, Rejected, Unreachable, UsageError
 from oracles._google_vision.account import Account
+from oracles._google_vision.answers import Sent
 from oracles._google_vision.vendor import grpc
 from tests.support.google_vision_helpers import ask, failing, labelled, saying, serving
 from tests.support.images import tiny_images
@@ -326,6 +327,6 @@ async def test_labels_that_repeat_a_secret_are_kept_without_it(
     await oracle._account.credentials()
     response = labelled(**{f"seen {MARKER}-client": 0.75, f"%6d{MARKER[1:]}%2Did": 0.5})
 
-    reply = oracle._read_one(0, type(response).pb(response))
+    reply = oracle._read_one(0, type(response).pb(response), Sent(height=8, width=8))
 
     assert [label.name for label in reply.answer.labels] == ["seen ***", "***"]
