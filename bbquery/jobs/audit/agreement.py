@@ -54,9 +54,15 @@ def correlation(one: Row, other: Row) -> float | None:
 
     None where there is no such pair, or a map is constant.
     """
-    found = [_correlation(a, b) for a, b in zip(one.maps, other.maps, strict=False) if a.method == b.method]
+    pairs = zip(one.maps, other.maps, strict=False)
+    found = [_correlation(a, b) for a, b in pairs if _name(a.method) == _name(b.method)]
     known = [each for each in found if np.isfinite(each)]
     return float(np.mean(known)) if known else None
+
+
+def _name(method: str) -> str:
+    """Return the name of a method, without options: what drift checks take leaves two models unlike many queries."""
+    return method.partition("(")[0]
 
 
 def _correlation(one: MapRow, other: MapRow) -> float:

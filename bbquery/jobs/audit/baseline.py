@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_PHOTOS = 20
 """Names of photos that changed the most, of each figure."""
+ENOUGH, BREAKS = "share of the photo that is enough", "share of the photo whose hiding changes the answer"
 
 
 def _mean_of(what: str) -> Callable[[Row], float | None]:
@@ -37,10 +38,10 @@ def _nearest(row: Row) -> float | None:
 
 MEANS: dict[str, Callable[[Row], float | None]] = {
     "mean fidelity": lambda row: row.fidelity,
-    "share of the photo that is enough": _mean_of("enough"),
-    "share of the photo whose hiding changes the answer": _mean_of("breaks"),
+    ENOUGH: _mean_of("enough"),
+    BREAKS: _mean_of("breaks"),
     "RMSE of the nearest adversarial image": _nearest,
-    "number of the first answer": lambda row: row.first_value,
+    "score of the first answer": lambda row: row.first_value,
 }
 SHARES: dict[str, Callable[[Row], bool | None]] = {
     "photos named right": lambda row: row.right,
@@ -94,9 +95,12 @@ class Comparison:
         moved = sorted((pair for pair in pairs if pair[0] != pair[1]), key=lambda pair: -abs(pair[1] - pair[0]))
         of = (lambda values: rate(int(values.sum()), len(values))) if is_share else mean
         before, after = of(old), of(new)
+        moves = difference(before, after) if is_share else mean(new - old)
+        if figure in (ENOUGH, BREAKS):
+            before, after, moves = before.within(0, 1), after.within(0, 1), moves.within(-1, 1)
         return Change(
             oracle=self.oracle, figure=figure, before=before, after=after,
-            difference=difference(before, after) if is_share else mean(new - old),
+            difference=moves,
             photos=tuple(photo for *_, photo in moved[:MOST_PHOTOS]),
         )  # fmt: skip
 

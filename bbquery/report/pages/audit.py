@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bbquery.report.pages.parts import Tone
 
 FILES = ("audit.json", "rows.csv", "rows.jsonl")
-"""Beside the page: the record, and every row for spreadsheets and programs."""
+"""Written beside the page, some after it: the record, and every row for spreadsheets and programs."""
 
 GATE_TONES: Mapping[Verdict, Tone] = {"met": "good", "failed": "bad", "cannot be told": "doubt"}
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import urllib.parse
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import PIL.Image
 
+from bbquery.jobs.percent import percent
 from bbquery.report.pages import parts
 from bbquery.report.pages.parts import Badge, Picture
 
@@ -43,13 +44,19 @@ TONES: Mapping[str, Tone] = {
     "done": "good",
 }  # fmt: skip
 
+MEASURED: Mapping[str, Callable[[float], str]] = {
+    "fidelity": lambda value: f"{value:z.2f}".replace("-", "−"), "enough": percent,
+    "nearest change": lambda value: f"{value:.4f}",
+}  # fmt: skip
+"""What may be measured of a photo on a model, and how it is shown."""
+
 Broken: TypeAlias = Mapping[tuple[str, str], Sequence[str]]
 """Gates that each photo broke, by the photo's name and the oracle's."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One photo on one model. notes: what is remarkable, the worst first. The numbers are to sort by, too."""
+    """One photo on one model. numbers: by the names of `MEASURED`. notes: what is remarkable, the worst first."""
 
     photo: str
     oracle: str
@@ -58,10 +65,18 @@ class Entry:
     pictures: tuple[Picture, ...]
     first: str
     label: str
-    fidelity: float | None
-    enough: float | None
-    nearest: float | None
+    numbers: Mapping[str, float | None]
     notes: tuple[str, ...]
+
+    def key(self, name: str) -> float | str:
+        """Return the number to sort by; empty where it was not measured."""
+        value = self.numbers[name]
+        return "" if value is None else value
+
+    def said(self, name: str) -> str:
+        """Return the number for people."""
+        value = self.numbers[name]
+        return parts.NONE if value is None else MEASURED[name](value)
 
 
 @dataclass(frozen=True)
@@ -77,9 +92,13 @@ class Nearest:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Every photo on every oracle, the worst first. counts: of each state, with its meaning."""
+    """Every photo on every oracle, the worst first.
+
+    measured: which numbers any photo has. counts: of each state, with its meaning.
+    """
 
     entries: tuple[Entry, ...]
+    measured: tuple[str, ...]
     counts: tuple[tuple[Badge, int, str], ...]
     nearest: tuple[Nearest, ...]
 
@@ -96,6 +115,7 @@ def gallery(summary: Summary) -> Gallery:
     examples = [each for _, _, each in found if each is not None]
     return Gallery(
         entries,
+        tuple(name for name in MEASURED if any(entry.numbers[name] is not None for entry in entries)),
         tuple((state, counts[state], MEANINGS[state.text]) for state in sorted(counts, key=_order)),
         tuple(_examples(examples, summary)),
     )
@@ -149,7 +169,8 @@ def _entry(row: Row, summary: Summary, broken: Broken, longest: int) -> Entry:
         photo=row.photo, oracle=row.oracle, state=Badge(state, TONES.get(state, "none")),
         link=_link(row, summary.folder),
         pictures=tuple(filter(None, pictures)), first=row.first or row.nothing or parts.NONE,
-        label=row.label or "", fidelity=row.fidelity, enough=min(shares, default=None), nearest=_distance(row),
+        label=row.label or "",
+        numbers={"fidelity": row.fidelity, "enough": min(shares, default=None), "nearest change": _distance(row)},
         notes=tuple(_notes(row, broken)),
     )  # fmt: skip
 

@@ -20,8 +20,10 @@ MOST_NAMED = 8  # photos that one line names
 OF_FIGURES = (
     "Each figure with its 95 % interval over the photos it rests on, n. It speaks of photos like these, not of others. "
     "Fidelity: area below the insertion curve less that below the deletion curve, in score; more is better. Enough: "
-    "share of the photo that was found to keep the answer alone. Breaks: share whose hiding was found to change it. "
-    "Kept: photos whose label withstood every attack within the distance and the queries; no proof that none succeeds."
+    "share of the photo that was found to keep the answer alone. Breaks: share whose hiding was found to change it."
+)
+OF_ATTACKS = (
+    " Kept: photos whose label withstood every attack within the distance and the queries; no proof that none succeeds."
 )
 OF_AGREEMENT = (
     "Labels: photos that both named the same first. Maps: mean rank correlation of the two maps of a photo, from −1 to "
@@ -51,7 +53,8 @@ def oracles(summary: Summary) -> Table:
     """Return every figure of every oracle, an oracle a column."""
     found = summary.oracles
     lines = [line for line in _lines(found) if any(cell != NONE for cell in line[1:])]
-    return Table(OF_FIGURES, ("figure", *(each.name for each in found)), tuple(lines))
+    said = OF_FIGURES + (OF_ATTACKS if any(each.robust for each in found) else "")
+    return Table(said, ("figure", *(each.name for each in found)), tuple(lines))
 
 
 def _lines(found: Sequence[OracleSummary]) -> Iterator[tuple[str, ...]]:
@@ -97,7 +100,7 @@ def budgets(summary: Summary) -> Table:
     named = [("all", summary.budget), *((each.name, each.budget) for each in summary.oracles)]
     rows = tuple((name, ", ".join(of_allowed(budget)) or "nothing") for name, budget in named)
     unknown = sum(each.unknown for each in summary.oracles)
-    said = "In every run of this audit, whatever was stored before not counted."
+    said = "By all runs of this audit together. Answers that were stored before are free, and not counted."
     if unknown:
         said += f" {unknown:,} queries may have been billed without an answer, so their money stays held."
     return Table(said, ("budget", "spent, of what is allowed"), rows)

@@ -63,6 +63,31 @@ def test_agreement_is_of_photos_that_both_were_asked() -> None:
     assert pair.maps.n == 1
 
 
+def test_maps_of_one_method_agree_whatever_budget_each_has() -> None:
+    """Drift checks leave a model fewer queries for the same method; its maps are compared all the same."""
+    grid = ((0.0, 1.0), (2.0, 3.0))
+    rows = [
+        row(0, maps=(map_row(grid=grid, method="Designed(queries=75, cells=14)"),)),
+        row(0, "two", maps=(map_row(grid=grid, method="Designed(queries=70, cells=14)"),)),
+    ]
+
+    (pair,) = summed(plan_with({}, "one", "two"), rows).agreements
+
+    assert (pair.maps.value, pair.maps.n) == (pytest.approx(1), 1)
+
+
+def test_shares_of_a_photo_before_and_after_stay_shares() -> None:
+    """Intervals of few, unlike photos leave neither 0 to 1, nor differences -1 to 1."""
+    before = [row(p, maps=(map_row(enough=share),)) for p, share in enumerate((0.0, 0.9))]
+    after = [row(p, maps=(map_row(enough=share),)) for p, share in enumerate((1.0, 0.1))]
+
+    changes = {each.figure: each for each in summed(plan_with({}), after, before).changes}
+
+    found = changes["share of the photo that is enough"]
+    assert (found.before.low, found.before.high, found.after.low, found.after.high) == (0, 1, 0, 1)
+    assert (found.difference.low, found.difference.high) == (-1, 1)
+
+
 def test_changes_since_a_baseline_are_paired_by_photo() -> None:
     """Means by their differences, shares by Newcombe's interval, labels by how many are others."""
     before = [row(p, maps=(map_row(0.2),), attacks=(attack_row(None),), right=True) for p in range(8)]

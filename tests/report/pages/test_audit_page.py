@@ -86,6 +86,21 @@ def test_every_figure_has_its_interval_and_its_number(tmp_path: Path) -> None:
     assert "right label" not in named
 
 
+def test_only_what_was_measured_has_a_column(tmp_path: Path) -> None:
+    """Without attacks there is no column of nearest changes, nor a word on what attacks leave."""
+    plain, attacked = [row(maps=(map_row(fidelity=-0.25),))], [row(attacks=(attack_row(0.01),))]
+
+    found, other = (audit_photos.gallery(summary(tmp_path, rows)) for rows in (plain, attacked))
+
+    assert (found.measured, found.entries[0].said("fidelity")) == (("fidelity",), "−0.25")
+    assert (other.measured[-1], other.entries[0].said("fidelity")) == ("nearest change", "–")
+
+
+def test_the_files_beside_a_first_page_are_linked(tmp_path: Path) -> None:
+    """The page is written before the record, which comes last; it links to all of them from the first time on."""
+    assert audit.page(summary(tmp_path, [row()])).files == ("audit.json", "rows.csv", "rows.jsonl")
+
+
 def test_small_pictures_are_inside_and_large_ones_are_links(tmp_path: Path) -> None:
     """The page carries thumbnails no longer than 240 pixels; a picture that is gone is left out."""
     (tmp_path / "own").mkdir()
