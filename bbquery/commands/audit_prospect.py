@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 HEADER = ("oracle", "photos", "queries", "tokens", "at worst", "dollars", "at worst", "one photo", "fit", "at worst")
 SECONDS_AN_HOUR = 3600.0
 UNKNOWN = "unknown: no limits are known; state requests_per_minute of an oracle"
-RULE = "queries are at most so many, lost ones counted, stored answers not; 'one photo' is its worst case in dollars"
+RULE = (
+    "queries are at most so many: lost ones count, and answers that you have, as if asked anew; "
+    "'one photo' is its worst case in dollars"
+)
 FIT = "'fit': photos that the caps admit, if each takes what is expected, and if each takes its worst case"
 
 

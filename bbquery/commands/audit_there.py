@@ -50,9 +50,11 @@ def _lines(there: There, summary: Summary) -> Iterator[str]:
     ]  # fmt: skip
     yield f"audit {summary.name}: {len(there.photos):,} photos; {'running' if is_taken(there.place) else 'not running'}"
     yield from table(header, rows, words=1)
-    yield from (f"{each.name} ended early: {each.ended}" for each in summary.oracles if each.ended)
+    running = is_taken(there.place)
+    if running:  # else what ended it is said with what is missing
+        yield from (f"{each.name} ended early: {each.ended}" for each in summary.oracles if each.ended)
     yield from gate_lines(summary.gates)
-    yield from troubles(summary) if not is_taken(there.place) else ()
+    yield from () if running else troubles(summary)
     yield spent(summary)
     yield str(there.place)
 

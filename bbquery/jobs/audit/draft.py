@@ -12,7 +12,7 @@ HEAD = """\
 # Plan of an audit. What it would cost, without asking:  bbquery audit {file} --dry-run
 # Then run it:                                           bbquery audit {file}
 # The same command goes on after a stop, a raised cap or an added photo, and pays only what is missing.
-# Every key: docs/tutorials/audit.md. An editor completes them by 'bbquery audit schema --out audit.schema.json' and
+# Every key: 'bbquery audit schema'. An editor completes them by 'bbquery audit schema --out audit.schema.json' and
 # a first line '#:schema ./audit.schema.json'. Keys of vendors stay in the environment: none belongs here.
 """
 
@@ -55,10 +55,10 @@ class Draft:
         target = '# target = "tabby"              # left out: the top class; {label}: the photo\'s own in a CSV file\n'
         if self.target is not None:
             target = f"target = {quoted(self.target)}\n"
-        return "".join(
+        return "\n".join(
             f"[[oracles]]\nname = {quoted(name)}\noracle = {quoted(oracle)}\n{target}"
             "# max_usd = 50                  # a cap of this model alone; also max_queries, max_tokens\n"
-            "# requests_per_minute = 600     # for --dry-run, where nothing is known of its limits\n\n"
+            "# requests_per_minute = 600     # for --dry-run, where nothing is known of its limits\n"
             for name, oracle in zip(_names(self.oracles), self.oracles, strict=True)
         )
 

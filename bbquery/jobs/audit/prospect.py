@@ -44,7 +44,7 @@ class OracleProspect:
 
     name: in the plan. model: how it calls itself. prices: where its prices are from; empty where there are none.
     photos: that can be asked. queries: at most, of all of them. expected, worst: of all photos, if no query is lost,
-    and if all that may be are; stored answers not counted. of_a_photo: the most that one photo may take. seconds: at
+    and if all that may be are; stored answers count too. of_a_photo: the most that one photo may take. seconds: at
     known or stated limits; None where there are none. at_worst, as_expected: how many photos the caps admit if each
     takes all that it may, and if each takes what is expected.
     """

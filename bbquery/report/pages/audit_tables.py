@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from bbquery.jobs.percent import percent
-from bbquery.money import dollars
+from bbquery.money import dollars_up
 from bbquery.report.pages.parts import NONE, Table
 from bbquery.report.spent import of_allowed
 
@@ -92,7 +92,7 @@ def _unanswered(each: OracleSummary) -> str:
 
 def _a_photo(each: OracleSummary) -> str:
     spent = each.of_a_photo
-    return f"{spent.queries:,} queries, ${dollars(spent.picodollars)}" if spent.queries else NONE
+    return f"{spent.queries:,} queries, ${dollars_up(spent.picodollars)}" if spent.queries else NONE
 
 
 def budgets(summary: Summary) -> Table:
