@@ -77,13 +77,16 @@ def listing(file: PlanFile) -> Listing:
     """Return the photos that a plan lists.
 
     Raises:
-        UsageError: one cannot be found, lies outside, or is said to show two things; or a target or a metric needs a
-            label or a box that is missing; says every fault.
+        UsageError: there is none; or one cannot be found, lies outside, or is said to show two things; or a target or
+            a metric needs a label or a box that is missing; says every fault.
     """
     faults = file.faults()
     gathered = _Gathering(file, faults)
     for place, given in enumerate(file.plan.photos.from_):
         gathered.take(given, ("photos", "from", place))
+    faults.check()
+    if not gathered.entries:  # as of a table with no row: an audit of nothing would pass
+        faults.add(("photos", "from"), "lists no photo")
     faults.check()
     plan, entries = file.plan, list(gathered.entries.values())
     if plan.photos.order == "random":

@@ -132,6 +132,14 @@ def test_a_table_that_cannot_be_read_is_refused(folder: Path, text: bytes, said:
     assert said in str(refused.value)
 
 
+def test_an_audit_of_no_photo_is_refused(folder: Path) -> None:
+    """A table with a head alone, as of a query that found nothing: exit code 0 would say that all is well."""
+    (folder / "none.csv").write_text("photo,label\n")
+
+    with pytest.raises(UsageError, match="lists no photo"):
+        listed(folder, "none.csv")
+
+
 def test_a_table_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """More rows than the most, or more bytes, are refused: nothing grows without bound by a file."""
     (folder / "list.csv").write_text("photo\n" + "photos/a.jpg\n" * 4)
