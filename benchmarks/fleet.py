@@ -155,7 +155,7 @@ def measured(place: str) -> tuple[float, float]:
     start = time.time_ns()
     with tempfile.TemporaryDirectory() as folder:
         named = Path(folder) / "ledger.sqlite3" if place == "sqlite" else place
-        with bbquery.Ledger(named) as ledger:  # type: ignore[arg-type] # a URL where that is built
+        with bbquery.Ledger(named) as ledger:
             few, many = (asyncio.run(timed(ledger, rows, start + rows * 10**6)) for rows in (FEW, MANY))
     row = (many - few) / (2 * (MANY - FEW))
     return max(few / 2 - FEW * row, 1e-5), row

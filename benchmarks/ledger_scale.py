@@ -22,8 +22,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bbquery.ledger.records import HoldRequest
 
 SIZES = (10_000, 100_000)
 TOGETHER = 1024  # holds in a commit: what a client of 64 slots gathers is less, so this is the ledger's own limit
@@ -53,16 +57,15 @@ print(opened - imported, sorted(taken)[times // 2] * 1000)
 """
 
 
-def requests(start: int, stop: int) -> Iterator[object]:
-    """Give what the client would ask to hold for questions number start to stop."""
+def requests(start: int, stop: int, budget: int) -> Sequence[HoldRequest]:
+    """Return what the client would ask to hold for questions number start to stop."""
     from bbquery.ledger.records import HoldRequest
     from bbquery.ledger.store import ImageQuestion
     from bbquery.units import Units
 
     hold = Units(queries=1, tokens=100, picodollars=HOLD)
-    for number in range(start, stop):
-        key = number.to_bytes(32, "little")
-        yield HoldRequest(ImageQuestion(key, "fingerprint", key, 0), 1, hold)
+    keys = (number.to_bytes(32, "little") for number in range(start, stop))
+    return [HoldRequest(ImageQuestion(key, "fingerprint", key, 0), budget, hold) for key in keys]
 
 
 async def grow(path: Path, start: int, stop: int, budget: str) -> float:
@@ -80,10 +83,10 @@ async def grow(path: Path, start: int, stop: int, budget: str) -> float:
         run = ledger.open_budget(budget, Cap(queries=10**9), project)
         began = time.perf_counter()
         for at in range(start, stop, TOGETHER):
-            wanted = [each._replace(budget=run) for each in requests(at, min(at + TOGETHER, stop))]
+            wanted = requests(at, min(at + TOGETHER, stop), run)
             granted = await ledger.reserve(wanted)
             await ledger.settle([
-                Settlement(hold.attempt, "posted", cost, None, asked.question, Reply(answer, cost))
+                Settlement(hold.attempt, "posted", cost, None, asked.question, Reply(answer, cost))  # type: ignore[union-attr] # all are granted
                 for hold, asked in zip(granted, wanted, strict=True)
             ])  # fmt: skip
         return (stop - start) / (time.perf_counter() - began)
@@ -97,8 +100,7 @@ async def leave_open(path: Path, start: int) -> None:
     ledger = bbquery.Ledger(path)
     run = ledger.open_budget("left", Cap(queries=10**9))
     for at in range(start, start + LEFT_OPEN, TOGETHER):
-        end = min(at + TOGETHER, start + LEFT_OPEN)
-        await ledger.reserve([each._replace(budget=run) for each in requests(at, end)])
+        await ledger.reserve(requests(at, min(at + TOGETHER, start + LEFT_OPEN), run))
     os._exit(0)  # as a process that is killed
 
 
