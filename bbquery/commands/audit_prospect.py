@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from bbquery.client import waiting
 from bbquery.commands.output import NOTHING_ASKED, table
-from bbquery.money import dollars
+from bbquery.jobs.audit.admission import Room
+from bbquery.money import dollars, in_unit
 
 if TYPE_CHECKING:
     from bbquery.jobs.audit.prospect import OracleProspect, Prospect
@@ -40,6 +41,7 @@ def _lines(found: Prospect) -> Iterator[str]:
     yield RULE
     yield FIT
     yield f"caps         {_caps(found)}"
+    yield from _above(found)
     for oracle in found.oracles:
         yield f"prices       {oracle.name}: {oracle.prices or 'none'}"
     yield from _time(found)
@@ -69,6 +71,19 @@ def _photos(found: Prospect) -> Iterator[str]:
     if damaged:
         first, why = next(iter(damaged.items()))
         yield f"             {len(damaged):,} of them cannot be read, and are not paid for; {first}: {why}"
+
+
+def _above(found: Prospect) -> Iterator[str]:
+    """Say which photos are not begun, since [caps.photo] allows less than they may take."""
+    cap = found.plan.caps.photo.cap
+    for oracle in found.oracles:
+        if oracle.above:
+            unit = Room(cap).lacks(oracle.needed)
+            allows, takes = in_unit(getattr(cap, unit), unit), in_unit(getattr(oracle.needed, unit), unit)
+            of = f"{oracle.above:,} of {oracle.above + oracle.photos:,} photos"
+            yield f"BEWARE       {oracle.name}: {of} are not begun: [caps.photo] allows {allows}, one may take {takes}"
+    if not any(oracle.photos for oracle in found.oracles):
+        yield "BEWARE       nothing would be asked: raise [caps.photo], or ask less of each photo"
 
 
 def _caps(found: Prospect) -> str:

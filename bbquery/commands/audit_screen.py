@@ -24,13 +24,15 @@ class AuditScreen(SideBySide):
         super().asks(part, client, max(left, queries))
 
     def done(self, part: Part) -> None:
-        """Count a photo that is done, and forget who asked for it."""
-        super().done(part)
+        """Expect nothing more of a photo that ended, and forget who asked for it; `took` counts it, if it is whole."""
+        self._left[part.place] = 0
         client = self._clients.pop(part.place, None)
         self._sent += 0 if client is None else client.sent
 
     def took(self, row: Row) -> None:
-        """Print the line of a photo that is done."""
+        """Print the line of a photo that ended, and count it where all of it was asked."""
+        if row.complete:
+            self.counts()
         self.say(line(row))
 
 

@@ -66,6 +66,10 @@ class SideBySide(Watch):
     def done(self, part: Part) -> None:
         """Count a part that is done."""
         self._left[part.place] = 0
+        self.counts()
+
+    def counts(self) -> None:
+        """Show that one more part is done."""
         self._parts_done += 1
         self._bar.set_description_str(self._which(), refresh=False)
 

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bbquery.cli import main
+from bbquery.commands.audit_screen import AuditScreen
 from bbquery.jobs.audit import conditions
+from bbquery.jobs.audit.row import Row
+from bbquery.jobs.parts import Part
 from bbquery.report import claim
 from tests.support import drawing, records
 from tests.support.audits import photos_in
@@ -113,6 +116,30 @@ def test_a_spent_cap_is_exit_code_4_and_the_raised_one_goes_on(plan: Path, capsy
 
     assert "NOT COMPLETE: v1: 1 not begun of 2 photos: budget 'audit-shop'" in said
     assert f"bbquery audit {plan}" in said
+
+
+def test_a_cap_below_every_photo_is_said_once_and_nothing_is_asked(
+    plan: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says which cap and how much a photo needs."""
+    written(plan.parent, "[caps.photo]\nmax_queries = 1\n")
+
+    assert main(["audit", str(plan)]) == 4
+
+    assert capsys.readouterr().err.count("[caps.photo] allows 1 queries, and photo 'p00' on 'v1' may take 2") == 1
+    assert watched.calls == 0
+
+
+def test_what_was_stopped_is_not_counted_as_done() -> None:
+    """A photo that ended with a stop is no photo done; one of which all was asked is."""
+    part, screen = Part(0, 2, "v1/p00", 1), AuditScreen()
+    with screen:
+        screen.opens({0: 4, 1: 4})
+        screen.beside(part).ends(part)
+        stopped = screen._which()
+        screen.took(Row(photo="p01", source="p01.png", oracle="v1", identity="", status="complete"))
+
+        assert (stopped, screen._which()) == ("0 of 2 photos done: ", "1 of 2 photos done: ")
 
 
 def test_the_status_of_an_audit_tells_whether_it_runs(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:

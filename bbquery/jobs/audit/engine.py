@@ -30,8 +30,8 @@ from bbquery.jobs.audit.budgets import open_budgets
 from bbquery.jobs.audit.content import digest
 from bbquery.jobs.audit.executor import Asks, Executor, Local
 from bbquery.jobs.audit.lane import Heard, Lane, Todo
-from bbquery.jobs.audit.work import Outcome, Work, failed
-from bbquery.jobs.parts import Part
+from bbquery.jobs.audit.work import Outcome, Work, unasked
+from bbquery.jobs.parts import Part, Status
 from bbquery.money import in_unit
 from bbquery.system.clock import SystemClock
 from bbquery.units import NOTHING, Units
@@ -59,6 +59,17 @@ class NoRoom(BudgetExhausted):
         super().__init__(budget, unit, remaining=remaining, needed=needed, cap=cap)
         left = f"budget {budget!r} has {in_unit(remaining, unit)} of {in_unit(cap, unit)} left"
         self.args = (f"{left}, and the next photo may take {in_unit(needed, unit)}: raise the cap in the plan",)
+
+
+class AbovePhotoCap(BudgetExhausted):
+    """A photo may take more than the plan allows for one: it is not begun, since it would stay a half."""
+
+    def __init__(self, asked: Asking, unit: str) -> None:
+        cap, needed = getattr(asked.plan.caps.photo.cap, unit), getattr(asked.promise, unit)
+        name = f"photo {asked.photo.name!r} on {asked.setting.name!r}"
+        super().__init__(name, unit, remaining=cap, needed=needed, cap=cap)
+        allows, takes = in_unit(cap, unit), in_unit(needed, unit)
+        self.args = (f"[caps.photo] allows {allows}, and {name} may take {takes}: raise the cap, or ask less of each",)
 
 
 class TimeUp(BudgetExhausted):
@@ -127,6 +138,27 @@ class Engine:
                     continue
                 break
 
+    async def check_photo_cap(self) -> None:
+        """See, before a query and once opened, that one of the photos that are left may begin within [caps.photo].
+
+        Raises:
+            AbovePhotoCap: all may take more.
+        """
+        above: BbqueryError | None = None
+        for lane, todo in [(each, todo) for each in self.lanes for todo in each.todo]:
+            try:
+                found = await asyncio.to_thread(self._above_photo_cap, lane, self.photos[todo.place])
+            except UsageError:
+                continue
+            if found is None:
+                return
+            above = above or found
+        if above is not None:
+            raise above
+
+    def _above_photo_cap(self, lane: Lane, photo: Photo) -> AbovePhotoCap | None:
+        return above_photo_cap(asking(self.plan, lane.setting, photo, lane.oracle))
+
     async def run(self) -> AsyncGenerator[Row, None]:
         """Ask, and give each photo's row as soon as it is written."""
         if not self.lanes:
@@ -174,7 +206,7 @@ class Engine:
     def _not_complete(self, lane: Lane) -> Iterator[Todo]:
         for place, photo in enumerate(self.photos):
             row = self.keeper.row(lane.setting.name, photo.name)
-            if row is not None and not self._is_same(row, lane, photo):
+            if row is not None and (row.status == "not begun" or not self._is_same(row, lane, photo)):
                 self.keeper.forget(lane.setting.name, photo.name)  # else it counts as an answer to what is asked now
                 row = None
             if row is None or not row.complete:
@@ -221,23 +253,32 @@ class Engine:
 
     def _ready(self, lane: Lane, place: int) -> Ready | Outcome:
         """Decode a photo and open its budgets; give the row of one that cannot be asked. On a worker thread."""
-        photo, own = self.photos[place], lane.setting.name
+        photo = self.photos[place]
         identity = ""
         try:
             identity = self._identity(lane, photo)
             asked = asking(self.plan, lane.setting, photo, lane.oracle)
+            above = above_photo_cap(asked)
         except UsageError as error:
-            row = failed(
-                error, photo=photo, own=own, identity=identity, oracle=lane.oracle,
-                folder=self.keeper.folder(own, photo.name),
-            )  # fmt: skip
-            self.keeper.keep(row)
-            return Outcome(row, lacks=error)
+            return self._not_asked(lane, photo, identity, error, "failed")
+        if above is not None:
+            return self._not_asked(lane, photo, identity, above, "not begun")
         budgets = open_budgets(self.ledger, asked, f"{lane.name}/{photo.name}", lane.budget, self.plan.caps.photo.cap)
         anew = budgets.already == NOTHING  # what was begun before is to end, whatever the next one may lose
         promise = lane.with_losses(budgets.promise) if anew else budgets.promise
         item = Item(lane.name, promise, budgets.already)
         return Ready(Turn(place, photo, budgets, item), identity, asked)
+
+    def _not_asked(self, lane: Lane, photo: Photo, identity: str, error: BbqueryError, status: Status) -> Outcome:
+        """Keep and return the row of a photo of which nothing is asked; what it has from earlier on stays."""
+        own = lane.setting.name
+        row = unasked(
+            error, status=status, photo=photo, own=own, identity=identity, oracle=lane.oracle,
+            folder=self.keeper.folder(own, photo.name),
+        )  # fmt: skip
+        if status == "failed" or self.keeper.row(own, photo.name) is None:
+            self.keeper.keep(row)
+        return Outcome(row, lacks=error)
 
     async def _admitted(self, lane: Lane, todo: Todo, ready: Ready) -> bool:
         """Wait until a photo may begin; return whether it may: the lane may end first, or another photo come first."""
@@ -371,3 +412,9 @@ class Engine:
         ended = [lane.ended for lane in self.lanes if lane.ended is not None]
         failed = next((each for each in ended if isinstance(each, OracleError)), None)
         return self.ended or failed or next(iter(ended), None) or self.lacks
+
+
+def above_photo_cap(asked: Asking) -> AbovePhotoCap | None:
+    """Return why a photo may not begin: it may take more than the plan allows for one; None where it may begin."""
+    unit = Room(asked.plan.caps.photo.cap).lacks(asked.promise)
+    return AbovePhotoCap(asked, unit) if unit else None

@@ -59,6 +59,7 @@ class Figures:
     model: str = ""
     served: dict[str, None] = field(default_factory=dict)
     statuses: Counter[str] = field(default_factory=Counter)
+    why_not_begun: str = ""
     right: Shares = field(default_factory=Shares)
     flipped: Shares = field(default_factory=Shares)
     refused: Shares = field(default_factory=Shares)
@@ -82,6 +83,8 @@ class Figures:
             self.statuses[NOT_ASKED] += 1
             return
         self.statuses[row.status] += 1
+        if row.status == NOT_ASKED:
+            self.why_not_begun = self.why_not_begun or row.why
         self.model = row.versions.get("oracle", self.model)
         self.served.update(dict.fromkeys(row.served))
         self.kinds.update(row.kinds)

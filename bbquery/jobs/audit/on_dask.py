@@ -32,7 +32,7 @@ from bbquery.errors import BadImage, BbqueryError, MissingExtra, UsageError, des
 from bbquery.jobs.audit import fleet_worker
 from bbquery.jobs.audit.content import content_of
 from bbquery.jobs.audit.fleet_task import Answer, task_of
-from bbquery.jobs.audit.work import Outcome, failed
+from bbquery.jobs.audit.work import Outcome, unasked
 from bbquery.ledger import places
 from bbquery.specification import parse
 from bbquery.telemetry import note
@@ -176,7 +176,7 @@ class OnDask:
             task=task_of(work, self._run, self._keeper), hand=Hand(work, self._stop, self._abandon), watch=work.watch,
             keeper=work.keeper, planned=asking.planned,
             failed=functools.partial(
-                failed, photo=asking.photo, own=own, identity=work.identity, oracle=asking.oracle,
+                unasked, status="failed", photo=asking.photo, own=own, identity=work.identity, oracle=asking.oracle,
                 folder=work.keeper.folder(own, asking.photo.name),
             ),
         )  # fmt: skip

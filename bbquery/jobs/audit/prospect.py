@@ -23,7 +23,6 @@ from bbquery.images import reading
 from bbquery.images.placement import placed
 from bbquery.jobs.audit.admission import Admission, Item, Room
 from bbquery.jobs.audit.asking import Asking, asking
-from bbquery.jobs.audit.budgets import within
 from bbquery.jobs.audit.photos import Listing, listing
 from bbquery.jobs.estimate import Estimate, estimate
 from bbquery.units import Units, total
@@ -45,8 +44,9 @@ class OracleProspect:
     name: in the plan. model: how it calls itself. prices: where its prices are from; empty where there are none.
     photos: that can be asked. queries: at most, of all of them. expected, worst: of all photos, if no query is lost,
     and if all that may be are; stored answers count too. of_a_photo: the most that one photo may take. seconds: at
-    known or stated limits; None where there are none. at_worst, as_expected: how many photos the caps admit if each
-    takes all that it may, and if each takes what is expected.
+    known or stated limits; None where there are none. above: photos that may take more than the plan allows for one,
+    and so are not begun: they count in nothing else; needed: the most that one of them may take. at_worst,
+    as_expected: how many photos the caps admit if each takes all that it may, and if each takes what is expected.
     """
 
     name: str
@@ -58,6 +58,8 @@ class OracleProspect:
     worst: Units
     of_a_photo: Units
     seconds: float | None
+    above: int
+    needed: Units
     at_worst: int
     as_expected: int
 
@@ -94,6 +96,11 @@ class _Lane:
     oracle: Oracle
     costs: Sequence[Cost]
 
+    @property
+    def begun(self) -> list[Cost]:
+        """What the photos cost that may begin."""
+        return [cost for cost in self.costs if cost.fits]
+
 
 @dataclass(frozen=True)
 class _Photos:
@@ -105,9 +112,10 @@ class _Photos:
 
 
 class Cost(NamedTuple):
-    """What one photo costs. worst: the most that it may take."""
+    """What one photo costs. worst: the most that it may take. fits: whether the plan allows so much for one."""
 
     worst: Units
+    fits: bool
     estimate: Estimate
 
 
@@ -170,7 +178,8 @@ def _costs(plan: Plan, own: OraclePlan, oracle: Oracle, photos: _Photos) -> list
 def _cost(asked: Asking, plan: Plan) -> Cost:
     oracle = asked.oracle
     quote, limits = oracle.quote(oracle.encode(asked.x)), _limits(asked.setting, oracle.capabilities.limits)
-    return Cost(within(asked.promise, plan.caps.photo.cap), estimate(quote, asked.planned, limits))
+    fits = Room(plan.caps.photo.cap).fits(asked.promise)
+    return Cost(asked.promise, fits, estimate(quote, asked.planned, limits))
 
 
 def _limits(own: OraclePlan, known: Limits) -> Limits:
@@ -190,12 +199,14 @@ def _prospect(plan: Plan, found: Listing, damaged: Mapping[str, str], lanes: Seq
             name=lane.own.name,
             model=lane.oracle.capabilities.name,
             prices=lane.oracle.capabilities.price.source,
-            photos=len(lane.costs),
-            queries=sum(cost.worst.queries for cost in lane.costs),
-            expected=total(cost.estimate.expected for cost in lane.costs),
-            worst=total(cost.worst for cost in lane.costs),
-            of_a_photo=_most(cost.worst for cost in lane.costs),
+            photos=len(lane.begun),
+            queries=sum(cost.worst.queries for cost in lane.begun),
+            expected=total(cost.estimate.expected for cost in lane.begun),
+            worst=total(cost.worst for cost in lane.begun),
+            of_a_photo=_most(cost.worst for cost in lane.begun),
             seconds=_seconds(lane),
+            above=len(lane.costs) - len(lane.begun),
+            needed=_most(cost.worst for cost in lane.costs if not cost.fits),
             at_worst=at_worst[lane.own.name],
             as_expected=as_expected[lane.own.name],
         )
@@ -211,7 +222,7 @@ def _admitted(plan: Plan, lanes: Sequence[_Lane], spent: Callable[[Cost], Units]
     for costs in itertools.zip_longest(*(lane.costs for lane in lanes)):
         for lane, cost in zip(lanes, costs, strict=True):
             name = lane.own.name
-            if cost is None or name in ended:
+            if cost is None or not cost.fits or name in ended:
                 continue
             item = Item(name, cost.worst)
             if admission.decide(item) != "begin":
@@ -232,7 +243,7 @@ def _most(several: Iterable[Units]) -> Units:
 
 
 def _seconds(lane: _Lane) -> float | None:
-    seconds = [cost.estimate.seconds for cost in lane.costs if cost.estimate.seconds is not None]
+    seconds = [cost.estimate.seconds for cost in lane.begun if cost.estimate.seconds is not None]
     return sum(seconds) if seconds else None
 
 

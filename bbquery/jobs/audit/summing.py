@@ -93,5 +93,5 @@ def _rests(figures: Mapping[str, Figures], ended: Mapping[str, str]) -> Iterator
         left = [f"{found.statuses[status]:,} {status}" for status in ("partial", "failed", "not begun")]
         left = [each for each in left if not each.startswith("0 ")]
         if left:
-            why = f": {ended[name]}" if ended.get(name) else ""
-            yield f"{name}: {', '.join(left)} of {found.statuses.total():,} photos{why}"
+            why = "; ".join(each for each in (ended.get(name), found.why_not_begun) if each)
+            yield f"{name}: {', '.join(left)} of {found.statuses.total():,} photos{f': {why}' if why else ''}"

@@ -224,10 +224,12 @@ class Work:
         )  # fmt: skip
 
 
-def failed(error: BbqueryError, *, photo: Photo, own: str, identity: str, oracle: Oracle, folder: str) -> Row:
-    """Return the row of a photo that could not be asked. own: the oracle's name in the plan. folder: of the photo."""
+def unasked(
+    error: BbqueryError, *, status: Status, photo: Photo, own: str, identity: str, oracle: Oracle, folder: str
+) -> Row:
+    """Return the row of a photo of which nothing is asked. own: the oracle's name in the plan. folder: of the photo."""
     return Row(
-        photo=photo.name, source=photo.given, oracle=own, identity=identity, status="failed", why=encodable(str(error)),
+        photo=photo.name, source=photo.given, oracle=own, identity=identity, status=status, why=encodable(str(error)),
         label=photo.label, versions={"bbquery": __version__, "oracle": oracle.capabilities.name}, folder=folder,
     )  # fmt: skip
 

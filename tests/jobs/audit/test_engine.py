@@ -11,10 +11,10 @@ import pytest
 from bbquery.client.halt import Interrupted
 from bbquery.errors import OutcomeUnknown, QuotaExceeded, Rejected
 from bbquery.jobs.audit import lane
-from bbquery.jobs.audit.engine import NoRoom, TimeUp
+from bbquery.jobs.audit.engine import AbovePhotoCap, NoRoom, TimeUp
 from bbquery.jobs.audit.photos import Photo
 from bbquery.jobs.watch import Watch
-from tests.support.audits import MAPS, Small, photos_in, plan_of
+from tests.support.audits import MAPS, Small, Undrawn, photos_in, plan_of
 from tests.support.clocks import FakeClock
 from tests.support.oracles import FakeOracle
 
@@ -89,6 +89,33 @@ def test_a_spent_cap_leaves_finished_photos_and_no_halves(tmp_path: Path) -> Non
     assert audit.spent() <= 160
     assert isinstance(engine.error, NoRoom)
     assert "the next photo may take" in str(engine.error)
+
+
+def test_a_photo_that_may_take_more_than_one_is_allowed_is_not_begun(tmp_path: Path) -> None:
+    """Its row says which cap and what it needs; nothing is asked, so that no photo is left a half."""
+    audit, asked = Small(tmp_path, photos_in(tmp_path / "photos", 3)), FakeOracle()
+
+    rows, engine = audit.run(plan_of("one", explain=MAPS, caps={"photo": {"max_queries": 20}}), asked)
+
+    assert (rows, asked.billed, audit.spent()) == ([], 0, 0)
+    kept = Undrawn(tmp_path / "out").row("one", "p02")
+    assert kept is not None
+    assert kept.status == "not begun"
+    assert "[caps.photo] allows 20 queries, and photo 'p02' on 'one' may take 27 queries" in kept.why
+    assert isinstance(engine.error, AbovePhotoCap)
+
+
+def test_a_photo_begins_once_its_own_cap_is_raised(tmp_path: Path) -> None:
+    """What was not begun is asked as anything else, and a row that there was stays where the cap is lowered."""
+    audit = Small(tmp_path, photos_in(tmp_path / "photos", 2))
+    audit.run(plan_of("one", caps={"photo": {"max_queries": 1}}), FakeOracle())
+
+    rows, engine = audit.run(plan_of("one", caps={"photo": {"max_queries": 3}}), FakeOracle())
+    again, lowered = audit.run(plan_of("one", caps={"photo": {"max_queries": 1}}), FakeOracle())
+
+    assert [row.status for row in rows] == ["complete"] * 2
+    assert engine.error is lowered.error is None
+    assert again == []
 
 
 def test_a_raised_cap_goes_on_and_pays_only_the_rest(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import PIL.Image
 import pytest
 
+from bbquery.commands.audit_prospect import lines
 from bbquery.errors import UsageError
 from bbquery.images import reading as photo_reading
 from bbquery.jobs.audit.prospect import Prospect, prospect
@@ -70,7 +71,7 @@ async def test_maps_metrics_and_attacks_are_added_up() -> None:
     ("caps", "admitted"),
     [
         ({}, 6), ({"max_usd": "0.24"}, 6), ({"max_usd": "0.23"}, 5), ({"max_queries": 11}, 2),
-        ({"max_usd": "0.03"}, 0), ({"max_usd": "0.03", "photo": {"max_usd": "0.03"}}, 1),
+        ({"max_usd": "0.03"}, 0), ({"max_usd": "0.05", "photo": {"max_usd": "0.04"}}, 1),
     ],
 )  # fmt: skip
 async def test_caps_admit_whole_photos(caps: dict[str, Any], admitted: int) -> None:
@@ -78,6 +79,18 @@ async def test_caps_admit_whole_photos(caps: dict[str, Any], admitted: int) -> N
     found = await looked_at(PAID, repeat={"times": 3}, caps=caps)
 
     assert found.oracles[0].at_worst == admitted
+
+
+async def test_photos_that_may_take_more_than_one_is_allowed_are_told_and_cost_nothing() -> None:
+    """Four cents where a photo is allowed three: none is begun, and the lines say so with both amounts."""
+    found = await looked_at(PAID, repeat={"times": 3}, caps={"photo": {"max_usd": "0.03"}})
+
+    (paid,) = found.oracles
+    assert (paid.above, paid.photos, paid.at_worst, paid.queries) == (6, 0, 0, 0)
+    assert paid.needed.picodollars == 4 * CENT
+    said = "\n".join(lines(found))
+    assert "paid: 6 of 6 photos are not begun: [caps.photo] allows $0.03, one may take $0.04" in said
+    assert "nothing would be asked" in said
 
 
 async def test_oracles_share_the_caps_of_the_whole_in_the_plans_order() -> None:
