@@ -143,6 +143,10 @@ class MissingExtra(UsageError):
         super().__init__(f"{purpose} needs the package {missing!r}: install it with pip install 'bbquery[{extra}]'")
 
 
+class KeyMissing(UsageError):
+    """An oracle's key or credentials are not set, so nothing can be asked of it."""
+
+
 class OracleError(BbqueryError):
     """The oracle failed. `outcome` says what becomes of the hold, `retryable` whether to ask again.
 
@@ -178,6 +182,10 @@ class Unreachable(NotBilled):
 
 class Rejected(NotBilled):
     """Refused for good: asking again would be refused again."""
+
+
+class KeyRefused(Rejected):
+    """The oracle does not accept the key: whatever else is asked with it would be refused too."""
 
 
 class QuotaExceeded(NotBilled):

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bbquery.errors import Rejected, Unreachable, UsageError
+from bbquery.errors import KeyMissing, Rejected, Unreachable, UsageError
 from bbquery.system import user_file
 from oracles._google_vision.vendor import (
     GoogleAuthError,
@@ -67,7 +67,7 @@ class Account:
     def _read(self) -> Credentials:
         path = os.environ.get(VARIABLE, "")
         if not path:
-            raise UsageError(
+            raise KeyMissing(
                 f"the environment variable {VARIABLE} is unset: put into it the path of the credentials (a JSON file) "
                 "of the Google Cloud account that pays"
             )

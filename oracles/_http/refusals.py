@@ -8,7 +8,7 @@ and what it says of itself counts where its status says nothing.
 2. Refused before any work: 429 is `RateLimited`, as is 503 with the code slow_down; a code that names the account's
    quota, credit or spend limit is `QuotaExceeded` whatever its status below 500, and so are 402, a message that says
    that credit or a limit of spending is used up, and a 429 whose message names a quota of a day or longer and that does
-   not say when to ask again; other 4xx, and redirects, are `Rejected`.
+   not say when to ask again; 401 is `KeyRefused`; other 4xx, and redirects, are `Rejected`.
 3. Everything else is `OutcomeUnknown`, also 408, 409 and 499, with which gateways give up on a model that may well have
    answered, and a failure in a success that says that tokens were used.
 """
@@ -20,13 +20,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bbquery.errors import OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected
+from bbquery.errors import KeyRefused, OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected
 from bbquery.types import NoAnswer
 from oracles._http.waits import duration
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+UNAUTHORIZED = 401
 PAYMENT_REQUIRED, TOO_MANY_REQUESTS, UNAVAILABLE = 402, 429, 503
 GIVEN_UP = frozenset({408, 409, 499})
 MOVED = frozenset({301, 302, 307, 308})
@@ -139,7 +140,7 @@ def outcome(
     if too_fast:
         return RateLimited(said, oracle=oracle, retry_after=wait)
     if status in MOVED or (status is not None and 400 <= status < 500 and status not in GIVEN_UP):
-        return Rejected(said, oracle=oracle)
+        return (KeyRefused if status == UNAUTHORIZED else Rejected)(said, oracle=oracle)
     return OutcomeUnknown(said, oracle=oracle, retry_after=wait)
 
 

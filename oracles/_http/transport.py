@@ -186,7 +186,7 @@ class HttpEndpoint:
         named = refusals.field_named(complaint, self.fields) if status in refusals.WRONG_FIELD else None
         if named is not None:
             return self.error(Rejected, f"{said}; the template sends {named!r}: leave it out, or change it")
-        return self.error(Rejected, f"{said}; {self.advice[status]}") if status in self.advice else found
+        return self.error(type(found), f"{said}; {self.advice[status]}") if status in self.advice else found
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         """Return what there is of a refusal's body; its status has said what matters, so half a body will do."""

@@ -10,7 +10,7 @@ import importlib
 import os
 import re
 
-from bbquery.errors import UsageError
+from bbquery.errors import KeyMissing, UsageError
 from oracles._shared import hiding
 
 SERVICE = "bbquery"
@@ -39,7 +39,7 @@ class Key:
         """Return the secret, looked up once.
 
         Raises:
-            UsageError: it is unset or empty, or holds what an HTTP header cannot carry.
+            KeyMissing: it is unset or empty. UsageError: it holds what an HTTP header cannot carry.
         """
         if self._value is None:
             self._value = self._found()
@@ -65,7 +65,7 @@ class Key:
         value = os.environ.get(self.variable, "").strip() or _in_keyring(self.variable)
         named = f"the environment variable {self.variable!r} ({self._option})"
         if not value:
-            raise UsageError(f"{named} is unset or empty: put the key in it")
+            raise KeyMissing(f"{named} is unset or empty: put the key in it")
         if not (value.isascii() and value.isprintable()):
             raise UsageError(f"{named} holds characters that no key has")
         return value

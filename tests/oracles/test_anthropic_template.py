@@ -12,6 +12,7 @@ from aiohttp import web
 
 import oracles.http
 from bbquery.errors import (
+    KeyRefused,
     MalformedAnswer,
     OracleError,
     OutcomeUnknown,
@@ -251,7 +252,7 @@ async def test_an_unknown_model_is_asked_once_its_price_and_images_are_stated() 
         (failing(400, "invalid_request_error", "Your credit balance is too low to access the API."), QuotaExceeded),
         (failing(400, "invalid_request_error", "You have reached your specified API usage limits."), QuotaExceeded),
         (failing(400, "invalid_request_error", "You have reached your specified workspace API usage limits."), QuotaExceeded),  # noqa: E501 - as the vendor says it
-        (failing(401, "authentication_error", "invalid x-api-key"), Rejected),
+        (failing(401, "authentication_error", "invalid x-api-key"), KeyRefused),
         (failing(402, "billing_error", "check your payment"), QuotaExceeded),
         (failing(403, "permission_error", "not allowed"), Rejected),
         (failing(404, "not_found_error", "model: claude-x"), Rejected),

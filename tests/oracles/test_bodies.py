@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import oracles.http
-from bbquery.errors import MalformedAnswer, OracleError, Rejected
+from bbquery.errors import KeyRefused, MalformedAnswer, OracleError
 from bbquery.types import Reply, Text
 from oracles._http import bodies
 from oracles._http.bodies import LARGEST, Unpacker, UnreadableBody
@@ -167,7 +167,7 @@ async def test_what_cannot_be_unpacked_is_malformed(name: str, body: bytes, pack
 async def test_a_refusal_stays_one_however_long_its_body_is(name: str) -> None:
     """Its status has said what matters."""
     for handler in (packed(bomb(32), "gzip", 401), packed(b"junk", "gzip", 401), packed(b"junk", "br", 401)):
-        assert type(await ORACLES[name](handler)) is Rejected
+        assert type(await ORACLES[name](handler)) is KeyRefused
 
 
 @pytest.mark.parametrize("name", ORACLES)

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.cloud.vision_v1.services.image_annotator.transports import ImageAnnotatorGrpcAsyncIOTransport
 
 import oracles.google_vision
-from bbquery.errors import BbqueryError, Rejected, Unreachable, UsageError
+from bbquery.errors import BbqueryError, KeyMissing, Rejected, Unreachable, UsageError
 from oracles._google_vision.account import Account
 from oracles._google_vision.answers import Sent
 from oracles._google_vision.vendor import grpc
@@ -99,7 +99,7 @@ async def test_without_credentials_all_but_asking_works(monkeypatch: pytest.Monk
 
     error = await raised_by(oracle)
 
-    assert type(error) is UsageError
+    assert type(error) is KeyMissing
     assert "GOOGLE_APPLICATION_CREDENTIALS is unset" in str(error)
 
 

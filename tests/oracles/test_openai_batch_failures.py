@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from bbquery.errors import (
+    KeyRefused,
     NotBilled,
     OutcomeUnknown,
     QuotaExceeded,
@@ -73,7 +74,8 @@ async def test_an_upload_that_takes_too_long_is_no_batch(monkeypatch: pytest.Mon
         (told(402), QuotaExceeded),
         (told(400, code="billing_hard_limit_reached"), QuotaExceeded),
         (told(400, code="content_policy_violation"), Rejected),
-        *((told(status), Rejected) for status in (400, 401, 403, 404, 413, 422, 307)),
+        (told(401), KeyRefused),
+        *((told(status), Rejected) for status in (400, 403, 404, 413, 422, 307)),
     ],
 )
 async def test_what_is_refused_is_void(step: str, handler: Handler, kind: type[NotBilled], tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bbquery.errors import (
+    KeyRefused,
     NotBilled,
     OracleError,
     OutcomeUnknown,
@@ -235,7 +236,7 @@ async def test_a_server_that_fails_may_have_billed(status: int) -> None:
         (told(403, code="insufficient_quota"), QuotaExceeded),
         (told(402), QuotaExceeded),
         (told(400, code="invalid_value"), Rejected),
-        (told(401, code="invalid_api_key"), Rejected),
+        (told(401, code="invalid_api_key"), KeyRefused),
         (told(403), Rejected),
         (told(404, code="model_not_found"), Rejected),
         (told(404), Rejected),

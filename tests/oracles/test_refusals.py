@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import oracles.http
-from bbquery.errors import OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected
+from bbquery.errors import KeyRefused, OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected
 from bbquery.types import NoAnswer, Reply, Text
 from oracles._http import refusals
 from tests.support import openai_helpers
@@ -118,7 +118,8 @@ async def test_a_veto_is_recognised_however_it_is_wrapped(name: str, veto: str) 
 @pytest.mark.parametrize("refusal", NO_VETOES)
 async def test_what_concerns_no_image_is_no_veto(name: str, refusal: str) -> None:
     """A key, a model or a field that is refused would be refused for every image: the run ends."""
-    assert type(await ORACLES[name](refusing(*NO_VETOES[refusal]))) is Rejected
+    expected = KeyRefused if NO_VETOES[refusal][0] == 401 else Rejected
+    assert type(await ORACLES[name](refusing(*NO_VETOES[refusal]))) is expected
 
 
 @pytest.mark.parametrize("name", ORACLES)

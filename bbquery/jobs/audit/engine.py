@@ -23,7 +23,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bbquery.errors import BadImage, BbqueryError, BudgetExhausted, OracleError, UsageError, unforeseen
+from bbquery.errors import BadImage, BbqueryError, BudgetExhausted, KeyMissing, OracleError, UsageError, unforeseen
 from bbquery.jobs.audit.admission import Admission, Item, Room
 from bbquery.jobs.audit.asking import asking, name_of
 from bbquery.jobs.audit.budgets import open_budgets
@@ -388,7 +388,7 @@ class Engine:
             return
         lane.ended = lane.ended or error
         above = isinstance(error, BudgetExhausted) and not error.budget.startswith(lane.name)
-        if above or not isinstance(error, OracleError | BudgetExhausted):
+        if above or not isinstance(error, OracleError | BudgetExhausted | KeyMissing):
             self.ended = self.ended or error
 
     def _wake(self) -> None:

@@ -17,6 +17,7 @@ from bbquery.errors import (
     BbqueryError,
     BudgetExhausted,
     CostAboveHold,
+    KeyRefused,
     OracleError,
     QuotaExceeded,
     RateLimited,
@@ -39,7 +40,7 @@ SECONDS_TO_SEND = 0.05  # from a photo's beginning to its first queries: long ag
 LOSSES_KEPT = 2  # times what is expected: most photos lose less
 MOST_IN_A_ROW = 3  # photos that fail by the oracle, after which it is no longer asked
 
-AT_ONCE = (QuotaExceeded, RateLimited, Unreachable, CostAboveHold)
+AT_ONCE = (KeyRefused, QuotaExceeded, RateLimited, Unreachable, CostAboveHold)
 """Failures of an oracle that the next photo would meet too; others may lie in one photo."""
 
 

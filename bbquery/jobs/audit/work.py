@@ -16,7 +16,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bbquery.client.client import Client
-from bbquery.errors import BadImage, BbqueryError, BudgetExhausted, OracleError, UsageError, encodable
+from bbquery.errors import (
+    BadImage,
+    BbqueryError,
+    BudgetExhausted,
+    KeyMissing,
+    KeyRefused,
+    OracleError,
+    UsageError,
+    encodable,
+)
 from bbquery.jobs.audit import row_parts
 from bbquery.jobs.audit.row import AttackRow, MapRow, Row
 from bbquery.jobs.job import NothingToExplain
@@ -135,7 +144,7 @@ class Work:
         if error is not None:
             self.found.lacks.append(error)
         own = self.ledger.budget(self.budgets.photo).name
-        return error if ends_run(error, f"{own}/", OF_ONE_PHOTO) else None
+        return error if isinstance(error, KeyMissing) or ends_run(error, f"{own}/", OF_ONE_PHOTO) else None
 
     async def _clean(self) -> BbqueryError | None:
         """Ask the clean photo as often as the plan says."""
@@ -238,6 +247,8 @@ def _status(found: Found, error: BbqueryError | None) -> Status:
     """Return how a photo ended. error: what ended it before all was asked."""
     if not found.lacks:
         return "complete"
+    if isinstance(error, KeyMissing | KeyRefused) and not found.answered:
+        return "not begun"  # it is the oracle's trouble, which is said once, of its lane
     if any(isinstance(each, UsageError) for each in found.lacks):
         return "failed"
     if found.answered:

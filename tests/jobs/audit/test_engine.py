@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bbquery.client.halt import Interrupted
-from bbquery.errors import OutcomeUnknown, QuotaExceeded, Rejected
+from bbquery.errors import KeyMissing, KeyRefused, OutcomeUnknown, QuotaExceeded, Rejected
 from bbquery.jobs.audit import lane
 from bbquery.jobs.audit.engine import AbovePhotoCap, NoRoom, TimeUp
 from bbquery.jobs.audit.photos import Photo
@@ -51,9 +51,9 @@ def test_each_photo_on_each_oracle_has_a_row_and_a_damaged_one_fails_alone(tmp_p
     assert engine.error is engine.lacks
 
 
-def test_a_key_that_is_refused_ends_its_lane_alone(tmp_path: Path) -> None:
+def test_an_oracle_that_refuses_every_photo_ends_its_lane_alone(tmp_path: Path) -> None:
     """One oracle refuses every request: it is left alone after three photos, and the other is asked to the end."""
-    refused = FakeOracle(script=lambda _: Rejected("401: no such key"))
+    refused = FakeOracle(script=lambda _: Rejected("404: no such model"))
     audit = Small(tmp_path, photos_in(tmp_path / "photos", 8))
 
     rows, engine = audit.run(plan_of("one", "two"), refused, FakeOracle(version="2"))
@@ -62,6 +62,21 @@ def test_a_key_that_is_refused_ends_its_lane_alone(tmp_path: Path) -> None:
     assert set(_by_status(rows, "one")) == {"failed"}
     assert refused.requests < 8
     assert isinstance(engine.error, Rejected)
+
+
+@pytest.mark.parametrize("error", [KeyRefused("401: no such key"), KeyMissing("KEY is unset: put the key in it")])
+def test_a_key_that_is_wrong_or_missing_is_said_once(tmp_path: Path, error: Exception) -> None:
+    """No photo has a row for it, none is tried after the first ones, and the other oracle is asked to the end."""
+    keyless = FakeOracle(script=lambda _: error, largest_batch=1)
+    audit = Small(tmp_path, photos_in(tmp_path / "photos", 8))
+
+    rows, engine = audit.run(plan_of("one", "two"), keyless, FakeOracle(version="2"))
+
+    assert _by_status(rows, "one") == {}
+    assert len(_by_status(rows, "two")["complete"]) == 8
+    assert keyless.requests <= 2 * lane.LEAST_AT_WORK
+    assert isinstance(engine.error, type(error))
+    assert engine.ended is None
 
 
 def test_a_quota_that_is_used_up_ends_its_lane_at_once(tmp_path: Path) -> None:
