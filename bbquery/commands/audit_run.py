@@ -34,7 +34,13 @@ def run(chosen: argparse.Namespace, file: PlanFile) -> int:
     made = asyncio.run(_audited(chosen, file))
     summary = made.summary
     warn(*troubles(summary))
-    say(*gate_lines(summary.gates), *map(str, made.written[:-1]), spent(summary), str(made.written[-1]))
+    say(
+        *gate_lines(summary.gates),
+        *changed(summary),
+        *map(str, made.written[:-1]),
+        spent(summary),
+        str(made.written[-1]),
+    )
     return code(made.error, summary)
 
 
@@ -99,6 +105,15 @@ def gate_lines(gates: tuple[Gate, ...]) -> list[str]:
         + (f"; broken by {', '.join(gate.photos[:MOST_NAMED])}" if gate.photos else "")
         + (f" and {len(gate.photos) - MOST_NAMED} more" if len(gate.photos) > MOST_NAMED else "")
         for gate in gates
+    ]
+
+
+def changed(summary: Summary) -> list[str]:
+    """Return how many figures changed since the baseline; nothing without one."""
+    if not summary.changed:
+        return []
+    return [
+        f"{summary.changed} ({summary.baseline}): their 95 % intervals leave out 0, as those of 1 in 20 do by chance"
     ]
 
 

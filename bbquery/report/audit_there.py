@@ -44,6 +44,7 @@ class _Record(msgspec.Struct):
     command: tuple[str, ...]
     resume: str
     began: str
+    baseline: str
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class There:
     def photos(self) -> list[str]:
         """Names of its photos, in the plan's order."""
         return [str(name) for name in self.record["photos"]]
+
+    @property
+    def baseline(self) -> str:
+        """The folder of the audit that it was compared with; empty without one."""
+        return str(self.record["baseline"])
 
     def summary(self, ledger: Ledger, before: Baseline | None = None) -> Summary:
         """Return what it comes to as it stands now."""

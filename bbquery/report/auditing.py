@@ -99,7 +99,7 @@ def baseline(place: Path) -> Baseline:
     """
     if not (place / audit.RECORD).is_file():
         raise UsageError(f"{place} holds no audit: there is no {audit.RECORD} in it")
-    return Baseline(str(place), AuditFolder(place).row)
+    return Baseline(str(place.absolute()), AuditFolder(place).row)
 
 
 def to_dict(found: Audit) -> dict[str, Any]:

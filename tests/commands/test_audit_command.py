@@ -237,6 +237,28 @@ def test_a_new_version_is_compared_with_the_last_audit(plan: Path, capsys: pytes
     assert {each["difference"]["value"] for each in found["changes"]} == {0}
 
 
+def test_a_report_keeps_the_comparison_as_long_as_its_baseline_is_there(
+    plan: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written again without --baseline, from anywhere, it compares as before; once the baseline is gone, it says so."""
+    monkeypatch.chdir(plan.parent)
+    main(["audit", str(plan), "--out", "old"])
+    main(["audit", str(plan), "--baseline", "old"])
+    first = record(plan)["changes"]
+    monkeypatch.chdir("/")
+    capsys.readouterr()
+
+    assert main(["audit", "report", str(plan)]) == 0
+    assert "0 of 3 figures changed since the baseline" in capsys.readouterr().out
+    assert "figures changed since the baseline" in (plan.parent / "shop-audit" / "report.html").read_text()
+    assert record(plan)["changes"] == first != []
+    (plan.parent / "old").rename(plan.parent / "elsewhere")
+    main(["audit", "report", str(plan)])
+
+    assert "the baseline is gone" in capsys.readouterr().err
+    assert record(plan)["changes"] == []
+
+
 def test_what_costs_money_wants_a_cap(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is sent before somebody has said how much may be spent."""
     text = plan.read_text().replace("version=1", "version=1,usd_per_query=0.01")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -116,6 +117,16 @@ class Change:
     difference: Estimate
     photos: tuple[str, ...] = ()
 
+    @property
+    def has_interval(self) -> bool:
+        """Whether its difference could be either way and has an interval: only then can it be told from none."""
+        return self.before.known and not math.isnan(self.difference.low)
+
+    @property
+    def excludes_none(self) -> bool:
+        """Whether its difference's interval leaves out 0."""
+        return self.has_interval and (self.difference.low > 0 or self.difference.high < 0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
@@ -145,6 +156,15 @@ class Summary:
     ended: str = ""
     began: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> str:
+        """How many figures changed since the baseline, in words; empty without one."""
+        if not self.baseline:
+            return ""
+        compared = [change for change in self.changes if change.has_interval]
+        count = sum(change.excludes_none for change in compared)
+        return f"{count:,} of {len(compared):,} figures changed since the baseline"
 
     def rows(self) -> Iterator[Row]:
         """Give every row that is there, oracle by oracle in the plan's order of photos, read one by one."""

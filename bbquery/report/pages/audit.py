@@ -123,6 +123,7 @@ def _verdict(summary: Summary) -> str:
     planned = sum(each.photos for each in summary.oracles)
     asked = f"{photos:,} {'photo' if photos == 1 else 'photos'} on {models} {'model' if models == 1 else 'models'}"
     progress = "all done" if done == planned else f"{done:,} of {planned:,} done"
+    progress += f"; {summary.changed}" if summary.changed else ""
     if not summary.gates:
         return f"{asked}: {progress}"
     verdicts = Counter(gate.verdict for gate in summary.gates)
