@@ -5,12 +5,14 @@ BbqueryError
 |   |-- UnknownName             .kind, .name, .known
 |   |-- UnknownPrice            .vendor, .name; an unknown price is refused, never taken to be zero
 |   |-- BadImage                .source, .reason
-|   `-- MissingExtra            .extra
+|   |-- MissingExtra            .extra
+|   `-- KeyMissing              an oracle's key is not set
 |-- OracleError             the oracle's fault; .oracle, .outcome, .retryable, .retry_after  (exit code 3)
 |   |-- NotBilled               provably not billed: its hold is released
 |   |   |-- RateLimited             asked again later
 |   |   |-- Unreachable             no connection was made; asked again later
-|   |   |-- Rejected                refused for good: a bad key, a bad request
+|   |   |-- Rejected                refused for good: a bad request
+|   |   |   `-- KeyRefused              a bad key: every request would be refused
 |   |   `-- QuotaExceeded           the account's quota, credit or spend limit: waiting does not help
 |   |-- OutcomeUnknown          perhaps billed: its hold stays; asked again as a new attempt
 |   |-- MalformedAnswer         answered, so billed, but cannot be read; asked again as a new attempt, which is paid too
