@@ -105,7 +105,7 @@ class Postgres(Engine):
 
     def owner(self) -> Owner:
         """Begin a lease."""
-        return LeasedOwner(self.attempt_to_read)
+        return LeasedOwner(self.attempt_to_read, self.read)
 
     def turn(self) -> contextlib.AbstractContextManager[None]:
         """Wait for nothing: each transaction waits for its own lock, and the server lets them in by turns."""

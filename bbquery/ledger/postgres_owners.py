@@ -43,10 +43,11 @@ Attempt = Callable[[Callable[["Connection"], Any]], Any]
 
 
 class LeasedOwner(Owner):
-    """This process, alive until `close` or the end of its lease."""
+    """This process, alive until `close` or the end of its lease. read: as attempt, again where the server was lost."""
 
-    def __init__(self, attempt: Attempt) -> None:
-        self.name, self._attempt, self._process = uuid.uuid4().hex, attempt, OneProcess("an owner's lease")
+    def __init__(self, attempt: Attempt, read: Attempt) -> None:
+        self.name, self._process = uuid.uuid4().hex, OneProcess("an owner's lease")
+        self._attempt, self._read = attempt, read
         self._closed = threading.Event()
         self._renewing = threading.Lock()
         self._lives_until = 0.0
@@ -66,7 +67,7 @@ class LeasedOwner(Owner):
 
     def others(self) -> int:
         """Return how many others were heard of."""
-        return len({row[0] for row in self._attempt(lambda c: c.execute(HEARD).fetchall())} - {self.name})
+        return len({row[0] for row in self._read(lambda c: c.execute(HEARD).fetchall())} - {self.name})
 
     def close(self) -> None:
         """End the lease; a forked child leaves it to the process that has it."""
@@ -79,7 +80,7 @@ class LeasedOwner(Owner):
 
     def _heard(self, names: Any) -> list[str]:
         asked = with_rows(f"{HEARD} AND name IN {{rows}}", 1, len(names))
-        return [row[0] for row in self._attempt(lambda c: c.execute(asked, names).fetchall())]
+        return [row[0] for row in self._read(lambda c: c.execute(asked, names).fetchall())]
 
     def holds(self, epoch: int) -> bool:
         """Whether its lease has not lapsed since then."""
