@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import collections
 import heapq
 import itertools
 import statistics
@@ -67,59 +68,69 @@ class Found:
     wait: float
 
 
-def simulated(fleet: Fleet, seed: int = 0) -> Found:
-    """Return what a ledger under these workers does; times between answers are log-normal with a spread of a third."""
-    rng = np.random.default_rng(seed)
-    events: list[tuple[float, int, str, int]] = []
-    number = itertools.count()
-    workers = [Worker(fleet.slots, waiting=[0.0] * fleet.slots) for _ in range(fleet.workers)]
-    queue: list[int] = list(range(fleet.workers))
-    free, busy, answers, waits = 0.0, 0.0, 0, list[float]()
-    for each in workers:
-        each.committing = True
+class Simulation:
+    """Workers and their ledger, event by event; times between answers are log-normal with a spread of a third."""
 
-    def serve(now: float) -> None:
-        """Begin the next commit, if the ledger is free."""
-        nonlocal free, busy
-        while queue and free <= now:
-            place = queue.pop(0)
-            worker = workers[place]
-            new = max(0, worker.holds - worker.leased)
-            blocks = -(-new // fleet.block)
-            taken, settled = worker.holds, worker.settlements
-            cost = fleet.commit + fleet.row * (blocks + settled)
-            worker.leased += blocks * fleet.block - taken
-            worker.holds, worker.settlements = 0, 0
-            free = now + cost
-            busy += cost if now > QUIET else 0.0
-            for asked in worker.waiting:
-                waits.append(free - asked)
-            worker.waiting = []
-            for length in rng.lognormal(np.log(fleet.latency), 1 / 3, taken):
-                heapq.heappush(events, (free + float(length), next(number), "answer", place))
-            heapq.heappush(events, (free, next(number), "committed", place))
+    def __init__(self, fleet: Fleet, seed: int) -> None:
+        self.fleet, self.rng, self.number = fleet, np.random.default_rng(seed), itertools.count()
+        self.workers = [Worker(fleet.slots, committing=True, waiting=[0.0] * fleet.slots) for _ in range(fleet.workers)]
+        self.queue = collections.deque(range(fleet.workers))
+        self.events: list[tuple[float, int, str, int]] = []
+        self.free, self.busy, self.answers, self.waits = 0.0, 0.0, 0, list[float]()
 
-    def wants(place: int) -> None:
-        worker = workers[place]
+    def run(self) -> Found:
+        """Let it run for its seconds; return what came of it."""
+        now = 0.0
+        self._serve(now)
+        while self.events and now < self.fleet.seconds:
+            now, _, what, place = heapq.heappop(self.events)
+            if what == "committed":
+                self.workers[place].committing = False
+            else:
+                self._answered(place, now)
+            self._queue(place)
+            self._serve(now)
+        counted = now - QUIET
+        return Found(self.answers / counted, self.busy / counted, statistics.median(self.waits))
+
+    def _answered(self, place: int, now: float) -> None:
+        """Settle a query, and ask for the next."""
+        worker = self.workers[place]
+        self.answers += now > QUIET
+        worker.settlements += 1
+        worker.holds += 1
+        worker.waiting.append(now)
+
+    def _queue(self, place: int) -> None:
+        """Let a worker wait for its commit, if it has something to commit and does not wait already."""
+        worker = self.workers[place]
         if not worker.committing and (worker.holds or worker.settlements):
             worker.committing = True
-            queue.append(place)
+            self.queue.append(place)
 
-    serve(0.0)
-    now = 0.0
-    while events and now < fleet.seconds:
-        now, _, what, place = heapq.heappop(events)
-        worker = workers[place]
-        if what == "committed":
-            worker.committing = False
-        else:
-            answers += now > QUIET
-            worker.settlements += 1
-            worker.holds += 1
-            worker.waiting.append(now)
-        wants(place)
-        serve(now)
-    return Found(answers / (now - QUIET), busy / (now - QUIET), statistics.median(waits))
+    def _serve(self, now: float) -> None:
+        """Begin the next commit, if the ledger is free."""
+        while self.queue and self.free <= now:
+            place = self.queue.popleft()
+            cost = self._cost(self.workers[place])
+            self.free = now + cost
+            self.busy += cost if now > QUIET else 0.0
+            self._send(place)
+            heapq.heappush(self.events, (self.free, next(self.number), "committed", place))
+
+    def _cost(self, worker: Worker) -> float:
+        """Return the seconds of a worker's commit: blocks are held where what is leased does not reach."""
+        blocks = -(-max(0, worker.holds - worker.leased) // self.fleet.block)
+        worker.leased += blocks * self.fleet.block - worker.holds
+        return self.fleet.commit + self.fleet.row * (blocks + worker.settlements)
+
+    def _send(self, place: int) -> None:
+        """Send the queries that a commit holds, once it is done."""
+        worker = self.workers[place]
+        self.waits += [self.free - asked for asked in worker.waiting]
+        for length in self.rng.lognormal(np.log(self.fleet.latency), 1 / 3, worker.holds):
+            heapq.heappush(self.events, (self.free + float(length), next(self.number), "answer", place))
+        worker.holds, worker.settlements, worker.waiting = 0, 0, []
 
 
 async def timed(ledger: object, rows: int, start: int) -> float:
@@ -186,7 +197,7 @@ def main() -> None:
     for workers in chosen.workers:
         fleet = Fleet(workers, chosen.slots, chosen.latency_ms / 1e3, commit, row, chosen.block, chosen.seconds)
         ideal = workers * chosen.slots / (fleet.latency * float(np.exp(1 / 18)))
-        found = simulated(fleet)
+        found = Simulation(fleet, seed=0).run()
         print(
             f"{workers:>5} workers: {found.rate:>8,.0f} queries/s of {ideal:>8,.0f} without a ledger"
             f" ({found.rate / ideal:.2f}), ledger busy {found.busy:.0%}, a hold waits {found.wait * 1e3:,.0f} ms",

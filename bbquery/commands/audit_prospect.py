@@ -1,4 +1,4 @@
-"""What an audit would cost, as lines for people."""
+"""Expected and worst cost of an audit, as lines for people."""
 
 from __future__ import annotations
 

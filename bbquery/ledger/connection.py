@@ -1,4 +1,4 @@
-"""What the ledger's statements need of a database connection: the part of Python's own SQLite driver that they use.
+"""Protocol of a database connection for the ledger's statements: the part of Python's SQLite driver that they use.
 
 Statements are written once, in SQL that SQLite and PostgreSQL both understand; `postgres_connection` writes them as
 PostgreSQL's driver wants them. What neither dialect shares is written so in each engine, and nowhere else.

@@ -1,4 +1,4 @@
-"""What an audit comes to, in its folder: the record, rows for spreadsheets and programs, and the page."""
+"""Files of an audit as a whole, in its folder: the record, rows for spreadsheets and programs, and the page."""
 
 from __future__ import annotations
 

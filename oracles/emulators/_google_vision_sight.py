@@ -1,4 +1,4 @@
-"""What the emulator sees of an image by itself: where something differs from the border, faces, unsafe content.
+"""Features that the emulator finds in an image: where something differs from the border, faces, unsafe content.
 
 All of it is plain arithmetic on pixels, so that it is the same whenever asked, and moves as the image is perturbed. It
 has the form of the vendor's answers and nothing of their sense: a patch of skin colour is a face, red is violence.

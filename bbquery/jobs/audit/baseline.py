@@ -1,4 +1,4 @@
-"""What changed since a baseline, another audit of the same photos: each figure paired by photo, with its interval.
+"""Changes since a baseline, another audit of the same photos: each figure paired by photo, with its interval.
 
 Means are compared by the mean of the pairs' differences (Student), shares by Newcombe's interval. A figure is compared
 where both audits have it of a photo; photos that only one of them has count for nothing.

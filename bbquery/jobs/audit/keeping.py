@@ -1,4 +1,4 @@
-"""What an audit keeps, seen from the run: files and records are written by `bbquery.report`, which lies above."""
+"""Keeper of an audit's results, as the run sees it: `bbquery.report`, which lies above, writes files and records."""
 
 from __future__ import annotations
 
