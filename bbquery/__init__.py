@@ -19,9 +19,9 @@ from bbquery.version import __version__
 
 if TYPE_CHECKING:
     from bbquery.attacks import Attack
-    from bbquery.boxes import Box
     from bbquery.client.client import Client
     from bbquery.errors import BbqueryError, BudgetExhausted, OracleError, UsageError
+    from bbquery.images.boxes import Box
     from bbquery.jobs.attack.attack import attack, attack_async
     from bbquery.jobs.attack.many import attack_many, attack_many_async
     from bbquery.jobs.attack.result import Stress
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "bbquery.attacks": ("Attack",),
-    "bbquery.boxes": ("Box",),
+    "bbquery.images.boxes": ("Box",),
     "bbquery.client.client": ("Client",),
     "bbquery.errors": ("BbqueryError", "BudgetExhausted", "OracleError", "UsageError"),
     "bbquery.jobs.attack.attack": ("attack", "attack_async"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bbquery.boxes import Box
+    from bbquery.images.boxes import Box
     from bbquery.units import Units
 
 Image: TypeAlias = "NDArray[Any]"

@@ -20,7 +20,6 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +27,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image as Pillow
+from under_fire_parts import KINDS, SIZE, Counting, sides
 
 ROOT = Path(__file__).parents[1]
 if str(ROOT) not in sys.path:
@@ -37,41 +37,10 @@ from oracles import function  # noqa: E402 - run as a script, it finds the packa
 from oracles.emulators.google_vision import GoogleVisionEmulator  # noqa: E402 - likewise
 from oracles.emulators.openai import Faults, OpenAIEmulator  # noqa: E402 - likewise
 
-KINDS = ("rate_limited", "server_error", "dropped", "truncated", "junk")  # equal shares of the faults
 MOST_STARTS = 20  # of the command, after the last kill, until it is complete
-SIZE = 16  # pixels on each side of what is sent
 CAP = 0.4  # of what the whole audit takes at worst: reached about half way
 VENDORS = ("openai", "vision")
 UNREADABLE = "MalformedAnswer:%"
-
-
-def sides(image: Any) -> list[float]:
-    """Return how bright the left half is, and the right one."""
-    half = image.shape[1] // 2
-    left, right = float(image[:, :half].mean()) + 1, float(image[:, half:].mean()) + 1
-    return [left / (left + right), right / (left + right)]
-
-
-@dataclass
-class Counting:
-    """An oracle that counts its answers and calls `reached` once, when there are `threshold` of them."""
-
-    inner: Any
-    answered: int = 0
-    threshold: int = -1
-    reached: Callable[[], None] = field(default=lambda: None)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-    async def answer(self, payloads: Sequence[Any]) -> Any:
-        """Answer, and count."""
-        answers = await self.inner.answer(payloads)
-        self.answered += len(payloads)
-        if 0 <= self.threshold <= self.answered:
-            self.threshold = -1
-            self.reached()
-        return answers
 
 
 @dataclass
@@ -130,7 +99,7 @@ times = 2
             )  # fmt: skip
         if kill_after is not None:
             oracle = self.emulators["openai"].oracle
-            oracle.threshold, oracle.reached = oracle.answered + kill_after, process.kill
+            oracle.when_answered(kill_after, process.kill)
         code = await process.wait()
         self.check_caps()
         return code

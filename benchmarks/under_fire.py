@@ -23,54 +23,20 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image as Pillow
+from under_fire_parts import KINDS, SIZE, Counting, sides
 
 ROOT = Path(__file__).parents[1]
-SIZE = 16  # pixels on each side of what is sent
-KINDS = ("rate_limited", "server_error", "dropped", "truncated", "junk")  # equal shares of the faults
 PROTOCOLS = ("http", "openai", "google_vision")
 MOST_STARTS = 30  # of the command, after the last kill, until it is complete
 LEFT, RIGHT = "left", "right"
-
-
-def sides(image: Any) -> list[float]:
-    """Return how bright the left half is, and the right one."""
-    half = image.shape[1] // 2
-    left, right = float(image[:, :half].mean()) + 1, float(image[:, half:].mean()) + 1
-    return [left / (left + right), right / (left + right)]
-
-
-@dataclass
-class Counting:
-    """An oracle that counts its answers and calls `reached` once, when there are `threshold` of them."""
-
-    inner: Any
-    answered: int = 0
-    threshold: int = -1
-    reached: Callable[[], None] = field(default=lambda: None)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-    async def answer(self, payloads: Sequence[Any]) -> Any:
-        """Answer, and count."""
-        answers = await self.inner.answer(payloads)
-        self.answered += len(payloads)
-        if 0 <= self.threshold <= self.answered:
-            self.threshold = -1
-            self.reached()
-        return answers
-
-    def when_answered(self, more: int, act: Callable[[], None]) -> None:
-        """Call `act` once so many more are answered."""
-        self.threshold, self.reached = self.answered + more, act
 
 
 @dataclass(frozen=True)

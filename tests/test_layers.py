@@ -49,7 +49,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bbquery.system",),  # this process and this machine
     ("bbquery.specification", "bbquery.option_types"),
     ("bbquery.errors", "bbquery.reasoning", "bbquery.interpolation"),
-    ("bbquery.units", "bbquery.boxes", "bbquery.shown", "bbquery.version"),
+    ("bbquery.units", "bbquery.images.boxes", "bbquery.shown", "bbquery.version"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
@@ -74,7 +74,7 @@ OUTSIDE_WORLD = frozenset({"open", "print", "input", "eval", "exec", "__import__
 
 # What an oracle may know of bbquery. An emulator's bill is an independent second opinion, so it may not know prices.
 ORACLES_MAY_IMPORT = (
-    "bbquery.oracle", "bbquery.batch_oracle", "bbquery.types", "bbquery.units", "bbquery.boxes", "bbquery.errors",
+    "bbquery.oracle", "bbquery.batch_oracle", "bbquery.types", "bbquery.units", "bbquery.errors",
     "bbquery.images", "bbquery.money", "bbquery.prompt_templates", "bbquery.system",
 )  # fmt: skip
 EMULATORS_MAY_IMPORT = tuple(name for name in ORACLES_MAY_IMPORT if name != "bbquery.money")

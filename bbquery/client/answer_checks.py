@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.boxes import Box
 from bbquery.errors import MalformedAnswer, OracleError, encodable
+from bbquery.images.boxes import Box
 from bbquery.telemetry import note
 from bbquery.types import Label, Labels, NoAnswer, Reply, Text, Vector
 from bbquery.units import believable

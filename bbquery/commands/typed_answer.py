@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from bbquery.boxes import Box
 from bbquery.errors import UsageError
+from bbquery.images.boxes import Box
 from bbquery.ledger import codec
 from bbquery.system import user_file
 from bbquery.types import AnswerKind, Classes, Label, Labels, NoAnswer, Text, Vector

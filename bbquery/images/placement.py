@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import PIL.Image
 
-from bbquery.boxes import Box
 from bbquery.errors import UsageError
+from bbquery.images.boxes import Box
 from bbquery.interpolation import mean_at
 
 if TYPE_CHECKING:

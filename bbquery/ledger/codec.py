@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from blake3 import blake3
 
-from bbquery.boxes import Box
+from bbquery.images.boxes import Box
 from bbquery.types import Answer, Label, Labels, NoAnswer, Text, Token, Vector
 
 if TYPE_CHECKING:

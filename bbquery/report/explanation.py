@@ -14,7 +14,7 @@ from bbquery.types import Labels, Text, Vector
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bbquery.boxes import Box
+    from bbquery.images.boxes import Box
     from bbquery.jobs.explain.result import Explanation, TargetMap
     from bbquery.jobs.explain.verified import Part, Verified
     from bbquery.oracle import Capabilities

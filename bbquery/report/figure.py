@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from bbquery.boxes import Box
+    from bbquery.images.boxes import Box
     from bbquery.report.scale import Scale
 
 DPI = 160

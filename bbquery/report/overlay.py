@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bbquery.boxes import Box
+    from bbquery.images.boxes import Box
 
 LONGEST_SIDE = 1600
 """Pixels: a longer photo is reduced for display, to no less than half of this."""

@@ -26,7 +26,7 @@ from bbquery.types import Answer, Decision, NoAnswer, Scores, Text
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bbquery.boxes import Box
+    from bbquery.images.boxes import Box
     from bbquery.oracle import Capabilities
     from bbquery.types import Classes
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bbquery.boxes import Box
+    from bbquery.images.boxes import Box
     from bbquery.oracle import Capabilities
     from bbquery.scoring.base import BoundScore
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bbquery.boxes import Box
+from bbquery.images.boxes import Box
 from bbquery.types import Answer, Label, Labels, NoAnswer, Text
 from oracles._google_vision.features import CATEGORIES, EMOTIONS, FACE
 from oracles._shared.activation import ROUNDING

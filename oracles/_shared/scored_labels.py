@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from bbquery.boxes import Box
+from bbquery.images.boxes import Box
 from bbquery.types import Label, Labels
 from oracles._shared.numbers import finite
 from oracles._shared.texts import brief

@@ -22,7 +22,7 @@ from oracles.emulators._google_vision_sight import step_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bbquery.boxes import Box
+    from bbquery.images.boxes import Box
     from bbquery.oracle import Capabilities
     from bbquery.types import Answer, Classes
     from oracles.emulators._google_vision_sight import Sight

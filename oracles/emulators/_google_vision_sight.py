@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from bbquery.boxes import Box
+from bbquery.images.boxes import Box
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bbquery.boxes import Box
 from bbquery.client.answer_checks import checked
 from bbquery.errors import MalformedAnswer, OutcomeUnknown
+from bbquery.images.boxes import Box
 from bbquery.oracle import Capabilities
 from bbquery.types import AnswerKind, Classes, Label, Labels, NoAnswer, Reply, Text, Vector
 from bbquery.units import Units

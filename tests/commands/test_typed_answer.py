@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from bbquery.boxes import Box
 from bbquery.commands.typed_answer import Typed, readings
 from bbquery.errors import UsageError
+from bbquery.images.boxes import Box
 from bbquery.ledger import codec
 from bbquery.types import Answer, AnswerKind, Classes, Label, Labels, NoAnswer, Text, Token, Vector
 

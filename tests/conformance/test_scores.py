@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bbquery import load
-from bbquery.boxes import Box
 from bbquery.errors import UsageError
+from bbquery.images.boxes import Box
 from bbquery.oracle import Capabilities
 from bbquery.scoring import text
 from bbquery.scoring.base import nearer_is_higher, score_rows

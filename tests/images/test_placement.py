@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bbquery.boxes import Box
 from bbquery.errors import UsageError
+from bbquery.images.boxes import Box
 from bbquery.images.placement import Placement, fit
 from bbquery.oracle import View
 from bbquery.types import FLOAT, UINT8

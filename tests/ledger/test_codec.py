@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bbquery.boxes import Box
+from bbquery.images.boxes import Box
 from bbquery.ledger.codec import answer_key, fingerprint, image_digest, pack, unpack
 from bbquery.types import Answer, Label, Labels, NoAnswer, Text, Token, Vector
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 import pytest
 
-from bbquery.boxes import Box
 from bbquery.errors import UnknownName, UsageError
+from bbquery.images.boxes import Box
 from bbquery.oracle import Capabilities, Limits, Price, View
 from bbquery.types import (
     FLOAT,

@@ -13,9 +13,9 @@ from google.cloud import vision_v1
 
 import bbquery
 import oracles.google_vision
-from bbquery.boxes import Box
 from bbquery.client.answer_checks import checked
 from bbquery.errors import MalformedAnswer, OutcomeUnknown
+from bbquery.images.boxes import Box
 from bbquery.oracle import View
 from bbquery.types import Label, Labels, NoAnswer, Reply, Text, Vector
 from bbquery.units import Units

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import oracles.http
-from bbquery.boxes import Box
 from bbquery.errors import MalformedAnswer, OutcomeUnknown, UsageError
+from bbquery.images.boxes import Box
 from bbquery.oracle import View
 from bbquery.types import FLOAT, UINT8, Label, Labels, NoAnswer, Reply, Text, Vector
 from oracles._http.wire.answers import pack_answers, split_answers, unpack_answer

@@ -11,7 +11,6 @@ import pytest
 from aiohttp import web
 
 import oracles.http
-from bbquery.boxes import Box
 from bbquery.errors import (
     MalformedAnswer,
     OracleError,
@@ -20,6 +19,7 @@ from bbquery.errors import (
     Rejected,
     UnknownName,
 )
+from bbquery.images.boxes import Box
 from bbquery.specification import parse
 from bbquery.types import Label, Labels, NoAnswer, Reply, Vector
 from bbquery.units import Units

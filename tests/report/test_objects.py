@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 
 import bbquery
-from bbquery.boxes import Box
+from bbquery.images.boxes import Box
 from bbquery.report import sentence
 from bbquery.report.map_picture import map_pixels, map_png
 from bbquery.report.outline import outlined

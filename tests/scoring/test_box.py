@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bbquery import load
-from bbquery.boxes import Box
 from bbquery.errors import UnknownName, UsageError
+from bbquery.images.boxes import Box
 from bbquery.oracle import Capabilities
 from bbquery.scoring.base import nearer_is_higher
 from bbquery.scoring.box import SameObject

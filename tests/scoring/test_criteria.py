@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bbquery import load
-from bbquery.boxes import Box
 from bbquery.errors import UsageError
+from bbquery.images.boxes import Box
 from bbquery.scoring import criteria
 from bbquery.scoring.box import SameObject
 from bbquery.scoring.criteria import EMPTY, Turned

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import bbquery
-from bbquery.boxes import Box
 from bbquery.errors import Rejected, UsageError
+from bbquery.images.boxes import Box
 from bbquery.perturb.baselines import filling
 from bbquery.types import Label
 from oracles import function

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbquery.boxes import Box
+from bbquery.images.boxes import Box
 
 shares = st.floats(0, 1)
 pairs = st.tuples(shares, shares).map(sorted)
