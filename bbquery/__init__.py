@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from bbquery.jobs.probe.probe import probe, probe_async
     from bbquery.jobs.probe.result import Probe
     from bbquery.jobs.watch import Watch
+    from bbquery.ledger.ledger import Ledger
     from bbquery.ledger.records import Cap
-    from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Capabilities, Limits, Oracle, Price, View
     from bbquery.plan import Ask, Plan, Stopped, replay, together
     from bbquery.report.many import save_many
@@ -84,7 +84,7 @@ _HOMES = {
     "bbquery.jobs.probe.result": ("Probe",),
     "bbquery.jobs.watch": ("Watch",),
     "bbquery.ledger.records": ("Cap",),
-    "bbquery.ledger.sqlite": ("Ledger",),
+    "bbquery.ledger.ledger": ("Ledger",),
     "bbquery.oracle": ("Capabilities", "Limits", "Oracle", "Price", "View"),
     "bbquery.plan": ("Ask", "Plan", "Stopped", "replay", "together"),
     "bbquery.report.many": ("save_many",),

@@ -32,7 +32,7 @@ from bbquery.jobs.audit.engines import executor_of  # noqa: E402 - likewise
 from bbquery.jobs.audit.photos import listing  # noqa: E402 - likewise
 from bbquery.jobs.audit.reading import read  # noqa: E402 - likewise
 from bbquery.jobs.watch import Watch  # noqa: E402 - likewise
-from bbquery.ledger.sqlite import Ledger  # noqa: E402 - likewise
+from bbquery.ledger.ledger import Ledger  # noqa: E402 - likewise
 from bbquery.load import oracle as connected  # noqa: E402 - likewise
 from bbquery.report.audit_folder import AuditFolder  # noqa: E402 - likewise
 from oracles import function  # noqa: E402 - likewise

@@ -16,8 +16,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap, Granted, HoldRequest, Settlement
-from bbquery.ledger.sqlite import Ledger
 from bbquery.ledger.store import ImageQuestion
 from bbquery.types import Reply, Text
 from bbquery.units import Units

@@ -19,7 +19,7 @@ sys.dont_write_bytecode = False
 import pytest  # noqa: E402 - after the number of threads, as the next four
 from hypothesis import settings  # noqa: E402
 
-from bbquery.ledger.sqlite import Ledger  # noqa: E402
+from bbquery.ledger.ledger import Ledger  # noqa: E402
 from bbquery.report import record  # noqa: E402
 from tests.support import records  # noqa: E402
 from tests.support.clocks import FakeClock  # noqa: E402

@@ -18,7 +18,7 @@ from tests.support.oracles import FakeOracle, brightness
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.types import Image
 
 PHOTO = np.full((8, 8, 3), 200, np.uint8)

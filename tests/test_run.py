@@ -25,7 +25,7 @@ from tests.support.scores import EachAlone
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 SIDE = 8
 

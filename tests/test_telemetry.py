@@ -27,7 +27,7 @@ from tests.support.oracles import FakeOracle, brightness
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 
 def test_a_log_tells_a_run_line_by_line(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bbquery.client.client import Client
     from bbquery.errors import Outcome
     from bbquery.ledger.batches import BatchRecord, State
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.system.clock import Clock
 
 

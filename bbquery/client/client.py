@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from bbquery.client.preparation import Prepared
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.oracle import Oracle
     from bbquery.plan import Ask
     from bbquery.system.clock import Clock

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bbquery.client.query import Query
     from bbquery.client.queue import RequestBatch
     from bbquery.client.waiting import Waits
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.oracle import Oracle
     from bbquery.system.clock import Clock
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bbquery.client.halt import Halt
     from bbquery.client.rows import Asking
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.oracle import Oracle
     from bbquery.types import Image, Reply
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from bbquery.client.queue import RequestBatch, RequestQueue
     from bbquery.client.settling import Settling
     from bbquery.client.tasks import Tasks
+    from bbquery.ledger.ledger import Ledger
     from bbquery.ledger.records import Result
-    from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Capabilities
     from bbquery.system.clock import Clock
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bbquery.client.halt import Halt
     from bbquery.errors import OracleError
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.types import Reply
 
 LONGEST_WAIT = 0.02  # seconds for which an outcome waits for others: little to whoever waits for it, and many requests

@@ -22,8 +22,8 @@ from bbquery.jobs.attack.preparation import prepared, without_wordnet
 from bbquery.jobs.attack.preprocessing import LEAST
 from bbquery.jobs.attack.request import DEFAULT_ATTACK, DEFAULT_RMSE, AttackRequest
 from bbquery.jobs.attack.series import AttackSeriesRequest
+from bbquery.ledger.ledger import open_ledger
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import dollars
 from bbquery.report import attack as report
 from bbquery.report import cautions

@@ -16,7 +16,7 @@ from bbquery.jobs.attack.preparation import without_wordnet
 from bbquery.jobs.attack.series import AttackSeriesRequest, prepared_series
 from bbquery.jobs.attack.whole import Tally
 from bbquery.jobs.job import NothingToExplain
-from bbquery.ledger.sqlite import open_ledger
+from bbquery.ledger.ledger import open_ledger
 from bbquery.money import dollars
 from bbquery.report import attacks as report
 from bbquery.report import attacks_table, cautions

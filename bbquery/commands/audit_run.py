@@ -11,7 +11,7 @@ from bbquery.commands.exit_codes import GATE_FAILED, exit_code
 from bbquery.commands.output import say, warn
 from bbquery.errors import BadImage
 from bbquery.jobs.audit.prepared import place_of, prepared
-from bbquery.ledger.sqlite import open_ledger
+from bbquery.ledger.ledger import open_ledger
 from bbquery.report import auditing
 from bbquery.report.spent import HELD, of_allowed
 

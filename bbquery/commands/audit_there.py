@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bbquery.commands.audit_run import changed, gate_lines, spent, troubles
 from bbquery.commands.output import say, standard_output, table, warn
 from bbquery.errors import UsageError
-from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.ledger import Ledger
 from bbquery.money import dollars
 from bbquery.report import audit, audit_rows, auditing
 from bbquery.report.audit_folder import AuditFolder

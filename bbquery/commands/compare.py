@@ -14,7 +14,7 @@ from bbquery.commands.screen import Screen
 from bbquery.commands.targets import targets
 from bbquery.errors import UsageError
 from bbquery.jobs.compare.job import CompareRequest, prepared
-from bbquery.ledger.sqlite import open_ledger
+from bbquery.ledger.ledger import open_ledger
 from bbquery.metrics.srg import DeletionInsertion
 from bbquery.money import dollars
 from bbquery.report import cautions

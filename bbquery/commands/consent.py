@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from bbquery.commands.output import NOTHING_ASKED, say, warn
 from bbquery.errors import UsageError
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.projects import capped_in_dollars
-from bbquery.ledger.sqlite import Ledger
 from bbquery.money import dollars
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from bbquery.jobs.evaluate import making, map_file
 from bbquery.jobs.evaluate.job import EvaluateRequest, prepared
 from bbquery.jobs.evaluate.made import RECORD, judge, of_another
 from bbquery.jobs.request import DEFAULT_ORACLE
-from bbquery.ledger.sqlite import open_ledger
+from bbquery.ledger.ledger import open_ledger
 from bbquery.report import cautions
 from bbquery.report import evaluation as report
 from bbquery.specification import constructor

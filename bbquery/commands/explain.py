@@ -19,7 +19,7 @@ from bbquery.errors import UsageError
 from bbquery.jobs.defaults import DEFAULT_METHOD
 from bbquery.jobs.explain.series import SeriesRequest, shared_caps
 from bbquery.jobs.explain.setting import DEFAULT_FACTS, ExplainRequest, prepared
-from bbquery.ledger.sqlite import open_ledger
+from bbquery.ledger.ledger import open_ledger
 from bbquery.load import DEFAULT_SCORE, DEFAULT_SCORE_OF_TEXTS
 from bbquery.report import cautions, folder, sentence
 from bbquery.saliency.designed import AGREEMENT, Designed

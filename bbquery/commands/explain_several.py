@@ -14,7 +14,7 @@ from bbquery.commands.output_folder import OutputFolder, default_name
 from bbquery.errors import BadImage
 from bbquery.jobs.explain.series import prepared_series
 from bbquery.jobs.job import NothingToExplain
-from bbquery.ledger.sqlite import open_ledger
+from bbquery.ledger.ledger import open_ledger
 from bbquery.money import dollars
 from bbquery.report import cautions, folder, sentence
 from bbquery.report.pages import index

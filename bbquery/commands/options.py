@@ -13,8 +13,8 @@ from bbquery.drift import DEFAULT_EVERY
 from bbquery.errors import UsageError
 from bbquery.jobs.request import DEFAULT_ORACLE
 from bbquery.jobs.spare import ONE_IN
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import Ledger
 
 if TYPE_CHECKING:
     from bbquery.jobs.watch import Watch

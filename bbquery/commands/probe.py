@@ -20,7 +20,7 @@ from bbquery.jobs.probe.advice import NO_MORE
 from bbquery.jobs.probe.design import FEWEST
 from bbquery.jobs.probe.job import ProbeRequest, prepared
 from bbquery.jobs.spare import allowing
-from bbquery.ledger.sqlite import open_ledger
+from bbquery.ledger.ledger import open_ledger
 from bbquery.money import dollars_up
 from bbquery.report import probe as report
 

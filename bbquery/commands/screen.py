@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bbquery.batches.prefetch import Prefetch
     from bbquery.client.client import Client
     from bbquery.jobs.parts import Part
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.oracle import Capabilities
     from bbquery.types import Answer
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from bbquery.interop._art import OracleClassifier
     from bbquery.interop._foolbox import OracleModel
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.oracle import Oracle
     from bbquery.scoring.base import Score
     from bbquery.types import Image

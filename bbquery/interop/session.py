@@ -24,15 +24,15 @@ from bbquery import load
 from bbquery.client.client import Client
 from bbquery.client.halt import Interrupted
 from bbquery.interop.loop import LoopThread
+from bbquery.ledger.ledger import open_ledger
 from bbquery.ledger.projects import open_within
-from bbquery.ledger.sqlite import open_ledger
 from bbquery.money import in_unit
 from bbquery.plan import Ask
 
 if TYPE_CHECKING:
     from bbquery.errors import BbqueryError
+    from bbquery.ledger.ledger import Ledger
     from bbquery.ledger.records import BudgetState, Cap
-    from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
     from bbquery.types import Answer, Images
     from bbquery.units import Units

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bbquery.errors import UsageError
+from bbquery.ledger.ledger import Ledger, open_ledger
 from bbquery.ledger.projects import capped_in_dollars
-from bbquery.ledger.sqlite import Ledger, open_ledger
 from bbquery.money import dollars
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from bbquery.images.placement import Placement
     from bbquery.jobs.request import Request
+    from bbquery.ledger.ledger import Ledger
     from bbquery.ledger.records import Cap
-    from bbquery.ledger.sqlite import Ledger
     from bbquery.oracle import Oracle
     from bbquery.scoring.base import BoundScore
     from bbquery.types import Answer, Image, Reply

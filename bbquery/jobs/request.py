@@ -15,8 +15,8 @@ from bbquery.client import waiting
 from bbquery.drift import DEFAULT_EVERY
 from bbquery.errors import UsageError
 from bbquery.jobs.watch import Watch
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import Ledger
 from bbquery.option_types import instance, items, texts, whole
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from bbquery.errors import StorageFailed, described
 from bbquery.ledger import places
 from bbquery.ledger.database import Database
-from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
     from typing import Self

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from bbquery.ledger import statements
 
 if TYPE_CHECKING:
+    from bbquery.ledger.ledger import Ledger
     from bbquery.ledger.records import Cap
-    from bbquery.ledger.sqlite import Ledger
 
 
 def name_within(project: str | None, own: str) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from bbquery.jobs.audit.prepared import Baseline
     from bbquery.jobs.audit.summary import Summary
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 
 Inside = Annotated[str, msgspec.Meta(pattern=r"^(?!\.{1,2}$)[^/\0]+$")]

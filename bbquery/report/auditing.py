@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.audit.row import Row
     from bbquery.jobs.audit.summary import Summary
     from bbquery.jobs.watch import Watch
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 
 @dataclass(frozen=True)

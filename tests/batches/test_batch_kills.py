@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bbquery.batches.folder import Folder
-from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.ledger import Ledger
 from tests.support.batches_vendor import BILL, HALF_BILL, Vendor
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from tests.support.clocks import FakeClock
 from tests.support.batch_runs import METHOD, PHOTO, QUERIES, Heard, explain, map_of, ordinary
 

@@ -19,7 +19,7 @@ from bbquery.errors import (
     Unreachable,
     UsageError,
 )
-from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.ledger import Ledger
 from bbquery.saliency.rise import Rise
 from tests.support.batches_vendor import HALF, Vendor, expired
 

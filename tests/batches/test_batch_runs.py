@@ -15,7 +15,7 @@ from bbquery.errors import (
     CostAboveHold,
     UsageError,
 )
-from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.ledger import Ledger
 from bbquery.saliency import Method
 from bbquery.saliency.rise import Rise
 from tests.support.batches_vendor import BILL, FULL, HALF, HALF_BILL, Vendor, expired

@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 
 import bbquery
 from bbquery.batches import prefetch
-from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.ledger import Ledger
 from bbquery.oracle import Price
 from bbquery.saliency.rise import Rise
 from oracles import function

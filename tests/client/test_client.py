@@ -27,7 +27,7 @@ from tests.support.images import tiny_images
 from tests.support.oracles import FakeOracle, brightness, client_of, failing_first
 
 if TYPE_CHECKING:
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.types import Answer
 from tests.support.answered import expected, values
 

@@ -23,8 +23,8 @@ from bbquery.errors import (
     Unreachable,
     UsageError,
 )
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
 from bbquery.types import Image, NoAnswer, Reply, Vector
 from bbquery.units import Units

@@ -23,8 +23,8 @@ from bbquery.errors import (
     Unreachable,
 )
 from bbquery.ledger import codec
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap, Granted, HoldRequest, Settlement
-from bbquery.ledger.sqlite import Ledger
 from bbquery.ledger.store import ImageQuestion
 from bbquery.plan import Ask
 from bbquery.types import Label, Labels, Reply

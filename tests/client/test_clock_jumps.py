@@ -28,8 +28,8 @@ from bbquery.drift import DriftWatch
 from bbquery.errors import OracleError, OutcomeUnknown, RateLimited, Unreachable
 from bbquery.ledger import reports, statements, vendor
 from bbquery.ledger.accounts import Accounts
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
 from bbquery.scoring.soft import Soft
 from bbquery.units import Units

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from bbquery.client.client import Client
 from bbquery.client.halt import Interrupted
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import Ledger
 from bbquery.oracle import Price
 from bbquery.plan import Ask
 from oracles import function, http

@@ -17,7 +17,7 @@ from tests.support.oracles import FakeOracle
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.types import Image
 
 SET = (650, 11, 12)

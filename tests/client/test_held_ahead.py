@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bbquery.client.client import Client
+    from bbquery.ledger.ledger import Ledger
     from bbquery.ledger.records import HoldRequest, Result
-    from bbquery.ledger.sqlite import Ledger
     from bbquery.types import Answer, Image
 
 SLOTS = 3

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from bbquery.client.client import QueryCounts
-from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.ledger import Ledger
 from oracles.emulators.http import HttpEmulator
 from tests.support.oracles import FakeOracle, halves_oracle
 

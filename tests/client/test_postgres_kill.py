@@ -6,7 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.ledger import Ledger
 from tests.client.test_kill import MEETINGS, TOTAL, bench, spend_together
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.ledger import Ledger
 from bbquery.plan import Ask
 from bbquery.units import Units
 from tests.support.answered import expected, values

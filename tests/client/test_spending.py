@@ -19,8 +19,8 @@ from bbquery.errors import (
     StorageFailed,
     UsageError,
 )
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
 from bbquery.types import Image, Reply
 from bbquery.units import Units

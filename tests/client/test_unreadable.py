@@ -25,7 +25,7 @@ from tests.support.images import tiny_images
 from tests.support.oracles import FakeOracle, brightness, client_of
 
 if TYPE_CHECKING:
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.types import Answer, Image
 
 TRIES = RetryPolicy().unreadable

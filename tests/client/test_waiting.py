@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.system.clock import Clock
 
 DAY = 86_400.0

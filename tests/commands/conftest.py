@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bbquery.cli import main
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import Ledger
 from bbquery.types import Text
 from tests.support import drawing
 from tests.support.bookkeeping import ANSWERS, asked, remember, sent

@@ -17,7 +17,7 @@ from bbquery import load
 from bbquery.cli import main
 from bbquery.errors import UsageError
 from bbquery.jobs.attack import preparation
-from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.ledger import Ledger
 from oracles import function
 from oracles.emulators.http import HttpEmulator
 from tests.support import models

@@ -19,7 +19,7 @@ from tests.support.bookkeeping import COST, HOLD, asked, remember, sent
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from tests.support.runs import Say
 
 
@@ -263,7 +263,7 @@ def test_what_a_killed_process_left_can_be_settled_at_once(say: Say, home: Path)
     killed = (
         "import os, signal\n"
         "from bbquery.ledger.records import Cap\n"
-        "from bbquery.ledger.sqlite import Ledger\n"
+        "from bbquery.ledger.ledger import Ledger\n"
         "from tests.support.bookkeeping import asked, remember, sent\n"
         "ledger = Ledger()\n"
         "sent(ledger, ledger.open_budget('run', Cap()), asked(remember(ledger, model='m'), 1), None)\n"

@@ -16,7 +16,7 @@ from tests.support.bookkeeping import asked, remember, sent
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from tests.support.runs import Say
 
 

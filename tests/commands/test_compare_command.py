@@ -31,7 +31,7 @@ from tests.support.runs import visible
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.oracle import Oracle
     from bbquery.types import Image
 

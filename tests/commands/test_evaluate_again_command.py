@@ -26,7 +26,7 @@ from tests.support.oracles import FakeOracle, brightness
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.types import Answer, Image
 
 SIDES = "function:call=tests.support.models.sides,classes=left|right,version=1"

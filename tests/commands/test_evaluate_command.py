@@ -23,7 +23,7 @@ from tests.support.oracles import FakeOracle, brightness
 from tests.support.runs import visible
 
 if TYPE_CHECKING:
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.types import Answer, Image
 
 SIDES = "function:call=tests.support.models.sides,classes=left|right,version=1"

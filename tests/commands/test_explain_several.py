@@ -22,8 +22,8 @@ from bbquery.cli import main
 from bbquery.commands import progress
 from bbquery.commands.screen import Screen
 from bbquery.images import reading
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import Ledger
 from bbquery.oracle import Price
 from oracles import function
 from oracles.emulators.http import HttpEmulator

@@ -9,8 +9,8 @@ import pytest
 
 from bbquery.cli import main
 from bbquery.jobs.estimate import estimate
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import Ledger
 from bbquery.oracle import Limits, Quote
 from bbquery.units import Units
 

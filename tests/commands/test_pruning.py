@@ -22,7 +22,7 @@ from tests.support.runs import Terminal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from tests.support.runs import Say
 
 OLD, NEW = "2026-01-05T12:00:00.000+00:00", "2026-06-05T12:00:00.000+00:00"

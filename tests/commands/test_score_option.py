@@ -26,7 +26,7 @@ from tests.support.scores import LeftShare
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.oracle import Oracle
 
 SIDES = "function:call=tests.support.models.sides,classes=left|right,version=1"

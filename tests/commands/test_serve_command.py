@@ -20,7 +20,7 @@ from PIL import Image as Pillow
 from bbquery import load
 from bbquery.cli import main
 from bbquery.commands.serve import OPTIONS
-from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.ledger import Ledger
 from bbquery.specification import with_option
 
 if TYPE_CHECKING:

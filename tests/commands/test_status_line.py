@@ -17,7 +17,7 @@ from tests.support.oracles import FakeOracle, client_of
 if TYPE_CHECKING:
     import pytest
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 DOLLAR = 10**12
 

@@ -15,8 +15,8 @@ from bbquery.cli import main
 from bbquery.errors import UsageError
 from bbquery.ledger import codec, store_files
 from bbquery.ledger.accounts import Accounts
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import Ledger
 from bbquery.types import Text
 from oracles import function
 from oracles.emulators.http import HttpEmulator

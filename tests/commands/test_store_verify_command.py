@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from bbquery.cli import main
 from bbquery.ledger import codec, store_files
 from bbquery.ledger.accounts import Accounts
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import Ledger
 from bbquery.ledger.store_lines import Fault, Header, Reading, header_text
 from bbquery.types import Text
 from tests.support.bookkeeping import ANSWERS, asked, remember, sent

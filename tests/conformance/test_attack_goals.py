@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from bbquery.attacks import Attack, AttackResult
     from bbquery.client.client import Client
     from bbquery.jobs.attack.result import Stress
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.oracle import Oracle
     from bbquery.scoring.base import BoundScore
     from bbquery.types import Image

@@ -12,8 +12,8 @@ import pytest
 
 from bbquery.client.client import Client
 from bbquery.errors import QuotaExceeded
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
 from bbquery.units import Units
 from oracles import function, google_vision, http, openai, openai_moderation

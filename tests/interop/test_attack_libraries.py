@@ -19,7 +19,7 @@ from tests.support.interop import oracle
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.types import Image
 
 SIDE = 8

@@ -18,7 +18,7 @@ from tests.support.models import corner
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 PAGE = (ROOT / "docs" / "interop.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bbquery.attacks import AttackResult
     from bbquery.interop.synchronous_code import Question
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 NAMES = (
     "art:HopSkipJump", "art:BoundaryAttack", "art:SignOPTAttack",

@@ -19,7 +19,7 @@ from tests.support.interop import by_hand, images, oracle
 from tests.support.models import sides
 
 if TYPE_CHECKING:
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.types import Image
 
 

@@ -19,7 +19,7 @@ from tests.support.counted import Counted
 from tests.support.interop import by_hand, images, oracle
 
 if TYPE_CHECKING:
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 
 def sent(batch: Any, *, white: float = 255.0, sizes: Any = "exact", **options: Any) -> list[Any]:

@@ -17,7 +17,7 @@ from tests.support.models import sides
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 PHOTO = np.random.default_rng(0).integers(100, 200, (16, 20, 3), dtype=np.uint8)
 OTHER = np.random.default_rng(1).integers(100, 200, (16, 20, 3), dtype=np.uint8)

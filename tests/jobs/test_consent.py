@@ -22,7 +22,7 @@ from tests.support.runs import Terminal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 pytestmark = pytest.mark.slow
 

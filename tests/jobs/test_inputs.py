@@ -19,7 +19,7 @@ from tests.support.models import sides
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.oracle import Oracle
     from bbquery.types import Image
 

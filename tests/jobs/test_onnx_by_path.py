@@ -12,7 +12,7 @@ import bbquery
 from tests.support.onnx_models import classifier
 
 if TYPE_CHECKING:
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 
 @pytest.mark.parametrize("kind", [str, Path])

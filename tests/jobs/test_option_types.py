@@ -14,7 +14,7 @@ from oracles import function
 from tests.support import models
 
 if TYPE_CHECKING:
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 PHOTO = np.random.default_rng(0).integers(100, 200, (16, 20, 3), dtype=np.uint8)
 MAP = np.arange(320.0).reshape(16, 20)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bbquery.ledger.accounts import Accounts
-from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.ledger import Ledger
 from tests.support.bookkeeping import remember
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image as Pillow
 
-from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.ledger import Ledger
 from oracles.emulators.openai import Faults, OpenAIEmulator
 from tests.support.oracles import FakeOracle, halves_oracle
 

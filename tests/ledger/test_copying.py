@@ -11,8 +11,8 @@ from bbquery.cli import main
 from bbquery.errors import StorageFailed, UsageError
 from bbquery.ledger import batches, copying, store_files
 from bbquery.ledger.accounts import Accounts
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import Ledger
 from bbquery.units import Units
 from tests.support.bookkeeping import ANSWERS, asked, remember, sent
 

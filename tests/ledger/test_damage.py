@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 
 from bbquery.cli import main
 from bbquery.errors import StorageFailed
-from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bbquery.errors import BudgetExhausted, StorageFailed, UsageError
+from bbquery.ledger.ledger import Ledger, open_ledger
 from bbquery.ledger.records import Answered, Busy, Cap, Granted, HoldRequest, Settlement
-from bbquery.ledger.sqlite import Ledger, open_ledger
 from bbquery.types import Reply, Text
 from bbquery.units import Units
 from tests.support.bookkeeping import break_disk, guard_caps, question

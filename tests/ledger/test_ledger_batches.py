@@ -14,8 +14,8 @@ from bbquery.errors import BudgetExhausted, StorageFailed
 from bbquery.ledger import batches
 from bbquery.ledger.accounts import Accounts
 from bbquery.ledger.batches import BatchRecord
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Answered, Busy, Cap, Granted, HoldRequest
-from bbquery.ledger.sqlite import Ledger
 from bbquery.units import Units
 from tests.support.bookkeeping import asked, remember, sent
 

@@ -18,8 +18,8 @@ import pytest
 from bbquery.errors import StorageFailed
 from bbquery.ledger import codec, reconcile, sqlite_file
 from bbquery.ledger.accounts import Accounts
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import Ledger
 from bbquery.ledger.sqlite_file import SqliteFile
 from bbquery.types import Label, Labels, NoAnswer, Text, Vector
 from bbquery.units import Units
@@ -291,7 +291,7 @@ def test_two_that_open_at_once_upgrade_once(old: Path) -> None:
 def test_processes_that_open_at_once_all_find_it_upgraded(old: Path) -> None:
     """Four processes started together upgrade one file, and each of them can use it."""
     open_it = (
-        "import sys; from pathlib import Path; from bbquery.ledger.sqlite import Ledger\n"
+        "import sys; from pathlib import Path; from bbquery.ledger.ledger import Ledger\n"
         "sys.stdin.readline()\n"
         "with Ledger(Path(sys.argv[1])) as ledger: print(ledger.find_budget('run'))"
     )

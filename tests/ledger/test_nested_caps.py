@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bbquery.errors import BudgetExhausted
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap, Granted, HoldRequest, Settlement
-from bbquery.ledger.sqlite import Ledger
 from bbquery.units import Units
 from tests.support.bookkeeping import guard_caps, question
 

@@ -14,8 +14,8 @@ from bbquery.commands.ledger import news_of_ledgers
 from bbquery.errors import StorageFailed
 from bbquery.ledger import postgres, statements
 from bbquery.ledger.engine import OutOfReach
+from bbquery.ledger.ledger import LAPSED, Ledger
 from bbquery.ledger.records import Cap, Granted, HoldRequest, Settlement
-from bbquery.ledger.sqlite import LAPSED, Ledger
 from bbquery.types import Reply, Text
 from bbquery.units import Units
 from tests.support.bookkeeping import asked, remember

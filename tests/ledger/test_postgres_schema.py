@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bbquery.errors import StorageFailed
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import Ledger
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ import pytest
 import bbquery.ledger
 from bbquery.errors import MissingExtra, UsageError
 from bbquery.ledger import places
-from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.ledger import Ledger
 
 pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed (the extra 'postgresql')")
 

@@ -11,7 +11,7 @@ from bbquery.ledger.projects import name_within, open_within
 from bbquery.ledger.records import Cap
 
 if TYPE_CHECKING:
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 
 def test_a_run_of_a_project_is_named_after_it_and_counts_in_it(ledger: Ledger) -> None:

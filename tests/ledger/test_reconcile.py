@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from bbquery.errors import UsageError
 from bbquery.ledger import reports
 from bbquery.ledger.accounts import Accounts
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.reconcile import Settled, Verdict
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import Ledger
 from bbquery.units import Units
 from tests.support.bookkeeping import HOLD, asked, remember, sent, settle
 

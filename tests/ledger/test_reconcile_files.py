@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from bbquery.errors import UsageError
 from bbquery.ledger import settlement_csv, vendor
 from bbquery.ledger.accounts import Accounts
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.reconcile import Verdict
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import Ledger
 from bbquery.ledger.vendor import Comparison, Usage
 from bbquery.units import Units
 from tests.support.bookkeeping import COST, HOLD, asked, remember, sent

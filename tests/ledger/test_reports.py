@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from bbquery.errors import StorageFailed, UsageError
 from bbquery.ledger import reports
 from bbquery.ledger.accounts import Accounts
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap
 from bbquery.ledger.reports import Spending, known_oracle
-from bbquery.ledger.sqlite import Ledger
 from bbquery.units import Units
 from tests.support.bookkeeping import COST, HOLD, asked, remember, sent
 

@@ -26,7 +26,7 @@ from tests.support.oracles import colour_oracle
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.oracle import Oracle
 
 

@@ -28,7 +28,7 @@ from tests.support.images import tiny_images
 from tests.support.oracles import colour_oracle
 
 if TYPE_CHECKING:
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 Likelihood = vision_v1.Likelihood
 COST = Units(queries=1, picodollars=1_500_000_000)  # $1.50 a thousand

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.jobs.explain.result import Explanation
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 SIDE = 24
 GREY = np.full((SIDE, SIDE, 3), 128, np.uint8)

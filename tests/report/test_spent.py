@@ -25,7 +25,7 @@ from tests.support.oracles import FakeOracle, client_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 __all__ = ["no_waiting", "photo"]
 

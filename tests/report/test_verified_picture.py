@@ -18,7 +18,7 @@ from tests.support.known_map import KnownMap, NeedsRows
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 pytestmark = pytest.mark.slow
 

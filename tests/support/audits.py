@@ -13,7 +13,7 @@ from bbquery.jobs.audit.keeping import KeptAttack, KeptMap
 from bbquery.jobs.audit.photos import Photo
 from bbquery.jobs.audit.plan import Plan
 from bbquery.jobs.watch import Watch
-from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.ledger import Ledger
 from bbquery.report.audit_folder import AuditFolder
 from bbquery.system.clock import SystemClock
 from tests.support.images import saved, tiny_images

@@ -9,7 +9,7 @@ import numpy as np
 
 import bbquery
 from bbquery.client.halt import Interrupted
-from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.ledger import Ledger
 from bbquery.saliency.rise import Rise
 from tests.support.batches_vendor import Vendor
 

@@ -19,8 +19,8 @@ from bbquery.units import Units
 if TYPE_CHECKING:
     from bbquery.errors import Outcome
     from bbquery.ledger.accounts import Accounts
+    from bbquery.ledger.ledger import Ledger
     from bbquery.ledger.reconcile import Settled, Verdict
-    from bbquery.ledger.sqlite import Ledger
     from bbquery.types import Answer
 
 HOLD = Units(1, 100, 2_100_000_000)  # a query, some tokens, $0.0021

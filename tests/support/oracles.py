@@ -18,7 +18,7 @@ from tests.support.clocks import FakeClock
 from tests.support.models import sides
 
 if TYPE_CHECKING:
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.system.clock import Clock
     from bbquery.units import Units
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from bbquery.interop import predict_fn
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.owners import LockedOwner
 from bbquery.ledger.records import Cap, Granted, HoldRequest
-from bbquery.ledger.sqlite import Ledger
 from bbquery.plan import Ask
 from bbquery.units import Units
 from oracles import function, onnx

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.request import AnyOracle
     from bbquery.jobs.watch import Watch
     from bbquery.jobs.watched import Progress
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.scoring.base import Score
     from bbquery.scoring.criteria import Criterion
 

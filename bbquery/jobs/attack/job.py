@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from bbquery.client.client import Client
     from bbquery.jobs.attack.request import AttackRequest
     from bbquery.jobs.estimate import Estimate
+    from bbquery.ledger.ledger import Ledger
     from bbquery.ledger.records import BudgetState
-    from bbquery.ledger.sqlite import Ledger
     from bbquery.scoring.base import Score
     from bbquery.types import Image
 

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.attack.result import Stress
     from bbquery.jobs.estimate import Estimate
     from bbquery.jobs.parts import Status
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.oracle import Oracle
     from bbquery.units import Units
 

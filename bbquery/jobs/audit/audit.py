@@ -17,7 +17,7 @@ from bbquery.jobs.presented import Presented, in_a_line
 from bbquery.jobs.public import public
 from bbquery.jobs.synchronous import synchronous
 from bbquery.jobs.watched import watched
-from bbquery.ledger.sqlite import open_ledger
+from bbquery.ledger.ledger import open_ledger
 from bbquery.option_types import folder
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.audit.summary import Gate, Summary
     from bbquery.jobs.watch import Watch
     from bbquery.jobs.watched import Progress
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from bbquery.units import NOTHING, Units, total
 
 if TYPE_CHECKING:
     from bbquery.jobs.audit.asking import Asking
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.audit.plan import Plan
     from bbquery.jobs.audit.row import Row
     from bbquery.jobs.watch import Watch
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.oracle import Oracle
     from bbquery.system.clock import Clock
 

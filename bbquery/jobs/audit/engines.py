@@ -14,7 +14,7 @@ from bbquery.jobs.audit.on_dask import check, connected
 if TYPE_CHECKING:
     from bbquery.jobs.audit.fleet_task import KeeperIn
     from bbquery.jobs.audit.plan import Plan
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 LOCAL = "local"
 ON_DASK = re.compile(r"dask:((?:tcp|tls)://[^/\s]+)")

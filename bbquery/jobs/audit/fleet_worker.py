@@ -32,7 +32,7 @@ from bbquery.jobs.audit.fleet_task import Answer, files_in
 from bbquery.jobs.audit.plan import Plan
 from bbquery.jobs.audit.work import Outcome, Work
 from bbquery.jobs.watch import Watch
-from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.ledger import Ledger
 from bbquery.version import __version__
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.audit.summary import Summary
     from bbquery.jobs.audit.summing import Read
     from bbquery.jobs.watch import Watch
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.oracle import Oracle
 
 

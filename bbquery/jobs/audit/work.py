@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.explain.result import Explanation
     from bbquery.jobs.parts import Status
     from bbquery.jobs.watch import Watch
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.oracle import Oracle
     from bbquery.types import Reply
 

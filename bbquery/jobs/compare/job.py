@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.estimate import Estimate
     from bbquery.jobs.explain.job import ExplainJob
     from bbquery.jobs.explain.result import Explanation, TargetMap
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.metrics.srg import Curves
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.request import AnyOracle
     from bbquery.jobs.watch import Watch
     from bbquery.jobs.watched import Progress
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.metrics import Metric
     from bbquery.perturb.baselines import AnyFill
     from bbquery.saliency import Method

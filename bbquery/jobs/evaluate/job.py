@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from bbquery.client.client import Client, QueryCounts
     from bbquery.images.placement import Placement
     from bbquery.jobs.evaluate.made import Made
+    from bbquery.ledger.ledger import Ledger
     from bbquery.ledger.records import BudgetState, Cap
-    from bbquery.ledger.sqlite import Ledger
     from bbquery.metrics import Question
     from bbquery.run import Driven
     from bbquery.scoring.base import BoundScore, Score

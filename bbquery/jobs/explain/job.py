@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from bbquery.batches.prefetch import Prefetched
     from bbquery.batches.questions import Wanted
     from bbquery.client.client import Client, QueryCounts
+    from bbquery.ledger.ledger import Ledger
     from bbquery.ledger.records import BudgetState
-    from bbquery.ledger.sqlite import Ledger
     from bbquery.plan import Plan
     from bbquery.recording import Recorded
     from bbquery.saliency import Method

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from bbquery.jobs.explain.job import ExplainJob
     from bbquery.jobs.explain.result import Explanation
     from bbquery.jobs.parts import Status
+    from bbquery.ledger.ledger import Ledger
     from bbquery.ledger.records import BudgetState, Cap
-    from bbquery.ledger.sqlite import Ledger
     from bbquery.units import Units
 
 

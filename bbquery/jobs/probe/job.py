@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from bbquery.client.client import Client, QueryCounts
     from bbquery.jobs.probe.answers import Row
     from bbquery.jobs.probe.candidates import Bound, Suiting
+    from bbquery.ledger.ledger import Ledger
     from bbquery.ledger.records import BudgetState, Cap
-    from bbquery.ledger.sqlite import Ledger
     from bbquery.plan import Ask
     from bbquery.types import Answer
     from bbquery.units import Units

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bbquery.client.client import Client
     from bbquery.jobs.attack.series import Attacked
     from bbquery.jobs.parts import Part
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.oracle import Oracle
 
 pytestmark = pytest.mark.slow

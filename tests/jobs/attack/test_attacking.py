@@ -19,8 +19,8 @@ from bbquery.jobs.attack.attack import attack
 from bbquery.jobs.attack.job import overhead
 from bbquery.jobs.attack.votes import Votes
 from bbquery.jobs.watch import Watch
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import Ledger
 from bbquery.oracle import Price
 from bbquery.types import Decision
 from bbquery.units import Units

@@ -20,7 +20,7 @@ from tests.support.chance import Chance
 
 if TYPE_CHECKING:
     from bbquery.jobs.attack.result import Stress
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 pytestmark = pytest.mark.slow
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from bbquery.client.client import Client
     from bbquery.jobs.attack.result import Stress
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.types import Image
 
 pytestmark = pytest.mark.slow

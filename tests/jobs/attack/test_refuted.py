@@ -22,7 +22,7 @@ from tests.support.counted import Counted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.types import Image
 
 pytestmark = pytest.mark.slow

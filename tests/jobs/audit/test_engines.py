@@ -20,7 +20,7 @@ from tests.support.audits import plan_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 SHARED = "postgresql://me@db.example.org/audits"
 

@@ -14,7 +14,7 @@ from bbquery.jobs.audit.engine import Engine
 from bbquery.jobs.audit.engines import executor_of
 from bbquery.jobs.audit.executor import Local
 from bbquery.jobs.watch import Watch
-from bbquery.ledger.sqlite import Ledger
+from bbquery.ledger.ledger import Ledger
 from oracles.emulators.http import HttpEmulator
 from tests.support.audits import MAPS, Undrawn, photos_in, plan_of
 from tests.support.fleet import fleet

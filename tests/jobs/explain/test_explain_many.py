@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from bbquery.jobs.explain.series import ImageResult
     from bbquery.jobs.parts import Part
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.oracle import Oracle
 
 pytestmark = pytest.mark.slow

@@ -19,7 +19,7 @@ from tests.support import models
 from tests.support.images import tiny_images
 
 if TYPE_CHECKING:
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.oracle import Oracle
 
 pytestmark = pytest.mark.slow

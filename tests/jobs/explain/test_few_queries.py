@@ -13,7 +13,7 @@ from oracles import function
 from tests.support import models
 
 if TYPE_CHECKING:
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 pytestmark = pytest.mark.slow
 

@@ -22,7 +22,7 @@ from tests.support.cells_method import Cells
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 PHOTO = np.random.default_rng(0).integers(180, 256, (40, 60, 3), dtype=np.uint8)
 SOFT_ANSWER = Vector(np.array([0.5, 0.5]))

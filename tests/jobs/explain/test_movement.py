@@ -25,7 +25,7 @@ from oracles import function
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.types import Answer
 
 CAT = Classes((("cat",), ("dog",)))

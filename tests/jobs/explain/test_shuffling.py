@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
 
 PHOTO = np.random.default_rng(0).integers(100, 200, (21, 28, 3), dtype=np.uint8)
 SEED = 5

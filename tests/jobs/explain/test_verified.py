@@ -20,7 +20,7 @@ from tests.support.known_map import KnownMap, NeedsRows
 
 if TYPE_CHECKING:
     from bbquery.jobs.explain.verified import Verified
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.oracle import Oracle
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (20, 10, 3), dtype=np.uint8)

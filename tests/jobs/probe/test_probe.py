@@ -12,7 +12,7 @@ from oracles import function
 
 if TYPE_CHECKING:
     from bbquery.jobs.probe.result import Probe
-    from bbquery.ledger.sqlite import Ledger
+    from bbquery.ledger.ledger import Ledger
     from bbquery.types import Image
 from tests.support.chance import Chance
 from tests.support.probing import linear, oracle_of, probed, visible

@@ -18,8 +18,8 @@ from bbquery.client.halt import Interrupted
 from bbquery.errors import BudgetExhausted, Rejected, UsageError
 from bbquery.jobs.job import NothingToExplain
 from bbquery.jobs.probe.design import FEWEST, SHARES, Design
+from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap
-from bbquery.ledger.sqlite import Ledger
 from bbquery.report.probe import own_part
 from bbquery.report.record import encoded
 from bbquery.units import Units
