@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 Outcome = Literal["posted", "voided", "unknown"]
 
+NEAREST = 8  # names in a message
 LONGEST_SHOWN = 200  # characters of a name in a message; a name may come from an answer
 
 
@@ -73,7 +74,8 @@ class UnknownName(UsageError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, if_new: str = "") -> None:
         self.kind, self.name, self.known = kind, name, tuple(dict.fromkeys(known))
-        near = _near(name, self.known)
+        spelled = _spelled_like(name, self.known, most=NEAREST)
+        near = _near(name, self.known, spelled)
         if len(self.known) <= 20:
             hint = f"known: {', '.join(map(_listed, self.known)) or 'none'}"
         elif near:
@@ -81,19 +83,22 @@ class UnknownName(UsageError):
         else:
             hint = f"none of the {len(self.known)} known names is near it"
         new = f"; if it is new, {if_new}" if if_new else ""
-        super().__init__(f"unknown {kind} {_quoted(name)}; {hint}{new}{did_you_mean(name, self.known)}")
+        super().__init__(f"unknown {kind} {_quoted(name)}; {hint}{new}{_meant(spelled)}")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return "; did you mean 'rise'?", or nothing where no known name is spelled like `name`."""
-    spelled = _spelled_like(name, list(known), most=1)
+    return _meant(_spelled_like(name, list(known), most=1))
+
+
+def _meant(spelled: Sequence[str]) -> str:
     return f"; did you mean {_quoted(spelled[0])}?" if spelled else ""
 
 
-def _near(name: str, known: Sequence[str], most: int = 8) -> list[str]:
+def _near(name: str, known: Sequence[str], spelled: Sequence[str]) -> list[str]:
     """Return the known names that have `name` as a word, then those spelled like it."""
     containing = [k for k in known if name.lower() in k.lower().split()]
-    return list(dict.fromkeys([*containing, *_spelled_like(name, known, most)]))[:most]
+    return list(dict.fromkeys([*containing, *spelled]))[:NEAREST]
 
 
 def _spelled_like(name: str, known: Sequence[str], most: int) -> list[str]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import os
 import subprocess
 import sys
@@ -36,7 +37,7 @@ LOOK_UPS = 64
 TIMES = 15
 HOLD = 34 * 10**8  # picodollars, as of one small image
 QUERY = """
-import sys, time
+import hashlib, sys, time
 from pathlib import Path
 began = time.perf_counter()
 import bbquery
@@ -48,7 +49,7 @@ size, times, number = map(int, sys.argv[2:5])
 rng = np.random.default_rng(size)
 taken = []
 for _ in range(times):
-    keys = [int(each).to_bytes(32, "little") for each in rng.integers(0, 2 * size, number)]
+    keys = [hashlib.sha256(b"%d" % each).digest() for each in rng.integers(0, 2 * size, number)]
     before = time.perf_counter()
     found = ledger.find(keys)
     taken.append(time.perf_counter() - before)
@@ -64,7 +65,7 @@ def requests(start: int, stop: int, budget: int) -> Sequence[HoldRequest]:
     from bbquery.units import Units
 
     hold = Units(queries=1, tokens=100, picodollars=HOLD)
-    keys = (number.to_bytes(32, "little") for number in range(start, stop))
+    keys = (hashlib.sha256(b"%d" % number).digest() for number in range(start, stop))  # in no order, as real ones
     return [HoldRequest(ImageQuestion(key, "fingerprint", key, 0), budget, hold) for key in keys]
 
 

@@ -19,6 +19,7 @@ _BALANCES = [f"{kind}_{unit}" for kind in ("cap", "posted", "held") for unit in 
 TABLES: Mapping[str, Sequence[str]] = {  # each after those that it refers to, in the order of its first column
     "budget": ("id", "name", "parent", *_BALANCES, "about", "opened"),
     "oracle": ("fingerprint", "identity"),
+    "budget_oracle": ("budget", "oracle", "used"),
     "attempt": ("id", "key", "budget", "owner", "oracle", "free", "state", "reason", *_AMOUNTS, "opened", "closed"),
     "answer": ("key", "oracle", "image", "sample", "answer", "served", "attempt", "created"),
     "batch": ("id", "name", "budget", "oracle", "state", "vendor", "reason", "opened", "closed"),

@@ -8,12 +8,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bbquery.ledger import reports, statements
 from bbquery.ledger.records import Cap
+from bbquery.ledger.rows import parts, with_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +24,14 @@ if TYPE_CHECKING:
     from bbquery.ledger.reports import Branch
 
 PRUNED = "pruned runs"
+MOVES = (  # rows: a budget that goes, and its heir
+    "UPDATE attempt SET budget = gone.column2 FROM {rows} AS gone WHERE budget = gone.column1",
+    "UPDATE batch SET budget = gone.column2 FROM {rows} AS gone WHERE budget = gone.column1",
+    "INSERT INTO budget_oracle (budget, oracle, used) SELECT gone.column2, oracle, max(used)"
+    " FROM budget_oracle JOIN {rows} AS gone ON budget = gone.column1 GROUP BY gone.column2, oracle"
+    " ON CONFLICT (budget, oracle) DO UPDATE SET used = excluded.used WHERE excluded.used > budget_oracle.used",
+    "DELETE FROM budget_oracle WHERE budget IN (SELECT column1 FROM {rows} AS gone)",
+)
 RUN = re.compile(r"(?:explain|compare|evaluate|probe|attack|predict)-[0-9a-f]{16}")
 
 
@@ -40,13 +50,15 @@ def prunable(connection: Connection, before: str | None, *, empty: bool) -> Prun
     """
     at_work = {budget for (budget,) in connection.execute(
         "SELECT budget FROM batch WHERE state NOT IN ('collected', 'dropped')"
-        " UNION SELECT budget FROM attempt WHERE state IN ('open', 'unknown')"
+        " UNION SELECT budget FROM attempt WHERE state = 'open'"  # each has an index of its own
+        " UNION SELECT budget FROM attempt WHERE state = 'unknown'"
     )}  # fmt: skip
+    within = reports.children(connection)
     found, holding = [], 0
     for branch in reports.budgets(connection):
         if not _is_run(branch) or not _meant(branch, before, empty=empty):
             continue
-        busy = any(branch.state.held.amounts) or not at_work.isdisjoint(reports.paths(connection, branch.state.id))
+        busy = any(branch.state.held.amounts) or not at_work.isdisjoint(reports.depth_first([branch.state.id], within))
         holding += busy
         found += [] if busy else [branch]
     return Prunable(tuple(found), holding)
@@ -54,15 +66,26 @@ def prunable(connection: Connection, before: str | None, *, empty: bool) -> Prun
 
 def prune(connection: Connection, runs: Sequence[Branch]) -> None:
     """Take runs and what lies in them out of the tree, in the caller's transaction."""
+    heirs = _heirs(connection, runs)
+    for budgets in parts(list(heirs.items())):
+        values = tuple(itertools.chain.from_iterable(budgets))
+        for statement in MOVES:
+            connection.execute(with_rows(statement, 2, len(budgets)), values)
+    for budget in reversed(heirs):  # what lies in a budget follows it
+        connection.execute("DELETE FROM budget WHERE id = ?", (budget,))
+
+
+def _heirs(connection: Connection, runs: Sequence[Branch]) -> dict[int, int]:
+    """Return by every budget that goes, those within right after it, the one that takes over what it sent."""
+    parents = dict(connection.execute("SELECT id, parent FROM budget"))
+    within = reports.children(connection)
+    heirs: dict[int, int] = {}
     for run in runs:
-        above = connection.execute("SELECT parent FROM budget WHERE id = ?", (run.state.id,)).fetchone()[0]
-        inside = list(reports.paths(connection, run.state.id))
-        target = _heir(connection, run) if above is None else int(above)
-        marks = ", ".join("?" * len(inside))
-        for table in ("attempt", "batch"):
-            connection.execute(f"UPDATE {table} SET budget = ? WHERE budget IN ({marks})", (target, *inside))  # noqa: S608 - no input
-        for budget in reversed(inside):  # depth first, so what lies in a budget follows it
-            connection.execute("DELETE FROM budget WHERE id = ?", (budget,))
+        if run.state.id not in heirs:  # else it lies in a run that goes
+            above = parents[run.state.id]
+            heir = _heir(connection, run) if above is None else int(above)
+            heirs |= dict.fromkeys(reports.depth_first([run.state.id], within), heir)
+    return heirs
 
 
 def _heir(connection: Connection, run: Branch) -> int:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from bbquery.ledger import statements
 from bbquery.units import Units
 
 if TYPE_CHECKING:
     import datetime
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bbquery.ledger.connection import Connection
     from bbquery.ledger.records import BudgetState
@@ -57,25 +57,32 @@ def budgets(connection: Connection, top: int | None = None) -> list[Branch]:
     """Return the budget `top` and those within, or all, depth first: what lies in a budget follows it."""
     depths = {number: depth for number, _, depth in connection.execute(_PATHS, {"top": top})}
     known = {number: each for number, *each in connection.execute("SELECT id, parent, name, about, opened FROM budget")}
+    states = statements.states(connection)
     used, asked = _uses(connection, {number: parent for number, (parent, *_) in known.items()})
+    within = children(connection)
     branches = []
-    for budget in _depth_first({number: known[number][0] for number in depths}):
+    for budget in depth_first(within[None] if top is None else [top], within):
         parent, _, about, opened = known[budget]
         inside = None if parent is None else known[parent][1]
         when, whom = used.get(budget, opened or ""), tuple(sorted(asked.get(budget, ())))
-        branches.append(Branch(statements.state(connection, budget), depths[budget], inside, about or "", when, whom))
+        branches.append(Branch(states[budget], depths[budget], inside, about or "", when, whom))
     return branches
 
 
-def _depth_first(parents: Mapping[int, int | None]) -> Iterator[int]:
-    """Yield budgets, oldest first, what lies in one right after it. parents: of each, in order of their ids."""
-    within: dict[int | None, list[int]] = {}
-    for budget, parent in parents.items():
-        within.setdefault(parent if parent in parents else None, []).append(budget)
-    waiting = within.get(None, [])[::-1]
+def children(connection: Connection) -> dict[int | None, list[int]]:
+    """Return the budgets right within each that has any, oldest first; at None those within no other."""
+    within: dict[int | None, list[int]] = {None: []}
+    for budget, parent in connection.execute("SELECT id, parent FROM budget ORDER BY id"):
+        within.setdefault(parent, []).append(budget)
+    return within
+
+
+def depth_first(tops: Sequence[int], within: Mapping[int | None, Sequence[int]]) -> Iterator[int]:
+    """Yield these budgets and all that lie in them, what lies in one right after it. within: as of `children`."""
+    waiting = list(tops)[::-1]
     while waiting:
         yield (budget := waiting.pop())
-        waiting += within.get(budget, [])[::-1]
+        waiting += within.get(budget, ())[::-1]
 
 
 def _uses(connection: Connection, parents: dict[int, int | None]) -> tuple[dict[int, str], dict[int, set[str]]]:
@@ -83,11 +90,10 @@ def _uses(connection: Connection, parents: dict[int, int | None]) -> tuple[dict[
     names = {fingerprint: oracle.name for fingerprint, oracle in oracles(connection).items()}
     used: dict[int, str] = {}
     asked: dict[int, set[str]] = {}
-    rows = connection.execute("SELECT budget, oracle, max(opened) FROM attempt GROUP BY budget, oracle")
-    for budget, fingerprint, opened in rows:
+    for budget, fingerprint, when in connection.execute("SELECT budget, oracle, used FROM budget_oracle"):
         level: int | None = budget
         while level is not None:
-            used[level] = max(used.get(level, ""), opened)
+            used[level] = max(used.get(level, ""), when)
             asked.setdefault(level, set()).add(names.get(fingerprint, fingerprint[:SHORTEST_FINGERPRINT]))
             level = parents[level]
     return used, asked
@@ -225,13 +231,14 @@ class Attempt:
     closed: str
 
 
-_ATTEMPTS = """
+_ATTEMPTS = f"""{BRANCHES}
 SELECT attempt.id, key, path, attempt.oracle, state, reason, hold_queries, hold_tokens, hold_picodollars,
        cost_queries, cost_tokens, cost_picodollars, opened, closed
 FROM attempt JOIN branch ON branch.id = attempt.budget AND inside
-WHERE state = :state OR CAST(:state AS TEXT) IS NULL
-ORDER BY attempt.id
-"""
+WHERE {{condition}} ORDER BY {{order}}
+"""  # noqa: S608 - joined from constants
+_IN_STATE = {None: "true", **{state: f"state = '{state}'" for state in get_args(State)}}
+_IN_ORDER = {"unknown": "+attempt.id"}  # few of many: found by their own index, then sorted; all others as they lie
 
 
 def attempts(connection: Connection, top: int | None = None, state: State | None = None) -> Iterator[Attempt]:
@@ -240,7 +247,8 @@ def attempts(connection: Connection, top: int | None = None, state: State | None
     state: only those. One at a time: a ledger of millions needs no more memory than one of ten.
     """
     known = oracles(connection)
-    for row in connection.execute(BRANCHES + _ATTEMPTS, {"top": top, "state": state}):
+    statement = _ATTEMPTS.format(condition=_IN_STATE[state], order=_IN_ORDER.get(state or "", "attempt.id"))
+    for row in connection.execute(statement, {"top": top}):
         number, key, path, fingerprint, its_state, reason, *amounts, opened, closed = row
         oracle = known.get(fingerprint) or known_oracle(fingerprint, {})
         cost = Units(*amounts[3:]) if its_state in ("posted", "voided") else None

@@ -53,6 +53,10 @@ OPEN = (
     " (budget, owner, oracle, free, state, opened, key, hold_queries, hold_tokens, hold_picodollars)"
     " SELECT ?, ?, ?, ?, 'open', ?, * FROM {rows} AS given"
 )
+USED = (
+    "INSERT INTO budget_oracle (used, budget, oracle) SELECT ?, * FROM {rows} AS given WHERE true"
+    " ON CONFLICT (budget, oracle) DO UPDATE SET used = excluded.used WHERE excluded.used > budget_oracle.used"
+)
 CLOSE = (  # columns of ended: id, queries, tokens, picodollars. What is free and perhaps billed was not billed
     "UPDATE attempt SET state = CASE WHEN free = 1 AND ? = 'unknown' THEN 'voided' ELSE ? END, reason = ?, closed = ?,"
     " cost_queries = ended.column2, cost_tokens = ended.column3, cost_picodollars = ended.column4"
@@ -102,11 +106,12 @@ def open_budget(connection: Connection, name: str, cap: Cap, parent: int | None,
 
 def find_budget(connection: Connection, name: str) -> int:
     """Return the id of the budget of this name."""
-    known = dict(connection.execute("SELECT name, id FROM budget ORDER BY name"))
-    if name not in known:
+    row = connection.execute("SELECT id FROM budget WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        known = [name for (name,) in connection.execute("SELECT name FROM budget ORDER BY name")]
         make = f"make it with 'bbquery budget set {shlex.quote(name)} --max-usd 20'"
         raise UnknownName("budget", name, known, if_new=make)
-    return int(known[name])
+    return int(row[0])
 
 
 def state(connection: Connection, budget: int) -> BudgetState:
@@ -115,6 +120,11 @@ def state(connection: Connection, budget: int) -> BudgetState:
     if row is None:
         raise UsageError(f"there is no budget with the id {budget} in this ledger")
     return _state(row)
+
+
+def states(connection: Connection) -> dict[int, BudgetState]:
+    """Return every budget as it stands, by id, oldest first."""
+    return {row[0]: _state(row) for row in connection.execute(f"SELECT {STATE} FROM budget ORDER BY id")}
 
 
 def _state(row: tuple[Any, ...]) -> BudgetState:
@@ -160,6 +170,8 @@ def _insert(connection: Connection, requests: Sequence[HoldRequest], owner: str)
     for (budget, oracle, free), alike in itertools.groupby(requests, lambda r: (r.budget, r.question.oracle, r.free)):
         rows = [(blob(r.question.key), r.hold.queries, r.hold.tokens, r.hold.picodollars) for r in alike]
         last = insert_rows(connection, OPEN, rows, (budget, owner, oracle, int(free), opened))
+    used = list({(request.budget, request.question.oracle): None for request in requests})
+    execute_rows(connection, USED, used, (opened,))
     # Ids follow one another, row by row, and this transaction is the only writer.
     return range(last + 1 - len(requests), last + 1)
 

@@ -64,6 +64,8 @@ def test_old_runs_are_pruned_and_their_spending_stays(ledger: Ledger, say: Say) 
     assert names(ledger) == {"paper", f"paper/{RUN}2", f"paper/{RUN}3", f"paper/{RUN}4", "pruned runs"}
     assert spending(ledger) == before
     assert ledger.budget(ledger.find_budget("pruned runs")).posted == COST.times(2)
+    (heir,) = ledger.read(lambda c: reports.budgets(c, ledger.find_budget("pruned runs")))
+    assert (heir.used, heir.oracles) == (OLD, ("openai gpt-4o",))
     assert ledger.budget(ledger.find_budget("paper")).posted == COST
 
 
@@ -74,6 +76,18 @@ def test_a_run_with_a_batch_at_work_stays(ledger: Ledger, runs: str, say: Say) -
 
     assert "no such run; 2 more hold" in say("budget", "prune", "--before", "2026-03-01", "--yes")
     assert f"{RUN}1" in names(ledger)
+
+
+def test_a_run_within_a_run_goes_with_it(ledger: Ledger, say: Say) -> None:
+    """Runs of several photos have one inside for each: all of their attempts end in the same place."""
+    outer = ledger.open_budget(f"{RUN}1", Cap())
+    inner = ledger.open_budget(f"{RUN}1/{RUN}2", Cap(), outer)
+    sent(ledger, inner, asked(remember(ledger, oracle="openai", model="gpt-4o"), 0), at=OLD)
+
+    say("budget", "prune", "--before", "2026-03-01", "--yes")
+
+    assert names(ledger) == {"pruned runs"}
+    assert ledger.budget(ledger.find_budget("pruned runs")).posted == COST
 
 
 @pytest.mark.usefixtures("runs")

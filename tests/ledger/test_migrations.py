@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from bbquery.errors import StorageFailed
-from bbquery.ledger import codec, reconcile, sqlite_file
+from bbquery.ledger import codec, reconcile, reports, sqlite_file
 from bbquery.ledger.accounts import Accounts
 from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap
@@ -166,6 +166,18 @@ def test_an_upgraded_ledger_goes_on(old: Path) -> None:
 
     assert unknowns == [1, 4]
     assert (state.posted, state.held) == (Units(10), Units())
+
+
+def test_an_upgraded_ledger_says_whom_its_budgets_asked_and_when(old: Path) -> None:
+    """What is kept of each budget since version 10 is made of the attempts that were there before."""
+    with Accounts(old) as accounts:
+        branches = accounts.read(reports.budgets)
+
+    seen = {branch.state.name: (branch.used, branch.oracles) for branch in branches}
+    last = "2026-01-02T03:04:05.678+00:00"
+    assert seen == {
+        "project": (last, ("openai gpt-4o",)), "run": (last, ("openai gpt-4o",)), "open-ended": ("", ())
+    }  # fmt: skip
 
 
 def test_an_answer_of_a_published_store_belongs_to_no_attempt(old: Path) -> None:
