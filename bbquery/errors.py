@@ -251,7 +251,8 @@ class NotWritten(BbqueryError):
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that is nearest to `name`; None where none is near."""
-    near = _near(name, list(dict.fromkeys(known)))
+    distinct = list(dict.fromkeys(known))
+    near = _near(name, distinct, _spelled_like(name, distinct, most=NEAREST))
     return max(near, key=lambda each: difflib.SequenceMatcher(None, _plain(each), _plain(name)).ratio(), default=None)
 
 
