@@ -57,10 +57,6 @@ SETTINGS = (
     # A commit survives a crash of the server, even of one that is set to forget the last ones.
     " SELECT set_config('synchronous_commit', 'on', FALSE) WHERE current_setting('synchronous_commit') = 'off'"
 )
-SIZE = (
-    "SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class"
-    " WHERE relkind = 'r' AND relnamespace = CAST(current_schema() AS regnamespace)"
-)
 PREPARED = 500  # statements; see rows.py
 TRANSIENT = (
     psycopg.errors.SerializationFailure,
@@ -104,8 +100,15 @@ class Postgres(Engine):
     # --- writing ---
 
     def owner(self) -> Owner:
-        """Begin a lease."""
-        return LeasedOwner(self.attempt_to_read, self.read)
+        """Begin a lease.
+
+        Raises:
+            StorageFailed: the server refuses.
+        """
+        try:
+            return LeasedOwner(self.attempt_to_read, self.read)
+        except psycopg.Error as error:
+            raise self.translated(error) from error
 
     def turn(self) -> contextlib.AbstractContextManager[None]:
         """Wait for nothing: each transaction waits for its own lock, and the server lets them in by turns."""
@@ -213,8 +216,10 @@ class Postgres(Engine):
             raw = raw or self._connected()
             try:
                 yield raw
-            except BaseException:
+            except BaseException as error:
                 raw.close()
+                if isinstance(error, psycopg.OperationalError):
+                    self._drop_free()  # a server that is lost has closed them all
                 raise
             with self._lock:
                 self._free.append(raw)
@@ -265,6 +270,9 @@ class Postgres(Engine):
     def close(self) -> None:
         """Close every connection."""
         self._drop_writing()
+        self._drop_free()
+
+    def _drop_free(self) -> None:
         with self._lock:
             for raw in self._free:
                 raw.close()

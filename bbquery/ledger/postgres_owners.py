@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 LEASE = 30  # seconds; the least that a restart of the server, or a stutter of the network, must not pass for a death
 RENEWAL = 5.0  # seconds
+RETRIAL = (
+    0.5  # seconds from a renewal that failed to the next: an outage must not outlast a lease by the waiting for it
+)
 MARGIN = 5.0  # seconds by which a process takes itself for dead before others do: what it sends then is on its way
 FORGOTTEN = 86_400  # seconds after which a dead owner's row is removed
 HEARD = f"""
@@ -53,7 +56,7 @@ class LeasedOwner(Owner):
         self._lives_until = 0.0
         self.renew()
         self.epoch = 0
-        attempt(lambda c: c.execute(FORGET))
+        read(lambda c: c.execute(FORGET))
         self._thread = threading.Thread(target=self._keep, name="bbquery-lease", daemon=True)
         self._thread.start()
 
@@ -87,20 +90,35 @@ class LeasedOwner(Owner):
         return self.epoch == epoch and _now() < self._lives_until
 
     def renew(self) -> None:
-        """Renew the lease, once, or fail."""
+        """Renew the lease; where the server is out of reach, once it is back."""
+        self._renewed(self._read)
+
+    def _renewed(self, run: Attempt) -> None:
+        began = run(_renew(self.name))
         with self._renewing:
-            began = _now()
-            self._attempt(lambda c: c.execute(RENEW, (self.name,)))
             self.epoch += began > self._lives_until
-            self._lives_until = began + LEASE - MARGIN
+            self._lives_until = max(self._lives_until, began + LEASE - MARGIN)
 
     def _keep(self) -> None:
         """Renew the lease until it ends; where the server is out of reach, again and again."""
-        while not self._closed.wait(RENEWAL):
+        pause = RENEWAL
+        while not self._closed.wait(pause):
             try:
-                self.renew()
-            except Exception:  # noqa: BLE001, S112 - whoever reads or writes meanwhile tells of it
-                continue
+                self._renewed(self._attempt)
+                pause = RENEWAL
+            except Exception:  # noqa: BLE001 - whoever reads or writes meanwhile tells of it
+                pause = RETRIAL
+
+
+def _renew(name: str) -> Callable[[Connection], float]:
+    """Return what renews a lease, and returns when it began to."""
+
+    def work(connection: Connection) -> float:
+        began = _now()
+        connection.execute(RENEW, (name,))
+        return began
+
+    return work
 
 
 def _now() -> float:

@@ -147,6 +147,20 @@ def test_a_lease_that_was_not_renewed_in_time_is_a_new_one(ledger: Ledger) -> No
     assert me.holds(me.epoch)
 
 
+async def test_a_lapsed_lease_is_renewed_once_the_server_is_back(ledger: Ledger, postgresql: Server) -> None:
+    """After an outage longer than a lease a process goes on: connections that were closed meanwhile do not stop it."""
+    oracle, budget = remember(ledger, model="m"), ledger.open_budget("b", Cap(queries=5))
+    ledger.budget(budget)
+    postgresql.stop("immediate")
+    postgresql.start()
+    ledger._me._lives_until = 0.0  # type: ignore[attr-defined] # of a lease
+
+    attempt = await held(ledger, budget, oracle, 1)
+
+    assert states(ledger) == [("voided", LAPSED), ("open", None)]
+    assert (attempt, ledger.budget(budget).held) == (2, ONE)
+
+
 # --- a connection that is lost ---
 
 
