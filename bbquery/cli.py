@@ -19,6 +19,7 @@ from bbquery.commands import (
     explain,
     ledger,
     listing,
+    news,
     probe,
     score,
     serve,
@@ -56,7 +57,7 @@ def _run(typed: list[str]) -> int:
     chosen = _parser().parse_args(typed)
     chosen.typed = ["bbquery", *typed]
     stopped = Interrupts()
-    with stopped.heard(), ledger.news_of_ledgers(), places.preferred(getattr(chosen, "ledger", None)):
+    with stopped.heard(), news.told(), places.preferred(getattr(chosen, "ledger", None)):
         try:
             code = int(chosen.run(chosen))
         except BudgetExhausted as error:  # before there was any result

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bbquery.commands.output import say, warn
+from bbquery.commands.output import say
 from bbquery.errors import UsageError
 from bbquery.ledger import copying, places
 from bbquery.ledger.accounts import Accounts
-from bbquery.ledger.engine import FOUND, LOST
-from bbquery.telemetry import LOGGER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bbquery.ledger.places import Place
 
 ABOUT = "A ledger is a file on this machine, or is on PostgreSQL for several machines. Both hold the same."
@@ -44,32 +39,6 @@ def add_ledger(command: argparse._ActionsContainer) -> None:
     what = "file or postgresql://USER@HOST/DATABASE with budgets and answers"
     default = f"{places.ENVIRONMENT}, or else a file of your own"
     command.add_argument("--ledger", type=place, metavar="PLACE", help=f"{what} (default: {default})")
-
-
-class LedgerNews(logging.Handler):
-    """Tells a person that the ledger's server is out of reach, and that it is back."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print a line for the one event and the other."""
-        event, fields = getattr(record, "event", ""), getattr(record, "fields", {})
-        if event == LOST:
-            warn(
-                f"the ledger {fields['ledger']} is out of reach ({fields['reason']}): nothing new is sent until it is"
-                " back, and what was answered is recorded then"
-            )
-        elif event == FOUND:
-            warn(f"the ledger {fields['ledger']} is back")
-
-
-@contextlib.contextmanager
-def news_of_ledgers() -> Iterator[None]:
-    """Tell a person of the ledger's server as long as this lasts."""
-    handler = LedgerNews()
-    LOGGER.addHandler(handler)
-    try:
-        yield
-    finally:
-        LOGGER.removeHandler(handler)
 
 
 def place(text: str) -> Place:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bbquery.commands.ledger import news_of_ledgers
+from bbquery.commands import news
 from bbquery.errors import StorageFailed
 from bbquery.ledger import postgres, statements
 from bbquery.ledger.engine import OutOfReach
@@ -254,7 +254,7 @@ async def test_a_person_is_told_of_an_outage_once_and_of_its_end(
 ) -> None:
     """While the server is away a line says so, and another when it is back; one lost connection is no news."""
     budget = ledger.open_budget("b", Cap(queries=5))
-    with news_of_ledgers():
+    with news.told():
         with postgresql.connection(str(ledger.place)) as connection:
             connection.execute(CLOSE_OTHERS)
         ledger.open_budget("another", Cap())

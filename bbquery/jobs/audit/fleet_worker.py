@@ -6,6 +6,7 @@ Theory of operation.
    and kept. Photos are asked side by side on it, each by a thread of the worker, which waits.
 2. What a photo asks is held in the ledger before it is sent, and its answers are in the store. So a task that is run
    again, here or elsewhere, since a worker was lost, pays only what has no answer.
+   A worker that closes, as one does that has lost its scheduler, lets its photos end in order first.
 3. Files are made in a temporary folder, which goes once they are read: what stays is sent back.
 4. A photo is asked only where the same model stands behind the same words: its identity is computed again here.
 """
@@ -13,6 +14,7 @@ Theory of operation.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import socket
 import tempfile
@@ -44,6 +46,10 @@ if TYPE_CHECKING:
 
 def asked(task: Task) -> Answer:
     """Ask a photo to its end; on a thread of a worker."""
+    with contextlib.suppress(ModuleNotFoundError, ValueError):  # no Dask here, or no worker of it
+        from bbquery.jobs.audit.fleet_plugin import attend  # noqa: PLC0415 - an extra
+
+        attend(close)
     return _station().asked(task)
 
 
@@ -55,6 +61,11 @@ def stop(run: str, reason: str) -> None:
 def abandon(run: str) -> None:
     """Wait no longer for what a run has in flight here: its outcome becomes unknown."""
     _station().abandon(run)
+
+
+def close() -> None:
+    """Send no more for any run: this worker closes."""
+    _station().close()
 
 
 @functools.cache
@@ -141,6 +152,15 @@ class Station:
     def abandon(self, run: str) -> None:
         """Wait no longer for what a run has in flight; from another thread."""
         self._loop.call_soon_threadsafe(lambda: self._run(run).abandon())
+
+    def close(self) -> None:
+        """Send no more for any run; from another thread."""
+
+        def stops() -> None:
+            for run in self._runs.values():
+                run.stop("the worker closes")
+
+        self._loop.call_soon_threadsafe(stops)
 
     def _run(self, name: str) -> Run:
         return self._runs.setdefault(name, Run())

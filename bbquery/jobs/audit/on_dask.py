@@ -10,8 +10,7 @@ Theory of operation.
    Oracles share them evenly.
 4. Whoever stops the audit stops a client here that sends nothing; the workers are told, end their photos in order, and
    send what they have.
-5. A scheduler that is lost ends the audit. Photos that are at work end where they are, and their answers are stored:
-   the same command goes on.
+5. A scheduler that is lost is waited for, and photos that were at work are given to it again: see `cluster`.
 """
 
 from __future__ import annotations
@@ -21,21 +20,20 @@ import contextlib
 import functools
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine
-from concurrent.futures import CancelledError
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bbquery.client.client import Client
 from bbquery.client.halt import Interrupted
-from bbquery.errors import BadImage, BbqueryError, MissingExtra, UsageError, described
+from bbquery.errors import BadImage, BbqueryError, MissingExtra, UsageError
 from bbquery.jobs.audit import fleet_worker
+from bbquery.jobs.audit.cluster import SECONDS_TO_STOP, Cluster, WorkersLost
 from bbquery.jobs.audit.content import content_of
 from bbquery.jobs.audit.fleet_task import Answer, task_of
 from bbquery.jobs.audit.work import Outcome, unasked
 from bbquery.ledger import places
 from bbquery.specification import parse
-from bbquery.telemetry import note
 
 if TYPE_CHECKING:
     from bbquery.jobs.audit.asking import Asking
@@ -50,19 +48,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("distributed.client")
 QUIET = {"distributed.admin.large-graph-warning-threshold": "1GB"}  # a photo's file may be large, and is sent once
-SECONDS_TO_CONNECT = 30.0  # to the scheduler, and until it has a worker
-SECONDS_BETWEEN_LOOKS = 1.0  # at how many threads the cluster has
-SECONDS_TO_STOP = 10.0  # until all workers are told
 OF_THIS_PROCESS = frozenset({"function"})
 """Oracles that no other process has."""
-
-
-class ClusterLost(BbqueryError):
-    """The scheduler of the cluster is lost, or no longer knows of what it was given."""
-
-
-class WorkersLost(BbqueryError):
-    """A photo with which one worker after another was lost."""
 
 
 class Hand(Client):
@@ -108,73 +95,48 @@ async def connected(address: str, keeper: KeeperIn) -> AsyncIterator[OnDask]:
     """
     try:
         import dask  # noqa: PLC0415 - an extra
-        import distributed  # noqa: PLC0415 - likewise
+        import distributed  # noqa: F401, PLC0415 - likewise
     except ModuleNotFoundError as error:
         raise MissingExtra("dask", "an audit on a Dask cluster", error.name or "distributed") from error
-    try:
-        client = await distributed.Client(
-            address, asynchronous=True, set_as_default=False, timeout=SECONDS_TO_CONNECT, name="bbquery-audit"
-        )
-    except (OSError, ValueError) as error:  # a time-out is an OSError
-        raise UsageError(f"no Dask scheduler answers at {address}: {described(error)}") from error
     level = _LOG.level
     _LOG.setLevel(logging.CRITICAL)  # or it would show a traceback of a lost scheduler beside our message
     try:
         with dask.config.set(QUIET):
-            async with contextlib.aclosing(OnDask(client, address, keeper)) as executor:
-                await executor.opened()
+            cluster = Cluster(address, f"bbquery-{uuid.uuid4().hex}")
+            async with contextlib.aclosing(cluster), contextlib.aclosing(OnDask(cluster, keeper)) as executor:
+                await cluster.open()
                 yield executor
     finally:
-        with contextlib.suppress(Exception):  # it may be lost
-            await client.close(timeout=SECONDS_TO_STOP)
         _LOG.setLevel(level)
 
 
 class OnDask:
-    """Asks photos on a cluster. An executor; belongs to one audit. client: asynchronous."""
+    """Asks photos on a cluster. An executor; belongs to one audit."""
 
-    def __init__(self, client: Any, address: str, keeper: KeeperIn) -> None:
-        self._client, self._address, self._keeper = client, address, keeper
-        self._run = f"bbquery-{uuid.uuid4().hex}"
-        self._most = self._at_work = 0
-        self._lost: ClusterLost | None = None
+    def __init__(self, cluster: Cluster, keeper: KeeperIn) -> None:
+        self._cluster, self._keeper = cluster, keeper
+        self._at_work = 0
         self._stopped, self._abandoned = "", False
-        self._futures: set[Any] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def opened(self) -> None:
-        """Wait for a worker.
-
-        Raises:
-            UsageError: there is none.
-        """
-        try:
-            await self._client.wait_for_workers(1, timeout=SECONDS_TO_CONNECT)
-        except OSError as error:
-            raise UsageError(f"the Dask scheduler at {self._address} has no workers: start 'dask worker'") from error
-        self._soon(self._follow())
 
     async def aclose(self) -> None:
         """Let the workers send no more, if they are still at it."""
         if self._at_work:
             self._stopped = self._stopped or "the audit has ended"
-            await self._tell(fleet_worker.stop, self._run, self._stopped)
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._cluster.tell(fleet_worker.stop, self._cluster.run, self._stopped)
 
     def has_room(self, lane: Lane, lanes: int, asking: Asking, now: float) -> bool:  # noqa: ARG002 - of any executor
         """Whether the cluster has a thread for another photo, and the oracle has not more than its share of them."""
-        free = self._at_work < self._most and lane.at_work < max(1, self._most // lanes)
-        return free or self._lost is not None  # a photo that begins says that the cluster is lost
+        most = self._cluster.most
+        free = self._at_work < most and lane.at_work < max(1, most // lanes)
+        return free or self._cluster.lost is not None  # a photo that begins says that the cluster is lost
 
     def taken(self, work: Work) -> Asks:
         """Take a photo. Its pixels are not held: the workers decode its file."""
         self._at_work += 1
         asking, own = work.asking, work.asking.setting.name
         sent = _Sent(
-            task=task_of(work, self._run, self._keeper), hand=Hand(work, self._stop, self._abandon), watch=work.watch,
-            keeper=work.keeper, planned=asking.planned,
+            task=task_of(work, self._cluster.run, self._keeper), hand=Hand(work, self._stop, self._abandon),
+            watch=work.watch, keeper=work.keeper, planned=asking.planned,
             failed=functools.partial(
                 unasked, status="failed", photo=asking.photo, own=own, identity=work.identity, oracle=asking.oracle,
                 folder=work.keeper.folder(own, asking.photo.name),
@@ -209,61 +171,14 @@ class OnDask:
 
         Raises:
             BadImage: its file cannot be read any more. WorkersLost: it took one worker after another with it.
-            ClusterLost: the scheduler is lost. OracleError: a worker failed in a way that nobody foresaw.
+            ClusterLost: the scheduler is lost, and has not come back.
         """
-        from distributed import KilledWorker  # noqa: PLC0415 - an extra
 
-        if self._lost is not None:
-            raise self._lost
-        content = await asyncio.to_thread(content_of, sent.task.photo)
-        if self._stopped:
-            return self._not_begun()
-        whole = replace(sent.task, content=content)
-        future = self._client.submit(fleet_worker.asked, whole, key=f"{self._run}-{uuid.uuid4().hex}", pure=False)
-        del content, whole
-        self._futures.add(future)
-        try:
-            answer: Answer = await future
-        except KilledWorker as error:
-            raise WorkersLost(f"one worker after another was lost with it: {described(error)}") from error
-        except CancelledError as error:
-            return self._cancelled(error)
-        finally:
-            self._futures.discard(future)
-            future.release()
-        return answer
+        async def whole() -> Task:
+            return replace(sent.task, content=await asyncio.to_thread(content_of, sent.task.photo))
 
-    def _not_begun(self) -> Answer:
-        return Answer(Outcome(None, Interrupted(self._stopped)))
-
-    def _cancelled(self, error: BaseException) -> Answer:
-        """Return what comes of a photo that the cluster no longer knows of, where the audit was stopped."""
-        if self._stopped:
-            return self._not_begun()
-        raise self._loses(error) from error
-
-    def _loses(self, error: BaseException) -> ClusterLost:
-        """Take note that the scheduler is lost."""
-        if self._lost is None:
-            note("cluster lost", logging.WARNING, address=self._address, reason=described(error))
-        self._lost = self._lost or ClusterLost(
-            f"the Dask scheduler at {self._address} is lost, or was started anew: photos at work end where they are,"
-            " and the same command goes on"
-        )
-        return self._lost
-
-    async def _follow(self) -> None:
-        """Follow how many threads the cluster has."""
-        while self._lost is None:
-            try:
-                threads = await self._client.scheduler.ncores()
-            except Exception as error:  # noqa: BLE001 - whatever a connection raises
-                self._loses(error)
-                return
-            self._most = sum(threads.values()) + len(threads)
-            if self._stopped and not threads:  # nobody is there to end what was sent
-                await self._cancel()
-            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+        answer: Answer | None = await self._cluster.call(fleet_worker.asked, whole)
+        return answer or Answer(Outcome(None, Interrupted(self._stopped)))
 
     # --- stopping ---
 
@@ -271,32 +186,18 @@ class OnDask:
         """Let all workers send no more; once."""
         if not self._stopped:
             self._stopped = reason
-            self._soon(self._tell(fleet_worker.stop, self._run, reason))
+            self._cluster.stop(fleet_worker.stop, self._cluster.run, reason)
 
     def _abandon(self) -> None:
         """Let all workers wait no longer; once."""
         if not self._abandoned:
             self._abandoned = True
-            self._soon(self._abandons())
+            self._cluster.stop(fleet_worker.abandon, self._cluster.run)
+            self._cluster.soon(self._gives_up())
 
-    async def _abandons(self) -> None:
-        await self._tell(fleet_worker.abandon, self._run)
+    async def _gives_up(self) -> None:
         await asyncio.sleep(SECONDS_TO_STOP)
-        await self._cancel()
-
-    async def _tell(self, what: Callable[..., None], *arguments: str) -> None:
-        """Call a function on every worker, beside what it does."""
-        with contextlib.suppress(Exception):  # a worker or the scheduler may be lost: then nobody asks there
-            await asyncio.wait_for(self._client.run(what, *arguments, on_error="ignore"), SECONDS_TO_STOP)
-
-    async def _cancel(self) -> None:
-        with contextlib.suppress(Exception):  # likewise
-            await self._client.cancel(list(self._futures), force=True)
-
-    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        await self._cluster.cancel()
 
 
 @dataclass(frozen=True, eq=False)

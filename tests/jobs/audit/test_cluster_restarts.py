@@ -1,0 +1,60 @@
+"""An audit whose cluster loses its scheduler or its workers amid photos: it goes on, and nothing is paid twice."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bbquery.commands import news
+from bbquery.ledger.ledger import Ledger
+from tests.support.fleet import fleet
+from tests.support.fleet_audits import spent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.fleet import Fleet
+    from tests.support.fleet_audits import Audit
+    from tests.support.postgresql import Server
+
+pytest.importorskip("distributed", reason="Dask is not installed (the extra 'dask')")
+pytestmark = pytest.mark.slow
+
+
+async def _again(cluster: Fleet) -> None:
+    """Start the scheduler again, and workers in place of those that have ended, as a service manager does."""
+    before = tuple(cluster.workers)
+    await cluster.schedule()
+    for worker in before:
+        await worker.wait()
+    await cluster.start(len(before), threads=1)
+
+
+async def test_a_scheduler_that_is_killed_and_started_again_is_given_the_photos_again(
+    audit: Audit, tmp_path: Path, postgresql: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its workers settle what they have sent before they end; the audit goes on by itself, and a person is told."""
+    restarts = []
+
+    async with fleet(tmp_path) as cluster:
+        await cluster.start(1, threads=1)
+
+        def restart() -> None:
+            assert cluster.scheduler is not None
+            cluster.scheduler.kill()
+            restarts.append(asyncio.create_task(_again(cluster)))
+
+        audit.model.when_billed(30, restart)
+        with Ledger(postgresql.url()) as shared, news.told():
+            rows, engine = await audit.on(cluster, shared)
+            state = spent(shared)
+        await asyncio.gather(*restarts)
+
+    assert engine.error is None
+    assert [row.status for row in rows] == ["complete"] * 4
+    assert (state.posted.queries, state.held.queries) == (audit.billed, 0)
+    lost, found = [line for line in capsys.readouterr().err.splitlines() if "scheduler" in line]
+    assert lost.startswith(f"bbquery: the Dask scheduler at {cluster.address} is out of reach (the connection broke): ")
+    assert found == f"bbquery: the Dask scheduler at {cluster.address} is back"
