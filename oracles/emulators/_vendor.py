@@ -16,7 +16,7 @@ import time
 from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
 
 from oracles._http.wire.fields import WireError, dumps, loads
 from oracles.emulators import _server
@@ -25,10 +25,12 @@ from oracles.emulators._faults import SlidingLimit
 from oracles.emulators._server import web
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 
+    from bbquery.oracle import Oracle
     from oracles.emulators._faults import Fate, Faults
 
+Faults_contra = TypeVar("Faults_contra", contravariant=True)
 LARGEST_BODY = 32 * 2**20  # bytes, as Anthropic's
 BILL_PATH = "/bill"
 
@@ -226,15 +228,43 @@ def json_of(request: web.Request, body: bytes) -> dict[str, Any]:
         raise Refusal("invalid", f"the body is not valid JSON: {fault}") from fault
 
 
-async def until_cancelled(
-    emulator: VendorEmulator, *, host: str, port: int, ready: Callable[[str], None] | None
-) -> None:
-    """Serve until cancelled; `ready` gets the URL once it can be asked.
+class Serve(Protocol[Faults_contra]):
+    """How an emulator is served, whichever vendor's it is. Each module of one has it as `serve`."""
 
-    Raises:
-        UsageError: the host is not this machine's loopback, or the port is taken.
-    """
-    async with emulator.running(host=host, port=port) as url:
-        if ready is not None:
-            ready(url)
-        await asyncio.Event().wait()
+    def __call__(
+        self,
+        oracle: Oracle,
+        *,
+        port: int,
+        host: str = ...,
+        faults: Faults_contra = ...,
+        largest_body: int = ...,
+        ready: Callable[[str], None] | None = ...,
+    ) -> Coroutine[Any, Any, None]:
+        """Serve `oracle` until cancelled; `ready` gets the URL once it can be asked."""
+
+
+def serving(emulator: Callable[..., VendorEmulator], no_faults: Faults_contra) -> Serve[Faults_contra]:
+    """Return the `serve` of an emulator, which is made of an oracle and faults."""
+
+    async def serve(
+        oracle: Oracle,
+        *,
+        port: int,
+        host: str = "127.0.0.1",
+        faults: Faults_contra = no_faults,
+        largest_body: int = LARGEST_BODY,
+        ready: Callable[[str], None] | None = None,
+    ) -> None:
+        """Serve `oracle` until cancelled; `ready` gets the URL once it can be asked.
+
+        Raises:
+            UsageError: the oracle gives no probabilities, the host is not this machine's loopback, or the port is
+                taken.
+        """
+        async with emulator(oracle, faults, largest_body=largest_body).running(host=host, port=port) as url:
+            if ready is not None:
+                ready(url)
+            await asyncio.Event().wait()
+
+    return serve

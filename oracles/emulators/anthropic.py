@@ -28,7 +28,7 @@ from oracles.emulators._language import (
     number_of,
     pixels_of,
 )
-from oracles.emulators._vendor import LARGEST_BODY, Answered, Refusal, json_of, until_cancelled
+from oracles.emulators._vendor import LARGEST_BODY, Answered, Refusal, json_of, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -213,20 +213,4 @@ def _thought(content: dict[str, Any], name: str) -> int:
     return thinks if effort is None or not thinks else THINKING[effort]
 
 
-async def serve(
-    oracle: Oracle,
-    *,
-    port: int,
-    host: str = "127.0.0.1",
-    faults: Faults = NO_FAULTS,
-    largest_body: int = LARGEST_BODY,
-    ready: Callable[[str], None] | None = None,
-) -> None:
-    """Serve `oracle` until cancelled; `ready` gets the URL once it can be asked.
-
-    Raises:
-        UsageError: the oracle gives no probabilities, the host is not this machine's loopback, or the port is taken.
-    """
-    await until_cancelled(
-        AnthropicEmulator(oracle, faults, largest_body=largest_body), host=host, port=port, ready=ready
-    )
+serve = serving(AnthropicEmulator, NO_FAULTS)

@@ -22,12 +22,11 @@ from oracles.emulators._language import (
     pixels_of,
 )
 from oracles.emulators._language_faults import NO_FAULTS, LanguageFaults
-from oracles.emulators._vendor import LARGEST_BODY, Refusal, json_of, until_cancelled
+from oracles.emulators._vendor import Refusal, json_of, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from bbquery.oracle import Oracle
     from oracles.emulators._server import web
 
 __all__ = ["NO_FAULTS", "Faults", "GeminiEmulator", "serve"]
@@ -167,18 +166,4 @@ def _thought(name: str, config: Mapping[str, Any]) -> int:
     return THINKING[level]
 
 
-async def serve(
-    oracle: Oracle,
-    *,
-    port: int,
-    host: str = "127.0.0.1",
-    faults: LanguageFaults = NO_FAULTS,
-    largest_body: int = LARGEST_BODY,
-    ready: Callable[[str], None] | None = None,
-) -> None:
-    """Serve `oracle` until cancelled; `ready` gets the URL once it can be asked.
-
-    Raises:
-        UsageError: the oracle gives no probabilities, the host is not this machine's loopback, or the port is taken.
-    """
-    await until_cancelled(GeminiEmulator(oracle, faults, largest_body=largest_body), host=host, port=port, ready=ready)
+serve = serving(GeminiEmulator, NO_FAULTS)

@@ -14,11 +14,9 @@ from oracles.emulators import _faults
 from oracles.emulators._language import pixels_of
 from oracles.emulators._phraser import Broken, Phraser, Unusable
 from oracles.emulators._pictures import TooLarge, decoded
-from oracles.emulators._vendor import LARGEST_BODY, Answered, Refusal, VendorEmulator, json_of, until_cancelled
+from oracles.emulators._vendor import LARGEST_BODY, Answered, Refusal, VendorEmulator, json_of, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -112,19 +110,4 @@ def _pixels(body: bytes) -> NDArray[np.uint8]:
         raise Refusal("invalid", "cannot identify image file") from error
 
 
-async def serve(
-    oracle: Oracle,
-    *,
-    port: int,
-    host: str = "127.0.0.1",
-    faults: Faults = NO_FAULTS,
-    largest_body: int = LARGEST_BODY,
-    ready: Callable[[str], None] | None = None,
-) -> None:
-    """Serve `oracle` until cancelled; `ready` gets the URL once it can be asked.
-
-    Raises:
-        UsageError: the oracle gives no probabilities, the host is not this machine's loopback, or the port is taken.
-    """
-    emulator = HuggingFaceEmulator(oracle, faults, largest_body=largest_body)
-    await until_cancelled(emulator, host=host, port=port, ready=ready)
+serve = serving(HuggingFaceEmulator, NO_FAULTS)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 QUERIES = 40  # in files of 15
 
 RUN = """
-import asyncio, os, signal, sys
+import os, signal, sys
 from pathlib import Path
 import numpy as np
 import bbquery
@@ -34,6 +34,7 @@ from bbquery.system.clock import SystemClock
 from bbquery.ledger import batches
 from bbquery.saliency.rise import Rise
 from tests.support.batches_vendor import Vendor
+from tests.support.clocks import FakeClock
 
 folder, how, point, left = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 
@@ -51,10 +52,8 @@ def before(owner, name, called):
         return function(*arguments)
     setattr(owner, name, wrapped)
 
-async def no_time(self, seconds):
-    await asyncio.sleep(0.001)
-
-SystemClock.sleep = no_time
+clock = FakeClock()
+SystemClock.now, SystemClock.sleep = lambda _: clock.now(), lambda _, seconds: clock.sleep(seconds)
 results.LINES_AT_ONCE = 4
 before(batches, "begin", "before the file")
 before(Folder, "append", "held, not written")

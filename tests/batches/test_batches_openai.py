@@ -179,15 +179,14 @@ async def test_through_all_faults_no_line_is_submitted_twice_and_the_bill_is_cov
 
 
 RUN = """
-import asyncio, os, signal, sys
+import os, signal, sys
 from bbquery.cli import main
 from bbquery.system.clock import SystemClock
 from bbquery.ledger import batches
+from tests.support.clocks import FakeClock
 
-async def no_time(self, seconds):
-    await asyncio.sleep(0.01)
-
-SystemClock.sleep = no_time
+clock = FakeClock()
+SystemClock.now, SystemClock.sleep = lambda _: clock.now(), lambda _, seconds: clock.sleep(seconds)
 advance, end = batches.advance, batches.end
 def dying(connection, batch, to, *more):
     if to == sys.argv[1]:
