@@ -16,7 +16,7 @@ in all, one could not tell from the scores whether all effects are larger by the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+
+Number = TypeVar("Number", np.int8, np.float64)
 
 
 def hadamard(order: int) -> NDArray[np.int8]:
@@ -58,8 +60,8 @@ def _scrambled(matrix: NDArray[np.int8], cells: int, rng: np.random.Generator) -
     return scrambled
 
 
-def folded(rows: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Return (2 n, cells): each of the rows (n, cells), followed by its complement."""
+def folded(rows: NDArray[Number]) -> NDArray[Number]:
+    """Return (2 n, cells): each of the rows (n, cells), followed by its complement, or each pattern by its opposite."""
     return np.stack([rows, -rows], axis=1).reshape(-1, rows.shape[1])
 
 

@@ -16,6 +16,8 @@ Bayesian regression to all answers.
 4. *Refinement*, on a fine grid: the second half of the queries goes where the decision falls. Its rows split the cells
    by the map at half time, with smooth noise added, so each shows roughly what matters most, or hides it: such photos
    tell most about which of the places that matter can stand for one another.
+5. *Decisions*, on a fine grid: where all answers are 0 or 1, and nearly all of the first 32 alike, later rows show no
+   share of the photo at which one of the two is nearly certain (`_flip_share`).
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from bbquery.perturb.visibility import VisibilityCount
 from bbquery.plan import Ask, Stopped
 from bbquery.saliency import Method
 from bbquery.saliency._detail import relative_detail
+from bbquery.saliency._flip_share import Flip, decided, flip, nearly_alike
 from bbquery.saliency._mask_process import Data
 from bbquery.saliency._mask_regression import Regression, regress
 from bbquery.saliency._revealed_places import Places
@@ -43,7 +46,6 @@ from bbquery.saliency._superpixels import superpixels
 from bbquery.types import SaliencyMap, Stability
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Self
 
     from numpy.typing import NDArray
@@ -64,10 +66,12 @@ PATTERNS = 1024  # over which effects of small cells are taken
 PATTERN_REACH = 1.0  # of those
 PATTERN_SHOWN = (0.05, 0.95)
 REFINED_FROM = 0.5  # of the queries on
+AHEAD = 1.0  # logits by which rows that show what matters are likelier to be answered 1, until FEWEST of them are
+FEWEST = 8
 REFINED_NOISE = 1.5  # standard deviations of the effects; with less, all refined rows are nearly the same
 INTERVAL = 1.9  # standard errors; see docs/designed.md for the games it was calibrated on
 AGREEMENT = 0.95  # correlation with the map of unlimited queries that counts as stable
-FIRST = 32  # rows after which stability is first looked at
+FIRST = 32  # rows after which answers are first looked at
 PSEUDO_REPEATS = 3.0  # how much the noise of all rows says about that of one
 
 UNIT, UNIT_FINE = "score gained by revealing a cell", "score gained by revealing a place and its surroundings"
@@ -89,8 +93,9 @@ class Designed(Method):
             once) or superpixels (regions of similar colour, which need an extra).
         fill: what stands where cells are hidden.
         repeat: how often each mask is asked, for answers that vary; masks are so many fewer; at least 1.
-        refine: whether the second half of the masks depends on the answers to the first, where cells are more
-            than 64; none refines, unless one set of questions serves several methods.
+        refine: whether masks depend on answers, where cells are more than 64: those of the second half on the
+            map so far and, where answers are 0 or 1 and the first 32 nearly all alike, how much later ones show;
+            none refines, unless one set of questions serves several methods.
         detail: whether the effect of a place is shared out among its pixels by how far they stand out from
             their blur, where cells are more than 64.
         until: budget asks all queries, stable stops once the map is expected to correlate .95 with that of
@@ -139,10 +144,12 @@ class Designed(Method):
         """Ask for x (H, W, 3) with half of its cells hidden; return the map of their effects, in score."""
         cells, hidden = self._cells(x), filling(self.fill, x, seed)
         half = self._half(cells.count)
-        design, asked, total = _Design(cells, half, seed), _Asked(cells, seed), 0
-        for start, size in self._steps(half):
-            rows = design.rows(start, size, asked)
-            total += size
+        design = _Design(cells, half, seed, may_follow=self._refines(cells.count))
+        asked, total = _Asked(cells, seed), 0
+        while total < self._rows:
+            looks = self.until == "stable" or design.follows(asked)
+            rows = design.rows(total, self._size(total, half, looks=looks), asked)
+            total += len(rows)
             try:
                 scores = yield Ask(CellCopies(x, hidden, cells, rows, domain), self.repeat)
             except Stopped as stop:
@@ -164,16 +171,12 @@ class Designed(Method):
         """Number of rows asked before others depend on their answers: all, without refinement."""
         return min(2 * math.ceil(REFINED_FROM * self._rows / 2), self._rows) if self._refines(cells) else self._rows
 
-    def _steps(self, half: int) -> Iterator[tuple[int, int]]:
-        """Yield start and size of each step: at most `batch` rows, and growing steps where it may stop early."""
-        start = 0
-        while start < self._rows:
-            size = self.batch + self.batch % 2
-            if self.until == "stable":
-                size = min(size, max(FIRST, start // 2))
-            size = min(size, (half if start < half else self._rows) - start)
-            yield start, size
-            start += size
+    def _size(self, start: int, half: int, *, looks: bool) -> int:
+        """Return how many rows to ask from `start` on: at most `batch`; growing where all answers are looked at."""
+        size = self.batch + self.batch % 2
+        if looks:
+            size = min(size, max(FIRST, start // 2))
+        return min(size, (half if start < half else self._rows) - start)
 
     def _cells(self, x: Image) -> Cells:
         if self.shape == "superpixels":
@@ -234,6 +237,35 @@ class _Asked:
         self._known = None
 
     @property
+    def stuck(self) -> bool:
+        """Whether all answers so far are decisions, and nearly all of the first ones alike."""
+        values = self._joined("values")
+        return len(values) >= FIRST and decided(values, self._joined("answers")) and nearly_alike(values[:FIRST])
+
+    def flip(self) -> Flip:
+        """Return where decisions flip."""
+        return flip(self._visible, self._joined("values"))
+
+    def flip_of(self, side: NDArray[np.float64], start: int, ahead: float) -> Flip:
+        """Return where decisions flip, of the rows from `start` on that show more of the cells where `side` is above 0.
+
+        With fewer than `FEWEST` of them it is that of all rows, their level raised by `ahead`.
+        """
+        rows = np.concatenate([step.rows for step in self._steps])
+        chosen = (rows @ side > 0) & (np.arange(len(rows)) >= start)
+        if chosen.sum() >= FEWEST:
+            return flip(self._visible[chosen], self._joined("values")[chosen])
+        level, slope = self.flip()
+        return Flip(level + ahead, slope)
+
+    @property
+    def _visible(self) -> NDArray[np.float64]:
+        return np.concatenate([(step.rows > 0).mean(axis=1) for step in self._steps])
+
+    def _joined(self, part: str) -> NDArray[np.float64]:
+        return np.concatenate([np.empty(0), *(getattr(step, part) for step in self._steps)])
+
+    @property
     def answered(self) -> int:
         """Number of rows answered."""
         return sum(len(step.values) for step in self._steps)
@@ -242,9 +274,8 @@ class _Asked:
         """Return the effects of the cells, from all answers so far."""
         if self._known is None:
             rows = [step.rows for step in self._steps] or [np.empty((0, self.cells.count), dtype=np.int8)]
-            values = np.concatenate([np.empty(0), *(step.values for step in self._steps)])
             noise = np.concatenate([np.empty(0), *(_noise(step) for step in self._steps)])
-            data = Data(np.concatenate(rows).astype(np.float64), values, noise, self.cells.centres)
+            data = Data(np.concatenate(rows).astype(np.float64), self._joined("values"), noise, self.cells.centres)
             self._known = regress(data, self._seed, self._places)
         return self._known
 
@@ -279,26 +310,69 @@ def _places(cells: Cells, seed: int) -> Places:
     return Places(patterns.astype(np.float64), closeness(cells.centres, SURROUNDINGS))
 
 
-class _Design:
-    """Which cells are visible in which row. half: the first row that depends on answers, where cells are small."""
+class _HalfTime(NamedTuple):
+    """The map, (cells,), and the number of rows answered, at half time."""
 
-    def __init__(self, cells: Cells, half: int, seed: int) -> None:
-        self._cells, self._half, self._seed = cells, half, seed
+    map: NDArray[np.float64]
+    answered: int
+
+
+class _Design:
+    """Which cells are visible in which row.
+
+    half: the first row that depends on the map so far, where cells are small. may_follow: whether how much is shown may
+    depend on answers; then the first step ends after `FIRST` rows, and asks the others of it next.
+    """
+
+    def __init__(self, cells: Cells, half: int, seed: int, *, may_follow: bool) -> None:
+        self._cells, self._half, self._seed, self._may_follow = cells, half, seed, may_follow
         self._fine = cells.count > MOST_SHOWN_SINGLY
-        self._at_half_time: NDArray[np.float64] | None = None
+        self._at_half_time: _HalfTime | None = None
+        self._left = np.empty((0, cells.count), dtype=np.int8)  # of the first step
+
+    def follows(self, asked: _Asked) -> bool:
+        """Whether how much the next rows show depends on the answers so far."""
+        return self._may_follow and asked.stuck
 
     def rows(self, start: int, size: int, asked: _Asked) -> NDArray[np.int8]:
-        """Return `size` rows, in pairs of a row and its complement."""
+        """Return at most `size` rows, in pairs of a row and its complement, but for what is moved to tell more."""
+        if len(self._left) and not self.follows(asked):
+            rows, self._left = self._left[:size], self._left[size:]
+            return rows
+        rows = self._drawn(start, size, asked)
+        if self._may_follow and not start:
+            rows, self._left = rows[:FIRST], rows[FIRST:]
+        return rows
+
+    def _drawn(self, start: int, size: int, asked: _Asked) -> NDArray[np.int8]:
         rng = np.random.default_rng((self._seed, start))
         rows = orthogonal(self._cells.count, -(-size // 2), rng)
         if not self._fine:
             return folded(rows)[:size]
-        drawn = smoothed(rows.astype(np.float64), self._cells.centres, REACH)
-        if start >= self._half:
-            if self._at_half_time is None:
-                self._at_half_time = asked.regression().effects.mean
-            drawn = self._at_half_time + REFINED_NOISE * (self._at_half_time.std() or 1.0) * drawn
-        return folded(split(drawn, rng.uniform(*SHOWN, len(rows))))[:size]
+        drawn, refined = smoothed(rows.astype(np.float64), self._cells.centres, REACH), start >= self._half
+        if refined:
+            drawn = self._about_the_map(drawn, asked)
+        shares = rng.uniform(*SHOWN, len(rows))
+        if not self.follows(asked):
+            return folded(split(drawn, shares))[:size]
+        flips = self._flips(asked, refined=refined)
+        of_pairs = [flips[0].telling(shares), flips[1].telling(1 - shares)]
+        return split(folded(drawn), np.stack(of_pairs, axis=1).ravel())[:size]
+
+    def _about_the_map(self, drawn: NDArray[np.float64], asked: _Asked) -> NDArray[np.float64]:
+        """Return the map at half time with smooth noise added, a row each."""
+        if self._at_half_time is None:
+            self._at_half_time = _HalfTime(asked.regression().effects.mean, asked.answered)
+        effects = self._at_half_time.map
+        return effects + REFINED_NOISE * (effects.std() or 1.0) * drawn
+
+    def _flips(self, asked: _Asked, *, refined: bool) -> tuple[Flip, Flip]:
+        """Return where decisions flip in the first rows of pairs, and in the second: those that hide what matters."""
+        if not refined or self._at_half_time is None:
+            return asked.flip(), asked.flip()
+        effects, start = self._at_half_time
+        side = effects - effects.mean()
+        return asked.flip_of(side, start, AHEAD), asked.flip_of(-side, start, -AHEAD)
 
 
 METHOD = Designed
