@@ -30,6 +30,7 @@ from bbquery.errors import StorageFailed
 from bbquery.ledger.engine import FOUND, LOST, Engine, OutOfReach
 from bbquery.ledger.postgres_connection import PostgresConnection, SnapshotConnection, prepare
 from bbquery.ledger.postgres_owners import LeasedOwner
+from bbquery.ledger.postgres_url import advised
 from bbquery.system import home
 from bbquery.telemetry import note
 
@@ -240,7 +241,7 @@ class Postgres(Engine):
     def translated(self, error: Exception) -> Exception:
         """Return StorageFailed for whatever the server did."""
         if isinstance(error, psycopg.Error):
-            return StorageFailed(f"the ledger {self.name} cannot be used: {_said(error)}")
+            return StorageFailed(f"the ledger {self.name} cannot be used: {advised(_said(error))}")
         return error
 
     def fill(self, connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Values]) -> None:

@@ -28,6 +28,19 @@ if TYPE_CHECKING:
 DEFAULT_SCHEMA = "bbquery"
 LIBPQ_WITH_SYSTEM_ROOTS = 160_000
 OWN_ROOTS = "~/.postgresql/root.crt"
+ADVICE = {
+    "server does not support SSL": (
+        "a server on another machine must speak TLS: set ssl = on there, or say ?sslmode=disable in the address if"
+        " nobody else is on the network between"
+    ),
+    "certificate verify failed": (
+        "its certificate has expired, or is of no authority that this machine knows: give the authority's with"
+        " ?sslrootcert=FILE in the address"
+    ),
+    "does not match host name": "name the server in the address as its certificate does",
+    "root certificate file": "give the authority's certificate with ?sslrootcert=FILE in the address",
+}
+"""What to do about a refusal of TLS, by a part of libpq's message."""
 HERE = re.compile(r"|[/@].*|localhost|127\.[0-9.]+|::1")
 
 
@@ -59,6 +72,11 @@ def read(url: str, environment: Mapping[str, str] = os.environ) -> Address:
     return Address(said | _tls(said, environment), schema, _name(said, schema))
 
 
+def advised(message: str) -> str:
+    """Return libpq's message, with what to do where it is one of TLS."""
+    return "; ".join((message, *(advice for part, advice in ADVICE.items() if part in message)))
+
+
 def _without_schema(url: str) -> tuple[str, str]:
     start, _, query = url.partition("?")
     values = parse_qs(query, keep_blank_values=True)
@@ -72,11 +90,7 @@ def _tls(said: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, s
     """Return the parameters of TLS that an address to another machine lacks."""
     if _is_here(said, environment) or "sslmode" in said or environment.get("PGSSLMODE"):
         return {}
-    rooted = (
-        "sslrootcert" in said
-        or environment.get("PGSSLROOTCERT")
-        or Path("~/.postgresql/root.crt").expanduser().exists()
-    )
+    rooted = "sslrootcert" in said or environment.get("PGSSLROOTCERT") or Path(OWN_ROOTS).expanduser().exists()
     roots = {} if rooted or pq.version() < LIBPQ_WITH_SYSTEM_ROOTS else {"sslrootcert": "system"}
     return {"sslmode": "verify-full", **roots}
 

@@ -15,8 +15,12 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from tests.support.ports import free_port
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from tests.support.tls_helpers import Shown
 
 DEBIAN = Path("/usr/lib/postgresql")
 UNPRIVILEGED = ("postgres", "nobody")  # the server refuses to run as root
@@ -67,6 +71,26 @@ class Server:
     def stop(self, mode: str = "fast") -> None:
         """Stop it; immediate is as if it had crashed."""
         self._run("pg_ctl", "-D", str(self.data), "-w", "-m", mode, "stop")
+
+    def listens(self, *settings: str) -> int:
+        """Start it anew with these settings, and on a port of this machine; return the port."""
+        port = free_port()
+        self.stop()
+        with (self.data / "postgresql.conf").open("a") as file:
+            file.writelines(
+                f"{setting}\n" for setting in ("listen_addresses = '127.0.0.1'", f"port = {port}", *settings)
+            )
+        self.start()
+        return port
+
+    def shows(self, shown: Shown) -> None:
+        """Take a certificate and its key, which it shows once it speaks TLS."""
+        for name, file in (("server.crt", shown.certificate), ("server.key", shown.key)):
+            own = self.data / name
+            shutil.copy(file, own)
+            own.chmod(0o600)
+            if self._user is not None:
+                shutil.chown(own, self._user)
 
     def close(self) -> None:
         number = self.data / "postmaster.pid"
