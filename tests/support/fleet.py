@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
 import sys
 from typing import TYPE_CHECKING
 
+from bbquery.jobs.audit import fleet_worker
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
@@ -19,27 +19,48 @@ QUIET = {"DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "error"}
 NOTHING: Mapping[str, str] = {}
 
 
+def at_work() -> int:
+    """Return how many photos this worker asks; called on a worker."""
+    return sum(len(run.clients) for run in fleet_worker._station()._runs.values())
+
+
 class Fleet:
     """A scheduler at `address`, and workers without a nanny that would start them again."""
 
     def __init__(self, home: Path) -> None:
-        self._home, self._port = home, _free_port()
-        self.address = f"tcp://127.0.0.1:{self._port}"
+        self._home = home
+        self.address = ""
         self.workers: list[asyncio.subprocess.Process] = []
         self.scheduler: asyncio.subprocess.Process | None = None
 
-    async def schedule(self) -> None:
-        """Start the scheduler, again where it was killed; whoever connects waits for it."""
-        where = ("--host", "127.0.0.1", "--port", str(self._port))
-        self.scheduler = await self._process("scheduler", *where, "--no-dashboard", home=self._home, more=NOTHING)
+    async def schedule(self, more: Mapping[str, str] = NOTHING) -> None:
+        """Start the scheduler and wait until it listens, where it did before if it was killed."""
+        port = self.address.rpartition(":")[2] or "0"
+        self.scheduler = await self._process("tests.support.fleet_scheduler", port, home=self._home, more=more)
+        assert self.scheduler.stdout is not None
+        self.address = (await self.scheduler.stdout.readline()).decode().strip()
 
     async def start(self, workers: int, *, threads: int = 2, more: Mapping[str, str] = NOTHING) -> None:
-        """Start workers, which have no folder of this process's. more: what is in their environment."""
+        """Start workers, which have no folder of this process's, and wait for them. more: in their environment."""
+        from distributed import Client
+
         for _ in range(workers):
             own = self._home / f"worker{len(self.workers)}"
             own.mkdir(parents=True)
             how = ("--no-nanny", "--no-dashboard", "--nthreads", str(threads), "--local-directory", str(own))
-            self.workers.append(await self._process("worker", self.address, *how, home=own, more=more))
+            self.workers.append(
+                await self._process("distributed.cli.dask_worker", self.address, *how, home=own, more=more)
+            )
+        async with Client(self.address, asynchronous=True, set_as_default=False) as client:
+            await client.wait_for_workers(sum(worker.returncode is None for worker in self.workers))
+
+    async def at_work(self) -> int:
+        """Return how many photos the workers ask now, whatever the scheduler knows of it."""
+        from distributed import Client
+
+        async with Client(self.address, asynchronous=True, set_as_default=False) as client:
+            found = await client.run(at_work)
+            return sum(found.values())
 
     async def close(self) -> None:
         """Kill those that are left."""
@@ -49,28 +70,22 @@ class Fleet:
             await process.wait()
 
     async def _process(
-        self, what: str, *arguments: str, home: Path, more: Mapping[str, str]
+        self, module: str, *arguments: str, home: Path, more: Mapping[str, str]
     ) -> asyncio.subprocess.Process:
         own = {"BBQUERY_HOME": str(home), "PYTHONPATH": str(ROOT), "TMPDIR": str(home)}
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", f"distributed.cli.dask_{what}", *arguments),
+            *(sys.executable, "-m", module, *arguments),
             env={**os.environ, **own, **QUIET, **more}, cwd=home,
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
 
 
 @contextlib.asynccontextmanager
-async def fleet(home: Path) -> AsyncIterator[Fleet]:
-    """Run a scheduler without workers."""
+async def fleet(home: Path, more: Mapping[str, str] = NOTHING) -> AsyncIterator[Fleet]:
+    """Run a scheduler without workers. more: what is in its environment."""
     found = Fleet(home)
     try:
-        await found.schedule()
+        await found.schedule(more)
         yield found
     finally:
         await found.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

@@ -94,6 +94,10 @@ class Stopping(Watch):
         for client in self._clients:
             client.halt.set(Interrupted("a person stopped it"))
 
+    def abandon(self) -> None:
+        for client in self._clients:
+            client.abandon()
+
 
 def same(rows: Sequence[Row]) -> list[Row]:
     """Return rows without what may differ from run to run."""

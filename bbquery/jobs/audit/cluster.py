@@ -6,7 +6,9 @@ Theory of operation.
    again, once a scheduler answers at the same address: what was done of it is in the ledger.
 2. Whoever waits is told of that by the connection, which broke, or by a look at the scheduler, which did not answer.
    The first to hear of it looks for the scheduler, and the others wait for that.
-3. Once it is stopped, nothing is given again, and workers that join are told as well.
+3. Dask gives work up with which several workers were lost, and blames whatever was on them. So it is given once more,
+   one suspect at a time: what was only beside the one at fault comes through.
+4. Once it is stopped, nothing is given again, and workers that join are told as well.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ class Cluster:
         self._orders: list[tuple[Callable[..., None], tuple[str, ...]]] = []
         self._futures: set[Any] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._searching = asyncio.Lock()
+        self._searching, self._suspects = asyncio.Lock(), asyncio.Lock()
         self._looking: asyncio.Future[Any] | None = None
 
     async def open(self) -> None:
@@ -89,6 +91,14 @@ class Cluster:
         Raises:
             WorkersLost: it took one worker after another with it. ClusterLost: the scheduler has not come back.
         """
+        try:
+            return await self._given(work, made)
+        except WorkersLost:
+            async with self._suspects:
+                return await self._given(work, made)
+
+    async def _given(self, work: Callable[[Any], Any], made: Callable[[], Awaitable[Any]]) -> Any:
+        """Give work to the scheduler, again where that was lost."""
         from distributed import KilledWorker  # noqa: PLC0415 - an extra
         from distributed.client import ClosedClientError  # noqa: PLC0415 - likewise
 

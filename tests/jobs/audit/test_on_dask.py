@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 pytest.importorskip("distributed", reason="Dask is not installed (the extra 'dask')")
 pytestmark = pytest.mark.slow
+IN_FLIGHT = 8  # queries: two workers, each of four
 
 
 async def test_two_workers_do_what_one_machine_does(
@@ -78,3 +80,34 @@ async def test_a_person_who_stops_it_pays_only_the_rest_later(audit: Audit, tmp_
     assert ended.error is None
     assert {row.photo for row in again} == {"p01", "p02", "p03"}
     assert (state.posted.queries, state.held.queries) == (audit.billed, 0)
+
+
+async def test_who_stops_it_twice_waits_for_nothing(audit: Audit, cluster: Fleet, postgresql: Server) -> None:
+    """Workers give up what they have in flight, which stays held; nothing runs on, and the same again ends it."""
+    audit.watch = stopping = Stopping()
+    goes_on, said = asyncio.Event(), asyncio.Event()
+
+    async def hangs(number: int) -> None:
+        if not said.is_set():
+            said.set()
+            stopping.stop()
+            stopping.abandon()
+        await goes_on.wait()
+
+    audit.model.work = hangs
+    with Ledger(postgresql.url()) as shared:
+        _, engine = await audit.on(cluster, shared)
+        left, unknown = await cluster.at_work(), spent(shared)
+        goes_on.set()
+        audit.watch = Watch()
+        rows, ended = await audit.on(cluster, shared)
+        state = spent(shared)
+
+    assert isinstance(engine.error, Interrupted)
+    assert left == 0
+    assert 0 < unknown.held.queries <= IN_FLIGHT
+    assert ended.error is None
+    assert [row.status for row in rows] == ["complete"] * 4
+    assert state.held == unknown.held
+    assert 0 <= audit.billed - state.posted.queries <= state.held.queries
+    assert audit.billed <= CAP
