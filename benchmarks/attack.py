@@ -9,12 +9,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from attack_league_parts.networks import opened
-from attack_league_parts.photos import Photo, loaded
+from attack_league_parts.photos import Photo
 from attack_league_parts.players import is_wanted, players
 from attack_league_parts.tables import shown
 from attack_league_parts.tiers import Part, Run
 from attack_league_parts.work import attacked, seconds
+from networks import loaded, opened
 from threadpoolctl import threadpool_limits
 
 from bbquery.errors import UsageError

@@ -32,9 +32,9 @@ import sys
 from pathlib import Path
 
 from attack_league_parts import report, work
-from attack_league_parts.networks import NETWORKS, Absent
 from attack_league_parts.rows import Results
 from attack_league_parts.tiers import KINDS, TIERS, chosen
+from networks import NETWORKS, Absent
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -15,7 +15,7 @@ With no row and no answer there yet, `quick` takes half an hour on two cores tha
 Parts, all by default:
 
 games     complete games of real models, where the truth is exact
-photos    deletion and insertion on EfficientNet-Lite0, beside SHAP, LIME and gradients by backpropagation
+photos    deletion and insertion on four networks, beside SHAP, LIME and gradients by backpropagation
 labels    what is left when an API gives one label, or a list of labels, in place of probabilities
 montages  the Bayesian optimisation paper's question: is the evidence in the right cell, at 200 queries?
 cosines   the likelihood-ratio paper's tables 4 and 5: estimated beside backpropagated gradients
@@ -29,12 +29,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import sys
 import time
 import warnings
 from pathlib import Path
 
 from league_parts.rows import Results
 from league_parts.setting import TIERS, Setting
+from networks import NETWORKS, Absent
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = {
@@ -58,12 +60,23 @@ def main() -> None:
     results.forget(name for name in chosen.forget.split(",") if name)
     methods = tuple(part.strip().lower() for part in chosen.methods.split(",") if part.strip())
     setting = Setting(
-        TIERS[chosen.tier], results, chosen.shared, chosen.data, methods, chosen.threads, places=range(*chosen.photos)
+        TIERS[chosen.tier],
+        results,
+        chosen.shared,
+        chosen.data,
+        methods,
+        chosen.threads,
+        places=range(*chosen.photos),
+        only=chosen.networks,
+        budgets=frozenset(chosen.budgets),
     )
     for part in chosen.parts:
         began = time.monotonic()
         with warnings.catch_warnings(action="ignore"):  # those of the libraries beside us
-            importlib.import_module(f"league_parts.{PARTS[part]}").run(setting)
+            try:
+                importlib.import_module(f"league_parts.{PARTS[part]}").run(setting)
+            except Absent as absent:
+                sys.exit(f"{absent}\nor leave that network out with --networks")
         print(f"{part}: {time.monotonic() - began:.0f} s", flush=True)
     results.write_csv(chosen.data / "league.csv")
 
@@ -77,6 +90,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--photos", type=_from_to, default=(0, 1_000_000), metavar="FROM:TO", help="of the part photos, those before TO"
     )
+    parser.add_argument("--networks", type=_names, default=(), help="of the part photos (default: those of the tier)")
+    parser.add_argument(
+        "--budgets", type=_numbers, default=(), help="of those of the tier, separated by commas; 0: none"
+    )
     parser.add_argument("--forget", default="", help="methods whose rows are dropped first, separated by commas")
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     parser.add_argument("--rows", type=Path, default=ROOT / "benchmarks" / "league.jsonl")
@@ -87,7 +104,17 @@ def _arguments() -> argparse.Namespace:
     chosen.parts = chosen.parts.split(",")
     if unknown := set(chosen.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    if unknown := set(chosen.networks) - set(NETWORKS):
+        parser.error(f"no such network: {', '.join(sorted(unknown))}; there are {', '.join(NETWORKS)}")
     return chosen
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split(","))
 
 
 def _from_to(text: str) -> tuple[int, int]:

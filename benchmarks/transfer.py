@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attack_league_parts.networks import opened
 from attack_league_parts.photos import judging
+from networks import opened
 
 from bbquery import load
 from bbquery.attacks.mig import Mig
@@ -30,7 +30,7 @@ from bbquery.plan import Ask, replay
 from bbquery.types import UINT8, Decision, Scores
 
 if TYPE_CHECKING:
-    from attack_league_parts.networks import Box
+    from networks import Box
 
     from bbquery.types import Image
 

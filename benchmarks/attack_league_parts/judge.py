@@ -22,12 +22,11 @@ from bbquery import load
 from bbquery.types import Decision, Label, Labels, Scores
 
 if TYPE_CHECKING:
+    from networks import Box
     from numpy.typing import NDArray
 
     from bbquery.plan import Ask
     from bbquery.types import Image
-
-    from .networks import Box
 
 Answers: TypeAlias = Literal["labels", "lists"]
 ANSWERS: tuple[Answers, ...] = get_args(Answers)

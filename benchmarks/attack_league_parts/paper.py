@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from networks import BREEDS, NETWORKS
+
 from bbquery.specification import parse
 
-from .networks import BREEDS, NETWORKS
 from .tables import NONE, THRESHOLDS, Game, markdown, share_text, shown, within
 from .transfer import GRADIENT, QUERIES
 

@@ -11,23 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from bbquery.images import reading
-from bbquery.images.placement import fit
-from bbquery.types import UINT8
-
-from .networks import VIEW
+from networks import loaded, shows_a_dog
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bbquery.types import Image
+    from networks import Box
 
-    from .networks import Box
+    from bbquery.types import Image
 
 DEVELOPMENT = 4
 ORDER = 0x1EA6  # seed of the order in which photos are taken
-DOGS = ("n02085374", "n02114099")  # from the first breed to the last, as WordNet numbers them
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,18 +40,13 @@ def held_out(folder: Path) -> list[Path]:
     return [every[place] for place in shuffled if place % DEVELOPMENT]
 
 
-def loaded(path: Path) -> Image:
-    """Return a photo as the box takes it, (224, 224, 3)."""
-    return fit(reading.load(path), VIEW, UINT8)[0]
-
-
 def judging(box: Box, folder: Path, count: int) -> list[Photo]:
     """Return the first `count` photos that judge a network."""
     found: list[Photo] = []
     for path in held_out(folder):
         if len(found) == count:
             break
-        if box.name == "dogs" and not DOGS[0] < path.name < DOGS[1]:
+        if box.name == "dogs" and not shows_a_dog(path):
             continue
         x, true = loaded(path), path.stem.split("_")[0]
         known = true in box.classes.keys

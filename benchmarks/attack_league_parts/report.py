@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from networks import NAMES
+
 from bbquery.jobs.attack import statistics
 
 from . import paper
@@ -32,11 +34,6 @@ if TYPE_CHECKING:
     from .rows import Results
 
 MARKS = (250, 500, 1000, 5000, 10000)
-NETWORKS = {
-    "lite0": "EfficientNet-Lite0, 224²",
-    "lite2": "EfficientNet-Lite2, 260²",
-    "dogs": "MobileNetV2 on 19 breeds of dogs, 160²",
-}
 ANSWERS = {"labels": "one label", "lists": "lists of five labels with scores"}
 
 OPENING = """# The attack league
@@ -97,12 +94,12 @@ def page(results: Results) -> str:
 
 
 def _place(network: str, answers: str) -> tuple[int, int]:
-    return list(NETWORKS).index(network), list(ANSWERS).index(answers)
+    return list(NAMES).index(network), list(ANSWERS).index(answers)
 
 
 def _section(network: str, answers: str, game: Game) -> list[str]:
     marks, driving = game.marks(MARKS), DRIVING[answers]
-    told = [f"## {NETWORKS[network]}: {ANSWERS[answers]}\n"]
+    told = [f"## {NAMES[network]}: {ANSWERS[answers]}\n"]
     if network == "dogs":
         known = {row.photo for row in game.rows if row.photo.split("_")[0] in paper.breeds()}
         told.append(DOGS.format(known=len(known), n=len({row.photo for row in game.rows})))

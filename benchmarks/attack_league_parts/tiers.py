@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from .networks import NETWORKS
+from networks import NETWORKS
+
 from .players import Group, is_scheduled, is_wanted, players
 from .transfer import TRANSFERS
 

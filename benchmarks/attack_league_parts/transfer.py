@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from networks import opened
 
 from bbquery import load
 from bbquery.attacks.mig import Mig
@@ -19,17 +20,14 @@ from bbquery.plan import replay
 from bbquery.specification import parse
 from bbquery.types import UINT8, Decision, Scores
 
-from .networks import opened
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from networks import Box
     from numpy.typing import NDArray
 
     from bbquery.plan import Ask
     from bbquery.types import Image
-
-    from .networks import Box
 
 MAPS = {
     "RISE": "rise",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import onnxruntime
+from networks import Box, opened
 from threadpoolctl import threadpool_limits
 
 from bbquery import load
@@ -24,7 +25,6 @@ from bbquery.types import UINT8
 from bbquery.version import __version__
 
 from .judge import DRIVING, Judge
-from .networks import Box, opened
 from .photos import judging
 from .players import is_scheduled
 from .rows import Key, Results, Row

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 in this process, and a memory of what it said of each photo, by the bytes of what was asked.
+"""A network in this process, and a memory of what it said of each photo, by the bytes of what was asked.
 
 So methods share answers: two forms of one method, a map at 256 queries and the same masks' at 1,000, a second run. A
 budget is still a budget: it says how many images a method asked for, whoever paid for them.
@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from networks import loaded, opened
 
-from bbquery.images import reading
-from bbquery.images.placement import fit
-from bbquery.types import UINT8, Decision, Scores
+from bbquery.types import Decision, Scores
+
+from .rows import LITE0
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,11 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.plan import Ask
-    from bbquery.types import Classes, Image, Images
+    from bbquery.types import Image, Images
 
 KEPT = 10  # labels, as Google Vision gives by default
-
-Network: TypeAlias = "Callable[[Image], NDArray[np.float64]]"
 
 
 class Said(NamedTuple):
@@ -41,22 +39,16 @@ class Said(NamedTuple):
 
 
 class Model:
-    """The network: from pixels (224, 224, 3) to the probabilities of 1,000 classes, several at once."""
+    """A network in its box: from pixels (224, 224, 3) to the probabilities of its classes, several at once."""
 
-    def __init__(self, threads: int) -> None:
-        from oracles import efficientnet
-
-        oracle = efficientnet.connect()
-        self.network: Network = next(value for value in vars(oracle).values() if hasattr(value, "session"))
-        self.view = oracle.capabilities.view
-        classes = oracle.capabilities.classes
-        assert classes is not None
-        self.classes: Classes = classes
+    def __init__(self, threads: int, name: str = LITE0) -> None:
+        box = opened(name)
+        self.name, self.network, self.classes = name, box, box.classes
         self.pool = ThreadPoolExecutor(threads)
 
     def sent(self, photo: Path) -> Image:
         """Return the pixels that it is sent of a photo."""
-        return fit(reading.load(photo), self.view, UINT8)[0]
+        return loaded(photo)
 
 
 def chosen(folder: Path, count: int) -> list[Path]:
@@ -68,7 +60,8 @@ def chosen(folder: Path, count: int) -> list[Path]:
 class Subject:
     """One image, the class it is explained for, and every answer it was ever given.
 
-    target: the class's index; by default the one that comes first in the unperturbed image.
+    target: the class's index; by default the one that comes first in the unperturbed image. maps: that were made of it,
+    by method, budget and seed, for what is made of maps.
     """
 
     def __init__(self, model: Model, name: str, x: Image, memory: Path, target: int | None = None) -> None:
@@ -78,6 +71,7 @@ class Subject:
         self._path = memory / f"{name}-{self.target}.npz"
         self._answers: dict[bytes, tuple[Any, ...]] = _recalled(self._path)
         self._saved = len(self._answers)
+        self.maps: dict[tuple[str, int, int], NDArray[np.float64] | None] = {}
 
     def said(self, images: Images) -> Said:
         """Ask images, those that were asked before for nothing."""

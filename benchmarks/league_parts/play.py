@@ -37,7 +37,7 @@ def run(setting: Setting) -> None:
 
 def _play(setting: Setting, game: Game, truth: NDArray[np.float64], name: str, seed: int) -> None:
     for budget in GAME_BUDGETS:
-        if not setting.missing(PART, game.name, name, budget, seed):
+        if not setting.missing(PART, game.name, name, budget, seed=seed):
             continue
         counted = _Counted(game)
         drawn = seed_of(game.name, seed)

@@ -8,6 +8,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+LITE0 = "lite0"
+"""The network of rows that name none: they are older than the others."""
+
+
+class Key(NamedTuple):
+    """What tells a row from others."""
+
+    part: str
+    subject: str
+    method: str
+    budget: int
+    seed: int
+    network: str = LITE0
 
 
 @dataclass(frozen=True)
@@ -15,7 +30,7 @@ class Row:
     """The measures of one method on one subject.
 
     part: of the league. subject: a photo or a game. budget: queries it was given, the clean image not counted; 0 for
-    what asks none. measures: numbers by name.
+    what asks none. measures: numbers by name. network: that was explained, where there are several.
     """
 
     part: str
@@ -24,11 +39,12 @@ class Row:
     budget: int
     seed: int
     measures: Mapping[str, float]
+    network: str = LITE0
 
     @property
-    def key(self) -> tuple[str, str, str, int, int]:
+    def key(self) -> Key:
         """What tells it from others."""
-        return self.part, self.subject, self.method, self.budget, self.seed
+        return Key(self.part, self.subject, self.method, self.budget, self.seed, self.network)
 
 
 class Results:
@@ -38,9 +54,9 @@ class Results:
         self._path = path
         self.rows = {row.key: row for row in _read(path)}
 
-    def has(self, part: str, subject: str, method: str, budget: int, seed: int) -> bool:
+    def has(self, key: Key) -> bool:
         """Whether this was measured."""
-        return (part, subject, method, budget, seed) in self.rows
+        return key in self.rows
 
     def add(self, row: Row) -> None:
         """Keep a row, on the disk as well."""
@@ -57,16 +73,16 @@ class Results:
             text = "".join(json.dumps(asdict(row)) + "\n" for row in self.rows.values())
             self._path.write_text(text, encoding="utf-8")
 
-    def of(self, part: str) -> list[Row]:
-        """Return the rows of a part."""
-        return [row for row in self.rows.values() if row.part == part]
+    def of(self, part: str, network: str = LITE0) -> list[Row]:
+        """Return the rows of a part on a network."""
+        return [row for row in self.rows.values() if row.part == part and row.network == network]
 
     def write_csv(self, path: Path) -> None:
         """Write every measure of every row on a line of its own."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file)
-            table.writerow(("part", "subject", "method", "budget", "seed", "measure", "value"))
+            table.writerow(("part", "subject", "method", "budget", "seed", "network", "measure", "value"))
             for key, row in sorted(self.rows.items()):
                 table.writerows((*key, name, repr(value)) for name, value in sorted(row.measures.items()))
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from networks import NETWORKS
+
 from bbquery import load
 from bbquery.errors import BbqueryError
 
-from .rows import Results, Row
+from .rows import LITE0, Key, Results, Row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +27,9 @@ class Tier:
     game_seeds, photos, montages, label_photos, cosine_photos, digits: how many of each. budgets: queries a map on
     photos, of other people's libraries and of our methods that come near them; other_budgets: of every other method;
     long_budgets: further ones of a few methods, on the first long_photos. long_rise: queries of the RISE beside poorer
-    answers. exhaustive: queries of exhaustive occlusion. copies: of likelihood ratios beside backpropagation.
+    answers. exhaustive: queries of exhaustive occlusion. copies: of likelihood ratios beside backpropagation. networks:
+    that the part photos explains; core_budgets: of the few methods that are measured on each; network_photos: on those
+    beside EfficientNet-Lite0.
     """
 
     game_seeds: int
@@ -41,6 +45,9 @@ class Tier:
     cosine_photos: int
     copies: tuple[int, ...]
     digits: int
+    networks: tuple[str, ...] = (LITE0,)
+    core_budgets: tuple[int, ...] = ()
+    network_photos: int = 0
 
 
 GAME_BUDGETS = (32, 64, 128, 256, 512, 1024)
@@ -74,6 +81,9 @@ TIERS = {
         cosine_photos=4,
         copies=(10, 100, 1000),
         digits=15,
+        networks=tuple(NETWORKS),
+        core_budgets=(64, 128, 256, 512),
+        network_photos=60,
     ),
     "smoke": Tier(
         game_seeds=1,
@@ -104,7 +114,8 @@ class Setting:
 
     shared: the folder with `games` and `images`. data: where answers are kept. methods: parts of the names of the
     methods that are wanted, in small letters; none: all. threads: networks side by side. places: which of the photos,
-    by number, where several runs share them out.
+    by number, where several runs share them out. only: networks that are wanted, budgets: of the tier's;
+    none: all.
     """
 
     tier: Tier
@@ -114,21 +125,39 @@ class Setting:
     methods: tuple[str, ...] = ()
     threads: int = 1
     places: range = range(1_000_000)
+    only: tuple[str, ...] = ()
+    budgets: frozenset[int] = frozenset()
     _told: set[str] = field(default_factory=set)
 
     def wants(self, method: str) -> bool:
         """Whether a method is to be measured."""
         return not self.methods or any(part in method.lower() for part in self.methods)
 
-    def missing(self, part: str, subject: str, method: str, budget: int, seed: int = 0) -> bool:
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The networks that the part photos explains."""
+        return tuple(name for name in self.tier.networks if not self.only or name in self.only)
+
+    def missing(
+        self, part: str, subject: str, method: str, budget: int, *, seed: int = 0, network: str = LITE0
+    ) -> bool:
         """Whether this is wanted and not measured yet."""
-        return self.wants(method) and not self.results.has(part, subject, method, budget, seed)
+        wanted = self.wants(method) and (not self.budgets or budget in self.budgets)
+        return wanted and not self.results.has(Key(part, subject, method, budget, seed, network))
 
     def keep(
-        self, part: str, subject: str, method: str, budget: int, measures: Mapping[str, float], *, seed: int = 0
+        self,
+        part: str,
+        subject: str,
+        method: str,
+        budget: int,
+        measures: Mapping[str, float],
+        *,
+        seed: int = 0,
+        network: str = LITE0,
     ) -> None:
         """Write down what was measured."""
-        self.results.add(Row(part, subject, method, budget, seed, measures))
+        self.results.add(Row(part, subject, method, budget, seed, measures, network))
 
     def note(self, text: str) -> None:
         """Say something once."""
