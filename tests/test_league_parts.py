@@ -158,8 +158,8 @@ def test_forgotten_methods_are_measured_anew(tmp_path: Path) -> None:
 
     found.forget(["lime"])
 
-    assert found.has("photos", "a", "rise", 64, 0)
-    assert not found.has("photos", "a", "lime", 64, 0)
+    assert found.has(rows.Key("photos", "a", "rise", 64, 0))
+    assert not found.has(rows.Key("photos", "a", "lime", 64, 0))
     assert [r.method for r in rows.Results(path).of("photos")] == ["rise"]
 
 
@@ -171,9 +171,9 @@ def test_the_csv_has_every_measure_on_a_line(tmp_path: Path) -> None:
     found.write_csv(tmp_path / "league.csv")
 
     assert (tmp_path / "league.csv").read_text().splitlines() == [
-        "part,subject,method,budget,seed,measure,value",
-        "photos,a,rise,64,0,AOPC,1.0",
-        "photos,a,rise,64,0,SRG,0.30000000000000004",
+        "part,subject,method,budget,seed,network,measure,value",
+        "photos,a,rise,64,0,lite0,AOPC,1.0",
+        "photos,a,rise,64,0,lite0,SRG,0.30000000000000004",
     ]
 
 
@@ -293,7 +293,7 @@ def test_runs_side_by_side_share_the_photos(tmp_path: Path, monkeypatch: pytest.
     for number in range(setting.TIERS["smoke"].photos):
         (images / f"{number}.jpg").touch()
     measured: list[set[str]] = []
-    monkeypatch.setattr(photos, "Model", lambda _: SimpleNamespace(sent=lambda photo: photo))
+    monkeypatch.setattr(photos, "Model", lambda *_: SimpleNamespace(sent=lambda photo: photo))
     monkeypatch.setattr(photos, "Subject", lambda _, name, *__: SimpleNamespace(name=name, save=lambda: None))
     monkeypatch.setattr(photos, "_measure", lambda _, subject, *__: measured[-1].add(subject.name))
 
@@ -304,6 +304,40 @@ def test_runs_side_by_side_share_the_photos(tmp_path: Path, monkeypatch: pytest.
 
     assert [len(names) for names in measured] == [1, 1]
     assert set.union(*measured) == {"0", "1"}
+
+
+def test_a_row_that_names_no_network_is_of_the_first_one(tmp_path: Path) -> None:
+    """Rows that are older than the other networks stay EfficientNet-Lite0's, and no other network has them."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text(
+        '{"part": "photos", "subject": "a", "method": "m", "budget": 1, "seed": 0, "measures": {"SRG": 1}}\n'
+    )
+    found = rows.Results(path)
+    found.add(row(method="m", budget=1, network="dogs"))
+
+    assert found.has(rows.Key("photos", "a", "m", 1, 0))
+    assert not found.has(rows.Key("photos", "a", "m", 1, 0, "lite1"))
+    assert [r.measures["SRG"] for r in found.of("photos")] == [1]
+    assert [r.measures["SRG"] for r in rows.Results(path).of("photos", "dogs")] == [0.5]
+
+
+def test_other_networks_are_judged_on_photos_that_were_not_looked_at(tmp_path: Path) -> None:
+    """None of them is among the first of the order; the network of dogs begins with dogs."""
+    photos, setting = part("photos"), part("setting")
+    (tmp_path / "images").mkdir()
+    for number in range(90):
+        (tmp_path / "images" / f"{'n02099601' if number % 9 == 0 else 'n01484850'}_{number}.jpg").touch()
+    made = setting.Setting(setting.TIERS["full"], rows.Results(tmp_path / "rows.jsonl"), tmp_path, tmp_path)
+
+    first = photos.photos_of("lite0", made)[: photos.SKIPPED]
+    found = {network: photos.photos_of(network, made) for network in ("lite1", "dogs")}
+
+    assert not set(first) & set(found["lite1"])
+    assert len(found["lite1"]) == setting.TIERS["full"].network_photos
+    assert sorted(found["dogs"]) == sorted(found["lite1"])
+    dogs = ["n02099601" in photo.name for photo in found["dogs"]]
+    assert any(dogs)
+    assert dogs == sorted(dogs, reverse=True)
 
 
 def test_half_a_photo_has_means_of_four_pixels() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from networks import BREEDS, NETWORKS
+from networks import NETWORKS
+from networks.architectures import BREEDS
 
 from bbquery.specification import parse
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from . import greedy, sensitivity
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -44,6 +46,16 @@ def ridge(ask: Ask, size: tuple[int, int], queries: int, seed: int) -> NDArray[n
 def _drawn(ask: Ask, size: tuple[int, int], queries: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     visible = np.random.default_rng((seed, queries)).random((queries, size[0] * size[1])) < 0.5
     return visible.astype(np.float64), ask(visible)
+
+
+def hsic(ask: Ask, size: tuple[int, int], queries: int, seed: int) -> NDArray[np.float64]:
+    """Return HSIC of each cell and the score, unsigned."""
+    return sensitivity.dependence(lambda shown: ask(shown > 0.5), size[0] * size[1], queries, seed)
+
+
+def greedy_subset(ask: Ask, size: tuple[int, int], queries: int, seed: int) -> NDArray[np.float64]:  # noqa: ARG001 - it draws nothing
+    """Return the order in which greedy subset selection takes the cells."""
+    return greedy.ranked(ask, size[0] * size[1], queries)
 
 
 def kernel_shap(ask: Ask, size: tuple[int, int], queries: int, seed: int) -> NDArray[np.float64]:
@@ -99,6 +111,8 @@ PEERS: dict[str, Peer] = {
     "RISE, published": rise_published,
     "RISE, centred": rise_centred,
     "ridge, iid masks": ridge,
+    "HSIC": hsic,
+    "greedy subset": greedy_subset,
     "KernelSHAP": kernel_shap,
     "Partition/Owen": partition,
     "LIME": lime,

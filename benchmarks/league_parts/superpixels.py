@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from . import aise, greedy, sensitivity
+from .hiding import GREY, Copies
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bbquery.types import Image
 
-GREY = 127.0
 SEGMENTS = 50
 BATCH = 50
 
@@ -61,27 +63,13 @@ def kernel_shap(ask: Ask, x: Image, queries: int, seed: int) -> NDArray[np.float
     count = int(segments.max()) + 1
 
     def shown(visible: NDArray[np.float64]) -> NDArray[np.float64]:
-        return ask(_Segmented(x, segments, np.asarray(visible) > 0.5))
+        return ask(Copies(x, segments, np.asarray(visible) > 0.5))
 
     np.random.seed(seed % 2**32)  # noqa: NPY002 - shap draws from the global generator
     explainer = shap.KernelExplainer(shown, np.zeros((1, count)))
     found = explainer.shap_values(np.ones((1, count)), nsamples=queries - 2, l1_reg=False, silent=True)
     values: NDArray[np.float64] = np.asarray(found, dtype=np.float64).ravel()[segments]
     return values
-
-
-class _Segmented:
-    """Copies of x with segments hidden by grey, rendered when indexed. visible: bool (n, segments)."""
-
-    def __init__(self, x: Image, segments: NDArray[np.int64], visible: NDArray[np.bool_]) -> None:
-        self._x, self._segments, self._visible = x, segments, visible
-
-    def __len__(self) -> int:
-        return len(self._visible)
-
-    def __getitem__(self, row: int, /) -> Image:
-        shown: Image = np.where(self._visible[row][self._segments][..., None], self._x, np.uint8(GREY))
-        return shown
 
 
 def partition(ask: Ask, x: Image, queries: int, seed: int) -> NDArray[np.float64]:  # noqa: ARG001 - it draws nothing
@@ -100,4 +88,8 @@ LIBRARIES: dict[str, Callable[[Ask, Image, int, int], NDArray[np.float64]]] = {
     "LIME": lime,
     "KernelSHAP": kernel_shap,
     "Partition/Owen": partition,
+    "Sobol": sensitivity.sobol,
+    "HSIC": sensitivity.hsic,
+    "greedy subset": greedy.greedy,
+    "AISE": aise.aise,
 }

