@@ -92,7 +92,7 @@ def test_greedy_takes_the_cells_of_a_sum_by_weight() -> None:
 @pytest.mark.parametrize("budget", BUDGETS)
 @pytest.mark.parametrize("name", ["Sobol", "HSIC", "greedy subset", "AISE"])
 def test_each_finds_the_only_quarter_that_counts_within_its_budget(name: str, budget: int) -> None:
-    """The map of a score of the lower right quarter is highest there, and it asks a good part of what it was given and no more."""
+    """The map of a score of the lower right quarter is highest there, within what it may ask, most of which it uses."""
     asked = Asked()
 
     found = part("superpixels").LIBRARIES[name](asked, BRIGHT, budget, 0)

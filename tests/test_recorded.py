@@ -74,6 +74,10 @@ def in_old_words(record: dict[str, Any]) -> dict[str, Any]:
     """Return a record with the keys that it had before records said their version: nothing that they told is lost."""
     target = record["targets"][0]
     match record["verb"]:
+        case "explain":
+            added = ": fine structure is the photo's own"
+            targets = [each | {"unit": each["unit"].removesuffix(added)} for each in record["targets"]]
+            said: dict[str, Any] = {"targets": targets}
         case "compare":
             oracle = record["oracle"]
             said = {"image": record["image"]["source"], "oracle": oracle["name"], "activation": oracle["activation"]}

@@ -75,7 +75,7 @@ FIRST = 32  # rows after which answers are first looked at
 PSEUDO_REPEATS = 3.0  # how much the noise of all rows says about that of one
 
 UNIT, UNIT_FINE = "score gained by revealing a cell", "score gained by revealing a place and its surroundings"
-SHARED_OUT = ", shared out by detail"
+SHARED_OUT = ", shared out by detail: fine structure is the photo's own"
 DOUBTFUL = (
     "no cell's 90 % interval excludes 0, so the map may be chance: ask more queries, use fewer cells "
     "(--method designed:cells=7), or ask 'bbquery probe' what would move the score"

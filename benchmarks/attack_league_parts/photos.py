@@ -46,7 +46,7 @@ def judging(box: Box, folder: Path, count: int) -> list[Photo]:
     for path in held_out(folder):
         if len(found) == count:
             break
-        if box.name == "dogs" and not shows_a_dog(path):
+        if box.name == "dogs" and not shows_a_dog(path.name):
             continue
         x, true = loaded(path), path.stem.split("_")[0]
         known = true in box.classes.keys

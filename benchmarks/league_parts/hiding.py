@@ -29,7 +29,8 @@ class Copies:
 
     def __getitem__(self, row: int, /) -> Image:
         share = self._shown[row][self._cells][..., None]
-        return np.rint(GREY + share * (self._x - np.float32(GREY))).astype(np.uint8)
+        copy: Image = np.rint(GREY + share * (self._x - np.float32(GREY))).astype(np.uint8)
+        return copy
 
 
 def grid(size: tuple[int, ...], side: int) -> NDArray[np.int64]:

@@ -6,15 +6,16 @@ import io
 from typing import TYPE_CHECKING
 
 from . import photos
-from .rows import table
 from .statistics import mean
 from .words import budgets
 
 if TYPE_CHECKING:
     from .rows import Results
 
+ALONE = "designed, without detail"
 PEERS = {
-    "designed": ("designed (bbquery)", "#0072B2", "o", -1),
+    ALONE: ("designed, answers alone", "#0072B2", "o", -1),
+    "designed": ("designed, with the photo's detail", "#56B4E9", "P", 2),
     "Partition/Owen": ("SHAP, Partition", "#D55E00", "s", 2),
     "KernelSHAP": ("KernelSHAP", "#CC79A7", "^", 9),
     "LIME": ("LIME", "#E69F00", "v", -9),
@@ -31,7 +32,7 @@ def drawn(results: Results) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    measured = table(results.of(photos.PART), "SRG")
+    measured = photos.measured(results, "SRG")
     figure = Figure(figsize=(8, 4), layout="constrained")
     FigureCanvasAgg(figure)
     axis = figure.subplots()
@@ -40,13 +41,13 @@ def drawn(results: Results) -> bytes:
         name, colour, marker, above = PEERS[method]
         asked = [budget for budget in budgets(measured) if (method, budget) in measured]
         levels = [mean(measured[method, budget]).mean for budget in asked]
-        width = 2.8 if method == "designed" else 1.4
+        width = 2.8 if method == ALONE else 1.4
         axis.plot(asked, levels, color=colour, marker=marker, markersize=5, linewidth=width)
         axis.annotate(name, (asked[-1], levels[-1]), (8, above), textcoords="offset points", color=colour, va="center")
     at = budgets(measured)
     axis.set_xscale("log", base=2)
     axis.set_xticks(at, [f"{budget:,}" for budget in at])
-    axis.set_xlim(right=max(at, default=1) * 2.2)  # room for the name at the longest line
+    axis.set_xlim(right=max(at, default=1) * 3)  # room for the name at the longest line
     axis.set(xlabel="queries", ylabel="SRG: insertion − deletion, higher is better")
     counts = {len(found) for (method, _), found in measured.items() if method in known}
     axis.set_title(f"{' to '.join(map(str, sorted(counts)))} photos, EfficientNet-Lite0", loc="left")

@@ -22,8 +22,8 @@ from bbquery.types import UINT8
 from . import controls
 from .backprop import WHITE, WhiteBox
 from .network import Model, Subject, chosen
-from .rows import LITE0
-from .setting import seed_of
+from .rows import LITE0, table
+from .setting import TIERS, seed_of
 from .superpixels import LIBRARIES
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from .rows import Results, Table
     from .setting import Setting, Tier
 
 PART = "photos"
@@ -99,7 +100,7 @@ def photos_of(network: str, setting: Setting) -> list[Path]:
     if network == LITE0:
         return chosen(folder, tier.photos)
     found = chosen(folder, SKIPPED + tier.network_photos)[SKIPPED:]
-    return sorted(found, key=lambda photo: not shows_a_dog(photo)) if network == "dogs" else found
+    return sorted(found, key=lambda photo: not shows_a_dog(photo.name)) if network == "dogs" else found
 
 
 def _run(setting: Setting, network: str) -> None:
@@ -131,6 +132,13 @@ def entries(setting: Setting, network: str, place: int) -> list[tuple[str, int]]
     for name, ours in OURS.items():
         found += [(name, budget) for budget in ours.budgets(tier, place)]
     return list(dict.fromkeys(found))
+
+
+def measured(results: Results, measure: str) -> Table:
+    """Return what was measured on EfficientNet-Lite0 at the budgets that every method is given there."""
+    full = TIERS["full"]
+    shown = {0, *full.budgets, *full.long_budgets}
+    return {entry: found for entry, found in table(results.of(PART), measure).items() if entry[1] in shown}
 
 
 def _measure(setting: Setting, subject: Subject, name: str, budget: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import labels, montages, peers, photos, play, reproduction
+from . import four, labels, montages, peers, photos, play, reproduction
 from .picture import drawn
 from .rows import table
 from .words import against, against_one, by_budget
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .rows import Results
 
-OURS = "designed"
+OURS, ALONE = "designed", four.ALONE
 FALLBACK = "RISE, centred"
 GREY = "designed, hiding with grey"
 LONG = 8000
@@ -52,9 +52,11 @@ that are not among these, grid and fill on up to 16, some of which are. All are 
 RISE and `designed` at 2,000 as well; but random windows and Bayesian optimisation, whose time grows much faster than
 queries do, and `designed` hiding with grey at 64 and 256 alone.
 
-SRG is insertion minus deletion, and the two need not agree. `designed` shares the effect of a place out by how far its
-pixels are from their blur, bGEEX multiplies its map by that: insertion gains much by it, deletion loses. `designed`
-without detail has the lowest deletion of all that only ask.
+SRG is insertion minus deletion, and the two need not agree. `designed` as it comes shares the effect of a place out by
+how far its pixels are from their blur, bGEEX multiplies its map by that: insertion gains much by it, deletion loses,
+and none of it is an answer of the network. So the others are held against `designed` without detail: answers alone.
+What the photo does by itself is `detail alone`, a constant map with that weight; what scatter does, a map of answers
+alone times a random texture, one for all photos.
 """
 
 LABELS = """## Poorer answers
@@ -81,7 +83,7 @@ def write(results: Results, docs: Path) -> None:
 
 def league(results: Results) -> str:
     """Return the league as Markdown; parts of which nothing was measured are left out."""
-    sections = [OPENING, _games(results), _photos(results), _labels(results), _montages(results)]
+    sections = [OPENING, four.section(results), _games(results), _photos(results), _labels(results), _montages(results)]
     return "\n".join(section for section in sections if section)
 
 
@@ -99,15 +101,16 @@ def _games(results: Results) -> str:
 
 
 def _photos(results: Results) -> str:
-    srg = table(results.of(photos.PART), "SRG")
+    srg = photos.measured(results, "SRG")
     if not srg:
         return ""
-    few = {entry: values for entry, values in srg.items() if entry[0] in (OURS, GREY, "Partition/Owen", FALLBACK)}
+    beside_long = (ALONE, OURS, GREY, "Partition/Owen", FALLBACK)
+    few = {entry: values for entry, values in srg.items() if entry[0] in beside_long}
     long = (photos.RISE, LONG)
     beside = against_one(few | {long: srg[long]}, long) if long in srg else ""
     told = [PHOTOS, "### SRG\n", by_budget(srg), against(srg, _reference(srg)), beside]
-    told += ["### Deletion: lower is better\n", by_budget(table(results.of(photos.PART), "deletion"), lowest=True)]
-    told += ["### Insertion: higher is better\n", by_budget(table(results.of(photos.PART), "insertion"))]
+    told += ["### Deletion: lower is better\n", by_budget(photos.measured(results, "deletion"), lowest=True)]
+    told += ["### Insertion: higher is better\n", by_budget(photos.measured(results, "insertion"))]
     return "\n".join(told)
 
 
@@ -131,5 +134,6 @@ def _montages(results: Results) -> str:
 
 
 def _reference(measured: dict[tuple[str, int], dict[str, float]]) -> str:
-    """Return whom all others are held against: our default, or the centred RISE where that was not measured."""
-    return OURS if any(name == OURS for name, _ in measured) else FALLBACK
+    """Return whom all others are held against: `designed`, by answers alone where detail is another; or else RISE."""
+    names = {name for name, _ in measured}
+    return next((name for name in (ALONE, OURS) if name in names), FALLBACK)

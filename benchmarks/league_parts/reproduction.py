@@ -17,8 +17,8 @@ OPENING = """# What we could and could not reproduce
 Written by `python benchmarks/league.py report` from measured rows. The papers' numbers are quoted; none of them was
 measured on the network that stands beside them here, so read the order of methods and the sizes of effects, not the
 values. The network is EfficientNet-Lite0, the one that the project can carry along; the papers' ResNets, DenseNets,
-Inception and ViT would have to be downloaded, as would EfficientNet-Lite1 and 2. Photos are ImageNet samples, of which
-the network's first class is explained, right or wrong; the papers take a thousand that all their networks get right.
+Inception and ViT would have to be downloaded. Photos are ImageNet samples, of which the network's first class is
+explained, right or wrong; the papers take a thousand that all their networks get right.
 """
 
 TABLE_1 = """## Zhang et al., table 1: deletion (lower is better) and insertion (higher is better), in %
@@ -150,7 +150,7 @@ def _blocks(results: Results) -> str:
 
 
 def _digits(results: Results) -> str:
-    small, large = table(results.of(digits.PART), "AOPC"), table(results.of(photos.PART), "AOPC")
+    small, large = table(results.of(digits.PART), "AOPC"), photos.measured(results, "AOPC")
     told = [GEEX] if small or large else []
     if small:
         told += ["### Digits, deletion of one pixel a step to black\n", by_budget(small)]

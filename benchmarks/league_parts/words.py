@@ -48,7 +48,7 @@ def by_budget(table: Table, digits: int = 3, *, lowest: bool = False) -> str:
     for name in methods(table, lowest=lowest):
         most = subjects(table, name)
         found = [mean(table.get((name, budget), {})) for budget in (0, *shown)]
-        cells = [_cell(one, digits) + (f", n={one.n}" if 0 < one.n < most else "") for one in found]
+        cells = [estimate(one, digits) + (f", n={one.n}" if 0 < one.n < most else "") for one in found]
         lines.append([name, str(most), *cells])
     if all(line[2] == NONE for line in lines):
         return markdown(("method", "n", *map(str, shown)), [[*line[:2], *line[3:]] for line in lines])
@@ -80,7 +80,7 @@ def against_one(table: Table, other: tuple[str, int], digits: int = 3) -> str:
             both = mine.keys() & theirs.keys()
             ratio = mean({s: mine[s] for s in both}).mean / mean({s: theirs[s] for s in both}).mean
             found = difference(mine, theirs)
-            lines.append([name, str(budget), _cell(found, digits, signed=True), str(found.n), f"{ratio:.2f}"])
+            lines.append([name, str(budget), estimate(found, digits, signed=True), str(found.n), f"{ratio:.2f}"])
     return markdown((f"… minus {other[0]} at {other[1]}", "queries", "difference", "n", "ratio of means"), lines)
 
 
@@ -89,10 +89,11 @@ def _difference(table: Table, reference: str, name: str, budget: int, digits: in
     if other is None:
         return NONE
     found = difference(table[reference, budget], other)
-    return f"{_cell(found, digits, signed=True)}, n={found.n}" if found.n else NONE
+    return f"{estimate(found, digits, signed=True)}, n={found.n}" if found.n else NONE
 
 
-def _cell(found: Estimate, digits: int, *, signed: bool = False) -> str:
+def estimate(found: Estimate, digits: int, *, signed: bool = False) -> str:
+    """Return a mean as text, with its interval where there is one. signed: a difference, bold where 0 is outside."""
     if not found.n:
         return NONE
     if not signed:

@@ -83,9 +83,9 @@ def opened(name: str) -> Box:
     return NETWORKS[name]()
 
 
-def shows_a_dog(photo: Path) -> bool:
-    """Whether a photo of ImageNet's, with its WordNet ID in its name, shows a dog."""
-    return FIRST_DOG <= photo.stem.split("_")[0] <= LAST_DOG
+def shows_a_dog(name: str) -> bool:
+    """Whether a photo of ImageNet's shows a dog, by the WordNet ID with which its name begins."""
+    return FIRST_DOG <= name.split("_", maxsplit=1)[0] <= LAST_DOG
 
 
 def loaded(photo: Path) -> Image:

@@ -13,6 +13,7 @@ from bbquery.report import sentence
 from bbquery.scoring import text as text_score
 from bbquery.scoring._forms import Form
 from bbquery.types import UINT8, Classes, Label, Labels, Scores, Text, Token, Vector
+from tests.support.explanations import map_of
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +43,17 @@ def test_every_method_has_its_unit_in_plain_words(name: str) -> None:
     found = replay(load.method(name, queries=QUERIES).plan(x, UINT8, 0), rising)
 
     assert found.unit in sentence.EFFECTS
+
+
+@pytest.mark.parametrize("detail", [True, False])
+def test_what_the_photo_adds_is_not_passed_off_as_the_models(detail: bool) -> None:
+    """A map says that its fine structure is the photo's own where it is, and nowhere else; so does its exact unit."""
+    x = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    found = replay(load.method(f"designed:detail={detail}", queries=QUERIES).plan(x, UINT8, 0), rising)
+
+    said = sentence.plain_unit(map_of(found.values, unit=found.unit))
+
+    assert (sentence.OWN in said) == (sentence.OWN in found.unit) == detail
 
 
 @pytest.mark.parametrize(

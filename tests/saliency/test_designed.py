@@ -141,7 +141,7 @@ def test_effects_of_small_cells_are_shared_out_by_detail() -> None:
     assert shared.standard_error is not None
     np.testing.assert_allclose(shared.values, plain.values * relative_detail(PHOTO))
     np.testing.assert_allclose(shared.standard_error, plain.standard_error * relative_detail(PHOTO))
-    assert shared.unit == f"{plain.unit}, shared out by detail"
+    assert shared.unit == f"{plain.unit}, shared out by detail: fine structure is the photo's own"
 
 
 def test_effects_of_large_cells_are_told_as_they_are() -> None:
