@@ -8,20 +8,35 @@ for (const slider of document.querySelectorAll(".slider")) {
   control.hidden = false;
   move();
 }
+const AT_ONCE = 100;  // rows: to lay out a thousand takes longer than a person waits for a filter
+const { compare: alphabetical } = new Intl.Collator();
 for (const table of document.querySelectorAll("table.rows")) {
-  const body = table.tBodies[0], rows = Array.from(body.rows), heads = Array.from(table.tHead.rows[0].cells);
-  const key = (row, column) => row.cells[column].dataset.key;
-  const compare = (one, other) => {
-    const difference = Number(one) - Number(other);
-    return Number.isNaN(difference) ? one.localeCompare(other) : difference;
+  const body = table.tBodies[0], heads = Array.from(table.tHead.rows[0].cells);
+  const tools = table.closest("section").querySelector(".tools");
+  const more = document.createElement("button");
+  let rows = Array.from(body.rows), wanted = () => true, most = AT_ONCE;
+  const show = () => {
+    const found = new Set(rows.filter(wanted)), shown = new Set([...found].slice(0, most));
+    for (const row of rows) row.hidden = !shown.has(row);
+    more.hidden = shown.size === found.size;
+    more.textContent = "show all " + found.size;
+    if (tools) tools.querySelector("output").textContent = more.hidden
+      ? shown.size + " of " + rows.length + " shown" : found.size + " found, the first " + shown.size + " shown";
   };
   const sort = (column) => {
-    const down = heads[column].getAttribute("aria-sort") === "ascending";
+    const down = heads[column].getAttribute("aria-sort") === "ascending", sign = down ? -1 : 1;
     for (const head of heads) head.removeAttribute("aria-sort");
     heads[column].setAttribute("aria-sort", down ? "descending" : "ascending");
-    const known = rows.filter((row) => key(row, column) !== ""), unknown = rows.filter((row) => key(row, column) === "");
-    known.sort((one, other) => (down ? -1 : 1) * compare(key(one, column), key(other, column)));
-    body.append(...known, ...unknown);
+    const keyed = rows.map((row) => ({ row, key: row.cells[column].dataset.key }));
+    const known = keyed.filter((each) => each.key !== ""), unknown = keyed.filter((each) => each.key === "");
+    for (const each of known) each.number = Number(each.key);
+    known.sort((one, other) => {
+      const difference = one.number - other.number;
+      return sign * (Number.isNaN(difference) ? alphabetical(one.key, other.key) : difference);
+    });
+    rows = [...known, ...unknown].map((each) => each.row);
+    body.replaceChildren(...rows);
+    show();
   };
   heads.forEach((head, column) => {
     const name = head.textContent;
@@ -32,21 +47,25 @@ for (const table of document.querySelectorAll("table.rows")) {
     button.addEventListener("click", () => sort(column));
     head.replaceChildren(button);
   });
-  const tools = table.closest("section").querySelector(".tools");
-  if (!tools) continue;
-  const words = tools.querySelector("input"), state = tools.querySelector("select"), count = tools.querySelector("output");
-  const filter = () => {
-    const wanted = words.value.trim().toLowerCase();
-    for (const row of rows) {
-      const has = row.textContent.toLowerCase().includes(wanted);
-      row.hidden = !has || (state.value !== "" ? row.dataset.state !== state.value : false);
-    }
-    count.textContent = rows.filter((row) => !row.hidden).length + " of " + rows.length + " shown";
-  };
-  words.addEventListener("input", filter);
-  state.addEventListener("input", filter);
-  tools.hidden = false;
-  filter();
+  more.type = "button";
+  more.className = "more noprint";
+  (table.closest(".scroll") ?? table).after(more);
+  const allow = (rowsAtOnce) => { most = rowsAtOnce; show(); };
+  more.addEventListener("click", () => allow(Infinity));
+  addEventListener("beforeprint", () => allow(Infinity));
+  if (tools) {
+    const words = tools.querySelector("input"), state = tools.querySelector("select"), texts = new Map();
+    const text = (row) => texts.get(row) ?? texts.set(row, row.textContent.toLowerCase()).get(row);
+    const filter = () => {
+      const typed = words.value.trim().toLowerCase(), chosen = state.value;
+      wanted = (row) => (chosen === "" || row.dataset.state === chosen) && text(row).includes(typed);
+      allow(AT_ONCE);
+    };
+    words.addEventListener("input", filter);
+    state.addEventListener("input", filter);
+    tools.hidden = false;
+  }
+  show();
 }
 addEventListener("beforeprint", () => {
   for (const each of document.querySelectorAll("details")) each.open = true;

@@ -186,6 +186,13 @@ def write_audit(place: Path) -> None:
     audit.write(place.parent, made)
 
 
+def write_long_audit(place: Path) -> None:
+    """Write the page on an audit of 250 photos, photo-0 to photo-249."""
+    place.parent.mkdir(exist_ok=True)
+    rows = [audits.row(f"photo-{number}", status="partial" if number % 2 else "complete") for number in range(250)]
+    audit.write(place.parent, audits.summary(place.parent, rows))
+
+
 SITE: Mapping[str, Callable[[Path], None]] = {
     **{
         f"{made.__name__}/report.html": functools.partial(write_explanation, made)
@@ -199,5 +206,6 @@ SITE: Mapping[str, Callable[[Path], None]] = {
     "evaluate/report.html": write_evaluation,
     "probe/report.html": write_probe,
     "audit/report.html": write_audit,
+    "long/report.html": write_long_audit,
 }
 """How each page is written, by its path below a folder."""

@@ -145,6 +145,33 @@ def test_rows_are_filtered_by_words_and_status(opened: Open) -> None:
     assert page.get_by_text("1 of 5 shown").is_visible()
 
 
+def test_of_many_rows_the_first_hundred_are_shown(opened: Open) -> None:
+    """Laying out a thousand takes seconds; all of them are looked through, sorted, and there for who asks for them."""
+    page = opened("long/report.html")
+    rows, more = page.locator("table.rows tbody tr:visible"), page.locator(".more")
+
+    assert (rows.count(), more.inner_text()) == (100, "show all 250")
+    assert page.get_by_text("250 found, the first 100 shown").is_visible()
+    page.get_by_label("find in").fill("photo-24")
+    assert (rows.count(), more.is_visible()) == (11, False)
+    page.get_by_label("find in").fill("")
+    page.get_by_role("combobox").select_option("done")
+    assert (rows.count(), more.inner_text()) == (100, "show all 125")
+    page.locator("th").get_by_role("button", name="photo").click()
+    assert rows.first.locator("th").inner_text() == "photo-0"
+    more.click()
+    assert (rows.count(), more.is_visible()) == (125, False)
+
+
+def test_many_rows_are_printed_all(opened: Open) -> None:
+    """Paper has no button."""
+    page = opened("long/report.html")
+
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+
+    assert page.locator("table.rows tbody tr:visible").count() == 250
+
+
 def test_a_picture_opens_the_report(opened: Open) -> None:
     """A thumbnail of the index leads to the photo's own page."""
     page = opened("many/index.html")
