@@ -189,7 +189,9 @@ def write_audit(place: Path) -> None:
 def write_long_audit(place: Path) -> None:
     """Write the page on an audit of 250 photos, photo-0 to photo-249."""
     place.parent.mkdir(exist_ok=True)
+    PIL.Image.fromarray(PHOTO).resize((320, 240)).save(place.parent / "photo.png")
     rows = [audits.row(f"photo-{number}", status="partial" if number % 2 else "complete") for number in range(250)]
+    rows[1] = replace(rows[1], thumbnail="photo.png")  # the first on the page
     audit.write(place.parent, audits.summary(place.parent, rows))
 
 
