@@ -58,7 +58,7 @@ for (const table of document.querySelectorAll("table.rows")) {
     const text = (row) => texts.get(row) ?? texts.set(row, row.textContent.toLowerCase()).get(row);
     const filter = () => {
       const typed = words.value.trim().toLowerCase(), chosen = state.value;
-      wanted = (row) => (chosen === "" || row.dataset.state === chosen) && text(row).includes(typed);
+      wanted = (row) => chosen === "" || row.dataset.state === chosen ? text(row).includes(typed) : false;
       allow(AT_ONCE);
     };
     words.addEventListener("input", filter);
