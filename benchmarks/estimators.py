@@ -4,10 +4,12 @@ Each method runs on a 224 × 224 photo of uint8 pixels, with scores that cost no
 CPU in which a query's copy is drawn, rendered, rounded and accumulated, and their ratio to drawing dense noise alone.
 `designed` accumulates rows of its design and fits a regression to them, at half time and in the end: its line is
 without these fits, whose CPU time is printed beside it, and so is that of a whole run of 1,000 queries. Targets: below
-0.5 ms for masks and blocks, at most 2 × drawing for dense noise, and 5 s of CPU for that run, which takes 2.4 s on one
-BLAS thread, and half a minute and more where several spin. No number of threads is set here: the environment is
-measured as it comes, and its number is printed. With --memory each method also runs in processes of its own, and what
-8 times the queries add to the peak is printed.
+0.5 ms for masks and blocks, at most 2 × drawing for dense noise, and 1 s of CPU for that run. No number of threads is
+set here: the environment is measured as it comes, and its number is printed. With --memory each method also runs in
+processes of its own, and what 8 times the queries add to the peak is printed.
+
+With --thinking only this is printed: for each method and budget the seconds of CPU that it thinks, its copies drawn but
+not rendered, beside those in which an oracle of 5 ms answers as many queries. No method should think longer.
 
 --rise-code and --geex-code name checkouts of eclique/RISE and caiy0220/GEEX. Their own classes then make, apply and
 accumulate as many masks, on the CPU with one thread and one class, and the ratios are printed. RISE holds all masks in
@@ -35,6 +37,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from bbquery import load
+from bbquery.errors import UsageError
 from bbquery.plan import Ask, replay
 from bbquery.types import UINT8, Scores
 
@@ -46,8 +49,11 @@ if TYPE_CHECKING:
 SIDE = 224
 MASKS = ("rise", "rise:form=published", "bgeex", "blr", "nes:resize=0.25", "dct")
 DENSE = ("lr", "lr:antithetic=true", "lr:density=laplace", "nes", "spsa", "es", "finite_differences", "orthogonal")
+THINKING = ("designed", "rise", "occlusion", "bgeex", "lr", "random_windows", "bayes")
+BUDGETS = (64, 250, 1000, 2000, 4000)
+ORACLE_SECONDS = 0.005  # that a query takes
 RUNS = 3
-WHOLE, WHOLE_SECONDS = 1000, 5.0  # a run of `designed`: its queries, and the CPU time it may take
+WHOLE, WHOLE_SECONDS = 1000, 1.0  # a run of `designed`: its queries, and the CPU time it may take
 
 
 def photo() -> Image:
@@ -60,6 +66,12 @@ def answered(ask: Ask) -> Scores:
     rng, rows = np.random.default_rng(len(ask.images)), len(ask.images)
     for row in range(rows):
         ask.images[row]
+    return Scores(np.zeros(rows, dtype=np.int8), rng.random(rows))
+
+
+def scored_unseen(ask: Ask) -> Scores:
+    """Give each row a score without rendering it."""
+    rng, rows = np.random.default_rng(len(ask.images)), len(ask.images)
     return Scores(np.zeros(rows, dtype=np.int8), rng.random(rows))
 
 
@@ -186,6 +198,21 @@ def _report_designed(queries: int, drawing: float) -> None:
     print(f"{'designed, whole':22} {whole:6.2f} s of CPU for {WHOLE} queries{verdict}")
 
 
+def _report_thinking() -> None:
+    for specification in THINKING:
+        for budget in BUDGETS:
+            try:
+                plan = load.method(specification, queries=budget).plan(photo(), UINT8, 0)
+            except UsageError as refused:
+                print(f"{specification:16} {budget:5}  {refused}", flush=True)
+                continue
+            began = time.process_time()
+            replay(plan, scored_unseen)
+            spent, asking = time.process_time() - began, budget * ORACLE_SECONDS
+            verdict = "" if spent <= asking else "   longer than it asks"
+            print(f"{specification:16} {budget:5} {spent:8.2f} s thinking, {asking:6.2f} s asking{verdict}", flush=True)
+
+
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -193,6 +220,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rise-code", type=Path)
     parser.add_argument("--geex-code", type=Path)
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--thinking", action="store_true")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -203,6 +231,9 @@ def main() -> None:
     if chosen.one:
         run(chosen.one, chosen.queries)
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        return
+    if chosen.thinking:
+        _report_thinking()
         return
     blas = [found["num_threads"] for found in ThreadpoolController().info() if found["user_api"] == "blas"]
     print(f"{'BLAS threads':22} {', '.join(map(str, blas)) or 'unknown'}, as the environment has it")

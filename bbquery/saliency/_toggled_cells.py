@@ -54,17 +54,15 @@ class ToggledCells:
         self._smooth = rows @ self._geometry.kernel
         self._to_data = rows @ self._geometry.seen.T
         self._among = self._smooth @ rows.T
-        covariance = process.covariance(self._to_data)
-        known = np.einsum("ij,ji->i", covariance, np.linalg.solve(process.matrix, covariance.T))
-        unknown = np.maximum(process.covariance(np.diag(self._among)) - known, 0)
+        known = process.known(process.covariance.at(self._to_data).T)
+        unknown = np.maximum(process.covariance.at(np.diag(self._among)) - known, 0)
         self._narrow = 1 / np.sqrt(1 + link.narrowing * process.variance * unknown)
 
     def effects(self) -> Effects:
         """Return the effects of all cells."""
         cells = [self._effect(cell) for cell in range(self._rows.shape[1])]
         with_data = np.stack([cell.with_data for cell in cells], axis=1)
-        known = np.einsum("ij,ij->j", with_data, np.linalg.solve(self._process.matrix, with_data))
-        unknown = np.maximum(np.array([cell.prior for cell in cells]) - known, 0)
+        unknown = np.maximum(np.array([cell.prior for cell in cells]) - self._process.known(with_data), 0)
         noise = np.array([cell.noise for cell in cells])
         return Effects(np.array([cell.mean for cell in cells]), np.sqrt(self._process.variance * unknown + noise))
 
@@ -77,7 +75,7 @@ class ToggledCells:
 
     def _side(self, cell: int, sign: float) -> _Side:
         process, change = self._process, sign - self._rows[:, cell]
-        covariance = process.covariance(self._to_data + change[:, None] * self._geometry.seen[:, cell])
+        covariance = process.covariance.at(self._to_data + change[:, None] * self._geometry.seen[:, cell])
         scores = self._link.back((process.mean + covariance @ process.weights) * self._narrow)
         weights = sign * self._link.slope(scores) * self._narrow / len(scores)
         return _Side(sign, change, covariance, scores, weights)
@@ -86,4 +84,4 @@ class ToggledCells:
         """Return the covariances over v of the rows of two sides."""
         of_cell, own = self._smooth[:, cell], self._geometry.kernel[cell, cell]
         t = self._among + a.change[:, None] * of_cell + of_cell[:, None] * b.change
-        return self._process.covariance(t + own * a.change[:, None] * b.change)
+        return self._process.covariance.at(t + own * a.change[:, None] * b.change)

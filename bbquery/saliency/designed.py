@@ -40,9 +40,10 @@ from bbquery.saliency import Method
 from bbquery.saliency._detail import relative_detail
 from bbquery.saliency._flip_share import Flip, decided, flip, nearly_alike
 from bbquery.saliency._mask_process import Data
-from bbquery.saliency._mask_regression import Regression, regress
+from bbquery.saliency._mask_regression import Choice, choose, moves, regress, regress_means
 from bbquery.saliency._revealed_places import Places
 from bbquery.saliency._superpixels import superpixels
+from bbquery.saliency._toggled_cells import Effects
 from bbquery.types import SaliencyMap, Stability
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ class Designed(Method):
         return GridCells((x.shape[0], x.shape[1]), self.cells, smooth=self.shape == "smooth")
 
     def _map(self, asked: _Asked, rows: int, x: Image) -> SaliencyMap:
-        effects, spread = asked.regression().effects, asked.cells.spread
+        effects, spread = asked.effects, asked.cells.spread
         shared_out = self.detail and asked.fine
         detail = relative_detail(x) if shared_out else np.ones(x.shape[:2])
         doubtful = bool(
@@ -218,7 +219,8 @@ class _Asked:
         self.cells, self._seed = cells, seed
         self.fine = cells.count > MOST_SHOWN_SINGLY
         self._steps: list[_Step] = []
-        self._known: Regression | None = None
+        self._choice: Choice | None = None
+        self._effects: Effects | None = None
         self.visibility = VisibilityCount()
 
     @functools.cached_property
@@ -234,7 +236,7 @@ class _Asked:
         self._steps.append(
             _Step(rows[answered], scores.value[answered], scores.spread[answered], scores.answers[answered])
         )
-        self._known = None
+        self._effects = None
 
     @property
     def stuck(self) -> bool:
@@ -270,14 +272,31 @@ class _Asked:
         """Number of rows answered."""
         return sum(len(step.values) for step in self._steps)
 
-    def regression(self) -> Regression:
-        """Return the effects of the cells, from all answers so far."""
-        if self._known is None:
-            rows = [step.rows for step in self._steps] or [np.empty((0, self.cells.count), dtype=np.int8)]
-            noise = np.concatenate([np.empty(0), *(_noise(step) for step in self._steps)])
-            data = Data(np.concatenate(rows).astype(np.float64), self._joined("values"), noise, self.cells.centres)
-            self._known = regress(data, self._seed, self._places)
-        return self._known
+    @property
+    def effects(self) -> Effects:
+        """The effects of the cells, from all answers so far; zeros where the score never moved."""
+        if self._effects is None:
+            data, none = self._data(), np.zeros(self.cells.count)
+            self._effects = (
+                regress(data, self._chosen(data), self._seed, self._places) if moves(data) else Effects(none, none)
+            )
+        return self._effects
+
+    def means(self) -> NDArray[np.float64]:
+        """Return the effects of small cells without their errors, for rows that depend on them."""
+        data = self._data()
+        if self._places is None or not moves(data):
+            return np.zeros(self.cells.count)
+        return regress_means(data, self._chosen(data), self._places)
+
+    def _chosen(self, data: Data) -> Choice:
+        self._choice = choose(data, self._choice)
+        return self._choice
+
+    def _data(self) -> Data:
+        rows = [step.rows for step in self._steps] or [np.empty((0, self.cells.count), dtype=np.int8)]
+        noise = np.concatenate([np.empty(0), *(_noise(step) for step in self._steps)])
+        return Data(np.concatenate(rows).astype(np.float64), self._joined("values"), noise, self.cells.centres)
 
     @property
     def stable(self) -> bool:
@@ -287,7 +306,7 @@ class _Asked:
     @property
     def agreement(self) -> float:
         """The correlation, 0 to 1, expected of the map, by its own errors, with that of unlimited queries."""
-        effects = self.regression().effects
+        effects = self.effects
         known, doubt = float(effects.mean.var()), float((effects.error**2).mean())
         return math.sqrt(known / (known + doubt)) if known > 0 else 0.0
 
@@ -306,7 +325,7 @@ def _places(cells: Cells, seed: int) -> Places:
     """Return where the effects of small cells are taken, and over which patterns."""
     rng = np.random.default_rng((seed, cells.count, PATTERNS))
     rows = orthogonal(cells.count, PATTERNS // 2, rng).astype(np.float64)
-    patterns = folded(split(smoothed(rows, cells.centres, PATTERN_REACH), rng.uniform(*PATTERN_SHOWN, len(rows))))
+    patterns = split(smoothed(rows, cells.centres, PATTERN_REACH), rng.uniform(*PATTERN_SHOWN, len(rows)))
     return Places(patterns.astype(np.float64), closeness(cells.centres, SURROUNDINGS))
 
 
@@ -362,7 +381,7 @@ class _Design:
     def _about_the_map(self, drawn: NDArray[np.float64], asked: _Asked) -> NDArray[np.float64]:
         """Return the map at half time with smooth noise added, a row each."""
         if self._at_half_time is None:
-            self._at_half_time = _HalfTime(asked.regression().effects.mean, asked.answered)
+            self._at_half_time = _HalfTime(asked.means(), asked.answered)
         effects = self._at_half_time.map
         return effects + REFINED_NOISE * (effects.std() or 1.0) * drawn
 
