@@ -52,7 +52,7 @@ class Dispatcher:
         waits: Waits,
     ) -> None:
         capabilities = oracle.capabilities
-        self._name, self._halt, self._waits = capabilities.name, halt, waits
+        self._name, self._ledger, self._halt, self._waits = capabilities.name, ledger, halt, waits
         self.provider = provider_of(capabilities, clock)
         self._tasks = tasks = Tasks()
         self._queue = queue = RequestQueue(self.provider, capabilities.limits.largest_batch)
@@ -96,6 +96,7 @@ class Dispatcher:
         if self._task is None:
             self._task = asyncio.create_task(self._dispatch(), name="bbquery-dispatcher")
             self.provider.waiting.append(self._wake)
+            self.provider.join(self._ledger)
         self._queue.add(query)
 
     def abandon(self) -> None:
@@ -113,6 +114,7 @@ class Dispatcher:
         finally:
             if self._wake in self.provider.waiting:
                 self.provider.waiting.remove(self._wake)
+                self.provider.leave(self._ledger)
             self._sender.close()
             tasks = [task for task in (self._task, *self._reservations.followers) if task is not None]
             for task in tasks:
@@ -184,10 +186,15 @@ class Dispatcher:
             self._reservations.hold(batch)
 
     async def _turn(self, batch: RequestBatch) -> None:
-        if paused := self.provider.pace.paused:
-            self._waits.waits(paused)
+        await self._halt.unless_set(self._may_go(batch))
+
+    async def _may_go(self, batch: RequestBatch) -> None:
+        pace = self.provider.pace
+        await pace.hear()
+        if pace.paused:
+            self._waits.waits(pace.paused)
         tokens = sum(query.hold.tokens for query in batch.queries)
-        await self._halt.unless_set(self.provider.pace.turn(len(batch.queries), tokens))
+        await pace.turn(len(batch.queries), tokens, self._queue.following)
 
     def _give_up(self) -> None:
         while self._queue.waiting:

@@ -7,6 +7,8 @@ whole number of images in a short period:
 1. Spread. 3,000 a minute is 4 in 0.084 seconds, not 50 at once every second: no burst reaches the oracle.
 2. Margin. Starts are evenly spaced here, but arrivals bunch up on the way, so 6 % of the rate is left alone.
 3. Tokens have a window of their own, a minute long; a request that alone exceeds it goes when nothing else is in it.
+4. Where other processes ask the same provider by the same ledger, all of them take turns (`bbquery.client.turns`), one
+   line for images and tokens, in place of the two windows.
 """
 
 from __future__ import annotations
@@ -18,9 +20,12 @@ from typing import TYPE_CHECKING
 
 from asyncio_throttle.throttler import Throttler
 
+from bbquery.client.turns import LOOK
 from bbquery.errors import UsageError
 
 if TYPE_CHECKING:
+    from bbquery.client.turns import Turns
+    from bbquery.ledger.rates import Stated
     from bbquery.oracle import RateSeen
     from bbquery.system.clock import Clock
 
@@ -37,17 +42,21 @@ class Pace:
         self._clock = clock
         self._paused_until = -math.inf
         self._turn = asyncio.Lock()
+        self._waiting = 0
         self._images: Throttler | None = None
         self._recent: deque[float] = deque()  # when the images of the current window started
         self._image_rate = images_per_minute
         self._tokens = TokenWindow(tokens_per_minute, clock)
+        self._largest = (1, 1)  # images and tokens of a request
+        self._stated: Stated = (None, None)  # by the oracle: requests and tokens a minute
+        self.turns: Turns | None = None
         if images_per_minute is not None:
             self._set_image_rate(images_per_minute)
 
     @property
     def is_free(self) -> bool:
         """Whether nothing limits it now, so that nobody need take a turn."""
-        if self._images is not None or not self._tokens.is_free:
+        if self._has_limits or (self.turns is not None and self.turns.is_new):
             return False
         return self._paused_until == -math.inf or self._left <= 0  # most never have to wait: then no clock is read
 
@@ -56,30 +65,61 @@ class Pace:
         """Whether a request waits for its turn."""
         return self._turn.locked()
 
-    async def turn(self, images: int, tokens: int) -> None:
-        """Wait until a request of so many images and tokens may start."""
-        async with self._turn:
-            await self._unpaused()
-            await self._fits(images, tokens)
-            while self._left > 0:  # paused meanwhile: the place in the windows has passed with it
-                await self._unpaused()
-                await self._fits(images, tokens)
-            self._tokens.take(tokens)
+    async def turn(self, images: int, tokens: int, following: int = 0) -> None:
+        """Wait until a request of so many images and tokens may start.
+
+        following: how many more requests of its kind could start at once, if nothing paced them.
+        """
+        self._waiting += 1
+        try:
+            async with self._turn:
+                await self.hear()
+                while not await self._may_start(images, tokens, following):
+                    await self.hear()
+                self._tokens.take(tokens)
+        finally:
+            self._waiting -= 1
+
+    async def hear(self) -> None:
+        """Hear what other processes know of the oracle, once a second."""
+        turns = self.turns
+        if turns is None or not turns.is_due:
+            return
+        alone = not turns.shared
+        rate = await turns.look()
+        if rate is None:
+            return
+        self._limit(*rate.limits)
+        if rate.paused:
+            self.pause(rate.paused)
+        if alone and (recent := self._tokens.recent):
+            await turns.owe(self._seconds(0, recent), self._stated)
 
     def pause(self, seconds: float) -> None:
         """Let nothing start for this long: the oracle asked for it."""
         self._paused_until = max(self._paused_until, self._clock.now() + seconds)
 
+    def refused(self, seconds: float) -> None:
+        """Pause because the oracle refused, and let other processes know."""
+        self.pause(seconds)
+        if self.turns is not None:
+            self.turns.announce_pause(seconds)
+
     def learn(self, seen: RateSeen) -> None:
         """Take the oracle's own word for its limits; a stricter limit that was given stays."""
-        if seen.requests and (self._image_rate is None or seen.requests < self._image_rate):
-            self._image_rate = float(seen.requests)
-            self._set_image_rate(self._image_rate)
-        self._tokens.learn(seen.tokens)
+        self._stated = (seen.requests or self._stated[0], seen.tokens or self._stated[1])
+        self._limit(seen.requests, seen.tokens)
         if seen.requests_left == 0 and seen.requests_reset is not None:
             self.pause(seen.requests_reset)
         if seen.tokens_left == 0 and seen.tokens_reset is not None:
             self.pause(seen.tokens_reset)
+
+    def _limit(self, requests: int | None, tokens: int | None) -> None:
+        """Keep within these limits a minute, where they are stricter."""
+        if requests and (self._image_rate is None or requests < self._image_rate):
+            self._image_rate = float(requests)
+            self._set_image_rate(self._image_rate)
+        self._tokens.learn(tokens)
 
     def _set_image_rate(self, per_minute: float) -> None:
         images, period = window(per_minute)
@@ -97,16 +137,41 @@ class Pace:
     def _left(self) -> float:
         return self._paused_until - self._clock.now()
 
-    async def _unpaused(self) -> None:
-        while (left := self._left) > 0:
-            await self._clock.sleep(left)
+    @property
+    def _has_limits(self) -> bool:
+        return self._images is not None or not self._tokens.is_free
 
-    async def _fits(self, images: int, tokens: int) -> None:
+    @property
+    def _is_shared(self) -> bool:
+        return self.turns is not None and self.turns.shared
+
+    async def _may_start(self, images: int, tokens: int, following: int) -> bool:
+        """Wait for the request's place; whether it is still good then, with nothing paused or otherwise meanwhile."""
+        shared = self._is_shared
         # Tokens first: theirs is the long wait, in which a place among the images would pass unused.
-        await self._tokens.room(tokens)
-        if self._images is not None:
+        if wait := self.paused or (0.0 if shared else self._tokens.wait(tokens)):
+            await self._clock.sleep(wait if self.turns is None else min(wait, LOOK))
+            return False
+        if shared:
+            await self._in_turn(images, tokens, following)
+        elif self._images is not None:
             for _ in range(images):
                 await self._next_image(self._images)
+        await self.hear()
+        return not self.paused and shared == self._is_shared
+
+    async def _in_turn(self, images: int, tokens: int, following: int) -> None:
+        """Wait for the request's place among those of all processes."""
+        if self.turns is None or not self._has_limits:
+            return
+        self._largest = (max(self._largest[0], images), max(self._largest[1], tokens))
+        following += self._waiting - 1
+        await self.turns.take(self._seconds(images, tokens), following, self._stated)
+
+    def _seconds(self, images: int, tokens: int) -> float:
+        """Return the time between a request and the next at which both limits are kept, whoever sends the next."""
+        rates = ((images, self._image_rate), (tokens, self._tokens.per_minute))
+        return max(seconds(amount, largest, rate) for (amount, rate), largest in zip(rates, self._largest, strict=True))
 
     async def _next_image(self, window_of_images: Throttler) -> None:
         """Sleep until the window has room rather than have the throttler poll for it; then let it decide."""
@@ -134,10 +199,21 @@ class TokenWindow:
         if per_minute is not None and (self._limit is None or per_minute < self._limit):
             self._limit = float(per_minute)
 
-    async def room(self, tokens: int) -> None:
-        """Wait until so many tokens fit; they still do when they are taken later, as long as nobody else takes any."""
-        while self._live() and self._limit is not None and self._sum + tokens > self._limit * (1 - MARGIN):
-            await self._clock.sleep(self._started[0][0] + MINUTE - self._clock.now())
+    @property
+    def per_minute(self) -> float | None:
+        """The limit."""
+        return self._limit
+
+    @property
+    def recent(self) -> int:
+        """Tokens that started within the last minute; 0 where there is no limit."""
+        return self._sum if self._live() and self._limit is not None else 0
+
+    def wait(self, tokens: int) -> float:
+        """Return the seconds until more room is made; 0 where so many tokens fit, and do until others are taken."""
+        if self._live() and self._limit is not None and self._sum + tokens > self._limit * (1 - MARGIN):
+            return self._started[0][0] + MINUTE - self._clock.now()
+        return 0.0
 
     def take(self, tokens: int) -> None:
         """Count tokens that start now."""
@@ -150,6 +226,20 @@ class TokenWindow:
         while self._started and now >= self._started[0][0] + MINUTE:  # rounded as where it is waited for
             self._sum -= self._started.popleft()[1]
         return bool(self._started)
+
+
+def seconds(amount: int, largest: int, per_minute: float | None) -> float:
+    """Return how far a request must be from the next one where they follow one another without a gap.
+
+    Then no minute holds more than its limit: of those that start in a minute, all but the last end in it, so together
+    they are less than the rate here and one `largest`. One that exceeds the limit has a minute for itself.
+
+    amount, largest: images or tokens of this request, and the most of any. per_minute: the limit; None is no limit.
+    """
+    if per_minute is None or not amount:
+        return 0.0
+    rate = per_minute * (1 - MARGIN) - (largest - 1)
+    return min(amount * MINUTE / rate, MINUTE) if rate > 0 else MINUTE
 
 
 def window(per_minute: float) -> tuple[int, float]:

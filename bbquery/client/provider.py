@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from bbquery.client.concurrency import Concurrency
 from bbquery.client.pace import Pace
+from bbquery.client.turns import Turns
 from bbquery.errors import RateLimited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bbquery.errors import OracleError
+    from bbquery.ledger.ledger import Ledger
     from bbquery.oracle import Capabilities, RateSeen
     from bbquery.system.clock import Clock
 
@@ -32,6 +34,25 @@ class Provider:
         self.in_flight = 0
         self.rate_limits = 0
         self.waiting: deque[Callable[[], None]] = deque()
+        self._name, self._clock = capabilities.provider, clock
+        self._turns: dict[Ledger, tuple[Turns, int]] = {}  # and how many runs ask by each ledger
+
+    def join(self, ledger: Ledger) -> None:
+        """Take turns with other processes that ask by this ledger, for one more run, until `leave`."""
+        if self._name:
+            turns, runs = self._turns.pop(ledger, (Turns(ledger, self._name, self._clock), 0))
+            self._turns[ledger] = (turns, runs + 1)
+            self.pace.turns = turns
+
+    def leave(self, ledger: Ledger) -> None:
+        """Take turns for one run less. Where runs ask by several ledgers, the last one that was joined counts."""
+        if ledger not in self._turns:
+            return
+        turns, runs = self._turns[ledger]
+        self._turns[ledger] = (turns, runs - 1)
+        if runs == 1:
+            del self._turns[ledger]
+            self.pace.turns = next((turns for turns, _ in reversed(self._turns.values())), None)
 
     @property
     def has_a_slot(self) -> bool:
@@ -42,6 +63,11 @@ class Provider:
     def slots(self) -> int:
         """How many requests may be in flight."""
         return self._concurrency.limit
+
+    @property
+    def free_slots(self) -> int:
+        """How many more requests may be in flight."""
+        return max(0, self._concurrency.limit - self.in_flight)
 
     def goes_on(self) -> bool:
         """Keep a slot for another request, unless others want it or there are fewer slots than there were."""
@@ -72,7 +98,7 @@ class Provider:
         refusals = [r for r in failures if isinstance(r, RateLimited)]
         waits = [failure.retry_after for failure in failures if failure.retry_after is not None]
         if waits:
-            self.pace.pause(max(waits))
+            self.pace.refused(max(waits))
         if refusals:
             self.rate_limits += 1
             self._concurrency.rate_limited(max(waits, default=None))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -76,6 +77,12 @@ class RequestQueue:
     def may_hold(self) -> bool:
         """Whether a batch may be taken and held."""
         return self.is_whole and self.has_room(ahead=self.may_hold_ahead)
+
+    @property
+    def following(self) -> int:
+        """How many more requests could leave with the one whose turn comes: there are batches and slots for them."""
+        batches = len(self.held) + math.ceil(len(self.waiting) / self._largest)
+        return max(0, min(batches, self._provider.free_slots - 1))
 
     @property
     def is_whole(self) -> bool:

@@ -95,6 +95,7 @@ class Sender:
             self.sent -= sum(isinstance(failure.__cause__, UsageError) for failure in failures)  # nothing left
             self._provider.learn(failures, self._oracle.rate_seen)
             self._heed(failures, answered=len(failures) < len(results))
+            await self._provider.pace.hear()
         except Exception as error:  # noqa: BLE001 - whatever it is, each query has an outcome
             self._halt.set(unforeseen(error, self._name))
         soon = batch.has_slot or not self._queue.unsent

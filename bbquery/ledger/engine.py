@@ -49,6 +49,10 @@ class Owner(ABC):
         """Return how many other processes have the ledger open."""
 
     @abstractmethod
+    def may_have_company(self) -> bool:
+        """Whether others may send at this moment, so that what a provider allows must be shared."""
+
+    @abstractmethod
     def close(self) -> None:
         """Be dead from now on; a forked child leaves that to the process that it came from."""
 
@@ -58,10 +62,12 @@ class Engine(ABC):
 
     name: what people call it; holds no password. path: where this machine keeps files that belong to it, each beside
     this one and named after it; SQLite's own file is there. out_of_reach: whether something waits for it to be back.
+    now: SQL for its time, in seconds since 1970.
     """
 
     name: str
     path: Path
+    now: str
     seconds_between_looks = 0.05  # at what other processes have in flight
     out_of_reach = False
 

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from bbquery.ledger import places, statements, store
+from bbquery.ledger import places, rates, statements, store
 from bbquery.ledger.database import Database
 from bbquery.ledger.records import Granted, Settlement
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from bbquery.ledger.connection import Connection
     from bbquery.ledger.places import Place
+    from bbquery.ledger.rates import Rate, Stated
     from bbquery.ledger.records import BudgetState, Cap, HoldRequest, Result, UnknownAttempt, Unreadable
     from bbquery.types import Reply
 
@@ -59,6 +60,7 @@ class Ledger:
         self.name, self.path = engine.name, engine.path
         self.seconds_between_looks = engine.seconds_between_looks
         self._database = Database(engine)
+        self._opened = time.monotonic()
         try:
             self._me = engine.owner()
         except BaseException:
@@ -139,6 +141,34 @@ class Ledger:
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         """Record how attempts ended, with their answers; committed when this returns."""
         await self._database.write_soon(self._settle, settlements)
+
+    @property
+    def age(self) -> float:
+        """For how many seconds others have been able to see that this process has the ledger open."""
+        return time.monotonic() - self._opened
+
+    def shares_rates(self) -> bool:
+        """Whether other processes may ask the same providers. Reads only; called on worker threads."""
+        return self._me.may_have_company()
+
+    def rate(self, provider: str) -> Rate:
+        """Return what processes know together of a provider's rate. Reads only; called on worker threads."""
+        return self._database.read(lambda c: rates.read(c, self._now, provider))
+
+    async def lease(self, provider: str, seconds: float, stated: Stated) -> float:
+        """Lease so many seconds of a provider's time; return in how many seconds they begin.
+
+        stated: what the provider stated to this process.
+        """
+        return await self.write(lambda c: rates.lease(c, self._now, provider, seconds, stated))
+
+    def announce_pause(self, provider: str, seconds: float) -> None:
+        """Let the other processes know that a provider asked for a pause; returns before they do."""
+        self._database.write(lambda c: rates.pause(c, self._now, provider, seconds))
+
+    @property
+    def _now(self) -> str:
+        return self._database.engine.now
 
     def _reserve(self, connection: Connection, parts: Sequence[Sequence[HoldRequest]]) -> list[list[Result]]:
         results = iter(statements.reserve(connection, [r for part in parts for r in part], self._me.name))

@@ -7,8 +7,10 @@ only collecting it tells what became of them. On a server, where there is no suc
 
 from __future__ import annotations
 
+import contextlib
+import os
 import uuid
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import portalocker
 
@@ -29,9 +31,8 @@ class LockedOwner(Owner):
         folder.mkdir(parents=True, exist_ok=True)
         self.name, self._folder, self._process = uuid.uuid4().hex, folder, OneProcess("an owner's lock")
         self._path = self._path_of(self.name)
-        self._file = self._path.open("w")
+        self._file = self._locked()
         close_in_children(self._file)
-        portalocker.lock(self._file, portalocker.LOCK_EX | portalocker.LOCK_NB)
 
     def renew(self) -> None:
         """Do nothing: the lock lasts by itself."""
@@ -45,12 +46,26 @@ class LockedOwner(Owner):
         names = {path.name.removesuffix(_ENDING) for path in self._folder.glob(f"*{_ENDING}")} - {self.name}
         return len(names - self.dead(names))
 
+    def may_have_company(self) -> bool:
+        """Whether another process has the ledger open; costs next to nothing while none has."""
+        return self.others() > 0
+
     def close(self) -> None:
         """Release the lock; a forked child leaves it to the process that holds it."""
         if self._process.left:
             return
         self._path.unlink(missing_ok=True)
         self._file.close()
+
+    def _locked(self) -> IO[str]:
+        """Return the file of our lock, once we hold it: another process may take a new one for a dead one's."""
+        while True:
+            file = self._path.open("w")
+            with contextlib.suppress(portalocker.AlreadyLocked, FileNotFoundError):
+                portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
+                if os.path.samestat(os.fstat(file.fileno()), self._path.stat()):
+                    return file
+            file.close()
 
     def _is_dead(self, name: str) -> bool:
         path = self._path_of(name)

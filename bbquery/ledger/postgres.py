@@ -74,6 +74,7 @@ Raw = psycopg.Connection[Any]
 class Postgres(Engine):
     """A schema in a database of a server."""
 
+    now = "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)"  # of the moment, not of the transaction
     seconds_between_looks = 0.5  # each is a query of a server that many ask
 
     def __init__(self, address: Address) -> None:

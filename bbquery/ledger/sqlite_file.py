@@ -45,6 +45,8 @@ _CONNECTING: dict[str, Any] = {
 class SqliteFile(Engine):
     """A SQLite file."""
 
+    now = "(julianday('now') - 2440587.5) * 86400.0"
+
     def __init__(self, path: Path) -> None:
         """Open and upgrade `path`, made if absent.
 

@@ -114,7 +114,7 @@ ALWAYS = {"Dispatcher._dispatch", "Reservations._hold", "Sender._send", "Settlin
 KINDS = {
     "plain": ALWAYS | {FOLLOWER},
     "free": ALWAYS,
-    "paced": ALWAYS | {"Pace.turn"},
+    "paced": ALWAYS | {"Dispatcher._may_go"},
     "refusing": ALWAYS | {"Flights._retry"},
     "unreachable": ALWAYS | {"Flights._retry"},
 }

@@ -99,8 +99,8 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     found: list[float] = []
     turn = Pace.turn
 
-    async def noted(pace: Pace, images: int, tokens: int) -> None:
-        await turn(pace, images, tokens)
+    async def noted(pace: Pace, images: int, tokens: int, following: int) -> None:
+        await turn(pace, images, tokens, following)
         found.append(pace._clock.now())
 
     monkeypatch.setattr(Pace, "turn", noted)

@@ -1,0 +1,112 @@
+"""Rates that several processes share: leases of a provider's time, taken one after another.
+
+Theory of operation.
+
+1. A provider's rate is a line of time. A request takes as much of it as it must be apart from the next: at 600 a minute
+   a tenth of a second. A lease is a stretch of the line, in which one process alone may start requests.
+2. Each lease begins where the one before it ends, so the starts of all processes are as far apart as those of one. No
+   count of processes is needed: whoever has work takes the next stretch, and who has none takes nothing.
+3. The database's clock decides where a lease begins. A process is told in how many seconds that is, and counts them on
+   a clock of its own. Where the database's clock was set back, what is leased goes back with it.
+4. A lease ends as its time passes. So a process that dies holding one costs the others that stretch and no more, and
+   nothing need be given back: a process leases only what it has requests for, at most a second or one request.
+5. Beside the line stand the pause that a provider last asked for and the limits that it last stated, for the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from bbquery.ledger.connection import Connection
+
+Stated: TypeAlias = "tuple[int | None, int | None]"
+"""Requests and tokens a minute, as a provider stated them; None where it did not."""
+CREDIT = 0.1  # seconds: a lease may begin so long ago, or the way to the database would be lost between two leases
+LONGEST_PAUSE = 60.0  # seconds; who is asked to wait for longer met a quota, and each process finds that out for itself
+REMEMBERED = 600.0  # seconds for which a stated limit is taken over; an account's limits may rise
+FIELDS = ("leased_until", "paused_until", "seen", "requests", "tokens", "said")
+READ = f"SELECT {{now}}, {', '.join(FIELDS)} FROM (SELECT 1) AS once LEFT JOIN rate ON provider = ?"  # noqa: S608 - constants
+WRITE = (
+    f"INSERT INTO rate (provider, {', '.join(FIELDS)}) VALUES (?{', ?' * len(FIELDS)}) ON CONFLICT (provider)"  # noqa: S608 - likewise
+    f" DO UPDATE SET {', '.join(f'{field} = excluded.{field}' for field in FIELDS)}"
+)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A provider's line at one moment. Times are seconds since 1970 by the database's clock.
+
+    leased_until: where the next lease begins. paused_until: before this nothing starts. seen: the moment itself.
+    requests, tokens: the limits a minute that the provider stated last, None where it did not; said: when.
+    """
+
+    leased_until: float
+    paused_until: float
+    seen: float
+    requests: int | None = None
+    tokens: int | None = None
+    said: float | None = None
+
+    @property
+    def paused(self) -> float:
+        """Seconds for which nothing starts yet; 0 where the provider asked for no pause."""
+        return max(0.0, self.paused_until - self.seen)
+
+    @property
+    def limits(self) -> Stated:
+        """What the provider stated not long ago."""
+        recent = self.said is not None and self.seen - self.said < REMEMBERED
+        return (self.requests, self.tokens) if recent else (None, None)
+
+    def at(self, now: float) -> Rate:
+        """Return the same line at another moment; where the clock was set back, its times go back as far."""
+        back = max(0.0, self.seen - now)
+        said = None if self.said is None else min(self.said, now)
+        leased, paused = self.leased_until - back, self.paused_until - back
+        return replace(self, leased_until=leased, paused_until=paused, seen=now, said=said)
+
+    def begin(self) -> float:
+        """Return when the next lease begins."""
+        return max(self.seen - CREDIT, self.leased_until, self.paused_until)
+
+    def leased(self, seconds: float) -> Rate:
+        """Return the line once so many seconds of it are leased."""
+        return replace(self, leased_until=self.begin() + seconds)
+
+    def pausing(self, seconds: float) -> Rate:
+        """Return the line once the provider asked for a pause."""
+        return replace(self, paused_until=max(self.paused_until, self.seen + min(seconds, LONGEST_PAUSE)))
+
+    def stating(self, requests: int | None, tokens: int | None) -> Rate:
+        """Return the line once the provider stated limits; what it did not state stays as it is."""
+        if requests is None and tokens is None:
+            return self
+        before = self.limits
+        return replace(self, requests=requests or before[0], tokens=tokens or before[1], said=self.seen)
+
+
+def read(connection: Connection, now: str, provider: str) -> Rate:
+    """Return the line of a provider; that of one that nobody shared yet is free. now: SQL for the database's time."""
+    time, *row = connection.execute(READ.format(now=now), (provider,)).fetchone()
+    return Rate(time, time, time) if row[0] is None else Rate(*row).at(time)
+
+
+def lease(connection: Connection, now: str, provider: str, seconds: float, stated: Stated) -> float:
+    """Lease so many seconds of a provider's line; return in how many seconds they begin, at least -CREDIT.
+
+    stated: what it stated to this process, for the others.
+    """
+    line = read(connection, now, provider).stating(*stated)
+    _write(connection, provider, line.leased(seconds))
+    return line.begin() - line.seen
+
+
+def pause(connection: Connection, now: str, provider: str, seconds: float) -> None:
+    """Note that a provider asked for a pause."""
+    _write(connection, provider, read(connection, now, provider).pausing(seconds))
+
+
+def _write(connection: Connection, provider: str, line: Rate) -> None:
+    connection.execute(WRITE, (provider, *(getattr(line, field) for field in FIELDS)))
