@@ -2,12 +2,14 @@
 
 Photos are audited on two emulated vendors, OpenAI and Google Vision, by the command line in processes of its own, while
 each vendor fails a share of requests. The process is killed by SIGKILL again and again; then the audit runs into its
-cap; then the cap is raised, and the same command ends it. Last, the same audit runs where nothing disturbs it.
+cap; then the cap is raised, and the same command ends it. Last, `bbquery budget reconcile` is given what each vendor
+reports of its usage, and the same audit runs where nothing disturbs it.
 
 What must hold, and ends the program with exit code 1 where it does not: what a vendor billed beyond what the ledger has
-posted is covered by unknowns that stay held; no answer is posted twice but where the first could not be read; no cap is
-passed by one query; at the cap every photo that was begun is finished, but for those that want as many queries as were
-lost of them; and the maps are those of the undisturbed audit.
+posted is covered by unknowns that stay held; once its report is reconciled, the ledger has posted what it billed, to
+the query, the token and the picodollar, and nothing is unknown; no answer is posted twice but where the first could not
+be read; no cap is passed by one query; at the cap every photo that was begun is finished, but for those that want as
+many queries as were lost of them; and the maps are those of the undisturbed audit.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ from oracles.emulators.openai import Faults, OpenAIEmulator  # noqa: E402 - like
 MOST_STARTS = 20  # of the command, after the last kill, until it is complete
 CAP = 0.4  # of what the whole audit takes at worst: reached about half way
 VENDORS = ("openai", "vision")
-UNREADABLE = "MalformedAnswer:%"
+UNREADABLE, SETTLED = "MalformedAnswer:%", "%reconciled as%"
 
 
 @dataclass
@@ -89,20 +91,32 @@ times = 2
             encoding="utf-8",
         )
 
-    async def start(self, kill_after: int | None = None) -> int:
-        """Run the command once; kill it after so many answers of the first vendor. Return its exit code."""
+    async def command(self, *words: str) -> asyncio.subprocess.Process:
+        """Begin a command of `bbquery` in a process of its own."""
         environment = os.environ | {"BBQUERY_HOME": str(self.place / "home"), "REHEARSAL_KEY": "sk-rehearsal"}
         with (self.place / "log.txt").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "bbquery", "audit", str(self.place / "plan.toml"), "--yes"),
-                env=environment, stdout=log, stderr=log, cwd=ROOT,
-            )  # fmt: skip
+            return await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "bbquery", *words, env=environment, stdout=log, stderr=log, cwd=ROOT
+            )
+
+    async def start(self, kill_after: int | None = None) -> int:
+        """Run the audit once; kill it after so many answers of the first vendor. Return its exit code."""
+        process = await self.command("audit", str(self.place / "plan.toml"), "--yes")
         if kill_after is not None:
             oracle = self.emulators["openai"].oracle
             oracle.when_answered(kill_after, process.kill)
         code = await process.wait()
         self.check_caps()
         return code
+
+    async def reconcile(self) -> None:
+        """Settle what is unknown by what each vendor reports."""
+        for vendor in VENDORS:
+            report = self.place / f"{vendor}.csv"
+            server = self.urls[vendor].split("/")[2]
+            report.write_text(self.emulators[vendor].usage.csv(server), encoding="utf-8")
+            process = await self.command("budget", "reconcile", "--csv", str(report), "--by-sum")
+            self.check(await process.wait() == 0, f"the report of {vendor} was not taken")
 
     def check(self, holds: bool, said: str) -> None:
         """Keep what does not hold."""
@@ -136,8 +150,8 @@ times = 2
         with self.ledger() as connection:
             (found,) = connection.execute(
                 "SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n FROM attempt WHERE state = 'posted'"
-                " AND coalesce(reason, '') NOT LIKE ? GROUP BY key)",
-                (UNREADABLE,),
+                " AND coalesce(reason, '') NOT LIKE ? AND coalesce(reason, '') NOT LIKE ? GROUP BY key)",
+                (UNREADABLE, SETTLED),
             ).fetchone()
         return int(found)
 
@@ -147,8 +161,8 @@ times = 2
         rows = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
         return {(row["oracle"], row["photo"]): row for row in rows}
 
-    def bills(self) -> list[str]:
-        """Compare each vendor's bill with the ledger; return a line each."""
+    def bills(self, *, settled: bool) -> list[str]:
+        """Compare each vendor's bill with the ledger; return a line each. settled: by the vendor's report."""
         lines = []
         for vendor in VENDORS:
             bill, own = self.emulators[vendor].bill, self.spent(vendor)
@@ -159,7 +173,9 @@ times = 2
             )
             for what, unit in (("images_answered", "queries"), ("picodollars", "picodollars"), ("tokens", "tokens")):
                 beyond = getattr(bill, what) - own[f"posted_{unit}"]
-                self.check(0 <= beyond <= own[f"held_{unit}"], f"{vendor}: {beyond} {unit} billed beyond the ledger")
+                most = 0 if settled else own[f"held_{unit}"]
+                self.check(0 <= beyond <= most, f"{vendor}: {beyond} {unit} billed beyond the ledger")
+                self.check(not (settled and own[f"held_{unit}"]), f"{vendor}: {unit} are held still")
         return lines
 
 
@@ -182,6 +198,9 @@ async def audited(place: Path, options: argparse.Namespace, *, share: float, kil
         stage = Stage(place, options.photos, options.queries, emulators, urls)
         if kills:
             await _under_fire(stage, kills, rng)
+            print(*stage.bills(settled=False), sep="\n")
+            await stage.reconcile()
+            print("reconciled", *stage.bills(settled=True), sep="\n")
         else:
             stage.plan(None)
             stage.check(await stage.start() == 0, "the undisturbed audit did not end whole")
@@ -247,7 +266,6 @@ async def main() -> int:
         )
         print(f"maps     {same} of {count} are those of the undisturbed audit; {stage.twice()} answers posted twice")
         print(f"seconds  {time.monotonic() - began:.0f}")
-        print(*stage.bills(), sep="\n")
         failures = stage.failures + calm.failures
         if failures:
             print(*(each.place.joinpath("log.txt").read_text(errors="replace") for each in (stage, calm)), sep="\n")

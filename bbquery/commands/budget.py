@@ -21,13 +21,15 @@ from bbquery.ledger import caps, reconcile, reports, settlement_csv, statements,
 from bbquery.ledger.accounts import Accounts
 from bbquery.report.files import Write, whole_file
 from bbquery.shown import as_json, cell
+from bbquery.units import total
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bbquery.ledger.connection import Connection
     from bbquery.ledger.reconcile import Settled
-    from bbquery.ledger.vendor import Comparison, Usage
+    from bbquery.ledger.usage import Usage
+    from bbquery.ledger.vendor import Comparison
 
 ABOUT = """Budgets are kept in a ledger on this machine. A run has one of its own; those that you make,
 projects, hold for every command that names them with --project, also for several at once."""
@@ -36,7 +38,10 @@ SET = ("bbquery budget set audit --max-usd 20", "bbquery budget set audit-cats -
 RECONCILE = ("bbquery budget reconcile", "bbquery budget reconcile --all --outcome posted")
 EXPORT = ("bbquery budget export", "bbquery budget export --out attempts.csv")
 CAPS = {"max_queries": "queries", "max_tokens": "tokens", "max_usd": "picodollars"}
+MOST_SHOWN = 20  # attempts, a line each
 HELD = "default: what was held"
+BY_SUM = """with a vendor's report: settle also where it counts only some of the unknowns and so does not say which; the
+sum is then as billed, and that of a budget which holds not all of them may not be"""
 KEPT = "default: as it is; of a new budget none"
 
 
@@ -99,6 +104,7 @@ def _add_reconcile(actions: argparse._SubParsersAction[argparse.ArgumentParser])
     settle.add_argument("--budget", metavar="NAME", help="only those in this budget and those within (default: all)")
     which = settle.add_mutually_exclusive_group()
     which.add_argument("--csv", type=Path, metavar="FILE", help="verdicts, or a vendor's usage report; see below")
+    settle.add_argument("--by-sum", action="store_true", help=BY_SUM)
     which.add_argument("--attempt", type=_count, metavar="ID", help="settle this one")
     which.add_argument("--all", action="store_true", help="settle every one")
     settle.add_argument("--outcome", choices=get_args(reconcile.Ending), help="posted: billed; voided: not billed")
@@ -207,6 +213,8 @@ def _check_reconcile(chosen: argparse.Namespace) -> None:
         raise UsageError("say how it ended: --outcome posted (it was billed) or --outcome voided (it was not)")
     if chosen.outcome is not None and not by_hand:
         raise UsageError("--outcome says how attempts ended: name one with --attempt ID, or take --all")
+    if chosen.by_sum and chosen.csv is None:
+        raise UsageError("--by-sum is for a vendor's report: name it with --csv FILE")
     costs = (chosen.queries, chosen.tokens, chosen.usd)
     if chosen.attempt is None and any(cost is not None for cost in costs):
         raise UsageError("--queries, --tokens and --usd say what one attempt cost: name it with --attempt ID")
@@ -229,24 +237,31 @@ def _from_csv(accounts: Accounts, chosen: argparse.Namespace) -> None:
     verdicts, report = settlement_csv.read(chosen.csv)
     if report and chosen.budget is not None:
         raise UsageError("a vendor's report counts every budget: leave --budget out")
+    if chosen.by_sum and not report:
+        raise UsageError("--by-sum is for a vendor's report, and these are verdicts: leave it out")
     if not report:
         _print_settled(accounts.write(lambda c: reconcile.settle(c, verdicts, _top(c, chosen.budget))))
         return
-    comparison, settled = accounts.write(lambda c: _compare(c, report))
+    comparison, settled = accounts.write(lambda c: _compare(c, report, by_sum=chosen.by_sum))
     print(tables.comparison(comparison))
     _print_settled(settled)
 
 
-def _compare(connection: Connection, report: Sequence[Usage]) -> tuple[Comparison, list[Settled]]:
-    comparison = vendor.compare(connection, report, datetime.datetime.now(datetime.UTC))
+def _compare(connection: Connection, report: Sequence[Usage], *, by_sum: bool) -> tuple[Comparison, list[Settled]]:
+    comparison = vendor.compare(connection, report, datetime.datetime.now(datetime.UTC), by_sum=by_sum)
     return comparison, reconcile.settle(connection, comparison.verdicts)
 
 
 def _print_settled(settled: Sequence[Settled]) -> None:
-    for each in settled:
+    for each in settled[:MOST_SHOWN]:
         cost = f" at {in_words(each.cost)}" if each.outcome == "posted" else ""
-        print(f"attempt {each.attempt} of {each.budget}: {each.outcome}{cost}; {in_words(each.hold)} held no longer")
-    print(f"{len(settled)} settled" if settled else "nothing was settled")
+        before = "were assumed" if each.assumed else "held no longer"
+        print(f"attempt {each.attempt} of {each.budget}: {each.outcome}{cost}; {in_words(each.hold)} {before}")
+    if len(settled) > MOST_SHOWN:
+        print(f"and {len(settled) - MOST_SHOWN:,} more: 'bbquery budget export' has all of them")
+    posted = [each.cost for each in settled if each.outcome == "posted"]
+    ends = f": {len(posted):,} posted at {in_words(total(posted))}, {len(settled) - len(posted):,} voided"
+    print(f"{len(settled):,} settled{ends if len(settled) > 1 else ''}" if settled else "nothing was settled")
 
 
 # --- export ---

@@ -13,7 +13,8 @@ from bbquery.money import dollars
 if TYPE_CHECKING:
     from bbquery.ledger.caps import Raised
     from bbquery.ledger.reports import Attempt, Branch, By, Spending
-    from bbquery.ledger.vendor import Comparison, Window
+    from bbquery.ledger.usage import Window
+    from bbquery.ledger.vendor import Comparison
     from bbquery.units import Units
 
 NAMES = {"queries": "queries", "tokens": "tokens", "picodollars": "dollars"}
@@ -187,7 +188,7 @@ def comparison(found: Comparison) -> str:
     """Return a vendor's report beside the ledger, a line for each unit that it counts."""
     header = ("from", "model", "unit", "vendor", "posted", "difference", "unknown")
     rows = [row for window in found.windows for row in _compared(window)]
-    concluded = [f"{_when(window)} {window.usage.model}: {window.conclusion}" for window in found.windows]
+    concluded = [f"{_when(window)} {_whose(window)}: {window.conclusion}" for window in found.windows]
     if found.outside:
         concluded.append(f"{len(found.outside)} unknown attempts are of models or times that the report does not cover")
     return "\n".join((*table(header, rows, words=3), "", *concluded))
@@ -196,9 +197,13 @@ def comparison(found: Comparison) -> str:
 def _compared(window: Window) -> list[tuple[str, ...]]:
     sides: tuple[Units, ...] = (window.usage.amount, window.posted, window.difference, window.held)
     return [
-        (_when(window), window.usage.model, NAMES[unit], *(_amount(unit, getattr(side, unit)) for side in sides))
+        (_when(window), _whose(window), NAMES[unit], *(_amount(unit, getattr(side, unit)) for side in sides))
         for unit in window.usage.units
     ]
+
+
+def _whose(window: Window) -> str:
+    return " at ".join(filter(None, (window.usage.model, window.usage.server)))
 
 
 def _when(window: Window) -> str:

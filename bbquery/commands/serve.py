@@ -110,4 +110,5 @@ def _ready(protocol: str, options: Mapping[str, object], url: str) -> None:
     oracle = ASKED_WITH[protocol].format(url=url)
     for option in PRICED.keys() & options.keys():
         oracle = with_option(oracle, PRICED[option], options[option])
-    print(f"serving at {url}; Ctrl-C ends it", f"ask it with: --oracle {oracle}", sep="\n", flush=True)
+    usage = f"what it billed: {url}/usage.csv, for 'bbquery budget reconcile'"
+    print(f"serving at {url}; Ctrl-C ends it", f"ask it with: --oracle {oracle}", usage, sep="\n", flush=True)

@@ -1,8 +1,9 @@
 """Settling unknowns: attempts that may have been billed without an answer, once that is known.
 
 An unknown's hold stays without expiry, since money perhaps spent is never taken to be there. A person, or a vendor's
-report, ends that: *posted* (it was billed, at what it cost) or *voided* (it was not). Only unknowns can be settled so;
-no answer comes with it, so the next run that needs one asks again.
+report, ends that: *posted* (it was billed, at what it cost) or *voided* (it was not). No answer comes with it, so the
+next run that needs one asks again. What was posted at its worst case, since its answer could not be read, can be posted
+at what it cost. Nothing else can be settled.
 """
 
 from __future__ import annotations
@@ -54,13 +55,17 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Settled:
-    """An attempt that is unknown no longer. budget: its path. hold: what was released. cost: what was posted."""
+    """An attempt that is settled. budget: its path. hold: what was held or assumed before. cost: what is posted now.
+
+    assumed: it was posted at its worst case before.
+    """
 
     attempt: int
     budget: str
     outcome: Ending
     hold: Units
     cost: Units
+    assumed: bool = False
 
 
 def called(attempt: int | bytes) -> str:
@@ -87,26 +92,34 @@ def all_unknowns(connection: Connection, outcome: Ending, top: int | None = None
 def _settle(connection: Connection, verdict: Verdict, paths: dict[int, str], inside: dict[int, str]) -> Settled:
     number = _number(connection, verdict.attempt)
     row = connection.execute(
-        "SELECT state, budget, hold_queries, hold_tokens, hold_picodollars FROM attempt WHERE id = ?", (number,)
+        "SELECT state, coalesce(reason, ''), budget, hold_queries, hold_tokens, hold_picodollars,"
+        " cost_queries, cost_tokens, cost_picodollars FROM attempt WHERE id = ?",
+        (number,),
     ).fetchone()
     if row is None:
         raise UsageError(f"there is no attempt {number}: 'bbquery budget reconcile' lists those that can be settled")
-    state, budget, hold = row[0], row[1], Units(*row[2:])
+    state, reason, budget = row[:3]
+    hold = Units(*row[3:6])
     if budget not in inside:
         raise UsageError(f"attempt {number} lies in budget {paths[budget]!r}, not within the one that was named")
-    if state != "unknown":
+    assumed = reports.is_assumed(state, reason, hold, Units(*row[6:]) if state == "posted" else None)
+    if state != "unknown" and not (assumed and verdict.outcome == "posted"):
         raise UsageError(f"attempt {number} is {_STATES[state]}: only unknown ones can be settled")
     cost = verdict.cost(hold)
+    _close(connection, number, verdict.outcome, cost)
+    if assumed:
+        statements.move(connection, budget, Units(), cost.plus(hold.times(-1)))
+    else:
+        statements.move(connection, budget, hold, cost)
+    return Settled(number, paths[budget], verdict.outcome, hold, cost, assumed)
+
+
+def _close(connection: Connection, number: int, outcome: Ending, cost: Units) -> None:
     connection.execute(
         "UPDATE attempt SET state = ?, reason = coalesce(reason || '; ', '') || ?, closed = ?,"
         " cost_queries = ?, cost_tokens = ?, cost_picodollars = ? WHERE id = ?",
-        (
-            *(verdict.outcome, f"reconciled as {verdict.outcome}", statements.now()),
-            *(cost.queries, cost.tokens, cost.picodollars, number),
-        ),
+        (outcome, f"{reports.SETTLED}{outcome}", statements.now(), *cost.amounts, number),
     )
-    statements.move(connection, budget, hold, cost)
-    return Settled(number, paths[budget], verdict.outcome, hold, cost)
 
 
 _STATES = {"open": "in flight", "posted": "posted already", "voided": "voided already"}

@@ -24,6 +24,8 @@ By: TypeAlias = Literal["oracle", "model", "run", "day"]
 State: TypeAlias = Literal["open", "posted", "voided", "unknown"]
 
 PATH_SEPARATOR = " > "
+SETTLED = "reconciled as "
+"""What a reason says of an attempt that was settled later."""
 
 # Every budget, with the names above it and whether it is :top or lies in it; a :top of NULL stands for the whole.
 BRANCHES = f"""
@@ -108,14 +110,19 @@ def paths(connection: Connection, top: int | None = None) -> dict[int, str]:
 class KnownOracle:
     """An oracle that was asked once.
 
-    name: for people, from its identity. model: what a bill is by: its feature, model or else `name`. rehearsed: it ran
-    on this machine, as the servers to rehearse with do, so no vendor knows of it.
+    name: for people, from its identity. model: what a bill is by: its feature, model or else `name`. server: the
+    address where it was asked, as `server_of` gives it; "" where its identity names none.
     """
 
     fingerprint: str
     name: str
     model: str
-    rehearsed: bool
+    server: str = ""
+
+    @property
+    def rehearsed(self) -> bool:
+        """Whether it ran on this machine, as the servers to rehearse with do, so no vendor knows of it."""
+        return on_this_machine(self.server)
 
     def is_called(self, name: str) -> bool:
         """Whether a person means it by this name: its name, its model or the start of its fingerprint."""
@@ -124,7 +131,7 @@ class KnownOracle:
         )
 
 
-LOOPBACK = re.compile(r"(^|//)(127\.[0-9.]+|localhost|\[::1\])(:[0-9]+)?(/|$)")
+LOOPBACK = re.compile(r"(127\.[0-9.]+|\[::1\])(:[0-9]+)?")
 SHORTEST_FINGERPRINT = 8  # hex digits that a person types or reads of the 32
 
 
@@ -148,8 +155,19 @@ def known_oracle(fingerprint: str, identity: dict[str, Any]) -> KnownOracle:
     said = {part: _short(str(value)) for part, value in identity.items() if value}
     name = " ".join(said[part] for part in ("oracle", "model", "feature", "function", "url") if part in said)
     billed = said.get("feature") or said.get("model") or name or fingerprint
-    rehearsed = any(LOOPBACK.search(said.get(place, "")) for place in ("url", "base_url", "endpoint"))
-    return KnownOracle(fingerprint, name or fingerprint, billed, rehearsed)
+    server = next((server_of(said[place]) for place in ("url", "base_url", "endpoint") if place in said), "")
+    return KnownOracle(fingerprint, name or fingerprint, billed, server)
+
+
+def server_of(url: str) -> str:
+    """Return the address in a URL, or in what is one already: "127.0.0.1:8000", also where it says localhost."""
+    address = url.partition("://")[2] or url
+    return re.sub("^localhost(?=:|$)", "127.0.0.1", re.split("[/?#]", address, maxsplit=1)[0].lower())
+
+
+def on_this_machine(server: str) -> bool:
+    """Whether an address, as `server_of` gives it, is this machine's own."""
+    return LOOPBACK.fullmatch(server) is not None
 
 
 def _short(value: str) -> str:
@@ -229,6 +247,17 @@ class Attempt:
     cost: Units | None
     opened: str
     closed: str
+
+    @property
+    def assumed(self) -> bool:
+        """Whether its cost is only taken to be its worst case: its answer was billed, and could not be read."""
+        return is_assumed(self.state, self.reason, self.hold, self.cost)
+
+
+def is_assumed(state: str, reason: str, hold: Units, cost: Units | None) -> bool:
+    """Whether an attempt was billed, and is posted at its worst case since its answer could not be read."""
+    unread = reason.startswith("MalformedAnswer:") and SETTLED not in reason
+    return state == "posted" and unread and cost == hold
 
 
 _ATTEMPTS = f"""{BRANCHES}

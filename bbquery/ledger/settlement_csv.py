@@ -11,9 +11,10 @@ from typing import TypeAlias, TypeVar
 
 from bbquery import money
 from bbquery.errors import UsageError
+from bbquery.ledger import reports
 from bbquery.ledger.reconcile import Verdict
 from bbquery.ledger.statements import UNITS
-from bbquery.ledger.vendor import Usage
+from bbquery.ledger.usage import Usage
 from bbquery.system import user_file
 from bbquery.units import Units
 
@@ -48,8 +49,11 @@ A vendor's report: one row for each model and day (or window of time), as it is 
     queries     or requests, num_model_requests
     tokens      or input_tokens and output_tokens
     usd         exact dollars
+    server      such as 127.0.0.1:8000: the row counts what was asked there, and nothing else. With it the model may be
+                left out. So a server to rehearse with reports: `bbquery serve` says where.
 
-At least one of the last three; columns of other names are not read. Rows of the same model and window are summed.
+At least one of queries, tokens and usd; columns of other names are not read. Rows of the same model and window are
+summed.
 """
 LARGEST_COUNT = 10**15  # queries or tokens; sums of more would not fit into a ledger
 DIGITS_OF_UNIX_SECONDS = 9  # at least; a date such as 20260413 has 8
@@ -110,12 +114,12 @@ def _check_columns(path: Path, header: list[str], known: tuple[str, ...]) -> Non
 def _check_report(path: Path, header: list[str]) -> None:
     timed = "day" in header or {"start", "end"} <= set(header)
     counted = {"queries", "tokens", "usd"} & set(header) or {"input_tokens", "output_tokens"} <= set(header)
-    if not (timed and "model" in header and counted):
+    if not (timed and {"model", "server"} & set(header) and counted):
         raise UsageError(
             f"{path} has neither the columns of verdicts (attempt, outcome; and queries, tokens, usd) nor those of a "
             f"vendor's report (day, model; and queries, tokens or usd): its header is {','.join(header)[:200]!r}"
         )
-    twice = [name for name in (*VERDICT_COLUMNS, "day", "start", "end", "model") if header.count(name) > 1]
+    twice = [name for name in (*VERDICT_COLUMNS, "day", "start", "end", "model", "server") if header.count(name) > 1]
     if twice:
         raise UsageError(f"{path} has the column {twice[0]!r} twice, perhaps under another of its names")
 
@@ -142,7 +146,8 @@ def _verdict(row: Row) -> Verdict:
 def _usage(row: Row) -> Usage | None:
     """Return what a row reports; None for one without a model and amounts, as vendors write for idle days."""
     tokens = [name for name in ("tokens", "input_tokens", "output_tokens") if name in row]
-    if not row["model"]:
+    model, server = row.get("model", ""), reports.server_of(row.get("server", ""))
+    if not model and not server:
         if not any(row[name] for name in (*tokens, "queries", "usd") if name in row):
             return None
         raise UsageError("usage of no model: have the vendor's report grouped by model")
@@ -155,7 +160,7 @@ def _usage(row: Row) -> Usage | None:
     parts = ["tokens"] if "tokens" in row else tokens
     summed = sum(_count(row[name] or "0", name) for name in parts) if counted["tokens"] else 0
     amount = Units(_amount(row, "queries") or 0, summed, _amount(row, "picodollars") or 0)
-    return Usage(row["model"], start, end, amount, tuple(unit for unit in UNITS if counted[unit]))
+    return Usage(model, start, end, amount, tuple(unit for unit in UNITS if counted[unit]), server)
 
 
 def _window(row: Row) -> tuple[datetime.datetime, datetime.datetime]:
@@ -175,7 +180,7 @@ def _time(text: str) -> datetime.datetime:
     try:
         if text.isdecimal() and len(text) >= DIGITS_OF_UNIX_SECONDS:
             return datetime.datetime.fromtimestamp(int(text), datetime.UTC)
-        time = datetime.datetime.fromisoformat(text)
+        time = datetime.datetime.fromisoformat(text.removesuffix(" UTC"))  # as BigQuery writes it
         utc = time.astimezone(datetime.UTC) if time.tzinfo else time.replace(tzinfo=datetime.UTC)
     except (ValueError, OverflowError, OSError):
         raise UsageError(f"{text!r} is not a day such as 2026-04-13, nor a time") from None

@@ -33,9 +33,9 @@ class Bill:
     """What happened at the server.
 
     requests: to answer. images_received: in those that were right. images_answered: by the oracle, so billed, for
-    `picodollars`. images_failed: alone, by fault. rate_limited, quota: requests refused for the one reason or the
-    other. server_errors: answered 5xx. timeouts, dropped, truncated, junk, dripped: by fault. rejected: refused for
-    good.
+    `picodollars` and, where that is how it is billed, `tokens`. images_failed: alone, by fault. rate_limited, quota:
+    requests refused for the one reason or the other. server_errors: answered 5xx. timeouts, dropped, truncated, junk,
+    dripped: by fault. rejected: refused for good.
     """
 
     requests: int = 0
@@ -43,6 +43,7 @@ class Bill:
     images_answered: int = 0
     images_failed: int = 0
     picodollars: int = 0
+    tokens: int = 0
     rate_limited: int = 0
     quota: int = 0
     server_errors: int = 0

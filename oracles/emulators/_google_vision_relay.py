@@ -1,7 +1,8 @@
 """A relay in front of a gRPC server, to do to connections what gRPC does not let a server do: break them.
 
 Each client's connection is passed on, byte by byte, to a connection of its own to the server. The server knows a client
-by the port of that connection, and names it when the client is to be cut off.
+by the port of that connection, and names it when the client is to be cut off. One that asks for the usage report in
+plain HTTP is answered here.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bbquery.errors import UsageError
-from oracles.emulators._address import checked_port, loopback
+from oracles.emulators import _usage
+from oracles.emulators._address import checked_port, is_own_address, loopback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -54,10 +56,10 @@ class Link:
 
 
 class Relay:
-    """Passes connections on to `port` of this machine."""
+    """Passes connections on to `port` of this machine, and reports usage."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, port: int, usage: _usage.Usage) -> None:
+        self._port, self._usage = port, usage
         self._links: dict[int, Link] = {}
         self._passing: set[asyncio.Task[None]] = set()
 
@@ -91,14 +93,30 @@ class Relay:
             return
         own_port = server.get_extra_info("sockname")[1]
         link = self._links[own_port] = Link(client, server)
-        ways = [asyncio.create_task(link.up(client_reader)), asyncio.create_task(link.down(server_reader))]
+        ways: list[asyncio.Task[None]] = []
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)  # either side's end is the end of both
+            begun = await client_reader.read(CHUNK)  # of gRPC, a client sends first
+            if begun.startswith(b"GET "):
+                client.write(self._answer(begun.decode("latin-1")))
+            else:
+                server.write(begun)
+                ways += [asyncio.create_task(link.up(client_reader)), asyncio.create_task(link.down(server_reader))]
+                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)  # either side's end is the end of both
             await _flushed(client)
         finally:
             link.abort()
             await asyncio.gather(*ways, return_exceptions=True)
             del self._links[own_port]
+
+    def _answer(self, request: str) -> bytes:
+        """Return what plain HTTP is answered."""
+        head = dict(line.lower().split(": ", 1) for line in request.split("\r\n")[1:] if ": " in line)
+        host = head.get("host", "")
+        if request.split(" ")[1] != _usage.PATH or not is_own_address(host):
+            return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        report = self._usage.csv(host).encode()
+        start = f"HTTP/1.1 200 OK\r\nContent-Type: {_usage.TYPE}\r\nContent-Length: {len(report)}"
+        return f"{start}\r\nConnection: close\r\n\r\n".encode() + report
 
 
 async def _flushed(writer: asyncio.StreamWriter) -> None:
@@ -111,13 +129,13 @@ async def _flushed(writer: asyncio.StreamWriter) -> None:
 
 
 @asynccontextmanager
-async def relaying(target: int, *, host: str, port: int) -> AsyncIterator[tuple[Relay, str]]:
+async def relaying(target: int, usage: _usage.Usage, *, host: str, port: int) -> AsyncIterator[tuple[Relay, str]]:
     """Listen on this machine for connections to its port `target`; give the relay and the address it listens on.
 
     Raises:
         UsageError: the host is not this machine's loopback, or the port cannot be had.
     """
-    relay, address = Relay(target), loopback(host)
+    relay, address = Relay(target, usage), loopback(host)
     try:
         listener = await asyncio.start_server(relay.accept, address, checked_port(port))
     except OSError as error:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from bbquery.errors import MissingExtra, UsageError
+from oracles.emulators import _usage
 from oracles.emulators._address import checked_port, is_own_address, loopback
 
 try:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from oracles.emulators._faults import Kind
 
-__all__ = ["JSON", "delivered", "listening", "web"]
+__all__ = ["JSON", "delivered", "listening", "reporting", "web"]
 
 GOODBYE = 1.0  # seconds that open requests get when the server stops
 JSON = "application/json"
@@ -67,6 +68,15 @@ async def _listen(runner: web.AppRunner, address: str, port: int) -> None:
         if error.errno == errno.EADDRINUSE:
             raise UsageError(f"port {port} is in use: choose another, or 0 for any free one") from error
         raise UsageError(f"cannot listen on port {port} of {address}: {error.strerror or error}") from error
+
+
+def reporting(usage: _usage.Usage) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Return the handler that gives a server's usage report."""
+
+    async def report(request: web.Request) -> web.StreamResponse:
+        return web.Response(text=usage.csv(request.host), content_type=_usage.TYPE)
+
+    return report
 
 
 async def delivered(

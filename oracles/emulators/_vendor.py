@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
 
 from oracles._http.wire.fields import WireError, dumps, loads
-from oracles.emulators import _server
+from oracles.emulators import _server, _usage
 from oracles.emulators._bill import Bill
 from oracles.emulators._faults import SlidingLimit
 from oracles.emulators._server import web
@@ -60,13 +60,6 @@ class Answered:
     picodollars: int = 0
 
 
-@dataclass
-class VendorBill(Bill):
-    """What happened at the server, as for every emulator. tokens: billed, input and output."""
-
-    tokens: int = 0
-
-
 class VendorEmulator(ABC):
     """Serves a vendor's protocol; what is the vendor's own is in the methods that are abstract.
 
@@ -86,7 +79,8 @@ class VendorEmulator(ABC):
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.bill, self.arrivals = VendorBill(), list[float]()
+        self.bill, self.arrivals = Bill(), list[float]()
+        self.usage = _usage.Usage(self.bill)
         self._shared_faults, self._key, self._largest_body = faults, key, largest_body
         self._sleep, self._clock = sleep, clock
         self._limit = SlidingLimit(faults.requests_per_minute, faults.window)
@@ -137,6 +131,7 @@ class VendorEmulator(ABC):
         """
         application = web.Application(client_max_size=self._largest_body)
         application.router.add_get(BILL_PATH, self._show_bill)
+        application.router.add_get(_usage.PATH, _server.reporting(self.usage))
         for path in self.paths:
             application.router.add_post(path, self._post)
         async with _server.listening(application, host=host, port=port) as url:

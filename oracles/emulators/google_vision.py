@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 from bbquery.errors import OracleError, QuotaExceeded, RateLimited, Rejected
 from oracles._google_vision.vendor import grpc, vision_v1
-from oracles.emulators import _bill
+from oracles.emulators import _bill, _usage
 from oracles.emulators._faults import NO_FAULTS, Fate, Faults, SlidingLimit
 from oracles.emulators._google_vision_annotations import FEATURES, annotate, check_answers, entities, name_of
 from oracles.emulators._google_vision_model import ImageOracle, Looked
@@ -72,7 +72,6 @@ class Bill(_bill.Bill):
     """
 
     units: Counter[str] = field(default_factory=Counter)
-    tokens: int = 0
 
 
 class GoogleVisionEmulator:
@@ -97,6 +96,7 @@ class GoogleVisionEmulator:
     ) -> None:
         check_answers(oracle.capabilities)
         self.oracle, self.faults, self.bill = oracle, faults, Bill()
+        self.usage = _usage.Usage(self.bill)
         self.arrivals: list[float] = []
         self._prices = PRICES if usd_per_thousand is None else _prices(usd_per_thousand)
         self._sleep, self._clock = sleep, clock
@@ -113,7 +113,7 @@ class GoogleVisionEmulator:
         """
         server = grpc.aio.server(options=OPTIONS)
         inner = server.add_insecure_port("127.0.0.1:0")
-        async with relaying(inner, host=host, port=port) as (relay, address):
+        async with relaying(inner, self.usage, host=host, port=port) as (relay, address):
             server.add_generic_rpc_handlers((self._handlers(relay),))
             await server.start()
             try:

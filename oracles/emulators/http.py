@@ -25,9 +25,10 @@ from oracles._http.wire.answers import pack_answers
 from oracles._http.wire.fields import WireError, dumps
 from oracles._http.wire.images import split_images, unpack_image
 from oracles._http.wire.model import pack_model
+from oracles.emulators import _usage
 from oracles.emulators._bill import Bill, picodollars
 from oracles.emulators._faults import NO_FAULTS, Fate, Faults, SlidingLimit
-from oracles.emulators._server import JSON, delivered, listening, web
+from oracles.emulators._server import JSON, delivered, listening, reporting, web
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -63,6 +64,7 @@ class HttpEmulator:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.oracle, self.faults, self.bill = oracle, faults, Bill()
+        self.usage = _usage.Usage(self.bill)
         self.arrivals: list[float] = []
         self._price = picodollars(usd_per_image, "usd_per_image")
         self._largest_body, self._sleep, self._clock = largest_body, sleep, clock
@@ -83,6 +85,7 @@ class HttpEmulator:
         application = web.Application(client_max_size=self._largest_body, middlewares=[self._count_failures])
         application.router.add_get(MODEL_PATH, self._model)
         application.router.add_get(BILL_PATH, self._bill)
+        application.router.add_get(_usage.PATH, reporting(self.usage))
         application.router.add_post(ANSWER_PATH, self._answer)
         application.on_response_prepare.append(self._tell_limit)
         return application

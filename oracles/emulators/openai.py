@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bbquery.errors import MissingExtra
 from oracles._http.wire.fields import WireError, dumps, loads
-from oracles.emulators import _server
+from oracles.emulators import _server, _usage
 from oracles.emulators._faults import SlidingLimit
 from oracles.emulators._openai_batch_routes import BatchRoutes
 from oracles.emulators._openai_batches import LINES_A_POLL, EmulatedBatches
@@ -85,6 +85,7 @@ class OpenAIEmulator:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.oracle, self.faults, self.bill = oracle, faults, Bill()
+        self.usage = _usage.Usage(self.bill)
         self.arrivals: list[float] = []
         self._model = ChatModel(oracle, faults)
         self.batches = EmulatedBatches(self._model, faults, self.bill, lines_a_poll=batch_lines)
@@ -101,6 +102,7 @@ class OpenAIEmulator:
         """
         application = web.Application(client_max_size=self._largest_body)
         application.router.add_get(f"{ROOT}/bill", self._show_bill)
+        application.router.add_get(f"{ROOT}{_usage.PATH}", _server.reporting(self.usage))
         for root in (ROOT, AZURE_ROOT):
             application.router.add_get(f"{root}/models", self._show_models)
             application.router.add_get(f"{root}/models/{{name}}", self._show_model)

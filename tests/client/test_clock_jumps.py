@@ -30,6 +30,7 @@ from bbquery.ledger import reports, statements, vendor
 from bbquery.ledger.accounts import Accounts
 from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap
+from bbquery.ledger.usage import Usage
 from bbquery.plan import Ask
 from bbquery.scoring.soft import Soft
 from bbquery.units import Units
@@ -225,9 +226,9 @@ def compared(ledger: Ledger, day: int, *, now: datetime.datetime = NOON + 30 * D
     """Compare the ledger with a report of one day."""
     start = (NOON + day * DAY).replace(hour=0)
     cost = Units(COST.queries, COST.tokens, COST.picodollars).times(queries)
-    usage = vendor.Usage("gpt-4o", start, start + DAY, cost, statements.UNITS)
+    usage = Usage("gpt-4o", start, start + DAY, cost, statements.UNITS)
     with Accounts(ledger.path) as accounts:
-        return accounts.read(lambda c: vendor.compare(c, [usage], now))
+        return accounts.read(lambda c: vendor.compare(c, [usage], now, by_sum=False))
 
 
 @pytest.mark.parametrize(("days", "reported"), [((0, -1, 0), -1), ((0, 1, 0), 1), ((0, 1, 0), 0)])

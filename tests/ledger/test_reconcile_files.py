@@ -16,7 +16,7 @@ from bbquery.ledger.accounts import Accounts
 from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.reconcile import Verdict
 from bbquery.ledger.records import Cap
-from bbquery.ledger.vendor import Comparison, Usage
+from bbquery.ledger.usage import Usage
 from bbquery.units import Units
 from tests.support.bookkeeping import COST, HOLD, asked, remember, sent
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bbquery.ledger.places import Place
+    from bbquery.ledger.vendor import Comparison
 from tests.support.bookkeeping import settle
 
 DAY = datetime.datetime(2026, 4, 13, tzinfo=datetime.UTC)
@@ -159,8 +160,10 @@ def test_idle_days_are_passed_over(csv_file: Callable[[str], Path]) -> None:
     assert settlement_csv.read(csv_file(text)) == ([], [])
 
 
-def compare(accounts: Accounts, *report: Usage, now: datetime.datetime = MUCH_LATER) -> Comparison:
-    return accounts.read(lambda c: vendor.compare(c, report, now))
+def compare(
+    accounts: Accounts, *report: Usage, now: datetime.datetime = MUCH_LATER, by_sum: bool = False
+) -> Comparison:
+    return accounts.read(lambda c: vendor.compare(c, report, now, by_sum=by_sum))
 
 
 # --- a vendor's report: what it proves ---

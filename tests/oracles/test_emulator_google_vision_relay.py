@@ -9,7 +9,9 @@ import struct
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from oracles.emulators._bill import Bill
 from oracles.emulators._google_vision_relay import Relay, relaying
+from oracles.emulators._usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -32,7 +34,7 @@ async def serving(
 
     async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
         target = server.sockets[0].getsockname()[1]
-        async with relaying(target, host="127.0.0.1", port=0) as (relay, address):
+        async with relaying(target, Usage(Bill()), host="127.0.0.1", port=0) as (relay, address):
             yield relay, int(address.rpartition(":")[2])
         await asyncio.gather(*handled)
 
@@ -107,7 +109,7 @@ async def test_a_server_that_is_gone_takes_the_client_along() -> None:
     """A connection that cannot be passed on ends at once."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
-        async with relaying(one.getsockname()[1], host="127.0.0.1", port=0) as (_, address):
+        async with relaying(one.getsockname()[1], Usage(Bill()), host="127.0.0.1", port=0) as (_, address):
             reader, writer = await asyncio.open_connection(*address.split(":"))
             with contextlib.suppress(ConnectionError):
                 await reader.read()
