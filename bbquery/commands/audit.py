@@ -76,7 +76,8 @@ def _add_run(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def _add_baseline(command: argparse.ArgumentParser) -> None:
-    about = "the folder of an earlier audit of the same photos: what changed since then is reported"
+    about = """the folder of an earlier audit of the same photos: what changed since then is reported; none for no
+    comparison (default: that of the last run, if it had one)"""
     command.add_argument("--baseline", type=Path, metavar="DIR", help=about)
 
 

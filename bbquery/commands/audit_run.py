@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from bbquery.commands import completing, consent
 from bbquery.commands.audit_screen import AuditScreen
 from bbquery.commands.exit_codes import GATE_FAILED, exit_code
-from bbquery.commands.output import say, warn
+from bbquery.commands.output import near, say, warn
 from bbquery.errors import BadImage
 from bbquery.jobs.audit.prepared import place_of, prepared
 from bbquery.ledger.ledger import open_ledger
-from bbquery.report import auditing
+from bbquery.report import audit_there, auditing
 from bbquery.report.spent import HELD, of_allowed
 
 if TYPE_CHECKING:
@@ -37,16 +37,16 @@ def run(chosen: argparse.Namespace, file: PlanFile) -> int:
     say(
         *gate_lines(summary.gates),
         *changed(summary),
-        *map(str, made.written[:-1]),
+        *map(near, made.written[:-1]),
         spent(summary),
-        str(made.written[-1]),
+        near(made.written[-1]),
     )
     return code(made.error, summary)
 
 
 async def _audited(chosen: argparse.Namespace, file: PlanFile) -> Audited:
     place = place_of(file, chosen.out)
-    before = None if chosen.baseline is None else auditing.baseline(chosen.baseline)
+    before = None if chosen.baseline is None else audit_there.baseline(chosen.baseline)
     async with prepared(file) as ready:
         _consent(chosen, ready)
         with open_ledger(None) as ledger, AuditScreen() as screen:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bbquery.commands.output import warn
 from bbquery.commands.screen_side_by_side import SideBySide
 from bbquery.money import dollars
 
@@ -12,11 +15,45 @@ if TYPE_CHECKING:
     from bbquery.jobs.audit.row import Row
     from bbquery.jobs.parts import Part
 
+VARYING = re.compile(r"""[0-9]+(?:[.,][0-9]+)*|'[^']*'|"[^"]*\"""")
+"""What differs from photo to photo in a warning of one kind: numbers and names."""
+READ_ON = "the report in each photo's folder has its own"
+
+
+@dataclass
+class Warned:
+    """A kind of warning: the photo that had it first, its words, and how many photos had it."""
+
+    first: str
+    text: str
+    photos: int = 1
+
 
 class AuditScreen(SideBySide):
     """Shows an audit on the terminal: a context manager. Nothing is kept of a photo that is done."""
 
     PARTS = "photos"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._warned: dict[str, Warned] = {}  # by kind
+        self._own: dict[int, set[str]] = {}  # kinds of each photo at work
+
+    def __exit__(self, *reason: object) -> None:
+        super().__exit__(*reason)
+        for kind in self._warned.values():
+            if kind.photos > 1:
+                warn(f"BEWARE: of {kind.photos:,} photos, as of {kind.first}: {kind.text}; {READ_ON}")
+
+    def beware_of(self, part: Part, text: str) -> None:
+        """Print a warning where it is the first of its kind: every photo may have it."""
+        kind, own = VARYING.sub("#", text), self._own.setdefault(part.place, set())
+        if kind not in self._warned:
+            self._warned[kind] = Warned(part.name, text)
+            super().beware_of(part, text)
+        elif kind not in own:
+            self._warned[kind].photos += 1
+        own.add(kind)
 
     def asks(self, part: Part, client: Client, queries: int) -> None:
         """Take note of who asks for a photo; what its other parts will ask stays expected."""
@@ -26,6 +63,7 @@ class AuditScreen(SideBySide):
     def done(self, part: Part) -> None:
         """Expect nothing more of a photo that ended, and forget who asked for it; `took` counts it, if it is whole."""
         self._left[part.place] = 0
+        self._own.pop(part.place, None)
         client = self._clients.pop(part.place, None)
         self._sent += 0 if client is None else client.sent
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery.commands.audit_run import changed, gate_lines, spent, troubles
-from bbquery.commands.output import say, standard_output, table, warn
-from bbquery.errors import UsageError
+from bbquery.commands.output import near, say, standard_output, table, warn
 from bbquery.ledger.ledger import Ledger
 from bbquery.money import dollars
-from bbquery.report import audit, audit_rows, auditing
+from bbquery.report import audit, audit_rows
 from bbquery.report.audit_folder import AuditFolder
-from bbquery.report.audit_there import find
+from bbquery.report.audit_there import baseline, compared_with, find
 from bbquery.report.claim import claimed, is_taken
 from bbquery.report.files import whole_file
 from bbquery.shown import as_json
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from bbquery.jobs.audit.prepared import Baseline
     from bbquery.jobs.audit.row import Row
     from bbquery.jobs.audit.summary import Summary
     from bbquery.report.audit_there import There
@@ -59,32 +56,20 @@ def _lines(there: There, summary: Summary) -> Iterator[str]:
     yield from gate_lines(summary.gates)
     yield from () if running else troubles(summary)
     yield spent(summary)
-    yield str(there.place)
+    yield near(there.place)
 
 
 def report(chosen: argparse.Namespace) -> int:
     """Write an audit's record, rows and page again."""
     there = find(chosen.audit)
-    before = _before(chosen.baseline, there)
+    given = None if chosen.baseline is None else baseline(chosen.baseline)
+    before = compared_with(given, there.place, warn)
     with claimed(there.place, there.record["run"]), Ledger() as ledger:
         summary = there.summary(ledger, before)
         written = audit.write(summary, there.photos)
     warn(*troubles(summary))
-    say(*gate_lines(summary.gates), *changed(summary), *map(str, written[:-1]), spent(summary), str(written[-1]))
+    say(*gate_lines(summary.gates), *changed(summary), *map(near, written[:-1]), spent(summary), near(written[-1]))
     return 0
-
-
-def _before(given: Path | None, there: There) -> Baseline | None:
-    """Return the baseline: the one that is given, else the audit's own where it is still there; say where it is not."""
-    if given is not None:
-        return auditing.baseline(given)
-    if not there.baseline:
-        return None
-    try:
-        return auditing.baseline(Path(there.baseline))
-    except UsageError as error:
-        warn(f"the baseline is gone, so nothing is compared with it: {error}; --baseline DIR names another")
-        return None
 
 
 def export(chosen: argparse.Namespace) -> int:

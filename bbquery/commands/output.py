@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -51,6 +52,14 @@ def warn(*lines: str) -> None:
     """Print lines on standard error, after the name of the program."""
     for line in lines:
         print(f"bbquery: {shown(line)}", file=sys.stderr)
+
+
+def near(path: Path) -> str:
+    """Return a path as from the current folder, where that is shorter."""
+    try:
+        return min(os.path.relpath(path), str(path), key=len)
+    except (OSError, ValueError):  # the current folder is gone, or on another drive
+        return str(path)
 
 
 def amounts(units: Units) -> dict[str, int | str]:

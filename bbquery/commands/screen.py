@@ -185,7 +185,7 @@ class Screen(Watch):
         if not self._is_last:
             parts.append(f"{client.in_flight} in flight")
         if client.rate_limits:
-            parts.append(f"{client.rate_limits} × 429")
+            parts.append(f"{client.rate_limits} × told to wait")
         return ", ".join(parts)
 
     def _interrupt(self, number: int, _: object) -> None:

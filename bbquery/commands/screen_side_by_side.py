@@ -83,6 +83,10 @@ class SideBySide(Watch):
         with self._above_the_bar():
             print(shown(text), file=sys.stderr)
 
+    def beware_of(self, part: Part, text: str) -> None:
+        """Print what must be known of a part before the budget goes."""
+        self.warn(f"bbquery: BEWARE: {part.name}: {text}")
+
     def asks(self, part: Part, client: Client, queries: int) -> None:
         """Take note of who asks for a part, and for how much more."""
         before = self._clients.get(part.place)
@@ -167,7 +171,7 @@ class _OfPart(Watch):
 
     def beware(self, text: str) -> None:
         """Print what must be known before the budget goes."""
-        self._screen.warn(f"bbquery: BEWARE: {self._part.name}: {text}")
+        self._screen.beware_of(self._part, text)
 
     def waiting(self, text: str) -> None:
         """Print what the run waits for."""

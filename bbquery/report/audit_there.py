@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from bbquery.errors import UnknownName, UsageError
 from bbquery.jobs import record_file
-from bbquery.jobs.audit.prepared import place_of
+from bbquery.jobs.audit.prepared import Baseline, place_of
 from bbquery.jobs.audit.reading import read
 from bbquery.jobs.audit.summing import Standing, summary
 from bbquery.ledger.records import BudgetState, Cap
@@ -18,12 +19,15 @@ from bbquery.report.audit_folder import AuditFolder
 from bbquery.units import NOTHING
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
-    from bbquery.jobs.audit.prepared import Baseline
     from bbquery.jobs.audit.summary import Summary
     from bbquery.ledger.ledger import Ledger
 
+
+NO_BASELINE = "none"
+UNCOMPARED = Baseline("", lambda _oracle, _photo: None)
+"""The baseline of an audit that is to be compared with none, whatever it was compared with before."""
 
 Inside = Annotated[str, msgspec.Meta(pattern=r"^(?!\.{1,2}$)[^/\0]+$")]
 """The name of a folder in a folder: a record may come from somebody else."""
@@ -100,6 +104,37 @@ def find(given: Path) -> There:
             f"{path} is damaged ({error}): run the audit again, which pays only what is missing"
         ) from error
     return There(place, record)
+
+
+def baseline(place: Path) -> Baseline:
+    """Return an audit that is there, to be compared with; `UNCOMPARED` where "none" is said.
+
+    Raises:
+        UsageError: the folder holds no audit.
+    """
+    if str(place) == NO_BASELINE:
+        return UNCOMPARED
+    if not (place / audit.RECORD).is_file():
+        raise UsageError(f"{place} holds no audit: there is no {audit.RECORD} in it")
+    return Baseline(str(place.absolute()), AuditFolder(place).row)
+
+
+def compared_with(given: Baseline | None, place: Path, told: Callable[[str], None]) -> Baseline | None:
+    """Return the baseline of the audit in a folder: the given one, else that of its last run where it is still there.
+
+    told: is given a line where it is not.
+    """
+    if given is not None:
+        return None if given is UNCOMPARED else given
+    try:
+        kept = find(place).baseline
+    except UsageError:
+        return None
+    try:
+        return baseline(Path(kept)) if kept else None
+    except UsageError as error:
+        told(f"the baseline is gone, so nothing is compared with it: {error}; --baseline DIR names another")
+        return None
 
 
 def _budget(ledger: Ledger, name: str) -> BudgetState:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from bbquery import option_types
 from bbquery.errors import MissingExtra, UsageError
 from bbquery.jobs.audit.engines import LOCAL, executor_of
-from bbquery.jobs.audit.prepared import Baseline, run_of
+from bbquery.jobs.audit.prepared import run_of
 from bbquery.report import audit
 from bbquery.report.audit_folder import AuditFolder
+from bbquery.report.audit_there import compared_with
 from bbquery.report.claim import MARK, claimed
 from bbquery.report.files import check_writable, write_bytes
 from bbquery.report.pages.page import check_extra
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from bbquery.errors import BbqueryError
     from bbquery.jobs.audit.audit import Audit
-    from bbquery.jobs.audit.prepared import Prepared
+    from bbquery.jobs.audit.prepared import Baseline, Prepared
     from bbquery.jobs.audit.row import Row
     from bbquery.jobs.audit.summary import Summary
     from bbquery.jobs.watch import Watch
@@ -65,7 +66,8 @@ async def audited(
 ) -> Audited:
     """Run an audit in its folder, and write what it comes to. told: is given each row as soon as it is written.
 
-    resume: the command that goes on with it. engine: what asks the photos, by name.
+    resume: the command that goes on with it. engine: what asks the photos, by name. before: the baseline; None for that
+    of the last run in the folder.
 
     Raises:
         UsageError: the folder is another's, or the plan cannot be asked. MissingExtra: no matplotlib, or no Jinja.
@@ -74,6 +76,7 @@ async def audited(
     async with contextlib.AsyncExitStack() as opened:
         taken = opened.enter_context(claimed(place, run_of(ready.file.plan.name), force=force))
         check_writable(taken)
+        before = compared_with(before, taken, watch.beware)
         keeper_in = functools.partial(AuditFolder, command=tuple(command))
         executor = await opened.enter_async_context(executor_of(engine, ready.file.plan, ledger, keeper_in))
         run = ready.engine(ledger, keeper_in(taken), watch, executor)
@@ -89,17 +92,6 @@ async def audited(
                 told(row)
         summary = summed()
         return Audited(summary, run.error, audit.write(summary, ready.names))
-
-
-def baseline(place: Path) -> Baseline:
-    """Return an audit that is there, to be compared with.
-
-    Raises:
-        UsageError: the folder holds no audit.
-    """
-    if not (place / audit.RECORD).is_file():
-        raise UsageError(f"{place} holds no audit: there is no {audit.RECORD} in it")
-    return Baseline(str(place.absolute()), AuditFolder(place).row)
 
 
 def to_dict(found: Audit) -> dict[str, Any]:

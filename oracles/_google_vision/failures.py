@@ -1,7 +1,8 @@
 """Errors of the service as errors of `bbquery.errors`, by what they may have cost.
 
 1. Refusals, whether of a call or of one image in it, were not billed. The vendor bills "each feature applied to an
-   image", and to what it refuses for its form, its credentials or its quota it applies none.
+   image", and to what it refuses for its form, its credentials or its quota it applies none. UNAUTHENTICATED, like 401
+   elsewhere, is what every further call would meet.
 2. RESOURCE_EXHAUSTED is a rate limit, after which one waits, or a quota of days, months or money, for which no waiting
    helps. The limit that the service names decides; one that it does not name is taken to be a rate.
 3. Any other status (INTERNAL, UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED, UNKNOWN, DATA_LOSS, ABORTED) may come after
@@ -16,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bbquery.errors import OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected
+from bbquery.errors import KeyRefused, OracleError, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected
 from oracles._google_vision.account import VARIABLE
 from oracles._google_vision.vendor import DecodeError, error_details_pb2, grpc
 from oracles._shared.texts import shortened
@@ -79,7 +80,8 @@ def failure(status: ServiceStatus, what: str, hide: Callable[[str], str]) -> Ora
         return _exhausted(status, message)
     if status.code in FORBIDDEN:
         advice = f"does {VARIABLE} name an account that may use the Vision API, with billing enabled?"
-        return Rejected(f"{message}; {advice}", oracle=NAME)
+        refused = KeyRefused if status.code is grpc.StatusCode.UNAUTHENTICATED else Rejected
+        return refused(f"{message}; {advice}", oracle=NAME)
     if status.code in REFUSED:
         return Rejected(message, oracle=NAME)
     return OutcomeUnknown(message, oracle=NAME, retry_after=_wait(status.details))

@@ -20,6 +20,7 @@ from tests.support.bookkeeping import COST, HOLD, asked, remember, sent, settle
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bbquery.errors import Outcome
     from bbquery.ledger.places import Place
     from bbquery.ledger.vendor import Comparison
 
@@ -90,9 +91,9 @@ def test_by_sum_the_ledger_ends_with_the_bill(
         budgets, bill = photos(ledger, "a", "b", "c"), Units()
         for n, (kind, place, taken, more) in enumerate(attempts):
             cost, hold = Units(1, taken, 2 * taken), Units(1, taken + more, 2 * (taken + more))
-            outcome, reason = ("posted" if kind in ("posted", "unread") else "unknown", UNREAD * (kind == "unread"))
-            known = hold if kind == "unread" else cost
-            sent(ledger, budgets[place], asked(oracle, n), outcome, hold=hold, cost=known, reason=reason or None)
+            outcome: Outcome = "unknown" if kind.endswith("billed") else "posted"
+            known, reason = (hold, UNREAD) if kind == "unread" else (cost, None)
+            sent(ledger, budgets[place], asked(oracle, n), outcome, hold=hold, cost=known, reason=reason)
             bill = bill.plus(cost if kind != "not billed" else Units())
         before = [total((s.posted, s.held)) for s in map(ledger.budget, budgets)]
         with Accounts(ledger.place) as accounts:

@@ -132,9 +132,10 @@ async def audit_async(
     plan: the path of a plan file (see `bbquery audit init`), a dictionary of the same form, or a
     `bbquery.jobs.audit.plan.Plan`. Relative paths in a file count from its folder, else from the current one. out: the
     folder of the results; None as the plan says. baseline: the folder of another audit of the same photos, with which
-    this one is compared. engine: what asks the photos: "local", this process, or "dask:tcp://HOST:PORT", the workers of
-    a Dask cluster, with a ledger on PostgreSQL. force: also write into a folder that holds files of something else.
-    watch: hears of all photos; `Watch.beside` tells them apart. ledger, progress: as of `bbquery.explain_async`.
+    this one is compared; None keeps that of the last run in this folder, "none" drops it. engine: what asks the photos:
+    "local", this process, or "dask:tcp://HOST:PORT", the workers of a Dask cluster, with a ledger on PostgreSQL.
+    force: also write into a folder that holds files of something else. watch: hears of all photos; `Watch.beside`
+    tells them apart. ledger, progress: as of `bbquery.explain_async`.
 
     Keys are only ever read from the environment. An oracle whose queries cost money must have a cap in queries or
     dollars, its own or the audit's.
@@ -151,13 +152,17 @@ async def audit_async(
             with open_ledger(ledger) as opened:
                 made = await _report().audited(
                     ready, place, opened, heard, engine=engine, force=force,
-                    before=None if baseline is None else _report().baseline(folder("baseline", baseline)),
+                    before=None if baseline is None else _baseline(folder("baseline", baseline)),
                 )  # fmt: skip
                 return Audit(made.summary, tuple(ready.names), made.error)
 
 
 def _report() -> Any:
     return importlib.import_module("bbquery.report.auditing")
+
+
+def _baseline(place: Path) -> Any:
+    return importlib.import_module("bbquery.report.audit_there").baseline(place)
 
 
 audit = synchronous(audit_async)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bbquery.errors import UnknownName
 from bbquery.jobs.audit.admission import less
 from bbquery.ledger.records import Cap
 from bbquery.units import NOTHING, Units, total
@@ -40,21 +41,37 @@ def open_budgets(ledger: Ledger, asking: Asking, name: str, above: int, most: Ca
     name: of the photo's. above: id of its oracle's. most: the plan's caps of one photo.
     """
     whole = ledger.open_budget(name, cap_of(within(asking.promise, most)), above, asking.photo.name)
-    parts, lost, spent = dict[str, int](), dict[str, int](), NOTHING
+    parts, lost = dict[str, int](), dict[str, int]()
     for part in asking.parts:
         own = f"{name}/{part.name}"
         parts[part.name] = budget = ledger.open_budget(own, Cap(queries=part.queries), whole)
         state = ledger.budget(budget)
-        spent = total((spent, state.posted, state.held))
         if any(state.posted.amounts) or any(state.held.amounts):
             lost[part.name] = _lost(ledger, own, budget)
             ledger.open_budget(own, Cap(queries=part.queries + lost[part.name]), whole)
     state = ledger.budget(whole)
     already = state.posted.plus(state.held)
-    earlier = less(already, spent)
-    promise = within(total((asking.promise, asking.worst.times(sum(lost.values())), earlier)), most)
-    ledger.open_budget(name, cap_of(promise), above)
-    return Budgets(whole, parts, lost, promise, already)
+    promise = total((asking.promise, asking.worst.times(sum(lost.values())), earlier(ledger, asking, name)))
+    ledger.open_budget(name, cap_of(within(promise, most)), above)
+    return Budgets(whole, parts, lost, within(promise, most), already)
+
+
+def earlier(ledger: Ledger, asking: Asking, name: str) -> Units:
+    """Return what a photo has posted and holds for what is no longer asked: an earlier form of the plan asked it.
+
+    name: of the photo's budget.
+    """
+    own = (_taken(ledger, f"{name}/{part.name}") for part in asking.parts)
+    return less(_taken(ledger, name), total(own))
+
+
+def _taken(ledger: Ledger, name: str) -> Units:
+    """Return what a budget has posted and holds; nothing where there is none."""
+    try:
+        state = ledger.budget(ledger.find_budget(name))
+    except UnknownName:
+        return NOTHING
+    return state.posted.plus(state.held)
 
 
 def _lost(ledger: Ledger, name: str, budget: int) -> int:

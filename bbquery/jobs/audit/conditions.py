@@ -62,7 +62,9 @@ def _caps(plan: Plan) -> Found:
 
 def _twice(plan: Plan) -> Found:
     """Two equal ones would be one question."""
-    several: list[tuple[KeyPath, Sequence[str]]] = []
+    several: list[tuple[KeyPath, Sequence[str]]] = [
+        (("oracles", place, "target"), oracle.targets) for place, oracle in enumerate(plan.oracles)
+    ]
     if plan.explain is not None:
         several += [(("explain", "methods"), plan.explain.methods), (("explain", "metrics"), plan.explain.metrics)]
     if plan.attack is not None:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from bbquery.errors import BadImage, BbqueryError, BudgetExhausted, KeyMissing, OracleError, UsageError, unforeseen
 from bbquery.jobs.audit.admission import Admission, Item, Room
 from bbquery.jobs.audit.asking import asking, name_of
-from bbquery.jobs.audit.budgets import open_budgets
+from bbquery.jobs.audit.budgets import earlier, open_budgets
 from bbquery.jobs.audit.content import digest
 from bbquery.jobs.audit.executor import Asks, Executor, Local
 from bbquery.jobs.audit.lane import Heard, Lane, Todo
@@ -64,12 +64,14 @@ class NoRoom(BudgetExhausted):
 class AbovePhotoCap(BudgetExhausted):
     """A photo may take more than the plan allows for one: it is not begun, since it would stay a half."""
 
-    def __init__(self, asked: Asking, unit: str) -> None:
-        cap, needed = getattr(asked.plan.caps.photo.cap, unit), getattr(asked.promise, unit)
+    def __init__(self, asked: Asking, unit: str, before: Units) -> None:
+        spent = getattr(before, unit)
+        cap, needed = getattr(asked.plan.caps.photo.cap, unit), getattr(asked.promise, unit) + spent
         name = f"photo {asked.photo.name!r} on {asked.setting.name!r}"
         super().__init__(name, unit, remaining=cap, needed=needed, cap=cap)
         allows, takes = in_unit(cap, unit), in_unit(needed, unit)
-        self.args = (f"[caps.photo] allows {allows}, and {name} may take {takes}: raise the cap, or ask less of each",)
+        of = f", with the {in_unit(spent, unit)} that an earlier form of the plan took" if spent else ""
+        self.args = (f"[caps.photo] allows {allows}, and {name} may take {takes}{of}: raise it, or ask less of each",)
 
 
 class TimeUp(BudgetExhausted):
@@ -147,7 +149,9 @@ class Engine:
         above: BbqueryError | None = None
         for lane, todo in [(each, todo) for each in self.lanes for todo in each.todo]:
             try:
-                found = await asyncio.to_thread(self._above_photo_cap, lane, self.photos[todo.place])
+                photo = self.photos[todo.place]
+                asked = await asyncio.to_thread(asking, self.plan, lane.setting, photo, lane.oracle)
+                found = await asyncio.to_thread(self._above_photo_cap, lane, asked)
             except UsageError:
                 continue
             if found is None:
@@ -156,8 +160,11 @@ class Engine:
         if above is not None:
             raise above
 
-    def _above_photo_cap(self, lane: Lane, photo: Photo) -> AbovePhotoCap | None:
-        return above_photo_cap(asking(self.plan, lane.setting, photo, lane.oracle))
+    def _above_photo_cap(self, lane: Lane, asked: Asking) -> AbovePhotoCap | None:
+        """Return why a photo may not begin: it may take more than the plan allows for one; None where it may begin."""
+        before = earlier(self.ledger, asked, f"{lane.name}/{asked.photo.name}")
+        unit = Room(asked.plan.caps.photo.cap).lacks(asked.promise.plus(before))
+        return AbovePhotoCap(asked, unit, before) if unit else None
 
     async def run(self) -> AsyncGenerator[Row, None]:
         """Ask, and give each photo's row as soon as it is written."""
@@ -258,7 +265,7 @@ class Engine:
         try:
             identity = self._identity(lane, photo)
             asked = asking(self.plan, lane.setting, photo, lane.oracle)
-            above = above_photo_cap(asked)
+            above = self._above_photo_cap(lane, asked)
         except UsageError as error:
             return self._not_asked(lane, photo, identity, error, "failed")
         if above is not None:
@@ -412,9 +419,3 @@ class Engine:
         ended = [lane.ended for lane in self.lanes if lane.ended is not None]
         failed = next((each for each in ended if isinstance(each, OracleError)), None)
         return self.ended or failed or next(iter(ended), None) or self.lacks
-
-
-def above_photo_cap(asked: Asking) -> AbovePhotoCap | None:
-    """Return why a photo may not begin: it may take more than the plan allows for one; None where it may begin."""
-    unit = Room(asked.plan.caps.photo.cap).lacks(asked.promise)
-    return AbovePhotoCap(asked, unit) if unit else None
