@@ -20,6 +20,10 @@ labels    what is left when an API gives one label, or a list of labels, in plac
 montages  the Bayesian optimisation paper's question: is the evidence in the right cell, at 200 queries?
 cosines   the likelihood-ratio paper's tables 4 and 5: estimated beside backpropagated gradients
 digits    GEEX's question: the area over the perturbation curve, on a small network
+digit_gradients   tables 4 and 5 on that network, where copies may outnumber pixels
+digit_noise       GEEX's ablation on it: how much noise, and masks drawn smaller
+windows   that paper's timing table: queries and CPU seconds by the size of a photo
+closed_questions  the likelihood-ratio paper's figures 3 and C1, asked of the emulated language model
 
 `--shared` is a folder with `games` (shapiq's precomputed games) and `images` (photos, of which a fixed list is drawn).
 """
@@ -46,6 +50,10 @@ PARTS = {
     "montages": "montages",
     "cosines": "cosines",
     "digits": "digits",
+    "digit_gradients": "digit_gradients",
+    "digit_noise": "digit_noise",
+    "windows": "windows",
+    "closed_questions": "closed_questions",
 }
 
 
@@ -69,6 +77,7 @@ def main() -> None:
         places=range(*chosen.photos),
         only=chosen.networks,
         budgets=frozenset(chosen.budgets),
+        pictures=chosen.docs / "images",
     )
     for part in chosen.parts:
         began = time.monotonic()

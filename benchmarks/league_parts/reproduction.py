@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import cosines, digits, montages, photos
+from . import cosines, digits, montages, photos, reproduction_small
 from .rows import table
 from .statistics import mean
 from .words import NONE, by_budget, markdown
@@ -88,8 +88,10 @@ PAPER_5 = {
 
 def page(results: Results) -> str:
     """Return the page as Markdown; what was not measured is left out."""
-    sections = [OPENING, _deletion(results), _copies(results), _blocks(results), _digits(results)]
-    sections += [_rise(results), _montages(results)]
+    sections = [OPENING, _deletion(results), _copies(results), _blocks(results)]
+    sections += [reproduction_small.copies(results), reproduction_small.lights(results)]
+    sections += [reproduction_small.gallery(results), _digits(results), reproduction_small.noise(results)]
+    sections += [_rise(results), _montages(results), reproduction_small.timed(results)]
     return "\n".join(section for section in sections if section)
 
 

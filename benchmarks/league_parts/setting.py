@@ -45,6 +45,12 @@ class Tier:
     cosine_photos: int
     copies: tuple[int, ...]
     digits: int
+    gradient_digits: int
+    digit_copies: tuple[int, ...]
+    timed_sides: tuple[int, ...]
+    timed: int
+    lights: int
+    gallery: int
     networks: tuple[str, ...] = (LITE0,)
     core_budgets: tuple[int, ...] = ()
     network_photos: int = 0
@@ -66,6 +72,12 @@ TIERS = {
         cosine_photos=1,
         copies=(10, 100),
         digits=5,
+        gradient_digits=3,
+        digit_copies=(10, 100, 1000),
+        timed_sides=(28,),
+        timed=2,
+        lights=2,
+        gallery=0,
     ),
     "full": Tier(
         game_seeds=3,
@@ -81,6 +93,12 @@ TIERS = {
         cosine_photos=4,
         copies=(10, 100, 1000),
         digits=15,
+        gradient_digits=10,
+        digit_copies=(10, 100, 1000, 10_000, 100_000),
+        timed_sides=(28, 56),
+        timed=10,
+        lights=10,
+        gallery=6,
         networks=tuple(NETWORKS),
         core_budgets=(64, 128, 256, 512),
         network_photos=60,
@@ -99,6 +117,12 @@ TIERS = {
         cosine_photos=1,
         copies=(10, 100),
         digits=3,
+        gradient_digits=3,
+        digit_copies=(10, 100),
+        timed_sides=(28,),
+        timed=1,
+        lights=1,
+        gallery=0,
     ),
 }
 
@@ -127,6 +151,7 @@ class Setting:
     places: range = range(1_000_000)
     only: tuple[str, ...] = ()
     budgets: frozenset[int] = frozenset()
+    pictures: Path = Path("docs/images")
     _told: set[str] = field(default_factory=set)
 
     def wants(self, method: str) -> bool:
