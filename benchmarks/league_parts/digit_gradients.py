@@ -92,7 +92,7 @@ class Sums:
         if not centred:
             return self._products
         rows = np.maximum(self._rows, 1)
-        return (self._products - self._scores * self._noise / rows) / np.maximum(rows - 1, 1)
+        return np.asarray((self._products - self._scores * self._noise / rows) / np.maximum(rows - 1, 1))
 
 
 class Perceptron:
