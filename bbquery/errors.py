@@ -224,7 +224,12 @@ class CostAboveHold(OracleError):
 
 
 class BudgetExhausted(BbqueryError):
-    """The next query would pass a cap."""
+    """The next query would pass a cap.
+
+    in_ledger: whether the cap is set in the ledger, by `bbquery budget set`; else what set it says so again each time.
+    """
+
+    in_ledger: ClassVar[bool] = True
 
     def __init__(self, budget: str, unit: str, *, remaining: int, needed: int, cap: int) -> None:
         self.budget, self.unit, self.remaining, self.needed, self.cap = budget, unit, remaining, needed, cap

@@ -155,7 +155,7 @@ def with_options(typed: Sequence[str], options: Mapping[str, str]) -> list[str]:
 
 def beginning(typed: Sequence[str], error: BudgetExhausted) -> list[str]:
     """Return how a run begins that a budget above its own did not even grant its first query; else nothing."""
-    if RUN.search(error.budget):
+    if RUN.search(error.budget) or not error.in_ledger:
         return []
     return [
         "this lets it begin; '--dry-run' tells by how much the whole run needs it raised:",

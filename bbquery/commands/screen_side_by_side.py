@@ -83,6 +83,10 @@ class SideBySide(Watch):
         with self._above_the_bar():
             print(shown(text), file=sys.stderr)
 
+    def beware(self, text: str) -> None:
+        """Print what must be known of the whole run."""
+        self.warn(f"bbquery: BEWARE: {text}")
+
     def beware_of(self, part: Part, text: str) -> None:
         """Print what must be known of a part before the budget goes."""
         self.warn(f"bbquery: BEWARE: {part.name}: {text}")

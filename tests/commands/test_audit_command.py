@@ -7,7 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,9 +22,6 @@ from tests.support import drawing, records
 from tests.support.audits import photos_in
 from tests.support.counted import watched
 from tests.support.paths import ROOT
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +63,7 @@ def test_an_audit_writes_its_folder_and_says_where_the_report_is(
     out = capsys.readouterr().out.splitlines()
     folder = plan.parent / "shop-audit"
     assert sum(": complete: " in line for line in out) == 2
-    assert out[-1] == str(folder / "report.html")
+    assert out[-1] == min(str(folder / "report.html"), os.path.relpath(folder / "report.html"), key=len)
     assert out[-2] == "spent: 4 queries"
     assert {each.name for each in folder.iterdir()} >= {"plan.toml", "report.html", "rows.csv", "rows.jsonl", "v1"}
     assert records.faults(record(plan)) == []
@@ -126,7 +124,9 @@ def test_a_cap_below_every_photo_is_said_once_and_nothing_is_asked(
 
     assert main(["audit", str(plan)]) == 4
 
-    assert capsys.readouterr().err.count("[caps.photo] allows 1 queries, and photo 'p00' on 'v1' may take 2") == 1
+    said = capsys.readouterr().err
+    assert said.count("[caps.photo] allows 1 queries, and photo 'p00' on 'v1' may take 2") == 1
+    assert "budget set" not in said  # the plan sets it
     assert watched.calls == 0
 
 
@@ -278,3 +278,54 @@ def test_the_ledger_agrees_with_both_vendors_bills_through_faults_a_kill_and_a_c
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 of 4 are those of the undisturbed audit; 0 answers posted twice" in done.stdout
+
+
+def test_paths_are_printed_as_from_the_current_folder(
+    plan: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where that is shorter: what is printed can be typed."""
+    monkeypatch.chdir(plan.parent)
+
+    main(["audit", "plan.toml"])
+
+    assert capsys.readouterr().out.splitlines()[-1] == str(Path("shop-audit", "report.html"))
+
+
+def test_a_run_keeps_the_baseline_until_it_is_dropped(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The plan again compares with what it was compared with; a baseline that is gone is said; none drops it."""
+    old = plan.parent / "old"
+    main(["audit", str(plan), "--out", str(old)])
+    main(["audit", str(plan), "--baseline", str(old)])
+
+    main(["audit", str(plan)])
+    kept = record(plan)["baseline"]
+    capsys.readouterr()
+    old.rename(plan.parent / "elsewhere")
+    main(["audit", str(plan)])
+    said = capsys.readouterr().err
+    main(["audit", str(plan), "--baseline", str(plan.parent / "elsewhere")])
+    main(["audit", str(plan), "--baseline", "none"])
+
+    assert kept == str(old)
+    assert "the baseline is gone, so nothing is compared with it" in said
+    assert record(plan)["baseline"] == ""
+
+
+def test_a_warning_of_many_photos_is_said_once_with_their_number(capsys: pytest.CaptureFixture[str]) -> None:
+    """Numbers and names apart, it is the same; another kind is said by itself."""
+    screen = AuditScreen()
+    with screen:
+        screen.opens(dict.fromkeys(range(3), 4))
+        for place in range(3):
+            part = Part(place, 3, f"v1/p{place}", 1)
+            screen.beside(part).beware(f"only {place} of 9 queries named 'cat {place}'")
+            screen.beside(part).beware(f"only {place} of 9 queries named 'dog'")  # of a second method
+        screen.beside(part).beware("the photo is black")
+
+    said = [line for line in capsys.readouterr().err.splitlines() if "BEWARE" in line]
+    assert said == [
+        "bbquery: BEWARE: v1/p0: only 0 of 9 queries named 'cat 0'",
+        "bbquery: BEWARE: v1/p2: the photo is black",
+        "bbquery: BEWARE: of 3 photos, as of v1/p0: only 0 of 9 queries named 'cat 0'; "
+        "the report in each photo's folder has its own",
+    ]

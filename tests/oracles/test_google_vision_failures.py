@@ -11,7 +11,7 @@ import pytest
 from google.rpc import error_details_pb2  # type: ignore[import-untyped, unused-ignore]  # ships no types
 
 import oracles.google_vision
-from bbquery.errors import NotBilled, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected, Unreachable
+from bbquery.errors import KeyRefused, NotBilled, OutcomeUnknown, QuotaExceeded, RateLimited, Rejected, Unreachable
 from oracles._google_vision.connection import Connection, NoConnection
 from oracles._google_vision.endpoint import ServiceHost
 from oracles._google_vision.vendor import grpc
@@ -79,10 +79,10 @@ async def test_a_wrong_request_is_rejected(of: Callable[..., Any], code: str) ->
 @BOTH
 @pytest.mark.parametrize("code", FORBIDDEN)
 async def test_bad_credentials_are_rejected_with_advice(of: Callable[..., Any], code: str) -> None:
-    """The message names the environment variable to look at."""
+    """The message names the environment variable to look at; without credentials, all else would be refused too."""
     error = await of(code)
 
-    assert type(error) is Rejected
+    assert type(error) is (KeyRefused if code == "UNAUTHENTICATED" else Rejected)
     assert "does GOOGLE_APPLICATION_CREDENTIALS name an account that may use the Vision API" in str(error)
 
 

@@ -55,6 +55,8 @@ SECONDS_AN_HOUR = 3600.0
 class NoRoom(BudgetExhausted):
     """The next photo may take more than is left of a cap: it is not begun, so that no half of it is paid."""
 
+    in_ledger = False  # the plan has it
+
     def __init__(self, budget: str, unit: str, *, remaining: int, needed: int, cap: int) -> None:
         super().__init__(budget, unit, remaining=remaining, needed=needed, cap=cap)
         left = f"budget {budget!r} has {in_unit(remaining, unit)} of {in_unit(cap, unit)} left"
@@ -63,6 +65,8 @@ class NoRoom(BudgetExhausted):
 
 class AbovePhotoCap(BudgetExhausted):
     """A photo may take more than the plan allows for one: it is not begun, since it would stay a half."""
+
+    in_ledger = False  # the plan has it
 
     def __init__(self, asked: Asking, unit: str, before: Units) -> None:
         spent = getattr(before, unit)
@@ -76,6 +80,8 @@ class AbovePhotoCap(BudgetExhausted):
 
 class TimeUp(BudgetExhausted):
     """The hours that the plan allows are over: no more photos are begun."""
+
+    in_ledger = False  # the plan has it
 
     def __init__(self, budget: str, hours: float) -> None:
         super().__init__(budget, "hours", remaining=0, needed=1, cap=math.ceil(hours))

@@ -39,6 +39,14 @@ def _number(kind: kinds.IntType | kinds.FloatType) -> str:
     return what if kind.ge is None else f"{what} of at least {kind.ge:g}"
 
 
+def too_large(kind: kinds.Type, value: Any) -> str:
+    """Return what a number may be at most, where it is larger; else nothing."""
+    most = getattr(kind, "le", None)
+    if isinstance(kind, kinds.IntType) and isinstance(value, int) and most is not None and value > most:
+        return f"at most {int(most)}"
+    return ""
+
+
 def found(value: Any) -> str:
     """Return what stands there instead; what looks like a key is not shown."""
     if value in ([], {}):

@@ -34,6 +34,8 @@ MetricName = Annotated[str, Meta(min_length=1, max_length=10_000, extra={"kind":
 AttackName = Annotated[str, Meta(min_length=1, max_length=10_000, extra={"kind": "attack"})]
 ScoreName = Annotated[str, Meta(min_length=1, max_length=10_000, extra={"kind": "score"})]
 Amount = Annotated[int, Meta(ge=1, le=LARGEST_AMOUNT)]
+Count = Annotated[int, Meta(ge=1, le=10**8)]
+"""What is counted one by one: queries of a photo, photos, requests a minute; many more than anybody can ask."""
 Dollars = Annotated[
     Annotated[int, Meta(ge=1)]
     | Annotated[float, Meta(gt=0, le=9e6)]
@@ -67,7 +69,7 @@ class Photos(Table, frozen=True, kw_only=True):
     """
 
     from_: Annotated[tuple[Text, ...], Meta(min_length=1)] = field(name="from")
-    limit: Amount | None = None
+    limit: Count | None = None
     order: Literal["given", "random"] = "given"
     allow_outside: bool = False
 
@@ -99,7 +101,7 @@ class OraclePlan(Table, frozen=True, kw_only=True):
     max_queries: Amount | None = None
     max_tokens: Amount | None = None
     max_usd: Dollars | None = None
-    requests_per_minute: Amount | None = None
+    requests_per_minute: Count | None = None
     tokens_per_minute: Amount | None = None
     drift_every: Annotated[int, Meta(ge=0, le=LARGEST_AMOUNT)] = DEFAULT_EVERY
     longest_wait: Wait | None = None
@@ -129,7 +131,7 @@ class Explain(Table, frozen=True, kw_only=True):
     """
 
     methods: Annotated[tuple[MethodName, ...], Meta(min_length=1)] = (DEFAULT_METHOD,)
-    max_queries: Amount = Request.DEFAULT_QUERIES
+    max_queries: Count = Request.DEFAULT_QUERIES
     verify: Annotated[int, Meta(ge=0, le=LARGEST_AMOUNT)] | None = None
     metrics: tuple[MetricName, ...] = ()
 
@@ -145,7 +147,7 @@ class AttackPlan(Table, frozen=True, kw_only=True):
     """
 
     attacks: Annotated[tuple[AttackName, ...], Meta(min_length=1)] = (DEFAULT_ATTACK,)
-    max_queries: Amount = Request.DEFAULT_QUERIES
+    max_queries: Count = Request.DEFAULT_QUERIES
     rmse: Annotated[tuple[Distance, ...], Meta(min_length=1)] = DEFAULT_RMSE
     linf: tuple[Distance, ...] = ()
 
@@ -162,6 +164,9 @@ class Repeat(Table, frozen=True, kw_only=True):
 
 class PhotoCaps(Table, frozen=True, kw_only=True):
     """Caps of one photo on one oracle, all that is asked of it together.
+
+    A photo whose worst case is above one of them is not begun, since it would stay a half; the others are. What an
+    earlier form of the plan took of a photo counts in its worst case.
 
     Args:
         max_queries: in queries.
@@ -193,7 +198,7 @@ class Caps(Table, frozen=True, kw_only=True):
     max_queries: Amount | None = None
     max_tokens: Amount | None = None
     max_usd: Dollars | None = None
-    max_hours: Annotated[float, Meta(gt=0)] | None = None
+    max_hours: Annotated[float, Meta(gt=0, le=100_000)] | None = None
     photo: PhotoCaps = PhotoCaps()
 
     @property

@@ -132,7 +132,8 @@ class _Pass:
             if isinstance(kind, kinds.LiteralType) and isinstance(value, str)
             else ""
         )
-        self._faults.add((*path, *place), f"must be {expected.words(kind)}, not {expected.found(value)}{near}")
+        wanted = expected.too_large(kind, value) or expected.words(kind)
+        self._faults.add((*path, *place), f"must be {wanted}, not {expected.found(value)}{near}")
 
     def _name(self, kind: str, text: str, path: KeyPath) -> None:
         try:

@@ -88,3 +88,18 @@ def test_a_photo_whose_name_is_no_text_is_asked_like_any_other(tmp_path: Path) -
 
     assert [row.status for row in rows] == ["complete"] * 2
     assert any(row.source.endswith(r"\udcff.png") for row in rows)
+
+
+def test_what_an_earlier_form_took_of_a_photo_counts_in_its_cap(tmp_path: Path) -> None:
+    """A photo that cannot be whole within [caps.photo] beside what it took before is not begun; the reason says so."""
+    photos, caps, maps = photos_in(tmp_path / "photos", 1), {"photo": {"max_queries": 20}}, MAPS | {"max_queries": 12}
+    (tmp_path / "alone").mkdir()
+    audit, alone = Small(tmp_path, photos), Small(tmp_path / "alone", photos)
+    audit.run(plan_of("one", explain=maps), FakeOracle())
+
+    rows, engine = audit.run(plan_of("one", explain=maps, seed=3, caps=caps), FakeOracle())
+    (whole,), _ = alone.run(plan_of("one", explain=maps, seed=3, caps=caps), FakeOracle())
+
+    assert rows == []
+    assert "queries that an earlier form of the plan took: raise it" in str(engine.error)
+    assert whole.complete
