@@ -41,13 +41,15 @@ images share it evenly, rounded down; if only the cap per image, the run may spe
 image that reaches its own cap ends with what was answered, and the next begins; at the run's or the project's cap
 the run ends."""
 TARGETS = r"""what to explain (default: the top class). cat,dog: two targets, with a map each; cat+dog: one target,
-cat or dog, for the scores that take several; a comma within a target is written \,"""
+cat or dog, for the scores that take several; a comma within a target is written \,; each: a map for everything that
+the first answer names, 8 at most (each:12: 12)"""
 SCORE = f"""how an answer becomes a number; see 'bbquery list scores' and 'bbquery score' (default: {DEFAULT_SCORE}, the
 probability of a class or the score of a label; for texts {DEFAULT_SCORE_OF_TEXTS})"""
 UNTIL = f"""stable: stop once the map is expected to correlate {AGREEMENT:g} with that of unlimited queries; budget: ask
 all (default: as the option until of --method says; of designed, {Designed.until})"""
 EXAMPLES = (
     "bbquery explain sample:cat",
+    "bbquery explain sample:cat --target each --max-queries 500",
     "bbquery explain sample:cat --target 'tabby,Egyptian cat' --until stable --max-queries 3000",
 )
 VERIFY = f"""queries of the budget kept for the verified facts of each map, 0 for none: the smallest part found whose

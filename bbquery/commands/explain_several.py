@@ -55,7 +55,7 @@ def _costs(series: Series) -> str:
     seconds = [each.seconds for each in found if each.seconds is not None]
     duration = f"at least {sum(seconds):,.0f} seconds" if seconds else "unknown: no limits are known"
     header = ("image", "queries", "tokens", "at worst", "dollars", "at worst")
-    of_each = (series.setting.facts or 0) * max(len(series.setting.request.targets), 1)
+    of_each = (series.setting.facts or 0) * series.setting.request.maps
     return "\n".join((
         *table(header, [*rows, _row(f"all {len(images)}", queries, expected, worst)], words=1),
         "",

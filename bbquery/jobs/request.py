@@ -14,6 +14,7 @@ import PIL.Image
 from bbquery.client import waiting
 from bbquery.drift import DEFAULT_EVERY
 from bbquery.errors import UsageError
+from bbquery.jobs.each_target import most_maps
 from bbquery.jobs.watch import Watch
 from bbquery.ledger.ledger import Ledger
 from bbquery.ledger.records import Cap
@@ -74,6 +75,8 @@ class Request:
 
     DEFAULT_QUERIES: ClassVar[int] = 1000
     """The cap of queries where none is stated."""
+    TAKES_EACH: ClassVar[bool] = False
+    """Whether the target may be `each`: everything that the answer names."""
 
     image: Source
     oracle: AnyOracle = DEFAULT_ORACLE
@@ -93,6 +96,8 @@ class Request:
     def __post_init__(self) -> None:
         waiting.longest(self.longest_wait)
         self._check_types()
+        if most_maps(self.targets) is not None and not self.TAKES_EACH:
+            raise UsageError(f"{self.targets[0]!r} is for a map of every target, with explain: name one target here")
         if self.drift_every < 0:
             raise UsageError(f"drift checks every {self.drift_every} queries make no sense: give 0 for none, or more")
 

@@ -13,12 +13,13 @@ from bbquery.report import folder as explained
 from bbquery.report import record_parts, sentence
 from bbquery.report.curves import overlaid_curves_png
 from bbquery.report.files import write_bytes
+from bbquery.report.map_picture import LONGEST_PANEL, map_tile
 from bbquery.report.pages import compare as pages
 from bbquery.report.pages import parts
 from bbquery.report.pages.page import rendered
 from bbquery.report.record import record_of
 from bbquery.report.record_parts import Warned
-from bbquery.report.scale import in_grey, reduced, scale, sureness
+from bbquery.report.scale import in_grey, reduced
 from bbquery.specification import constructor
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from bbquery.report.tiles import Tile
 
 SHEET, CURVES, RECORD = "compare.png", "curves.png", "compare.json"
-LONGEST_PANEL = 600
-"""Pixels: a longer photo is reduced for a panel, to no less than half of this."""
-
 HOW_TO_READ = (
     "Each map has colours and a unit of its own. Pale places could be chance, where a method says how sure it is. Rank "
     "correlation: 1 means that two maps put all pixels in the same order, 0 that they have nothing in common; a map of "
@@ -158,7 +156,7 @@ def sheet_png(comparison: Comparison) -> bytes:
     drawn = [tiles.Tile("photo", photo, (comparison.oracle.name,))]
     ranking = comparison.ranking()
     for place, each in enumerate(comparison.results):
-        drawn.append(_tile(each, photo, comparison.photo, _srg_lines(each, ranking, place)))
+        drawn.append(_tile(each, photo, _srg_lines(each, ranking, place)))
     below = [text for text in (*ranked(comparison), HOW_TO_READ, measured_by(comparison)) if text]
     sheet = tiles.Sheet.of(drawn, title=_title(comparison), below=below)
     methods = [each.method for each in comparison.results]
@@ -178,7 +176,7 @@ def _srg_lines(each: Compared, found: Ranking, place: int) -> list[str]:
     return [f"SRG {srg_in_words(each, found, place)}", *([] if rank is None else [f"rank {rank} on this photo"])]
 
 
-def _tile(each: Compared, small: NDArray[np.uint8], photo: NDArray[np.uint8], srg: Sequence[str]) -> Tile:
+def _tile(each: Compared, small: NDArray[np.uint8], srg: Sequence[str]) -> Tile:
     from bbquery.report import tiles  # noqa: PLC0415 - matplotlib is optional
 
     found = each.map
@@ -186,19 +184,11 @@ def _tile(each: Compared, small: NDArray[np.uint8], photo: NDArray[np.uint8], sr
         pale = np.rint(255 - 0.3 * (255 - in_grey(small))).astype(np.uint8)
         return tiles.Tile(each.method, pale, (f"{each.status}: {each.error}",))
     assert each.explanation is not None  # noqa: S101 - whose map this is
-    stamp = sentence.stamp(each.explanation, found)
-    means = reduced(photo, found.values, LONGEST_PANEL)[1]
-    sure = sureness(found.values, found.half_width, stamp, LONGEST_PANEL)
     lines = [sentence.plain_unit(found), f"{found.asked:,} {'query' if found.asked == 1 else 'queries'}", *srg]
-    if found.half_width is None and not stamp:
-        lines.append("this method does not say how sure it is")
     if each.status != "complete":
         lines.append(f"PARTIAL: {found.sent.answered:,} of {found.sent.rows:,} rows answered")
     lines += [warned.kind for warned in of_map(found) if warned.kind == "REFUSED"]
-    colours = scale(found.values, signed=found.sent.signed)
-    return tiles.map_tile(
-        each.method, small, means, colours, signed=found.sent.signed, lines=lines, sure=sure, stamp=stamp
-    )
+    return map_tile(each.explanation, found, each.method, lines, LONGEST_PANEL)
 
 
 def _shown(value: float) -> str:

@@ -84,6 +84,7 @@ def _target(explanation: Explanation, m: TargetMap) -> dict[str, Any]:
         "notes": [record_parts.in_words_of(explanation, note) for note in m.sent.notes],
         "stability": _stability(m),
         "value": record_parts.value(m.score.about),
+        "score": constructor(m.scored_by or explanation.score),
         "verified": None if m.verified is None else _verified(explanation, m.verified),
     }
 

@@ -13,7 +13,7 @@ from bbquery.jobs.explain.progress import stages
 from bbquery.report.explanation import record
 from bbquery.report.files import check_writable, write_bytes
 from bbquery.report.interval import interval_png
-from bbquery.report.map_picture import map_png
+from bbquery.report.map_picture import map_png, sheet_png
 from bbquery.report.pages import explain, parts
 from bbquery.report.pages.page import check_extra, rendered
 from bbquery.report.progress import progress_png
@@ -34,6 +34,9 @@ LARGEST_WHOLE = 4_000_000
 
 RESERVED = ("-error", "-interval", "-progress", "-verified")
 """How the names of a map's further files go on, so that no target's own name may end like this."""
+
+SHEET = "maps.png"
+"""The maps of all targets, where there are several."""
 
 ENDINGS = ("-error.npy", "-interval.png", "-progress.png", "-verified.png")
 """Of files that not every run writes."""
@@ -61,10 +64,10 @@ def write(
 ) -> list[Path]:
     """Write an explanation's files into a folder; return their paths, last the page to open.
 
-    For each target NAME.npy, the map, and NAME.png, its picture. Where the method estimates it, NAME-error.npy, the
-    map's standard error, and NAME-interval.png, where the 90 % interval excludes 0. Where facts were verified,
-    NAME-verified.png, the parts of the photo as they were asked. Arrays are float64 (H, W) in the
-    photo's coordinates; of a photo above 4 megapixels they are float32 (h, w) in those of the pixels that were sent,
+    For each target NAME.npy, the map, and NAME.png, its picture; of several maps.png, all of them. Where the method
+    estimates it, NAME-error.npy, the map's standard error, and NAME-interval.png, where the 90 % interval excludes 0.
+    Where facts were verified, NAME-verified.png, the parts of the photo as they were asked. Arrays are float64 (H, W)
+    in the photo's coordinates; of a photo above 4 megapixels they are float32 (h, w) in those of the pixels sent,
     and `bbquery.images.placement.Placement.of` the record's image.sent leads back. full_size: write them as of
     smaller photos. progress: also NAME-progress.png, the map after 32, 64, 128 … queries. `report.html` has all on one
     page; resume: the command that completes the run, for it. `run.json` is written last, so that a folder with a record
@@ -78,6 +81,7 @@ def write(
     for name, m in zip(names_of(explanation.maps), explanation.maps, strict=True):
         made = _arrays(m, whole=whole) | _pictures(explanation, m, progress=progress)
         files |= _write_map(made, folder, name)
+    files |= _write_sheet(explanation, folder)
     said = record(explanation, command=command, source=source, files=files | parts.SAID)
     page = explain.page(explanation, said, command=command, source=source, resume=resume)
     write_bytes(folder / parts.REPORT, rendered(page))
@@ -94,6 +98,15 @@ def _write_map(by_ending: dict[str, tuple[bytes, str]], folder: Path, name: str)
         if stale not in made:
             (folder / stale).unlink(missing_ok=True)
     return {file: said for file, (_, said) in made.items()}
+
+
+def _write_sheet(explanation: Explanation, folder: Path) -> dict[str, str]:
+    """Write the picture of all maps where there are several; return what it is, by name."""
+    if len(explanation.maps) == 1:
+        (folder / SHEET).unlink(missing_ok=True)
+        return {}
+    write_bytes(folder / SHEET, sheet_png(explanation))
+    return {SHEET: "the photo and the maps of all targets"}
 
 
 def _arrays(m: TargetMap, *, whole: bool) -> dict[str, tuple[bytes, str]]:
@@ -132,7 +145,8 @@ def names_of(maps: Sequence[TargetMap]) -> list[str]:
     for m in maps:
         plain = re.sub(r"[^a-z0-9]+", "-", m.target.lower()).strip("-")[:60] or "target"
         taken = sum(name == plain or name.rpartition("~")[0] == plain for name in names)
-        number = taken + 1 if taken or plain.endswith(RESERVED) else 0
+        reserved = plain.endswith(RESERVED) or f"{plain}.png" == SHEET
+        number = taken + 1 if taken or reserved else 0
         names.append(f"{plain}~{number}" if number else plain)
     return names
 

@@ -71,6 +71,7 @@ QUANTITIES: dict[str, Quantity] = {
     "path similarity in WordNet": NEARNESS,
     "steps in WordNet": NEARNESS,
     "sum of scores times path similarity in WordNet": NEARNESS,
+    "words shared with the reference": Quantity("the share of words kept of the reference text", "percent"),
     "cosine to the reference": Quantity("the likeness to the reference text", "number", "likeness"),
     "cosine to the reference less cosine to the alternative": Quantity(
         "the likeness to the reference text rather than to the other one", "number", "likeness"

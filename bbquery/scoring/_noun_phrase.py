@@ -80,7 +80,7 @@ def read_phrase(text: str) -> Reading:
 
 def _read_once(text: str) -> Reading:
     for where, region in regions(text):
-        phrases = _phrases(_without_markup(region))
+        phrases = _phrases(without_markup(region))
         if len(phrases) > 1:
             return Reading(failure="several classes", where=where)
         if phrases and len(phrases[0].split()) > LONGEST:
@@ -90,7 +90,7 @@ def _read_once(text: str) -> Reading:
     return Reading(failure=why_none(text))
 
 
-def _without_markup(text: str) -> str:
+def without_markup(text: str) -> str:
     return MARKUP.sub(" ", SINGLE_QUOTES.sub(" ", BULLETS.sub(", ", text)))
 
 
@@ -131,7 +131,7 @@ def _of_piece(piece: str) -> list[str]:
         return []
     said = TAIL.sub("", piece[_after_talk(piece) :])
     parts = JOIN.split(TWO_HUES.sub("\\1\0\\2", f" {said}"))
-    named = (_phrase(part.replace("\0", " and ")) for part in parts)
+    named = (phrase_of(part.replace("\0", " and ")) for part in parts)
     return [phrase for phrase in named if phrase not in NOTHING and any(map(str.isalpha, phrase))]
 
 
@@ -154,7 +154,7 @@ def _spaces(piece: str, at: int) -> int:
     return len(piece) - len(piece[at:].lstrip(STRAY))
 
 
-def _phrase(part: str) -> str:
+def phrase_of(part: str) -> str:
     """Return a part of a piece as a phrase in lower case; empty if nothing is left of it."""
     part = part.strip(STRAY)
     part = END.sub("", part[_stripped(part, 0) :]).strip(STRAY)

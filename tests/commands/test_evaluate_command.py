@@ -177,7 +177,8 @@ def test_what_contradicts_the_record_is_refused_before_asking(
 ) -> None:
     """Another version of the map's oracle, or another usual score, is asked only where it is named."""
     made = explained(photo, tmp_path / "run")
-    run_of(made, **changed)
+    (target,) = json.loads((made / "run.json").read_text(encoding="utf-8"))["targets"]
+    run_of(made, **changed, targets=[{**target, "score": changed.get("score", target["score"])}])
     capsys.readouterr()
 
     refused = main(["evaluate", str(made), photo, "--out", str(tmp_path / "out"), *QUICK])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from bbquery import load
 from bbquery.errors import UsageError, did_you_mean
+from bbquery.jobs.each_target import most_maps
 from bbquery.jobs.explain.bisection import FEWEST
 from bbquery.metrics.srg import Srg
 
@@ -30,7 +31,7 @@ def check(plan: Plan, faults: Faults) -> None:
     Raises:
         UsageError: it does not; says every fault.
     """
-    for condition in (_names, _caps, _twice, _facts, _fidelity, _flips, _robustness, _drift, _agreement):
+    for condition in (_names, _caps, _twice, _each, _facts, _fidelity, _flips, _robustness, _drift, _agreement):
         for path, message in condition(plan):
             faults.add(path, message)
     faults.check()
@@ -73,6 +74,21 @@ def _twice(plan: Plan) -> Found:
         for place, name in enumerate(names):
             if name in names[:place]:
                 yield (*path, place), f"{name!r} is given twice"
+
+
+def _each(plan: Plan) -> Found:
+    """The targets of `each` are known once a photo was answered, too late for what is promised to cost."""
+    for place, oracle in enumerate(plan.oracles):
+        path = ("oracles", place, "target")
+        try:
+            most = most_maps(oracle.targets)
+        except UsageError as error:
+            yield path, str(error)
+            continue
+        if most is not None and plan.attack is not None:
+            yield path, f"{oracle.targets[0]!r} is for maps, and an attack takes one target: name it"
+        if most is not None and plan.explain is not None and plan.explain.metrics:
+            yield path, f"maps of {oracle.targets[0]!r} cannot be measured: leave out metrics, or name targets"
 
 
 def _facts(plan: Plan) -> Found:

@@ -81,7 +81,8 @@ class OraclePlan(Table, frozen=True, kw_only=True):
         name: what it is called in this audit: in its budget, its folder and the report.
         oracle: a specification as --oracle takes it, such as "google_vision".
         target: what to explain in each photo, one label or several; "{label}" stands for the photo's label in the CSV
-            file. Left out, it is the top class. An attack takes the first.
+            file. Left out, it is the top class. An attack takes the first. "each" is everything that a photo's first
+            answer names, without metrics and attacks.
         score: how an answer becomes a number for maps and metrics; see 'bbquery list scores'.
         attack_score: likewise for attacks.
         max_queries: cap of this oracle, in queries.

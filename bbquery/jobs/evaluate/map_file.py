@@ -80,8 +80,8 @@ def _one(path: Path, plain: dict[str, Any], target: dict[str, Any]) -> Made:
         path=path, target=target["target"], method=plain["method"], oracle=plain["oracle"]["name"],
         fingerprint=plain["oracle"]["fingerprint"], identity=dict(plain["oracle"].get("identity", {})),
         pixels=plain["image"]["pixels"],
-        partial=target["stopped"] is not None, score=plain["score"], seed=plain["seed"], signed=target["signed"],
-        unit=target["unit"], placement=None if sent is None else Placement.of(sent),
+        partial=target["stopped"] is not None, score=target.get("score", plain["score"]), seed=plain["seed"],
+        signed=target["signed"], unit=target["unit"], placement=None if sent is None else Placement.of(sent),
         asked=_typed(plain["command"], "--oracle"), scored=_typed(plain["command"], "--score"),
     )  # fmt: skip
 

@@ -65,13 +65,15 @@ async def explain_async(
     order, a list or "cat|dog". method: an object, or a specification such as "lr:sigma=8"; unless it says otherwise it
     asks all queries that the unperturbed image and its checks leave. target: a class or several, each by key, name or
     index, in this order ("#3" is the index alone); None takes the top class. Several targets share one set of queries
-    where the method does not adapt. "cat+dog" is one target, of a set of classes, where the score takes such. score:
-    how an answer becomes a number, an object or a specification such as "soft:form=margin"; None takes the probability
-    or score of a class or label, and of a text whether it mentions the target. max_tokens, max_usd: further caps of the
-    run, None for none; a float is the amount that Python writes for it. project: a budget, made before, that this run
-    counts in too. spare: how many of the queries are kept for lost ones, which may have been billed without an answer;
-    None keeps one in 50, of a free oracle none. verify: how many of the queries are kept for the verified facts of each
-    map (`TargetMap.verified`), 0 for none: the smallest part found of the photo that alone keeps the answer, and the
+    where the method does not adapt. "cat+dog" is one target, of a set of classes, where the score takes such. "each" is
+    all that the first answer names (classes and labels with 1 % or more, objects with a box, the noun phrases of a text
+    and all of it), with 8 maps at most, "each:N" with N, from one set of queries. score: how an answer becomes a
+    number, an object or a specification such as "soft:form=margin"; None takes the probability or score of a class or
+    label, and of a text whether it mentions the target. max_tokens, max_usd: further caps of the run, None for none; a
+    float is the amount that Python writes for it. project: a budget, made before, that this run counts in too. spare:
+    how many of the queries are kept for lost ones, which may have been billed without an answer; None keeps one in 50,
+    of a free oracle none. verify: how many of the queries are kept for the verified facts of each map
+    (`TargetMap.verified`), 0 for none: the smallest part found of the photo that alone keeps the answer, and the
     smallest whose hiding changes it, each asked twice. None keeps 24, but at most a quarter of the queries for all maps
     together, and none for a batch; of a method that states its own queries, facts take what these leave. drift_every:
     queries between checks that a remote model stays the same, 0 for none. seed: decides every random choice. batch: ask

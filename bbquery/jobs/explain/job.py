@@ -14,15 +14,17 @@ from bbquery.batches import feasibility
 from bbquery.batches.prefetch import Prefetch
 from bbquery.drift import FIRST_CHECKS, DriftReport, DriftWatch, checks_for
 from bbquery.errors import UsageError
+from bbquery.jobs.each_target import maps_of
+from bbquery.jobs.explain.each import Bound
 from bbquery.jobs.explain.result import Explanation, TargetMap
-from bbquery.jobs.explain.shuffling import blocks, could_be_chance
+from bbquery.jobs.explain.shuffling import blocks, chances, probability_of_chance
 from bbquery.jobs.explain.sketches import Sketches
 from bbquery.jobs.explain.verifying import Verification, filling_beside
 from bbquery.jobs.identity import identity
-from bbquery.jobs.job import Job
+from bbquery.jobs.job import Job, NothingToExplain
 from bbquery.jobs.spare import Rest
 from bbquery.plan import step
-from bbquery.run import drive
+from bbquery.run import drive_shared
 from bbquery.scoring.base import nearer_is_higher
 from bbquery.specification import constructor
 from bbquery.units import Units
@@ -32,12 +34,14 @@ if TYPE_CHECKING:
     from bbquery.batches.prefetch import Prefetched
     from bbquery.batches.questions import Wanted
     from bbquery.client.client import Client, QueryCounts
+    from bbquery.jobs.explain.each import Each
     from bbquery.ledger.ledger import Ledger
     from bbquery.ledger.records import BudgetState
     from bbquery.plan import Plan
     from bbquery.recording import Recorded
+    from bbquery.run import Driven
     from bbquery.saliency import Method
-    from bbquery.scoring.base import BoundScore, Score
+    from bbquery.scoring.base import Score
     from bbquery.types import Answer, Reply, SaliencyMap
 
 NOTHING = ": say with --target what is to be explained"
@@ -49,7 +53,8 @@ class ExplainJob(Job):
 
     allowed: the queries that the method was made for, those that are kept for lost ones not counted. facts: how many
     ask for the verified facts of each map, 0 where they do not fit; None where none are wanted. batch: whom to ask as a
-    batch; None asks query by query.
+    batch; None asks query by query. each: how targets are found in the first answer; None where they are named, or none
+    is.
     """
 
     method: Method
@@ -57,6 +62,7 @@ class ExplainJob(Job):
     allowed: int
     facts: int | None = None
     batch: BatchOracle | None = None
+    each: Each | None = None
 
     def check(self) -> None:
         """See that the method takes a photo of this size.
@@ -74,18 +80,12 @@ class ExplainJob(Job):
     @property
     def _asked(self) -> int:
         """How many of them are not checks."""
-        return 1 + self.method.queries * plans_of(self.method, len(self.request.targets)) + self.verifying
+        return 1 + self.method.queries * plans_of(self.method, maps_of(self.request.targets)) + self.verifying
 
     @property
     def verifying(self) -> int:
         """How many queries ask for verified facts at most, those of all maps together."""
-        return (self.facts or 0) * max(len(self.request.targets), 1)
-
-    @property
-    def _rows(self) -> int:
-        """How many rows its plans ask, a query that several targets share counted for each."""
-        targets = len(self.request.targets)
-        return self.queries + self.method.queries * (max(targets, 1) - plans_of(self.method, targets))
+        return (self.facts or 0) * maps_of(self.request.targets)
 
     async def run(self, ledger: Ledger) -> Explanation:
         """Ask, and return maps."""
@@ -96,11 +96,11 @@ class ExplainJob(Job):
         """Ask within a budget that is open already, and return maps."""
         seconds = {"prepare": time.perf_counter() - began}
         async with self.client(ledger, budget) as client:
-            self.watch.started(client, self.queries, self._rows)
+            self.watch.started(client, self.queries, self.queries)
             clean = await self.clean(client, nothing=NOTHING)
-            scores = await self._scores(client, clean.answer)
+            bound = await self._scores(client, clean.answer)
             batched = None if self.batch is None else await self._prefetched(client, self.batch)
-            maps, drift = await self._maps(client, clean, scores)
+            maps, drift = await self._maps(client, clean, bound)
             tally = client.tally if batched is None else batched.counted_in(client.tally)
         whole = all(m.whole for m in maps)  # then nothing was left to send, and only an alarm is worth a word
         needless = batched is not None and whole and not batched.forbids
@@ -164,26 +164,41 @@ class ExplainJob(Job):
         client.halt.set(found.error or UsageError(message), level)
         return found
 
-    async def _scores(self, client: Client, clean: Answer) -> list[BoundScore]:
-        """Bind the score to each target, and warn of doubtful ones before the budget is spent."""
-        classes = self.oracle.capabilities.classes
+    async def _scores(self, client: Client, clean: Answer) -> list[Bound]:
+        """Bind the score to each target, and warn of doubtful ones before the budget is spent.
+
+        Raises:
+            NothingToExplain: the answer is to name the targets, and names none.
+        """
+        capabilities = self.oracle.capabilities
+        if self.each is not None:
+            bound, lines = await client.off_loop(self.each.bound, clean, capabilities)
+            for line in lines:
+                self.watch.beware(line)
+            if not bound:
+                raise NothingToExplain(f"names nothing in the unperturbed image{NOTHING}", oracle=capabilities.name)
+            return bound
         wanted: list[str | None] = [*self.request.targets] or [None]
-        scores = [await client.off_loop(self.score.bind, clean, target, classes) for target in wanted]
+        scores = [await client.off_loop(self.score.bind, clean, target, capabilities.classes) for target in wanted]
         await self.beware(client, scores, clean)
-        return scores
+        return [Bound(score, self.score, score.target) for score in scores]
 
     async def _maps(
-        self, client: Client, clean: Reply, scores: list[BoundScore]
+        self, client: Client, clean: Reply, bound: list[Bound]
     ) -> tuple[tuple[TargetMap, ...], DriftReport]:
-        """Drive one plan per target, side by side: equal questions are asked once."""
-        drift = DriftWatch(self.x, clean, scores[0], self.every, self._asked)
+        """Drive one plan per target; what several targets can share is asked once for all."""
+        drift = DriftWatch(self.x, clean, bound[0].score, self.every, self._asked)
         await drift.start(client)
-        maps = await asyncio.gather(*(self._verified_map(client, score, drift, clean.answer) for score in scores))
+        groups = [[each] for each in bound] if self.method.adaptive else [bound]
+        found = await asyncio.gather(*(self._shared_maps(client, group, drift, len(bound)) for group in groups))
+        maps = [m for group in found for m, _ in group]
+        verdicts = chances([chance for group in found for _, chance in group])
+        judged = [replace(m, chance=chance) for m, chance in zip(maps, verdicts, strict=True)]
+        maps = await asyncio.gather(*(self._verified(client, m, drift, clean.answer) for m in judged))
         return tuple(maps), await drift.end(client)
 
-    async def _verified_map(self, client: Client, score: BoundScore, drift: DriftWatch, clean: Answer) -> TargetMap:
-        """Return the map of a target, with its facts where they are wanted. clean: the unperturbed image's answer."""
-        m = await self._map(client, score, drift)
+    async def _verified(self, client: Client, m: TargetMap, drift: DriftWatch, clean: Answer) -> TargetMap:
+        """Return a map with its facts where they are wanted. clean: the unperturbed image's answer."""
         if self.facts is None:
             return m
         how = Verification(
@@ -192,22 +207,33 @@ class ExplainJob(Job):
         )  # fmt: skip
         return replace(m, verified=await how.of(m, client, drift))
 
-    async def _map(self, client: Client, score: BoundScore, drift: DriftWatch) -> TargetMap:
+    async def _shared_maps(
+        self, client: Client, group: list[Bound], drift: DriftWatch, maps: int
+    ) -> list[tuple[TargetMap, float | None]]:
+        """Return the maps of targets from the same queries, each with its probability of chance; None: not known.
+
+        maps: how many the run has.
+        """
         sketches = Sketches(self.x)
-        driven = await drive(sketches.of(self._plan()), client, nearer_is_higher(score), drift)
+        plans = [sketches.of(self._plan()), *(self._plan() for _ in group[1:])]  # all ask the same: one is sketched
+        driven = await drive_shared(plans, client, [nearer_is_higher(each.score) for each in group], drift)
+        found = [self._map(each, bound) for each, bound in zip(driven, group, strict=True)]
+        return [(m, await client.off_loop(self._chance, sketches, m.recorded, maps)) for m in found]
+
+    def _map(self, driven: Driven[SaliencyMap], bound: Bound) -> TargetMap:
         found, to_photo = driven.result, self.placement.to_photo
         # the interpolated error is never below that of the interpolated value, by the triangle inequality
         error = None if found.standard_error is None else to_photo(found.standard_error)
-        chance = await client.off_loop(self._chance, sketches, driven.recorded)
         return TargetMap(
-            target=score.target, values=to_photo(found.values), sent=found, stopped=driven.stopped, score=score,
+            target=bound.name, values=to_photo(found.values), sent=found, stopped=driven.stopped, score=bound.score,
             unread=driven.unread, standard_error=error, asked=driven.asked, recorded=driven.recorded,
-            unanswered=driven.unanswered, chance=chance,
+            unanswered=driven.unanswered, scored_by=bound.scored_by,
         )  # fmt: skip
 
-    def _chance(self, sketches: Sketches, recorded: Recorded) -> bool | None:
+    def _chance(self, sketches: Sketches, recorded: Recorded, maps: int) -> float | None:
         changes, sizes = sketches.changes, blocks(sketches.asks, adaptive=self.method.adaptive)
-        return could_be_chance(changes, recorded.values[: len(changes[0])], sizes, self.request.seed)
+        values = recorded.values[: len(changes[0])]
+        return probability_of_chance(changes, values, sizes, self.request.seed, maps)
 
 
 def plans_of(method: Method, targets: int) -> int:

@@ -48,7 +48,8 @@ class TargetMap:
     this map, the unperturbed image's not counted. recorded: the scores they were given, to run the method again.
     unanswered: which of them got no answer. verified: facts that were asked for after the map; None where none were.
     chance: whether its answers go with what was changed no better than the same answers, shuffled; None where that was
-    not worked out (see `bbquery.jobs.explain.shuffling`).
+    not worked out (see `bbquery.jobs.explain.shuffling`). scored_by: the score, before it knew its target; None: as of
+    the run.
     """
 
     target: str
@@ -63,6 +64,7 @@ class TargetMap:
     unanswered: Unanswered = field(default_factory=Unanswered)
     verified: Verified | None = None
     chance: bool | None = None
+    scored_by: Score | None = None
 
     @property
     def half_width(self) -> NDArray[np.float64] | None:

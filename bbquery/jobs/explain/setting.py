@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bbquery import load
 from bbquery.drift import checks_for
@@ -13,7 +13,9 @@ from bbquery.errors import UsageError
 from bbquery.images import reading
 from bbquery.images.placement import fit
 from bbquery.jobs.defaults import DEFAULT_METHOD
+from bbquery.jobs.each_target import maps_of, most_maps
 from bbquery.jobs.explain.bisection import FEWEST
+from bbquery.jobs.explain.each import Each
 from bbquery.jobs.explain.job import ExplainJob, plans_of
 from bbquery.jobs.job import connection
 from bbquery.jobs.request import Request
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
     from bbquery.scoring.base import Score
 
 DEFAULT_FACTS = 24  # queries for each map: two bisections to one percent, both parts asked again, and a few to spare
+ADAPTS = (
+    "{} asks by the answers for one target, and {!r} has one set of queries for all: take a method that does not, such "
+    "as designed (without until=stable) or rise, or name the targets"
+)
 LEAST_FOR_MAPS = 3 / 4  # of the queries allowed, where nobody says how many are for facts
 
 
@@ -43,9 +49,16 @@ class ExplainRequest(Request):
     none; None keeps 24, but no more than a quarter of those allowed for all maps together, and none for a batch.
     """
 
+    TAKES_EACH: ClassVar[bool] = True
+
     method: Method | str = DEFAULT_METHOD
     batch: bool = False
     verify: int | None = None
+
+    @property
+    def maps(self) -> int:
+        """How many maps it makes; of `each`, whose targets are not known before the first answer, at most."""
+        return maps_of(self.targets)
 
     def _check_types(self) -> None:
         super()._check_types()
@@ -67,7 +80,8 @@ class Setting:
     """What explanations of any images share, checked.
 
     request: of any of the images. allowed: the queries that the method was made for, those that are kept for lost ones
-    not counted. facts: how many of them ask for the verified facts of each map; None where none are wanted.
+    not counted. facts: how many of them ask for the verified facts of each map; None where none are wanted. each: how
+    targets are found; None where they are named, or none is.
     """
 
     request: ExplainRequest
@@ -76,6 +90,7 @@ class Setting:
     score: Score
     allowed: int
     facts: int | None
+    each: Each | None = None
 
     def job(self, image: Source, photo: NDArray[np.uint8]) -> ExplainJob:
         """Return the explanation of an image, checked and ready to run. photo: what it holds, (H, W, 3)."""
@@ -83,6 +98,7 @@ class Setting:
         job = ExplainJob(
             request=replace(self.request, image=image), oracle=self.oracle, photo=photo, x=x, placement=placement,
             method=self.method, score=self.score, allowed=self.allowed, facts=self.facts,
+            each=self.each,
         )  # fmt: skip
         job.check()
         return job
@@ -96,12 +112,18 @@ def setting(oracle: Oracle, request: ExplainRequest, images: int = 1) -> Setting
     wanted = _facts(request, allowed)
     chosen, facts = _method(request, allowed, every, wanted)
     _check_fits(chosen, request, every, images, facts)
-    scoring = load.score_for(capabilities, request.score)
-    check_commas(targets, capabilities.classes)
-    scoring.check(capabilities, targets)
+    most, each = most_maps(targets), None
+    if most is None:
+        scoring = load.score_for(capabilities, request.score)
+        check_commas(targets, capabilities.classes)
+        scoring.check(capabilities, targets)
+    else:
+        each = Each(None if request.score is None else load.score_for(capabilities, request.score), most)
+        scoring = each.check(capabilities)
     return Setting(
-        request=request, oracle=oracle, method=chosen, score=scoring, allowed=allowed, facts=facts if wanted else None
-    )
+        request=request, oracle=oracle, method=chosen, score=scoring, allowed=allowed, facts=facts if wanted else None,
+        each=each,
+    )  # fmt: skip
 
 
 def _facts(request: ExplainRequest, allowed: int) -> int:
@@ -111,7 +133,7 @@ def _facts(request: ExplainRequest, allowed: int) -> int:
         UsageError: they are too few to ask for any, or facts are wanted of a batch.
     """
     if request.verify is None:
-        most = int((1 - LEAST_FOR_MAPS) * allowed) // max(len(request.targets), 1)
+        most = int((1 - LEAST_FOR_MAPS) * allowed) // request.maps
         return min(DEFAULT_FACTS, most) if most >= FEWEST and not request.batch else 0
     if request.batch and request.verify:
         raise UsageError("facts are asked one after another, by answers, and a batch takes all at once: say --verify 0")
@@ -126,19 +148,21 @@ def _method(request: ExplainRequest, allowed: int, every: int, facts: int) -> tu
     Unless it says how much it asks, that is what the clean image, the checks and the facts leave; else these take what
     it leaves.
     """
-    method, targets = request.method, len(request.targets)
+    method, maps = request.method, request.maps
     most = allowed - 1 - checks_for(allowed, every)
-    left = max(most - facts * max(targets, 1), 1)
+    left = max(most - facts * maps, 1)
     chosen = _declared(load.method(method, queries=left) if isinstance(method, str) else method)
-    if targets > 1:
+    if maps > 1:
         chosen = chosen.shareable()
-    plans = plans_of(chosen, targets)
+    plans = plans_of(chosen, maps)
+    if plans > 1 and most_maps(request.targets) is not None:
+        raise UsageError(ADAPTS.format(type_name(chosen), request.targets[0]))
     share = max(left // plans, 1)
     if isinstance(method, str) and plans > 1:
         chosen = _declared(load.method(method, queries=share))
     if chosen.queries == share:
         return chosen, facts
-    fits = (most - plans * chosen.queries) // max(targets, 1)
+    fits = (most - plans * chosen.queries) // maps
     return chosen, min(facts, fits) if fits >= FEWEST else 0
 
 
@@ -158,9 +182,8 @@ def _declared(own: Any) -> Method:
 
 def _check_fits(method: Method, request: ExplainRequest, every: int, images: int, facts: int) -> None:
     """See that the queries of the method, the clean image, the facts and the checks fit into the cap of an image."""
-    targets, max_queries = len(request.targets), request.queries
-    plans = plans_of(method, targets)
-    verifying = facts * max(targets, 1)
+    max_queries, plans = request.queries, plans_of(method, request.maps)
+    verifying = facts * request.maps
     asked = plans * method.queries + verifying
     checks = checks_for(asked + 1, every)
     if asked + 1 + checks <= max_queries:

@@ -9,7 +9,9 @@ what was changed as they came, and in 199 random orders: a permutation test (Pit
    about how strong the map is in 7 × 7 parts. It does not depend on what a method makes of its answers, nor on whether
    its standard errors are right, and asks for no second run of the method, which may take longer than the queries.
 2. Chance is what is not among the best two of the 200 orders: answers that say nothing are taken for an effect in one
-   case of 100, at most, for their numbers may repeat.
+   case of 100, at most, for their numbers may repeat. A run of several maps has as many cases, so each probability is
+   raised for their number (Holm 1979): of a run whose maps all say nothing, any is taken for an effect in one case of
+   100. A smaller probability takes more orders to be seen, so each map is compared in 199 for each map of the run.
 3. Rows are shuffled within blocks, and compared within them. A method that does not adapt is one block: its questions
    were known before any answer. Of one that adapts, asks in a row are joined until they have 32 rows; its questions
    are kept. Of several plans that ask together, as at the points of a path, the rows of each point in each ask are a
@@ -41,6 +43,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bbquery.jobs.chance import holm
 from bbquery.system.blas_threads import one_blas_thread
 
 if TYPE_CHECKING:
@@ -78,27 +81,48 @@ def _joined(asks: Sequence[int]) -> list[int]:
 
 
 @one_blas_thread
-def could_be_chance(
-    changes: Sequence[NDArray[np.float32]], values: NDArray[np.float64], sizes: Sequence[int], seed: int
-) -> bool | None:
-    """Return whether values (n,) go no better with what was changed than the same values do in other orders.
+def probability_of_chance(
+    changes: Sequence[NDArray[np.float32]],
+    values: NDArray[np.float64],
+    sizes: Sequence[int],
+    seed: int,
+    maps: int = 1,
+) -> float | None:
+    """Return in which share of orders values (n,) go at least as well with what was changed as in their own order.
 
     changes: (n, k), of each kind. values: NaN where there is no answer. sizes: rows of each block, in order; those
-    beyond n do not count. None where this is not worked out, as too few rows may be shuffled.
+    beyond n do not count. maps: how many the run has, 1 or more: there are 199 random orders for each, or fewer once
+    this map is chance whatever the others are. None where it is not worked out, as too few rows may be shuffled.
     """
     answered = ~np.isnan(values)
     bounds = np.minimum(np.cumsum([0, *sizes]), len(values))
     parts = [slice(start, stop) for start, stop in pairwise(bounds.tolist()) if answered[start:stop].sum() > 1]
     if sum(answered[part].sum() for part in parts) < SHUFFLED_AT_LEAST * answered.sum():
         return None
-    ordered = _centred(values[:, None], answered, parts).repeat(1 + SHUFFLES, axis=1)
+    centred = _centred(values[:, None], answered, parts)
+    columns = [_scaled(_centred(kind, answered, parts)) for kind in changes]
     rng = np.random.default_rng((seed, SHUFFLES))
-    for part in parts:
-        ordered[part] = ordered[part, 0][orders(answered[part], rng)]
-    found = [_standing_out(_scaled(_centred(kind, answered, parts)), ordered) for kind in changes]
-    strength = np.max(found, axis=0)
-    as_strong = np.count_nonzero(strength[1:] >= strength[0] - EQUAL)
-    return bool(1 + as_strong > BEST)
+    strengths = np.empty((len(columns), 0))
+    for turn in range(maps):
+        ordered = centred.repeat(1 + SHUFFLES, axis=1)
+        for part in parts:
+            ordered[part] = ordered[part, 0][orders(answered[part], rng)]
+        of_turn = np.stack([np.square(kind.T @ ordered).sum(axis=0) for kind in columns])
+        strengths = np.hstack([strengths, of_turn[:, min(turn, 1) :]])  # the first order is their own, and counts once
+        best = np.max([_standing_out(kind) for kind in strengths], axis=0)
+        as_strong = 1 + np.count_nonzero(best[1:] >= best[0] - EQUAL)
+        if as_strong > BEST * maps:
+            break
+    return float(as_strong / len(best))
+
+
+def chances(probabilities: Sequence[float | None]) -> list[bool | None]:
+    """Return which maps of a run could be chance, their probabilities raised for how many there are; None: not known.
+
+    probabilities: as of `probability_of_chance`.
+    """
+    raised = iter(holm([each for each in probabilities if each is not None]))
+    return [None if each is None else next(raised) > BEST / (1 + SHUFFLES) for each in probabilities]
 
 
 def orders(answered: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
@@ -137,9 +161,8 @@ def _scaled(columns: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(changing, columns / np.where(changing, spread, 1.0), 0.0)
 
 
-def _standing_out(columns: NDArray[np.float64], ordered: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how far the strength of each order (n, 200) lies above their mean, in standard deviations: (200,)."""
-    strength = np.square(columns.T @ ordered).sum(axis=0)
+def _standing_out(strength: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far the strength of each order, (orders,), lies above their mean, in standard deviations."""
     deviation = float(strength.std())
     found: NDArray[np.float64] = (strength - strength.mean()) / (deviation or 1.0)
     return found

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 WORDS = {True: ("speaks against it", "no effect", "speaks for it"), False: ("weaker", "", "stronger")}
 """What the ends and the middle of a scale stand for, by whether it has a sign."""
 
+LONGEST_THUMBNAIL = 240  # pixels
 NOT_VERIFIED = "No part of the photo was asked about by itself: --verify N asks for it, with N queries of the budget."
 
 
@@ -53,14 +54,16 @@ class Fact:
 
 @dataclass(frozen=True)
 class MapPart:
-    """What a page has of one target. why: why a fact is missing; empty where none is."""
+    """What a page has of one target. value: what the whole photo scored. why: why a fact is missing; or empty."""
 
     target: str
+    value: str
     verdict: str
     effort: str
     badges: tuple[Badge, ...]
     photo: Picture
     map: Picture
+    thumbnail: Picture
     legend: Legend
     facts: tuple[Fact, ...]
     why: str
@@ -127,11 +130,13 @@ def _map(explanation: Explanation, m: TargetMap) -> MapPart:
     found = () if verified is None else tuple(each for each in (verified.enough, verified.breaks) if each is not None)
     return MapPart(
         target=m.target,
+        value=sentence.value_on_photo(explanation, m),
         verdict=sentence.verdict(explanation, m),
         effort=sentence.effort(explanation, m),
         badges=(Badge(stamped, "doubt"),) if stamped else (),
         photo=parts.picture(explanation.photo, "the photo"),
         map=parts.picture(pixels, f"the map for {m.target} on the photo in grey"),
+        thumbnail=parts.picture(pixels, f"the map for {m.target}, small", LONGEST_THUMBNAIL),
         legend=_legend(explanation, m),
         facts=tuple(_fact(explanation, each) for each in found),
         why=in_words_of(explanation, NOT_VERIFIED if verified is None else parts.sentence_of(verified.why)),

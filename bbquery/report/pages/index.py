@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from bbquery.ledger.records import BudgetState
 
 NAME = "index.html"
-LONGEST_THUMBNAIL = 240  # pixels
 
 MEANINGS = {
     "complete": "all was asked that was planned, and no map looks like chance",
@@ -101,7 +100,7 @@ def entry(result: ImageResult, source: str) -> Entry:
         state=explain.state(explanation),
         link=_link(result.name, parts.REPORT),
         why="" if result.error is None else str(result.error),
-        photo=parts.picture(explanation.photo, f"the photo {result.name}", LONGEST_THUMBNAIL),
+        photo=parts.picture(explanation.photo, f"the photo {result.name}", explain.LONGEST_THUMBNAIL),
         maps=tuple(_thumbnail(explanation, m) for m in explanation.maps),
         predicted=sentence.first_answer(explanation),
         probability=best[0].share if best else None,
@@ -155,8 +154,8 @@ def page(
 
 
 def _thumbnail(explanation: Explanation, m: TargetMap) -> Thumbnail:
-    pixels = map_pixels(explanation, m, LONGEST_THUMBNAIL)
-    small = parts.picture(pixels, f"the map for {m.target}", LONGEST_THUMBNAIL)
+    pixels = map_pixels(explanation, m, explain.LONGEST_THUMBNAIL)
+    small = parts.picture(pixels, f"the map for {m.target}", explain.LONGEST_THUMBNAIL)
     return Thumbnail(m.target, small, sentence.verdict(explanation, m), sentence.stamp(explanation, m))
 
 

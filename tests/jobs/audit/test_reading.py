@@ -23,6 +23,7 @@ LIKEWISE: dict[str, Any] = {
 }
 TWO = [{"name": "own", "oracle": "efficientnet"}, {"name": "other", "oracle": "efficientnet"}]
 UNWATCHED = [{**each, "drift_every": 0} for each in TWO]
+EACH = [{**TWO[0], "target": "each"}, TWO[1]]
 OTHER = '[[oracles]]\nname = "b"\n'
 KEY = "sk-abcdefghijklmnopqrstuvwxyz"
 
@@ -143,6 +144,9 @@ def test_names_and_values_are_checked_before_anything_is_asked(tmp_path: Path, t
             {"oracles": [TWO[0], {**TWO[1], "name": "Report.html"}]},
             "oracles[1].name: the audit writes a file Report.html: give the oracle another name",
         ),
+        ({"oracles": EACH, "attack": {"rmse": [0.1]}}, "oracles[0].target: 'each' is for maps, and an attack"),
+        ({"oracles": EACH, "explain": {"metrics": ["srg"]}}, "maps of 'each' cannot be measured: leave out metrics"),
+        ({"oracles": [{**TWO[0], "target": "each:99"}, TWO[1]]}, "give 1 to 32 maps"),
         ({"name": "shop\n"}, "name: must be a name of up to 60 letters"),
         ({"explain": {"methods": ["rise", "rise"]}}, "explain.methods[1]: 'rise' is given twice"),
         (

@@ -11,7 +11,7 @@ import pytest
 import bbquery
 from bbquery import load
 from bbquery.jobs.explain.findings import findings
-from bbquery.jobs.explain.shuffling import SHUFFLES, blocks, could_be_chance, orders
+from bbquery.jobs.explain.shuffling import SHUFFLES, blocks, chances, orders, probability_of_chance
 from bbquery.jobs.explain.sketches import Sketches
 from bbquery.plan import Yielded, step
 from bbquery.report.sentence import stamp
@@ -52,7 +52,15 @@ def of_chance(method: str, score: Callable[[NDArray[np.uint8]], float], *, until
             break
         state = step(plan, Scores(np.full(len(values), -1, dtype=np.int8), np.array(values)))
     sizes = blocks(sketches.asks, adaptive=made.adaptive)
-    return could_be_chance(sketches.changes, np.array(given), sizes, SEED)
+    return could_be_chance(sketches.changes, np.array(given), sizes)
+
+
+def could_be_chance(
+    changes: list[NDArray[np.float32]], values: NDArray[np.float64], sizes: list[int], maps: int = 1
+) -> bool | None:
+    """Whether one map could be chance. maps: how many the run has, of which the others show an effect."""
+    found = probability_of_chance(changes, values, sizes, SEED, maps)
+    return chances([found, *[0.0] * (maps - 1)])[0]
 
 
 def of_a_place(image: NDArray[np.uint8]) -> float:
@@ -126,16 +134,16 @@ def test_rows_of_other_blocks_are_not_compared() -> None:
     changes = np.repeat(np.arange(20.0), 10)[:, None].astype(np.float32)
     values = changes[:, 0] + np.random.default_rng(3).random(200)
 
-    assert could_be_chance([changes], values, [200], SEED) is False
-    assert could_be_chance([changes], values, [10] * 20, SEED) is True
+    assert could_be_chance([changes], values, [200]) is False
+    assert could_be_chance([changes], values, [10] * 20) is True
 
 
 def test_where_hardly_a_row_may_change_places_nothing_is_said() -> None:
     """Where half of them may, something is; a method that asks one by one is judged by what came nearby."""
     changes, values = np.zeros((20, 1), np.float32), np.arange(20.0)
 
-    assert could_be_chance([changes], values, [8] + [1] * 12, SEED) is None
-    assert could_be_chance([changes], values, [10] + [1] * 10, SEED) is True
+    assert could_be_chance([changes], values, [8] + [1] * 12) is None
+    assert could_be_chance([changes], values, [10] + [1] * 10) is True
     assert of_chance("bayes:queries=100,batch=1", of_a_place) is False
 
 
@@ -176,3 +184,29 @@ def test_noise_is_stamped_and_an_effect_is_not(ledger: Ledger) -> None:
     assert [stamp(each, each.maps[0]) for each in explained] == ["COULD BE CHANCE", "COULD BE CHANCE", "", ""]
     assert "no better than the same answers, shuffled" in findings(explained[0])[0].text
     assert {each.queries.asked for each in explained} == {101}
+
+
+def test_of_several_maps_more_must_stand_out() -> None:
+    """A probability that is enough for one map is not for the least of three; what is not known stays so."""
+    assert chances([0.005]) == [False]
+    assert chances([0.005, 0.005, 0.9]) == [True, True, True]
+    assert chances([0.003, None, 0.005]) == [False, None, False]
+
+
+def test_of_runs_of_noise_hardly_any_has_a_map_that_stands_out() -> None:
+    """Of 40 runs of eight maps of noise, two at most show an effect in any; each map alone would in one of 100."""
+    rng = np.random.default_rng(4)
+    changes = [rng.standard_normal((60, 20)).astype(np.float32)]
+    found = [[probability_of_chance(changes, rng.random(60), [60], SEED, 8) for _ in range(8)] for _ in range(40)]
+
+    assert sum(not all(chances(each)) for each in found) <= 2
+
+
+def test_a_real_effect_stands_out_among_many_maps() -> None:
+    """The orders suffice for the smallest probability that is asked for."""
+    changes = np.random.default_rng(5).standard_normal((100, 20)).astype(np.float32)
+
+    found = probability_of_chance([changes], changes[:, 0].astype(np.float64), [100], SEED, 32)
+
+    assert found is not None
+    assert chances([found, *[0.9] * 31])[0] is False
