@@ -57,7 +57,9 @@ class Dispatcher:
         self._tasks = tasks = Tasks()
         self._queue = queue = RequestQueue(self.provider, capabilities.limits.largest_batch)
         self._settling = settling = Settling(ledger, halt, self._settled, capabilities.name)
-        self._sender = Sender(oracle, self.provider, queue, settling=settling, tasks=tasks, halt=halt, waits=waits)
+        self._sender = Sender(
+            oracle, ledger, self.provider, queue, settling=settling, tasks=tasks, halt=halt, waits=waits
+        )
         self._reservations = Reservations(
             ledger,
             budget,

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bbquery.ledger.ledger import LAPSED
+
 if TYPE_CHECKING:
     from bbquery.ledger.store import ImageQuestion
     from bbquery.types import Reply
@@ -13,7 +15,15 @@ if TYPE_CHECKING:
 
 
 class Halted(Exception):
-    """Not sent, because the run may send no more."""
+    """Not sent, because the run may send no more. reason: why its hold is voided."""
+
+    reason = "the run was halted before it was sent"
+
+
+class Lapsed(Halted):
+    """Not sent, because its hold may count as unknown by now: it is held anew."""
+
+    reason = LAPSED
 
 
 Ended = Callable[["Reply | None", "Exception | None"], None]

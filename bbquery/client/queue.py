@@ -30,10 +30,14 @@ AHEAD = 2  # batches held ahead for each slot: those that leave while the next a
 
 @dataclass(eq=False, slots=True)
 class RequestBatch:
-    """Queries of one request. has_slot: it took its turn and a slot before its hold; else no money is at stake."""
+    """Queries of one request. has_slot: it took its turn and a slot before its hold; else no money is at stake.
+
+    epoch: of the ledger, when it was held.
+    """
 
     queries: list[Query]
     has_slot: bool
+    epoch: int = 0
 
 
 class RequestQueue:

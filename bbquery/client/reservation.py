@@ -79,6 +79,8 @@ class Reservations:
         try:
             self._settling.settle_now()  # in the same commit
             free = self._capabilities.price.free
+            for batch in batches:
+                batch.epoch = self._ledger.epoch
             results = await self._ledger.reserve([HoldRequest(q.question, self._budget, q.hold, free) for q in queries])
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody must wait for ever
             for batch in batches:

@@ -1,12 +1,17 @@
-"""Sending batches that are held: an attempt, a lesson for pace and concurrency, and a settlement for each query."""
+"""Sending batches that are held: an attempt, a lesson for pace and concurrency, and a settlement for each query.
+
+A batch may wait for its slot for longer than a lease while the ledger is out of reach. Others may call its attempts
+unknown then, and ask the same: it is not sent, its hold is voided, and its queries are held anew.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from bbquery.client.attempt import Attempts
-from bbquery.client.query import Halted
+from bbquery.client.query import Halted, Lapsed
 from bbquery.errors import OracleError, RateLimited, UsageError, unforeseen
 
 if TYPE_CHECKING:
@@ -14,10 +19,12 @@ if TYPE_CHECKING:
 
     from bbquery.client.halt import Halt
     from bbquery.client.provider import Provider
+    from bbquery.client.query import Query
     from bbquery.client.queue import RequestBatch, RequestQueue
     from bbquery.client.settling import Settling
     from bbquery.client.tasks import Tasks
     from bbquery.client.waiting import Waits
+    from bbquery.ledger.ledger import Ledger
     from bbquery.oracle import Oracle
     from bbquery.types import Reply
 
@@ -28,6 +35,7 @@ class Sender:
     def __init__(
         self,
         oracle: Oracle,
+        ledger: Ledger,
         provider: Provider,
         queue: RequestQueue,
         *,
@@ -38,7 +46,7 @@ class Sender:
     ) -> None:
         self._oracle, self._name, self._provider = oracle, oracle.capabilities.name, provider
         self._queue, self._settling, self._tasks, self._halt, self._waits = queue, settling, tasks, halt, waits
-        self._attempts = Attempts(oracle, halt)
+        self._ledger, self._attempts = ledger, Attempts(oracle, halt)
         self.sent = 0
 
     def abandon(self) -> None:
@@ -55,7 +63,9 @@ class Sender:
             self.send_next()
 
     def send_next(self) -> None:
-        """Send the next held batch, in its slot or a new one."""
+        """Send the next held batch, in its slot or a new one, unless all have lapsed."""
+        if not self._has_held():
+            return
         batch = self._next()
         if not batch.has_slot:
             self._provider.start()
@@ -68,6 +78,18 @@ class Sender:
             self._queue.drop(batch)
             self._settling.add([(query, Halted()) for query in batch.queries])
 
+    def _has_held(self) -> bool:
+        """Whether a batch is held; those at the head that have lapsed are voided, and their queries queued again."""
+        while self._queue.held and not self._ledger.holds(self._queue.held[0].epoch):
+            batch = self._queue.held.popleft()
+            self._queue.drop(batch)
+            self._settling.add([(self._queued_again(query), Lapsed()) for query in batch.queries])
+        return bool(self._queue.held)
+
+    def _queued_again(self, query: Query) -> Query:
+        """Return the attempt at a query by itself: at its end the query is queued again."""
+        return replace(query, ended=lambda _, __: self._queue.add(query))
+
     def _next(self) -> RequestBatch:
         batch = self._queue.next_to_send()
         self.sent += len(batch.queries)
@@ -77,7 +99,7 @@ class Sender:
         """Send a batch, and in its slot, as long as nobody else wants it, those that are held ahead."""
         request = cast("asyncio.Task[Any]", asyncio.current_task())
         await self._ask(batch, request)
-        while self._queue.held and not self._halt and self._provider.pace.is_free and self._provider.goes_on():
+        while self._has_held() and not self._halt and self._provider.pace.is_free and self._provider.goes_on():
             following = self._next()
             if self._queue.runs_low:
                 self._queue.changed.set()

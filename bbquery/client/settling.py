@@ -103,5 +103,5 @@ Outcome = tuple[Query, "Reply | OracleError | Halted"]
 
 def _settlement(query: Query, outcome: Reply | OracleError | Halted) -> Settlement:
     if isinstance(outcome, Halted):
-        return Settlement(query.attempt, "voided", reason="the run was halted before it was sent")
+        return Settlement(query.attempt, "voided", reason=outcome.reason)
     return settlement(query, outcome)

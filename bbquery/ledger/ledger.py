@@ -138,6 +138,15 @@ class Ledger:
             await self.settle([Settlement(attempt, "voided", reason=LAPSED) for attempt in granted])
             await asyncio.to_thread(self._me.renew)
 
+    @property
+    def epoch(self) -> int:
+        """How often others may have taken this process for dead so far."""
+        return self._me.epoch
+
+    def holds(self, epoch: int) -> bool:
+        """Whether what was held in that epoch may still be sent: nobody can have taken this process for dead since."""
+        return self._me.holds(epoch)
+
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         """Record how attempts ended, with their answers; committed when this returns."""
         await self._database.write_soon(self._settle, settlements)

@@ -11,6 +11,7 @@ import pytest
 from bbquery.client import settling
 from bbquery.client.halt import Interrupted
 from bbquery.errors import RateLimited
+from bbquery.ledger.ledger import LAPSED
 from bbquery.oracle import Quote
 from bbquery.plan import Ask
 from bbquery.units import Units
@@ -253,3 +254,21 @@ async def test_a_run_with_much_held_leaves_slots_to_another(ledger: Ledger) -> N
         await much
 
     assert before < 50
+
+
+async def test_what_was_held_before_a_lease_lapsed_is_held_anew(ledger: Ledger) -> None:
+    """A hold that others may call unknown by now is not sent: it is voided, and each query is asked under another."""
+    oracle = FakeOracle(largest_batch=1, concurrency=SLOTS, gated=True)
+    async with client_of(oracle, ledger) as client:
+        asking = asyncio.create_task(client.ask(Ask(tiny_images(12))))
+        while oracle.requests < SLOTS or ledger.budget(client.budget).held.queries == SLOTS:
+            await asyncio.to_thread(lambda: None)
+        before = ledger.read(lambda c: c.execute("SELECT id FROM attempt WHERE state = 'open'").fetchall())
+        ledger._me.epoch += 1
+        oracle.gate.set()
+        await asking
+
+    states = dict(ledger.read(lambda c: c.execute("SELECT id, state || coalesce(reason, '') FROM attempt").fetchall()))
+    ended = sorted(states[attempt] for (attempt,) in before)
+    assert ended == ["posted"] * SLOTS + [f"voided{LAPSED}"] * (len(before) - SLOTS)
+    assert list(states.values()).count("posted") == oracle.billed == 12
