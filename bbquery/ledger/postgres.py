@@ -6,8 +6,10 @@ Theory of operation.
    one another as they do in SQLite, and every rule of `statements` holds as it does there. The server grants the lock
    in the order in which it was asked for, so none starves.
 2. A connection that is lost before COMMIT was sent did nothing: the transaction is run again on another. One that is
-   lost while COMMIT is under way is looked up by the number of its transaction once the server answers, and run again
-   only if it was undone. So nothing is recorded twice, and nothing that was paid is lost while the server restarts.
+   lost while COMMIT is under way is looked up once the server answers, and run again only if it was undone: by the
+   number of its transaction, which says when it has ended, and by what this process committed last (`last_commit`),
+   for a server that crashed may have given the number to another transaction. So nothing is recorded twice, and
+   nothing that was paid is lost while the server restarts.
    A process that loses its network inside a transaction keeps the others waiting for `LONGEST_IDLE` at most.
 3. Nothing is sent without a hold that is committed, so while the server is out of reach nothing new is.
 4. Owners have a lease: see `postgres_owners`.
@@ -20,6 +22,7 @@ import importlib.resources
 import logging
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -48,6 +51,12 @@ READERS = 3  # connections at once; a server has some hundred for everybody
 LONGEST_IDLE = 15  # seconds that a transaction may wait for its client: one that lost its network holds up the others
 LOCK = 0x62627175  # "bbqu": told apart from other programs' advisory locks
 BEGIN = f"BEGIN; SELECT pg_current_xact_id()::TEXT, pg_advisory_xact_lock({LOCK}, hashtext(current_schema()))"
+MARK = (
+    "INSERT INTO last_commit (process, number, seen) VALUES (%s, %s, clock_timestamp())"
+    " ON CONFLICT (process) DO UPDATE SET number = excluded.number, seen = excluded.seen"
+)
+MARKED = "SELECT 1 FROM last_commit WHERE process = %s AND number = %s"
+FORGET = "DELETE FROM last_commit WHERE seen < clock_timestamp() - INTERVAL '2 days'"  # longer than `LONGEST_KEPT`
 TIME_OUTS = {  # of a network that drops what is sent, in seconds and milliseconds
     "connect_timeout": "10", "keepalives": "1", "keepalives_idle": "10", "keepalives_interval": "5",
     "keepalives_count": "3", "tcp_user_timeout": "25000",
@@ -89,9 +98,11 @@ class Postgres(Engine):
         self._lock = threading.Lock()
         self._readers = threading.BoundedSemaphore(READERS)
         self._writing: Raw | None = None
+        self._process, self._transactions = uuid.uuid4().hex, 0
         try:
             self._writing = self._connected()
             _migrate(self._writing, address)
+            self._writing.execute(FORGET)
         except psycopg.Error as error:
             self.close()
             raise self.translated(error) from error
@@ -119,10 +130,12 @@ class Postgres(Engine):
     def transaction(self, work: Callable[[Connection], T]) -> T:
         """Run `work` and commit, again where the server was lost before; what was committed is not run again."""
         outage = _Outage(self, LONGEST_KEPT)
+        self._transactions += 1
         while True:
             try:
                 raw = self._writing = self._writing or self._connected()
                 number = _begun(raw)
+                raw.execute(MARK, (self._process, self._transactions))
                 result = work(PostgresConnection(raw))
             except Exception as error:
                 if not self._is_lost(error):
@@ -150,12 +163,14 @@ class Postgres(Engine):
             try:
                 self._writing = self._writing or self._connected()
                 row = self._writing.execute("SELECT pg_xact_status(%s::xid8)", (number,)).fetchone()
+                # In a statement of its own: one that began before the end of the transaction would not see it.
+                marked = self._writing.execute(MARKED, (self._process, self._transactions)).fetchone()
             except psycopg.Error as error:
                 self._drop_writing()
                 outage.wait(error)
                 continue
             if row is not None and row[0] in ("committed", "aborted"):
-                return bool(row[0] == "committed")
+                return marked is not None
             outage.wait(StorageFailed(f"the server does not know yet what became of transaction {number}"))
 
     def _rolled_back(self) -> None:

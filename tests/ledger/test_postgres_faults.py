@@ -189,6 +189,34 @@ async def test_a_commit_that_was_lost_is_looked_up_and_not_repeated(
         assert (ledger.budget(budget).posted, ledger.budget(budget).held) == (ONE, Units())
 
 
+async def test_a_commit_that_a_crash_undid_is_not_taken_for_another_with_its_number(
+    postgresql: Server, proxy: tuple[Proxy, Path]
+) -> None:
+    """A server that crashed gives numbers of transactions again: what was undone is recorded all the same."""
+    between, folder = proxy
+    crashes, url = iter([True]), postgresql.url()
+
+    def crash(data: bytes) -> bool:
+        if b"COMMIT" not in data or not next(crashes, False):
+            return False
+        postgresql.stop("immediate")
+        postgresql.start()
+        with postgresql.connection(url) as another:
+            for _ in range(5):
+                another.execute("UPDATE version SET number = number")
+        return True
+
+    with Ledger(url.replace(str(postgresql.socket.parent), str(folder))) as ledger:
+        oracle, budget = remember(ledger, model="m"), ledger.open_budget("b", Cap(queries=5))
+        attempt = await held(ledger, budget, oracle, 1)
+        between.asked = crash
+
+        await ledger.settle([posted(attempt, oracle, 1)])
+
+        assert between.lost == 1
+        assert states(ledger) == [("posted", None)]
+
+
 async def test_a_connection_lost_between_statements_costs_nothing(
     postgresql: Server, proxy: tuple[Proxy, Path]
 ) -> None:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from tests.support.postgresql import Server
 
 pytestmark = pytest.mark.slow
-ONLY_THERE = {"owner", "version"}  # leases and the number of the newest migration, which a file keeps elsewhere
+ONLY_THERE = {"owner", "last_commit", "version"}
+"""Leases, what each process committed last, and the number of the newest migration, which a file keeps elsewhere."""
 
 
 def test_a_server_has_the_columns_that_a_file_has(postgresql: Server, tmp_path: Path) -> None:
