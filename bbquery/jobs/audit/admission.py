@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 UNITS = ("queries", "tokens", "picodollars")
 
 Decision: TypeAlias = Literal["begin", "wait", "cap"]
-"""What becomes of the next item of a lane."""
+"""Decision about the next item of a lane."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Item:
 
     @property
     def more(self) -> Units:
-        """What it may take beside what it has already, which is counted as spent."""
+        """Return the most that it may still take; what it has already is counted as spent."""
         return less(self.promise, self.already)
 
 
@@ -69,7 +69,7 @@ def _above(amount: int, cap: int | None) -> bool:
 
 @dataclass
 class Admission:
-    """What is left of an audit's caps and of each lane's.
+    """Budget left of an audit's caps and of each lane's.
 
     whole: the audit's. lanes: by name, in the plan's order; their `spent` counts in the whole's too.
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Pair:
-    """What is gathered of two oracles, by their names."""
+    """Figures gathered of two oracles, by their names."""
 
     one: str
     other: str

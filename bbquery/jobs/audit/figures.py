@@ -52,7 +52,7 @@ class Shares:
 
 @dataclass
 class Figures:
-    """What is gathered of one oracle. distances: of robustness, the largest first."""
+    """Figures gathered of one oracle. distances: of robustness, the largest first."""
 
     name: str
     distances: Sequence[float] = ()

@@ -1,4 +1,4 @@
-"""What a Dask worker calls when it closes."""
+"""Hook that a Dask worker calls when it closes."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a photo. files: by their paths in its folder. beware: what a person must be told."""
+    """Result of a photo. files: by their paths in its folder. beware: what a person must be told."""
 
     outcome: Outcome
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)

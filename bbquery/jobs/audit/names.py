@@ -7,7 +7,7 @@ from bbquery.errors import UsageError
 from bbquery.metrics import NEEDS
 
 LACKING = ("montage", "gradient", "made")
-"""What metrics may need that an audit does not give."""
+"""Needs of metrics that an audit does not give."""
 PLENTY = 10**6  # queries: more than any method or attack needs
 
 

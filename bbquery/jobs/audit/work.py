@@ -58,7 +58,7 @@ OF_ONE_PHOTO = (BadImage, NothingToExplain, UsageError)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a photo. error: what ended it before all was asked; lacks: why it is not whole; None where it is.
+    """Result of a photo. error: what ended it before all was asked; lacks: why it is not whole; None where it is.
 
     answered: how many questions have an answer.
     row: None where nobody could make one.
@@ -77,7 +77,7 @@ class Outcome:
 
 @dataclass
 class Found:
-    """What was found of a photo so far. lacks: why a part of it is not whole."""
+    """Findings of a photo so far. lacks: why a part of it is not whole."""
 
     replies: Sequence[Reply | None] = ()
     maps: list[MapRow] = field(default_factory=list)
