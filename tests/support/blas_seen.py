@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 ROOT = Path(bbquery.__file__).parent
 PRODUCTS = ("matmul", "dot", "vdot", "inner")
 QUERIES = 24  # of a method
+DECIDED = 150  # of a method whose answers never change: more than its first rows, and some refined ones
 ATTACKED = 240  # of an attack, which needs some to begin with
 
 
@@ -96,6 +97,12 @@ def answered(ask: Ask) -> Scores:
     return Scores((values > 0.8).astype(np.int8), values)
 
 
+def decided(ask: Ask) -> Scores:
+    """Return answers that never change: `designed` then follows where they would."""
+    values = np.ones(len(ask.images))
+    return Scores(values.astype(np.int8), values)
+
+
 class Letters:
     """An embedder that needs no model."""
 
@@ -110,6 +117,7 @@ def plans(x: Image) -> None:
     """Run every method and attack without a client."""
     for name in (*load.names("method"), "designed:cells=3"):
         replay(load.method(name, queries=QUERIES).plan(x, UINT8, 0), answered)
+    replay(load.method("designed", queries=DECIDED).plan(x, UINT8, 0), decided)
     replay(load.method("orthogonal:queries=27").plan(x[:2, :2], UINT8, 0), answered)  # one whole basis of 12, and more
     for name in load.names("attack"):
         replay(load.attack(name, queries=ATTACKED, rmse=0.1).plan(x, UINT8, 0), answered)
