@@ -95,13 +95,14 @@ def test_the_record_repeats_the_run(photo: str, tmp_path: Path) -> None:
 
 
 def test_two_targets_give_two_maps(photo: str, tmp_path: Path) -> None:
-    """Two labels, two maps with errors and pictures each, one set of queries."""
+    """Two labels, two maps with errors and pictures each, a sheet of both, one set of queries."""
     explain(photo, tmp_path / "out", "--target", "left, right")
 
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     kinds = (".npy", ".png", "-error.npy", "-interval.png")
     assert set(record["files"]) == {f"{target}{kind}" for target in ("left", "right") for kind in kinds} | {
-        "report.html"
+        "maps.png",
+        "report.html",
     }
     assert record["queries"]["sent"] == 30
 
@@ -112,7 +113,8 @@ def test_targets_that_look_alike_get_files_of_their_own(photo: str, tmp_path: Pa
 
     explain(photo, tmp_path / "out", "--target", "0,1", "--method", "rise", oracle=oracle)
 
-    assert visible(tmp_path / "out") == {"a.npy", "a.png", "a~2.npy", "a~2.png", "run.json", "report.html"}
+    maps = {"a.npy", "a.png", "a~2.npy", "a~2.png"}
+    assert visible(tmp_path / "out") == maps | {"maps.png", "run.json", "report.html"}
 
 
 def test_without_out_the_folder_is_named_after_photo_oracle_method_and_run(
