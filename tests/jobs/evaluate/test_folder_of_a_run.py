@@ -146,7 +146,9 @@ def test_what_does_not_fit_is_refused(
     """The command's refusals are those of Python, before anything is sent."""
     explained()
     path = tmp_path / "map" / "run.json"
-    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changed), encoding="utf-8")
+    record = json.loads(path.read_text(encoding="utf-8")) | changed
+    record["targets"] = [target | {"score": record["score"]} for target in record["targets"]]
+    path.write_text(json.dumps(record), encoding="utf-8")
     watch = Heard()
 
     with pytest.raises(UsageError, match=f"(?s){told}"):
