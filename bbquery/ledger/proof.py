@@ -1,4 +1,4 @@
-"""What a vendor's usage report proves about unknowns, window by window.
+"""Proof from a vendor's usage report of which unknowns were billed, window by window.
 
 The report counts what was billed, and says of no attempt whether it was. So it settles the unknowns of a window in two
 cases:

@@ -1,4 +1,4 @@
-"""What the networks are made of, and the classes of the one that is not ImageNet's."""
+"""Layers of the networks, and the classes of the one that is not ImageNet's."""
 
 from __future__ import annotations
 
