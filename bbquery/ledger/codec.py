@@ -68,7 +68,8 @@ def unpack(data: bytes) -> Answer:
         raise ValueError("it is nested too deeply") from error
     match plain:
         case {"f4": str(values)}:
-            return Vector(np.frombuffer(base64.b64decode(values), dtype="<f4").astype(np.float64))
+            with np.errstate(invalid="ignore"):  # a spoiled byte may make a NaN that a cast warns of
+                return Vector(np.frombuffer(base64.b64decode(values), dtype="<f4").astype(np.float64))
         case {"f8": str(values)}:
             return Vector(np.frombuffer(base64.b64decode(values), dtype="<f8").astype(np.float64))
         case {"labels": list(labels)}:

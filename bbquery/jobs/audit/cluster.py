@@ -5,7 +5,8 @@ Theory of operation.
 1. A scheduler that is lost forgets what it was given, and its workers end. So whoever waits for a result gives the work
    again, once a scheduler answers at the same address: what was done of it is in the ledger.
 2. Whoever waits is told of that by the connection, which broke, or by a look at the scheduler, which did not answer.
-   The first to hear of it looks for the scheduler, and the others wait for that.
+   The first to hear of it looks for the scheduler, and the others wait for that. Who gave work to the client that is
+   replaced hears of it too: while that closes it takes work which nobody does.
 3. Dask gives work up with which several workers were lost, and blames whatever was on them. So it is given once more,
    one suspect at a time: what was only beside the one at fault comes through.
 4. Once it is stopped, nothing is given again, and workers that join are told as well.
@@ -54,6 +55,7 @@ class Cluster:
         self.most = 0
         self.lost: ClusterLost | None = None
         self._client: Any = None
+        self._replaced = asyncio.Event()  # the client
         self._stopped = False
         self._orders: list[tuple[Callable[..., None], tuple[str, ...]]] = []
         self._futures: set[Any] = set()
@@ -105,22 +107,29 @@ class Cluster:
         while not self._stopped:
             if self.lost is not None:
                 raise self.lost
-            client = self._client
+            client, replaced = self._client, self._replaced
             try:
-                return await self._once(client, work, await made())
+                return await self._once(client, replaced, work, await made())
             except KilledWorker as error:
                 raise WorkersLost(f"one worker after another was lost with it: {described(error)}") from error
             except (CancelledError, ClosedClientError, OSError) as error:  # a connection that broke is an OSError
                 await self._search(client, error)
         return None
 
-    async def _once(self, client: Any, work: Callable[[Any], Any], *made: Any) -> Any:
+    async def _once(self, client: Any, replaced: asyncio.Event, work: Callable[[Any], Any], *made: Any) -> Any:
+        """Have work done by way of a client while it is the cluster's: one that is closed may never end it."""
         future = client.submit(work, *made, key=f"{self.run}-{uuid.uuid4().hex}", pure=False)
         del made  # a photo's file, which is on its way
         self._futures.add(future)
+        tasks = asyncio.ensure_future(_result(future)), asyncio.ensure_future(replaced.wait())
         try:
-            return await future
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if not tasks[0].done():
+                raise ConnectionResetError("the scheduler that it was given to is lost")
+            return tasks[0].result()
         finally:
+            for task in tasks:
+                task.cancel()
             self._futures.discard(future)
             future.release()
 
@@ -142,6 +151,8 @@ class Cluster:
                     continue
                 note(FOUND, logging.WARNING, cluster=self.address)
                 break
+            self._replaced.set()
+            self._replaced = asyncio.Event()
             if self._looking is not None:
                 self._looking.cancel()
 
@@ -212,6 +223,10 @@ async def _client(address: str, seconds: float) -> Any:
     from distributed import Client  # noqa: PLC0415 - an extra
 
     return await Client(address, asynchronous=True, set_as_default=False, timeout=seconds, name="bbquery-audit")
+
+
+async def _result(future: Any) -> Any:
+    return await future
 
 
 async def _close(client: Any) -> None:
