@@ -8,8 +8,6 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-import pytest
-
 from bbquery.jobs.audit import fleet_worker
 from tests.support.paths import ROOT
 
@@ -19,11 +17,6 @@ if TYPE_CHECKING:
 
 QUIET = {"DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "error"}
 NOTHING: Mapping[str, str] = {}
-
-faults_wanted = pytest.mark.skipif(
-    "FLEET_FAULTS" not in os.environ, reason="needs idle cores: a busy machine is late and looks like one that is dead"
-)
-"""Of tests that are run by hand, with FLEET_FAULTS=1."""
 
 
 def at_work() -> int:

@@ -12,7 +12,7 @@ import pytest
 from bbquery.commands import news
 from bbquery.ledger.ledger import Ledger
 from tests.support import deadly
-from tests.support.fleet import faults_wanted, fleet
+from tests.support.fleet import fleet
 from tests.support.fleet_audits import spent
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.support.postgresql import Server
 
 pytest.importorskip("distributed", reason="Dask is not installed (the extra 'dask')")
-pytestmark = [pytest.mark.slow, faults_wanted]
+pytestmark = pytest.mark.slow
 
 
 AT_ONCE = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}

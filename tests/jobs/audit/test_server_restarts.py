@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bbquery.ledger.ledger import Ledger
-from tests.support.fleet import faults_wanted
 from tests.support.fleet_audits import same, spent
 
 if TYPE_CHECKING:
@@ -63,7 +62,6 @@ async def test_one_machine_goes_on_through_crashes(audit: Audit, expected: list[
     _agrees(audit, rows, expected, state)
 
 
-@faults_wanted
 async def test_a_cluster_goes_on_through_crashes(
     audit: Audit, expected: list[Row], cluster: Fleet, postgresql: Server
 ) -> None:
