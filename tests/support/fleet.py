@@ -24,6 +24,11 @@ def at_work() -> int:
     return sum(len(run.clients) for run in fleet_worker._station()._runs.values())
 
 
+def told_to_stop() -> bool:
+    """Whether this worker was told to send no more for a run; called on a worker."""
+    return any(run.stopped for run in fleet_worker._station()._runs.values())
+
+
 class Fleet:
     """A scheduler at `address`, and workers without a nanny that would start them again."""
 
@@ -61,6 +66,14 @@ class Fleet:
         async with Client(self.address, asynchronous=True, set_as_default=False) as client:
             found = await client.run(at_work)
             return sum(found.values())
+
+    async def told_to_stop(self) -> None:
+        """Wait until every worker was told to send no more."""
+        from distributed import Client
+
+        async with Client(self.address, asynchronous=True, set_as_default=False) as client:
+            while not all((await client.run(told_to_stop)).values()):
+                pass
 
     async def close(self) -> None:
         """Kill those that are left."""

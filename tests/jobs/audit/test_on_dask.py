@@ -65,9 +65,16 @@ async def test_a_worker_killed_amid_a_photo_is_paid_once_but_for_named_unknowns(
 async def test_a_person_who_stops_it_pays_only_the_rest_later(audit: Audit, tmp_path: Path, postgresql: Server) -> None:
     """The workers send no more and give back what they have; the same again ends it, and nothing is paid twice."""
     audit.watch = stopping = Stopping()
-    audit.model.when_billed(40, stopping.stop)
 
     async with fleet(tmp_path) as cluster:
+
+        async def says_stop(number: int) -> None:
+            if number == 40:  # amid the second photo
+                stopping.stop()
+            if number >= 40:
+                await cluster.told_to_stop()
+
+        audit.model.work = says_stop
         await cluster.start(1, threads=1)
         with Ledger(postgresql.url()) as shared:
             rows, engine = await audit.on(cluster, shared)
