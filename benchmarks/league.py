@@ -23,6 +23,8 @@ digits    GEEX's question: the area over the perturbation curve, on a small netw
 digit_gradients   tables 4 and 5 on that network, where copies may outnumber pixels
 digit_noise       GEEX's ablation on it: how much noise, and masks drawn smaller
 windows   that paper's timing table: queries and CPU seconds by the size of a photo
+sanity    maps of shuffled weights, of another label, of a constant, of another seed; the photo's own edges
+intervals whether the intervals of `designed` hold the truth where they were not calibrated
 closed_questions  the likelihood-ratio paper's figures 3 and C1, asked of the emulated language model
 
 `--shared` is a folder with `games` (shapiq's precomputed games) and `images` (photos, of which a fixed list is drawn).
@@ -53,6 +55,8 @@ PARTS = {
     "digit_gradients": "digit_gradients",
     "digit_noise": "digit_noise",
     "windows": "windows",
+    "sanity": "sanity",
+    "intervals": "intervals",
     "closed_questions": "closed_questions",
 }
 

@@ -29,7 +29,7 @@ class Tier:
     long_budgets: further ones of a few methods, on the first long_photos. long_rise: queries of the RISE beside poorer
     answers. exhaustive: queries of exhaustive occlusion. copies: of likelihood ratios beside backpropagation. networks:
     that the part photos explains; core_budgets: of the few methods that are measured on each; network_photos: on those
-    beside EfficientNet-Lite0.
+    beside EfficientNet-Lite0. sanity_photos, interval_photos: of the parts of these names.
     """
 
     game_seeds: int
@@ -54,6 +54,8 @@ class Tier:
     networks: tuple[str, ...] = (LITE0,)
     core_budgets: tuple[int, ...] = ()
     network_photos: int = 0
+    sanity_photos: int = 1
+    interval_photos: int = 0
 
 
 GAME_BUDGETS = (32, 64, 128, 256, 512, 1024)
@@ -102,6 +104,8 @@ TIERS = {
         networks=tuple(NETWORKS),
         core_budgets=(64, 128, 256, 512),
         network_photos=60,
+        sanity_photos=15,
+        interval_photos=15,
     ),
     "smoke": Tier(
         game_seeds=1,

