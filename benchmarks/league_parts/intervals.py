@@ -164,7 +164,7 @@ def _by_game(rows: list[Row]) -> dict[str, NDArray[np.float64]]:
 
 def _photos(rows: list[Row]) -> str:
     lines = []
-    for budget in PHOTO_BUDGETS:
+    for budget in sorted({row.budget for row in rows}):
         held = mean({row.subject: row.measures["held"] for row in rows if row.budget == budget})
         lines.append([str(budget), str(held.n), estimate(held, 2)])
     return markdown(("queries", "n", "within the interval"), lines)

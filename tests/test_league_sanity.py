@@ -1,0 +1,120 @@
+"""The league's parts on sanity and on intervals: what they compute is what they say."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+networks = importlib.import_module("networks")
+
+
+def part(name: str) -> Any:
+    """Import a module of the benchmark."""
+    return importlib.import_module(f"benchmarks.league_parts.{name}")
+
+
+games, intervals, rows, sanity, setting = (part(name) for name in ("games", "intervals", "rows", "sanity", "setting"))
+PHOTO = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+
+
+class Photo:
+    """What the part knows of a photo, without a network."""
+
+    name, x, target = "photo", PHOTO, 0
+
+
+@pytest.mark.parametrize("method", ["designed", "RISE, centred", "LR, vanilla"])
+def test_a_map_of_differences_is_flat_where_there_are_none(method: str, tmp_path: Any) -> None:
+    """An oracle that always answers the same gives a map without relief, but for rounding."""
+    run = setting.Setting(setting.TIERS["smoke"], rows.Results(tmp_path / "rows"), tmp_path, tmp_path)
+
+    found = sanity.map_of(run, sanity.Constant(Photo), method, 64)
+
+    assert np.ptp(found) < 1e-9
+
+
+def test_a_map_of_means_shows_how_often_each_pixel_was_seen(tmp_path: Any) -> None:
+    """RISE as published has relief where nothing is to be seen, which is what the measure is for."""
+    run = setting.Setting(setting.TIERS["smoke"], rows.Results(tmp_path / "rows"), tmp_path, tmp_path)
+
+    assert np.ptp(sanity.map_of(run, sanity.Constant(Photo), "RISE, published", 64)) > 0.05
+
+
+def test_edges_are_where_brightness_changes() -> None:
+    """Of a photo of two halves they are the two columns beside the border, and nothing at the rim."""
+    x = np.zeros((6, 8, 3), dtype=np.uint8)
+    x[:, 4:] = 100
+
+    found = sanity.edges_of(x)
+
+    np.testing.assert_allclose(found[:, 3:5], 400)
+    assert not found[:, :3].any()
+    assert not found[:, 5:].any()
+
+
+def test_shuffled_weights_are_the_same_numbers_elsewhere() -> None:
+    """Kernels and matrices keep their numbers, not their order; what normalises channels is as it was."""
+    tensors = {"kernel": np.arange(24.0).reshape(2, 3, 2, 2), "bias": np.arange(5.0)}
+
+    found = networks.shuffled(tensors)
+
+    assert found["kernel"].shape == (2, 3, 2, 2)
+    assert sorted(found["kernel"].ravel()) == list(range(24))
+    assert (found["kernel"] != tensors["kernel"]).any()
+    assert found["bias"] is tensors["bias"]
+
+
+def test_the_width_is_that_of_the_others() -> None:
+    """A game far from the others is held to their width, which its own distances have no part in."""
+    away = {"a": np.linspace(0, 1, 100), "b": np.linspace(0, 1, 100), "far": np.linspace(0, 10, 100)}
+    others = {name: [other for other in away if other != name] for name in away}
+
+    found = intervals.left_out(away, others)
+
+    assert found["far"] == pytest.approx(0.09, abs=0.011)  # within .9 of 10
+    assert found["a"] == 1.0  # "far" widens it
+
+
+def test_a_width_chosen_on_like_games_holds_what_it_promises() -> None:
+    """Where distances of all games are drawn alike, 90 % of each lie within the width of the others."""
+    draw = np.random.default_rng(0)
+    away = {f"game {number}": np.abs(draw.normal(size=2000)) for number in range(10)}
+    others = {name: [other for other in away if other != name] for name in away}
+
+    found = np.array(list(intervals.left_out(away, others).values()))
+
+    assert found.mean() == pytest.approx(0.9, abs=0.01)
+
+
+def _distances(difference: NDArray[np.float64], error: NDArray[np.float64]) -> list[float]:
+    return list(intervals._away(difference, error))
+
+
+def test_no_error_holds_nothing_but_the_truth() -> None:
+    """A difference of 0 is within any interval; another one is within none of no width."""
+    assert _distances(np.array([0.0, 1.0, -2.0]), np.array([0.0, 0.0, 4.0])) == [0.0, np.finfo(np.float64).max, 0.5]
+
+
+def test_the_page_has_a_line_for_each_model_and_budget() -> None:
+    """Cells of a game's seeds are one game; photos have a table of their own."""
+    distances = {f"errors {cell:02}": cell / 10 for cell in range(20)}
+    kept = [
+        rows.Row("intervals", f"{model}_0{game}", "designed", 32, seed, distances)
+        for model in ("vit_b32_grid16", "resnet18_superpixel14")
+        for game in range(5)
+        for seed in range(2)
+    ]
+    kept += [rows.Row("intervals", f"photo {number}", "designed", 64, 0, {"held": 0.75}) for number in range(5)]
+    results = rows.Results.__new__(rows.Results)
+    results.rows = {row.key: row for row in kept}
+
+    told = intervals.section(results)
+
+    assert told.count("| 32 | 5 | 1.00 [1.00, 1.00] | 0.90 [0.90, 0.90] | 0.90 [0.90, 0.90] |") == 2
+    assert told.endswith("| 64 | 5 | 0.75 [0.75, 0.75] |\n")
