@@ -29,7 +29,15 @@ from bbquery.money import picodollars, query_price
 from bbquery.oracle import Capabilities, Limits, Price
 from bbquery.units import Units
 from oracles._google_vision.endpoint import LARGEST_BATCH, checked_endpoint
-from oracles._google_vision.features import ADAPTERS, WITH_BOXES, Feature, answers_of, classes_of
+from oracles._google_vision.features import (
+    ADAPTERS,
+    TEXTS,
+    Feature,
+    TextForm,
+    answers_of,
+    classes_of,
+    has_boxes,
+)
 from oracles._shared.options import check_at_least_one, check_choices, check_positive, view_of
 
 if TYPE_CHECKING:
@@ -47,6 +55,7 @@ IMAGES_PER_MINUTE = 1800.0  # Google's quota for a project that has not asked fo
 def connect(
     *,
     feature: Feature = "LABEL_DETECTION",
+    texts: TextForm = "whole",
     max_results: int = 10,
     model: ModelVersion = "builtin/stable",
     endpoint: str | None = None,
@@ -63,10 +72,12 @@ def connect(
     Most features answer with labels and scores, best first. Objects, faces, landmarks and logos have boxes.
     SAFE_SEARCH_DETECTION scores "adult", "spoof", "medical", "violence" and "racy"; FACE_DETECTION, of each face,
     "face", "joy", "sorrow", "anger", "surprise", "under_exposed", "blurred" and "headwear". TEXT_DETECTION and
-    DOCUMENT_TEXT_DETECTION answer with the text that they read.
+    DOCUMENT_TEXT_DETECTION answer with the text that they read, or with its words, each with its box.
 
     Args:
         feature: what is asked of each image. Scores are 0 to 1, those of web entities any number above 0.
+        texts: how TEXT_DETECTION and DOCUMENT_TEXT_DETECTION answer: whole, the text; words, a label with its box for
+            each word, whose score is Google's confidence where it gives one.
         max_results: labels, objects or faces at most; texts and categories do not count; at least 1.
         model: which of Google's models.
         endpoint: Google's own (none), another of its hosts ("eu-vision.googleapis.com"), or an emulator on this
@@ -87,14 +98,17 @@ def connect(
     """
     from oracles._google_vision.service import FeatureRequest, GoogleVision  # noqa: PLC0415 - half a second of imports
 
-    check_choices(feature=(feature, Feature), model=(model, ModelVersion))
+    check_choices(feature=(feature, Feature), model=(model, ModelVersion), texts=(texts, TextForm))
+    if texts == "words" and feature not in TEXTS:
+        raise UsageError(f"texts=words is about what is read in a photo: take feature={' or feature='.join(TEXTS)}")
     check_at_least_one(max_results=max_results, height=height, width=width)
     limits = Limits(
         largest_batch=largest_batch, concurrency=concurrency, adaptive=True,
         requests_per_minute=requests_per_minute, timeout=timeout,
     )  # fmt: skip
     _check_limits(limits)
-    where, wanted = checked_endpoint(endpoint), FeatureRequest(feature=feature, max_results=max_results, model=model)
+    where = checked_endpoint(endpoint)
+    wanted = FeatureRequest(feature=feature, max_results=max_results, model=model, texts=texts)
     cost, price = _priced(feature, usd_per_thousand)
     return GoogleVision(where, wanted, _capabilities(where, wanted, limits, view_of(height, width), price), cost)
 
@@ -109,12 +123,13 @@ def _check_limits(limits: Limits) -> None:
 def _capabilities(where: ServiceHost, wanted: FeatureRequest, limits: Limits, view: View, price: Price) -> Capabilities:
     return Capabilities(
         name=VENDOR,
-        answers=answers_of(wanted.feature),
+        answers=answers_of(wanted.feature, wanted.texts),
         classes=classes_of(wanted.feature),
-        boxes=wanted.feature in WITH_BOXES,
+        boxes=has_boxes(wanted.feature, wanted.texts),
         identity={
             "oracle": VENDOR, "adapter": ADAPTERS.get(wanted.feature, 1), "encoder": ENCODER, "endpoint": where.host,
             "feature": wanted.feature, "max_results": wanted.max_results, "model": wanted.model,
+            **({} if wanted.texts == "whole" else {"texts": wanted.texts}),  # so that older answers are found
         },
         view=view,
         limits=limits,

@@ -74,7 +74,8 @@ class SameObject:
         if capabilities.answers != "labels" or not capabilities.boxes:
             raise UsageError(
                 f"the score 'box' needs labels with boxes, and {capabilities.name} answers {capabilities.answers}"
-                f"{' without them' if capabilities.answers == 'labels' else ''}"
+                f"{' without them' if capabilities.answers == 'labels' else ''}: see in 'bbquery list oracles' whether "
+                "it has an option that gives them"
             )
         for target in targets:
             _object_targets.check(target, capabilities.classes)

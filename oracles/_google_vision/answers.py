@@ -6,7 +6,8 @@
    may come several times. FACE_DETECTION gives several for each face: its confidence under "face", its likelihoods
    under their names, all with the face's box. Nothing found is an answer: the image has none of them.
 3. SAFE_SEARCH_DETECTION gives a likelihood for each of five categories. What Google calls UNKNOWN has no score.
-4. TEXT_DETECTION and DOCUMENT_TEXT_DETECTION answer with the text that is read in the image, empty where there is none.
+4. TEXT_DETECTION and DOCUMENT_TEXT_DETECTION answer with the text that is read in the image, empty where there is none;
+   or with its words, each a label with its box, and with its confidence as the score where Google gives one.
 
 A likelihood is one of five steps, VERY_UNLIKELY to VERY_LIKELY, that Google does not define as numbers. Here they are
 spread evenly over 0 to 1 (`LIKELIHOODS`), so that order and ends are kept.
@@ -21,7 +22,7 @@ from typing import Any
 
 from bbquery.images.boxes import Box
 from bbquery.types import Answer, Label, Labels, NoAnswer, Text
-from oracles._google_vision.features import CATEGORIES, EMOTIONS, FACE
+from oracles._google_vision.features import CATEGORIES, EMOTIONS, FACE, TextForm
 from oracles._shared.activation import ROUNDING
 
 LIKELIHOODS = {1: 0.0, 2: 0.25, 3: 0.5, 4: 0.75, 5: 1.0}
@@ -43,13 +44,14 @@ class Sent:
     width: int
 
 
-def answer(response: Any, feature: str, sent: Sent) -> Answer:
-    """Return the answer in an AnnotateImageResponse, labels best first.
+def answer(response: Any, feature: str, sent: Sent, texts: TextForm = "whole") -> Answer:
+    """Return the answer in an AnnotateImageResponse, labels best first. texts: how a text is answered.
 
     Raises:
         Impossible: a score is not finite, below 0, or above the feature's highest; a likelihood or outline is none.
     """
-    return READERS[feature](response, feature, sent)
+    read = _words if texts == "words" else READERS[feature]
+    return read(response, feature, sent)
 
 
 def is_nothing(found: Answer) -> bool:
@@ -103,6 +105,28 @@ def _categories(response: Any, feature: str, _: Sent) -> Answer:
 def _text(response: Any, _: str, __: Sent) -> Answer:
     whole = response.full_text_annotation.text or "".join(one.description for one in response.text_annotations[:1])
     return Text(whole.strip())
+
+
+def _words(response: Any, feature: str, sent: Sent) -> Answer:
+    """Return words, in the order of reading where none has a confidence: Google's 0 stands for none."""
+    found = list(_structured(response.full_text_annotation))
+    if not found:  # then the words follow the whole text, without confidences
+        found = [(one.description, 0.0, one.bounding_poly) for one in response.text_annotations[1:]]
+    scored = any(confidence for _, confidence, _ in found)
+    return _best_first(
+        Label(word, _score(word, confidence, feature) if scored else None, _box(word, outline, sent))
+        for word, confidence, outline in found
+        if word
+    )
+
+
+def _structured(annotation: Any) -> Iterator[tuple[str, float, Any]]:
+    """Yield word, confidence and outline of each word of a TextAnnotation, in the order of reading."""
+    for page in annotation.pages:
+        for block in page.blocks:
+            for paragraph in block.paragraphs:
+                for word in paragraph.words:
+                    yield "".join(symbol.text for symbol in word.symbols), word.confidence, word.bounding_box
 
 
 READERS: dict[str, Callable[[Any, str, Sent], Answer]] = {

@@ -21,6 +21,9 @@ Feature: TypeAlias = Literal[
     "DOCUMENT_TEXT_DETECTION",
 ]
 
+TextForm: TypeAlias = Literal["whole", "words"]
+"""How a text is answered: as a text, or as its words, each a label at a place."""
+
 FACE = "face"
 EMOTIONS = ("joy", "sorrow", "anger", "surprise", "under_exposed", "blurred", "headwear")
 CATEGORIES = ("adult", "spoof", "medical", "violence", "racy")
@@ -37,9 +40,14 @@ ADAPTERS = {"OBJECT_LOCALIZATION": 2}
 """
 
 
-def answers_of(feature: str) -> AnswerKind:
+def answers_of(feature: str, texts: TextForm) -> AnswerKind:
     """Return the kind of a feature's answers."""
-    return "text" if feature in TEXTS else "labels"
+    return "text" if feature in TEXTS and texts == "whole" else "labels"
+
+
+def has_boxes(feature: str, texts: TextForm) -> bool:
+    """Whether a feature's answers say where things are."""
+    return feature in WITH_BOXES or texts == "words"
 
 
 def classes_of(feature: str) -> Classes | None:

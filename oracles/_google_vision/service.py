@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bbquery.types import Answer, Image
     from bbquery.units import Units
     from oracles._google_vision.endpoint import ServiceHost
+    from oracles._google_vision.features import TextForm
 
 LARGEST_IMAGE = 20_000_000  # bytes
 LONGEST_CONNECT = 20.0  # seconds, as gRPC
@@ -32,11 +33,15 @@ ROOTS = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"  # names whom gRPC trusts, instead of
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureRequest:
-    """The feature that is asked of every image. feature: the vendor's name of it. max_results: things at most."""
+    """The feature that is asked of every image.
+
+    feature: the vendor's name of it. max_results: things at most. texts: how a text is answered.
+    """
 
     feature: str
     max_results: int
     model: str
+    texts: TextForm = "whole"
 
 
 class GoogleVision:
@@ -57,8 +62,9 @@ class GoogleVision:
 
     def __repr__(self) -> str:
         wanted = self._wanted
+        texts = "" if wanted.texts == "whole" else f"texts={wanted.texts!r}, "
         return (
-            f"oracles.google_vision.connect(feature={wanted.feature!r}, max_results={wanted.max_results}, "
+            f"oracles.google_vision.connect(feature={wanted.feature!r}, {texts}max_results={wanted.max_results}, "
             f"model={wanted.model!r}, endpoint={self._endpoint.host!r})"
         )
 
@@ -144,7 +150,7 @@ class GoogleVision:
     def _read_one(self, row: int, response: Any, sent: answers.Sent) -> Reply | OracleError:
         """Return the answer, if there is one: what is filled in is right even when an error is set, says the vendor."""
         try:
-            found = answers.answer(response, self._wanted.feature, sent)
+            found = answers.answer(response, self._wanted.feature, sent, self._wanted.texts)
         except answers.Impossible as fault:
             said = f"image {row} of the request cannot be read: {fault}"
             return MalformedAnswer(said, oracle=failures.NAME, cost=self._cost)

@@ -2,14 +2,15 @@
 
 The names and scores are the oracle's own. So are the boxes of labels that have them; else an object, landmark or logo
 is where the image differs from its border, since a classifier says what is there and not where. Texts are the names of
-what is likely, a line each. Faces and unsafe content are no oracle's: they are guessed from the pixels. The rest is
-what a client may expect beside them: identifiers made from the oracle's own keys, topicality equal to the score.
+what is likely, a line each, in the name's box, or one below the other where the image differs; documents have the
+scores as confidences. Faces and unsafe content are no oracle's: they are guessed from the pixels. The rest is what a
+client may expect beside them: identifiers made from the oracle's own keys, topicality equal to the score.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from bbquery.errors import UsageError
 from bbquery.types import Labels, Vector
 from oracles._google_vision.vendor import vision_v1
+from oracles.emulators._google_vision_layout import lines, words
 from oracles.emulators._google_vision_sight import step_of
 
 if TYPE_CHECKING:
@@ -126,13 +128,33 @@ def _safe_search(response: Any, _: Sequence[Entity], sight: Sight, __: int) -> N
 
 
 def _texts(response: Any, found: Sequence[Entity], sight: Sight, _: int) -> None:
-    lines = [entity.name.upper() for entity in found if entity.score >= LEGIBLE]
-    if not lines:
+    _written(response, [replace(entity, score=0.0) for entity in _legible(found)], sight)
+
+
+def _document(response: Any, found: Sequence[Entity], sight: Sight, _: int) -> None:
+    _written(response, _legible(found), sight)
+
+
+def _legible(found: Sequence[Entity]) -> list[Entity]:
+    return [entity for entity in found if entity.score >= LEGIBLE]
+
+
+def _written(response: Any, found: Sequence[Entity], sight: Sight) -> None:
+    """Write names as lines of one page, each a block, with their scores as confidences of words; 0 says nothing."""
+    if not found:
         return
-    whole = "\n".join(lines)
+    whole = "\n".join(entity.name.upper() for entity in found)
     response.full_text_annotation.text = whole
-    for text in (whole, *whole.split()):
-        _outline(response.text_annotations.add(description=text).bounding_poly, sight.outline(), sight)
+    _outline(response.text_annotations.add(description=whole).bounding_poly, sight.outline(), sight)
+    page = response.full_text_annotation.pages.add(width=sight.width, height=sight.height)
+    for entity, line in zip(found, lines([entity.box for entity in found], sight.outline()), strict=True):
+        paragraph = page.blocks.add().paragraphs.add()
+        for text, place in words(entity.name.upper(), line):
+            word = paragraph.words.add(confidence=entity.score)
+            for symbol in text:
+                word.symbols.add(text=symbol)
+            _outline(word.bounding_box, place, sight)
+            _outline(response.text_annotations.add(description=text).bounding_poly, place, sight)
 
 
 _WRITERS: dict[str, Callable[[Any, Sequence[Entity], Sight, int], None]] = {
@@ -144,7 +166,7 @@ _WRITERS: dict[str, Callable[[Any, Sequence[Entity], Sight, int], None]] = {
     "FACE_DETECTION": _faces,
     "SAFE_SEARCH_DETECTION": _safe_search,
     "TEXT_DETECTION": _texts,
-    "DOCUMENT_TEXT_DETECTION": _texts,
+    "DOCUMENT_TEXT_DETECTION": _document,
 }
 FEATURES = tuple(_WRITERS)
 """The features that can be filled in."""
