@@ -35,8 +35,8 @@ class Form(Protocol):
     def join(self, payloads: Sequence[Any]) -> tuple[bytes, Mapping[str, str]]:
         """Return a request's body and the headers that belong to it."""
 
-    def split(self, body: bytes, expected: int) -> list[Any]:
-        """Return one item an image of the request, not yet read."""
+    def split(self, body: bytes, payloads: Sequence[Any]) -> list[Any]:
+        """Return one item for each image of the request, not yet read."""
 
     def failure(self, item: Any) -> str | None:
         """Return why an image failed alone, None where it did not."""
@@ -115,7 +115,7 @@ class RemoteOracle:
             return self._refused(body, len(payloads))
         failed = self._failure_in(body)
         try:
-            items = form.split(body, len(payloads))
+            items = form.split(body, payloads)
         except WireError as fault:
             if failed is not None:
                 return self._failed(failed, len(payloads))

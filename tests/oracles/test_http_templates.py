@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from bbquery.images.boxes import Box
 from bbquery.specification import parse
 from bbquery.types import Label, Labels, NoAnswer, Reply, Vector
 from bbquery.units import Units
+from oracles._http.template.boxes import Size
 from oracles._http.template.file import read_template
 from oracles._http.template.slots import OF_A_REQUEST, OF_AN_IMAGE
 from oracles._shared.preprocessing import preprocessing
@@ -30,6 +32,7 @@ from tests.support.http_helpers import always, saying, serving
 from tests.support.template_servers import (
     ANIMALS,
     HuggingFace,
+    HuggingFaceObjects,
     KServe,
     Predictions,
     Server,
@@ -54,6 +57,7 @@ Case = tuple[type[Server], int]
 CASES: dict[str, Case] = {
     "huggingface.toml": (HuggingFace, 1),
     "huggingface-all.toml": (HuggingFace, 1),
+    "huggingface-objects.toml": (HuggingFaceObjects, 1),
     "kserve.toml": (KServe, 3),
     "triton-binary.toml": (KServe, 3),
     "torchserve.toml": (TorchServe, 1),
@@ -76,7 +80,12 @@ def expected(name: str, image: NDArray[np.uint8]) -> Any:
     scored = dict(zip(ANIMALS, shares(image), strict=True))
     if name == "huggingface-all.toml":
         return np.array([scored[animal] for animal in ("cat", "dog", "fox")])
-    return Labels(tuple(Label(animal, scored[animal]) for animal in sorted(scored, key=lambda a: -scored[a])))
+    best = sorted(scored, key=lambda animal: -scored[animal])
+    if name == "huggingface-objects.toml":
+        ends = [place * image.shape[1] // len(best) / image.shape[1] for place in range(len(best) + 1)]
+        boxes = [Box.of(left, 0, right, 1) for left, right in pairwise(ends)]
+        return Labels(tuple(Label(animal, scored[animal], box) for animal, box in zip(best, boxes, strict=True)))
+    return Labels(tuple(Label(animal, scored[animal]) for animal in best))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -123,7 +132,7 @@ def test_every_snippet_of_the_page_is_run() -> None:
     """No template is printed that is not tested, and commands name templates that are printed."""
     assert set(SNIPPETS) == set(CASES)
     templates = [parse(command)[1]["template"] for command in COMMANDS]
-    assert len(templates) == 3
+    assert len(templates) == 4
     assert set(templates) <= set(SNIPPETS)
 
 
@@ -325,7 +334,7 @@ def test_labels_keep_their_scores_in_every_form(paths: dict[str, str], content: 
     """A mapping, pairs and objects are read alike, best first, whichever path leads to them."""
     reader = read_template({"request": {"path": "/", "body": "raw"}, "answer": {"kind": "labels"} | paths}).reader
 
-    (item,) = reader.split(json.dumps(content).encode(), 1)
+    (item,) = reader.split(json.dumps(content).encode(), [Size(1, 1)])
 
     assert reader.answer(item) == BEST_FIRST
 
@@ -336,7 +345,7 @@ def test_names_without_scores_keep_their_order() -> None:
         {"request": {"path": "/", "body": "raw"}, "answer": {"kind": "labels", "names": "$.found"}}
     ).reader
 
-    (item,) = reader.split(b'{"found": [["dog"], ["cat", 7]]}', 1)
+    (item,) = reader.split(b'{"found": [["dog"], ["cat", 7]]}', [Size(1, 1)])
 
     assert reader.answer(item) == Labels((Label("dog"), Label("cat"), Label("7")))
 
@@ -346,7 +355,7 @@ def test_a_label_without_a_score_stays_beside_those_that_have_one() -> None:
     paths = {"kind": "labels", "names": "$[*].label", "scores": "$[*].score"}
     reader = read_template({"request": {"path": "/", "body": "raw"}, "answer": paths}).reader
 
-    (item,) = reader.split(b'[{"label": "dog", "score": 0.6}, {"label": "cat"}]', 1)
+    (item,) = reader.split(b'[{"label": "dog", "score": 0.6}, {"label": "cat"}]', [Size(1, 1)])
 
     assert reader.answer(item) == Labels((Label("dog", 0.6), Label("cat")))
 
@@ -360,7 +369,7 @@ def test_a_box_beside_a_name_is_kept(names: str) -> None:
     boxes = [[0, 0.25, 0.5, 1], [0, 0, 224, 224], {"xmin": 3}]
     found = [{"label": f"dog {i}", "score": 1 - i / 8, "box": box} for i, box in enumerate(boxes)]
 
-    (item,) = reader.split(json.dumps({"found": found}).encode(), 1)
+    (item,) = reader.split(json.dumps({"found": found}).encode(), [Size(1, 1)])
 
     assert reader.answer(item) == Labels(
         (Label("dog 0", 1.0, Box.of(0, 0.25, 0.5, 1)), Label("dog 1", 0.875), Label("dog 2", 0.75))

@@ -13,6 +13,7 @@ from openai.types import Batch
 from bbquery.batch_oracle import BatchOracle
 from bbquery.types import AnswerKind, Label, Labels, NoAnswer, Reply, Text, Token, Vector
 from oracles import function
+from oracles._http.template.boxes import Size
 from oracles._http.template.file import read_template
 from oracles._http.wire import answers as wire
 from oracles._http.wire import fields as wire_fields
@@ -304,7 +305,7 @@ def test_no_optional_part_that_a_template_reads_makes_an_answer_unreadable(path:
     """What may be left out may be odd; an error or a refusal is one where something is said."""
     reader = read_template(TEMPLATE).reader
     for value, content in with_odd(FOUND, path):
-        (item,) = reader.split(body_of(content), 1)
+        (item,) = reader.split(body_of(content), [Size(1, 1)])
         answer, failed = reader.answer(item), reader.failure(item)
         if path[0] in UNREAD and (isinstance(answer, NoAnswer) or failed is not None):
             assert bool(value), value  # something is said

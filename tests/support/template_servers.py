@@ -80,7 +80,29 @@ class HuggingFace(Server):
             return web.json_response({"error": f'Content type "{request.content_type}" not supported.'}, status=400)
         self.seen.append(decoded(body))
         scored = sorted(zip(shares(self.seen[-1]), ANIMALS, strict=True), reverse=True)
-        return web.json_response([{"label": name, "score": float(score)} for score, name in scored[:top]])
+        return web.json_response(self.labels([(name, float(score)) for score, name in scored[:top]]))
+
+    def labels(self, scored: list[tuple[str, float]]) -> list[dict[str, Any]]:
+        """Return labels as the task has them."""
+        return [{"label": name, "score": score} for name, score in scored]
+
+
+@dataclass
+class HuggingFaceObjects(HuggingFace):
+    """An inference endpoint of the task object-detection: things side by side, from the left, in equal shares."""
+
+    def labels(self, scored: list[tuple[str, float]]) -> list[dict[str, Any]]:
+        """Return labels with boxes in pixels."""
+        height, width = self.seen[-1].shape[:2]
+        ends = [place * width // len(scored) for place in range(len(scored) + 1)]
+        return [
+            {
+                "label": name,
+                "score": score,
+                "box": {"xmin": ends[place], "ymin": 0, "xmax": ends[place + 1], "ymax": height},
+            }
+            for place, (name, score) in enumerate(scored)
+        ]
 
 
 @dataclass

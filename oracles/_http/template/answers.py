@@ -19,14 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bbquery.types import Answer, AnswerKind, Labels
+    from oracles._http.template.boxes import BoxReader, Size
     from oracles._http.template.ending import Ending
     from oracles._http.template.paths import Path
 
 
 class Item(NamedTuple):
-    """What a response says of one image. numbers: its share of a list that holds those of all images."""
+    """What a response says of one image. size: the image's. numbers: its share of a list with those of all images."""
 
     document: Any
+    size: Size
     numbers: list[Any] | None = None
 
 
@@ -35,9 +37,9 @@ class Reader:
     """Where the parts of an answer stand. Paths are of an image's item, where `items` finds them, or of the response.
 
     values: numbers in the order of the classes. names, scores: of labels, or of classes in any order; mapping: an
-    object of scores by name in place of both. text: a text, or its parts. refused, filtered, error: what is there if
-    the image was not answered, or failed. ending: how the answer ended. served: the model version. apply_softmax: the
-    numbers are logits.
+    object of scores by name in place of both. boxes: of labels. text: a text, or its parts. refused, filtered, error:
+    what is there if the image was not answered, or failed. ending: how the answer ended. served: the model version.
+    apply_softmax: the numbers are logits.
     """
 
     kind: AnswerKind
@@ -49,14 +51,15 @@ class Reader:
     text: Path | None = None
     refused: Path | None = None
     filtered: Path | None = None
+    boxes: BoxReader | None = None
     ending: Ending | None = None
     error: Path | None = None
     served_by: Path | None = None
     apply_softmax: bool = False
     classes: Classes | None = None
 
-    def split(self, body: bytes, expected: int) -> list[Item]:
-        """Return one item an image, not yet read.
+    def split(self, body: bytes, sizes: Sequence[Size]) -> list[Item]:
+        """Return one item an image, not yet read. sizes: of the images as they were sent.
 
         Raises:
             WireError: the body is not JSON, or does not hold one item an image.
@@ -64,12 +67,13 @@ class Reader:
         response = parsed(body)
         if self.items is not None:
             found = self.items.select(response)
-            if len(found) != expected:
-                raise WireError(f"{len(found)} answers at {self.items.text} to {expected} images")
-            return [Item(document) for document in found]
-        if expected == 1:
-            return [Item(response)]
-        return [Item(response, row) for row in self._rows(response, expected)]
+            if len(found) != len(sizes):
+                raise WireError(f"{len(found)} answers at {self.items.text} to {len(sizes)} images")
+            return [Item(document, size) for document, size in zip(found, sizes, strict=True)]
+        if len(sizes) == 1:
+            return [Item(response, sizes[0])]
+        rows = self._rows(response, len(sizes))
+        return [Item(response, size, row) for size, row in zip(sizes, rows, strict=True)]
 
     def failure(self, item: Item) -> str | None:
         """Return why an image failed alone, None where it did not."""
@@ -153,7 +157,8 @@ class Reader:
         return indices
 
     def _labels(self, item: Item) -> Labels:
-        return labels(self._scored(item.document))
+        found = self._scored(item.document)
+        return labels(found if self.boxes is None else self.boxes.placed(found, item.document, item.size))
 
     def _scored(self, document: Any) -> list[Scored]:
         """Return names and scores, None where there are no scores."""

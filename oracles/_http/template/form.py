@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from oracles._http.template.boxes import Size
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -54,9 +56,9 @@ class TemplateForm:
         """Return a request's body and the headers that belong to it."""
         return self._body.join([payload.pieces for payload in payloads])
 
-    def split(self, body: bytes, expected: int) -> list[Item]:
+    def split(self, body: bytes, payloads: Sequence[Encoded]) -> list[Item]:
         """Return one item an image of the request."""
-        return self._reader.split(body, expected)
+        return self._reader.split(body, [Size(payload.height, payload.width) for payload in payloads])
 
     def failure(self, item: Item) -> str | None:
         """Return why an image failed alone, None where it did not."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bbquery.errors import UsageError
 from bbquery.types import AnswerKind
 from oracles._http.template.answers import Reader
+from oracles._http.template.boxes import read_boxes
 from oracles._http.template.ending import read_ending
 from oracles._http.template.paths import read_path
 from oracles._shared.labels import IMAGENET, classes_of, read_labels
@@ -38,6 +39,7 @@ def read_answer(table: Table, folder: Path) -> Reader:
         text=_path(table, "text"),
         refused=_path(table, "refused"),
         filtered=_path(table, "filtered"),
+        boxes=read_boxes(table.table("box")),
         ending=read_ending(table),
         error=_path(table, "error"),
         served_by=_path(table, "served"),
@@ -70,6 +72,8 @@ def _check(reader: Reader) -> None:
         possible = ", or ".join(" and ".join(sorted(way)) for way in ways)
         found = " and ".join(sorted(given)) or "none of them"
         raise UsageError(f'answer.kind = "{reader.kind}" takes {possible}; the template gives {found}')
+    if reader.boxes is not None and (reader.kind != "labels" or reader.names is None):
+        raise UsageError("answer.box says where the things at answer.names are: give answer.names, of labels")
     if reader.ending is not None and reader.kind != "text":
         raise UsageError(f'answer.ended says why a text ended, and answer.kind is "{reader.kind}"')
     if reader.classes is not None and reader.kind not in VECTORS:

@@ -27,13 +27,16 @@ class OwnForm:
         self._kind, self._classes = kind, classes
 
     encode = staticmethod(pack_image)  # each function as it is: it is called for every image
-    split = staticmethod(split_answers)
     failure = staticmethod(failure)
     served = staticmethod(served)
 
     def join(self, payloads: Sequence[bytes]) -> tuple[bytes, Mapping[str, str]]:
         """Return a request's body and the headers that belong to it."""
         return join_images(payloads), JSON_HEADERS
+
+    def split(self, body: bytes, payloads: Sequence[bytes]) -> list[Any]:
+        """Return one item for each image of the request, not yet read."""
+        return split_answers(body, len(payloads))
 
     def answer(self, item: Any) -> Answer:
         """Return the answer in an item."""
