@@ -160,7 +160,7 @@ class _Told:
     def _enough(self, share: float, value: float) -> str:
         if not share:
             kept = (
-                f"at least half of the {self._values(self.keeps, value)},"
+                f"at least half of the {self._values(self.keeps, value)}"
                 if isinstance(self.keeps, AtLeast)
                 else "the answer"
             )
@@ -182,7 +182,7 @@ class _Told:
         return f"hiding {percent(share)} makes it {' or '.join(said)}"
 
     def _values(self, half: AtLeast, value: float) -> str:
-        return f"{half.about.unit}, {value:.2g} of {2 * half.least:.2g}"
+        return f"{half.about.unit} ({value:.2g}, the whole photo {2 * half.least:.2g})"
 
     def _why(self) -> Iterator[str]:
         """Give why facts are missing, and which parts were answered differently the second time."""

@@ -107,8 +107,8 @@ def test_a_target_that_is_not_on_top_must_keep_half_of_its_probability(ledger: L
 
     assert found.enough is not None
     assert found.breaks is not None
-    assert found.enough.says == "25 % of the photo is enough for half of the probability, 0.4 of 0.4"
-    assert found.breaks.says == "hiding 11 % leaves less than half of the probability, 0.1 of 0.4"
+    assert found.enough.says == "25 % of the photo is enough for half of the probability (0.4, the whole photo 0.4)"
+    assert found.breaks.says == "hiding 11 % leaves less than half of the probability (0.1, the whole photo 0.4)"
     assert found.keeps == "probability at least 0.2, half of that on the whole photo"
 
 
@@ -128,7 +128,8 @@ def test_a_target_that_was_never_the_answer_is_not_said_to_stay_one(ledger: Ledg
     found = verified(lambda image: [0.2, 0.8] if SEES(image) else [0.9, 0.1], ledger, target="cat")
 
     assert found.says == [
-        "with all of it hidden at least half of the probability, 0.9 of 0.2, stays, so no part of the photo decides it"
+        "with all of it hidden at least half of the probability (0.9, the whole photo 0.2) stays, "
+        "so no part of the photo decides it"
     ]
 
 
