@@ -67,6 +67,11 @@ class AuditScreen(SideBySide):
         client = self._clients.pop(part.place, None)
         self._sent += 0 if client is None else client.sent
 
+    def had(self, part: Part) -> None:
+        """Count a photo that an earlier run asked."""
+        self._left[part.place] = 0
+        self.counts()
+
     def took(self, row: Row) -> None:
         """Print the line of a photo that ended, and count it where all of it was asked."""
         if row.complete:

@@ -69,8 +69,9 @@ class SideBySide(Watch):
         self.counts()
 
     def counts(self) -> None:
-        """Show that one more part is done."""
+        """Show that one more part is done, of which nothing is left to ask."""
         self._parts_done += 1
+        self._bar.total = self._bar.n + sum(self._left.values())
         self._bar.set_description_str(self._which(), refresh=False)
 
     def say(self, *lines: str) -> None:

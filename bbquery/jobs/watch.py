@@ -21,6 +21,9 @@ class Watch:
     def ends(self, part: Part) -> None:
         """One attack of several is done; called where they run side by side."""
 
+    def had(self, part: Part) -> None:
+        """One of several is whole since an earlier run, and nothing is asked; called where they run side by side."""
+
     def beside(self, part: Part) -> Watch:  # noqa: ARG002 - for those that override it
         """Return what hears of one part of a run whose parts run side by side: this one, if nothing else is said."""
         return self

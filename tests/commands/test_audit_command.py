@@ -142,6 +142,17 @@ def test_what_was_stopped_is_not_counted_as_done() -> None:
         assert (stopped, screen._which()) == ("0 of 2 photos done: ", "1 of 2 photos done: ")
 
 
+def test_the_status_line_counts_what_an_earlier_run_did(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a photo more the same command ends with all photos done, those of the first run too."""
+    main(["audit", str(plan)])
+    photos_in(plan.parent / "photos", 3, side=16)
+    capsys.readouterr()
+
+    main(["audit", str(plan)])
+
+    assert "3 of 3 photos done: 100%" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_the_status_of_an_audit_tells_whether_it_runs(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """From its plan or its folder, for people or programs, also while another process writes in it."""
     main(["audit", str(plan)])

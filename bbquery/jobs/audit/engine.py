@@ -205,6 +205,9 @@ class Engine:
             lane.todo = await asyncio.to_thread(self._todo, lane)
             lane.done = len(self.photos) - len(lane.todo)
             self.lanes.append(lane)
+        for lane in self.lanes:
+            for photo in sorted(set(range(len(self.photos))) - {todo.place for todo in lane.todo}):
+                self.watch.had(self._part(lane, photo))
         rooms = {lane.name: self._room(lane.budget) for lane in self.lanes}
         self._admission = Admission(self._room(whole), rooms)
 
@@ -348,11 +351,14 @@ class Engine:
         lane.put_off.pop(turn.place, None)
         lane.at_work += 1
         lane.began = self.clock.now()
-        place, count = turn.place * len(self.lanes) + lane.place, len(self.photos) * len(self.lanes)
-        part = Part(place, count, f"{lane.setting.name}/{turn.photo.name}", self.budget)
-        heard = Heard(lane, part, self.watch)
+        heard = Heard(lane, self._part(lane, turn.place), self.watch)
         work = Work(ready.asking, ready.identity, turn.budgets, self.ledger, self.keeper, heard, self._writing)
         photos.create_task(self._photo(lane, turn, heard, self.executor.taken(work)))
+
+    def _part(self, lane: Lane, photo: int) -> Part:
+        """Return a photo on an oracle as who watches knows it."""
+        place, count = photo * len(self.lanes) + lane.place, len(self.photos) * len(self.lanes)
+        return Part(place, count, f"{lane.setting.name}/{self.photos[photo].name}", self.budget)
 
     async def _photo(self, lane: Lane, turn: Turn, heard: Heard, asks: Asks) -> None:
         """Ask a photo to its end."""
