@@ -25,6 +25,7 @@ digit_noise       GEEX's ablation on it: how much noise, and masks drawn smaller
 windows   that paper's timing table: queries and CPU seconds by the size of a photo
 sanity    maps of shuffled weights, of another label, of a constant, of another seed; the photo's own edges
 intervals whether the intervals of `designed` hold the truth where they were not calibrated
+ceilings  how high SRG goes with any order of cells or superpixels, on two networks
 closed_questions  the likelihood-ratio paper's figures 3 and C1, asked of the emulated language model
 
 `--shared` is a folder with `games` (shapiq's precomputed games) and `images` (photos, of which a fixed list is drawn).
@@ -57,6 +58,7 @@ PARTS = {
     "windows": "windows",
     "sanity": "sanity",
     "intervals": "intervals",
+    "ceilings": "ceilings",
     "closed_questions": "closed_questions",
 }
 

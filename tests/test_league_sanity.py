@@ -1,4 +1,4 @@
-"""The league's parts on sanity and on intervals: what they compute is what they say."""
+"""The league's parts on ceilings, sanity and intervals: what they compute is what they say."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def part(name: str) -> Any:
     return importlib.import_module(f"benchmarks.league_parts.{name}")
 
 
-games, intervals, rows, sanity, setting = (part(name) for name in ("games", "intervals", "rows", "sanity", "setting"))
+ceilings, games, intervals = part("ceilings"), part("games"), part("intervals")
+rows, sanity, setting = part("rows"), part("sanity"), part("setting")
 PHOTO = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
 
 
@@ -27,6 +28,7 @@ class Photo:
     """What the part knows of a photo, without a network."""
 
     name, x, target = "photo", PHOTO, 0
+    model: Any = None
 
 
 @pytest.mark.parametrize("method", ["designed", "RISE, centred", "LR, vanilla"])
@@ -118,3 +120,45 @@ def test_the_page_has_a_line_for_each_model_and_budget() -> None:
 
     assert told.count("| 32 | 5 | 1.00 [1.00, 1.00] | 0.90 [0.90, 0.90] | 0.90 [0.90, 0.90] |") == 2
     assert told.endswith("| 64 | 5 | 0.75 [0.75, 0.75] |\n")
+
+
+@pytest.mark.parametrize("rounds", [2, 5, 20])
+def test_an_additive_game_is_put_in_its_own_order(rounds: int) -> None:
+    """Where each cell gains what it gains, whatever else is taken, few rounds find the order that many find."""
+    worth = np.random.default_rng(0).permutation(20).astype(np.float64)
+    asked = 0
+
+    def gain(taken: NDArray[np.bool_]) -> NDArray[np.float64]:
+        nonlocal asked
+        asked += 2 * len(taken)
+        found: NDArray[np.float64] = taken @ worth
+        return found
+
+    found = ceilings.order(gain, 20, 20 * (rounds + 1))
+
+    assert np.argsort(-found).tolist() == np.argsort(-worth).tolist()
+    assert asked <= 20 * (rounds + 1)
+
+
+def test_cells_that_count_only_together_are_taken_together() -> None:
+    """What a cell gains is asked anew in each round, beside those that are taken."""
+    found = ceilings.order(lambda taken: taken[:, 3] + 2.0 * (taken[:, 3] & taken[:, 1]) + 0.5 * taken[:, 0], 4, 100)
+
+    assert np.argsort(-found)[:3].tolist() == [3, 1, 0]
+
+
+def test_a_game_is_what_the_judge_asks() -> None:
+    """The gain of some cells is the score with them revealed from the blur less that with them hidden by black."""
+
+    def brightness(image: Any) -> NDArray[np.float64]:
+        return np.array([image.mean() / 255])
+
+    subject = Photo()
+    subject.model = type("Model", (), {"network": staticmethod(brightness)})
+    left = ceilings.grid(PHOTO.shape, 2) % 2 == 0
+    curves_blur = ceilings.filled(ceilings.METRIC.insertion_fill, PHOTO, 0)
+
+    found = ceilings.Game(subject, ceilings.grid(PHOTO.shape, 2))(np.array([[True, False, True, False]]))
+
+    revealed, hidden = np.where(left[..., None], PHOTO, np.rint(curves_blur)), np.where(left[..., None], 0, PHOTO)
+    np.testing.assert_allclose(found, (revealed.mean() - hidden.mean()) / 255, atol=1e-9)

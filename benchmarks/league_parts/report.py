@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import four, intervals, labels, montages, peers, photos, play, reproduction, sanity
+from . import ceilings, four, intervals, labels, montages, peers, photos, play, reproduction, sanity
 from .picture import drawn
 from .rows import table
 from .words import against, against_one, by_budget
@@ -84,7 +84,7 @@ def write(results: Results, docs: Path) -> None:
 def league(results: Results) -> str:
     """Return the league as Markdown; parts of which nothing was measured are left out."""
     sections = [OPENING, four.section(results), _games(results), _photos(results), _labels(results), _montages(results)]
-    sections += [sanity.section(results), intervals.section(results)]
+    sections += [ceilings.section(results), sanity.section(results), intervals.section(results)]
     return "\n".join(section for section in sections if section)
 
 

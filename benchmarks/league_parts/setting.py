@@ -29,7 +29,8 @@ class Tier:
     long_budgets: further ones of a few methods, on the first long_photos. long_rise: queries of the RISE beside poorer
     answers. exhaustive: queries of exhaustive occlusion. copies: of likelihood ratios beside backpropagation. networks:
     that the part photos explains; core_budgets: of the few methods that are measured on each; network_photos: on those
-    beside EfficientNet-Lite0. sanity_photos, interval_photos: of the parts of these names.
+    beside EfficientNet-Lite0. sanity_photos, interval_photos, ceiling_photos: of the parts of these
+    names.
     """
 
     game_seeds: int
@@ -56,6 +57,7 @@ class Tier:
     network_photos: int = 0
     sanity_photos: int = 1
     interval_photos: int = 0
+    ceiling_photos: int = 0
 
 
 GAME_BUDGETS = (32, 64, 128, 256, 512, 1024)
@@ -106,6 +108,7 @@ TIERS = {
         network_photos=60,
         sanity_photos=15,
         interval_photos=15,
+        ceiling_photos=10,
     ),
     "smoke": Tier(
         game_seeds=1,
