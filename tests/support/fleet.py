@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bbquery.jobs.audit import fleet_worker
 from tests.support.paths import ROOT
@@ -29,13 +29,20 @@ def told_to_stop() -> bool:
     return any(run.stopped for run in fleet_worker._station()._runs.values())
 
 
+async def give_up_workers(dask_scheduler: Any) -> None:
+    """Take all workers for lost, as a scheduler does that has not heard of them for long; called on the scheduler."""
+    for address in tuple(dask_scheduler.workers):
+        await dask_scheduler.remove_worker(address, stimulus_id="test")
+
+
 class Fleet:
-    """A scheduler at `address`, and workers without a nanny that would start them again."""
+    """A scheduler at `address`, and workers without a nanny that would start them again. given_up: how many are lost to it."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
         self.address = ""
         self.workers: list[asyncio.subprocess.Process] = []
+        self.given_up = 0
         self.scheduler: asyncio.subprocess.Process | None = None
 
     async def schedule(self, more: Mapping[str, str] = NOTHING) -> None:
@@ -45,8 +52,13 @@ class Fleet:
         assert self.scheduler.stdout is not None
         self.address = (await self.scheduler.stdout.readline()).decode().strip()
 
-    async def start(self, workers: int, *, threads: int = 2, more: Mapping[str, str] = NOTHING) -> None:
-        """Start workers, which have no folder of this process's, and wait for them. more: in their environment."""
+    async def start(
+        self, workers: int, *, threads: int = 2, more: Mapping[str, str] = NOTHING, by_way_of: str = ""
+    ) -> None:
+        """Start workers, which have no folder of this process's, and wait for them.
+
+        more: in their environment. by_way_of: where they find the scheduler, if not at its own address.
+        """
         from distributed import Client
 
         for _ in range(workers):
@@ -54,10 +66,18 @@ class Fleet:
             own.mkdir(parents=True)
             how = ("--no-nanny", "--no-dashboard", "--nthreads", str(threads), "--local-directory", str(own))
             self.workers.append(
-                await self._process("distributed.cli.dask_worker", self.address, *how, home=own, more=more)
+                await self._process("distributed.cli.dask_worker", by_way_of or self.address, *how, home=own, more=more)
             )
         async with Client(self.address, asynchronous=True, set_as_default=False) as client:
-            await client.wait_for_workers(sum(worker.returncode is None for worker in self.workers))
+            await client.wait_for_workers(sum(worker.returncode is None for worker in self.workers) - self.given_up)
+
+    async def give_up(self) -> None:
+        """Let the scheduler take all workers for lost; their photos are given to others."""
+        from distributed import Client
+
+        async with Client(self.address, asynchronous=True, set_as_default=False) as client:
+            await client.run_on_scheduler(give_up_workers)
+        self.given_up = len(self.workers)
 
     async def at_work(self) -> int:
         """Return how many photos the workers ask now, whatever the scheduler knows of it."""

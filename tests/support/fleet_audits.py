@@ -36,7 +36,10 @@ CENT = "0.01"
 
 @dataclass
 class Audit:
-    """A paid audit of a few photos, each asked as MAPS says, on whatever machines. url: of the emulator of `model`."""
+    """A paid audit of a few photos, each asked as MAPS says, on whatever machines.
+
+    url: of the emulator of `model`, which answers four at once. at_once: what each process asks. cap: queries.
+    """
 
     url: str
     model: FakeOracle
@@ -44,11 +47,14 @@ class Audit:
     photos: Sequence[Photo]
     folder: Path
     watch: Watch = field(default_factory=Watch)
+    at_once: int = 4
+    cap: int = CAP
 
     @property
     def plan(self) -> Plan:
-        oracle = {"name": "vendor", "oracle": f"http:url={self.url},usd_per_query={CENT}", "drift_every": 0}
-        return plan_of("vendor", oracles=[oracle], explain=MAPS, caps={"max_queries": CAP})
+        how = f"usd_per_query={CENT},concurrency={self.at_once}"
+        oracle = {"name": "vendor", "oracle": f"http:url={self.url},{how}", "drift_every": 0}
+        return plan_of("vendor", oracles=[oracle], explain=MAPS, caps={"max_queries": self.cap})
 
     @property
     def billed(self) -> int:
