@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bbquery.system.clock import Clock
     from tests.support.oracles import FakeOracle
 
-MAPS = {"methods": ["rise"], "max_queries": 24, "verify": 0}
+MAPS: dict[str, Any] = {"methods": ["rise"], "max_queries": 24, "verify": 0}
 
 
 class Undrawn(AuditFolder):

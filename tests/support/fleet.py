@@ -36,7 +36,10 @@ async def give_up_workers(dask_scheduler: Any) -> None:
 
 
 class Fleet:
-    """A scheduler at `address`, and workers without a nanny that would start them again. given_up: how many are lost to it."""
+    """A scheduler at `address`, and workers without a nanny that would start them again.
+
+    given_up: how many workers are lost to the scheduler, and run on.
+    """
 
     def __init__(self, home: Path) -> None:
         self._home = home

@@ -1,4 +1,4 @@
-"""A proxy before a server that passes what it is sent, loses pieces, cuts connections or stalls them, as a test says."""
+"""A proxy before a server: as a test says, it passes what it is sent, loses it, cuts connections or stalls them."""
 
 from __future__ import annotations
 

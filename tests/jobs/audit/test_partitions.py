@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import tempfile
-import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from bbquery.commands import news
 from bbquery.ledger import postgres_owners
 from bbquery.ledger.ledger import LAPSED, Ledger
 from bbquery.units import NOTHING
 from tests.support import short_lease
+from tests.support.audits import MAPS
 from tests.support.fleet import fleet
 from tests.support.fleet_audits import same, spent
 from tests.support.proxy import proxy_before, proxy_before_port
@@ -36,6 +36,9 @@ AT_ONCE = 2  # of one worker; the vendor answers four at once
 BEFORE = 10  # answers of the first worker to its first photo, of 25, when the network breaks
 OPEN = "SELECT count(*) FROM attempt WHERE state = 'open'"
 LAPSED_ONES = f"SELECT count(*) FROM attempt WHERE reason = '{LAPSED}'"
+PARTS = 2 + MAPS["max_queries"]  # queries that the parts of a photo may take: the clean one twice, and a map
+WORST = PARTS + 1  # that a photo may take in one run; so its cap has no room for another
+MANY = 3  # at once: more than a photo may lose and be whole
 CAP = 110  # queries: room for what may be lost of each photo, and little more
 LONGEST = 120  # seconds, on a machine that does much else
 
@@ -77,10 +80,10 @@ class Vendor:
     full: as many wait as that worker asks at once, so it sends no more. another: somebody else has asked since.
     """
 
-    def __init__(self, model: FakeOracle) -> None:
+    def __init__(self, model: FakeOracle, at_once: int = AT_ONCE) -> None:
         self.full, self.another = asyncio.Event(), asyncio.Event()
         self._first = model.requests + BEFORE
-        self._go = [asyncio.Event() for _ in range(AT_ONCE)]
+        self._go = [asyncio.Event() for _ in range(at_once)]
         model.work = self._work
 
     def answer(self, place: int) -> None:
@@ -89,9 +92,9 @@ class Vendor:
 
     async def _work(self, number: int) -> None:
         place = number - self._first
-        if place == AT_ONCE - 1:
+        if place == len(self._go) - 1:
             self.full.set()
-        if place >= AT_ONCE:
+        if place >= len(self._go):
             self.another.set()
         elif place >= 0:
             await self._go[place].wait()
@@ -116,7 +119,7 @@ def held_and_unsent(ways: Ways, postgresql: Server, then: asyncio.Event) -> None
 async def test_a_worker_cut_off_from_the_ledger_for_a_moment_goes_on(
     audit: Audit, expected: list[Row], tmp_path: Path, ways: Ways
 ) -> None:
-    """Its connections break amid commits, and new ones are turned away for less than a lease: each query is paid once."""
+    """Its connections break amid commits, and new ones are turned away for a while: each query is paid once."""
     commits = 0
 
     def cut(data: bytes) -> bool:
@@ -128,6 +131,7 @@ async def test_a_worker_cut_off_from_the_ledger_for_a_moment_goes_on(
         return False
 
     ways.proxy.answered = cut
+
     async with fleet(tmp_path) as cluster, asyncio.timeout(LONGEST):
         await cluster.start(1, threads=1, more=ways.through)
         await cluster.start(1, threads=1, more=ways.straight)
@@ -202,6 +206,30 @@ async def test_a_photo_whose_worker_loses_the_scheduler_is_asked_by_another_and_
     assert (state.posted.queries, state.held.queries) == (audit.billed, 0) == (QUERIES, 0)
 
 
+async def test_an_audit_that_loses_its_scheduler_gives_its_photos_again(
+    audit: Audit, expected: list[Row], tmp_path: Path, postgresql: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The worker ends what it was at, and has all of it when it is asked again; a person is told."""
+    vendor = Vendor(audit.model)
+
+    async with fleet(tmp_path) as cluster, asyncio.timeout(LONGEST):
+        with proxy_before_port(cluster.address) as proxy, Ledger(postgresql.url()) as shared, news.told():
+            await cluster.start(1, threads=1)
+            auditing = asyncio.create_task(audit.on(cluster, shared, by_way_of=proxy.address))
+            await vendor.full.wait()
+            proxy.cut(turning_away=1)
+            for place in range(AT_ONCE):
+                vendor.answer(place)
+            rows, engine = await auditing
+            state = spent(shared)
+
+    assert engine.error is None
+    assert same(rows) == same(expected)
+    assert (state.posted.queries, state.held.queries) == (audit.billed, 0) == (QUERIES, 0)
+    lost, found = [line for line in capsys.readouterr().err.splitlines() if "scheduler" in line]
+    assert (" is out of reach (" in lost, found.endswith(" is back")) == (True, True)
+
+
 async def test_a_machine_that_is_parted_from_all_but_the_vendor_costs_what_it_had_in_flight(
     audit: Audit, expected: list[Row], tmp_path: Path, ways: Ways, postgresql: Server
 ) -> None:
@@ -236,3 +264,33 @@ async def test_a_machine_that_is_parted_from_all_but_the_vendor_costs_what_it_ha
     assert (parted.posted.queries, parted.held.queries, billed) == (QUERIES, AT_ONCE, QUERIES + 1)
     assert billed <= CAP
     assert (state.posted.queries, audit.billed) == (QUERIES + 1, QUERIES + 1)
+
+
+async def test_the_cap_holds_to_the_query_though_a_parted_machine_had_questions_in_flight(
+    audit: Audit, expected: list[Row], tmp_path: Path, ways: Ways
+) -> None:
+    """What may have been billed there is held, so another asks less; under a raised cap the photo is ended."""
+    audit.photos, audit.cap, audit.at_once = audit.photos[:1], WORST, MANY
+    vendor = Vendor(audit.model, MANY)
+
+    async with fleet(tmp_path) as cluster, asyncio.timeout(LONGEST):
+        with proxy_before_port(cluster.address) as between, Ledger(ways.url) as shared:
+            first = ways.through | short_lease.PRELOADED
+            await cluster.start(1, threads=1, more=first, by_way_of=between.address)
+            auditing = asyncio.create_task(audit.on(cluster, shared))
+            await vendor.full.wait()
+            between.stall()
+            ways.proxy.stall()
+            for place in range(MANY):
+                vendor.answer(place)
+            await cluster.give_up()
+            await cluster.start(1, threads=1, more=ways.straight | short_lease.PRELOADED)
+            (row,), _ = await auditing
+            parted, billed = spent(shared), audit.billed
+            audit.cap = CAP
+            again, engine = await audit.on(cluster, shared)
+
+    assert (row.status, row.unknown) == ("partial", MANY)
+    assert (parted.posted.queries + parted.held.queries, parted.held.queries, billed) == (PARTS, MANY, PARTS)
+    assert engine.error is None
+    assert again[0].maps == expected[0].maps
