@@ -38,7 +38,7 @@ async def give_up_workers(dask_scheduler: Any) -> None:
 class Fleet:
     """A scheduler at `address`, and workers without a nanny that would start them again.
 
-    given_up: how many workers are lost to the scheduler, and run on.
+    given_up: how many of the workers, the first ones, are lost to the scheduler, and run on.
     """
 
     def __init__(self, home: Path) -> None:
@@ -72,7 +72,7 @@ class Fleet:
                 await self._process("distributed.cli.dask_worker", by_way_of or self.address, *how, home=own, more=more)
             )
         async with Client(self.address, asynchronous=True, set_as_default=False) as client:
-            await client.wait_for_workers(sum(worker.returncode is None for worker in self.workers) - self.given_up)
+            await client.wait_for_workers(sum(worker.returncode is None for worker in self.workers[self.given_up :]))
 
     async def give_up(self) -> None:
         """Let the scheduler take all workers for lost; their photos are given to others."""

@@ -14,14 +14,14 @@ _ADDING = threading.Lock()  # adding a plugin twice tears the first down
 
 
 class Closing(WorkerPlugin):  # type: ignore[misc] # Dask has no types
-    """Calls a function when its worker closes."""
+    """Calls a function when its worker closes, and lets it close once that returns."""
 
     def __init__(self, closes: Callable[[], None]) -> None:
         self._closes = closes
 
-    def teardown(self, worker: Any) -> None:  # noqa: ARG002 - Dask's
-        """Call it; what the worker's threads do is waited for afterwards."""
-        self._closes()
+    async def teardown(self, worker: Any) -> None:  # noqa: ARG002 - Dask's
+        """Call it on a thread. Dask would wait half a minute for what its threads do, and not for what they paid."""
+        await asyncio.to_thread(self._closes)
 
 
 def attend(closes: Callable[[], None]) -> None:

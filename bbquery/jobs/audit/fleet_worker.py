@@ -6,7 +6,8 @@ Theory of operation.
    and kept. Photos are asked side by side on it, each by a thread of the worker, which waits.
 2. What a photo asks is held in the ledger before it is sent, and its answers are in the store. So a task that is run
    again, here or elsewhere, since a worker was lost, pays only what has no answer.
-   A worker that closes, as one does that has lost its scheduler, lets its photos end in order first.
+   A worker that closes, as one does that has lost its scheduler, lets its photos end in order first: it waits for
+   what is in flight, and for a ledger that is out of reach, to record it.
 3. Files are made in a temporary folder, which goes once they are read: what stays is sent back.
 4. A photo is asked only where the same model stands behind the same words: its identity is computed again here.
 """
@@ -14,6 +15,7 @@ Theory of operation.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import functools
 import socket
@@ -64,7 +66,7 @@ def abandon(run: str) -> None:
 
 
 def close() -> None:
-    """Send no more for any run: this worker closes."""
+    """Send no more for any run, and wait until their photos here have ended: this worker closes."""
     _station().close()
 
 
@@ -138,12 +140,16 @@ class Station:
         self._loop = asyncio.new_event_loop()
         self._kept: dict[str, asyncio.Future[Any]] = {}
         self._runs: dict[str, Run] = {}
+        self._asking: set[concurrent.futures.Future[Answer]] = set()
         self._writing = asyncio.Lock()
         threading.Thread(target=self._loop.run_forever, name="bbquery-station", daemon=True).start()
 
     def asked(self, task: Task) -> Answer:
         """Ask a photo to its end; from another thread."""
-        return asyncio.run_coroutine_threadsafe(self._asked(task), self._loop).result()
+        asking = asyncio.run_coroutine_threadsafe(self._asked(task), self._loop)
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+        return asking.result()
 
     def stop(self, run: str, reason: str) -> None:
         """Send no more for a run; from another thread."""
@@ -154,13 +160,14 @@ class Station:
         self._loop.call_soon_threadsafe(lambda: self._run(run).abandon())
 
     def close(self) -> None:
-        """Send no more for any run; from another thread."""
+        """Send no more for any run, and wait until their photos have ended; from another thread."""
 
         def stops() -> None:
             for run in self._runs.values():
                 run.stop("the worker closes")
 
         self._loop.call_soon_threadsafe(stops)
+        concurrent.futures.wait(tuple(self._asking))
 
     def _run(self, name: str) -> Run:
         return self._runs.setdefault(name, Run())
