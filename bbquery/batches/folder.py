@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import portalocker
 
 from bbquery.errors import StorageFailed
+from bbquery.system.disk import remedy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -115,4 +116,5 @@ def _storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageFailed(f"cannot use the files of batches in {path}: {error.strerror or error}") from error
+        why = remedy(error.errno)
+        raise StorageFailed(f"cannot use the files of batches in {path}: {error.strerror or error}{why}") from error

@@ -9,7 +9,7 @@ from bbquery.commands import completing, consent
 from bbquery.commands.audit_screen import AuditScreen
 from bbquery.commands.exit_codes import GATE_FAILED, exit_code
 from bbquery.commands.output import near, say, warn
-from bbquery.errors import BadImage
+from bbquery.errors import BadImage, NotWritten
 from bbquery.jobs.audit.prepared import place_of, prepared
 from bbquery.ledger.ledger import open_ledger
 from bbquery.report import audit_there, auditing
@@ -28,10 +28,15 @@ AGREE = "give [caps] max_usd in the plan, or agree to what it may cost with --ye
 ATTACKS = """this plan attacks its oracles, which you must own or be authorised to test: type yes on a terminal, or give
 --yes in a script"""
 
+KEPT = "what was paid for is kept; once there is room, this goes on with it and asks nothing twice"
+
 
 def run(chosen: argparse.Namespace, file: PlanFile) -> int:
     """Run an audit; return the exit code of what ended it early, else of its gates, else of photos that failed."""
-    made = asyncio.run(_audited(chosen, file))
+    try:
+        made = asyncio.run(_audited(chosen, file))
+    except NotWritten as error:
+        raise NotWritten(f"{error}\n{KEPT}:\n  {_resume(chosen)}") from error
     summary = made.summary
     warn(*troubles(summary))
     say(
@@ -53,8 +58,13 @@ async def _audited(chosen: argparse.Namespace, file: PlanFile) -> Audited:
             screen.opens(planned(ready))
             return await auditing.audited(
                 ready, place, ledger, screen, command=chosen.typed, engine=chosen.engine, force=chosen.force,
-                before=before, resume=completing.joined(chosen.typed, {}, None, run="", missing=0), told=screen.took,
+                before=before, resume=_resume(chosen), told=screen.took,
             )  # fmt: skip
+
+
+def _resume(chosen: argparse.Namespace) -> str:
+    """Return the command that goes on with the audit."""
+    return completing.joined(chosen.typed, {}, None, run="", missing=0)
 
 
 def _consent(chosen: argparse.Namespace, ready: Prepared) -> None:

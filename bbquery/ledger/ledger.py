@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from bbquery.errors import StorageFailed
 from bbquery.ledger import places, rates, statements, store
 from bbquery.ledger.database import Database
 from bbquery.ledger.records import Granted, Settlement
@@ -61,6 +62,7 @@ class Ledger:
         self.seconds_between_looks = engine.seconds_between_looks
         self._database = Database(engine)
         self._opened = time.monotonic()
+        self._unsettled: StorageFailed | None = None
         try:
             self._me = engine.owner()
         except BaseException:
@@ -118,10 +120,17 @@ class Ledger:
         return self._database.read(lambda c: store.find(c, keys))
 
     def in_flight(self, key: bytes) -> bool:
-        """Whether a live process has an open attempt at this key; buries the dead first, unless it just did."""
+        """Whether a live process has an open attempt at this key; buries the dead first, unless it just did.
+
+        Raises:
+            StorageFailed: it is this process's own, of which some could not be settled: it may never end.
+        """
         if time.monotonic() >= self._buries_again:
             self.bury_the_dead()
-        return self._database.read(lambda c: statements.is_open(c, key))
+        owner = self._database.read(lambda c: statements.asked_by(c, key))
+        if owner == self._me.name and self._unsettled is not None:
+            raise StorageFailed(str(self._unsettled)) from self._unsettled
+        return owner is not None
 
     async def reserve(self, requests: Sequence[HoldRequest]) -> list[Result]:
         """Hold each request's worst case, or say why not; committed when this returns.
@@ -148,8 +157,16 @@ class Ledger:
         return self._me.holds(epoch)
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
-        """Record how attempts ended, with their answers; committed when this returns."""
-        await self._database.write_soon(self._settle, settlements)
+        """Record how attempts ended, with their answers; committed when this returns.
+
+        Raises:
+            StorageFailed: nothing is recorded, and the attempts stay open until this process ends.
+        """
+        try:
+            await self._database.write_soon(self._settle, settlements)
+        except StorageFailed as error:
+            self._unsettled = error
+            raise
 
     @property
     def age(self) -> float:

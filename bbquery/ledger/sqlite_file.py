@@ -12,6 +12,7 @@ Theory of operation.
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.resources
 import sqlite3
 import threading
@@ -23,6 +24,7 @@ import portalocker
 from bbquery.errors import StorageFailed
 from bbquery.ledger.engine import Engine
 from bbquery.ledger.owners import LockedOwner
+from bbquery.system.disk import remedy
 from bbquery.system.forks import close_in_children
 
 if TYPE_CHECKING:
@@ -54,10 +56,11 @@ class SqliteFile(Engine):
             StorageFailed: it cannot be opened, is not a database, is newer than this version, or was emptied.
         """
         self.path, self.name = path, str(path)
+        self._wal = path.with_name(f"{path.name}-wal")
         self._owners = path.with_name(path.name + ".owners")
         _check_not_emptied(path, self._owners)
         self._readers = threading.local()
-        with self._failures(), contextlib.ExitStack() as undo:
+        with contextlib.ExitStack() as undo, self._failures():  # files are looked at before they are closed
             self._turn_lock = undo.enter_context(path.with_name(path.name + ".turn").open("w"))
             self._write_lock = undo.enter_context(path.with_name(path.name + ".write").open("w"))
             close_in_children(self._turn_lock)
@@ -74,7 +77,8 @@ class SqliteFile(Engine):
         try:
             return LockedOwner(self._owners)
         except OSError as error:
-            raise StorageFailed(f"cannot write into {self._owners}: {error.strerror}") from error
+            why = remedy(error.errno)
+            raise StorageFailed(f"cannot write into {self._owners}: {error.strerror}{why}") from error
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
@@ -124,7 +128,8 @@ class SqliteFile(Engine):
     def translated(self, error: Exception) -> Exception:
         """Return StorageFailed for whatever the file or its disk did."""
         if isinstance(error, sqlite3.Error | OSError):
-            return StorageFailed(f"the ledger {self.name} cannot be used: {error}")
+            why = remedy(_code(error), (self.path, self._wal))
+            return StorageFailed(f"the ledger {self.name} cannot be used: {error}{why}")
         return error
 
     def fill(self, connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Values]) -> None:
@@ -137,7 +142,7 @@ class SqliteFile(Engine):
 
     def size(self) -> int:
         """Return how many bytes the file takes, with what SQLite keeps beside it."""
-        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
+        files = (self.path, self._wal)
         return sum(file.stat().st_size for file in files if file.exists())
 
     def vacuum(self) -> None:
@@ -168,6 +173,23 @@ class SqliteFile(Engine):
             yield
         except (sqlite3.Error, OSError) as error:
             raise self.translated(error) from error
+
+
+def _code(error: sqlite3.Error | OSError) -> int | None:
+    """Return the number of the operating system for what SQLite or the system said; None where there is none."""
+    if isinstance(error, OSError):
+        return error.errno
+    return _CODES.get(getattr(error, "sqlite_errorcode", 0) & _PRIMARY)
+
+
+_PRIMARY = 0xFF  # of SQLite's error codes: the rest says more than people need
+_CODES = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+    sqlite3.SQLITE_READONLY: errno.EACCES,
+    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
+    sqlite3.SQLITE_PERM: errno.EACCES,
+}
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

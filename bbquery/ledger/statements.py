@@ -267,9 +267,10 @@ def owners_in_flight(connection: Connection) -> set[str]:
     return {row[0] for row in connection.execute("SELECT DISTINCT owner FROM attempt WHERE state = 'open'")}
 
 
-def is_open(connection: Connection, key: bytes) -> bool:
-    """Whether an attempt at this key is open."""
-    return connection.execute("SELECT 1 FROM attempt WHERE key = ? AND state = 'open'", (key,)).fetchone() is not None
+def asked_by(connection: Connection, key: bytes) -> str | None:
+    """Return who has an open attempt at this key; None for nobody."""
+    row = connection.execute("SELECT owner FROM attempt WHERE key = ? AND state = 'open'", (key,)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def bury(connection: Connection, owner: str) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 from bbquery.errors import BbqueryError, NotWritten, UsageError
+from bbquery.system.disk import remedy
 
 Write: TypeAlias = Callable[[bytes], None]
 
@@ -84,7 +85,8 @@ def _blamed(path: Path, kind: type[BbqueryError]) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a path such as "." names no file
-        raise kind(f"cannot write {path} ({_why(error)}): free or choose another place") from error
+        to_do = remedy(getattr(error, "errno", None)) or ": free it"
+        raise kind(f"cannot write {path} ({_why(error)}){to_do}, or choose another place") from error
 
 
 def _write(path: Path, file: BinaryIO, data: bytes) -> None:

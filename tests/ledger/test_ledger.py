@@ -394,6 +394,22 @@ def test_a_failed_commit_reaches_everyone_who_waits(tmp_path: Path) -> None:
             ledger.open_budget("b", Cap())
 
 
+async def test_an_attempt_that_could_not_be_settled_is_not_waited_for(tmp_path: Path) -> None:
+    """It stays open for as long as this process lives, so whoever asks the same is told why, and never waits."""
+    with Ledger(tmp_path / "ledger.sqlite3") as ledger:
+        attempt = await granted(ledger, ledger.open_budget("b", Cap()), 1)
+        key = question(1).key
+        waits = ledger.in_flight(key)
+        break_disk(ledger)
+        with pytest.raises(StorageFailed):
+            await ledger.settle([Settlement(attempt, "voided")])
+
+        assert waits
+        assert not ledger.in_flight(question(2).key)
+        with pytest.raises(StorageFailed, match="cannot be used"):
+            ledger.in_flight(key)
+
+
 def test_a_ledger_that_is_lent_stays_open(ledger: Ledger) -> None:
     """`open_ledger` closes only what it opened itself."""
     with open_ledger(ledger) as lent:

@@ -248,6 +248,13 @@ class Engine:
 
     async def _lane(self, lane: Lane, photos: asyncio.TaskGroup) -> None:
         """Begin a lane's photos, one after another, as there is room for each."""
+        with self._ends_all(lane):
+            await self._begun(lane, photos)
+        for outcome in lane.put_off.values():
+            self._took(outcome)
+        self._wake()
+
+    async def _begun(self, lane: Lane, photos: asyncio.TaskGroup) -> None:
         while self.ended is None and (todo := await self._next(lane)) is not None:
             ready = await asyncio.to_thread(self._ready, lane, todo.place)
             if isinstance(ready, Outcome):
@@ -257,9 +264,14 @@ class Engine:
                 lane.next += 1
                 self._begin(lane, ready, photos)
             del ready
-        for outcome in lane.put_off.values():
-            self._took(outcome)
-        self._wake()
+
+    @contextlib.contextmanager
+    def _ends_all(self, lane: Lane) -> Iterator[None]:
+        """End the audit in order by whatever happens meanwhile: the ledger or the disk may fail at any time."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, the photos at work are settled and written
+            self.ended = self.ended or unforeseen(error, lane.setting.name)
 
     async def _next(self, lane: Lane) -> Todo | None:
         """Return what is next of a lane, once that is known: a photo at work may have to be begun again."""
@@ -361,13 +373,16 @@ class Engine:
         return Part(place, count, f"{lane.setting.name}/{self.photos[photo].name}", self.budget)
 
     async def _photo(self, lane: Lane, turn: Turn, heard: Heard, asks: Asks) -> None:
-        """Ask a photo to its end."""
+        """Ask a photo to its end; what no part of it foresees ends the audit in order."""
+        outcome = Outcome(None)
         heard.begins(heard.part)
         try:
-            outcome = await self._done(lane, asks)
+            with self._ends_all(lane):
+                outcome = await asks()
         finally:
             heard.ends(heard.part)
-            self._end(lane, turn)
+            with self._ends_all(lane):
+                self._end(lane, turn)
         lane.done += outcome.row is not None and outcome.row.complete
         goes_on = self.ended is None and lane.ended is None
         if goes_on and outcome.lost and outcome.answered > lane.answered.get(turn.place, 0):
@@ -385,14 +400,6 @@ class Engine:
         self.lacks = self.lacks or outcome.lacks
         if outcome.row is not None and outcome.row.status != "not begun":
             self._rows.put_nowait(outcome.row)
-
-    async def _done(self, lane: Lane, asks: Asks) -> Outcome:
-        """Run a photo's work; what no part foresees ends the audit in order."""
-        try:
-            return await asks()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other photos at work are settled and written
-            self.ended = self.ended or unforeseen(error, lane.setting.name)
-            return Outcome(None)
 
     def _end(self, lane: Lane, turn: Turn) -> None:
         """Count what a photo has really taken."""

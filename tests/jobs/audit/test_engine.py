@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bbquery.client.halt import Interrupted
-from bbquery.errors import KeyMissing, KeyRefused, OutcomeUnknown, QuotaExceeded, Rejected
+from bbquery.errors import KeyMissing, KeyRefused, OutcomeUnknown, QuotaExceeded, Rejected, StorageFailed
 from bbquery.jobs.audit import lane
+from bbquery.jobs.audit.budgets import open_budgets
 from bbquery.jobs.audit.engine import AbovePhotoCap, NoRoom, TimeUp
 from bbquery.jobs.audit.photos import Photo
 from bbquery.jobs.watch import Watch
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bbquery.client.client import Client
+    from bbquery.jobs.audit.asking import Asking
+    from bbquery.jobs.audit.budgets import Budgets
     from bbquery.jobs.audit.row import Row
     from bbquery.jobs.parts import Part
+    from bbquery.ledger.ledger import Ledger
 
 pytestmark = pytest.mark.slow
 
@@ -62,6 +66,27 @@ def test_an_oracle_that_refuses_every_photo_ends_its_lane_alone(tmp_path: Path) 
     assert set(_by_status(rows, "one")) == {"failed"}
     assert refused.requests < 8
     assert isinstance(engine.error, Rejected)
+
+
+def test_a_ledger_that_fails_as_a_photo_begins_ends_all_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing more begins, on no oracle; what is at work has its rows, and the failure is what the audit ends by."""
+
+    def fails_at_the_third(ledger: Ledger, asked: Asking, *rest: Any) -> Budgets:
+        if asked.photo.name == "p02":
+            raise StorageFailed("the disk is full")
+        return open_budgets(ledger, asked, *rest)
+
+    monkeypatch.setattr("bbquery.jobs.audit.engine.open_budgets", fails_at_the_third)
+    audit = Small(tmp_path, photos_in(tmp_path / "photos", 8))
+
+    rows, engine = audit.run(plan_of("one", "two"), FakeOracle(), FakeOracle(version="2"))
+
+    assert str(engine.error) == "the disk is full"
+    assert engine.error is engine.ended
+    assert all({row.photo for row in rows if row.oracle == own} <= {"p00", "p01"} for own in ("one", "two"))
+    assert any(row.complete for row in rows)
 
 
 @pytest.mark.parametrize("error", [KeyRefused("401: no such key"), KeyMissing("KEY is unset: put the key in it")])
