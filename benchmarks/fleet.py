@@ -10,9 +10,7 @@ Printed, for each number of workers: queries a second with an infinitely fast le
 ledger is, how long a query waits for it. `--block N` holds N queries at once, as a lease would. Then what the whole
 takes in time, storage and money, and which of vendor, ledger and workers is the limit.
 
-`--shared-rates` simulates instead what sharing a provider's rate asks of the ledger: each worker leases what its
-waiting queries need, at most a second of the rate, and looks at the others once a second. Here the ledger answers at
-once.
+`--shared-rates` simulates instead what sharing a provider's rate asks of the ledger, and gives: see `shared_rates.py`.
 """
 
 from __future__ import annotations
@@ -29,9 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-
-from bbquery.client.turns import LONGEST_LEASE, LOOK
-from bbquery.ledger.rates import CREDIT
+from shared_rates import Sharing
 
 FEW, MANY = 2, 512  # rows of the commits that are timed
 TIMES = 15
@@ -141,81 +137,16 @@ class Simulation:
         worker.holds, worker.settlements, worker.waiting = 0, 0, []
 
 
-@dataclass(frozen=True)
-class Leased:
-    """What sharing a rate asks of a ledger: leases and looks a second; seconds that the line is ahead, at most."""
-
-    leases: float
-    looks: float
-    ahead: float
-
-
-class Line:
-    """Workers that take turns at a provider's rate, in requests a second: see `bbquery.client.turns`."""
-
-    def __init__(self, fleet: Fleet, rate: float, seed: int) -> None:
-        self.fleet, self.rate, self.rng = fleet, rate, np.random.default_rng(seed)
-        self.waiting, self.looked = [fleet.slots] * fleet.workers, [-LOOK] * fleet.workers
-        self.holds_lease = [False] * fleet.workers
-        self.events, self.number = list[tuple[float, int, str, int]](), itertools.count()
-        self.until, self.ahead, self.leases, self.looks = 0.0, 0.0, 0, 0
-
-    def run(self) -> Leased:
-        """Let each worker have its turn some times; count once each had one."""
-        first = self.fleet.workers * min(self.fleet.slots, max(1.0, self.rate * LONGEST_LEASE)) / self.rate + QUIET
-        now, until = 0.0, max(3 * first, first + self.fleet.seconds)
-        for worker in range(self.fleet.workers):
-            self._lease(worker, now)
-        counted = False
-        while now < until:
-            now, _, what, worker = heapq.heappop(self.events)
-            if now >= first and not counted:
-                counted, self.leases, self.looks = True, 0, 0
-            if what == "answer":
-                self.waiting[worker] += 1
-            elif what == "used":
-                self.holds_lease[worker] = False
-            else:
-                self._look(worker, now)
-            self._lease(worker, now)
-        return Leased(self.leases / (now - first), self.looks / (now - first), self.ahead)
-
-    def _look(self, worker: int, now: float) -> None:
-        if now - self.looked[worker] >= LOOK:
-            self.looked[worker] = now
-            self.looks += 1
-
-    def _lease(self, worker: int, now: float) -> None:
-        """Lease for all that waits in a worker, unless it has a lease; its requests start and are answered."""
-        if self.holds_lease[worker] or not self.waiting[worker]:
-            return
-        self._look(worker, now)
-        requests = max(1, min(self.waiting[worker], int(self.rate * LONGEST_LEASE)))
-        begin = max(now - CREDIT, self.until)
-        self.until = begin + requests / self.rate
-        self.ahead = max(self.ahead, self.until - now)
-        self.leases += 1
-        self.waiting[worker] -= requests
-        self.holds_lease[worker] = True
-        starts = [max(now, begin + place / self.rate) for place in range(requests)]
-        lengths = self.rng.lognormal(np.log(self.fleet.latency), 1 / 3, requests)
-        for start, length in zip(starts, lengths, strict=True):
-            self._at(start, "start", worker)
-            self._at(start + float(length), "answer", worker)
-        self._at(starts[-1], "used", worker)
-
-    def _at(self, when: float, what: str, worker: int) -> None:
-        heapq.heappush(self.events, (when, next(self.number), what, worker))
-
-
 def show_leases(fleets: list[Fleet], rates: list[float]) -> None:
     """Simulate and print what shared rates, in requests a minute, ask of the ledger."""
     for rate, fleet in itertools.product(rates, fleets):
-        found = Line(fleet, rate / 60, seed=0).run()
+        found = Sharing(fleet.workers, fleet.slots, fleet.latency, rate).simulated(seed=0)
+        commits = found.leases + found.refusals
         print(
-            f"{rate:>8,.0f} a minute, {fleet.workers:>5} workers: {found.leases:>7,.1f} leases/s"
-            f" (ledger busy {found.leases * (fleet.commit + fleet.row):.1%} with a commit each),"
-            f" {found.looks:>7,.1f} looks/s, at most {found.ahead:,.1f} s ahead",
+            f"{rate:>8,.0f} a minute, {fleet.workers:>5} workers: {found.used:.1%} used, at most {found.most:.1%} in a"
+            f" minute, {commits:>6,.1f} leases and refusals/s (ledger busy {commits * (fleet.commit + fleet.row):.1%}"
+            f" with a commit each), {found.looks:>6,.1f} looks/s, line at most {found.ahead:.1f} s ahead, once all stop"
+            f" the next waits {found.left:.1f} s, fewest requests of a worker {found.least:.0%} of the mean",
             flush=True,
         )
 

@@ -196,7 +196,7 @@ class Dispatcher:
         if pace.paused:
             self._waits.waits(pace.paused)
         tokens = sum(query.hold.tokens for query in batch.queries)
-        await pace.turn(len(batch.queries), tokens, self._queue.following)
+        await pace.turn(len(batch.queries), tokens, lambda: self._queue.following)
 
     def _give_up(self) -> None:
         while self._queue.waiting:

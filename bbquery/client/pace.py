@@ -24,6 +24,8 @@ from bbquery.client.turns import LOOK
 from bbquery.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bbquery.client.turns import Turns
     from bbquery.ledger.rates import Stated
     from bbquery.oracle import RateSeen
@@ -65,10 +67,10 @@ class Pace:
         """Whether a request waits for its turn."""
         return self._turn.locked()
 
-    async def turn(self, images: int, tokens: int, following: int = 0) -> None:
+    async def turn(self, images: int, tokens: int, following: Callable[[], int] = int) -> None:
         """Wait until a request of so many images and tokens may start.
 
-        following: how many more requests of its kind could start at once, if nothing paced them.
+        following: how many more requests of its kind could start at once, if nothing paced them; asked when it matters.
         """
         self._waiting += 1
         try:
@@ -93,7 +95,7 @@ class Pace:
         if rate.paused:
             self.pause(rate.paused)
         if alone and (recent := self._tokens.recent):
-            await turns.owe(self._seconds(0, recent), self._stated)
+            await turns.owe(self._seconds(0, recent))
 
     def pause(self, seconds: float) -> None:
         """Let nothing start for this long: the oracle asked for it."""
@@ -145,7 +147,7 @@ class Pace:
     def _is_shared(self) -> bool:
         return self.turns is not None and self.turns.shared
 
-    async def _may_start(self, images: int, tokens: int, following: int) -> bool:
+    async def _may_start(self, images: int, tokens: int, following: Callable[[], int]) -> bool:
         """Wait for the request's place; whether it is still good then, with nothing paused or otherwise meanwhile."""
         shared = self._is_shared
         # Tokens first: theirs is the long wait, in which a place among the images would pass unused.
@@ -160,13 +162,13 @@ class Pace:
         await self.hear()
         return not self.paused and shared == self._is_shared
 
-    async def _in_turn(self, images: int, tokens: int, following: int) -> None:
+    async def _in_turn(self, images: int, tokens: int, following: Callable[[], int]) -> None:
         """Wait for the request's place among those of all processes."""
         if self.turns is None or not self._has_limits:
             return
         self._largest = (max(self._largest[0], images), max(self._largest[1], tokens))
-        following += self._waiting - 1
-        await self.turns.take(self._seconds(images, tokens), following, self._stated)
+        seconds = self._seconds(images, tokens)
+        await self.turns.take(seconds, lambda: following() + self._waiting - 1, self._stated)
 
     def _seconds(self, images: int, tokens: int) -> float:
         """Return the time between a request and the next at which both limits are kept, whoever sends the next."""

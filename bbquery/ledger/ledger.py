@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from bbquery.ledger.connection import Connection
     from bbquery.ledger.places import Place
-    from bbquery.ledger.rates import Rate, Stated
+    from bbquery.ledger.rates import Answer, Rate, Stated, Wish
     from bbquery.ledger.records import BudgetState, Cap, HoldRequest, Result, UnknownAttempt, Unreadable
     from bbquery.types import Reply
 
@@ -181,12 +181,16 @@ class Ledger:
         """Return what processes know together of a provider's rate. Reads only; called on worker threads."""
         return self._database.read(lambda c: rates.read(c, self._now, provider))
 
-    async def lease(self, provider: str, seconds: float, stated: Stated) -> float:
-        """Lease so many seconds of a provider's time; return in how many seconds they begin.
+    async def lease(self, provider: str, wish: Wish, stated: Stated) -> Answer:
+        """Lease what this process asks for of a provider's time, if it begins soon.
 
         stated: what the provider stated to this process.
         """
-        return await self.write(lambda c: rates.lease(c, self._now, provider, seconds, stated))
+        return await self.write(lambda c: rates.lease(c, self._now, provider, wish, stated))
+
+    async def owe(self, provider: str, seconds: float) -> None:
+        """Leave so many seconds of a provider's time unused, for requests that started without a lease."""
+        await self.write(lambda c: rates.owe(c, self._now, provider, seconds))
 
     def announce_pause(self, provider: str, seconds: float) -> None:
         """Let the other processes know that a provider asked for a pause; returns before they do."""

@@ -100,7 +100,7 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     found: list[float] = []
     turn = Pace.turn
 
-    async def noted(pace: Pace, images: int, tokens: int, following: int) -> None:
+    async def noted(pace: Pace, images: int, tokens: int, following: Callable[[], int]) -> None:
         await turn(pace, images, tokens, following)
         found.append(pace._clock.now())
 

@@ -3,76 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import itertools
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared_rates import MINUTE, SharedLine, VirtualLoop, Worker, virtually
 
 from bbquery.client.pace import MARGIN, Pace
-from bbquery.client.turns import LATE, Turns
-from bbquery.ledger.rates import Rate, Stated
+from bbquery.client.turns import LATE, LONGEST_LEASE, LONGEST_WATCH, Turns
+from bbquery.ledger.rates import IN_TURN
 from bbquery.oracle import RateSeen
 from tests.support.clocks import FakeClock
 
 if TYPE_CHECKING:
     from bbquery.ledger.ledger import Ledger
-
-
-class Timeline:
-    """A clock that several tasks sleep on: the one that is to wake first wakes next."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
-        self._numbers = itertools.count()
-
-    def now(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        woken = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (self.time + max(seconds, 0.0), next(self._numbers), woken))
-        await woken
-
-    async def run(self, *tasks: asyncio.Task[Any]) -> None:
-        """Let time pass until all have ended."""
-        while not all(task.done() for task in tasks):
-            for _ in range(30):  # turns of the loop in which whoever is awake goes to sleep
-                await asyncio.sleep(0)
-            if self._sleepers:
-                self.time, _, woken = heapq.heappop(self._sleepers)
-                if not woken.done():
-                    woken.set_result(None)
-
-
-@dataclass
-class SharedLedger:
-    """What a ledger knows of a provider, without a database. leases: how often one was taken."""
-
-    clock: Timeline | FakeClock
-    age: float = 100.0
-    company: bool = True
-    line: Rate = field(default_factory=lambda: Rate(0.0, 0.0, 0.0))
-    leases: int = 0
-
-    def shares_rates(self) -> bool:
-        return self.company
-
-    def rate(self, _: str) -> Rate:
-        return self.line.at(self.clock.now())
-
-    async def lease(self, _: str, seconds: float, stated: Stated) -> float:
-        self.leases += 1
-        line = self.line.at(self.clock.now()).stating(*stated)
-        self.line = line.leased(seconds)
-        return line.begin() - line.seen
-
-    def announce_pause(self, _: str, seconds: float) -> None:
-        self.line = self.line.at(self.clock.now()).pausing(seconds)
 
 
 @pytest.fixture(autouse=True)
@@ -85,32 +31,42 @@ def _same_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bbquery.client.turns.asyncio.to_thread", here)
 
 
-def paced(shared: SharedLedger, images: float | None = None, tokens: float | None = None) -> Pace:
+def paced(
+    shared: SharedLine, clock: FakeClock | VirtualLoop, images: float | None = None, tokens: float | None = None
+) -> Pace:
     """Return the pace of one more process."""
-    pace = Pace(images, tokens, shared.clock)
-    pace.turns = Turns(cast("Ledger", shared), "vendor", shared.clock)
+    pace = Pace(images, tokens, clock)
+    pace.turns = Turns(cast("Ledger", shared), "vendor", clock)
     return pace
 
 
 async def worked(
-    pace: Pace, clock: Timeline, busy: list[float], tokens: list[int], starts: list[tuple[float, int]]
+    pace: Pace, clock: VirtualLoop, busy: list[float], tokens: list[int], starts: list[tuple[float, int]]
 ) -> None:
     """Start requests, busy for a while after each."""
     for seconds, amount in zip(busy, itertools.cycle(tokens), strict=False):
-        await pace.turn(1, amount, following=7)
+        await pace.turn(1, amount, lambda: 7)
         starts.append((clock.now(), amount))
         await clock.sleep(seconds)
 
 
-async def all_worked(paces: list[Pace], clock: Timeline, work: list[list[float]], tokens: list[int]) -> Any:
+def all_worked(
+    work: list[list[float]], amounts: list[int], **limits: float
+) -> tuple[list[tuple[float, int]], SharedLine]:
+    """Let as many processes start requests, and return when each started, with its tokens, and the line."""
     starts: list[tuple[float, int]] = []
-    tasks = [
-        asyncio.create_task(worked(pace, clock, busy, tokens, starts)) for pace, busy in zip(paces, work, strict=True)
-    ]
-    await clock.run(*tasks)
-    for task in tasks:
-        task.result()
-    return sorted(starts)
+
+    async def together(clock: VirtualLoop) -> SharedLine:
+        shared = SharedLine(clock.now)
+        async with asyncio.TaskGroup() as tasks:
+            for busy in work:
+                pace = paced(shared, clock, **limits)
+                pace._largest = (1, max(amounts))  # each has sent a large one before
+                tasks.create_task(worked(pace, clock, busy, amounts, starts))
+        return shared
+
+    shared = virtually(together)
+    return sorted(starts), shared
 
 
 def most(starts: list[tuple[float, int]], seconds: float) -> int:
@@ -123,12 +79,9 @@ pauses = st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.01, 0.3, 2.0, 30.0]), min_si
 
 @given(rate=st.sampled_from([3.0, 60.0, 600.0]), work=st.lists(pauses, min_size=1, max_size=5))
 @settings(max_examples=25, deadline=None)
-async def test_all_processes_together_keep_a_rate(rate: float, work: list[list[float]]) -> None:
+def test_all_processes_together_keep_a_rate(rate: float, work: list[list[float]]) -> None:
     """However busy each is, no minute holds more images than the limit; a second holds what is late at most besides."""
-    clock = Timeline()
-    shared = SharedLedger(clock)
-
-    starts = await all_worked([paced(shared, rate) for _ in work], clock, work, [0])
+    starts, _ = all_worked(work, [0], images=rate)
 
     images = [(start, 1) for start, _ in starts]
     assert most(images, 60) <= rate
@@ -137,39 +90,119 @@ async def test_all_processes_together_keep_a_rate(rate: float, work: list[list[f
 
 @given(tokens=st.lists(st.integers(1, 1000), min_size=1, max_size=5), work=st.lists(pauses, min_size=1, max_size=4))
 @settings(max_examples=25, deadline=None)
-async def test_all_processes_together_keep_tokens(tokens: list[int], work: list[list[float]]) -> None:
+def test_all_processes_together_keep_tokens(tokens: list[int], work: list[list[float]]) -> None:
     """No minute holds more tokens than the limit, where requests are as large as the largest at most."""
-    clock = Timeline()
-    shared = SharedLedger(clock)
-    paces = [paced(shared, tokens=5000.0) for _ in work]
-    for pace in paces:
-        pace._largest = (1, max(tokens))  # each has sent a large one before
-
-    starts = await all_worked(paces, clock, work, tokens)
+    starts, _ = all_worked(work, tokens, tokens=5000.0)
 
     assert most(starts, 60) <= 5000
 
 
-async def test_the_rate_is_used_and_the_ledger_hardly() -> None:
+def test_the_rate_is_used_and_the_ledger_hardly() -> None:
     """Four processes with work use all but the margin, and lease about once in a second."""
-    clock = Timeline()
-    shared = SharedLedger(clock)
-
-    starts = await all_worked([paced(shared, 600.0) for _ in range(4)], clock, [[0.0] * 50] * 4, [0])
+    starts, shared = all_worked([[0.0] * 50] * 4, [0], images=600.0)
 
     busy = starts[:160]  # as long as all four have work
     assert (len(busy) - 1) / (busy[-1][0] - busy[0][0]) >= 0.99 * 10 * (1 - MARGIN)
-    assert shared.leases <= len(starts) / 5
+    assert shared.refusals <= shared.leases <= len(starts) / 5
+
+
+# --- fleets: workers who always have more to ask ---
+
+
+class Fleet:
+    """Workers with four slots whose answers take half a second."""
+
+    def __init__(self, loop: VirtualLoop, workers: int, rate: float) -> None:
+        self.loop, self.rate, self.shared = loop, rate, SharedLine(loop.now)
+        self.workers = [Worker(self.shared, loop, rate, slots=4) for _ in range(workers)]
+        self._tasks = [asyncio.create_task(worker.work(lambda: 0.5)) for worker in self.workers]
+
+    def die(self, workers: int) -> None:
+        """Stop so many at once, in mid-lease or waiting for one."""
+        for task in self._tasks[:workers]:
+            task.cancel()
+
+    def used(self, begin: float, end: float) -> float:
+        """Return which share of the rate was used."""
+        started = sum(begin <= start < end for worker in self.workers for start in worker.starts)
+        return started / (end - begin) / (self.rate / MINUTE)
+
+
+def soonest(rate: float) -> float:
+    """Return when somebody new starts at the latest, in seconds: a line ends so soon, whoever shares it."""
+    return IN_TURN + max(LONGEST_LEASE, MINUTE / rate / (1 - MARGIN))
+
+
+@given(
+    workers=st.integers(1, 40),
+    rate=st.sampled_from([6.0, 60.0, 1200.0]),
+    lives=st.floats(0.1, 90),
+    pause=st.sampled_from([0.0, 5.0, 30.0]),
+)
+@settings(max_examples=20, deadline=None)
+def test_who_comes_after_a_fleet_stopped_waits_no_longer_for_a_larger_one(
+    workers: int, rate: float, lives: float, pause: float
+) -> None:
+    """The line ends within a bound that does not grow with the number of workers, whenever they stop at once."""
+
+    async def run(loop: VirtualLoop) -> tuple[float, float, float]:
+        fleet = Fleet(loop, workers, rate)
+        await loop.sleep(lives)
+        fleet.shared.announce_pause("vendor", pause)
+        await loop.sleep(2 * pause)
+        fleet.die(workers)
+        ahead = fleet.shared.line.leased_until - loop.now()
+        began = loop.now()
+        await paced(fleet.shared, loop, images=rate).turn(1, 0)
+        return fleet.shared.ahead, ahead, loop.now() - began
+
+    at_most, ahead, waited = virtually(run)
+
+    assert ahead <= at_most <= soonest(rate) + 1e-6
+    assert waited <= soonest(rate) + LATE
+
+
+def test_in_a_fleet_each_worker_has_its_turn_and_the_ledger_little_work() -> None:
+    """200 workers use all but the margin, none has less than half its share, and each asks the ledger rarely."""
+
+    async def run(loop: VirtualLoop) -> tuple[float, float, float]:
+        fleet = Fleet(loop, 200, 1800.0)
+        await loop.sleep(150)
+        served = [len(worker.starts) for worker in fleet.workers]
+        asked = (fleet.shared.leases + fleet.shared.refusals + fleet.shared.looks) / 150
+        return fleet.used(10, 150), min(served) / (sum(served) / 200), asked
+
+    used, least, asked = virtually(run)
+
+    assert used >= 0.99 * (1 - MARGIN)
+    assert least >= 0.5
+    assert asked <= 200 / 2
+
+
+def test_who_is_left_of_a_fleet_soon_uses_the_whole_rate() -> None:
+    """Where most of those who have a place die, the others do not wait for theirs."""
+
+    async def run(loop: VirtualLoop) -> float:
+        fleet = Fleet(loop, 100, 1800.0)
+        await loop.sleep(30)
+        fleet.die(80)
+        await loop.sleep(30)
+        return fleet.used(30 + LONGEST_WATCH + soonest(1800), 60)
+
+    assert virtually(run) >= 0.99 * (1 - MARGIN)
+
+
+# --- one and another ---
 
 
 async def test_a_lease_is_no_longer_than_what_waits() -> None:
     """Who has one request takes the time of one, so nothing is left unused; who has many takes a second at most."""
     clock = FakeClock()
-    shared = SharedLedger(clock)
-    pace = paced(shared, 600.0)
+    shared = SharedLine(clock.now)
+    pace = paced(shared, clock, 600.0)
     await pace.turn(1, 0)
     alone = shared.line.leased_until
-    await pace.turn(1, 0, following=1000)
+    await pace.turn(1, 0, lambda: 1000)
 
     assert alone == pytest.approx(0.1 / (1 - MARGIN), abs=1e-6)
     assert 0.8 < shared.line.leased_until - alone <= 1 + 1e-6
@@ -178,9 +211,9 @@ async def test_a_lease_is_no_longer_than_what_waits() -> None:
 async def test_who_dies_holds_the_others_up_for_a_second_at_most() -> None:
     """What a dead process leased and did not use is all that is lost."""
     clock = FakeClock()
-    shared = SharedLedger(clock)
-    dead, alive = paced(shared, 600.0), paced(shared, 600.0)
-    await dead.turn(1, 0, following=1000)
+    shared = SharedLine(clock.now)
+    dead, alive = paced(shared, clock, 600.0), paced(shared, clock, 600.0)
+    await dead.turn(1, 0, lambda: 1000)
     died = clock.now()
 
     await alive.turn(1, 0)
@@ -191,8 +224,8 @@ async def test_who_dies_holds_the_others_up_for_a_second_at_most() -> None:
 async def test_a_pause_is_heard_by_the_others_within_a_second() -> None:
     """What one process is told, every other obeys, with limits known or without."""
     clock = FakeClock()
-    shared = SharedLedger(clock)
-    told, free, limited = paced(shared), paced(shared), paced(shared, 600.0)
+    shared = SharedLine(clock.now)
+    told, free, limited = paced(shared, clock), paced(shared, clock), paced(shared, clock, 600.0)
     for pace in (told, free, limited):
         await pace.turn(1, 0)
     clock.time = 50.0
@@ -210,8 +243,8 @@ async def test_a_pause_is_heard_by_the_others_within_a_second() -> None:
 async def test_a_limit_that_one_learnt_the_others_keep() -> None:
     """Who joins later knows it before the first request, and waits for a place among all."""
     clock = FakeClock()
-    shared = SharedLedger(clock)
-    one, late = paced(shared), paced(shared)
+    shared = SharedLine(clock.now)
+    one, late = paced(shared, clock), paced(shared, clock)
     one.learn(RateSeen(requests=60))
     await one.turn(1, 0)
     assert not late.is_free
@@ -227,8 +260,8 @@ async def test_a_limit_that_one_learnt_the_others_keep() -> None:
 async def test_who_is_alone_takes_no_lease() -> None:
     """A process alone in a file keeps its own pace, at no cost."""
     clock = FakeClock()
-    shared = SharedLedger(clock, company=False)
-    pace = paced(shared)
+    shared = SharedLine(clock.now, company=False)
+    pace = paced(shared, clock)
 
     await pace.turn(1, 0)
 
@@ -239,8 +272,8 @@ async def test_who_is_alone_takes_no_lease() -> None:
 async def test_what_was_started_alone_counts_once_others_come() -> None:
     """Tokens of the last minute, which alone may start at once, are no longer there for those who come."""
     clock = FakeClock()
-    shared = SharedLedger(clock, company=False)
-    first, second = paced(shared, tokens=1000.0), paced(shared, tokens=1000.0)
+    shared = SharedLine(clock.now, company=False)
+    first, second = paced(shared, clock, tokens=1000.0), paced(shared, clock, tokens=1000.0)
     for _ in range(9):
         await first.turn(1, 100)
     shared.company = True
@@ -256,9 +289,9 @@ async def test_what_was_started_alone_counts_once_others_come() -> None:
 async def test_who_joins_waits_until_the_others_have_noticed() -> None:
     """A process that has only just opened the ledger sends nothing before the others can have looked."""
     clock = FakeClock()
-    shared = SharedLedger(clock, age=0.25)
+    shared = SharedLine(clock.now, age=0.25)
 
-    await paced(shared, 600.0).turn(1, 0)
+    await paced(shared, clock, 600.0).turn(1, 0)
 
     assert clock.now() == pytest.approx(1.25)
 
@@ -266,8 +299,8 @@ async def test_who_joins_waits_until_the_others_have_noticed() -> None:
 async def test_company_that_left_counts_for_a_minute() -> None:
     """Whoever was there may have used the rate of the minute that a provider counts."""
     clock = FakeClock()
-    shared = SharedLedger(clock)
-    pace = paced(shared, 600.0)
+    shared = SharedLine(clock.now)
+    pace = paced(shared, clock, 600.0)
     await pace.turn(1, 0)
     shared.company = False
     clock.time = 30.0
