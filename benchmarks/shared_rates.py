@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 from bbquery.client.pace import Pace
-from bbquery.client.turns import Turns
+from bbquery.client.turns import LONGEST_LEASE, Turns
 from bbquery.ledger.rates import Answer, Rate, Stated, Wish
 
 if TYPE_CHECKING:
@@ -114,7 +114,8 @@ class SharedLine:
 
     async def lease(self, _: str, wish: Wish, stated: Stated) -> Answer:
         """Lease a stretch of it."""
-        self.line, answer = self.line.at(self.now()).stating(*stated).asked(wish)
+        line = self.line.at(self.now())
+        self.line, answer = (line.told(*stated) if any(stated) else line).asked(wish)
         self.leases += answer.is_leased
         self.refusals += not answer.is_leased
         self.ahead = max(self.ahead, self.line.leased_until - self.line.seen)
@@ -123,6 +124,11 @@ class SharedLine:
     async def owe(self, _: str, seconds: float) -> None:
         """Leave some of it unused."""
         self.line = self.line.at(self.now()).leased(seconds)
+
+    def announce_limits(self, _: str, stated: Stated, owed: float) -> None:
+        """Note limits, and leave some of it unused."""
+        line = self.line.at(self.now()).told(*stated)
+        self.line = line.leased(owed) if owed else line
 
     def announce_pause(self, _: str, seconds: float) -> None:
         """Note a pause."""
@@ -193,7 +199,7 @@ class Sharing:
             shared = SharedLine(loop.now)
             fleet = [Worker(shared, loop, self.per_minute, self.slots) for _ in range(self.workers)]
             tasks = [asyncio.create_task(each.work(latency)) for each in fleet]
-            first = SETTLED + self.workers * max(1.0, MINUTE / self.per_minute)
+            first = SETTLED + self.workers * self._turn
             await loop.sleep(first)
             before = shared.counts
             await loop.sleep(max(2 * first, 2 * MINUTE))
@@ -216,6 +222,12 @@ class Sharing:
             )
 
         return virtually(run)
+
+    @property
+    def _turn(self) -> float:
+        """Seconds of the rate that a worker takes at once."""
+        request = MINUTE / self.per_minute
+        return max(request, min(self.slots * request, LONGEST_LEASE))
 
     async def _left(self, shared: SharedLine, loop: VirtualLoop) -> float:
         """Return how long one more waits for its first request."""

@@ -9,6 +9,8 @@ whole number of images in a short period:
 3. Tokens have a window of their own, a minute long; a request that alone exceeds it goes when nothing else is in it.
 4. Where other processes ask the same provider by the same ledger, all of them take turns (`bbquery.client.turns`), one
    line for images and tokens, in place of the two windows.
+5. While none of them knows whether the provider has limits, each sends one request, a little after the other's, and
+   waits for its answer (`is_probing`). Once one is answered, all know; what was sent by then is taken off the line.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 MINUTE = 60.0  # seconds
 MARGIN = 0.06  # of the rate; arrivals bunch up in flight
 SPREAD = 0.05  # seconds; images that may start together are those of so long
+PROBE = 0.1  # seconds from one to the next of the first requests of all processes, while no limit is known
 SECONDS_BETWEEN_LOOKS = 0.001  # of the one task that waits, once its time should have come
 
 
@@ -51,6 +54,8 @@ class Pace:
         self._tokens = TokenWindow(tokens_per_minute, clock)
         self._largest = (1, 1)  # images and tokens of a request
         self._stated: Stated = (None, None)  # by the oracle: requests and tokens a minute
+        self._probes: list[tuple[int, int]] = []  # images and tokens of each request that was sent to learn the limits
+        self.is_told = False  # whether the oracle answered, here or another process: it has stated its limits, if any
         self.turns: Turns | None = None
         if images_per_minute is not None:
             self._set_image_rate(images_per_minute)
@@ -58,9 +63,16 @@ class Pace:
     @property
     def is_free(self) -> bool:
         """Whether nothing limits it now, so that nobody need take a turn."""
-        if self._has_limits or (self.turns is not None and self.turns.is_new):
+        if self._has_limits or self.is_probing or (self.turns is not None and self.turns.is_new):
             return False
         return self._paused_until == -math.inf or self._left <= 0  # most never have to wait: then no clock is read
+
+    @property
+    def is_probing(self) -> bool:
+        """Whether others may ask too and nobody knows the limits, if there are any: then one request at a time."""
+        if self.is_told or self._has_limits or self.turns is None:
+            return False
+        return self.turns.is_new or self.turns.shared
 
     @property
     def is_awaited(self) -> bool:
@@ -91,6 +103,7 @@ class Pace:
         rate = await turns.look()
         if rate is None:
             return
+        self.is_told = self.is_told or rate.is_told
         self._limit(*rate.limits)
         if rate.paused:
             self.pause(rate.paused)
@@ -109,8 +122,13 @@ class Pace:
 
     def learn(self, seen: RateSeen) -> None:
         """Take the oracle's own word for its limits; a stricter limit that was given stays."""
-        self._stated = (seen.requests or self._stated[0], seen.tokens or self._stated[1])
+        before = (self._stated, self.is_told and not self._probes)
+        self._stated, self.is_told = (seen.requests or self._stated[0], seen.tokens or self._stated[1]), True
         self._limit(seen.requests, seen.tokens)
+        if self.turns is not None and before != (self._stated, True):
+            owed = sum(max(0.0, self._seconds(*probe) - PROBE) for probe in self._probes)
+            self._probes.clear()
+            self.turns.announce_limits(self._stated, owed)
         if seen.requests_left == 0 and seen.requests_reset is not None:
             self.pause(seen.requests_reset)
         if seen.tokens_left == 0 and seen.tokens_reset is not None:
@@ -155,20 +173,25 @@ class Pace:
             await self._clock.sleep(wait if self.turns is None else min(wait, LOOK))
             return False
         if shared:
-            await self._in_turn(images, tokens, following)
+            if not await self._in_turn(images, tokens, following):
+                return False
         elif self._images is not None:
             for _ in range(images):
                 await self._next_image(self._images)
         await self.hear()
         return not self.paused and shared == self._is_shared
 
-    async def _in_turn(self, images: int, tokens: int, following: Callable[[], int]) -> None:
-        """Wait for the request's place among those of all processes."""
-        if self.turns is None or not self._has_limits:
-            return
+    async def _in_turn(self, images: int, tokens: int, following: Callable[[], int]) -> bool:
+        """Wait for the request's place among those of all processes; whether it is good."""
+        if self.turns is None or not (self._has_limits or self.is_probing):
+            return True
+        if self.is_probing:
+            if has_place := await self.turns.take(PROBE, int, self._stated, until=lambda rate: rate.is_told):
+                self._probes.append((images, tokens))
+            return has_place
         self._largest = (max(self._largest[0], images), max(self._largest[1], tokens))
         seconds = self._seconds(images, tokens)
-        await self.turns.take(seconds, lambda: following() + self._waiting - 1, self._stated)
+        return await self.turns.take(seconds, lambda: following() + self._waiting - 1, self._stated)
 
     def _seconds(self, images: int, tokens: int) -> float:
         """Return the time between a request and the next at which both limits are kept, whoever sends the next."""

@@ -11,15 +11,17 @@ from bbquery.client.concurrency import Concurrency
 from bbquery.client.pace import Pace
 from bbquery.client.turns import Turns
 from bbquery.errors import RateLimited
+from bbquery.oracle import RateSeen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bbquery.errors import OracleError
     from bbquery.ledger.ledger import Ledger
-    from bbquery.oracle import Capabilities, RateSeen
+    from bbquery.oracle import Capabilities
     from bbquery.system.clock import Clock
 
+SILENT = RateSeen()
 # An event loop's locks are its own, so runs share what they share within a loop.
 _shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Provider]] = weakref.WeakKeyDictionary()
 
@@ -57,21 +59,21 @@ class Provider:
     @property
     def has_a_slot(self) -> bool:
         """Whether one more request may be in flight."""
-        return self.in_flight < self._concurrency.limit
+        return self.in_flight < self.slots
 
     @property
     def slots(self) -> int:
-        """How many requests may be in flight."""
-        return self._concurrency.limit
+        """How many requests may be in flight: one while it is not known whether the oracle has limits."""
+        return 1 if self.pace.is_probing else self._concurrency.limit
 
     @property
     def free_slots(self) -> int:
         """How many more requests may be in flight."""
-        return max(0, self._concurrency.limit - self.in_flight)
+        return max(0, self.slots - self.in_flight)
 
     def goes_on(self) -> bool:
         """Keep a slot for another request, unless others want it or there are fewer slots than there were."""
-        if len(self.waiting) > 1 or self.in_flight > self._concurrency.limit:
+        if len(self.waiting) > 1 or self.in_flight > self.slots:
             return False
         self._concurrency.started(self.in_flight)
         return True
@@ -90,8 +92,8 @@ class Provider:
 
     def learn(self, failures: Sequence[OracleError], seen: RateSeen | None) -> None:
         """Take a lesson from how a request ended: what failed of it, and what the oracle said of its limits."""
-        if seen is not None:
-            self.pace.learn(seen)
+        if seen is not None or not (failures or self.pace.is_told):
+            self.pace.learn(seen or SILENT)
         if not failures:
             self._concurrency.answered()
             return

@@ -34,6 +34,10 @@ REMEMBERED = 60.0  # seconds: the window of a provider's limit
 ROUNDED = 1e-6  # seconds
 
 
+def _never(_: Rate) -> bool:
+    return False
+
+
 class Turns:
     """The turns of this process.
 
@@ -64,20 +68,26 @@ class Turns:
         self.is_new = False
         return rate
 
-    async def take(self, seconds: float, following: Callable[[], int], stated: Stated) -> None:
-        """Wait until a request that takes so many seconds of the rate may start.
+    async def take(
+        self, seconds: float, following: Callable[[], int], stated: Stated, until: Callable[[Rate], bool] = _never
+    ) -> bool:
+        """Wait until a request that takes so many seconds of the rate may start; return whether it may.
 
         following: how many more like it could start now. stated: the limits that the provider stated here.
+        until: whether what a look finds ends the wait; then the request may not start.
         """
         self._place = max(self._place, self._clock.now() - LATE)
-        if self._place + seconds > self._end + ROUNDED:
-            await self._lease(seconds, following, stated)
+        if self._place + seconds > self._end + ROUNDED and not await self._lease(seconds, following, stated, until):
+            return False
         wait, self._place = self._place - self._clock.now(), self._place + seconds
         if wait > 0:
             await self._clock.sleep(wait)
+        return True
 
-    async def _lease(self, seconds: float, following: Callable[[], int], stated: Stated) -> None:
-        """Take the next lease, once the line is near."""
+    async def _lease(
+        self, seconds: float, following: Callable[[], int], stated: Stated, until: Callable[[Rate], bool]
+    ) -> bool:
+        """Take the next lease, once the line is near; return whether it has it."""
         up: float | None = None
         looks: Iterator[float] | None = None
         while True:
@@ -90,21 +100,35 @@ class Turns:
                 break
             up = self._clock.now() + answer.seconds
             looks = looks or _looks(answer.dry)
-            await self._watch(up, looks)
+            rate = await self._watch(up, looks, until)
+            if rate is not None and until(rate):
+                return False
         self._requests = requests
         self._place = self._clock.now() + answer.seconds
         self._end = self._place + requests * seconds
+        return True
 
-    async def _watch(self, up: float, looks: Iterator[float]) -> None:
-        """Wait until a place comes up or the line is dry. looks: seconds until each look at it."""
+    async def _watch(self, up: float, looks: Iterator[float], until: Callable[[Rate], bool]) -> Rate | None:
+        """Wait until a place comes up, the line is dry, or `until` is; return what the last look found.
+
+        looks: seconds until each.
+        """
+        rate = None
         while (left := up - self._clock.now()) > 0:
             await self._clock.sleep(min(left, next(looks)))
-            if (await asyncio.to_thread(self._ledger.rate, self._provider)).is_dry:
-                return
+            rate = await asyncio.to_thread(self._ledger.rate, self._provider)
+            if rate.is_dry or until(rate):
+                break
+        return rate
 
     async def owe(self, seconds: float) -> None:
         """Leave so many seconds of the rate unused: for what this process started before it took turns."""
         await self._ledger.owe(self._provider, seconds)
+
+    def announce_limits(self, stated: Stated, owed: float) -> None:
+        """Let the others know what the provider stated in an answer. owed: seconds of the rate to leave unused."""
+        if self.shared:
+            self._ledger.announce_limits(self._provider, stated, owed)
 
     def announce_pause(self, seconds: float) -> None:
         """Let the others know that the provider asked for a pause."""

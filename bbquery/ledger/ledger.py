@@ -192,6 +192,13 @@ class Ledger:
         """Leave so many seconds of a provider's time unused, for requests that started without a lease."""
         await self.write(lambda c: rates.owe(c, self._now, provider, seconds))
 
+    def announce_limits(self, provider: str, stated: Stated, owed: float) -> None:
+        """Let the other processes know what a provider stated in an answer; returns before they do.
+
+        owed: seconds of its time to leave unused, for requests that started without a lease of them.
+        """
+        self._database.write(lambda c: rates.tell(c, self._now, provider, stated, owed))
+
     def announce_pause(self, provider: str, seconds: float) -> None:
         """Let the other processes know that a provider asked for a pause; returns before they do."""
         self._database.write(lambda c: rates.pause(c, self._now, provider, seconds))

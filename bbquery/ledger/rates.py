@@ -14,7 +14,8 @@ Theory of operation.
    a clock of its own. Where the database's clock was set back, what is leased goes back with it.
 6. A lease ends as its time passes. So a process that dies holding one costs the others that stretch and no more, and
    nothing need be given back: a process leases only what it has requests for, at most a second or one request.
-7. Beside the line stand the pause that a provider last asked for and the limits that it last stated, for the others.
+7. Beside the line stand the pause that a provider last asked for and the limits that it last stated, or that it stated
+   none, for the others.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Rate:
 
     leased_until: where the next lease begins. queued_until: where it would begin if all who have a place came.
     paused_until: before this nothing starts. seen: the moment itself.
-    requests, tokens: the limits a minute that the provider stated last, None where it did not; said: when.
+    requests, tokens: the limits a minute that the provider stated last, None where it did not; said: when it answered.
     """
 
     leased_until: float
@@ -86,10 +87,14 @@ class Rate:
         return max(0.0, self.paused_until - self.seen)
 
     @property
+    def is_told(self) -> bool:
+        """Whether the provider answered not long ago, so that what it states is known, or that it states nothing."""
+        return self.said is not None and self.seen - self.said < REMEMBERED
+
+    @property
     def limits(self) -> Stated:
         """What the provider stated not long ago."""
-        recent = self.said is not None and self.seen - self.said < REMEMBERED
-        return (self.requests, self.tokens) if recent else (None, None)
+        return (self.requests, self.tokens) if self.is_told else (None, None)
 
     def at(self, now: float) -> Rate:
         """Return the same line at another moment; where the clock was set back, its times go back as far."""
@@ -141,10 +146,8 @@ class Rate:
         """Return the line once the provider asked for a pause."""
         return replace(self, paused_until=max(self.paused_until, self.seen + min(seconds, LONGEST_PAUSE)))
 
-    def stating(self, requests: int | None, tokens: int | None) -> Rate:
-        """Return the line once the provider stated limits; what it did not state stays as it is."""
-        if requests is None and tokens is None:
-            return self
+    def told(self, requests: int | None, tokens: int | None) -> Rate:
+        """Return the line once the provider answered; what it did not state stays as it is."""
         before = self.limits
         return replace(self, requests=requests or before[0], tokens=tokens or before[1], said=self.seen)
 
@@ -160,7 +163,8 @@ def lease(connection: Connection, now: str, provider: str, wish: Wish, stated: S
 
     stated: what the provider stated to this process, for the others.
     """
-    line, answer = read(connection, now, provider).stating(*stated).asked(wish)
+    line = read(connection, now, provider)
+    line, answer = (line.told(*stated) if any(stated) else line).asked(wish)
     _write(connection, provider, line)
     return answer
 
@@ -168,6 +172,12 @@ def lease(connection: Connection, now: str, provider: str, wish: Wish, stated: S
 def owe(connection: Connection, now: str, provider: str, seconds: float) -> None:
     """Leave so many seconds of a provider's line unused, for requests that started without a lease."""
     _write(connection, provider, read(connection, now, provider).leased(seconds))
+
+
+def tell(connection: Connection, now: str, provider: str, stated: Stated, owed: float) -> None:
+    """Note what a provider stated in an answer, or that it stated nothing, and leave so many seconds of it unused."""
+    line = read(connection, now, provider).told(*stated)
+    _write(connection, provider, line.leased(owed) if owed else line)
 
 
 def pause(connection: Connection, now: str, provider: str, seconds: float) -> None:

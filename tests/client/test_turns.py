@@ -7,7 +7,7 @@ import itertools
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from shared_rates import MINUTE, SharedLine, VirtualLoop, Worker, virtually
 
@@ -139,6 +139,7 @@ def soonest(rate: float) -> float:
     lives=st.floats(0.1, 90),
     pause=st.sampled_from([0.0, 5.0, 30.0]),
 )
+@example(workers=6, rate=6.0, lives=1.0, pause=5.0)
 @settings(max_examples=20, deadline=None)
 def test_who_comes_after_a_fleet_stopped_waits_no_longer_for_a_larger_one(
     workers: int, rate: float, lives: float, pause: float

@@ -120,12 +120,21 @@ def test_a_quota_holds_up_whoever_met_it_and_the_others_for_a_minute() -> None:
 
 def test_limits_are_known_for_a_while() -> None:
     """What was stated is taken over by others until it may have changed; what is not stated stays."""
-    line = Rate(0.0, 0.0, 0.0, 0.0).at(100.0).stating(60, None).stating(None, 900)
+    line = Rate(0.0, 0.0, 0.0, 0.0).at(100.0).told(60, None).told(None, 900)
 
     assert line.limits == (60, 900)
-    assert line.stating(None, None) == line
+    assert line.told(None, None) == line
     assert line.at(100.0 + REMEMBERED).limits == NOTHING
-    assert line.at(100.0 + REMEMBERED).stating(30, None).limits == (30, None)
+    assert line.at(100.0 + REMEMBERED).told(30, None).limits == (30, None)
+    assert line.at(100.0 + REMEMBERED).told(None, None).limits == NOTHING
+
+
+def test_that_a_provider_states_no_limits_is_known_for_a_while() -> None:
+    """Silence is an answer too: others need not find out for themselves."""
+    line = Rate(0.0, 0.0, 0.0, 0.0).at(100.0)
+    told = line.told(None, None)
+
+    assert (line.is_told, told.is_told, told.at(100.0 + REMEMBERED).is_told) == (False, True, False)
 
 
 # --- in a ledger: the same in a file and on a server ---
@@ -171,6 +180,21 @@ async def test_what_was_started_without_a_lease_is_left_unused(place: Place) -> 
         refused = await one.lease("vendor", Wish(1.0, 1.0), NOTHING)
 
     assert 30 < refused.dry <= 70 - DRY
+
+
+@pytest.mark.parametrize("stated", [(600, None), NOTHING])
+async def test_what_a_provider_stated_or_that_it_did_not_is_known_before_a_lease(
+    place: Place, stated: tuple[int | None, int | None]
+) -> None:
+    """One answer is enough for all, with what was started before anybody knew."""
+    with Ledger(place) as one, Ledger(place) as other:
+        before = other.rate("vendor")
+        one.announce_limits("vendor", stated, 30.0)
+        await one.lease("another", Wish(0.0, 0.0), NOTHING)  # committed after it
+        after = other.rate("vendor")
+
+    assert (before.is_told, after.is_told, after.limits) == (False, True, stated)
+    assert 10 < after.ahead <= 30
 
 
 async def test_who_has_company_knows(place: Place) -> None:
