@@ -5,6 +5,10 @@ whose answers take 200 ms on average. Each worker is a process of one thread tha
 counted is the time from the first photo to the last row; workers have asked a photo each before. Every run has budgets
 and answers of its own. Exit code 1: four workers are less than 3.6 times as fast as one.
 
+`--requests-per-minute` measures instead how well four workers keep a stated rate that the emulator enforces: the most
+that arrived in any of its windows, what it refused, and the share of the rate that was used, all by its own count. Exit
+code 1: a window held too many.
+
 The figures are of the machine too: workers, emulator, scheduler and driver share its cores. The load is printed.
 """
 
@@ -44,6 +48,7 @@ REPEATS = 40  # of each photo: nothing is drawn, so that what is measured is ask
 AT_ONCE = 4  # questions of a worker
 WORKERS = (1, 4)
 LEAST = 3.6  # times as fast
+WINDOW = 5.0  # seconds, in which the emulator counts
 
 
 def sides(image: Any) -> list[float]:
@@ -112,6 +117,25 @@ async def _measured(place: Path, url: str, ledger: Ledger, workers: int, photos:
                 await process.wait()
 
 
+async def rated(place: str, photos: int, rate: int) -> int:
+    """Measure how the most workers keep a rate, print, and return the exit code."""
+    model = function.connect(sides, height=SIDE, width=SIDE, classes="left|right", concurrency=AT_ONCE, version="1")
+    emulator = HttpEmulator(model, Faults(requests_per_minute=rate, window=WINDOW, latency=LATENCY))
+    with tempfile.TemporaryDirectory() as folder, Ledger(place) as ledger:
+        async with emulator.running() as url:
+            stated = f"{url},requests_per_minute={rate}"
+            await _measured(Path(folder), stated, ledger, WORKERS[-1], photos)
+    arrived, allowed = np.array(sorted(emulator.arrivals)), rate * WINDOW / 60
+    last = arrived[-photos * REPEATS :]
+    inside = np.searchsorted(arrived, arrived + WINDOW) - np.arange(len(arrived))
+    used = (len(last) - 1) / (last[-1] - last[0]) / (rate / 60)
+    print(
+        f"{WORKERS[-1]} workers, {len(arrived)} requests: at most {inside.max()} in {WINDOW:g} s, {allowed:g} allowed,"
+        f" {emulator.bill.rate_limited} refused, {used:.1%} of the rate used (load {os.getloadavg()[0]:.1f})"
+    )
+    return 0 if inside.max() <= allowed else 1
+
+
 async def main(place: str, photos: int) -> int:
     """Measure, print, and return the exit code."""
     model = function.connect(sides, height=SIDE, width=SIDE, classes="left|right", concurrency=AT_ONCE, version="1")
@@ -132,5 +156,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ledger", required=True, help="postgresql://USER@HOST/DATABASE; each run has a new budget")
     parser.add_argument("--photos", type=int, default=24)
+    parser.add_argument("--requests-per-minute", type=int, help="a rate that four workers are to keep")
     chosen = parser.parse_args()
+    if chosen.requests_per_minute is not None:
+        raise SystemExit(asyncio.run(rated(chosen.ledger, chosen.photos, chosen.requests_per_minute)))
     raise SystemExit(asyncio.run(main(chosen.ledger, chosen.photos)))
