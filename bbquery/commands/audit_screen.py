@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 VARYING = re.compile(r"""[0-9]+(?:[.,][0-9]+)*|'[^']*'|"[^"]*\"""")
 """What differs from photo to photo in a warning of one kind: numbers and names."""
+SECONDS_TOGETHER = 1.0  # within which photos that begin to wait for the same are said in one line
 READ_ON = "the report in each photo's folder has its own"
 
 
@@ -38,8 +40,11 @@ class AuditScreen(SideBySide):
         super().__init__()
         self._warned: dict[str, Warned] = {}  # by kind
         self._own: dict[int, set[str]] = {}  # kinds of each photo at work
+        self._waiting: dict[str, dict[str, str]] = {}  # by kind: what each photo waits for, not yet said
 
     def __exit__(self, *reason: object) -> None:
+        for waiting in tuple(self._waiting):
+            self._say_waiting(waiting)
         super().__exit__(*reason)
         for kind in self._warned.values():
             if kind.photos > 1:
@@ -54,6 +59,21 @@ class AuditScreen(SideBySide):
         elif kind not in own:
             self._warned[kind].photos += 1
         own.add(kind)
+
+    def waits(self, part: Part, text: str) -> None:
+        """Print what photos wait for, once for all that begin to together: a provider stops them all."""
+        kind = VARYING.sub("#", text)
+        if kind not in self._waiting:
+            self._waiting[kind] = {}
+            asyncio.get_running_loop().call_later(SECONDS_TOGETHER, self._say_waiting, kind)
+        self._waiting[kind][part.name] = text
+
+    def _say_waiting(self, kind: str) -> None:
+        photos = list(self._waiting.pop(kind, {}).items())
+        if photos:  # else it was said at the end, which came first
+            (first, text), *others = photos
+            more = f" and {len(others):,} more" if others else ""
+            self.warn(f"bbquery: WAITING: {first}{more}: {text}")
 
     def asks(self, part: Part, client: Client, queries: int) -> None:
         """Take note of who asks for a photo; what its other parts will ask stays expected."""

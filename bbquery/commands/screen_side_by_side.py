@@ -92,6 +92,10 @@ class SideBySide(Watch):
         """Print what must be known of a part before the budget goes."""
         self.warn(f"bbquery: BEWARE: {part.name}: {text}")
 
+    def waits(self, part: Part, text: str) -> None:
+        """Print what a part waits for."""
+        self.warn(f"bbquery: WAITING: {part.name}: {text}")
+
     def asks(self, part: Part, client: Client, queries: int) -> None:
         """Take note of who asks for a part, and for how much more."""
         before = self._clients.get(part.place)
@@ -180,4 +184,4 @@ class _OfPart(Watch):
 
     def waiting(self, text: str) -> None:
         """Print what the run waits for."""
-        self._screen.warn(f"bbquery: WAITING: {self._part.name}: {text}")
+        self._screen.waits(self._part, text)

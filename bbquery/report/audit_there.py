@@ -39,7 +39,7 @@ class _Lane(msgspec.Struct):
 
 
 class _Record(msgspec.Struct):
-    """What is read of a record."""
+    """The part of a record that is read."""
 
     run: str
     plan: dict[str, Any]

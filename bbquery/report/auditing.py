@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Audited:
-    """What an audit came to. error: what ended it early or keeps it from being whole. written: the page last."""
+    """Result of an audit. error: what ended it early or keeps it from being whole. written: files, the page last."""
 
     summary: Summary
     error: BbqueryError | None

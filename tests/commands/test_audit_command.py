@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 import os
@@ -340,3 +341,27 @@ def test_a_warning_of_many_photos_is_said_once_with_their_number(capsys: pytest.
         "bbquery: BEWARE: of 3 photos, as of v1/p0: only 0 of 9 queries named 'cat 0'; "
         "the report in each photo's folder has its own",
     ]
+
+
+async def test_photos_that_wait_together_are_one_line_with_their_number(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider stops all at once; what another is stopped for, and what is still unsaid at the end, is said too."""
+    monkeypatch.setattr("bbquery.commands.audit_screen.SECONDS_TOGETHER", 0.0)
+    loop = asyncio.get_running_loop()
+    with AuditScreen() as screen:
+        screen.opens(dict.fromkeys(range(4), 4))
+        watches = [screen.beside(Part(place, 4, f"v1/p{place}", 1)) for place in range(4)]
+        for place in (0, 1, 2, 0):
+            watches[place].waiting(f"v1 is not asked until 12:00:0{place}: rate limit")
+        later = loop.create_future()
+        loop.call_later(0.0, later.set_result, None)
+        await later
+        meanwhile = capsys.readouterr().err
+        watches[3].waiting("v1 is not asked until 12:00:09: no quota")
+    afterwards = capsys.readouterr().err
+
+    assert [line for line in meanwhile.splitlines() if "WAITING" in line] == [
+        "bbquery: WAITING: v1/p0 and 2 more: v1 is not asked until 12:00:00: rate limit"
+    ]
+    assert "bbquery: WAITING: v1/p3: v1 is not asked until 12:00:09: no quota" in afterwards

@@ -77,7 +77,7 @@ class Asking:
 
     @property
     def parts(self) -> list[Part]:
-        """What is asked, in order: the clean photo, each method and the metrics of its maps, each attack."""
+        """The parts that are asked, in order: the clean photo, each method and the metrics of its maps, each attack."""
         return [self.clean, *self._explaining, *self._attacking]
 
     @property

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Audit(Presented):
-    """What an audit came to. Its files are in its folder, and rows are read from there, one by one.
+    """Result of an audit. Its files are in its folder, and rows are read from there, one by one.
 
     summary: figures with intervals, gates, and what is not complete. photos: names, in the plan's order. error: what
     ended it early, or keeps it from being whole; None where nothing does. call: the text of the call that made it.
@@ -62,7 +62,7 @@ class Audit(Presented):
 
     @property
     def gates(self) -> tuple[Gate, ...]:
-        """What came of each gate of the plan, on each oracle."""
+        """The outcome of each gate of the plan, on each oracle."""
         return self.summary.gates
 
     @property

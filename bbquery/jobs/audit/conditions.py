@@ -22,7 +22,7 @@ Found: TypeAlias = "Iterator[tuple[KeyPath, str]]"
 
 
 FILES = ("plan.toml", "audit.json", "report.html", "rows.csv", "rows.jsonl")
-"""What is written into an audit's folder beside a folder for each oracle."""
+"""Names in an audit's folder beside a folder for each oracle."""
 
 
 def check(plan: Plan, faults: Faults) -> None:

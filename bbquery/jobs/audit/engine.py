@@ -434,7 +434,7 @@ class Engine:
 
     @property
     def error(self) -> BbqueryError | None:
-        """What the exit code tells of: what ended all, an oracle that failed, a cap, a photo that is not whole."""
+        """The error of the exit code: what ended all, an oracle that failed, a cap, a photo that is not whole."""
         ended = [lane.ended for lane in self.lanes if lane.ended is not None]
         failed = next((each for each in ended if isinstance(each, OracleError)), None)
         return self.ended or failed or next(iter(ended), None) or self.lacks

@@ -134,7 +134,7 @@ class Heard(Watch):
 
 
 class Station:
-    """What a process keeps open: its loop, oracles by specification, ledgers by address, runs by name."""
+    """The things that a process keeps open: its loop, oracles by specification, ledgers by address, runs by name."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()

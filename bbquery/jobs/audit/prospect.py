@@ -39,7 +39,7 @@ Size: TypeAlias = "tuple[int, int]"
 
 @dataclass(frozen=True, kw_only=True)
 class OracleProspect:
-    """What one oracle would be asked.
+    """The questions that one oracle would be asked, and their cost.
 
     name: in the plan. model: how it calls itself. prices: where its prices are from; empty where there are none.
     photos: that can be asked. queries: at most, of all of them. expected, worst: of all photos, if no query is lost,
@@ -66,7 +66,7 @@ class OracleProspect:
 
 @dataclass(frozen=True, kw_only=True)
 class Prospect:
-    """What an audit would ask. damaged: why photos cannot be read, by name. oracles: in the plan's order.
+    """The questions of an audit. damaged: why photos cannot be read, by name. oracles: in the plan's order.
 
     seconds: of all oracles side by side, those that share limits one after another; None where none are known.
     """
@@ -98,7 +98,7 @@ class _Lane:
 
     @property
     def begun(self) -> list[Cost]:
-        """What the photos cost that may begin."""
+        """The cost of the photos that may begin."""
         return [cost for cost in self.costs if cost.fits]
 
 
@@ -112,7 +112,7 @@ class _Photos:
 
 
 class Cost(NamedTuple):
-    """What one photo costs. worst: the most that it may take. fits: whether the plan allows so much for one."""
+    """The cost of one photo. worst: the most that it may take. fits: whether the plan allows so much for one."""
 
     worst: Units
     fits: bool
