@@ -61,8 +61,11 @@ class AuditScreen(SideBySide):
         own.add(kind)
 
     def waits(self, part: Part, text: str) -> None:
-        """Print what photos wait for, once for all that begin to together: a provider stops them all."""
-        kind = VARYING.sub("#", text)
+        """Print what photos wait for, once for all that begin to together, with the reason of the first.
+
+        A provider stops them all, but says why only to the one that it refused.
+        """
+        kind = VARYING.sub("#", text.partition(": ")[0])
         if kind not in self._waiting:
             self._waiting[kind] = {}
             asyncio.get_running_loop().call_later(SECONDS_TOGETHER, self._say_waiting, kind)

@@ -352,8 +352,9 @@ async def test_photos_that_wait_together_are_one_line_with_their_number(
     with AuditScreen() as screen:
         screen.opens(dict.fromkeys(range(4), 4))
         watches = [screen.beside(Part(place, 4, f"v1/p{place}", 1)) for place in range(4)]
-        for place in (0, 1, 2, 0):
-            watches[place].waiting(f"v1 is not asked until 12:00:0{place}: rate limit")
+        watches[0].waiting("v1 is not asked until 12:00:00: rate limit")
+        for place in (1, 2, 1):
+            watches[place].waiting(f"v1 is not asked until 12:00:0{place}: the limit is used up")
         later = loop.create_future()
         loop.call_later(0.0, later.set_result, None)
         await later
