@@ -28,6 +28,7 @@ from bbquery.telemetry import note
 LOST, FOUND = "cluster lost", "cluster found"
 DESERTED, MANNED = "cluster deserted", "cluster manned"
 """Events in the log: the scheduler is out of reach, and is back; all workers are lost, and one has joined."""
+BROKEN = "the connection broke"
 LONGEST_AWAY = 900.0  # seconds that a scheduler is waited for, as a ledger's server is
 SECONDS_TO_CONNECT = 30.0  # to the scheduler, and until it has a worker; also until it answers
 SECONDS_TO_TRY = 5.0  # to connect to a scheduler that was lost: a person who stops it waits as long
@@ -113,7 +114,7 @@ class Cluster:
             except KilledWorker as error:
                 raise WorkersLost(f"one worker after another was lost with it: {described(error)}") from error
             except (CancelledError, ClosedClientError, OSError) as error:  # a connection that broke is an OSError
-                await self._search(client, error)
+                await self._search(client, BROKEN if isinstance(error, CancelledError) else described(error))
         return None
 
     async def _once(self, client: Any, replaced: asyncio.Event, work: Callable[[Any], Any], *made: Any) -> Any:
@@ -133,13 +134,12 @@ class Cluster:
             self._futures.discard(future)
             future.release()
 
-    async def _search(self, lost: Any, error: BaseException) -> None:
-        """Look for the scheduler until it answers, unless somebody has found it since."""
+    async def _search(self, lost: Any, reason: str) -> None:
+        """Look for the scheduler until it answers, unless somebody has found it since. reason: why it is lost."""
         async with self._searching:
             if self._client is not lost or self._stopped or self.lost is not None:
                 return
             self.most = 0
-            reason = "the connection broke" if isinstance(error, CancelledError) else described(error)
             note(LOST, logging.WARNING, cluster=self.address, reason=reason)
             self.soon(_close(lost))
             until = asyncio.get_running_loop().time() + LONGEST_AWAY
@@ -175,7 +175,7 @@ class Cluster:
                 looking.cancel()
                 if self._stopped:
                     return
-                await self._search(client, TimeoutError("it does not answer"))
+                await self._search(client, "it does not answer")
                 continue
             threads = looking.result()
             self.most = sum(threads.values()) + len(threads)

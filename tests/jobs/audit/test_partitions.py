@@ -6,11 +6,13 @@ import asyncio
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bbquery import telemetry
 from bbquery.commands import news
+from bbquery.jobs.audit import cluster as fleet_cluster
 from bbquery.ledger import postgres_owners
 from bbquery.ledger.ledger import LAPSED, Ledger
 from bbquery.units import NOTHING
@@ -40,6 +42,7 @@ PARTS = 2 + MAPS["max_queries"]  # queries that the parts of a photo may take: t
 WORST = PARTS + 1  # that a photo may take in one run; so its cap has no room for another
 MANY = 3  # at once: more than a photo may lose and be whole
 CAP = 110  # queries: room for what may be lost of each photo, and little more
+SECONDS_TO_ANSWER = 3.0  # for a scheduler that says nothing
 LONGEST = 120  # seconds, on a machine that does much else
 
 
@@ -211,28 +214,41 @@ async def test_a_photo_whose_worker_loses_the_scheduler_is_asked_by_another_and_
     assert (state.posted.queries, state.held.queries) == (audit.billed, 0) == (QUERIES, 0)
 
 
+@pytest.mark.parametrize(("way", "why"), [("cut", "the connection broke"), ("stalled", "it does not answer")])
 async def test_an_audit_that_loses_its_scheduler_gives_its_photos_again(
-    audit: Audit, expected: list[Row], tmp_path: Path, postgresql: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
+    audit: Audit, expected: list[Row], tmp_path: Path, postgresql: Server, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], way: str, why: str,
+) -> None:  # fmt: skip
     """The worker ends what it was at, and has all of it when it is asked again; a person is told."""
-    vendor = Vendor(audit.model)
+    vendor, lost = Vendor(audit.model), asyncio.Event()
 
+    def noted(event: str, *arguments: Any, **named: Any) -> None:
+        telemetry.note(event, *arguments, **named)
+        if event == fleet_cluster.LOST:
+            lost.set()
+
+    monkeypatch.setattr(fleet_cluster, "note", noted)
     async with fleet(tmp_path) as cluster, asyncio.timeout(LONGEST):
         with proxy_before_port(cluster.address) as proxy, Ledger(postgresql.url()) as shared, news.told():
             await cluster.start(1, threads=1)
             auditing = asyncio.create_task(audit.on(cluster, shared, by_way_of=proxy.address))
             await vendor.full.wait()
-            proxy.cut(turning_away=1)
+            with monkeypatch.context() as patch:
+                patch.setattr(fleet_cluster, "SECONDS_TO_CONNECT", SECONDS_TO_ANSWER)
+                part(proxy, way)
+                await lost.wait()
             for place in range(AT_ONCE):
                 vendor.answer(place)
+            proxy.mend()
             rows, engine = await auditing
             state = spent(shared)
 
     assert engine.error is None
     assert same(rows) == same(expected)
     assert (state.posted.queries, state.held.queries) == (audit.billed, 0) == (QUERIES, 0)
-    lost, found = [line for line in capsys.readouterr().err.splitlines() if "scheduler" in line]
-    assert (" is out of reach (" in lost, found.endswith(" is back")) == (True, True)
+    told, found, *_ = [line for line in capsys.readouterr().err.splitlines() if "scheduler" in line]
+    assert f" is out of reach ({why}): " in told
+    assert found.endswith(" is back")
 
 
 @pytest.mark.parametrize("way", ["cut", "stalled"])
