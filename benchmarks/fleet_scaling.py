@@ -48,7 +48,7 @@ REPEATS = 40  # of each photo: nothing is drawn, so that what is measured is ask
 AT_ONCE = 4  # questions of a worker
 WORKERS = (1, 4)
 LEAST = 3.6  # times as fast
-WINDOW = 5.0  # seconds, in which the emulator counts
+WINDOW = 20.0  # seconds, in which the emulator counts: as long as a stall of a busy machine is short in it
 
 
 def sides(image: Any) -> list[float]:
