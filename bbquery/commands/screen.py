@@ -39,16 +39,31 @@ class Spent:
     def __init__(self) -> None:
         self._before: dict[int, int] = {}
         self._now = 0
+        self._cap: int | None = None
 
     def follow(self, ledger: Ledger, budget: int) -> None:
         """Count what is spent in this budget too."""
         self._before.setdefault(budget, ledger.budget(budget).posted.picodollars)
 
-    def picodollars(self, ledger: Ledger) -> tuple[int, int]:
-        """Return what was spent in all, and of it what was spent since this run began here."""
+    def told(self, ledger: Ledger, *, sent: int, left: int, seconds: float) -> str:
+        """Return what was spent, what it will come to, and how fast; empty where nothing was.
+
+        What is left will cost what a query cost since this run began here, and never more than the caps allow.
+
+        sent: queries since then. left: queries to come. seconds: since then.
+        """
         if not ledger.out_of_reach:  # else what was known last is shown: a run does not wait for its own display
-            self._now = sum(ledger.budget(budget).posted.picodollars for budget in self._before)
-        return self._now, max(self._now - sum(self._before.values()), 0)
+            states = [ledger.budget(budget) for budget in self._before]
+            self._now = sum(state.posted.picodollars for state in states)
+            caps = [state.cap.picodollars for state in states]
+            self._cap = None if None in caps else sum(cap for cap in caps if cap is not None)
+        if not self._now:
+            return ""
+        lately = max(self._now - sum(self._before.values()), 0)
+        whole = self._now + lately * left // max(sent, 1)
+        whole = whole if self._cap is None else max(min(whole, self._cap), self._now)
+        rate = int(lately / max(seconds, 1e-3) * 60)
+        return f"${cents(self._now)} spent of about ${cents(whole)}, ${cents(rate)}/min"
 
 
 class Screen(Watch):
@@ -175,13 +190,10 @@ class Screen(Watch):
 
     def _status(self, seconds: float) -> str:
         """Return what was spent, what it will come to, and how the oracle is doing."""
-        client = self._client
-        parts = [f"{self._sent + client.sent} sent"]
-        spent, lately = self._spent.picodollars(client.ledger)
-        if spent:
-            share = max(self._bar.n, 1) / max(self._bar.total, 1)
-            rate = lately / max(seconds, 1e-3) * 60
-            parts.append(f"${cents(spent)} spent of about ${cents(int(spent / share))}, ${cents(int(rate))}/min")
+        client, sent = self._client, self._sent + self._client.sent
+        parts = [f"{sent} sent"]
+        left = max(int(self._bar.total) - self._done(self._rows + 1), 0)
+        parts += filter(None, [self._spent.told(client.ledger, sent=sent, left=left, seconds=seconds)])
         if not self._is_last:
             parts.append(f"{client.in_flight} in flight")
         if client.rate_limits:

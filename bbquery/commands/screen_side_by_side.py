@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bbquery.client.halt import Interrupted
 from bbquery.commands import interrupts
 from bbquery.commands.progress import progress
-from bbquery.commands.screen import SECONDS_BETWEEN_BOOKS, Spent, cents
+from bbquery.commands.screen import SECONDS_BETWEEN_BOOKS, Spent
 from bbquery.jobs.watch import Watch
 from bbquery.shown import shown
 
@@ -120,13 +120,10 @@ class SideBySide(Watch):
 
     def _status(self, client: Client, seconds: float) -> str:
         """Return what was spent, what it will come to, and how many queries are in flight."""
-        parts = [f"{self.sent} sent"]
-        spent, lately = self._spent.picodollars(client.ledger)
-        if spent:
-            share = max(self._bar.n, 1) / max(self._bar.total, 1)
-            rate = lately / max(seconds, 1e-3) * 60
-            parts.append(f"${cents(spent)} spent of about ${cents(int(spent / share))}, ${cents(int(rate))}/min")
-        return ", ".join([*parts, f"{sum(each.in_flight for each in self._clients.values())} in flight"])
+        left = sum(self._left.values())
+        spent = self._spent.told(client.ledger, sent=self.sent, left=left, seconds=seconds)
+        in_flight = f"{sum(each.in_flight for each in self._clients.values())} in flight"
+        return ", ".join(filter(None, [f"{self.sent} sent", spent, in_flight]))
 
     @contextlib.contextmanager
     def _above_the_bar(self) -> Iterator[None]:

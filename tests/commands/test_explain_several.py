@@ -99,7 +99,7 @@ def test_each_image_has_a_folder_and_all_have_a_page(
     assert "image 2 of 3, dog: sides sees:" in said.out
     assert "image 3 of 3, owl: 100% " in said.err
     assert "image 2 of 3, dog:  35% " in said.err
-    assert "21/60 queries, 21 sent, $0.0315 spent of about $0.0945" in said.err
+    assert "21/60 queries, 21 sent, $0.0315 spent of about $0.09," in said.err
     assert "41/60 queries, 41 sent" in said.err
     assert "60/60 queries" in said.err
     assert said.out.splitlines()[-2:] == [

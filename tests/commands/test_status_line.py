@@ -38,7 +38,20 @@ async def test_spending_is_of_all_budgets_of_a_run(ledger: Ledger) -> None:
     await spend(ledger, verification, 2, 1)
     spent.follow(ledger, verification)  # once more, as for a second map
 
-    assert spent.picodollars(ledger) == (26 * DOLLAR, DOLLAR)
+    assert spent.told(ledger, sent=1, left=4, seconds=60) == "$26.00 spent of about $30.00, $1.00/min"
+
+
+async def test_what_a_run_will_come_to_is_never_above_its_cap(ledger: Ledger) -> None:
+    """What earlier runs spent is no part of a query's price, and no forecast passes what may be spent."""
+    capped = ledger.open_budget("capped", Cap(picodollars=30 * DOLLAR))
+    await spend(ledger, capped, 1, 20)
+    spent = Spent()
+    spent.follow(ledger, capped)
+    await spend(ledger, capped, 2, 2)
+
+    told = [spent.told(ledger, sent=1, left=left, seconds=60) for left in (0, 2, 100)]
+
+    assert [text.split("about ")[1].split(",")[0] for text in told] == ["$22.00", "$26.00", "$30.00"]
 
 
 async def test_the_rate_is_never_below_zero(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:

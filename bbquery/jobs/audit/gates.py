@@ -33,13 +33,15 @@ def gates(plan: Plan, figures: Mapping[str, Figures], pairs: Sequence[Pair]) -> 
 def _of_oracle(plan: Plan, found: Figures) -> Iterator[Gate]:
     wanted = plan.gates
     if wanted.min_fidelity is not None:
-        yield _fidelity(wanted.min_fidelity, found)
+        measures = plan.explain is not None and plan.explain.metrics
+        nothing = _unasked("no map was measured", measures, "give [explain] metrics = ['srg']")
+        yield _fidelity(wanted.min_fidelity, found, nothing)
     if wanted.max_label_flips is not None:
         most, shares = wanted.max_label_flips, found.flipped
         yield _share(
             "max_label_flips", found.name, f"at most {percent(most)} of photos change their first label",
             shares.estimate, met=shares.estimate.value <= most, photos=shares.worst,
-            nothing="no photo was asked again: give [repeat] times",
+            nothing=_unasked("no photo was asked again", plan.repeat, "give [repeat] times"),
         )  # fmt: skip
     if wanted.min_robust_share is not None:
         least, rmse = wanted.min_robust_share.share, wanted.min_robust_share.rmse
@@ -71,12 +73,17 @@ def _share(
     )  # fmt: skip
 
 
-def _fidelity(least: float, found: Figures) -> Gate:
+def _unasked(nothing: str, planned: object, remedy: str) -> str:
+    """Return why there is nothing to judge: the plan does not ask for it, or no photo has come to it."""
+    return f"{nothing} yet" if planned else f"{nothing}: {remedy}"
+
+
+def _fidelity(least: float, found: Figures, nothing: str) -> Gate:
     estimate = mean(np.array([value for value, _ in found.fidelity], dtype=np.float64), Z_90)
     below = sorted(each for each in found.fidelity if each[0] < least)
     return _mean(
         "min_fidelity", found.name, f"a mean fidelity of {least:g} or more", estimate, least,
-        photos=tuple(photo for _, photo in below), nothing="no map was measured: give [explain] metrics = ['srg']",
+        photos=tuple(photo for _, photo in below), nothing=nothing,
     )  # fmt: skip
 
 

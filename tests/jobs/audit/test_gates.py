@@ -26,11 +26,13 @@ def test_a_mean_below_its_gate_has_failed_and_names_the_worst_photos_first() -> 
 
 
 def test_what_nobody_asked_cannot_be_told_and_says_what_to_give() -> None:
-    """A gate without a figure is never met by silence."""
+    """A gate without a figure is never met by silence; what the plan asks for is not to be given once more."""
     rows = [row(0, repeats=0), row(1, repeats=0)]
 
-    assert "metrics" in gate_of({"min_fidelity": 0.2}, rows).why
-    assert "[repeat]" in gate_of({"max_label_flips": 0.1}, rows).why
+    assert "metrics" in gate_of({"min_fidelity": 0.2}, rows, explain=None).why
+    assert gate_of({"min_fidelity": 0.2}, rows).why == "no map was measured yet"
+    assert "[repeat]" in gate_of({"max_label_flips": 0.1}, rows, repeat=None).why
+    assert gate_of({"max_label_flips": 0.1}, rows).why == "no photo was asked again yet"
     assert "attacked" in gate_of({"min_robust_share": {"rmse": 0.01, "share": 0.9}}, rows).why
     assert gate_of({"max_label_flips": 0.1}, rows).verdict == "cannot be told"
 
