@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from bbquery.types import UINT8, AnswerKind, Classes, Domain, Image, Reply
 from bbquery.units import Units
@@ -146,3 +146,15 @@ class Oracle(Protocol):
 
     async def aclose(self) -> None:
         """Release connections and threads; the oracle is not used again."""
+
+
+@runtime_checkable
+class KeyedOracle(Oracle, Protocol):
+    """An oracle that is asked with a key, and can say without a request whether there is one."""
+
+    def check_key(self) -> None:
+        """See that its key or its credentials are set and can be sent; whether they are right, only the vendor knows.
+
+        Raises:
+            KeyMissing: they are not set. UsageError: they cannot be sent, or read.
+        """

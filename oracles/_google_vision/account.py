@@ -44,6 +44,14 @@ class Account:
     def __repr__(self) -> str:
         return f"Account({VARIABLE!r})"
 
+    def check(self) -> None:
+        """See that the variable names a file that may hold credentials; nobody is asked about them.
+
+        Raises:
+            KeyMissing: it is unset. UsageError: the file cannot be read, or is no JSON object.
+        """
+        self._content()
+
     async def credentials(self) -> Credentials:
         """Return the credentials, with a token that is valid now.
 
@@ -65,6 +73,12 @@ class Account:
     # In the functions below `from None`: the library's errors quote the path and what the file holds.
 
     def _read(self) -> Credentials:
+        path, content = self._content()
+        self._secrets = (path, *(str(content[field]) for field in SECRETS if field in content))
+        return _loaded()
+
+    def _content(self) -> tuple[str, dict[str, Any]]:
+        """Return the path of the file, and what it holds."""
         path = os.environ.get(VARIABLE, "")
         if not path:
             raise KeyMissing(
@@ -77,8 +91,7 @@ class Account:
             raise _unusable(f"cannot be read as JSON ({type(error.__cause__ or error).__name__})") from None
         if not isinstance(content, dict):
             raise _unusable("is JSON but not an object")
-        self._secrets = (path, *(str(content[field]) for field in SECRETS if field in content))
-        return _loaded()
+        return path, content
 
     async def _refresh(self, credentials: Credentials) -> None:
         try:

@@ -98,6 +98,15 @@ class GoogleVision:
         """Return the feature's price. The free units of a month are never counted on: others may have used them."""
         return Quote(worst=self._cost, expected=self._cost)
 
+    def check_key(self) -> None:
+        """See that there are credentials, where some are sent; Google is not asked whether it accepts them.
+
+        Raises:
+            KeyMissing: the variable is unset. UsageError: the file that it names cannot be read.
+        """
+        if not self._endpoint.local:
+            self._account.check()
+
     async def answer(self, payloads: Sequence[bytes]) -> list[Reply | OracleError]:
         """Make one attempt at up to 16 images; an image that failed alone is an error in the list.
 

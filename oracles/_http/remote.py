@@ -102,6 +102,14 @@ class RemoteOracle:
         """What the server's last response said of its limits."""
         return self._endpoint.rate_seen
 
+    def check_key(self) -> None:
+        """See that every secret of its headers is set; nothing is sent.
+
+        Raises:
+            KeyMissing: one is unset. UsageError: one holds what no header can carry.
+        """
+        self._endpoint.headers.sent()
+
     async def answer(self, payloads: Sequence[Any]) -> list[Reply | OracleError]:
         """Make one attempt at these images; an item that failed alone, or cannot be read, is an error in the list.
 

@@ -66,6 +66,15 @@ class OpenAIEndpoint:
         default_factory=lambda: OnePerLoop(openai.AsyncOpenAI.close), init=False, repr=False
     )
 
+    def check_key(self) -> None:
+        """See that the key is set, where one is sent.
+
+        Raises:
+            KeyMissing: it is unset. UsageError: it holds what an HTTP header cannot carry.
+        """
+        if self.key is not None:
+            self.key.read()
+
     async def post(self, path: str, body: bytes) -> bytes | NoAnswer:
         """Send one request and return the body of a success; or that the vendor will not answer it.
 

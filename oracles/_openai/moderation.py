@@ -59,6 +59,14 @@ class ModerationOracle:
         """What the last response's headers said of the account's limits."""
         return self._endpoint.rate_seen
 
+    def check_key(self) -> None:
+        """See that the key is set, where one is sent; nothing is sent.
+
+        Raises:
+            KeyMissing: it is unset. UsageError: it holds what an HTTP header cannot carry.
+        """
+        self._endpoint.check_key()
+
     async def answer(self, payloads: Sequence[bytes]) -> list[Reply | OracleError]:
         """Make one attempt at one image.
 

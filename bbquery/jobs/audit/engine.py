@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from bbquery.errors import BadImage, BbqueryError, BudgetExhausted, KeyMissing, OracleError, UsageError, unforeseen
 from bbquery.jobs.audit.admission import Admission, Item, Room
 from bbquery.jobs.audit.asking import asking, name_of
+from bbquery.jobs.audit.beforehand import check_keys
 from bbquery.jobs.audit.budgets import earlier, open_budgets
 from bbquery.jobs.audit.content import digest
 from bbquery.jobs.audit.executor import Asks, Executor, Local
@@ -145,6 +146,14 @@ class Engine:
                 except BadImage:
                     continue
                 break
+
+    async def check_keys(self) -> None:
+        """See, before a query and once opened, that each oracle with photos left has its key.
+
+        Raises:
+            KeyMissing: one is not set, or cannot be sent; names all such oracles.
+        """
+        await asyncio.to_thread(check_keys, [(lane.setting.name, lane.oracle) for lane in self.lanes if lane.todo])
 
     async def check_photo_cap(self) -> None:
         """See, before a query and once opened, that one of the photos that are left may begin within [caps.photo].

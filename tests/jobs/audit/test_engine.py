@@ -90,8 +90,12 @@ def test_a_ledger_that_fails_as_a_photo_begins_ends_all_in_order(
 
 
 @pytest.mark.parametrize("error", [KeyRefused("401: no such key"), KeyMissing("KEY is unset: put the key in it")])
-def test_a_key_that_is_wrong_or_missing_is_said_once(tmp_path: Path, error: Exception) -> None:
-    """No photo has a row for it, none is tried after the first ones, and the other oracle is asked to the end."""
+def test_a_key_that_fails_under_way_is_said_once(tmp_path: Path, error: Exception) -> None:
+    """No photo has a row for it, none is tried after the first ones, and the other oracle is asked to the end.
+
+    A key that is not set is found before (tests/commands/test_audit_beforehand.py), but not by an oracle that cannot
+    say so, nor where a worker of a fleet alone lacks it: then what others answer is paid, and is not thrown away.
+    """
     keyless = FakeOracle(script=lambda _: error, largest_batch=1)
     audit = Small(tmp_path, photos_in(tmp_path / "photos", 8))
 
