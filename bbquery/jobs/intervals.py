@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
 Z = 1.959963984540054  # the normal distribution's 97.5th percentile
 Z_90 = 1.6448536269514722  # its 95th, of an interval that holds the truth 90 times in 100
+
+NO_SPREAD = 1e-24  # a variance, of the range squared: no more than float64 rounds by
+
+Bounds: TypeAlias = tuple[float, float]
+"""The least and the most that an observation can be."""
+UNBOUNDED: Bounds = (-math.inf, math.inf)
+A_SHARE: Bounds = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -23,10 +30,6 @@ class Estimate:
     low: float
     high: float
     n: int
-
-    def within(self, least: float, most: float) -> Estimate:
-        """Return it with an interval that leaves no range in which the truth must lie: it holds the truth as often."""
-        return Estimate(self.value, max(self.low, least), min(self.high, most), self.n)
 
     @property
     def known(self) -> bool:
@@ -43,11 +46,16 @@ def rate(hits: int, n: int) -> Estimate:
     """Return a share with Wilson's interval (Wilson 1927; Brown, Cai & DasGupta 2001 recommend it for small n)."""
     if not n:
         return unknown()
-    share, weight = hits / n, Z**2 / n
+    share = hits / n
+    return Estimate(share, *_wilson(share, n, Z), n)
+
+
+def _wilson(share: float, n: float, z: float) -> Bounds:
+    """Return the ends of Wilson's interval of a share of n observations. z: its half width, in deviations."""
+    weight = z**2 / n
     centre = (share + weight / 2) / (1 + weight)
-    half = Z * math.sqrt(share * (1 - share) / n + weight / (4 * n)) / (1 + weight)
-    low = 0.0 if hits == 0 else centre - half
-    return Estimate(share, low, 1.0 if hits == n else centre + half, n)
+    half = z * math.sqrt(share * (1 - share) / n + weight / (4 * n)) / (1 + weight)
+    return 0.0 if share == 0 else centre - half, 1.0 if share == 1 else centre + half
 
 
 def mean(values: NDArray[np.float64], z: float = Z) -> Estimate:
@@ -59,6 +67,31 @@ def mean(values: NDArray[np.float64], z: float = Z) -> Estimate:
     centre = float(known.mean())
     half = _student(n - 1, z) * float(known.std(ddof=1)) / math.sqrt(n)
     return Estimate(centre, centre - half, centre + half, n)
+
+
+def mean_between(values: NDArray[np.float64], bounds: Bounds, z: float = Z) -> Estimate:
+    """Return the mean of values (n,) that can be no less and no more, NaN left out, with an interval between these.
+
+    It is Wilson's interval of the mean's place between the bounds, over as many yes-or-no observations as would have a
+    mean as uncertain, with Student's percentile, as surveys do (Dean & Pagano 2015). Equal values, which show no
+    spread, count as so many yes-or-no observations. Without bounds it is Student's.
+    """
+    least, most = bounds
+    plain, known = mean(values, z), values[~np.isnan(values)]
+    if plain.n < 2 or not math.isfinite(most - least):
+        return plain
+    share = min(max((plain.value - least) / (most - least), 0.0), 1.0)
+    spread, variance = share * (1 - share), float(known.var(ddof=1)) / plain.n / (most - least) ** 2
+    if min(spread, variance) < NO_SPREAD:
+        low, high = _wilson(share, plain.n, z)
+    else:
+        low, high = _wilson(share, spread / variance, _student(plain.n - 1, z))
+    return Estimate(plain.value, least + low * (most - least), least + high * (most - least), plain.n)
+
+
+def widest(*several: Bounds) -> Bounds:
+    """Return bounds that hold for all of several kinds of observations."""
+    return min(least for least, _ in several), max(most for _, most in several)
 
 
 def deviation(values: NDArray[np.float64]) -> Estimate:

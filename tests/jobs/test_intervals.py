@@ -103,9 +103,41 @@ def test_equal_values_have_no_deviation() -> None:
     assert intervals.deviation(np.full(10, 0.1)) == intervals.Estimate(0.0, 0.0, 0.0, 10)
 
 
-def test_an_interval_is_cut_where_the_truth_cannot_lie() -> None:
-    """Two correlations near 1 have no interval beyond 1; what is not known stays so."""
-    found = intervals.mean(np.array([0.9, 0.99])).within(-1, 1)
+def _between(values: list[float], least: float, most: float) -> intervals.Estimate:
+    return intervals.mean_between(np.array(values), (least, most))
 
-    assert (found.high, found.low < 0.9) == (1, True)
-    assert np.isnan(intervals.mean(np.array([0.9])).within(-1, 1).low)
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=9))
+def test_the_interval_of_a_bounded_mean_stays_within_its_bounds(values: list[float]) -> None:
+    """No interval leaves the range in which the truth must lie, and each holds the mean itself."""
+    found = _between(values, -1, 1)
+
+    rounding = 1e-9
+    assert -1 - rounding <= found.low <= found.value + rounding
+    assert found.value - rounding <= found.high <= 1 + rounding
+
+
+@pytest.mark.parametrize(("a", "b"), [(2, 2), (5, 1), (20, 1), (30, 20)])
+@pytest.mark.parametrize("n", [2, 3, 5, 10])
+def test_the_interval_of_a_bounded_mean_holds_the_truth_from_few_values(a: float, b: float, n: int) -> None:
+    """Of samples of 2 to 10, however skewed (beta distributions), at least 92 % of the intervals hold the truth."""
+    samples = np.random.default_rng(n).beta(a, b, (4000, n))
+
+    held = [e.low <= a / (a + b) <= e.high for e in (intervals.mean_between(each, (0, 1)) for each in samples)]
+
+    assert 0.92 < np.mean(held) < 0.965
+
+
+def test_equal_values_at_a_bound_are_no_certainty() -> None:
+    """Three values of 1 have the interval of three hits of three, and two of 0.3 one that is wider than nothing."""
+    assert _between([1, 1, 1], 0, 1) == intervals.rate(3, 3)
+    equal = _between([0.3, 0.3], 0, 1)
+    assert (equal.low < 0.2, equal.high > 0.5) == (True, True)
+
+
+def test_without_bounds_or_a_second_value_the_interval_of_a_mean_is_students() -> None:
+    """What has no bounds keeps Student's interval, and one value has none."""
+    values = np.array([0.1, 0.4, np.nan, 7.0])
+
+    assert intervals.mean_between(values, intervals.UNBOUNDED) == intervals.mean(values)
+    assert np.isnan(_between([0.9], -1, 1).low)

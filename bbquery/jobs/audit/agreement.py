@@ -10,10 +10,12 @@ import numpy as np
 from bbquery.jobs.audit.figures import Shares
 from bbquery.jobs.audit.summary import Agreement
 from bbquery.jobs.explain.ranks import rank_correlation
-from bbquery.jobs.intervals import Estimate, Z, mean, rate
+from bbquery.jobs.intervals import Bounds, Estimate, Z, mean_between, rate
 
 if TYPE_CHECKING:
     from bbquery.jobs.audit.row import MapRow, Row
+
+OF_CORRELATION: Bounds = (-1.0, 1.0)
 
 
 @dataclass
@@ -40,7 +42,7 @@ class Pair:
 
     def correlation(self, z: float = Z) -> Estimate:
         """Return the mean correlation of their maps, with its interval. z: its half width, of a normal distribution."""
-        return mean(np.array([value for value, _ in self.maps], dtype=np.float64), z).within(-1, 1)
+        return mean_between(np.array([value for value, _ in self.maps], dtype=np.float64), OF_CORRELATION, z)
 
     def summary(self) -> Agreement:
         """Return what is said of the two."""

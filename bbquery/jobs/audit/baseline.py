@@ -1,7 +1,7 @@
 """Changes since a baseline, another audit of the same photos: each figure paired by photo, with its interval.
 
-Means are compared by the mean of the pairs' differences (Student), shares by Newcombe's interval. A figure is compared
-where both audits have it of a photo; photos that only one of them has count for nothing.
+Means are compared by the mean of the pairs' differences, with an interval within its bounds, shares by Newcombe's
+interval. A figure is compared where both audits have it of a photo; photos that only one of them has count for nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.jobs.audit.summary import Change
-from bbquery.jobs.intervals import difference, mean, rate, unknown
+from bbquery.jobs.intervals import A_SHARE, UNBOUNDED, Bounds, difference, mean_between, rate, unknown, widest
 
 if TYPE_CHECKING:
     from bbquery.jobs.audit.row import Row
@@ -43,6 +43,11 @@ MEANS: dict[str, Callable[[Row], float | None]] = {
     "RMSE of the nearest adversarial image": _nearest,
     "score of the first answer": lambda row: row.first_value,
 }
+BOUNDS: dict[str, Callable[[Row], Bounds]] = {
+    "mean fidelity": lambda row: row.fidelity_bounds,
+    "score of the first answer": lambda row: row.first_bounds or UNBOUNDED,
+}
+"""The least and the most that a figure of a photo can be; what is not here is 0 to 1."""
 SHARES: dict[str, Callable[[Row], bool | None]] = {
     "photos named right": lambda row: row.right,
     "photos whose first label changed when asked again": lambda row: row.flips > 0 if row.repeats else None,
@@ -58,6 +63,7 @@ class Comparison:
     oracle: str
     distances: Sequence[float] = ()
     _pairs: dict[str, list[tuple[float, float, str]]] = field(default_factory=dict)
+    _bounds: dict[str, Bounds] = field(default_factory=dict)
     _named: list[tuple[bool, str]] = field(default_factory=list)
 
     def add(self, before: Row | None, after: Row | None) -> None:
@@ -68,6 +74,10 @@ class Comparison:
             old, new = value(before), value(after)
             if old is not None and new is not None:
                 self._pairs.setdefault(figure, []).append((float(old), float(new), after.photo))
+                known = self._bounds.get(figure, A_SHARE)
+                self._bounds[figure] = widest(
+                    known, *(BOUNDS[figure](each) for each in (before, after) if figure in BOUNDS)
+                )
         if before.first and after.first:
             self._named.append((before.first.casefold() != after.first.casefold(), after.photo))
 
@@ -93,14 +103,15 @@ class Comparison:
     def _change(self, figure: str, pairs: Sequence[tuple[float, float, str]], *, is_share: bool) -> Change:
         old, new = (np.array([pair[side] for pair in pairs], dtype=np.float64) for side in (0, 1))
         moved = sorted((pair for pair in pairs if pair[0] != pair[1]), key=lambda pair: -abs(pair[1] - pair[0]))
-        of = (lambda values: rate(int(values.sum()), len(values))) if is_share else mean
-        before, after = of(old), of(new)
-        moves = difference(before, after) if is_share else mean(new - old)
-        if figure in (ENOUGH, BREAKS):
-            before, after, moves = before.within(0, 1), after.within(0, 1), moves.within(-1, 1)
+        if is_share:
+            before, after = (rate(int(values.sum()), len(values)) for values in (old, new))
+            moves = difference(before, after)
+        else:
+            least, most = bounds = self._bounds[figure]
+            before, after = mean_between(old, bounds), mean_between(new, bounds)
+            moves = mean_between(new - old, (least - most, most - least))
         return Change(
-            oracle=self.oracle, figure=figure, before=before, after=after,
-            difference=moves,
+            oracle=self.oracle, figure=figure, before=before, after=after, difference=moves,
             photos=tuple(photo for *_, photo in moved[:MOST_PHOTOS]),
         )  # fmt: skip
 

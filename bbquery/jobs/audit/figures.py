@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbquery.jobs.audit.summary import OracleSummary, Robustness
-from bbquery.jobs.intervals import Estimate, mean, rate
+from bbquery.jobs.intervals import A_SHARE, Bounds, Estimate, Z, mean_between, rate, widest
 from bbquery.units import NOTHING, Units, total
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Figures:
     drifted: Shares = field(default_factory=Shares)
     found: dict[float, Shares] = field(default_factory=dict)
     fidelity: list[tuple[float, str]] = field(default_factory=list)
+    fidelity_bounds: Bounds = (0.0, 0.0)
     enough: list[float] = field(default_factory=list)
     breaks: list[float] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
@@ -106,6 +107,7 @@ class Figures:
         self.drifted.add(row.photo, row.drifted)
         if row.fidelity is not None:
             self.fidelity.append((row.fidelity, row.photo))
+            self.fidelity_bounds = widest(self.fidelity_bounds, row.fidelity_bounds)
         nearest = min((a.rmse for a in row.attacks if a.rmse is not None), default=math.inf)
         for distance in self.distances:
             robust = row.robust(distance) if row.complete else None
@@ -124,6 +126,10 @@ class Figures:
         shares = self.found.get(distance, Shares())
         return rate(shares.known - shares.so, shares.known)
 
+    def mean_fidelity(self, z: float = Z) -> Estimate:
+        """Return the mean fidelity, with its interval. z: its half width, of a normal distribution."""
+        return _mean((value for value, _ in self.fidelity), self.fidelity_bounds, z)
+
     def summary(self, budget: BudgetState, ended: str) -> OracleSummary:
         """Return what is said of the oracle. ended: what ended its lane early."""
         complete = self.statuses["complete"]
@@ -132,8 +138,7 @@ class Figures:
             complete=complete, partial=self.statuses["partial"], failed=self.statuses["failed"],
             not_begun=self.statuses[NOT_ASKED], ended=ended, right=self.right.estimate,
             flipped=self.flipped.estimate, refused=self.refused.estimate, chance=self.chance.estimate,
-            fidelity=_mean(value for value, _ in self.fidelity), enough=_mean(self.enough).within(0, 1),
-            breaks=_mean(self.breaks).within(0, 1),
+            fidelity=self.mean_fidelity(), enough=_mean(self.enough, A_SHARE), breaks=_mean(self.breaks, A_SHARE),
             robust=tuple(Robustness(rmse=each, share=self.robustness(each)) for each in self.distances),
             drifted=self.drifted.so, asked=self.asked, unanswered=self.kinds.total(), kinds=dict(self.kinds),
             sent=self.sent, from_store=self.from_store, budget=budget, of_a_photo=_each(self.of_complete, complete),
@@ -141,8 +146,8 @@ class Figures:
         )  # fmt: skip
 
 
-def _mean(values: Iterable[float]) -> Estimate:
-    return mean(np.array(list(values), dtype=np.float64))
+def _mean(values: Iterable[float], bounds: Bounds, z: float = Z) -> Estimate:
+    return mean_between(np.array(list(values), dtype=np.float64), bounds, z)
 
 
 def _each(units: Units, n: int) -> Units:

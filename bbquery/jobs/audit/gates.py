@@ -12,10 +12,8 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bbquery.jobs.audit.summary import Gate, Verdict
-from bbquery.jobs.intervals import Z_90, Estimate, mean
+from bbquery.jobs.intervals import Z_90, Estimate
 from bbquery.jobs.percent import percent
 
 if TYPE_CHECKING:
@@ -79,7 +77,7 @@ def _unasked(nothing: str, planned: object, remedy: str) -> str:
 
 
 def _fidelity(least: float, found: Figures, nothing: str) -> Gate:
-    estimate = mean(np.array([value for value, _ in found.fidelity], dtype=np.float64), Z_90)
+    estimate = found.mean_fidelity(Z_90)
     below = sorted(each for each in found.fidelity if each[0] < least)
     return _mean(
         "min_fidelity", found.name, f"a mean fidelity of {least:g} or more", estimate, least,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bbquery.jobs.intervals import UNBOUNDED, Bounds, widest
 from bbquery.jobs.parts import Status  # noqa: TC001 - rows are read from files by their types
 from bbquery.units import NOTHING, Units
 
@@ -23,9 +24,10 @@ class MapRow:
     where it stands out. verdict: what is seen on it, a sentence. facts: what was verified, a sentence each. enough: the
     share of the photo, 0 to 1, that was found to keep the answer alone; breaks: the share whose hiding changes it, and
     becomes: what the model answers then; None and empty where none was found. insertion, deletion: areas below the
-    curves, in score, fidelity: their difference; None where that was not measured in full. grid: means of the map over
-    14 × 14 cells of the photo, row by row from the top left, None where the oracle saw nothing; empty where there is no
-    map. picture, report: paths.
+    curves, in score, fidelity: their difference; None where that was not measured in full. bounds: the least and the
+    most that fidelity can be, None where the score has none. grid: means of the map over 14 × 14 cells of the photo,
+    row by row from the top left, None where the oracle saw nothing; empty where there is no map. picture, report:
+    paths.
     """
 
     target: str
@@ -40,6 +42,7 @@ class MapRow:
     insertion: float | None = None
     deletion: float | None = None
     fidelity: float | None = None
+    bounds: Bounds | None = None
     grid: tuple[tuple[float | None, ...], ...] = ()
     picture: str = ""
     report: str = ""
@@ -76,8 +79,9 @@ class Row:
     asked; a row of the same identity that is complete is not asked again. status: complete; partial: fewer answers than
     planned; failed: for a cause of its own; not begun. why: what ended it, empty where nothing did. label: what the
     plan says that it shows, None where it says nothing; right: whether the oracle said so first, None where that cannot
-    be told. first: the first answer in words, first_value: its probability or score, None without one. nothing: why the
-    first answer holds nothing (refused, filtered, names nothing); empty where it does hold something. repeats: how
+    be told. first: the first answer in words, first_value: its probability or score, None without one,
+    first_bounds: the least and the most that it can be, None where that is not known. nothing: why the first answer
+    holds nothing (refused, filtered, names nothing); empty where it does hold something. repeats: how
     often the clean photo was asked again, flips: how many of these answers named another label first. asked: different
     questions, unanswered: how many of them were answered without an answer, kinds: of these, by kind. drifted: whether
     the model changed meanwhile, None where that was not looked for; served: model versions that answered. queries:
@@ -96,6 +100,7 @@ class Row:
     right: bool | None = None
     first: str = ""
     first_value: float | None = None
+    first_bounds: Bounds | None = None
     nothing: str = ""
     repeats: int = 0
     flips: int = 0
@@ -126,6 +131,11 @@ class Row:
         """The mean fidelity of its maps; None where none was measured."""
         measured = [m.fidelity for m in self.maps if m.fidelity is not None]
         return sum(measured) / len(measured) if measured else None
+
+    @property
+    def fidelity_bounds(self) -> Bounds:
+        """The least and the most that its fidelity can be."""
+        return widest(*(m.bounds or UNBOUNDED for m in self.maps if m.fidelity is not None))
 
     def robust(self, rmse: float) -> bool | None:
         """Whether no attack found a verified adversarial image within a distance; None where nothing was attacked."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.audit.keeping import KeptAttack, KeptMap
     from bbquery.jobs.evaluate.result import Evaluation
     from bbquery.jobs.explain.result import Explanation, TargetMap
+    from bbquery.jobs.intervals import Bounds
     from bbquery.oracle import Capabilities
     from bbquery.types import Answer, Reply
 
@@ -38,9 +39,14 @@ def map_row(found: Explanation, m: TargetMap, kept: KeptMap, measured: Evaluatio
         becomes="" if breaks is None else brief(breaks.answers[-1], found.oracle),
         insertion=None if curves is None else _known(curves.insertion_auc),
         deletion=None if curves is None else _known(curves.deletion_auc),
-        fidelity=None if curves is None else _known(curves.srg),
+        fidelity=None if curves is None else _known(curves.srg), bounds=_bounds(m.score.about.low, m.score.about.high),
         grid=grid(m.values), picture=kept.picture, report=kept.report,
     )  # fmt: skip
+
+
+def _bounds(low: float, high: float) -> Bounds | None:
+    """Return the least and the most that a fidelity can be, of a score between low and high; None without bounds."""
+    return (low - high, high - low) if np.isfinite(high - low) else None
 
 
 def attack_row(found: Stress, kept: KeptAttack) -> AttackRow:
@@ -82,6 +88,19 @@ def first_value(answer: Answer) -> float | None:
             return float(values.max())
         case Labels((label, *_)):
             return label.score
+    return None
+
+
+def first_bounds(answer: Answer, oracle: Capabilities) -> Bounds | None:
+    """Return the least and the most that `first_value` can be; None where that is not known.
+
+    What a service calls a score of a label has no stated range: it is 0 to 1 where all of an answer are.
+    """
+    match answer:
+        case Vector() if oracle.answers == "probabilities":
+            return 0.0, 1.0
+        case Labels(labels) if all(each.score is not None and 0 <= each.score <= 1 for each in labels):
+            return 0.0, 1.0
     return None
 
 

@@ -222,6 +222,7 @@ class Work:
             right=None if answer is None else row_parts.right(answer, photo.label, oracle),
             first="" if answer is None else row_parts.first(answer, oracle),
             first_value=None if answer is None else row_parts.first_value(answer),
+            first_bounds=None if answer is None else row_parts.first_bounds(answer, oracle),
             nothing=found.nothing, repeats=repeats, flips=flips, maps=tuple(found.maps), attacks=tuple(found.attacks),
             asked=sum(each.asked for each in found.tallies), unanswered=found.kinds.total(), kinds=dict(found.kinds),
             drifted=any(each.drifted for each in found.drifts) if asking.watches_drift and found.drifts else None,

@@ -82,14 +82,16 @@ def test_drift_is_seen_within_a_photo_and_between_photos() -> None:
 
 def test_two_oracles_agree_on_labels_and_maps() -> None:
     """Labels count as a share, maps as a mean of rank correlations with its interval."""
-    grids = [((0.0, 1.0), (2.0, place / 10)) for place in range(6)]
+    grids = [((0.0, 1.0), (2.0, place / 10)) for place in range(12)]
     one = [row(place, maps=(map_row(grid=grid),)) for place, grid in enumerate(grids)]
     two = [row(place, "two", maps=(map_row(grid=grid),)) for place, grid in enumerate(grids)]
-    other = [row(place, "two", first="dog", maps=(map_row(grid=((1.0, 0.0), (-1.0, 9.0))),)) for place in range(6)]
+    other = [row(place, "two", first="dog", maps=(map_row(grid=((1.0, 0.0), (-1.0, 9.0))),)) for place in range(12)]
     gate = {"agreement_between": {"oracles": ["one", "two"], "maps": 0.5}}
     labels = {"agreement_between": {"oracles": ["one", "two"], "labels": 0.8}}
 
     assert gate_of(gate, [*one, *two], "one", "two").verdict == "met"
     assert gate_of(gate, [*one, *other], "one", "two").verdict == "failed"
     assert gate_of(labels, [*one, *two], "one", "two").verdict == "met"
-    assert len(gate_of(labels, [*one, *other], "one", "two").photos) == 6
+    assert len(gate_of(labels, [*one, *other], "one", "two").photos) == 12
+    few = [*one[:3], *two[:3]]
+    assert gate_of(gate, few, "one", "two").verdict == "cannot be told", "three maps that are equal are no certainty"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from bbquery.jobs.audit.row import AttackRow, MapRow, Row
+from bbquery.jobs.intervals import UNBOUNDED
 from bbquery.units import Units
 
 
@@ -18,10 +19,11 @@ def _row(**values: object) -> Row:
     return Row(photo="a", source="a.jpg", oracle="own", identity="1", status="complete", **values)  # type: ignore[arg-type] # of the row
 
 
-def _map(fidelity: float | None) -> MapRow:
+def _map(fidelity: float | None, bounds: tuple[float, float] | None = None) -> MapRow:
     return MapRow(
-        target="cat", method="rise", unit="u", stamp="", verdict="v", fidelity=fidelity, grid=((1.0, None), (0.5, 0.0))
-    )
+        target="cat", method="rise", unit="u", stamp="", verdict="v", fidelity=fidelity, bounds=bounds,
+        grid=((1.0, None), (0.5, 0.0)),
+    )  # fmt: skip
 
 
 def test_a_row_is_the_same_after_it_was_written_and_read() -> None:
@@ -43,3 +45,11 @@ def test_the_fidelity_of_a_photo_is_the_mean_of_maps_that_were_measured() -> Non
     """A map whose curves are not whole counts for nothing, not for zero."""
     assert _row(maps=(_map(0.2), _map(0.4), _map(None))).fidelity == (0.2 + 0.4) / 2
     assert _row(maps=(_map(None),)).fidelity is None
+
+
+def test_a_fidelity_has_the_bounds_of_its_maps_and_none_where_one_has_none() -> None:
+    """Maps of unlike scores have the wider bounds; a map without a fidelity counts for nothing."""
+    probability, cosine = _map(0.2, (-1.0, 1.0)), _map(0.2, (-2.0, 2.0))
+
+    assert _row(maps=(probability, cosine, _map(None))).fidelity_bounds == (-2.0, 2.0)
+    assert _row(maps=(probability, _map(0.2))).fidelity_bounds == UNBOUNDED

@@ -85,8 +85,27 @@ def test_shares_of_a_photo_before_and_after_stay_shares() -> None:
     changes = {each.figure: each for each in summed(plan_with({}), after, before).changes}
 
     found = changes["share of the photo that is enough"]
-    assert (found.before.low, found.before.high, found.after.low, found.after.high) == (0, 1, 0, 1)
-    assert (found.difference.low, found.difference.high) == (-1, 1)
+    for each, least in ((found.before, 0), (found.after, 0), (found.difference, -1)):
+        assert least <= each.low < each.value < each.high <= 1
+
+
+def test_figures_of_few_photos_stay_what_they_can_be() -> None:
+    """A probability stays within 0 to 1, a fidelity within -1 to 1, before, now and the difference."""
+    numbers = ((0.9, 0.98), (0.2, 0.1), (0.5, 0.97))
+    rows = [
+        row(place, maps=(map_row(fidelity, bounds=(-1.0, 1.0)),), first_value=value, first_bounds=(0.0, 1.0))
+        for place, (fidelity, value) in enumerate(numbers)
+    ]
+
+    found = summed(plan_with({}), rows, rows)
+
+    changes = {each.figure: each for each in found.changes}
+    (one,) = found.oracles
+    assert -1 <= one.fidelity.low < 0 < one.fidelity.high <= 1
+    assert changes["mean fidelity"].before == one.fidelity
+    score = changes["score of the first answer"]
+    assert 0 <= score.before.low < score.before.high <= 1
+    assert -1 < score.difference.low <= 0 <= score.difference.high < 1
 
 
 def test_changes_since_a_baseline_are_paired_by_photo() -> None:
