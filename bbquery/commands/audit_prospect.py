@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bbquery.client import waiting
 from bbquery.commands.output import NOTHING_ASKED, table
 from bbquery.jobs.audit.admission import Room
+from bbquery.jobs.audit.beforehand import unreadable
 from bbquery.money import dollars, in_unit
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ RULE = (
     "queries are at most so many: lost ones count, and answers that you have, as if asked anew; "
     "'one photo' is its worst case in dollars"
 )
-FIT = "'fit': photos that the caps admit, if each takes what is expected, and if each takes its worst case"
+FIT = "'fit': photos that the caps admit, if each takes what is expected, and the fewest if each takes its worst case"
 
 
 def lines(found: Prospect) -> list[str]:
@@ -69,8 +70,8 @@ def _photos(found: Prospect) -> Iterator[str]:
     if listed.beyond:
         yield f"             {listed.beyond:,} more are beyond the limit of [photos]"
     if damaged:
-        first, why = next(iter(damaged.items()))
-        yield f"             {len(damaged):,} of them cannot be read, and are not paid for; {first}: {why}"
+        yield f"BEWARE       {len(damaged):,} of them cannot be read, and are not paid for:"
+        yield from (f"             {line}" for line in unreadable(damaged))
 
 
 def _above(found: Prospect) -> Iterator[str]:

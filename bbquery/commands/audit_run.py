@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from bbquery.commands import completing, consent
 from bbquery.commands.audit_screen import AuditScreen
-from bbquery.commands.exit_codes import GATE_FAILED, exit_code
+from bbquery.commands.exit_codes import GATE_FAILED, NOT_ASKED, exit_code
 from bbquery.commands.output import near, say, warn
-from bbquery.errors import BadImage, NotWritten
+from bbquery.errors import KeyMissing, NotWritten, UsageError
 from bbquery.jobs.audit.prepared import place_of, prepared
 from bbquery.ledger.ledger import open_ledger
 from bbquery.report import audit_there, auditing
@@ -32,7 +32,7 @@ KEPT = "what was paid for is kept; once there is room, this goes on with it and 
 
 
 def run(chosen: argparse.Namespace, file: PlanFile) -> int:
-    """Run an audit; return the exit code of what ended it early, else of its gates, else of photos that failed."""
+    """Run an audit; return the exit code of what ended it early, else of its gates, else of photos not asked."""
     try:
         made = asyncio.run(_audited(chosen, file))
     except NotWritten as error:
@@ -90,12 +90,13 @@ def planned(ready: Prepared) -> dict[int, int]:
 
 
 def code(error: BbqueryError | None, summary: Summary) -> int:
-    """Return the exit code: what ended it early comes before gates, and a photo that cannot be read after them."""
-    if error is not None and not isinstance(error, BadImage):
+    """Return the exit code: what ended it early comes before gates, and photos that cannot be asked after them."""
+    of_photos = isinstance(error, UsageError) and not isinstance(error, KeyMissing)  # all others end it beforehand
+    if error is not None and not of_photos:
         return exit_code(error)
     if any(gate.verdict != "met" for gate in summary.gates):
         return GATE_FAILED
-    return exit_code(error)
+    return NOT_ASKED if of_photos else 0
 
 
 def troubles(summary: Summary) -> list[str]:

@@ -1,7 +1,7 @@
 """Exit codes of commands.
 
-0 done, 1 storage, 2 usage, 3 the oracle, 4 the budget, 5 a gate of an audit, 6 answered but not written, 130
-interrupted.
+0 done, 1 storage, 2 usage, 3 the oracle, 4 the budget, 5 a gate of an audit, 6 answered but not written, 7 photos
+of an audit that cannot be asked, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ EXIT_CODES: tuple[tuple[type[BbqueryError], int], ...] = (
 
 
 GATE_FAILED = 5  # of an audit that is whole otherwise: a gate is not met
+NOT_ASKED = 7  # photos of an audit that is whole otherwise cannot be asked: damaged, say; its gates are met
 EXPECTED = (BudgetExhausted, Interrupted)  # a cap that was reached, a person's stop: they end what lacks nothing too
 
 

@@ -85,6 +85,7 @@ async def audited(
             write_bytes(taken / audit.PLAN, ready.file.text.encode())
         await run.open()
         await run.check_keys()
+        await run.look_through()
         await run.check_photo_cap()
         summed = functools.partial(ready.summary, run, taken, command=command, resume=resume, before=before)
         audit.write_record(summed(), ready.names)  # so that 'bbquery audit status' knows it from now on

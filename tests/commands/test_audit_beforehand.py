@@ -18,6 +18,7 @@ pytestmark = pytest.mark.slow
 
 FREE = "function:call=tests.support.counted.sides,classes=left|right,version=1"
 KEYED = "openai:model=gpt-4o-mini,classes=left|right,base_url=http://127.0.0.1:9/v1,key_env={}"
+MEASURED = '[explain]\nmethods = ["rise"]\nmax_queries = 20\nverify = 0\nmetrics = ["srg:steps=4"]\n'
 CAP = "[caps]\nmax_usd = 9\n"
 
 
@@ -66,3 +67,70 @@ def test_an_audit_that_is_whole_needs_no_key(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("oracles.function.FunctionOracle.check_key", lambda _: 1 / 0, raising=False)
 
     assert main(["audit", str(plan)]) == 0
+
+
+def test_a_damaged_photo_is_named_before_the_first_query_and_at_the_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last lines say which, why and what to do, and name no command that would go on; CI reads exit code 7."""
+    plan = plan_of(tmp_path, FREE, more="[gates]\nmax_refusals = 0.0\n")
+    bad = tmp_path / "photos" / "z.png"
+    bad.write_bytes((tmp_path / "photos" / "p00.png").read_bytes()[:-30])
+    asked = []
+    watched.before = [lambda: asked.append(capsys.readouterr().err)]
+
+    assert main(["audit", str(plan)]) == 7
+
+    after = capsys.readouterr()
+    assert "BEWARE: a photo cannot be read, so nothing is asked of it: z: it is damaged" in asked[0]
+    assert "NOT COMPLETE: photo photos/z.png cannot be read: it is damaged, cut short" in after.err
+    assert "mend the file, or take it out of the plan, and run the same command again" in after.err
+    assert "this goes on with it" not in after.err
+    assert "gate max_refusals of o0: MET" in after.out
+
+
+def test_a_gate_that_fails_is_said_before_a_damaged_photo(tmp_path: Path) -> None:
+    """Exit code 5, whatever else cannot be asked; once the photo is mended, the audit is whole."""
+    plan = plan_of(tmp_path, FREE, more=f"{MEASURED}[gates]\nmin_fidelity = 0.99\n")
+    bad = tmp_path / "photos" / "z.png"
+    bad.write_bytes(b"no picture")
+
+    assert main(["audit", str(plan)]) == 5
+    plan.write_text(plan.read_text().partition("[gates]")[0])
+    assert main(["audit", str(plan)]) == 7
+    bad.write_bytes((tmp_path / "photos" / "p00.png").read_bytes())
+    assert main(["audit", str(plan)]) == 0
+
+
+def test_what_can_be_asked_again_is_said_beside_a_damaged_photo(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A cap ends it: its exit code, its line and the command that goes on come beside the photo's line."""
+    plan = plan_of(tmp_path, FREE, more="[caps]\nmax_queries = 2\n")
+    (tmp_path / "photos" / "a.png").write_bytes(b"no picture")
+
+    assert main(["audit", str(plan)]) == 4
+
+    said = capsys.readouterr().err
+    assert "NOT COMPLETE: o0: 1 not begun of 4 photos" in said
+    assert "NOT COMPLETE: photo photos/a.png cannot be read" in said
+    assert "this goes on with it" in said
+
+
+def test_an_unknown_label_is_said_before_any_oracle_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the line of the CSV file, though the first photo and the first oracle are in order."""
+    photos = tmp_path / "list.csv"
+    other = FREE.replace("version=1", "version=2").replace("left|right", "left|limpkin")
+    maps = '[explain]\nmethods = ["rise"]\nmax_queries = 20\nverify = 0\n'
+    plan = plan_of(tmp_path, FREE, other, more=maps, photos="list.csv")
+    plan.write_text(plan.read_text().replace("[[oracles]]\n", '[[oracles]]\ntarget = "{label}"\n'))
+    photos.write_text("photo,label\nphotos/p00.png,left\nphotos/p01.png,limpkin\n")
+
+    assert main(["audit", str(plan)]) == 2
+
+    said = capsys.readouterr().err
+    assert f"{plan}:3: photos.from: list.csv:3: oracle 'o0': unknown label 'limpkin'" in said
+    assert "or add it to classes= of oracle 'o0'" in said
+    assert watched.calls == 0

@@ -95,10 +95,10 @@ def test_a_gate_that_is_not_met_is_exit_code_5(plan: Path, capsys: pytest.Captur
 
 
 def test_a_photo_that_cannot_be_read_fails_alone(plan: Path) -> None:
-    """Exit code 2 says so once all else is done; the row says why."""
+    """Exit code 7 says so once all else is done; the row says why."""
     (plan.parent / "photos" / "bad.png").write_bytes(b"no picture")
 
-    assert main(["audit", str(plan)]) == 2
+    assert main(["audit", str(plan)]) == 7
 
     (one,) = record(plan)["oracles"]
     assert (one["complete"], one["failed"]) == (2, 1)

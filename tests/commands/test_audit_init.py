@@ -165,7 +165,7 @@ def test_a_dry_run_shows_photos_oracles_caps_and_time(folder: Path, capsys: pyte
 
     said = capsys.readouterr().out
     assert "1 were listed again, and count once" in said
-    assert "1 of them cannot be read, and are not paid for; broken: it is not a picture" in said
+    assert "1 of them cannot be read, and are not paid for:\n             broken: it is not a picture" in said
     assert [line.split() for line in said.split("\n") if line.startswith(("one ", "two ", "all "))] == [
         ["one", "2", "4", "0", "0", "1.00", "2.00", "1.00", "1", "1"],
         ["two", "2", "2", "0", "0", "0.00", "0.00", "0.00", "2", "2"],

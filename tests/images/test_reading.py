@@ -412,3 +412,28 @@ def test_an_unknown_sample_lists_the_known_ones() -> None:
 def test_a_sample_is_named_like_a_file() -> None:
     """The sample called cat is scikit-image's photo of Chelsea."""
     assert reading.load("sample:cat").shape == (300, 451, 3)
+
+
+# --- many photos ---
+
+
+def test_many_photos_are_looked_through_and_the_damaged_are_told(tmp_path: Path) -> None:
+    """Each has its upright size or its reason, as reading it whole gives; one that is cut short at its end too."""
+    whole = saved(tmp_path / "whole.jpg", photo_of(40, 64))
+    turned = PIL.Image.Exif()
+    turned[0x0112] = 6
+    lying = saved(tmp_path / "lying.jpg", photo_of(40, 64), exif=turned)
+    cut = {kind: saved(tmp_path / f"cut.{kind}", photo_of(40, 64)) for kind in ("jpg", "png", "webp", "bmp")}
+    for path in cut.values():
+        path.write_bytes(path.read_bytes()[:-30])
+    gone = tmp_path / "gone.png"
+
+    found = reading.sizes(map(str, [whole, lying, *cut.values(), gone, "sample:cat"]))
+
+    assert {name: size for name, size in found.items() if not isinstance(size, BadImage)} == {
+        str(whole): (40, 64), str(lying): (64, 40), "sample:cat": reading.load("sample:cat").shape[:2],
+    }  # fmt: skip
+    for path in (*cut.values(), gone):
+        with pytest.raises(BadImage) as refused:
+            reading.load(str(path))
+        assert str(found[str(path)]) == str(refused.value)

@@ -226,7 +226,15 @@ def asking(plan: Plan, own: OraclePlan, photo: Photo, oracle: Oracle, content: b
     Raises:
         BadImage: it cannot be read. UsageError: it cannot be asked as the plan says.
     """
-    pixels = reading.load(photo.source if content is None else content)
+    return asking_of(plan, own, photo, oracle, reading.load(photo.source if content is None else content))
+
+
+def asking_of(plan: Plan, own: OraclePlan, photo: Photo, oracle: Oracle, pixels: NDArray[np.uint8]) -> Asking:
+    """Return all that is asked of a photo that is decoded. pixels: (H, W, 3).
+
+    Raises:
+        UsageError: it cannot be asked as the plan says.
+    """
     capabilities = oracle.capabilities
     x, placement = fit(pixels, capabilities.view, capabilities.domain)
     worst = oracle.quote(oracle.encode(x)).worst

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from bbquery.errors import BadImage, BbqueryError, BudgetExhausted, KeyMissing, OracleError, UsageError, unforeseen
 from bbquery.jobs.audit.admission import Admission, Item, Room
 from bbquery.jobs.audit.asking import asking, name_of
-from bbquery.jobs.audit.beforehand import check_keys
+from bbquery.jobs.audit.beforehand import check_keys, looked_through, unreadable
 from bbquery.jobs.audit.budgets import earlier, open_budgets
 from bbquery.jobs.audit.content import digest
 from bbquery.jobs.audit.executor import Asks, Executor, Local
@@ -154,6 +154,14 @@ class Engine:
             KeyMissing: one is not set, or cannot be sent; names all such oracles.
         """
         await asyncio.to_thread(check_keys, [(lane.setting.name, lane.oracle) for lane in self.lanes if lane.todo])
+
+    async def look_through(self) -> None:
+        """Say, before a query and once opened, which of the photos that are left cannot be read: these fail alone."""
+        left = [self.photos[place] for place in sorted({todo.place for lane in self.lanes for todo in lane.todo})]
+        found = await asyncio.to_thread(looked_through, left)
+        damaged = {name: each.reason for name, each in found.items() if isinstance(each, BadImage)}
+        for line in unreadable(damaged):
+            self.watch.beware(f"a photo cannot be read, so nothing is asked of it: {line}")
 
     async def check_photo_cap(self) -> None:
         """See, before a query and once opened, that one of the photos that are left may begin within [caps.photo].
@@ -406,7 +414,8 @@ class Engine:
 
     def _took(self, outcome: Outcome) -> None:
         """Give a photo's row, where it has one."""
-        self.lacks = self.lacks or outcome.lacks
+        if self.lacks is None or isinstance(self.lacks, UsageError):  # of one photo: what another one lost weighs more
+            self.lacks = outcome.lacks or self.lacks
         if outcome.row is not None and outcome.row.status != "not begun":
             self._rows.put_nowait(outcome.row)
 

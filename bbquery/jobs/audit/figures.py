@@ -60,6 +60,7 @@ class Figures:
     served: dict[str, None] = field(default_factory=dict)
     statuses: Counter[str] = field(default_factory=Counter)
     why_not_begun: str = ""
+    unreadable: dict[str, str] = field(default_factory=dict)
     right: Shares = field(default_factory=Shares)
     flipped: Shares = field(default_factory=Shares)
     refused: Shares = field(default_factory=Shares)
@@ -86,6 +87,8 @@ class Figures:
         self.statuses[row.status] += 1
         if row.status == NOT_ASKED:
             self.why_not_begun = self.why_not_begun or row.why
+        if row.unreadable:
+            self.unreadable[row.source] = row.why
         self.model = row.versions.get("oracle", self.model)
         self.served.update(dict.fromkeys(row.served))
         self.kinds.update(row.kinds)

@@ -47,7 +47,7 @@ class Photo:
     name: of its budget and its folder; no two are alike. source: what is read, an absolute path or "sample:NAME".
     given: its path from the plan's folder, with "/"; an absolute one where it lies outside; what is not UTF-8 is
     written out. label: what the CSV file says that it shows, None where it says nothing. boxes: around that, in pixels
-    of the photo; none where none is given.
+    of the photo; none where none is given. line: where its label stands, such as "photos.csv:7"; empty without one.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Photo:
     given: str
     label: str | None = None
     boxes: tuple[Box, ...] = ()
+    line: str = ""
 
     def targets(self, oracle: OraclePlan) -> tuple[str, ...]:
         """Return what an oracle is to explain in it; none means the top class."""
@@ -95,7 +96,7 @@ def listing(file: PlanFile) -> Listing:
     _check_complete(plan, entries, faults)
     names = _names(entries)
     photos = [
-        Photo(name, entry.source, encodable(entry.given), entry.label, tuple(entry.boxes))
+        Photo(name, entry.source, encodable(entry.given), entry.label, tuple(entry.boxes), entry.line)
         for name, entry in zip(names, entries, strict=True)
     ]
     return Listing(tuple(photos), gathered.again, len(gathered.entries) - len(entries))
@@ -109,6 +110,7 @@ class _Entry:
     given: str
     label: str | None = None
     boxes: list[Box] = field(default_factory=list)
+    line: str = ""
 
 
 class _Gathering:
@@ -176,7 +178,7 @@ class _Gathering:
         if not self._outside and not real.is_relative_to(self._folder):
             raise UsageError(f"{given} {OUTSIDE}")
         if not real.is_file():
-            near = did_you_mean(path.name, _beside(path))
+            near = did_you_mean(given, [given.removesuffix(path.name) + name for name in _beside(path)])
             raise UsageError(f"there is no file {given}{near}")
         return real
 
@@ -202,7 +204,8 @@ class _Gathering:
         entry = self._sample(row.photo) if sample else self._add(self._inside(path.parent / row.photo, row.photo))
         if None is not entry.label != row.label is not None:
             raise UsageError(f"{row.photo} is said to show {entry.label!r} and {row.label!r}: leave one of them")
-        entry.label = entry.label or row.label
+        if entry.label is None and row.label is not None:
+            entry.label, entry.line = row.label, f"{path.name}:{row.line}"
         entry.boxes += [box for box in row.boxes if box not in entry.boxes]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime
 import os
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bbquery import load
 from bbquery.errors import UsageError
+from bbquery.jobs.audit.beforehand import unknown_labels
 from bbquery.jobs.audit.engine import Engine
 from bbquery.jobs.audit.photos import listing
 from bbquery.jobs.audit.summing import Standing, summary
@@ -125,7 +127,8 @@ async def prepared(file: PlanFile) -> AsyncIterator[Prepared]:
     """Find the photos and connect the oracles; nothing is sent.
 
     Raises:
-        UsageError: there is no photo, or an oracle cannot be connected as the plan says.
+        UsageError: there is no photo, an oracle cannot be connected as the plan says, or it does not know a label that
+            it is to explain.
     """
     photos = listing(file).photos
     async with contextlib.AsyncExitStack() as opened:
@@ -137,4 +140,9 @@ async def prepared(file: PlanFile) -> AsyncIterator[Prepared]:
                 raise UsageError(f"oracle {own.name!r} of the plan: {error}") from error
             opened.push_async_callback(oracle.aclose)
             oracles.append(oracle)
+        faults = file.faults()
+        for own, oracle in zip(file.plan.oracles, oracles, strict=True):
+            for message in await asyncio.to_thread(unknown_labels, file.plan, own, oracle, photos):
+                faults.add(("photos", "from"), message)
+        faults.check()
         yield Prepared(file, photos, oracles)

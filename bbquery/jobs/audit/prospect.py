@@ -1,9 +1,8 @@
 """Prospect of an audit: what it would cost at worst and as expected, and how many photos its caps admit.
 
-Nothing is asked, no key is needed. Of each photo the header alone is read, for its size: what a query costs is quoted
-of the first photo of each size that an oracle would be sent, and that photo alone is decoded. Another picture of the
-same size may be quoted a little otherwise where a price depends on more than the size; what is held is always the
-photo's own quote. A photo that is damaged behind its header is found in its turn, before anything is asked of it.
+Nothing is asked, no key is needed. Each photo is looked through, for its size and for damage. What a query costs is
+quoted of the first photo of each size that an oracle would be sent. Another picture of the same size may be quoted a
+little otherwise where a price depends on more than the size; what is held is always the photo's own quote.
 """
 
 from __future__ import annotations
@@ -13,28 +12,26 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from bbquery import load
 from bbquery.errors import BadImage, UsageError
-from bbquery.images import reading
 from bbquery.images.placement import placed
 from bbquery.jobs.audit.admission import Admission, Item, Room
 from bbquery.jobs.audit.asking import Asking, asking
+from bbquery.jobs.audit.beforehand import Size, looked_through, unknown_labels
 from bbquery.jobs.audit.photos import Listing, listing
 from bbquery.jobs.estimate import Estimate, estimate
 from bbquery.units import Units, total
 
 if TYPE_CHECKING:
+    from bbquery.jobs.audit.faults import Faults
     from bbquery.jobs.audit.photos import Photo
     from bbquery.jobs.audit.plan import OraclePlan, Plan
     from bbquery.jobs.audit.reading import PlanFile
     from bbquery.oracle import Limits, Oracle
-
-Size: TypeAlias = "tuple[int, int]"
-"""(height, width), in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +42,9 @@ class OracleProspect:
     photos: that can be asked. queries: at most, of all of them. expected, worst: of all photos, if no query is lost,
     and if all that may be are; stored answers count too. of_a_photo: the most that one photo may take. seconds: at
     known or stated limits; None where there are none. above: photos that may take more than the plan allows for one,
-    and so are not begun: they count in nothing else; needed: the most that one of them may take. at_worst,
-    as_expected: how many photos the caps admit if each takes all that it may, and if each takes what is expected.
+    and so are not begun: they count in nothing else; needed: the most that one of them may take. as_expected: how many
+    photos the caps admit if each takes what is expected; at_worst: if each takes all that it may, and no more than
+    as_expected: where oracles share a cap, one that must end earlier leaves more to the others.
     """
 
     name: str
@@ -104,7 +102,7 @@ class _Lane:
 
 @dataclass(frozen=True)
 class _Photos:
-    """Photos, by name: sizes, (height, width) of those whose header can be read; damaged, why the others cannot."""
+    """Photos, by name: sizes, (height, width) of those that can be read; damaged, why the others cannot."""
 
     listed: Sequence[Photo]
     sizes: dict[str, Size]
@@ -130,7 +128,7 @@ async def prospect(file: PlanFile) -> Prospect:
     faults, damaged, lanes = file.faults(), photos.damaged, []
     for place, own in enumerate(file.plan.oracles):
         try:
-            lanes.append(await _lane(file.plan, own, photos))
+            lanes.append(await _lane(file.plan, own, photos, faults))
         except UsageError as error:
             faults.add(("oracles", place), str(error))
     if len(damaged) == len(found.photos):
@@ -142,36 +140,35 @@ async def prospect(file: PlanFile) -> Prospect:
 
 def _seen(photos: Sequence[Photo]) -> _Photos:
     seen = _Photos(photos, {}, {})
-    for photo in photos:
-        try:
-            seen.sizes[photo.name] = reading.size(photo.source)
-        except BadImage as error:
-            seen.damaged[photo.name] = error.reason
+    for name, found in looked_through(photos).items():
+        if isinstance(found, BadImage):
+            seen.damaged[name] = found.reason
+        else:
+            seen.sizes[name] = found
     return seen
 
 
-async def _lane(plan: Plan, own: OraclePlan, photos: _Photos) -> _Lane:
+async def _lane(plan: Plan, own: OraclePlan, photos: _Photos, faults: Faults) -> _Lane:
+    """Return an oracle with what its photos cost; of labels that it does not know, the faults instead."""
     oracle = await load.oracle(own.oracle)
     try:
-        costs = await asyncio.to_thread(_costs, plan, own, oracle, photos)
+        unknown = await asyncio.to_thread(unknown_labels, plan, own, oracle, photos.listed)
+        for message in unknown:
+            faults.add(("photos", "from"), message)
+        costs = [] if unknown else await asyncio.to_thread(_costs, plan, own, oracle, photos)
     finally:
         await oracle.aclose()
     return _Lane(own, oracle, costs)
 
 
 def _costs(plan: Plan, own: OraclePlan, oracle: Oracle, photos: _Photos) -> list[Cost]:
-    """Return what each photo costs that is not damaged; one that is found to be, as its size is quoted, is noted."""
+    """Return what each photo costs that is not damaged."""
     view, known, costs = oracle.capabilities.view, dict[Size, Cost](), []
     for photo in photos.listed:
-        if photo.name in photos.damaged:
-            continue
-        sent = placed(np.broadcast_to(np.uint8(0), (*photos.sizes[photo.name], 3)), view).size
-        try:
+        if photo.name not in photos.damaged:
+            sent = placed(np.broadcast_to(np.uint8(0), (*photos.sizes[photo.name], 3)), view).size
             known[sent] = known.get(sent) or _cost(asking(plan, own, photo, oracle), plan)
-        except BadImage as error:
-            photos.damaged[photo.name] = error.reason
-            continue
-        costs.append(known[sent])
+            costs.append(known[sent])
     return costs
 
 
@@ -207,7 +204,7 @@ def _prospect(plan: Plan, found: Listing, damaged: Mapping[str, str], lanes: Seq
             seconds=_seconds(lane),
             above=len(lane.costs) - len(lane.begun),
             needed=_most(cost.worst for cost in lane.costs if not cost.fits),
-            at_worst=at_worst[lane.own.name],
+            at_worst=min(at_worst[lane.own.name], as_expected[lane.own.name]),
             as_expected=as_expected[lane.own.name],
         )
         for lane in lanes

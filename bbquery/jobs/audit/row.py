@@ -88,6 +88,7 @@ class Row:
     attempts that were sent in this run, from_store: answers for which nothing was sent. posted, held: of the photo's
     budget, in every run; unknown: how many attempts may have been billed without an answer. seconds: of the last run.
     versions: of bbquery and of the oracle's model. folder, thumbnail: paths within the audit's folder, with "/".
+    unreadable: whether its file cannot be read, so that asking again helps only once it is mended.
     """
 
     photo: str
@@ -120,6 +121,7 @@ class Row:
     versions: Mapping[str, str] = field(default_factory=dict)
     folder: str = ""
     thumbnail: str = ""
+    unreadable: bool = False
 
     @property
     def complete(self) -> bool:

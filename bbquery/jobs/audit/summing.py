@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from bbquery.jobs.audit.plan import Plan
     from bbquery.jobs.audit.row import Row
     from bbquery.ledger.records import BudgetState
+
+MOST_NAMED = 10  # photos that cannot be read
+MEND = "mend the file, or take it out of the plan, and run the same command again"
 
 Read: TypeAlias = "Callable[[str, str], Row | None]"
 """Gives the row of an oracle and a photo, by their names; None where there is none."""
@@ -65,7 +69,7 @@ def summary(standing: Standing) -> Summary:
                 compared[name].add(standing.before(name, photo), row)
         for pair in pairs:
             pair.add(rows[pair.one], rows[pair.other])
-    rests = tuple(_rests(figures, standing.ended))
+    rests, damaged = tuple(_rests(figures, standing.ended)), tuple(_unreadable(figures.values()))
     budgets, ended = standing.budgets, standing.ended
     return Summary(
         name=plan.name, run=standing.run, plan=msgspec.to_builtins(plan), command=tuple(standing.command),
@@ -74,7 +78,7 @@ def summary(standing: Standing) -> Summary:
         budget=budgets[""], read=lambda: _rows(standing, names), gates=gates(plan, figures, pairs),
         agreements=tuple(pair.summary() for pair in pairs),
         changes=tuple(change for each in compared.values() for change in each.changes()), baseline=standing.baseline,
-        rests=rests, resume=standing.resume if rests else "", ended=ended.get("", ""), began=standing.began,
+        rests=rests + damaged, resume=standing.resume if rests else "", ended=ended.get("", ""), began=standing.began,
         versions={"bbquery": __version__},
     )  # fmt: skip
 
@@ -88,10 +92,21 @@ def _rows(standing: Standing, names: Sequence[str]) -> Iterator[Row]:
 
 
 def _rests(figures: Mapping[str, Figures], ended: Mapping[str, str]) -> Iterator[str]:
-    """Give a line for each oracle that is not complete."""
+    """Give a line for each oracle that is not complete and whose photos can be asked again as they are."""
     for name, found in figures.items():
-        left = [f"{found.statuses[status]:,} {status}" for status in ("partial", "failed", "not begun")]
-        left = [each for each in left if not each.startswith("0 ")]
+        counts = found.statuses - Counter(failed=len(found.unreadable))
+        left = [f"{counts[status]:,} {status}" for status in ("partial", "failed", "not begun") if counts[status]]
         if left:
             why = "; ".join(each for each in (ended.get(name), found.why_not_begun) if each)
             yield f"{name}: {', '.join(left)} of {found.statuses.total():,} photos{f': {why}' if why else ''}"
+
+
+def _unreadable(figures: Iterable[Figures]) -> Iterator[str]:
+    """Give a line for each photo that cannot be read, once for all oracles; of many, for the first ones."""
+    found: dict[str, str] = {}
+    for each in figures:
+        found |= each.unreadable
+    for source, why in itertools.islice(found.items(), MOST_NAMED):
+        yield f"photo {source} {why}; {MEND}"
+    if len(found) > MOST_NAMED:
+        yield f"{len(found) - MOST_NAMED:,} more photos cannot be read: {MEND}"

@@ -238,9 +238,12 @@ def unasked(
     error: BbqueryError, *, status: Status, photo: Photo, own: str, identity: str, oracle: Oracle, folder: str
 ) -> Row:
     """Return the row of a photo of which nothing is asked. own: the oracle's name in the plan. folder: of the photo."""
+    unreadable = isinstance(error, BadImage)
+    why = f"cannot be read: {error.reason}" if isinstance(error, BadImage) else str(error)
     return Row(
-        photo=photo.name, source=photo.given, oracle=own, identity=identity, status=status, why=encodable(str(error)),
+        photo=photo.name, source=photo.given, oracle=own, identity=identity, status=status, why=encodable(why),
         label=photo.label, versions={"bbquery": __version__, "oracle": oracle.capabilities.name}, folder=folder,
+        unreadable=unreadable,
     )  # fmt: skip
 
 

@@ -84,7 +84,7 @@ def test_a_table_gives_labels_and_boxes(folder: Path) -> None:
 
     boxes = (Box(1, 2, 3, 4), Box(5, 6, 7, 8), Box(1, 1, 1, 1))
     assert found.photos == (
-        Photo("a", str(folder / "more/a.jpg"), "more/a.jpg", "cat, tabby", boxes),
+        Photo("a", str(folder / "more/a.jpg"), "more/a.jpg", "cat, tabby", boxes, "list.csv:2"),
         Photo("c", str(folder / "more/deep/c.png"), "more/deep/c.png", None, ()),
     )
 
@@ -100,7 +100,7 @@ def test_every_fault_of_a_table_is_said_with_its_line(folder: Path) -> None:
         listed(folder, "list.csv")
 
     assert [line.partition("list.csv:")[2] for line in str(refused.value).split("\n")] == [
-        "2: there is no file photos/aa.jpg; did you mean 'a.jpg'?",
+        "2: there is no file photos/aa.jpg; did you mean 'photos/a.jpg'?",
         "3: '1,2,0,4' is no box: write x,y,width,height in pixels, several with ';' between",
         "4: 2 cells for 3 columns: quote what holds a comma",
         "6: photos/b.jpg is said to show 'cat' and 'dog': leave one of them",

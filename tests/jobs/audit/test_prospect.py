@@ -112,6 +112,44 @@ async def test_a_damaged_photo_is_not_paid_for(folder: Path) -> None:
     assert (found.oracles[0].photos, len(found.photos.photos)) == (5, 6)
 
 
+async def test_a_photo_is_looked_through_to_its_end_wherever_it_is_listed(folder: Path) -> None:
+    """The last of seven, whose header is whole, is named with the reason, and nothing is counted of it."""
+    PIL.Image.fromarray(photo_of()).save(folder / "photos" / "z.jpg")
+    (folder / "photos" / "z.jpg").write_bytes((folder / "photos" / "z.jpg").read_bytes()[:-40])
+
+    found = await looked_at(PAID)
+
+    said = "\n".join(lines(found))
+    assert "BEWARE       1 of them cannot be read, and are not paid for:\n" in said
+    assert "             z: it is damaged, cut short" in said
+    assert found.oracles[0].photos == 6
+
+
+async def test_labels_that_an_oracle_does_not_know_are_said_with_their_lines(folder: Path) -> None:
+    """Each with file and line, of every oracle; where the plan states the classes, it says that they can be added."""
+    (folder / "list.csv").write_text("photo,label\nphotos/0.png,rest\nphotos/1.png,limpkin\nphotos/2.png,corners\n")
+    maps = {"methods": ["rise"], "max_queries": 24, "verify": 0}
+    own = {**FREE, "target": "{label}"}
+    other = {**own, "name": "numbers", "oracle": FREE["oracle"].replace(",classes=corner|rest", "")}
+
+    with pytest.raises(UsageError) as refused:
+        await prospect(read({"name": "a", "photos": {"from": ["list.csv"]}, "oracles": [own, other], "explain": maps}))
+
+    said = str(refused.value).split("\n")
+    assert len(said) == 2, said
+    assert "list.csv:3: oracle 'free': unknown label 'limpkin'; known: corner, rest" in said[0]
+    assert said[0].endswith("correct it, or add it to classes= of oracle 'free'")
+    assert "list.csv:4: oracle 'free': unknown label 'corners'" in said[1]
+
+
+async def test_fewer_photos_fit_as_expected_than_at_worst_never(folder: Path) -> None:
+    """Of two oracles in one cap, the dear one ends after one photo at worst, and leaves the cheap one more room."""
+    dear = {**PAID, "name": "dear", "oracle": PAID["oracle"].replace("0.01", "0.04")}
+    found = await looked_at(dear, PAID, repeat={"times": 3}, caps={"max_usd": "0.35"})
+
+    assert all(oracle.at_worst <= oracle.as_expected for oracle in found.oracles)
+
+
 async def test_one_photo_of_each_size_is_decoded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many photos there are, what a query costs is quoted of the first of each size that is sent."""
     PIL.Image.fromarray(photo_of(24)).save(folder / "photos" / "tall.png")
@@ -129,8 +167,8 @@ async def test_one_photo_of_each_size_is_decoded(folder: Path, monkeypatch: pyte
     decoded.clear()
     each = await looked_at(OWN_SIZE)
 
-    assert decoded_alike == ["0.png", "1.png"]
-    assert decoded == ["0.png", "1.png", "tall.png"]
+    assert decoded_alike == ["1.png"]
+    assert decoded == ["1.png", "tall.png"]
     assert one.oracles[0].photos == each.oracles[0].photos == 6
 
 
