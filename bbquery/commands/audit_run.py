@@ -38,7 +38,7 @@ def run(chosen: argparse.Namespace, file: PlanFile) -> int:
     except NotWritten as error:
         raise NotWritten(f"{error}\n{KEPT}:\n  {_resume(chosen)}") from error
     summary = made.summary
-    warn(*troubles(summary))
+    warn(*troubles(summary), *stored(summary))
     say(
         *gate_lines(summary.gates),
         *changed(summary),
@@ -108,6 +108,11 @@ def troubles(summary: Summary) -> list[str]:
     return lines
 
 
+def stored(summary: Summary) -> list[str]:
+    """Return of what nothing was asked anew, and how to ask; nothing where all photos were asked."""
+    return [f"NOT ASKED ANEW: {line}" for line in summary.stored]
+
+
 def gate_lines(gates: tuple[Gate, ...]) -> list[str]:
     """Return what came of each gate, a line each."""
     return [
@@ -120,12 +125,10 @@ def gate_lines(gates: tuple[Gate, ...]) -> list[str]:
 
 
 def changed(summary: Summary) -> list[str]:
-    """Return how many figures changed since the baseline; nothing without one."""
+    """Return what changed since the baseline; nothing without one."""
     if not summary.changed:
         return []
-    return [
-        f"{summary.changed} ({summary.baseline}): their 95 % intervals leave out 0, as those of 1 in 20 do by chance"
-    ]
+    return [f"{summary.changed} ({summary.baseline}): 95 % intervals leave out 0, as those of 1 in 20 do by chance"]
 
 
 MOST_NAMED = 5  # photos in a line

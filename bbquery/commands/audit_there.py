@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from bbquery.commands.audit_run import changed, gate_lines, spent, troubles
+from bbquery.commands.audit_run import changed, gate_lines, spent, stored, troubles
 from bbquery.commands.output import near, say, standard_output, table, warn
 from bbquery.ledger.ledger import Ledger
 from bbquery.money import dollars
@@ -55,6 +55,7 @@ def _lines(there: There, summary: Summary) -> Iterator[str]:
         yield from (f"{each.name} ended early: {each.ended}" for each in summary.oracles if each.ended)
     yield from gate_lines(summary.gates)
     yield from () if running else troubles(summary)
+    yield from stored(summary)
     yield spent(summary)
     yield near(there.place)
 
@@ -67,7 +68,7 @@ def report(chosen: argparse.Namespace) -> int:
     with claimed(there.place, there.record["run"]), Ledger() as ledger:
         summary = there.summary(ledger, before)
         written = audit.write(summary, there.photos)
-    warn(*troubles(summary))
+    warn(*troubles(summary), *stored(summary))
     say(*gate_lines(summary.gates), *changed(summary), *map(near, written[:-1]), spent(summary), near(written[-1]))
     return 0
 

@@ -261,8 +261,14 @@ def test_a_report_keeps_the_comparison_as_long_as_its_baseline_is_there(
     capsys.readouterr()
 
     assert main(["audit", "report", str(plan)]) == 0
-    assert "0 of 3 figures changed since the baseline" in capsys.readouterr().out
-    assert "figures changed since the baseline" in (plan.parent / "shop-audit" / "report.html").read_text()
+    said, page = capsys.readouterr(), (plan.parent / "shop-audit" / "report.html").read_text()
+    changed = (
+        "0 of 2 photos asked anew; since the baseline 0 of 2 first labels changed, and 0 of 3 figures beyond chance"
+    )
+    assert changed in said.out
+    assert changed in page
+    assert "NOT ASKED ANEW: v1: 0 of 2 photos asked anew" in said.err
+    assert "What was not asked anew" in page
     assert record(plan)["changes"] == first != []
     (plan.parent / "old").rename(plan.parent / "elsewhere")
     main(["audit", "report", str(plan)])

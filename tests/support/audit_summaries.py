@@ -47,6 +47,7 @@ def oracle_summary(name: str, rows: Sequence[Row], **values: Any) -> OracleSumma
         "flipped": unknown(), "refused": rate(0, len(rows)), "chance": rate(1, max(len(rows), 1)),
         "fidelity": mean(np.array([0.4, 0.5, 0.2])), "enough": unknown(), "breaks": unknown(),
         "robust": (Robustness(rmse=0.01, share=rate(1, max(len(rows), 1))),), "drifted": 0, "asked": 100,
+        "answered": len(rows), "stored": 0,
         "unanswered": 3, "kinds": {"refused": 3}, "sent": 90, "from_store": 10, "budget": budget(name),
         "of_a_photo": SPENT, "unknown": 0, "seconds": 9.0,
     }  # fmt: skip

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbquery.jobs.audit.summary import Change
+from bbquery.jobs.audit.summary import ANOTHER, Change
 from bbquery.jobs.intervals import A_SHARE, UNBOUNDED, Bounds, difference, mean_between, rate, unknown, widest
 
 if TYPE_CHECKING:
@@ -53,7 +53,6 @@ SHARES: dict[str, Callable[[Row], bool | None]] = {
     "photos whose first label changed when asked again": lambda row: row.flips > 0 if row.repeats else None,
     "photos without an answer": lambda row: bool(row.nothing) if row.first or row.nothing else None,
 }
-ANOTHER = "photos with another first label than before"
 
 
 @dataclass

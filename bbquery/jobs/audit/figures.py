@@ -52,7 +52,11 @@ class Shares:
 
 @dataclass
 class Figures:
-    """Figures gathered of one oracle. distances: of robustness, the largest first."""
+    """Figures gathered of one oracle. distances: of robustness, the largest first.
+
+    stored: photos of which nothing was asked anew. unwatched: of these, those whose stored answers show no drift; that
+    the model is still the one that gave them, they cannot tell.
+    """
 
     name: str
     distances: Sequence[float] = ()
@@ -66,6 +70,8 @@ class Figures:
     refused: Shares = field(default_factory=Shares)
     chance: Shares = field(default_factory=Shares)
     drifted: Shares = field(default_factory=Shares)
+    stored: Shares = field(default_factory=Shares)
+    unwatched: int = 0
     found: dict[float, Shares] = field(default_factory=dict)
     fidelity: list[tuple[float, str]] = field(default_factory=list)
     fidelity_bounds: Bounds = (0.0, 0.0)
@@ -107,7 +113,10 @@ class Figures:
         self.right.add(row.photo, row.right)
         self.flipped.add(row.photo, row.flips > 0 if row.repeats else None, row.flips / max(row.repeats, 1))
         self.refused.add(row.photo, bool(row.nothing) if answered else None)
-        self.drifted.add(row.photo, row.drifted)
+        unwatched = bool(row.stored) and row.drifted is False
+        self.unwatched += unwatched
+        self.drifted.add(row.photo, None if unwatched else row.drifted)
+        self.stored.add(row.photo, row.stored)
         if row.fidelity is not None:
             self.fidelity.append((row.fidelity, row.photo))
             self.fidelity_bounds = widest(self.fidelity_bounds, row.fidelity_bounds)
@@ -144,6 +153,7 @@ class Figures:
             fidelity=self.mean_fidelity(), enough=_mean(self.enough, A_SHARE), breaks=_mean(self.breaks, A_SHARE),
             robust=tuple(Robustness(rmse=each, share=self.robustness(each)) for each in self.distances),
             drifted=self.drifted.so, asked=self.asked, unanswered=self.kinds.total(), kinds=dict(self.kinds),
+            answered=self.stored.known, stored=self.stored.so,
             sent=self.sent, from_store=self.from_store, budget=budget, of_a_photo=_each(self.of_complete, complete),
             unknown=self.unknown, seconds=self.seconds,
         )  # fmt: skip

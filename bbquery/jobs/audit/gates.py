@@ -3,7 +3,9 @@
 1. A gate on a share (flips, refusals, robustness, labels) is about the photos of the audit, so the share itself counts.
 2. A gate on a mean (fidelity, agreement of maps) is about what photos like these would show, so the lower end of its
    90 % interval counts. A mean that is large enough, with an end that is not, cannot be told: ask more photos.
-3. What cannot be told does not pass. A gate for which nothing was asked cannot be told.
+3. What cannot be told does not pass, and no photo has broken it. A gate for which nothing was asked cannot be told.
+4. Drift is looked for while a photo is asked. Stored answers cannot tell whether the model is still the one that gave
+   them, so where nothing was asked anew of a photo, drift cannot be told.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bbquery.jobs.audit.summary import Gate, Verdict
+from bbquery.jobs.audit.summary import ANEW, Gate, Verdict
 from bbquery.jobs.intervals import Z_90, Estimate
 from bbquery.jobs.percent import percent
 
@@ -94,7 +96,7 @@ def _mean(
     verdict, why = _judged(found, least)
     return Gate(
         name=name, oracle=oracle, verdict=verdict, wanted=wanted, found=_in_words(found), why=why,
-        photos=() if verdict == "met" else photos,
+        photos=photos if verdict == "failed" else (),
     )  # fmt: skip
 
 
@@ -125,14 +127,24 @@ def _drift(plan: Plan, found: Figures) -> Gate:
         return said(verdict="failed", found=f"it changed at {len(photos)} photos", photos=photos)
     if len(found.served) > 1:
         return said(verdict="failed", found=f"answers name {', '.join(found.served)}")
-    if found.drifted.known:
-        return said(verdict="met", found=f"no change at {found.drifted.known} photos")
+    if found.drifted.known or found.unwatched:
+        seen = f"no change at {found.drifted.known} photos while each was asked" if found.drifted.known else "nothing"
+        why = _unwatched(found)
+        return said(verdict="cannot be told" if why else "met", found=seen, why=why)
     if not (plan.explain or plan.attack) or not own.drift_every:
         why = "it was not looked for: give drift_every, and [explain] or [attack]"
         return said(verdict="cannot be told", found="nothing", why=why)
     if not found.statuses["complete"]:
         return said(verdict="cannot be told", found="nothing", why="no photo is complete")
     return said(verdict="met", found="it runs in this process, where nothing changes it")
+
+
+def _unwatched(found: Figures) -> str:
+    """Return why drift cannot be told, empty where it can: the model may have changed since it gave what is stored."""
+    if not found.unwatched:
+        return ""
+    photos = found.drifted.known + found.unwatched
+    return f"of {found.unwatched} of {photos} photos nothing was asked anew, all answers are from the store: {ANEW}"
 
 
 def _of_pairs(wanted: Gates, pairs: Sequence[Pair]) -> Iterator[Gate]:

@@ -243,7 +243,7 @@ class Gates(Table, frozen=True, kw_only=True):
         max_label_flips: the largest share of photos whose first label changed when they were asked again.
         min_robust_share: how many photos must withstand the attacks.
         max_refusals: the largest share of photos whose unperturbed form got no usable answer.
-        no_drift: whether a model that changed during the audit fails.
+        no_drift: whether a model that changed while a photo was asked fails; stored answers cannot tell.
         agreement_between: how far oracles must agree.
     """
 

@@ -129,6 +129,11 @@ class Row:
         return self.status == "complete"
 
     @property
+    def stored(self) -> bool | None:
+        """Whether the store gave all its answers, and nothing was sent; None where it has none."""
+        return not self.queries if self.queries or self.from_store else None
+
+    @property
     def fidelity(self) -> float | None:
         """The mean fidelity of its maps; None where none was measured."""
         measured = [m.fidelity for m in self.maps if m.fidelity is not None]

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from bbquery.ledger.records import BudgetState
     from bbquery.units import Units
 
+ANEW = "to ask anew, and pay anew, give --ledger a new file and --out a new folder"
+ANOTHER = "photos with another first label than before"
+"""The figure that counts photos, each of which either has another label or has not: chance has no part in it."""
 Verdict: TypeAlias = Literal["met", "failed", "cannot be told"]
 """What came of a gate."""
 
@@ -36,9 +39,11 @@ class OracleSummary:
     share of labelled photos that it named right. flipped: share of repeated photos whose first label changed. refused:
     share of photos without an answer. chance: share of maps that could be chance. fidelity: mean of insertion less
     deletion. enough, breaks: mean shares of the photo. robust: by distance, the largest first. drifted: photos at which
-    the model changed. unanswered: questions of `asked` without an answer, kinds: by kind. sent, from_store: of this
-    run. budget: caps, what was posted and what is held, in every run; of_a_photo: what a complete photo cost on
-    average. unknown: attempts that may have been billed without an answer. seconds: of all photos together.
+    the model changed. unanswered: questions of `asked` without an answer, kinds: by kind. answered: photos with an
+    answer; stored: of these, those of which nothing was asked anew, since the store gave all answers. sent, from_store:
+    by the rows, each of the run that wrote it. budget: caps, what was posted and what is held, in every run;
+    of_a_photo: what a complete photo cost on average. unknown: attempts that may have been billed without an answer.
+    seconds: of all photos together.
     """
 
     name: str
@@ -62,6 +67,8 @@ class OracleSummary:
     asked: int
     unanswered: int
     kinds: Mapping[str, int]
+    answered: int
+    stored: int
     sent: int
     from_store: int
     budget: BudgetState
@@ -159,13 +166,37 @@ class Summary:
 
     @property
     def changed(self) -> str:
-        """How many figures changed since the baseline, in words; empty without one."""
+        """What changed since the baseline, in words, and how many photos were asked anew; empty without one."""
         if not self.baseline:
             return ""
+        labels = [change.difference for change in self.changes if change.figure == ANOTHER]
+        others = sum(round(share.value * share.n) for share in labels)
         compared = [change for change in self.changes if change.has_interval]
         count = sum(change.excludes_none for change in compared)
-        return f"{count:,} of {len(compared):,} figures changed since the baseline"
+        return (
+            f"{self._anew}since the baseline {others:,} of {sum(share.n for share in labels):,} first labels changed,"
+            f" and {count:,} of {len(compared):,} figures beyond chance"
+        )
+
+    @property
+    def _anew(self) -> str:
+        answered, stored = (sum(getattr(each, what) for each in self.oracles) for what in ("answered", "stored"))
+        return f"{answered - stored:,} of {answered:,} photos asked anew; " if answered else ""
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """Of which oracles photos rest on stored answers alone, a sentence each, and how to ask anew; mostly empty."""
+        said = [_stored(each) for each in self.oracles if each.stored]
+        return (*said, ANEW) if said else ()
 
     def rows(self) -> Iterator[Row]:
         """Give every row that is there, oracle by oracle in the plan's order of photos, read one by one."""
         return self.read()
+
+
+def _stored(found: OracleSummary) -> str:
+    which = "every photo" if found.stored == found.answered else "the others"
+    return (
+        f"{found.name}: {found.answered - found.stored:,} of {found.answered:,} photos asked anew: all answers on "
+        f"{which} are from the store, so a change of the model since they were given does not show"
+    )

@@ -54,7 +54,7 @@ class GateLine:
 
 @dataclass(frozen=True)
 class AuditPage:
-    """All that the page shows. rests: what is not done. plan: the plan, as text."""
+    """All that the page shows. rests: what is not done. stored: what was not asked anew. plan: the plan, as text."""
 
     TEMPLATE: ClassVar[str] = "audit.html"
 
@@ -69,6 +69,7 @@ class AuditPage:
     changes: Table | None
     baseline: str
     rests: tuple[str, ...]
+    stored: tuple[str, ...]
     gallery: Gallery
     methods: tuple[Line, ...]
     limits: tuple[str, ...]
@@ -105,6 +106,7 @@ def page(summary: Summary) -> AuditPage:
         changes=audit_tables.changes(summary),
         baseline=summary.baseline,
         rests=summary.rests,
+        stored=summary.stored,
         gallery=gallery(summary),
         methods=tuple(_methods(summary)),
         limits=LIMITS,
@@ -137,6 +139,8 @@ def _verdict(summary: Summary) -> str:
 def _badges(summary: Summary) -> Iterator[Badge]:
     if summary.ended:
         yield Badge(f"ended early: {summary.ended}", "doubt")
+    if summary.stored:
+        yield Badge("not all asked anew: answers from the store", "doubt")
     for verdict, tone in GATE_TONES.items():
         count = sum(gate.verdict == verdict for gate in summary.gates)
         if count:

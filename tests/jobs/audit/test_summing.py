@@ -134,14 +134,14 @@ def test_changes_since_a_baseline_are_paired_by_photo() -> None:
 
 
 def test_a_figure_changed_where_its_interval_leaves_out_0() -> None:
-    """Fidelity rose in all photos; that one photo of eight has another label may be chance, and counts for nothing."""
+    """Fidelity rose in all photos; labels are counted apart, since another label is a change."""
     before = [row(p, maps=(map_row(0.2),), right=True) for p in range(8)]
     after = [row(p, maps=(map_row(0.3 + 0.01 * p),), right=True, first="dog" if p == 5 else "cat") for p in range(8)]
 
     found = summed(plan_with({}), after, before)
 
     assert [each.figure for each in found.changes if each.excludes_none] == ["mean fidelity"]
-    assert found.changed.startswith("1 of ")
+    assert "1 of 8 first labels changed, and 1 of 4 figures beyond chance" in found.changed
 
 
 def test_without_a_baseline_nothing_changed() -> None:
