@@ -98,7 +98,7 @@ class AuditFolder:
     def explained(self, oracle: str, photo: str, part: str, found: Explanation) -> list[KeptMap]:
         """Write an explanation's files into a folder of the photo's; return what is kept of each map."""
         inner = f"{oracle}/{photo}/{part}"
-        folder.write(found, folder.prepare(self.place / inner), command=self.command, source=found.source)
+        folder.write(found, folder.prepare(self.place / inner), command=self.command, source=_named(found.source))
         kept = []
         for name, m in zip(folder.names_of(found.maps), found.maps, strict=True):
             picture = self._small(f"{inner}/{name}{SMALL}", map_pixels(found, m, LONGEST_SIDE))
@@ -109,10 +109,15 @@ class AuditFolder:
     def attacked(self, oracle: str, photo: str, part: str, found: Stress) -> KeptAttack:
         """Write an attack's files into a folder of the photo's; return what is kept of it."""
         inner = f"{oracle}/{photo}/{part}"
-        attack.write(found, check_writable(self.place / inner), command=self.command, source=found.source)
+        attack.write(found, check_writable(self.place / inner), command=self.command, source=_named(found.source))
         there = found.found is not None and found.found.best is not None
         image = f"{inner}/{attack.PIXELS}" if there else ""
         return KeptAttack(attack_headline.headline(found), image, f"{inner}/{parts.REPORT}")
+
+
+def _named(source: str) -> str:
+    """Return a photo without the folders of this machine: whoever is given the audit need not know them."""
+    return Path(source).name if Path(source).is_absolute() else source
 
 
 def read_row(path: Path) -> Row | None:

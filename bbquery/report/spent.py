@@ -26,12 +26,15 @@ def spent(budget: BudgetState, from_store: int, sent: int) -> str:
     return "; ".join((f"spent: {', '.join(of_allowed(budget)) or 'nothing'}", stored, *held))
 
 
-def of_allowed(budget: BudgetState) -> list[str]:
-    """Return what was posted, held and allowed in each unit that was used or capped: "98 of 100 queries (2 held)"."""
+def of_allowed(budget: BudgetState, money: Callable[[int], str] = dollars) -> list[str]:
+    """Return what was posted, held and allowed in each unit that was used or capped: "98 of 100 queries (2 held)".
+
+    money: shows picodollars in dollars.
+    """
     units: tuple[tuple[str, Callable[[int], str], str], ...] = (
         ("queries", "{:,}".format, " queries"),
         ("tokens", "{:,}".format, " tokens"),
-        ("picodollars", lambda amount: f"${dollars(amount)}", ""),
+        ("picodollars", lambda amount: f"${money(amount)}", ""),
     )
     said = []
     for unit, show, word in units:

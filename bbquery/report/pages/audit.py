@@ -6,10 +6,12 @@ import json
 import shlex
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING, ClassVar
 
 from bbquery import load
 from bbquery.errors import BbqueryError
+from bbquery.money import dollars_up
 from bbquery.report.files import write_bytes
 from bbquery.report.pages import audit_tables, parts
 from bbquery.report.pages.audit_photos import gallery
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from bbquery.report.pages.audit_photos import Gallery
     from bbquery.report.pages.parts import Tone
 
+DATE = 10  # characters of a day in ISO 8601
 FILES = ("audit.json", "rows.csv", "rows.jsonl")
 """Written beside the page, some after it: the record, and every row for spreadsheets and programs."""
 
@@ -54,11 +57,16 @@ class GateLine:
 
 @dataclass(frozen=True)
 class AuditPage:
-    """All that the page shows. rests: what is not done. stored: what was not asked anew. plan: the plan, as text."""
+    """All that the page shows.
+
+    date: when the last run began, of ISO 8601, empty where that is not known. baseline: the name of its folder. rests:
+    what is not done. stored: what was not asked anew. plan: the plan, as text.
+    """
 
     TEMPLATE: ClassVar[str] = "audit.html"
 
     name: str
+    date: str
     verdict: str
     spent: str
     badges: tuple[Badge, ...]
@@ -96,15 +104,16 @@ def page(summary: Summary) -> AuditPage:
     """Return what the page shows."""
     return AuditPage(
         name=summary.name,
+        date=summary.began[:DATE],
         verdict=_verdict(summary),
-        spent=", ".join(of_allowed(summary.budget)) or "nothing",
+        spent=", ".join(of_allowed(summary.budget, dollars_up)) or "nothing",
         badges=tuple(_badges(summary)),
         gates=tuple(map(_gate, summary.gates)),
         oracles=audit_tables.oracles(summary),
         budgets=audit_tables.budgets(summary),
         agreement=audit_tables.agreement(summary),
         changes=audit_tables.changes(summary),
-        baseline=summary.baseline,
+        baseline=PurePath(summary.baseline).name,
         rests=summary.rests,
         stored=summary.stored,
         gallery=gallery(summary),

@@ -98,9 +98,12 @@ def _a_photo(each: OracleSummary) -> str:
 def budgets(summary: Summary) -> Table:
     """Return what the whole and each oracle have spent, hold and may spend."""
     named = [("all", summary.budget), *((each.name, each.budget) for each in summary.oracles)]
-    rows = tuple((name, ", ".join(of_allowed(budget)) or "nothing") for name, budget in named)
+    rows = tuple((name, ", ".join(of_allowed(budget, dollars_up)) or "nothing") for name, budget in named)
     unknown = sum(each.unknown for each in summary.oracles)
-    said = "By all runs of this audit together. Answers that were stored before are free, and not counted."
+    said = (
+        "By all runs of this audit together. Answers that were stored before are free, and not counted. Dollars are "
+        "rounded up: audit.json has them exactly."
+    )
     if unknown:
         said += f" {unknown:,} queries may have been billed without an answer, so their money stays held."
     return Table(said, ("budget", "spent, of what is allowed"), rows)

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from bbquery.money import dollars
+from bbquery.money import dollars, dollars_up
 from bbquery.report import sentence
 from bbquery.report.files import write_bytes
 from bbquery.report.map_picture import map_pixels
@@ -148,7 +148,7 @@ def page(
         entries=tuple(entries),
         counts=tuple((state, count, MEANINGS[state.text]) for state, count in counts.items()),
         budget=budget.name,
-        spent=", ".join(of_allowed(budget)) or "nothing",
+        spent=", ".join(of_allowed(budget, dollars_up)) or "nothing",
         repeat=parts.Repeat(tuple(map(shlex.quote, command)), resume, python, parts.KEPT),
     )
 

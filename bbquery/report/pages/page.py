@@ -23,6 +23,7 @@ from bbquery.shown import shown
 if TYPE_CHECKING:
     import jinja2
 
+BREAK = re.compile(r"(?<=\w[_/-])(?=\w)|(?<=[^\s_/-]{24})(?=[^\s_/-])")
 NEEDED = {"matplotlib": "drawing a map", "jinja2": "writing a report"}
 """Packages of the extra that pictures and pages take, and what for."""
 
@@ -69,6 +70,7 @@ def _environment() -> jinja2.Environment:
         finalize=lambda value: shown(value) if type(value) is str else value,  # Markup is our own
     )
     environment.filters["unbroken"] = unbroken
+    environment.filters["breakable"] = lambda text: Markup("<wbr/>").join(pieces(shown(text)))
     style, script = _file("style.css"), _file("script.js")
     environment.globals.update(
         style=Markup(style),  # noqa: S704 - our own file
@@ -81,6 +83,11 @@ def _environment() -> jinja2.Environment:
 def unbroken(text: str) -> str:
     """Return text whose numbers stay on one line with their per cent sign."""
     return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
+
+
+def pieces(text: str) -> list[str]:
+    """Return text divided where a line may end within a word: after "_", "-" or "/", and beyond 24 characters."""
+    return BREAK.split(text)
 
 
 def _file(name: str) -> str:

@@ -13,7 +13,7 @@ import PIL.Image
 
 from bbquery.jobs.explain.result import top_classes
 from bbquery.jobs.percent import percent
-from bbquery.money import dollars
+from bbquery.money import dollars, dollars_up
 from bbquery.oracle import is_unnamed
 from bbquery.report.pages.repeat import python_call
 from bbquery.report.record_parts import in_words_of
@@ -289,7 +289,7 @@ def _amounts(budget: BudgetState) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _amount(unit: str, amount: int) -> str:
-    return f"${dollars(amount)}" if unit == "picodollars" else f"{amount:,}"
+    return f"${dollars_up(amount)}" if unit == "picodollars" else f"{amount:,}"
 
 
 def _remarks(budget: BudgetState, queries: QueryCounts, oracle: Capabilities) -> Iterator[Line]:
@@ -298,6 +298,8 @@ def _remarks(budget: BudgetState, queries: QueryCounts, oracle: Capabilities) ->
         yield Line("perhaps billed", f"{queries.unknown:,} queries without an answer")
     if any(budget.held.amounts):
         yield Line("held", HELD)
+    if budget.posted.picodollars or budget.held.picodollars:
+        yield Line("dollars", "rounded up; the record has them exactly")
     each = budget.picodollars_a_query
     if oracle.price.free:
         yield Line("price", "this model is free")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 
 from bbquery.jobs.intervals import rate, unknown
 from bbquery.report.pages import audit, audit_photos, audit_tables
-from tests.support.audit_summaries import attack_row, gate, map_row, oracle_summary, row, summary
+from bbquery.report.pages.page import rendered
+from bbquery.units import Units
+from tests.support.audit_summaries import attack_row, budget, change, gate, map_row, oracle_summary, row, summary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -141,3 +144,27 @@ def test_the_nearest_changes_are_shown(tmp_path: Path) -> None:
 
     assert [each.photo for each in nearest] == ["1", "2", "3", "4", "5", "6"]
     assert nearest[0].said == "called dog in 5 of 5 answers; RMSE 0.0100 after 200 queries"
+
+
+def test_a_page_says_its_day_and_no_folder_of_this_machine(tmp_path: Path) -> None:
+    """Near the title stands the day of the last run; a baseline is called by its folder's name."""
+    found = summary(
+        tmp_path, [row()], began="2026-11-30T12:34:56+00:00", baseline=f"{tmp_path}/old", changes=(change(),)
+    )
+
+    shown = rendered(audit.page(found)).decode()
+
+    head = shown.partition("</header>")[0]
+    assert "2026-11-30" in head
+    assert "What changed since old" in shown
+    assert str(tmp_path) not in shown
+
+
+def test_dollars_of_a_page_are_rounded_up(tmp_path: Path) -> None:
+    """People read cents, rounded up; the note below says where the exact amount is."""
+    spent = replace(budget("shop"), posted=Units(queries=3, picodollars=302_882_700_000))
+
+    table = audit_tables.budgets(summary(tmp_path, [row()], budget=spent))
+
+    assert table.rows[0][1] == "3 of 1,000 queries, $0.31"
+    assert "audit.json has them exactly" in table.said

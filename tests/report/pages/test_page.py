@@ -50,3 +50,17 @@ def test_the_policy_names_the_only_style_and_script() -> None:
         digest = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
         assert f"{tag}-src &#39;sha256-{digest}&#39;" in policy[1]
     assert "unsafe" not in policy[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("n02085782_Japanese_spaniel, cock", ["n02085782_", "Japanese_", "spaniel, cock"]),
+        ("tree-frog/one.png", ["tree-", "frog/", "one.png"]),
+        ("0.41 [-0.30, 0.52]", ["0.41 [-0.30, 0.52]"]),
+        ("x" * 25, ["x" * 24, "x"]),
+    ],
+)
+def test_a_name_may_be_broken_where_its_words_end(text: str, parts: list[str]) -> None:
+    """A line ends after "_", "-" or "/" within a name, never before a number, and in mid-word beyond 24."""
+    assert page.pieces(text) == parts
