@@ -57,7 +57,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _add_export(kinds)
     schemas = kinds.add_parser("schema", help="print the JSON Schema of a plan, for editors", examples=SCHEMA_EXAMPLES)
     schemas.set_defaults(run=_schema)
-    schemas.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default: standard output)")
+    schemas.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default, and -: standard output)")
 
 
 def _add_run(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -104,7 +104,7 @@ def _add_export(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     export.add_argument(
         "--format", choices=("csv", "jsonl"), default="csv", help="a table, or all that is kept, a line a row"
     )
-    export.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: standard output)")
+    export.add_argument("--out", type=Path, metavar="FILE", help="where to write (default, and -: standard output)")
 
 
 def _run(chosen: argparse.Namespace) -> int:
@@ -130,7 +130,7 @@ def _export(chosen: argparse.Namespace) -> int:
 
 def _schema(chosen: argparse.Namespace) -> int:
     text = as_json(schema())
-    if chosen.out is None:
+    if chosen.out in (None, audit_there.STANDARD_OUTPUT):
         print(text)
         return 0
     try:

@@ -19,7 +19,7 @@ from bbquery.errors import NotWritten, UsageError
 from bbquery.images import samples
 from bbquery.jobs.audit.draft import Draft
 from bbquery.jobs.audit.prospect import prospect
-from bbquery.jobs.audit.reading import of_text
+from bbquery.jobs.audit.reading import draft_of
 from bbquery.jobs.defaults import DEFAULT_METHOD
 from bbquery.jobs.request import DEFAULT_ORACLE
 from bbquery.ledger.records import Cap
@@ -62,7 +62,7 @@ def _init(chosen: argparse.Namespace) -> int:
         _ask(chosen)
     draft = _draft(chosen)
     text = draft.text(shown(shlex.quote(str(file))))
-    found = asyncio.run(prospect(of_text(text, file)))  # before it is written: what is written can be run
+    found = asyncio.run(prospect(draft_of(text, file)))  # before it is written: what is written can be run
     _write(file, text)
     say(*audit_prospect.lines(found), "", f"written: {file}; edit it, then: bbquery audit {shlex.quote(str(file))}")
     return 0

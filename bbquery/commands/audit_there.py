@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbquery.commands.audit_run import changed, gate_lines, spent, stored, troubles
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.audit.summary import Summary
     from bbquery.report.audit_there import There
 
+STANDARD_OUTPUT = Path("-")
 WRITERS = {"csv": audit_rows.write_csv, "jsonl": audit_rows.write_jsonl}
 
 
@@ -77,7 +79,7 @@ def export(chosen: argparse.Namespace) -> int:
     """Write an audit's rows for other programs."""
     there = find(chosen.audit)
     write = WRITERS[chosen.format]
-    if chosen.out is None:
+    if chosen.out in (None, STANDARD_OUTPUT):
         with standard_output() as put:
             write(_rows(there), put)
         return 0

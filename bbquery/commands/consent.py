@@ -57,7 +57,7 @@ def ask(lines: Sequence[str], refusal: str) -> None:
     """
     shown = [line for line in lines if line != NOTHING_ASKED]  # which would read as an answer to the question
     if not sys.stdin.isatty():
-        warn(*shown)
+        warn(*(line for line in shown if line not in refusal))  # which is printed too
         raise UsageError(refusal)
     say(*shown)
     try:

@@ -1,4 +1,4 @@
-"""Advice on connections whose encryption failed, from the words of OpenSSL and of gRPC."""
+"""Advice on connections that failed, from the words of the system, of OpenSSL and of gRPC."""
 
 from __future__ import annotations
 
@@ -15,11 +15,18 @@ _ADVICE = {
         "the server shows the certificate of another host: ask it by the name that its certificate holds"
     ),
     r"wrong[_ ]version[_ ]number": "the server does not speak TLS at this port: is it http, or another port?",
+    r"refused|connect call failed|connection attempts failed": "nothing answers at this address: start the server, or correct the address",
+    r"name or service not known|nodename nor servname|name resolution|no address associated|dns": (
+        "no machine is found by this name: correct the address, or see that this machine has a network"
+    ),
+    r"unreachable|no route|no connection within|timed? ?out": (
+        "no answer came from there: see that this machine has a network, and that no firewall is between"
+    ),
 }
 
 
 def advice(said: str, roots: str = "SSL_CERT_FILE") -> str:
-    """Return advice on the failure that `said` tells, to be added to it; "" where it is not of TLS.
+    """Return advice on the failure that `said` tells, to be added to it; "" where nothing is known of it.
 
     roots: the environment variable that names whom to trust.
     """

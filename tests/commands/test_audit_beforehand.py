@@ -134,3 +134,31 @@ def test_an_unknown_label_is_said_before_any_oracle_is_asked(
     assert f"{plan}:3: photos.from: list.csv:3: oracle 'o0': unknown label 'limpkin'" in said
     assert "or add it to classes= of oracle 'o0'" in said
     assert watched.calls == 0
+
+
+def test_leave_to_attack_is_asked_for_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A script that gives no --yes is told in one line what to give, and nothing is asked."""
+    plan = plan_of(tmp_path, FREE, more='[attack]\nattacks = ["hsja"]\nmax_queries = 100\n')
+
+    assert main(["audit", str(plan)]) == 2
+
+    said = capsys.readouterr().err
+    assert said.count("this plan attacks its oracles") == 1
+    assert "give --yes in a script" in said
+    assert watched.calls == 0
+
+
+def test_rows_and_the_schema_go_to_standard_output_by_a_dash(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file of that name is written."""
+    monkeypatch.chdir(tmp_path)
+    plan = plan_of(tmp_path, FREE)
+    main(["audit", str(plan)])
+    capsys.readouterr()
+
+    assert main(["audit", "export", str(plan), "--out", "-"]) == 0
+    assert capsys.readouterr().out.startswith("oracle,photo,source,status")
+    assert main(["audit", "schema", "--out", "-"]) == 0
+    assert '"$schema"' in capsys.readouterr().out
+    assert not (tmp_path / "-").exists()

@@ -152,6 +152,20 @@ def test_a_person_who_names_no_photo_gets_no_plan(monkeypatch: pytest.MonkeyPatc
     assert list(folder.iterdir()) == []
 
 
+def test_a_draft_that_cannot_be_asked_names_no_line_of_a_file_that_is_not_there(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is wrong is said of the plan; nothing is written."""
+    wrong = MODEL.replace("corner|rest", "corner")
+
+    assert main(["audit", "init", "own.toml", "--photos", "sample:cat", "--oracle", f"{wrong},usd_per_query=x"]) == 2
+
+    said = capsys.readouterr().err
+    assert "bbquery: plan: oracles" in said
+    assert "own.toml" not in said
+    assert not (folder / "own.toml").exists()
+
+
 def test_a_dry_run_shows_photos_oracles_caps_and_time(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """For each oracle it says queries, tokens, dollars and the photos that fit, and what could not be read."""
     (folder / "broken.jpg").write_bytes(b"no picture")

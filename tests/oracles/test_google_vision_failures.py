@@ -200,6 +200,7 @@ async def test_a_closed_port_is_unreachable() -> None:
 
     assert type(error) is Unreachable
     assert f"cannot connect to 127.0.0.1:{port}" in str(error)
+    assert "nothing answers at this address: start the server" in str(error)
     assert "Connection refused" in str(error)
 
 

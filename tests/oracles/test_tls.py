@@ -255,6 +255,8 @@ async def test_a_request_in_plain_text_at_an_encrypted_port_may_have_been_read(a
             await ask(f"{url.replace('https:', 'http:')}/v1")
 
 
-def test_what_is_not_of_tls_gets_no_advice_on_it() -> None:
-    """A refused connection is no matter of certificates."""
-    assert advice("Connect call failed ('127.0.0.1', 9)") == ""
+def test_what_is_not_of_tls_gets_other_advice() -> None:
+    """A refused connection and a name that nobody has are no matter of certificates; what is unknown gets none."""
+    assert "start the server, or correct the address" in advice("Connect call failed ('127.0.0.1', 9)")
+    assert "no machine is found by this name" in advice("Name or service not known")
+    assert advice("broken pipe") == ""

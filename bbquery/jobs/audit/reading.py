@@ -29,7 +29,11 @@ AnyPlan: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Plan"
 
 @dataclass(frozen=True)
 class PlanFile:
-    """A plan that was read. path: its file, None where it came from Python. text: what the file holds, likewise."""
+    """A plan that was read.
+
+    path: its file, None where it came from Python. text: what the file holds, None where it is from Python or not yet
+    written: then no line of it can be looked up.
+    """
 
     plan: Plan
     path: Path | None = None
@@ -42,7 +46,7 @@ class PlanFile:
 
     def faults(self) -> Faults:
         """Return faults of it, none so far."""
-        return Faults("plan" if self.path is None else str(self.path), self.text)
+        return Faults("plan" if self.path is None or self.text is None else str(self.path), self.text)
 
 
 def read(given: AnyPlan) -> PlanFile:
@@ -58,16 +62,17 @@ def read(given: AnyPlan) -> PlanFile:
     if not isinstance(given, str | os.PathLike):
         raise UsageError(f"a plan is the path of its file, a dictionary or a Plan, not {type(given).__name__}")
     path = Path(given)
-    return of_text(_text(path), path)
+    text = _text(path)
+    return PlanFile(_checked(_toml(text, path), Faults(str(path), text)), path, text)
 
 
-def of_text(text: str, path: Path) -> PlanFile:
-    """Read and check the plan that a file holds, or will hold. path: of the file.
+def draft_of(text: str, path: Path) -> PlanFile:
+    """Read and check the plan that a file will hold. path: of the file, which is not there yet.
 
     Raises:
-        UsageError: as `read`.
+        UsageError: as `read`, without lines, which nobody could look up.
     """
-    return PlanFile(_checked(_toml(text, path), Faults(str(path), text)), path, text)
+    return PlanFile(_checked(_toml(text, path), Faults("plan")), path)
 
 
 def _text(path: Path) -> str:
