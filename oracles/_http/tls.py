@@ -15,7 +15,9 @@ _ADVICE = {
         "the server shows the certificate of another host: ask it by the name that its certificate holds"
     ),
     r"wrong[_ ]version[_ ]number": "the server does not speak TLS at this port: is it http, or another port?",
-    r"refused|connect call failed|connection attempts failed": "nothing answers at this address: start the server, or correct the address",
+    r"refused|connect call failed|connection attempts failed": (
+        "nothing answers at this address: start the server, or correct the address"
+    ),
     r"name or service not known|nodename nor servname|name resolution|no address associated|dns": (
         "no machine is found by this name: correct the address, or see that this machine has a network"
     ),
