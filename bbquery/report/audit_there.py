@@ -12,6 +12,7 @@ from bbquery.errors import UnknownName, UsageError
 from bbquery.jobs import record_file
 from bbquery.jobs.audit.prepared import Baseline, place_of
 from bbquery.jobs.audit.reading import read
+from bbquery.jobs.audit.settled import settled
 from bbquery.jobs.audit.summing import Standing, summary
 from bbquery.ledger.records import BudgetState, Cap
 from bbquery.report import audit
@@ -74,9 +75,10 @@ class There:
         plan = read(plain["plan"]).plan
         ended = {each["name"]: each["ended"] for each in plain["oracles"] if each["ended"]}
         budgets = {own.name: _budget(ledger, f"audit-{plan.name}/{own.name}") for own in plan.oracles}
+        rows = settled(AuditFolder(self.place).row, ledger, f"audit-{plan.name}")
         return summary(
             Standing(
-                plan=plan, run=plain["run"], folder=self.place, photos=self.photos, read=AuditFolder(self.place).row,
+                plan=plan, run=plain["run"], folder=self.place, photos=self.photos, read=rows,
                 budgets=budgets | {"": _budget(ledger, f"audit-{plan.name}")}, ended=ended, command=plain["command"],
                 resume=plain["resume"], began=plain["began"],
                 before=None if before is None else before.read, baseline="" if before is None else before.name,

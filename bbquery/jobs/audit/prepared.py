@@ -16,6 +16,7 @@ from bbquery.errors import UsageError
 from bbquery.jobs.audit.beforehand import unknown_labels
 from bbquery.jobs.audit.engine import Engine
 from bbquery.jobs.audit.photos import listing
+from bbquery.jobs.audit.settled import settled
 from bbquery.jobs.audit.summing import Standing, summary
 from bbquery.jobs.identity import identity
 
@@ -105,10 +106,11 @@ class Prepared:
         ended |= {} if engine.ended is None else {"": str(engine.ended)}
         budgets = {lane.setting.name: engine.ledger.budget(lane.budget) for lane in engine.lanes}
         budgets[""] = engine.ledger.budget(engine.budget)
+        read = settled(engine.keeper.row, engine.ledger, budgets[""].name)
         return summary(
             Standing(
                 plan=self.file.plan, run=run_of(self.file.plan.name), folder=folder, photos=self.names,
-                read=engine.keeper.row, budgets=budgets, ended=ended, command=command, resume=resume, began=self.began,
+                read=read, budgets=budgets, ended=ended, command=command, resume=resume, began=self.began,
                 before=None if before is None else before.read, baseline="" if before is None else before.name,
             )
         )  # fmt: skip

@@ -1,0 +1,33 @@
+"""Rows as the ledger has them now: what a bill has settled since a row was written is posted, and held no more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bbquery.errors import UnknownName
+
+if TYPE_CHECKING:
+    from bbquery.jobs.audit.row import Row
+    from bbquery.jobs.audit.summing import Read
+    from bbquery.ledger.ledger import Ledger
+
+
+def settled(read: Read, ledger: Ledger, audit: str) -> Read:
+    """Return what gives rows with the money of today. read: gives them as they were written. audit: its budget's name.
+
+    Only rows that held something are looked up; one whose budget this ledger does not have stays as it was written.
+    """
+
+    def row(oracle: str, photo: str) -> Row | None:
+        found = read(oracle, photo)
+        if found is None or not (found.unknown or any(found.held.amounts)):
+            return found
+        try:
+            budget = ledger.budget(ledger.find_budget(f"{audit}/{oracle}/{photo}"))
+        except UnknownName:
+            return found
+        unknown = min(found.unknown, budget.held.queries)
+        return replace(found, posted=budget.posted, held=budget.held, unknown=unknown)
+
+    return row
