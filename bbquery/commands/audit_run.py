@@ -13,7 +13,8 @@ from bbquery.errors import KeyMissing, NotWritten, UsageError
 from bbquery.jobs.audit.prepared import place_of, prepared
 from bbquery.ledger.ledger import open_ledger
 from bbquery.report import audit_there, auditing
-from bbquery.report.spent import HELD, of_allowed
+from bbquery.report.spent import HELD, LAST_RUN, of_allowed, taken
+from bbquery.units import NOTHING
 
 if TYPE_CHECKING:
     import argparse
@@ -43,7 +44,7 @@ def run(chosen: argparse.Namespace, file: PlanFile) -> int:
         *gate_lines(summary.gates),
         *changed(summary),
         *map(near, made.written[:-1]),
-        spent(summary),
+        spent(summary, "now"),
         near(made.written[-1]),
     )
     return code(made.error, summary)
@@ -134,7 +135,17 @@ def changed(summary: Summary) -> list[str]:
 MOST_NAMED = 5  # photos in a line
 
 
-def spent(summary: Summary) -> str:
-    """Return what the audit has spent of what it allows, in every run of it."""
+def spent(summary: Summary, when: str = LAST_RUN) -> str:
+    """Return what the audit has spent of what it allows, in every run of it, and what of that in the last one.
+
+    when: the last run was.
+    """
     held = [HELD] if any(summary.budget.held.amounts) else []
-    return "; ".join((f"spent: {', '.join(of_allowed(summary.budget)) or 'nothing'}", *held))
+    return "; ".join((f"spent: {', '.join(of_allowed(summary.budget)) or 'nothing'}", *_of_it(summary, when), *held))
+
+
+def _of_it(summary: Summary, when: str) -> list[str]:
+    """Return what the last run took, where earlier ones took something too."""
+    if summary.earlier.get("", NOTHING) == NOTHING:
+        return []
+    return [f"{taken(summary.taken(summary.budget))} {when}"]

@@ -108,6 +108,8 @@ def line(row: Row) -> str:
     said += [f"fidelity {row.fidelity:.3f}"] if row.fidelity is not None else []
     said += [f"{a.outcome}" + ("" if a.rmse is None else f" at RMSE {a.rmse:.4f}") for a in row.attacks]
     said += [f"{row.posted.queries:,} queries"]
+    if row.queries < row.posted.queries + row.held.queries:
+        said[-1] += f", {row.queries:,} now" if row.queries else ", nothing sent now"
     said += [f"${dollars(row.posted.picodollars)}"] if row.posted.picodollars else []
     said += [row.why] if row.why else []
     return f"{row.oracle}: {row.photo}: {row.status}: {'; '.join(said)}"

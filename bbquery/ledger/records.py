@@ -64,6 +64,11 @@ class BudgetState:
     held: Units
 
     @property
+    def taken(self) -> Units:
+        """What was billed or may have been."""
+        return self.posted.plus(self.held)
+
+    @property
     def picodollars_a_query(self) -> int | None:
         """What a query really cost, on average; None where none was paid for."""
         return round(self.posted.picodollars / self.posted.queries) if self.posted.queries else None

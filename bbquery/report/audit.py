@@ -74,6 +74,7 @@ def record(summary: Summary, photos: Sequence[str]) -> bytes:
             "rests": summary.rests,
             "resume": summary.resume,
             "budget": _budget(summary.budget),
+            "earlier": summary.earlier,
             "files": FILES,
         }
     )

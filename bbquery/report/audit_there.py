@@ -17,7 +17,7 @@ from bbquery.jobs.audit.summing import Standing, summary
 from bbquery.ledger.records import BudgetState, Cap
 from bbquery.report import audit
 from bbquery.report.audit_folder import AuditFolder
-from bbquery.units import NOTHING
+from bbquery.units import NOTHING, Units
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +50,7 @@ class _Record(msgspec.Struct):
     resume: str
     began: str
     baseline: str
+    earlier: dict[str, Units] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class There:
                 budgets=budgets | {"": _budget(ledger, f"audit-{plan.name}")}, ended=ended, command=plain["command"],
                 resume=plain["resume"], began=plain["began"],
                 before=None if before is None else before.read, baseline="" if before is None else before.name,
+                earlier=msgspec.convert(plain.get("earlier", {}), dict[str, Units]),
             )
         )  # fmt: skip
 

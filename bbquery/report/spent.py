@@ -10,8 +10,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bbquery.ledger.records import BudgetState
+    from bbquery.units import Units
 
 HELD = "what is held may have been billed: 'bbquery budget reconcile'"
+LAST_RUN = "in the last run"
+
+
+def taken(amount: Units | None, money: Callable[[int], str] = dollars) -> str:
+    """Return an amount in words: "12 queries, $0.02"; None is not known. money: as of `of_allowed`."""
+    if amount is None:
+        return "not known"
+    said = [f"{amount.queries:,} queries"] if amount.queries else []
+    said += [f"{amount.tokens:,} tokens"] if amount.tokens else []
+    said += [f"${money(amount.picodollars)}"] if amount.picodollars else []
+    return ", ".join(said) or "nothing"
 
 
 def spent(budget: BudgetState, from_store: int, sent: int) -> str:

@@ -71,14 +71,15 @@ def test_an_audit_writes_its_folder_and_says_where_the_report_is(
     assert record(plan)["status"] == "complete"
 
 
-def test_the_same_plan_again_asks_nothing(plan: Path) -> None:
-    """It finds what is complete, and its summary is the same."""
+def test_the_same_plan_again_asks_nothing(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It finds what is complete, its summary is the same, and what it says was spent was not spent now."""
     main(["audit", str(plan)])
     asked, before = watched.calls, record(plan)["oracles"][0]["complete"]
 
     assert main(["audit", "run", str(plan)]) == 0
 
     assert (watched.calls, record(plan)["oracles"][0]["complete"]) == (asked, before)
+    assert capsys.readouterr().out.splitlines()[-2] == "spent: 4 queries; nothing now"
 
 
 def test_a_gate_that_is_not_met_is_exit_code_5(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -256,6 +257,7 @@ def test_a_report_keeps_the_comparison_as_long_as_its_baseline_is_there(
     monkeypatch.chdir(plan.parent)
     main(["audit", str(plan), "--out", "old"])
     main(["audit", str(plan), "--baseline", "old"])
+    assert "p00: complete: left; 2 queries, nothing sent now" in capsys.readouterr().out
     first = record(plan)["changes"]
     monkeypatch.chdir("/")
     capsys.readouterr()
@@ -266,6 +268,7 @@ def test_a_report_keeps_the_comparison_as_long_as_its_baseline_is_there(
         "0 of 2 photos asked anew; since the baseline 0 of 2 first labels changed, and 0 of 3 figures beyond chance"
     )
     assert changed in said.out
+    assert "spent: 4 queries; nothing in the last run" in said.out
     assert changed in page
     assert "NOT ASKED ANEW: v1: 0 of 2 photos asked anew" in said.err
     assert "What was not asked anew" in page

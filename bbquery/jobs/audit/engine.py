@@ -112,7 +112,8 @@ class Ready:
 class Engine:
     """An audit that runs once. photos: of the plan. oracles: connected, in the plan's order.
 
-    ended: what ended it as a whole, lacks: why a photo is not whole; None while nothing is so.
+    ended: what ended it as a whole, lacks: why a photo is not whole; None while nothing is so. earlier: what earlier
+    runs took, of each oracle by name and of the whole by "".
     """
 
     plan: Plan
@@ -126,6 +127,7 @@ class Engine:
     ended: BbqueryError | None = None
     lacks: BbqueryError | None = None
     lanes: list[Lane] = field(default_factory=list)
+    earlier: dict[str, Units] = field(default_factory=dict)
     _promises: dict[tuple[int, int], Units] = field(default_factory=dict)
 
     @property
@@ -214,11 +216,12 @@ class Engine:
         """Make or resume the budgets of the audit and of its oracles, and see what is left to ask."""
         plan = self.plan
         whole = self.ledger.open_budget(self.name, plan.caps.cap, None, f"{len(self.photos)} photos")
-        self.budget = whole
+        self.budget, self.earlier[""] = whole, self.ledger.budget(whole).taken
         for place, (setting, oracle) in enumerate(zip(plan.oracles, self.oracles, strict=True)):
             name = f"{self.name}/{setting.name}"
             budget = self.ledger.open_budget(name, setting.cap, whole, oracle.capabilities.name)
             lane = Lane(setting, oracle, place, budget, name, [], 0)
+            self.earlier[setting.name] = self.ledger.budget(budget).taken
             lane.todo = await asyncio.to_thread(self._todo, lane)
             lane.done = len(self.photos) - len(lane.todo)
             self.lanes.append(lane)

@@ -112,6 +112,7 @@ class Prepared:
                 plan=self.file.plan, run=run_of(self.file.plan.name), folder=folder, photos=self.names,
                 read=read, budgets=budgets, ended=ended, command=command, resume=resume, began=self.began,
                 before=None if before is None else before.read, baseline="" if before is None else before.name,
+                earlier=engine.earlier,
             )
         )  # fmt: skip
 

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from bbquery.units import NOTHING, Units
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bbquery.jobs.audit.row import Row
     from bbquery.jobs.intervals import Estimate
     from bbquery.ledger.records import BudgetState
-    from bbquery.units import Units
 
 ANEW = "to ask anew, and pay anew, give --ledger a new file and --out a new folder"
 ANOTHER = "photos with another first label than before"
@@ -143,7 +144,8 @@ class Summary:
     from Python. folder: of the audit, where its files lie. budget: of the whole. rests: what is not complete, and why,
     a line each. resume: the command that completes it, empty where it is whole. baseline: of what `changes` are, empty
     without one. ended: what ended the run as a whole, empty where nothing did. began: when this run began, ISO 8601.
-    read: gives every row that is there.
+    read: gives every row that is there. earlier: what runs before the last one took, held amounts included, of each
+    oracle by name and of the whole by ""; empty where that is not known.
     """
 
     name: str
@@ -162,6 +164,7 @@ class Summary:
     resume: str = ""
     ended: str = ""
     began: str = ""
+    earlier: Mapping[str, Units] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -187,7 +190,19 @@ class Summary:
     def stored(self) -> tuple[str, ...]:
         """Of which oracles photos rest on stored answers alone, a sentence each, and how to ask anew; mostly empty."""
         said = [_stored(each) for each in self.oracles if each.stored]
+        compares = self.baseline or (self.plan.get("gates") or {}).get("no_drift")
+        said += [_earlier(each) for each in self.oracles if compares and self._is_of_earlier_runs(each)]
         return (*said, ANEW) if said else ()
+
+    def _is_of_earlier_runs(self, found: OracleSummary) -> bool:
+        return found.complete > 0 and not found.stored and self.taken(found.budget, found.name) == NOTHING
+
+    def taken(self, budget: BudgetState, name: str = "") -> Units | None:
+        """Return what the last run took of the budget of an oracle, or of the whole; None where that is not known."""
+        before = self.earlier.get(name)
+        if before is None:
+            return None
+        return Units(*(max(now - then, 0) for now, then in zip(budget.taken.amounts, before.amounts, strict=True)))
 
     def rows(self) -> Iterator[Row]:
         """Give every row that is there, oracle by oracle in the plan's order of photos, read one by one."""
@@ -199,4 +214,11 @@ def _stored(found: OracleSummary) -> str:
     return (
         f"{found.name}: {found.answered - found.stored:,} of {found.answered:,} photos asked anew: all answers on "
         f"{which} are from the store, so a change of the model since they were given does not show"
+    )
+
+
+def _earlier(found: OracleSummary) -> str:
+    return (
+        f"{found.name}: nothing was asked in the last run: all answers are those of an earlier one, so a change of the "
+        "model since then does not show"
     )

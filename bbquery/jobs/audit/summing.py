@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.audit.plan import Plan
     from bbquery.jobs.audit.row import Row
     from bbquery.ledger.records import BudgetState
+    from bbquery.units import Units
 
 MOST_NAMED = 10  # photos that cannot be read
 MEND = "mend the file, or take it out of the plan, and run the same command again"
@@ -38,6 +39,8 @@ class Standing:
     run: hash of what it asks. photos: names, in the plan's order. read: gives a row. before: likewise, of the baseline
     that `baseline` names; None without one. budgets: of the whole, by "", and of each oracle by name. ended: what ended
     lanes early, by oracle, and the whole, by "". command: as typed. resume: what completes it. began: ISO 8601.
+    earlier: what runs before the last one took, of each oracle by name and of the whole by ""; empty where that is not
+    known.
     """
 
     plan: Plan
@@ -52,6 +55,7 @@ class Standing:
     command: Sequence[str] = ()
     resume: str = ""
     began: str = ""
+    earlier: Mapping[str, Units] = field(default_factory=dict)
 
 
 def summary(standing: Standing) -> Summary:
@@ -79,7 +83,7 @@ def summary(standing: Standing) -> Summary:
         agreements=tuple(pair.summary() for pair in pairs),
         changes=tuple(change for each in compared.values() for change in each.changes()), baseline=standing.baseline,
         rests=rests + damaged, resume=standing.resume if rests else "", ended=ended.get("", ""), began=standing.began,
-        versions={"bbquery": __version__},
+        earlier=standing.earlier, versions={"bbquery": __version__},
     )  # fmt: skip
 
 

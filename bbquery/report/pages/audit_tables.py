@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bbquery.jobs.percent import percent
 from bbquery.money import dollars_up
 from bbquery.report.pages.parts import NONE, Table
-from bbquery.report.spent import of_allowed
+from bbquery.report.spent import LAST_RUN, of_allowed, taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -72,7 +72,7 @@ def _lines(found: Sequence[OracleSummary]) -> Iterator[tuple[str, ...]]:
         yield f"label kept, RMSE ≤ {distance:g}", *(_robust(each, distance) for each in found)
     yield "photos with drift", *(f"{each.drifted:,}" for each in found)
     yield "copies without an answer", *(_unanswered(each) for each in found)
-    yield "cost of a photo", *(_a_photo(each) for each in found)
+    yield "cost of a photo, by all runs", *(_a_photo(each) for each in found)
 
 
 def _done(each: OracleSummary) -> str:
@@ -97,16 +97,22 @@ def _a_photo(each: OracleSummary) -> str:
 
 def budgets(summary: Summary) -> Table:
     """Return what the whole and each oracle have spent, hold and may spend."""
-    named = [("all", summary.budget), *((each.name, each.budget) for each in summary.oracles)]
-    rows = tuple((name, ", ".join(of_allowed(budget, dollars_up)) or "nothing") for name, budget in named)
+    named = [("all", "", summary.budget), *((each.name, each.name, each.budget) for each in summary.oracles)]
+    rows = tuple(
+        (
+            name, ", ".join(of_allowed(budget, dollars_up)) or "nothing",
+            taken(summary.taken(budget, of), dollars_up),
+        )
+        for name, of, budget in named
+    )  # fmt: skip
     unknown = sum(each.unknown for each in summary.oracles)
     said = (
-        "By all runs of this audit together. Answers that were stored before are free, and not counted. Dollars are "
-        "rounded up: audit.json has them exactly."
+        "By all runs of this audit together, in whichever folder. Stored answers are free, and not counted. Dollars "
+        "are rounded up: audit.json has them exactly."
     )
     if unknown:
         said += f" {unknown:,} queries may have been billed without an answer, so their money stays held."
-    return Table(said, ("budget", "spent, of what is allowed"), rows)
+    return Table(said, ("budget", "spent, of what is allowed", LAST_RUN), rows)
 
 
 def agreement(summary: Summary) -> Table | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bbquery.types import Reply, Vector
-from tests.support.audit_rows import gate_of, plan_with, row, summed
+from tests.support.audit_rows import BUDGET, gate_of, plan_with, row, summed
 from tests.support.audits import MAPS, Small, photos_in, plan_of
 from tests.support.oracles import FakeOracle, brightness
 
@@ -73,3 +74,16 @@ def test_what_was_asked_anew_is_counted_by_oracle() -> None:
     ]
     assert "--ledger" in found.stored[-1]
     assert found.changed.startswith("3 of 4 photos asked anew; ")
+
+
+def test_a_comparison_of_which_the_last_run_asked_nothing_says_so() -> None:
+    """A finished audit, run again, compares what it asked long ago; without a comparison nobody takes it for news."""
+    rows = [row(0, **ANEW)]
+    standing = summed(plan_with({}), rows, rows)
+
+    again = replace(standing, earlier={"": BUDGET.taken, "one": BUDGET.taken})
+
+    assert standing.stored == ()
+    assert again.stored[0].startswith("one: nothing was asked in the last run")
+    assert replace(again, baseline="").stored == ()
+    assert replace(again, baseline="", plan={"gates": {"no_drift": True}}).stored == again.stored
