@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 - as called
     """Add what the program says to the pages that introduce it."""
-    pages = {"command_line.md": _command_line, "choices.md": _choices, "reference/audit.md": _plan}
+    pages = {"command_line.md": _command_line, "choices.md": _choices}
     made = pages.get(page.file.src_uri)
     return markdown if made is None else "\n\n".join([markdown, *made()])
 
@@ -59,10 +59,11 @@ def _options(parser: Parser) -> Iterator[str]:
             yield f"- `{formatter._format_action_invocation(action)}`: {escape(' '.join(said.split()))}"
 
 
-def _plan() -> Iterator[str]:
+def plan_tables() -> Iterator[str]:
+    """Give every table of a plan of an audit, as Markdown."""
     for name, table in tables():
         yield f"## {name if name.startswith('[') else name.capitalize()}"
-        yield escape(about(table))
+        yield escape(about(table), quote=False)
         lines = lines_of(table)
         rows = [_key(field, lines[field.name]) for field in msgspec.structs.fields(table)]
         yield "\n".join(["| key | value | default | |", "|---|---|---|---|", *rows])
@@ -73,7 +74,12 @@ def _key(field: Any, line: str) -> str:
     default = "must be given" if field.required else ""
     if plain and field.default not in (None, ()):
         default = f"`{json.dumps(field.default)}`"
-    return _cells(f"`{field.encode_name}`", escape(words(msgspec.inspect.type_info(field.type))), default, escape(line))
+    return _cells(
+        f"`{field.encode_name}`",
+        escape(words(msgspec.inspect.type_info(field.type)), quote=False),
+        default,
+        escape(line, quote=False),
+    )
 
 
 def _choices() -> Iterator[str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import pytest
 
-from bbquery.report.audit_rows import write_csv, write_jsonl
+from bbquery.report.audit_rows import COLUMNS, write_csv, write_jsonl
 from tests.support.audit_rows import attack_row, map_row, row
+from tests.support.paths import ROOT
 
 HOSTILE = '=HYPERLINK("http://x.example")'
 
@@ -53,3 +55,11 @@ def test_lines_of_json_hold_all_that_a_row_does() -> None:
     lines = b"".join(parts).splitlines()
     assert len(lines) == 2
     assert json.loads(lines[0])["maps"][0]["fidelity"] == 0.5
+
+
+def test_every_column_is_explained_in_its_order() -> None:
+    """The page on records says of each column what it means, and of no other."""
+    page = (ROOT / "docs/records.md").read_text(encoding="utf-8")
+    section = page.partition("## Columns of `rows.csv`")[2].partition("\n## ")[0]
+
+    assert re.findall(r"^\| `(\w+)` \| \S", section, re.MULTILINE) == list(COLUMNS)

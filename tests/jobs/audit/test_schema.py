@@ -30,6 +30,14 @@ def test_the_published_schema_is_that_of_the_program() -> None:
     assert audit_schema.PLACE.read_text(encoding="utf-8") == audit_schema.text()
 
 
+def test_the_page_of_plans_holds_every_key_of_the_program() -> None:
+    """Whoever reads the repository finds what the site shows; `python -m docs.site.audit_schema` writes it."""
+    found = audit_schema.PAGE.read_text(encoding="utf-8")
+
+    assert found == audit_schema.page(found)
+    assert "`max_queries`" in found
+
+
 def test_every_table_and_key_is_described() -> None:
     """An editor shows what each table and each key is, in words."""
     for table in schema()["$defs"].values():
