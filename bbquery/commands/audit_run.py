@@ -135,12 +135,12 @@ def changed(summary: Summary) -> list[str]:
 MOST_NAMED = 5  # photos in a line
 
 
-def spent(summary: Summary, when: str = LAST_RUN) -> str:
+def spent(summary: Summary, when: str = LAST_RUN, held_is: str = HELD) -> str:
     """Return what the audit has spent of what it allows, in every run of it, and what of that in the last one.
 
-    when: the last run was.
+    when: the last run was. held_is: what is said of what is held.
     """
-    held = [HELD] if any(summary.budget.held.amounts) else []
+    held = [held_is] if any(summary.budget.held.amounts) else []
     return "; ".join((f"spent: {', '.join(of_allowed(summary.budget)) or 'nothing'}", *_of_it(summary, when), *held))
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bbquery.jobs.audit.summary import Summary
     from bbquery.report.audit_there import There
 
+IN_FLIGHT = "what is held is in flight, or may have been billed: the audit says which once it has ended"
 STANDARD_OUTPUT = Path("-")
 WRITERS = {"csv": audit_rows.write_csv, "jsonl": audit_rows.write_jsonl}
 
@@ -58,7 +59,7 @@ def _lines(there: There, summary: Summary) -> Iterator[str]:
     yield from gate_lines(summary.gates)
     yield from () if running else troubles(summary)
     yield from stored(summary)
-    yield spent(summary)
+    yield spent(summary, held_is=IN_FLIGHT) if running else spent(summary)
     yield near(there.place)
 
 

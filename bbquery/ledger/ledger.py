@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from bbquery.errors import StorageFailed
+from bbquery.errors import StorageFailed, UnknownName
 from bbquery.ledger import places, rates, statements, store
 from bbquery.ledger.database import Database
 from bbquery.ledger.records import Granted, Settlement
@@ -102,6 +102,16 @@ class Ledger:
     def budget(self, budget: int) -> BudgetState:
         """Return a budget as the last commit left it."""
         return self._database.read(lambda c: statements.state(c, budget))
+
+    def budgets(self, names: Sequence[str]) -> dict[str, BudgetState]:
+        """Return budgets by name, all as one commit left them, so that they add up; a name without one is left out."""
+
+        def found(connection: Connection) -> Iterator[tuple[str, BudgetState]]:
+            for name in names:
+                with contextlib.suppress(UnknownName):
+                    yield name, statements.state(connection, statements.find_budget(connection, name))
+
+        return self._database.read_at_one_moment(lambda connection: dict(found(connection)))
 
     def unknowns(self, budget: int) -> list[UnknownAttempt]:
         """Return the attempts of a budget that may have been billed without an answer."""

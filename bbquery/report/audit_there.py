@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from bbquery.errors import UnknownName, UsageError
+from bbquery.errors import UsageError
 from bbquery.jobs import record_file
 from bbquery.jobs.audit.prepared import Baseline, place_of
 from bbquery.jobs.audit.reading import read
@@ -75,12 +75,15 @@ class There:
         plain = self.record
         plan = read(plain["plan"]).plan
         ended = {each["name"]: each["ended"] for each in plain["oracles"] if each["ended"]}
-        budgets = {own.name: _budget(ledger, f"audit-{plan.name}/{own.name}") for own in plan.oracles}
-        rows = settled(AuditFolder(self.place).row, ledger, f"audit-{plan.name}")
+        owns = ("", *(own.name for own in plan.oracles))
+        called = {own: f"audit-{plan.name}/{own}".removesuffix("/") for own in owns}
+        found = ledger.budgets(list(called.values()))  # this ledger may have none, as of another machine's audit
+        budgets = {own: found.get(name, BudgetState(0, name, Cap(), NOTHING, NOTHING)) for own, name in called.items()}
+        rows = settled(AuditFolder(self.place).row, ledger, called[""])
         return summary(
             Standing(
                 plan=plan, run=plain["run"], folder=self.place, photos=self.photos, read=rows,
-                budgets=budgets | {"": _budget(ledger, f"audit-{plan.name}")}, ended=ended, command=plain["command"],
+                budgets=budgets, ended=ended, command=plain["command"],
                 resume=plain["resume"], began=plain["began"],
                 before=None if before is None else before.read, baseline="" if before is None else before.name,
                 earlier=msgspec.convert(plain.get("earlier", {}), dict[str, Units]),
@@ -139,11 +142,3 @@ def compared_with(given: Baseline | None, place: Path, told: Callable[[str], Non
     except UsageError as error:
         told(f"the baseline is gone, so nothing is compared with it: {error}; --baseline DIR names another")
         return None
-
-
-def _budget(ledger: Ledger, name: str) -> BudgetState:
-    """Return a budget; an empty one where this ledger has none, as of an audit from another machine."""
-    try:
-        return ledger.budget(ledger.find_budget(name))
-    except UnknownName:
-        return BudgetState(0, name, Cap(), NOTHING, NOTHING)

@@ -173,6 +173,26 @@ def test_the_status_of_an_audit_tells_whether_it_runs(plan: Path, capsys: pytest
     assert records.faults(json.loads(capsys.readouterr().out)) == []
 
 
+def test_the_status_of_a_running_audit_calls_nothing_lost_that_is_in_flight(
+    plan: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is held may still be answered; only once it has ended is one sent to the vendor's report."""
+    plan.write_text(plan.read_text().replace("version=1", "version=1,usd_per_query=0.01"))
+    watched.begin(lose=range(1))
+    main(["audit", str(plan), "--yes"])
+    capsys.readouterr()
+
+    main(["audit", "status", str(plan)])
+    still = capsys.readouterr().out
+    with claim.claimed(plan.parent / "shop-audit", record(plan)["run"]):
+        main(["audit", "status", str(plan)])
+    running = capsys.readouterr().out
+
+    assert "what is held may have been billed: 'bbquery budget reconcile'" in still
+    assert "reconcile" not in running
+    assert "what is held is in flight, or may have been billed" in running
+
+
 @pytest.mark.parametrize("out", ["/elsewhere", "../elsewhere", "link/elsewhere"])
 def test_a_plan_alone_writes_nothing_outside_its_folder(
     plan: Path, out: str, capsys: pytest.CaptureFixture[str]

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bbquery.errors import BudgetExhausted, StorageFailed, UsageError
+from bbquery.ledger import statements
 from bbquery.ledger.ledger import Ledger, open_ledger
-from bbquery.ledger.records import Answered, Busy, Cap, Granted, HoldRequest, Settlement
+from bbquery.ledger.records import Answered, BudgetState, Busy, Cap, Granted, HoldRequest, Settlement
 from bbquery.types import Reply, Text
 from bbquery.units import Units
 from tests.support.bookkeeping import break_disk, guard_caps, question
@@ -67,6 +68,26 @@ async def test_the_tightest_budget_refuses_and_nothing_is_held_anywhere(ledger: 
     assert isinstance(refusal, BudgetExhausted)
     assert (refusal.budget, refusal.unit, refusal.remaining, refusal.needed) == ("project", "queries", 0, 1)
     assert ledger.budget(run).held == Units(queries=1)
+
+
+def test_budgets_that_are_read_together_are_of_one_moment(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another process changes between the reading of two is in neither; a name without a budget is left out."""
+    for name in ("one", "two"):
+        ledger.open_budget(name, Cap(queries=5))
+    read = statements.state
+
+    def state(connection: Connection, budget: int) -> BudgetState:
+        monkeypatch.undo()
+        found = read(connection, budget)
+        with Ledger(ledger.place) as other:
+            other.open_budget("two", Cap(queries=7))
+        return found
+
+    monkeypatch.setattr(statements, "state", state)
+    found = ledger.budgets(["one", "two", "three"])
+
+    assert {name: each.cap.queries for name, each in found.items()} == {"one": 5, "two": 5}
+    assert ledger.budgets(["two"])["two"].cap.queries == 7
 
 
 @pytest.mark.parametrize("unit", ["queries", "tokens", "picodollars"])
