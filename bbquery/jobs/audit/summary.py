@@ -213,7 +213,7 @@ def _stored(found: OracleSummary) -> str:
     which = "every photo" if found.stored == found.answered else "the others"
     return (
         f"{found.name}: {found.answered - found.stored:,} of {found.answered:,} photos asked anew: all answers on "
-        f"{which} are from the store, so a change of the model since they were given does not show"
+        f"{which} are from the store, so a change of the model since then, under the same identity, does not show"
     )
 
 
