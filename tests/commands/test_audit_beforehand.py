@@ -162,3 +162,19 @@ def test_rows_and_the_schema_go_to_standard_output_by_a_dash(
     assert main(["audit", "schema", "--out", "-"]) == 0
     assert '"$schema"' in capsys.readouterr().out
     assert not (tmp_path / "-").exists()
+
+
+def test_a_label_that_no_answer_of_a_closed_set_names_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model that answers in words, and chooses from the plan's classes, never names another one."""
+    maps = '[explain]\nmethods = ["rise"]\nmax_queries = 20\nverify = 0\n'
+    plan = plan_of(tmp_path, KEYED.format("ONE_KEY"), more=maps + CAP, photos="list.csv")
+    plan.write_text(plan.read_text().replace("[[oracles]]\n", '[[oracles]]\ntarget = "{label}"\n'))
+    (tmp_path / "list.csv").write_text("photo,label\nphotos/p00.png,left\nphotos/p01.png,limpkin\n")
+
+    assert main(["audit", str(plan), "--dry-run"]) == 2
+
+    said = capsys.readouterr().err
+    assert "list.csv:3: oracle 'o0': unknown label 'limpkin'" in said
+    assert "or add it to classes= of oracle 'o0'" in said

@@ -82,7 +82,7 @@ def _scores(capabilities: Capabilities, wanted: Score | str | None, targets: Seq
     else:
         scores = [load.score("label")] if capabilities.answers == "text" else [load.score("hard"), load.score("label")]
     named = targets if goal.target_class is None else [*targets, goal.target_class]
-    _check_mentioned(capabilities, named)
+    check_mentioned(capabilities, named)
     for score in scores[:-1]:
         with contextlib.suppress(UsageError):
             _check(score, capabilities, targets, goal)
@@ -107,7 +107,7 @@ def _check(score: Score, capabilities: Capabilities, targets: Sequence[str], goa
     goal.check(capabilities, next(iter(targets), None), score)
 
 
-def _check_mentioned(capabilities: Capabilities, targets: Sequence[str]) -> None:
+def check_mentioned(capabilities: Capabilities, targets: Sequence[str]) -> None:
     """See that a text can mention the target: one of a closed set does where the name of a class does.
 
     Raises:

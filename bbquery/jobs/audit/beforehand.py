@@ -10,6 +10,7 @@ import numpy as np
 
 from bbquery.errors import BadImage, KeyMissing, UnknownName, UsageError
 from bbquery.images import reading
+from bbquery.jobs.attack.preparation import check_mentioned
 from bbquery.jobs.audit.asking import asking_of
 from bbquery.jobs.audit.photos import LABEL
 from bbquery.oracle import KeyedOracle
@@ -68,6 +69,8 @@ def _unknown(plan: Plan, own: OraclePlan, oracle: Oracle, photo: Photo) -> str:
     """Return what is wrong with a photo's label, empty where nothing is; what else the plan lacks is not looked for."""
     try:
         asking_of(plan, own, photo, oracle, BLANK)
+        if own.score is None:  # whose default looks for the label in what a text names
+            check_mentioned(oracle.capabilities, photo.targets(own))
     except UnknownName as error:
         ours = "=" in own.oracle and "classes" in parse(own.oracle)[1]
         advice = f"correct it, or add it to classes= of oracle {own.name!r}" if ours else "correct it"
