@@ -59,8 +59,10 @@ OPENING = """## Sanity
 Whether maps follow the network, after Adebayo et al., "Sanity Checks for Saliency Maps" (NeurIPS 2018), on photos of
 EfficientNet-Lite0 that are none of the first 20. Rank correlations are over pixels, signs kept. The shuffled network is
 EfficientNet-Lite0 with the numbers of each kernel in another order, explained for its own first class; the drawn class
-is none of the photo's first ten. Two classes share their photo, and which parts hold anything at all is no secret of
-one class, so their maps may agree in part. Edges are Sobel's, of brightness.
+is none of the photo's first ten. Two maps are of one seed but for the first table, as a user's are: what random masks
+happen to show is in both. Two classes share their photo, and which parts hold anything at all is no secret of one
+class, so their maps may agree in part. Edges are Sobel's, of brightness. Below five photos there is no interval, and
+nothing to conclude.
 """
 
 
