@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bbquery.cli import main
+from bbquery.errors import KeyMissing
 from tests.support import drawing
 from tests.support.audits import photos_in
 from tests.support.counted import watched
@@ -67,6 +68,24 @@ def test_an_audit_that_is_whole_needs_no_key(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("oracles.function.FunctionOracle.check_key", lambda _: 1 / 0, raising=False)
 
     assert main(["audit", str(plan)]) == 0
+
+
+def test_an_audit_that_the_store_replays_needs_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a new folder every answer is found, as an import of somebody's published answers gives them."""
+    plan = plan_of(tmp_path, FREE)
+    assert main(["audit", str(plan)]) == 0
+    asked = watched.calls
+
+    def lacks(_: object) -> None:
+        raise KeyMissing("KEY is unset")
+
+    monkeypatch.setattr("oracles.function.FunctionOracle.check_key", lacks, raising=False)
+
+    assert main(["audit", str(plan), "--out", str(tmp_path / "replayed")]) == 0
+    assert watched.calls == asked
+    photos_in(tmp_path / "photos", 4, side=16)
+    assert main(["audit", str(plan), "--out", str(tmp_path / "more")]) == 2
+    assert watched.calls == asked
 
 
 def test_a_damaged_photo_is_named_before_the_first_query_and_at_the_end(

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from bbquery.errors import BadImage, KeyMissing, UnknownName, UsageError
 from bbquery.images import reading
+from bbquery.images.placement import fit
 from bbquery.jobs.attack.preparation import check_mentioned
 from bbquery.jobs.audit.asking import asking_of
 from bbquery.jobs.audit.photos import LABEL
+from bbquery.ledger import codec
 from bbquery.oracle import KeyedOracle
 from bbquery.specification import parse
 
 if TYPE_CHECKING:
     from bbquery.jobs.audit.photos import Photo
     from bbquery.jobs.audit.plan import OraclePlan, Plan
+    from bbquery.ledger.ledger import Ledger
     from bbquery.oracle import Oracle
 
 BLANK = np.zeros((64, 64, 3), np.uint8)
@@ -28,10 +31,11 @@ Size: TypeAlias = "tuple[int, int]"
 """(height, width), in pixels."""
 
 
-def check_keys(oracles: Iterable[tuple[str, Oracle]]) -> None:
+def check_keys(oracles: Iterable[tuple[str, Oracle, Callable[[], bool]]]) -> None:
     """See that the keys of oracles are set, as far as these can say; nothing is sent.
 
-    oracles: each with its name in the plan.
+    oracles: each with its name in the plan before it, and after it whether stored answers may do, for which no key is
+    needed; asked only where one is missing.
 
     Raises:
         KeyMissing: one or more are not, or cannot be sent; says all, with their variables.
@@ -41,13 +45,29 @@ def check_keys(oracles: Iterable[tuple[str, Oracle]]) -> None:
         raise KeyMissing("; ".join((*faults, "nothing was asked of any oracle")))
 
 
-def _without_key(oracles: Iterable[tuple[str, Oracle]]) -> Iterator[tuple[str, UsageError]]:
-    for name, oracle in oracles:
+def _without_key(oracles: Iterable[tuple[str, Oracle, Callable[[], bool]]]) -> Iterator[tuple[str, UsageError]]:
+    for name, oracle, is_replayed in oracles:
         if isinstance(oracle, KeyedOracle):
             try:
                 oracle.check_key()
             except UsageError as error:
-                yield name, error
+                if not is_replayed():
+                    yield name, error
+
+
+def is_stored(oracle: Oracle, photos: Iterable[Photo], ledger: Ledger) -> bool:
+    """Whether the store has an answer to each photo as it is, of those that can be read. One photo is in memory."""
+    capabilities = oracle.capabilities
+    fingerprint, _ = codec.fingerprint(capabilities.identity)
+    for photo in photos:
+        try:
+            x, _ = fit(reading.load(photo.source), capabilities.view, capabilities.domain)
+        except BadImage:
+            continue
+        digest = codec.image_digest(x)
+        if not ledger.find([codec.answer_key(fingerprint, digest, 0)]):
+            return False
+    return True
 
 
 def unknown_labels(plan: Plan, own: OraclePlan, oracle: Oracle, photos: Iterable[Photo]) -> list[str]:

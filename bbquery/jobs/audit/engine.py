@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import math
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING
 from bbquery.errors import BadImage, BbqueryError, BudgetExhausted, KeyMissing, OracleError, UsageError, unforeseen
 from bbquery.jobs.audit.admission import Admission, Item, Room
 from bbquery.jobs.audit.asking import asking, name_of
-from bbquery.jobs.audit.beforehand import check_keys, looked_through, unreadable
+from bbquery.jobs.audit.beforehand import check_keys, is_stored, looked_through, unreadable
 from bbquery.jobs.audit.budgets import earlier, open_budgets
 from bbquery.jobs.audit.content import digest
 from bbquery.jobs.audit.executor import Asks, Executor, Local
@@ -150,12 +151,22 @@ class Engine:
                 break
 
     async def check_keys(self) -> None:
-        """See, before a query and once opened, that each oracle with photos left has its key.
+        """See, before a query and once opened, that each oracle that must be asked has its key.
 
         Raises:
             KeyMissing: one is not set, or cannot be sent; names all such oracles.
         """
-        await asyncio.to_thread(check_keys, [(lane.setting.name, lane.oracle) for lane in self.lanes if lane.todo])
+        wanted = [
+            (lane.setting.name, lane.oracle, functools.partial(self._is_stored, lane))
+            for lane in self.lanes
+            if lane.todo
+        ]
+        await asyncio.to_thread(check_keys, wanted)
+
+    def _is_stored(self, lane: Lane) -> bool:
+        """Whether the store has what a lane says of each photo that is left: so it may be an audit that is replayed."""
+        left = [self.photos[todo.place] for todo in lane.todo]
+        return is_stored(lane.oracle, left, self.ledger)
 
     async def look_through(self) -> None:
         """Say, before a query and once opened, which of the photos that are left cannot be read: these fail alone."""
