@@ -96,15 +96,15 @@ def _a_photo(each: OracleSummary) -> str:
 
 
 def budgets(summary: Summary) -> Table:
-    """Return what the whole and each oracle have spent, hold and may spend."""
+    """Return what the whole and each oracle have spent, hold and may spend; and what the last run took, if known."""
     named = [("all", "", summary.budget), *((each.name, each.name, each.budget) for each in summary.oracles)]
-    rows = tuple(
-        (
-            name, ", ".join(of_allowed(budget, dollars_up)) or "nothing",
-            taken(summary.taken(budget, of), dollars_up),
-        )
-        for name, of, budget in named
-    )  # fmt: skip
+    lately = [summary.taken(budget, of) for _, of, budget in named]
+    rows = [
+        [name, ", ".join(of_allowed(budget, dollars_up)) or "nothing", taken(amount, dollars_up)]
+        for (name, _, budget), amount in zip(named, lately, strict=True)
+    ]
+    columns = ("budget", "spent, of what is allowed", LAST_RUN)
+    shown = len(columns) if any(amount is not None for amount in lately) else len(columns) - 1
     unknown = sum(each.unknown for each in summary.oracles)
     said = (
         "By all runs of this audit together, in whichever folder. Stored answers are free, and not counted. Dollars "
@@ -112,7 +112,7 @@ def budgets(summary: Summary) -> Table:
     )
     if unknown:
         said += f" {unknown:,} queries may have been billed without an answer, so their money stays held."
-    return Table(said, ("budget", "spent, of what is allowed", LAST_RUN), rows)
+    return Table(said, columns[:shown], tuple(tuple(row[:shown]) for row in rows))
 
 
 def agreement(summary: Summary) -> Table | None:

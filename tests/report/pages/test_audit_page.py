@@ -168,3 +168,14 @@ def test_dollars_of_a_page_are_rounded_up(tmp_path: Path) -> None:
 
     assert table.rows[0][1] == "3 of 1,000 queries, $0.31"
     assert "audit.json has them exactly" in table.said
+
+
+def test_what_the_last_run_took_has_a_column_where_it_is_known(tmp_path: Path) -> None:
+    """A report that is written again long after knows what all runs took, and nothing of the last one."""
+    spent = replace(budget("shop"), posted=Units(queries=3))
+
+    known = audit_tables.budgets(summary(tmp_path, [row()], budget=spent, earlier={"": Units(queries=1)}))
+    unknown = audit_tables.budgets(summary(tmp_path, [row()], budget=spent, earlier={}))
+
+    assert (known.header[2], known.rows[0][2]) == ("in the last run", "2 queries")
+    assert len(unknown.header) == len(unknown.rows[0]) == 2
