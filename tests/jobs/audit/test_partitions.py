@@ -25,7 +25,9 @@ from tests.support.proxy import proxy_before, proxy_before_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bbquery.jobs.audit.engine import Engine
     from bbquery.jobs.audit.row import Row
+    from tests.support.fleet import Fleet
     from tests.support.fleet_audits import Audit
     from tests.support.oracles import FakeOracle
     from tests.support.postgresql import Server
@@ -125,6 +127,15 @@ def held_and_unsent(ways: Ways, postgresql: Server, then: asyncio.Event) -> None
         return False
 
     ways.proxy.answered = answered
+
+
+async def begun(
+    audit: Audit, cluster: Fleet, shared: Ledger, ways: Ways, between: Proxy
+) -> asyncio.Task[tuple[list[Row], Engine]]:
+    """Begin the audit on a worker that reaches both its ledger and its scheduler through proxies; return its task."""
+    more = ways.through | short_lease.PRELOADED
+    await cluster.start(1, threads=1, more=more, by_way_of=between.address)
+    return asyncio.create_task(audit.on(cluster, shared))
 
 
 async def test_a_worker_cut_off_from_the_ledger_for_a_moment_goes_on(
@@ -261,9 +272,7 @@ async def test_a_machine_that_is_parted_from_all_but_the_vendor_costs_what_it_ha
 
     async with fleet(tmp_path) as cluster, asyncio.timeout(LONGEST):
         with proxy_before_port(cluster.address) as between, Ledger(ways.url) as shared:
-            first = ways.through | short_lease.PRELOADED
-            await cluster.start(1, threads=1, more=first, by_way_of=between.address)
-            auditing = asyncio.create_task(audit.on(cluster, shared))
+            auditing = await begun(audit, cluster, shared, ways, between)
             await vendor.full.wait()
             held_and_unsent(ways, postgresql, stalled)
             vendor.answer(0)
@@ -298,9 +307,7 @@ async def test_the_cap_holds_to_the_query_though_a_parted_machine_had_questions_
 
     async with fleet(tmp_path) as cluster, asyncio.timeout(LONGEST):
         with proxy_before_port(cluster.address) as between, Ledger(ways.url) as shared:
-            first = ways.through | short_lease.PRELOADED
-            await cluster.start(1, threads=1, more=first, by_way_of=between.address)
-            auditing = asyncio.create_task(audit.on(cluster, shared))
+            auditing = await begun(audit, cluster, shared, ways, between)
             await vendor.full.wait()
             between.stall()
             ways.proxy.stall()
