@@ -28,7 +28,7 @@ from bbquery.telemetry import note
 LOST, FOUND = "cluster lost", "cluster found"
 DESERTED, MANNED = "cluster deserted", "cluster manned"
 """Events in the log: the scheduler is out of reach, and is back; all workers are lost, and one has joined."""
-BROKEN = "the connection broke"
+BROKEN, SILENT = "the connection broke", "it does not answer"
 LONGEST_AWAY = 900.0  # seconds that a scheduler is waited for, as a ledger's server is
 SECONDS_TO_CONNECT = 30.0  # to the scheduler, and until it has a worker; also until it answers
 SECONDS_TO_TRY = 5.0  # to connect to a scheduler that was lost: a person who stops it waits as long
@@ -146,7 +146,7 @@ class Cluster:
             while not self._stopped and self.lost is None:
                 try:
                     self._client = await _client(self.address, SECONDS_TO_TRY)
-                except OSError as failed:
+                except Exception as failed:  # noqa: BLE001 - whatever a scheduler that is half there makes of it
                     await self._missed(failed, until)
                     continue
                 note(FOUND, logging.WARNING, cluster=self.address)
@@ -169,13 +169,14 @@ class Cluster:
         deserted = False
         while self.lost is None:
             client = self._client
-            looking = self._looking = asyncio.ensure_future(client.scheduler.ncores())
+            looking = self._looking = asyncio.ensure_future(_threads(client))
             await asyncio.wait({looking}, timeout=SECONDS_TO_CONNECT)
             if not looking.done() or looking.cancelled() or looking.exception() is not None:
+                reason = BROKEN if looking.done() else SILENT
                 looking.cancel()
                 if self._stopped:
                     return
-                await self._search(client, "it does not answer")
+                await self._search(client, reason)
                 continue
             threads = looking.result()
             self.most = sum(threads.values()) + len(threads)
@@ -215,7 +216,14 @@ class Cluster:
         """Do something beside the rest, until this is closed."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Give the cluster up where what follows it has failed: nobody would hear of it, and wait for ever."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.lost = ClusterLost(f"the Dask cluster at {self.address} is not followed any more: {described(error)}")
+            self._replaced.set()
 
 
 async def _client(address: str, seconds: float) -> Any:
@@ -223,6 +231,11 @@ async def _client(address: str, seconds: float) -> Any:
     from distributed import Client  # noqa: PLC0415 - an extra
 
     return await Client(address, asynchronous=True, set_as_default=False, timeout=seconds, name="bbquery-audit")
+
+
+async def _threads(client: Any) -> Any:
+    """Return the threads of each worker by its address; fails where the client was closed, as any other look."""
+    return await client.scheduler.ncores()
 
 
 async def _result(future: Any) -> Any:
