@@ -2,7 +2,12 @@
 
 A remote model may be replaced in the middle of a run, and a map over two models is a map of neither. So the
 unperturbed image is asked again at the start, to measure how much equal questions differ, then every so many queries,
-and at the end; each is a query like any other, charged and stored. The result is marked as drifted when
+and at the end; each is a query like any other, charged and stored. What the store has says nothing of the model as it
+is now. So once anything was sent, a check asks a sample that has no stored answer, within what is set aside for the
+checks of a run, however often that is resumed; where nothing is left of it, the report says that the last answers were
+not watched. Where all answers are stored, so are the checks: a second run of the same pays nothing.
+
+The result is marked as drifted when
 
 - the first values are all alike and a later one differs from their mean by more than 0.001, or
 - they are not, and from some check on the mean differs from that before by more than 0.001 and than chance explains, or
@@ -17,8 +22,9 @@ of chance; at most 1 % counts.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,6 +45,7 @@ if TYPE_CHECKING:
 DEFAULT_EVERY = 200  # queries sent
 FIRST_CHECKS = 2  # beside the clean answer itself: the least that has a spread
 MOST_CHANCE = 0.01
+AHEAD = 64  # samples that are looked up together
 SMALLEST_CHANGE = 1e-3  # of the score; what a model that rounds differently from machine to machine may move
 
 
@@ -52,12 +59,16 @@ class Check:
 
 @dataclass(frozen=True)
 class DriftReport:
-    """What the checks saw. noise: standard deviation of the first values. served: model versions, in order of sight."""
+    """What the checks saw. noise: standard deviation of the first values. served: model versions, in order of sight.
+
+    watched: whether a check was sent after all that was sent, so that its answer is of the model that gave the others.
+    """
 
     checks: tuple[Check, ...]
     noise: float
     served: tuple[str, ...]
     reasons: tuple[str, ...]
+    watched: bool = True
 
     @property
     def drifted(self) -> bool:
@@ -78,10 +89,13 @@ class DriftWatch:
 
     def __init__(self, clean: Image, first: Reply, score: BoundScore, every: int, queries: int | None = None) -> None:
         self._clean, self._first, self._score, self._every = clean, first, score, every
-        self._left = None if queries is None else checks_for(queries, every) - FIRST_CHECKS - 1
+        self._most = None if queries is None else checks_for(queries, every)
+        self._left = None if self._most is None else self._most - FIRST_CHECKS - 1
         self._checks: list[Check] = []
         self._served: dict[str, None] = {}
-        self._checked_at = 0
+        self._clients: dict[int, Client] = {}  # by budget
+        self._next = 1  # sample; 0 is the first answer
+        self._checked_at = self._seen_at = 0
         self._busy = asyncio.Lock()
         self.saw([first])
 
@@ -94,26 +108,54 @@ class DriftWatch:
         (value,) = await client.off_loop(self._values, [self._first])
         self._checks.append(Check(0, value))
         if self._every:
-            await self._check(client, FIRST_CHECKS)
+            stored = await client.payers(self._clean, range(1, 1 + FIRST_CHECKS))
+            await self._check(client, range(1, 1 + FIRST_CHECKS), anew=len(stored) < FIRST_CHECKS)
 
     async def after(self, client: Client) -> None:
         """Check if so many queries were sent since the last time; called after every batch of any drive."""
         async with self._busy:
-            if self._every and client.sent - self._checked_at >= self._every and self._left != 0:
+            if self._every and self._sent(client) - self._checked_at >= self._every and self._left != 0:
                 self._left = None if self._left is None else self._left - 1
-                await self._check(client, 1)
+                await self._check_again(client)
 
     async def end(self, client: Client) -> DriftReport:
-        """Check a last time and report."""
+        """Check a last time and report. client: the one that was watched, or another that verifies what it found."""
         if self._every:
-            await self._check(client, 1)
-        return self._report()
+            await self._check_again(client)
+        return self._report(watched=self._sent(client) == self._seen_at)
 
-    async def _check(self, client: Client, times: int) -> None:
-        self._checked_at = client.sent
-        (replies,) = await client.ask(Ask(self._clean[None], repeat=times), first_sample=len(self._checks))
+    def _sent(self, client: Client) -> int:
+        """Return how many queries were sent by all clients so far."""
+        self._clients[client.budget] = client
+        return sum(each.sent for each in self._clients.values())
+
+    async def _check_again(self, client: Client) -> None:
+        """Check once, by a sample that is not stored, if anything was sent since the model was last seen."""
+        if client.halt:  # it sends nothing, and may have answers that were brought as a batch
+            await self._check(client, range(self._next, self._next + 1), anew=False)
+            return
+        stored = await self._stored(client)
+        most = 1 if len(self._clients) > 1 else self._most  # of the one that verifies
+        sample = sample_to_ask(stored, self._next, client.budget, most, anew=self._sent(client) > self._seen_at)
+        if sample is not None:
+            await self._check(client, range(sample, sample + 1), anew=sample not in stored)
+
+    async def _stored(self, client: Client) -> dict[int, int | None]:
+        """Return who paid for each sample that is stored, up to one that is not."""
+        samples = range(1, self._next + AHEAD)
+        while len(stored := await client.payers(self._clean, samples)) >= samples.stop - self._next:
+            samples = range(1, samples.stop + AHEAD)
+        return stored
+
+    async def _check(self, client: Client, samples: range, *, anew: bool) -> None:
+        """Ask these samples. anew: whether any of them is not stored."""
+        self._next = samples.stop
+        self._checked_at = self._sent(client)
+        (replies,) = await client.ask(Ask(self._clean[None], repeat=len(samples)), first_sample=samples.start)
         answered = [reply for reply in replies if reply is not None and not _is_unreadable(reply)]
-        self._checked_at = client.sent
+        self._checked_at = self._sent(client)
+        if anew and None not in replies:
+            self._seen_at = self._checked_at
         values = await client.off_loop(self._values, answered)
         self._checks += [Check(self._checked_at, value) for value in values]
         self.saw(answered)
@@ -123,7 +165,7 @@ class DriftWatch:
     def _values(self, replies: Sequence[Reply]) -> list[float]:
         return [float(value) for value in score_rows(self._score, [[reply.answer] for reply in replies]).value]
 
-    def _report(self) -> DriftReport:
+    def _report(self, *, watched: bool) -> DriftReport:
         first = np.array([check.value for check in self._checks[: FIRST_CHECKS + 1]])
         known = first[~np.isnan(first)]
         noise = float(known.std(ddof=1)) if len(known) > 1 else float("nan")
@@ -135,7 +177,7 @@ class DriftWatch:
             reasons.append(f"after {moved.after} queries the unperturbed image {said}, {before}")
         if len(self._served) > 1:
             reasons.append(f"more than one model version answered: {', '.join(self._served)}")
-        return DriftReport(tuple(self._checks), noise, tuple(self._served), tuple(reasons))
+        return DriftReport(tuple(self._checks), noise, tuple(self._served), tuple(reasons), watched)
 
     def _moved(self, first: NDArray[np.float64], noise: float) -> Check | None:
         """Return the check from which the model is another one; None where none is."""
@@ -152,6 +194,24 @@ class DriftWatch:
         later = [check for check in later if not np.isnan(check.value)]
         place = change_point(np.array([*known, *(check.value for check in later)]), len(known))
         return None if place is None else later[place - len(known)]
+
+
+def sample_to_ask(
+    stored: Mapping[int, int | None], first: int, budget: int, most: int | None, *, anew: bool
+) -> int | None:
+    """Return which sample of the unperturbed image a check asks; None where nothing is left to pay for it.
+
+    stored: the budget that paid for each sample that is stored, None where no attempt did. first: the least sample to
+    ask. budget: of who asks, which prefers its own checks, of whatever run, and those of a published store. most: how
+    many it may pay for. anew: whether the answer must be of the model as it is now.
+    """
+    free = next(sample for sample in itertools.count(first) if sample not in stored)
+    own = [sample for sample in range(first, free) if stored[sample] in (None, budget)]
+    if not anew:
+        return own[0] if own else first
+    if most is None or sum(payer == budget for payer in stored.values()) < most:
+        return free
+    return own[0] if own else None
 
 
 def _is_unreadable(reply: Reply) -> bool:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from bbquery.oracle import Oracle
     from bbquery.plan import Ask
     from bbquery.system.clock import Clock
-    from bbquery.types import Reply
+    from bbquery.types import Image, Reply
 
 T = TypeVar("T")
 SECONDS_ON_A_THREAD = 0.004  # of rows prepared together: long against the way to the thread, short against a request
@@ -195,6 +195,10 @@ class Client:
                 await self._feed(asking, group, others=self._feeders - 1)
             await asking.finished()
         return asking.replies
+
+    async def payers(self, image: Image, samples: range) -> dict[int, int | None]:
+        """Return of those samples of an image that are stored which budget paid for each; None: no attempt did."""
+        return await self.off_loop(self._preparation.payers, image, samples)
 
     async def _feed(self, asking: Asking, group: asyncio.TaskGroup, others: int) -> None:
         """Prepare rows as there is room for them, and send them on their way; slow rows on several threads."""

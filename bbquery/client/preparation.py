@@ -46,6 +46,12 @@ class Preparation:
         prepared = [self._prepared(image, of_row, found) for image, of_row in zip(images, questions, strict=True)]
         return prepared, time.thread_time() - began
 
+    def payers(self, image: Image, samples: range) -> dict[int, int | None]:
+        """Return of those samples that are stored which budget paid for each; None: it came from a published store."""
+        questions = list(self._questions(image, samples))
+        found = self._ledger.payers([question.key for question in questions])
+        return {question.sample: found[question.key] for question in questions if question.key in found}
+
     def _prepared(self, image: Image, questions: tuple[ImageQuestion, ...], found: dict[bytes, Reply]) -> Prepared:
         stored = tuple(found.get(question.key) for question in questions)
         if self._halt or None not in stored:

@@ -129,6 +129,10 @@ class Ledger:
         """Return what is stored under these keys. Reads only; called on worker threads."""
         return self._database.read(lambda c: store.find(c, keys))
 
+    def payers(self, keys: Sequence[bytes]) -> dict[bytes, int | None]:
+        """Return of what is stored under these keys which budget paid for it; None: it came from a published store."""
+        return self._database.read(lambda c: store.payers(c, keys))
+
     def in_flight(self, key: bytes) -> bool:
         """Whether a live process has an open attempt at this key; buries the dead first, unless it just did.
 

@@ -43,6 +43,17 @@ def find(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, Reply]:
     return {key: reply(key, answer, served) for key, answer, served in found}
 
 
+def payers(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, int | None]:
+    """Return of replies that are stored under any of these keys which budget paid for them; None: no attempt did."""
+    marks = ", ".join("?" * len(keys))
+    found = connection.execute(
+        "SELECT answer.key, attempt.budget FROM answer LEFT JOIN attempt ON attempt.id = answer.attempt"
+        f" WHERE answer.key IN ({marks})",
+        tuple(map(blob, keys)),
+    )
+    return dict(found)
+
+
 def reply(key: bytes, answer: bytes, served: str | None) -> Reply:
     """Return what is stored as a reply; it costs nothing any more.
 

@@ -73,4 +73,5 @@ def drift(report: DriftReport) -> dict[str, Any]:
         "noise": report.noise,
         "served": report.served,
         "checks": report.checks,
+        "watched": report.watched,
     }

@@ -114,6 +114,7 @@ async def test_posting_releases_the_hold_and_stores_the_answer(ledger: Ledger) -
     assert (state.posted, state.held) == (Units(queries=1), Units())
     stored = ledger.find([question(1).key])[question(1).key]
     assert (stored.answer, stored.cost, stored.served) == (Text("a cat"), Units(), "v1")
+    assert ledger.payers([question(1).key, question(2).key]) == {question(1).key: budget}
 
 
 async def test_voiding_gives_the_budget_back(ledger: Ledger) -> None:

@@ -55,7 +55,8 @@ class Figures:
     """Figures gathered of one oracle. distances: of robustness, the largest first.
 
     stored: photos of which nothing was asked anew. unwatched: of these, those whose stored answers show no drift; that
-    the model is still the one that gave them, they cannot tell.
+    the model is still the one that gave them, they cannot tell. half_watched: photos that show none and were asked
+    anew, but not for all answers that they rest on, or not checked after the last one.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Figures:
     drifted: Shares = field(default_factory=Shares)
     stored: Shares = field(default_factory=Shares)
     unwatched: int = 0
+    half_watched: int = 0
     found: dict[float, Shares] = field(default_factory=dict)
     fidelity: list[tuple[float, str]] = field(default_factory=list)
     fidelity_bounds: Bounds = (0.0, 0.0)
@@ -113,9 +115,10 @@ class Figures:
         self.right.add(row.photo, row.right)
         self.flipped.add(row.photo, row.flips > 0 if row.repeats else None, row.flips / max(row.repeats, 1))
         self.refused.add(row.photo, bool(row.nothing) if answered else None)
-        unwatched = bool(row.stored) and row.drifted is False
-        self.unwatched += unwatched
-        self.drifted.add(row.photo, None if unwatched else row.drifted)
+        steady = row.drifted is False
+        self.unwatched += steady and row.stored is True
+        self.half_watched += steady and row.stored is False and row.unwatched
+        self.drifted.add(row.photo, None if steady and (row.stored or row.unwatched) else row.drifted)
         self.stored.add(row.photo, row.stored)
         if row.fidelity is not None:
             self.fidelity.append((row.fidelity, row.photo))

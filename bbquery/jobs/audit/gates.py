@@ -127,7 +127,7 @@ def _drift(plan: Plan, found: Figures) -> Gate:
         return said(verdict="failed", found=f"it changed at {len(photos)} photos", photos=photos)
     if len(found.served) > 1:
         return said(verdict="failed", found=f"answers name {', '.join(found.served)}")
-    if found.drifted.known or found.unwatched:
+    if found.drifted.known or found.unwatched or found.half_watched:
         seen = f"no change at {found.drifted.known} photos while each was asked" if found.drifted.known else "nothing"
         why = _unwatched(found)
         return said(verdict="cannot be told" if why else "met", found=seen, why=why)
@@ -141,10 +141,13 @@ def _drift(plan: Plan, found: Figures) -> Gate:
 
 def _unwatched(found: Figures) -> str:
     """Return why drift cannot be told, empty where it can: the model may have changed since it gave what is stored."""
-    if not found.unwatched:
-        return ""
-    photos = found.drifted.known + found.unwatched
-    return f"of {found.unwatched} of {photos} photos nothing was asked anew, all answers are from the store: {ANEW}"
+    photos = found.drifted.known + found.unwatched + found.half_watched
+    said = {
+        "nothing was asked anew, all answers are from the store": found.unwatched,
+        "some answers are from the store, or no check came after the last of them": found.half_watched,
+    }
+    why = "; ".join(f"of {count} of {photos} photos {what}" for what, count in said.items() if count)
+    return f"{why}: {ANEW}" if why else ""
 
 
 def _of_pairs(wanted: Gates, pairs: Sequence[Pair]) -> Iterator[Gate]:

@@ -84,10 +84,12 @@ class Row:
     holds nothing (refused, filtered, names nothing); empty where it does hold something. repeats: how
     often the clean photo was asked again, flips: how many of these answers named another label first. asked: different
     questions, unanswered: how many of them were answered without an answer, kinds: of these, by kind. drifted: whether
-    the model changed meanwhile, None where that was not looked for; served: model versions that answered. queries:
-    attempts that were sent in this run, from_store: answers for which nothing was sent. posted, held: of the photo's
-    budget, in every run; unknown: how many attempts may have been billed without an answer. seconds: of the last run.
-    versions: of bbquery and of the oracle's model. folder, thumbnail: paths within the audit's folder, with "/".
+    the model changed meanwhile, None where that was not looked for; unwatched: whether answers that this rests on came
+    after its last check, or from the store beside others that were asked anew; served: model versions that answered.
+    queries: attempts that were sent in this run, from_store: answers for which nothing was sent. posted, held: of the
+    photo's budget, in every run; unknown: how many attempts may have been billed without an answer. seconds: of the
+    last run. versions: of bbquery and of the oracle's model. folder, thumbnail: paths within the audit's folder, with
+    "/".
     unreadable: whether its file cannot be read, so that asking again helps only once it is mended.
     """
 
@@ -111,6 +113,7 @@ class Row:
     unanswered: int = 0
     kinds: Mapping[str, int] = field(default_factory=dict)
     drifted: bool | None = None
+    unwatched: bool = False
     served: tuple[str, ...] = ()
     queries: int = 0
     from_store: int = 0

@@ -84,6 +84,7 @@ class Found:
     attacks: list[AttackRow] = field(default_factory=list)
     tallies: list[QueryCounts] = field(default_factory=list)
     drifts: list[DriftReport] = field(default_factory=list)
+    watched: list[bool] = field(default_factory=list)  # whether each was seen by answers of this run
     kinds: Counter[str] = field(default_factory=Counter)
     lacks: list[BbqueryError] = field(default_factory=list)
     nothing: str = ""
@@ -172,6 +173,7 @@ class Work:
         found = await job.ask(self.ledger, self.budgets.parts[part], time.perf_counter())
         self.found.tallies.append(found.queries)
         self.found.drifts.append(found.drift)
+        self.found.watched.append(found.drift.watched and found.queries.sent > 0)
         for m in found.maps:
             self.found.kinds |= m.unanswered.kinds
         measured: dict[int, Evaluation] = {}
@@ -202,6 +204,7 @@ class Work:
         found = await job.ask(self.ledger, self.budgets.parts[part])
         self.found.tallies.append(found.queries)
         self.found.drifts.append(found.drift)
+        self.found.watched.append(found.drift.watched and found.queries.sent > 0)
         kept = await self._written(self.keeper.attacked, self.asking.folders[attack], found)
         self.found.attacks.append(row_parts.attack_row(found, kept))
         return found.error
@@ -226,6 +229,7 @@ class Work:
             nothing=found.nothing, repeats=repeats, flips=flips, maps=tuple(found.maps), attacks=tuple(found.attacks),
             asked=sum(each.asked for each in found.tallies), unanswered=found.kinds.total(), kinds=dict(found.kinds),
             drifted=any(each.drifted for each in found.drifts) if asking.watches_drift and found.drifts else None,
+            unwatched=asking.watches_drift and not all(found.watched),
             served=tuple(dict.fromkeys(version for each in found.drifts for version in each.served)),
             queries=sum(each.sent for each in found.tallies), from_store=sum(each.from_store for each in found.tallies),
             posted=state.posted, held=state.held, unknown=sum(each.unknown for each in found.tallies), seconds=seconds,

@@ -185,6 +185,8 @@ def _notes(row: Row, broken: Broken) -> Iterator[str]:
         yield f"asked again {row.repeats} times, {row.flips} named another label"
     if row.drifted:
         yield "the model changed meanwhile"
+    elif row.drifted is not None and row.unwatched:
+        yield "whether the model changed was not seen to the end"
     for m in row.maps:
         yield from filter(None, (f"map of {m.target}: {m.stamp.lower()}" if m.stamp else "", *m.facts))
     yield from map(_came_of, row.attacks)

@@ -168,10 +168,12 @@ def _cost(explanation: Explanation) -> str:
 
 
 def _drift(explanation: Explanation) -> str:
-    """Return whether the model drifted; that it did not is said only where somebody looked."""
+    """Return whether the model drifted; that it did not is said only where somebody looked, to the end."""
     if explanation.drift.drifted:
         return "drifted"
-    return "no" if len(explanation.drift.checks) > 1 else "not checked"
+    if len(explanation.drift.checks) < 2:
+        return "not checked"
+    return "no" if explanation.drift.watched else "not checked to the end"
 
 
 def _link(name: str, file: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,36 @@ def test_drift_cannot_be_told_where_a_part_of_the_photos_was_not_asked_anew() ->
         (),
     )
     assert "of 2 of 3 photos nothing was asked anew" in gate.why
+
+
+def test_a_model_that_changes_after_the_photo_was_asked_again_is_noticed(tmp_path: Path) -> None:
+    """The repeats of the clean photo are stored when the checks come: those see the model as it is by then."""
+    count = itertools.count()
+
+    def changes(image: Image) -> Reply:
+        values = brightness(image).values
+        return Reply(Vector(values if next(count) < 20 else values[::-1].copy()))
+
+    small = Small(tmp_path, photos_in(tmp_path / "photos", 1))
+    plan = plan_of("one", explain=MAPS, gates={"no_drift": True}, repeat={"times": 8})
+
+    rows, _ = small.run(plan, FakeOracle(remote=True, reply=changes))
+
+    assert summed(plan, rows).gates[0].verdict == "failed"
+
+
+def test_new_figures_of_stored_answers_do_not_call_the_model_the_same(tmp_path: Path) -> None:
+    """A metric is added: its questions are asked anew, and the map's answers, which no check follows, are not."""
+    small = Small(tmp_path, photos_in(tmp_path / "photos", 1))
+    plan = plan_of("one", explain=MAPS, gates={"no_drift": True})
+    more = plan_of("one", explain=MAPS | {"metrics": ["srg"]}, gates={"no_drift": True})
+
+    before, _ = small.run(plan, FakeOracle(remote=True))
+    after, _ = small.run(more, FakeOracle(remote=True))
+
+    assert after[0].queries > 0
+    assert [summed(plan, before).gates[0].verdict, summed(more, after).gates[0].verdict] == ["met", "cannot be told"]
+    assert "of 1 of 1 photos some answers are from the store" in summed(more, after).gates[0].why
 
 
 def test_drift_that_stored_answers_show_has_failed() -> None:
