@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from bbquery.errors import StorageFailed, UnknownName
+from bbquery.errors import StorageFailed
 from bbquery.ledger import places, rates, statements, store
 from bbquery.ledger.database import Database
 from bbquery.ledger.records import Granted, Settlement
@@ -106,12 +106,11 @@ class Ledger:
     def budgets(self, names: Sequence[str]) -> dict[str, BudgetState]:
         """Return budgets by name, all as one commit left them, so that they add up; a name without one is left out."""
 
-        def found(connection: Connection) -> Iterator[tuple[str, BudgetState]]:
-            for name in names:
-                with contextlib.suppress(UnknownName):
-                    yield name, statements.state(connection, statements.find_budget(connection, name))
+        def found(connection: Connection) -> dict[str, BudgetState]:
+            states = {name: statements.budget_named(connection, name) for name in names}
+            return {name: state for name, state in states.items() if state is not None}
 
-        return self._database.read_at_one_moment(lambda connection: dict(found(connection)))
+        return self._database.read_at_one_moment(found)
 
     def unknowns(self, budget: int) -> list[UnknownAttempt]:
         """Return the attempts of a budget that may have been billed without an answer."""

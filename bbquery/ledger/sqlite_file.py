@@ -5,7 +5,8 @@ Theory of operation.
 1. Processes take turns by two file locks: hold `turn` while waiting for `write`, release `turn`, write, release
    `write`. A process that has just written finds `turn` held by the one that waits, so none starves another; SQLite's
    own busy handler lets that happen.
-2. Readers use connections of their own, one a thread, and never wait (write-ahead log).
+2. Readers use connections of their own and never wait (write-ahead log). A connection is lent to one reader at a time,
+   so there are as many as ever read at once: threads come and go with every photo.
 3. The schema is numbered files; a database newer than the code is refused, an older one is upgraded in one transaction.
 """
 
@@ -15,9 +16,8 @@ import contextlib
 import errno
 import importlib.resources
 import sqlite3
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import portalocker
 
@@ -59,7 +59,7 @@ class SqliteFile(Engine):
         self._wal = path.with_name(f"{path.name}-wal")
         self._owners = path.with_name(path.name + ".owners")
         _check_not_emptied(path, self._owners)
-        self._readers = threading.local()
+        self._free: list[sqlite3.Connection] = []
         with contextlib.ExitStack() as undo, self._failures():  # files are looked at before they are closed
             self._turn_lock = undo.enter_context(path.with_name(path.name + ".turn").open("w"))
             self._write_lock = undo.enter_context(path.with_name(path.name + ".write").open("w"))
@@ -106,12 +106,21 @@ class SqliteFile(Engine):
         return results
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` on this thread's own connection, which is closed with the others."""
-        if not hasattr(self._readers, "connection"):
-            self._readers.connection = sqlite3.connect(self.path, **_CONNECTING)
-            self._open.callback(self._readers.connection.close)
-            _prepare(self._readers.connection)
-        return work(cast("sqlite3.Connection", self._readers.connection))
+        """Run `work` on a connection that is lent to it, and closed with the others."""
+        try:
+            connection = self._free.pop()
+        except IndexError:
+            connection = self._connected()
+        try:
+            return work(connection)
+        finally:
+            self._free.append(connection)
+
+    def _connected(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection = sqlite3.connect(self.path, **_CONNECTING)
+        self._open.callback(connection.close)
+        _prepare(connection)
+        return connection
 
     def read_at_one_moment(self, work: Callable[[Connection], T]) -> T:
         """Run `work` inside a transaction that only reads."""

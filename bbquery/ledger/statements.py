@@ -104,8 +104,18 @@ def open_budget(connection: Connection, name: str, cap: Cap, parent: int | None,
     return int(budget)
 
 
+def budget_named(connection: Connection, name: str) -> BudgetState | None:
+    """Return the budget of this name as it stands; None where there is none, which costs no look at the others."""
+    row = connection.execute(f"SELECT {STATE} FROM budget WHERE name = ?", (name,)).fetchone()
+    return None if row is None else _state(row)
+
+
 def find_budget(connection: Connection, name: str) -> int:
-    """Return the id of the budget of this name."""
+    """Return the id of the budget of this name.
+
+    Raises:
+        UnknownName: there is none; it suggests names of others, for people.
+    """
     row = connection.execute("SELECT id FROM budget WHERE name = ?", (name,)).fetchone()
     if row is None:
         known = [name for (name,) in connection.execute("SELECT name FROM budget ORDER BY name")]

@@ -71,9 +71,11 @@ def test_it_does_not_depend_on_how_much_was_sent(work: Callable[[sqlite3.Connect
 
 
 def test_a_budget_is_found_among_any_number(tmp_path: Path) -> None:
-    """A name is looked up, not searched for: an audit of many photos has a budget for each."""
+    """A name is looked up, not searched for, also where there is none: an audit of many photos has budgets for each."""
     with closing(grown(tmp_path / "large", attempts=0, budgets=1000)) as large:
         assert steps(large, lambda c: statements.find_budget(c, "b500")) < 100
+        assert steps(large, lambda c: statements.budget_named(c, "b500")) < 100
+        assert steps(large, lambda c: statements.budget_named(c, "none")) < 100
 
 
 def test_removing_a_run_reads_what_it_sent_only(tmp_path: Path) -> None:

@@ -74,16 +74,16 @@ def test_budgets_that_are_read_together_are_of_one_moment(ledger: Ledger, monkey
     """What another process changes between the reading of two is in neither; a name without a budget is left out."""
     for name in ("one", "two"):
         ledger.open_budget(name, Cap(queries=5))
-    read = statements.state
+    read = statements.budget_named
 
-    def state(connection: Connection, budget: int) -> BudgetState:
+    def named(connection: Connection, name: str) -> BudgetState | None:
         monkeypatch.undo()
-        found = read(connection, budget)
+        found = read(connection, name)
         with Ledger(ledger.place) as other:
             other.open_budget("two", Cap(queries=7))
         return found
 
-    monkeypatch.setattr(statements, "state", state)
+    monkeypatch.setattr(statements, "budget_named", named)
     found = ledger.budgets(["one", "two", "three"])
 
     assert {name: each.cap.queries for name, each in found.items()} == {"one": 5, "two": 5}

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bbquery.errors import UnknownName
 from bbquery.jobs.audit.admission import less
 from bbquery.ledger.records import Cap
 from bbquery.units import NOTHING, Units, total
@@ -67,11 +66,8 @@ def earlier(ledger: Ledger, asking: Asking, name: str) -> Units:
 
 def _taken(ledger: Ledger, name: str) -> Units:
     """Return what a budget has posted and holds; nothing where there is none."""
-    try:
-        state = ledger.budget(ledger.find_budget(name))
-    except UnknownName:
-        return NOTHING
-    return state.posted.plus(state.held)
+    state = ledger.budgets([name]).get(name)
+    return NOTHING if state is None else state.posted.plus(state.held)
 
 
 def _lost(ledger: Ledger, name: str, budget: int) -> int:

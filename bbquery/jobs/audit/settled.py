@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bbquery.errors import UnknownName
-
 if TYPE_CHECKING:
     from bbquery.jobs.audit.row import Row
     from bbquery.jobs.audit.summing import Read
@@ -23,9 +21,9 @@ def settled(read: Read, ledger: Ledger, audit: str) -> Read:
         found = read(oracle, photo)
         if found is None or not (found.unknown or any(found.held.amounts)):
             return found
-        try:
-            budget = ledger.budget(ledger.find_budget(f"{audit}/{oracle}/{photo}"))
-        except UnknownName:
+        name = f"{audit}/{oracle}/{photo}"
+        budget = ledger.budgets([name]).get(name)
+        if budget is None:
             return found
         unknown = min(found.unknown, budget.held.queries)
         return replace(found, posted=budget.posted, held=budget.held, unknown=unknown)
