@@ -61,7 +61,8 @@ class Check:
 class DriftReport:
     """What the checks saw. noise: standard deviation of the first values. served: model versions, in order of sight.
 
-    watched: whether a check was sent after all that was sent, so that its answer is of the model that gave the others.
+    watched: whether a check followed all that was sent in this run, so that it saw the model that gave the answers;
+    never where none is made.
     """
 
     checks: tuple[Check, ...]
@@ -122,7 +123,7 @@ class DriftWatch:
         """Check a last time and report. client: the one that was watched, or another that verifies what it found."""
         if self._every:
             await self._check_again(client)
-        return self._report(watched=self._sent(client) == self._seen_at)
+        return self._report(watched=self._every > 0 and self._sent(client) == self._seen_at)
 
     def _sent(self, client: Client) -> int:
         """Return how many queries were sent by all clients so far."""
