@@ -69,7 +69,7 @@ class DriftReport:
     noise: float
     served: tuple[str, ...]
     reasons: tuple[str, ...]
-    watched: bool = True
+    watched: bool
 
     @property
     def drifted(self) -> bool:
@@ -155,7 +155,7 @@ class DriftWatch:
         (replies,) = await client.ask(Ask(self._clean[None], repeat=len(samples)), first_sample=samples.start)
         answered = [reply for reply in replies if reply is not None and not _is_unreadable(reply)]
         self._checked_at = self._sent(client)
-        if anew and None not in replies:
+        if anew and len(answered) == len(samples):
             self._seen_at = self._checked_at
         values = await client.off_loop(self._values, answered)
         self._checks += [Check(self._checked_at, value) for value in values]

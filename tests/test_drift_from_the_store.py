@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bbquery
+from bbquery import load
 from bbquery.client.client import Client
-from bbquery.drift import sample_to_ask
+from bbquery.drift import DriftWatch, sample_to_ask
 from bbquery.ledger.records import Cap
 from bbquery.plan import Ask
 from bbquery.types import Reply, Vector
@@ -98,6 +99,26 @@ def test_a_run_that_is_broken_off_was_not_watched_to_its_end(ledger: Ledger) -> 
         return answer
 
     assert not explain(answered(breaks), ledger).drift.watched
+
+
+async def test_a_stored_check_does_not_watch_what_was_sent_after_it(ledger: Ledger) -> None:
+    """Where all checks that were set aside are paid for, an earlier one stands in, and the report says so."""
+    oracle = answered(steady)
+    budget = ledger.open_budget("ours", Cap())
+    reports = []
+
+    for other in (100, 50):  # the second run asks something else within the same budget
+        async with Client(oracle, ledger, budget) as client:
+            ((first,),) = await client.ask(Ask(PHOTO[None]))
+            assert first is not None
+            score = load.score("soft").bind(first.answer, "bright", oracle.capabilities.classes)
+            watch = DriftWatch(PHOTO, first, score, 1000, queries=2)
+            await watch.start(client)
+            await client.ask(Ask(np.full_like(PHOTO, other)[None]))
+            reports.append(await watch.end(client))
+
+    assert [len(report.checks) for report in reports] == [4, 4]
+    assert [report.watched for report in reports] == [True, False]
 
 
 @given(

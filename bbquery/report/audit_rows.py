@@ -44,7 +44,7 @@ COLUMNS: dict[str, Callable[[Row], object]] = {
     "became": lambda row: _first(a.became for a in row.attacks if a.rmse is not None),
     "asked": lambda row: row.asked,
     "unanswered": lambda row: row.unanswered,
-    "drifted": lambda row: row.drifted,
+    "drifted": lambda row: row.changed,
     "queries": lambda row: row.posted.queries,
     "tokens": lambda row: row.posted.tokens,
     "usd": lambda row: dollars(row.posted.picodollars),

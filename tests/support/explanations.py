@@ -78,5 +78,6 @@ def explanation_of(
         oracle=Capabilities(name="a model", answers=answers, identity={}, classes=classes),
         method=load.method("designed"), score=load.score("soft"), seed=0,
         queries=QueryCounts(asked, asked, 0, 0, answered=asked), budget=budget, unknown=(), error=None,
-        drift=DriftReport((), noise, (), ()), seconds={}, rest=Rest(asked, asked, asked, Units(), budget),
+        drift=DriftReport((), noise, (), (), watched=False), seconds={},
+        rest=Rest(asked, asked, asked, Units(), budget),
     )  # fmt: skip

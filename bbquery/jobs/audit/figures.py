@@ -115,10 +115,10 @@ class Figures:
         self.right.add(row.photo, row.right)
         self.flipped.add(row.photo, row.flips > 0 if row.repeats else None, row.flips / max(row.repeats, 1))
         self.refused.add(row.photo, bool(row.nothing) if answered else None)
-        steady = row.drifted is False
-        self.unwatched += steady and row.stored is True
-        self.half_watched += steady and row.stored is False and row.unwatched
-        self.drifted.add(row.photo, None if steady and (row.stored or row.unwatched) else row.drifted)
+        not_seen = row.drifted is False and row.changed is None
+        self.unwatched += not_seen and row.stored is True
+        self.half_watched += not_seen and row.stored is not True
+        self.drifted.add(row.photo, row.changed)
         self.stored.add(row.photo, row.stored)
         if row.fidelity is not None:
             self.fidelity.append((row.fidelity, row.photo))

@@ -137,6 +137,11 @@ class Row:
         return not self.queries if self.queries or self.from_store else None
 
     @property
+    def changed(self) -> bool | None:
+        """Whether the model changed; None where that is not known: it was not looked for, or not to the last answer."""
+        return None if self.drifted is False and (self.stored or self.unwatched) else self.drifted
+
+    @property
     def fidelity(self) -> float | None:
         """The mean fidelity of its maps; None where none was measured."""
         measured = [m.fidelity for m in self.maps if m.fidelity is not None]

@@ -185,7 +185,7 @@ def _notes(row: Row, broken: Broken) -> Iterator[str]:
         yield f"asked again {row.repeats} times, {row.flips} named another label"
     if row.drifted:
         yield "the model changed meanwhile"
-    elif row.drifted is not None and row.unwatched:
+    elif row.drifted is False and row.changed is None:
         yield "whether the model changed was not seen to the end"
     for m in row.maps:
         yield from filter(None, (f"map of {m.target}: {m.stamp.lower()}" if m.stamp else "", *m.facts))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
+import pytest
 
 from bbquery.jobs.audit.row import AttackRow, MapRow, Row
 from bbquery.jobs.intervals import UNBOUNDED
@@ -31,6 +34,23 @@ def test_a_row_is_the_same_after_it_was_written_and_read() -> None:
     row = _row(maps=(_map(0.2),), attacks=(_attack(0.01),), posted=Units(3, 2, 1), kinds={"refused": 2}, right=True)
 
     assert msgspec.json.decode(msgspec.json.encode(row), type=Row) == row
+
+
+@pytest.mark.parametrize(
+    ("known", "changed"),
+    [
+        ({"drifted": None, "queries": 9}, None),
+        ({"drifted": False, "queries": 9}, False),
+        ({"drifted": False, "queries": 9, "unwatched": True}, None),
+        ({"drifted": False, "from_store": 9}, None),
+        ({"drifted": True, "from_store": 9, "unwatched": True}, True),
+    ],
+)
+def test_that_a_model_stayed_the_same_is_known_only_where_its_last_answer_was_watched(
+    known: dict[str, Any], changed: bool | None
+) -> None:
+    """Nobody says "no change" of stored answers or of those that no check followed; a change that was seen stays."""
+    assert _row(**known).changed is changed
 
 
 def test_a_photo_withstands_a_distance_unless_a_verified_image_lies_within_it() -> None:

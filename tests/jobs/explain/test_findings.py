@@ -150,7 +150,7 @@ def test_the_noise_of_another_target_s_score_is_not_taken(ledger: Ledger) -> Non
         PHOTO, function.connect(lambda x: [x.mean(), x.std()], answers="scores"), target=["0", "1"], max_queries=40,
         method="rise", ledger=ledger,
     )  # fmt: skip
-    noisy = bbquery.Explanation(**(vars(explanation) | {"drift": type(explanation.drift)((), 1e9, (), ())}))
+    noisy = bbquery.Explanation(**(vars(explanation) | {"drift": replace(explanation.drift, noise=1e9)}))
 
     said = [each.target for each in findings(noisy) if "than one image asked again" in each.text]
     assert said == ["0"]

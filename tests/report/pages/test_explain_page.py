@@ -71,7 +71,7 @@ def test_what_was_verified_is_shown_and_what_is_missing_has_its_reason() -> None
 
 def test_what_casts_doubt_is_on_the_page() -> None:
     """Drift, what could not be read and every finding stand there, as the terminal says them."""
-    drifted = replace(site.empty(), drift=DriftReport((), 0.0, (), ("it moved",)))
+    drifted = replace(site.empty(), drift=DriftReport((), 0.0, (), ("it moved",), watched=True))
 
     kinds = [each.kind for each in context_of(drifted).frame.cautions]
 

@@ -119,7 +119,7 @@ def test_a_whole_run_that_found_nothing_is_not_called_complete(
 
 def test_a_paid_image_that_drifted_says_so(explanation: bbquery.Explanation, tmp_path: Path) -> None:
     """Cost, what is held, what may have been billed, and why the model seems to have changed."""
-    drift = DriftReport((Check(0, 1.0), Check(5, 0.0)), 0.0, (), ("it < moved",))
+    drift = DriftReport((Check(0, 1.0), Check(5, 0.0)), 0.0, (), ("it < moved",), watched=True)
     price = replace(explanation.oracle, price=bbquery.Price())
     budget = BudgetState(1, "b", Cap(), Units(10, 0, 15 * 10**9), Units(1, 0, 10**9))
     tally = replace(explanation.queries, unknown=2)
@@ -142,7 +142,7 @@ def test_a_model_that_was_checked_and_stayed_is_told_from_one_that_was_not(
     explanation: bbquery.Explanation, tmp_path: Path
 ) -> None:
     """That no drift was seen is said only where somebody looked."""
-    checked = DriftReport((Check(0, 1.0), Check(5, 1.0)), 0.0, (), ())
+    checked = DriftReport((Check(0, 1.0), Check(5, 1.0)), 0.0, (), (), watched=True)
 
     rows = cells_of(page_of(tmp_path, result_of(explanation), result_of(replace(explanation, drift=checked))))
 
