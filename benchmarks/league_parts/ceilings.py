@@ -3,16 +3,21 @@
 The order is sought by asking the judge's own questions: in each round every cell that is left is tried next in both
 games, revealed from the blur and hidden by black, and those that gain most are taken. So nothing is left to a map's
 method, but the search takes the best next cells and never goes back: a ceiling may lie higher than it finds.
+
+A search that asks the judge's own questions also learns what his fillings do. So one order is sought by hiding with the
+mean, as `designed` does, and all are judged with a third filling as well, which none of them has seen.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from networks import NAMES
 from skimage.segmentation import slic
 
+from bbquery.metrics.srg import DeletionInsertion
 from bbquery.perturb.baselines import filled
 
 from . import photos
@@ -21,7 +26,8 @@ from .hiding import grid
 from .network import Model, Subject
 from .photos import METRIC, judged, map_of, photos_of
 from .rows import LITE0, table
-from .words import by_budget
+from .statistics import difference
+from .words import by_budget, estimate, markdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +47,13 @@ PART = "ceilings"
 QUERIES = 8000
 NETWORKS = (LITE0, "dogs")
 BESIDE = {"designed, without detail": 1000, "designed": 1000, RANDOM: 0}
+BY_MEAN, BY_NOISE = (
+    DeletionInsertion(steps=METRIC.steps, deletion_fill=f, insertion_fill=f) for f in ("mean", "noise")
+)
+THIRD = "ceilings, judged by noise"
+JUDGES = {PART: METRIC, THIRD: BY_NOISE}  # by the part under which their rows are kept
 SUPERPIXELS, COMPACTNESS = 200, 10
+REFERENCE = ("designed, without detail", 1000)
 OPENING = """## Ceilings
 
 How high SRG goes with *any* order of the cells of a photo: in each round every cell that is left is tried next in both
@@ -49,6 +61,10 @@ of the judge's games, and those that gain most are taken, {queries:,} questions 
 ceiling may lie higher, most of all on 28 × 28 cells, where the questions last for nine rounds of 87 cells. Beside it
 maps of `designed` on the same photos. None of them are among the first 20. Below five photos there is nothing to
 conclude.
+
+These orders were sought with the judge's own questions, so they also use what a blur and black do to the network, which
+is nothing of the photo's. One is therefore sought by hiding with the mean, as `designed` does, and some are judged once
+more with noise in both games, which none of them has seen. What such an order has more than a map is room for a method.
 """
 
 
@@ -63,43 +79,54 @@ def _run(setting: Setting, network: str) -> None:
     model: Model | None = None
     skipped = photos.SKIPPED if network == LITE0 else 0  # the others' list lacks them
     for place, photo in enumerate(photos_of(network, setting)[skipped : skipped + setting.tier.ceiling_photos]):
-        names = [name for name in PARTITIONS if setting.missing(PART, photo.stem, name, QUERIES, network=network)]
-        names += [name for name, b in BESIDE.items() if setting.missing(PART, photo.stem, name, b, network=network)]
-        if not names:
+        entries = [(name, QUERIES) for name in ORDERS] + list(BESIDE.items())
+        lacking = {entry: _lacking(setting, photo.stem, *entry, network) for entry in entries}
+        if not any(lacking.values()):
             continue
         model = model or Model(setting.threads, network)
         subject = Subject(model, photo.stem, model.sent(photo), setting.data / "answers" / "beside" / network)
-        for name in names:
-            queries = BESIDE.get(name, QUERIES)
-            values = map_of(setting, subject, name, queries) if name in BESIDE else sought(subject, name)
+        for (name, queries), parts in lacking.items():
+            values = _values(setting, subject, name, queries) if parts else None
             if values is not None:
-                setting.keep(PART, photo.stem, name, queries, judged(subject, values), network=network)
+                for part in parts:
+                    measures = judged(subject, values, JUDGES[part])
+                    setting.keep(part, photo.stem, name, queries, measures, network=network)
         print(f"{PART}, {network}: {place + 1}", flush=True)
 
 
-def sought(subject: Subject, partition: str) -> NDArray[np.float64]:
+def _lacking(setting: Setting, photo: str, name: str, queries: int, network: str) -> list[str]:
+    """Return the parts that lack a row of this."""
+    judges = JUDGES if name in BY_BOTH else (PART,)
+    return [part for part in judges if setting.missing(part, photo, name, queries, network=network)]
+
+
+def _values(setting: Setting, subject: Subject, name: str, queries: int) -> NDArray[np.float64] | None:
+    return map_of(setting, subject, name, queries) if name in BESIDE else sought(subject, ORDERS[name], queries)
+
+
+def sought(subject: Subject, wanted: Order, queries: int) -> NDArray[np.float64]:
     """Return the order of a photo's cells that was found, as a map (224, 224)."""
-    cells = PARTITIONS[partition](subject.x)
-    game = Game(subject, cells)
-    found: NDArray[np.float64] = order(game, int(cells.max()) + 1, QUERIES)[cells]
+    cells = wanted.cells(subject.x)
+    game = Game(subject, cells, wanted.judge)
+    found: NDArray[np.float64] = order(game, int(cells.max()) + 1, queries)[cells]
     return found
 
 
 class Game:
-    """Both of the judge's games of a photo: revealing cells from the blur, and hiding them by black."""
+    """Both of a judge's games of a photo: revealing cells from one of his fillings, and hiding them by the other."""
 
-    def __init__(self, subject: Subject, cells: NDArray[np.int64]) -> None:
+    def __init__(self, subject: Subject, cells: NDArray[np.int64], judge: DeletionInsertion = METRIC) -> None:
         self._box: Box = subject.model.network
         self._x, self._cells, self._target = subject.x, cells, subject.target
-        fills = (filled(name, subject.x, 0) for name in (METRIC.insertion_fill, METRIC.deletion_fill))
-        self._blur, self._black = (np.rint(fill).astype(np.uint8) for fill in fills)
+        fills = (filled(name, subject.x, 0) for name in (judge.insertion_fill, judge.deletion_fill))
+        self._beneath, self._over = (np.rint(fill).astype(np.uint8) for fill in fills)
 
     def __call__(self, taken: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return the target's probability with sets of cells (n, cells) revealed, less that with them hidden, (n,)."""
         return np.array([self._gain(row[self._cells][..., None]) for row in taken])
 
     def _gain(self, taken: NDArray[np.bool_]) -> float:
-        revealed, hidden = np.where(taken, self._x, self._blur), np.where(taken, self._black, self._x)
+        revealed, hidden = np.where(taken, self._x, self._beneath), np.where(taken, self._over, self._x)
         return float(self._box(revealed)[self._target] - self._box(hidden)[self._target])
 
 
@@ -128,11 +155,26 @@ def _superpixels(x: Image) -> NDArray[np.int64]:
     return np.asarray(found, dtype=np.int64).reshape(x.shape[:2])
 
 
-PARTITIONS: dict[str, Callable[[Image], NDArray[np.int64]]] = {
-    "order of 14 × 14 cells": lambda x: grid(x.shape, 14),
-    "order of 28 × 28 cells": lambda x: grid(x.shape, 28),
-    "order of 200 superpixels": _superpixels,
+@dataclass(frozen=True)
+class Order:
+    """An order that is sought. cells: of a photo. judge: whose questions are asked."""
+
+    cells: Callable[[Image], NDArray[np.int64]]
+    judge: DeletionInsertion = METRIC
+
+
+def _cells(side: int) -> Callable[[Image], NDArray[np.int64]]:
+    return lambda x: grid(x.shape, side)
+
+
+ORDER, ORDER_BY_MEAN = "order of 14 × 14 cells", "order of 14 × 14 cells, sought by the mean"
+ORDERS = {
+    ORDER: Order(_cells(14)),
+    ORDER_BY_MEAN: Order(_cells(14), BY_MEAN),
+    "order of 28 × 28 cells": Order(_cells(28)),
+    "order of 200 superpixels": Order(_superpixels),
 }
+BY_BOTH = frozenset({ORDER, ORDER_BY_MEAN, "designed, without detail", RANDOM})
 
 
 def section(results: Results) -> str:
@@ -143,4 +185,26 @@ def section(results: Results) -> str:
         if rows:
             told += [f"### {NAMES[network]}: SRG of the order found\n", by_budget(table(rows, "SRG"))]
             told += ["Deletion, lower is better:\n", by_budget(table(rows, "deletion"), lowest=True)]
+            told += _by_noise(results, network)
     return "\n".join([OPENING.format(queries=QUERIES), *told]) if told else ""
+
+
+def _by_noise(results: Results, network: str) -> list[str]:
+    """Return what the second judge says, and what both say of the orders beside the map."""
+    both = [table(results.of(part, network), "SRG") for part in JUDGES]
+    if not both[1]:
+        return []
+    lines = [
+        [
+            name,
+            *(estimate(difference(of.get((name, QUERIES), {}), of.get(REFERENCE, {})), 3, signed=True) for of in both),
+        ]
+        for name in (ORDER, ORDER_BY_MEAN)
+    ]
+    title = f"SRG less that of `{REFERENCE[0]}`, {REFERENCE[1]:,} queries"
+    return [
+        "SRG where noise stands for what is hidden, which none of them has seen:\n",
+        by_budget(both[1]),
+        f"{title}, paired, by either judge:\n",
+        markdown(("order", "blur and black", "noise"), lines),
+    ]

@@ -147,9 +147,9 @@ def _measure(setting: Setting, subject: Subject, name: str, budget: int) -> None
         setting.keep(PART, subject.name, name, budget, judged(subject, values), network=subject.model.name)
 
 
-def judged(subject: Subject, values: NDArray[np.float64]) -> dict[str, float]:
+def judged(subject: Subject, values: NDArray[np.float64], metric: DeletionInsertion = METRIC) -> dict[str, float]:
     """Return the measures of a map (224, 224) of the target's probability."""
-    curves = replay(METRIC.plan(subject.x, UINT8, values, seed_of(subject.name, 1)), subject.answer)
+    curves = replay(metric.plan(subject.x, UINT8, values, seed_of(subject.name, 1)), subject.answer)
     return {
         "SRG": curves.srg,
         "deletion": curves.deletion_auc,
