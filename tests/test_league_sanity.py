@@ -162,3 +162,37 @@ def test_a_game_is_what_the_judge_asks() -> None:
 
     revealed, hidden = np.where(left[..., None], PHOTO, np.rint(curves_blur)), np.where(left[..., None], 0, PHOTO)
     np.testing.assert_allclose(found, (revealed.mean() - hidden.mean()) / 255, atol=1e-9)
+
+
+def test_an_order_may_be_sought_with_another_filling_than_the_judges() -> None:
+    """The mean stands for what is hidden in both games, and a mean of pixels does not see what it hides."""
+
+    def brightness(image: Any) -> NDArray[np.float64]:
+        return np.array([image.mean() / 255])
+
+    subject = Photo()
+    subject.model = type("Model", (), {"network": staticmethod(brightness)})
+    every = np.ones((1, 4), dtype=np.bool_)
+
+    found = ceilings.Game(subject, ceilings.grid(PHOTO.shape, 2), ceilings.BY_MEAN)
+
+    assert found(every)[0] == pytest.approx(0, abs=1 / 255)
+    assert ceilings.ORDERS[ceilings.ORDER_BY_MEAN].judge is ceilings.BY_MEAN
+
+
+def test_orders_are_told_beside_the_map_by_either_judge() -> None:
+    """A gain by the judge whose questions were asked stands beside a loss by the one that nothing has seen."""
+    by_judge = {(ceilings.PART, ceilings.ORDER): 0.9, (ceilings.THIRD, ceilings.ORDER): 0.2}
+    kept = [
+        rows.Row(part, f"photo {number}", name, queries, 0, {"SRG": by_judge.get((part, name), 0.5), "deletion": 0.1})
+        for part in ceilings.JUDGES
+        for name, queries in ((ceilings.ORDER, ceilings.QUERIES), ceilings.REFERENCE)
+        for number in range(5)
+    ]
+    results = rows.Results.__new__(rows.Results)
+    results.rows = {row.key: row for row in kept}
+
+    told = ceilings.section(results)
+
+    assert f"| {ceilings.ORDER} | **+0.400 [+0.400, +0.400]** | **-0.300 [-0.300, -0.300]** |" in told
+    assert f"| {ceilings.ORDER_BY_MEAN} | – | – |" in told
