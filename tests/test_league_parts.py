@@ -60,6 +60,19 @@ def test_main_effects_are_means_over_all_other_cells() -> None:
         assert found[cell] == pytest.approx(np.mean([values[i | 1 << cell] - values[i] for i in without]))
 
 
+def test_shapley_values_are_means_over_orders_of_appearance() -> None:
+    """On any game a cell's value is what it adds, averaged over all orders in which the cells may appear."""
+    values = np.random.default_rng(0).random(2**5)
+    added = np.zeros(5)
+    for order in itertools.permutations(range(5)):
+        shown = 0
+        for cell in order:
+            added[cell] += values[shown | 1 << cell] - values[shown]
+            shown |= 1 << cell
+
+    np.testing.assert_allclose(games.Game("five", values).shapley_values(), added / math.factorial(5))
+
+
 def test_srg_of_an_additive_game_is_its_closed_form() -> None:
     """Taken by falling weight, both curves are cumulative sums, and SRG the difference of their areas."""
     falling = np.sort(WEIGHTS)[::-1]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,8 @@ def part(name: str) -> Any:
     return importlib.import_module(f"benchmarks.league_parts.{name}")
 
 
-sensitivity, hiding = part("sensitivity"), part("hiding")
+sensitivity, hiding, play = part("sensitivity"), part("hiding"), part("play")
+shapiq_rivals = part("shapiq_rivals")
 WEIGHTS = np.array([0.5, -0.25, 0.0, 0.125])
 BRIGHT = np.full((32, 32, 3), 227, dtype=np.uint8)
 BUDGETS = (64, 128, 512)
@@ -115,3 +118,51 @@ def test_half_of_a_cell_is_halfway_to_grey() -> None:
 
     assert copies[0][::2, ::2, 0].tolist() == [[127, 177], [227, 152]]
     assert np.argmax(hiding.enlarged(np.array([0.0, 1, 0, 0]), (4, 4)).ravel()) in {2, 3, 6, 7}
+
+
+class Approximator:
+    """Stands for one of shapiq's, which is not installed here: it asks each cell alone, and names pairs as well."""
+
+    def __init__(self, cells: int) -> None:
+        self.cells = cells
+
+    def approximate(self, _budget: int, game: Any) -> Any:
+        """Return values by tuples of cells, in no order."""
+        single = game(np.eye(self.cells, dtype=bool))
+        found = {(cell,): single[cell] for cell in reversed(range(self.cells))}
+        return SimpleNamespace(get_n_order=lambda order: found if order == 1 else {(0, 1): 7.0})
+
+
+def test_the_values_of_single_cells_are_taken_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever order and interactions shapiq names, a map has one value a cell, from the first to the last."""
+    module = SimpleNamespace(KernelSHAPIQ=lambda n, **_: Approximator(n))
+    monkeypatch.setitem(sys.modules, "shapiq", SimpleNamespace(approximator=module))
+    monkeypatch.setitem(sys.modules, "shapiq.approximator", module)
+
+    found = shapiq_rivals.RIVALS["KernelSHAP-IQ"](lambda shown: shown @ WEIGHTS, (2, 2), 64, 0)
+
+    np.testing.assert_allclose(found, WEIGHTS)
+
+
+@pytest.mark.parametrize(("budget", "seed", "beyond"), [(16, 0, True), (32, 0, False), (128, 0, True), (32, 1, True)])
+def test_a_slow_rival_plays_with_few_queries_and_one_seed(budget: int, seed: int, beyond: bool) -> None:
+    """ShaplEIG, which takes seconds a query, is left out where it would take hours; nobody else is."""
+    assert play._beyond("ShaplEIG", budget, seed) is beyond
+    assert not play._beyond("designed", budget, seed)
+
+
+def test_who_is_after_shapley_values_is_held_against_these_as_well(tmp_path: Any) -> None:
+    """`designed` has a row by main effects and one by Shapley values; RISE, which is after the former, has one."""
+    (tmp_path / "games").mkdir()
+    values = np.random.default_rng(0).random(2**14)
+    np.savez(tmp_path / "games" / "resnet18_superpixel14_00.npz", values=values)
+    results = part("rows").Results(tmp_path / "rows")
+    setting = part("setting")
+    methods = ("designed", "rise, centred")
+
+    play.run(setting.Setting(setting.TIERS["smoke"], results, tmp_path, tmp_path, methods, budgets=frozenset({64})))
+
+    kept = {(row.part, row.method): row.measures["correlation"] for row in results.rows.values()}
+    by_shapley = kept.pop((play.BY_SHAPLEY, "designed"))
+    assert sorted(kept) == [(play.PART, "RISE, centred"), (play.PART, "designed")]
+    assert by_shapley != kept[play.PART, "designed"]

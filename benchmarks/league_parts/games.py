@@ -8,6 +8,7 @@ of the areas below the two curves of k + 1 points (trapezium).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,6 +63,17 @@ class Game:
         """Return the Banzhaf value of each cell, (k,)."""
         split = self.values.reshape((2,) * self.cells)  # axis 0 is the highest bit
         return np.array([np.diff(split, axis=self.cells - 1 - i).mean() for i in range(self.cells)])
+
+    def shapley_values(self) -> NDArray[np.float64]:
+        """Return the Shapley value of each cell, (k,): what it adds, averaged over all orders in which cells appear."""
+        sets = np.arange(len(self.values))
+        sizes = np.bitwise_count(sets)
+        orders = np.array([1 / (self.cells * math.comb(self.cells - 1, size)) for size in range(self.cells)])
+        found = []
+        for i in range(self.cells):
+            without = sets[sets >> i & 1 == 0]
+            found.append(orders[sizes[without]] @ (self.values[without | 1 << i] - self.values[without]))
+        return np.array(found)
 
     def srg(self, effects: NDArray[np.float64], seed: int) -> float:
         """Return insertion minus deletion for cells taken by descending effect, equal ones in a drawn order."""
