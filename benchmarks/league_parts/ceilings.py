@@ -5,7 +5,7 @@ games, revealed from the blur and hidden by black, and those that gain most are 
 method, but the search takes the best next cells and never goes back: a ceiling may lie higher than it finds.
 
 A search that asks the judge's own questions also learns what his fillings do. So one order is sought by hiding with the
-mean, as `designed` does, and all are judged with a third filling as well, which none of them has seen.
+mean, as `designed` does, and orders of 14 × 14 cells are judged with a third filling too, which none of them has seen.
 """
 
 from __future__ import annotations
