@@ -80,14 +80,17 @@ QUANTITIES: dict[str, Quantity] = {
 """By the unit of a score (`About.unit`). All rise towards the target, also where the score itself falls."""
 
 SHOWN = "how much {noun} rises when this place is shown"
-OWN = "fine structure is the photo's own"
-SHARED_OUT = f", shared out by detail: {OWN}"
+OWN, BORDERS = "fine structure is the photo's own", "borders are the photo's own"
+SHARED_OUT, OF_REGIONS = f", shared out by detail: {OWN}", f", in regions of like colour: {BORDERS}"
 HIDDEN = "how much {noun} falls when a patch around this place is hidden"
 EFFECTS: dict[str, str] = {
     "score gained by revealing a cell": SHOWN,
     f"score gained by revealing a cell{SHARED_OUT}": f"{SHOWN}; {OWN}",
     "score gained by revealing a place and its surroundings": SHOWN,
     f"score gained by revealing a place and its surroundings{SHARED_OUT}": f"{SHOWN}; {OWN}",
+    f"score gained by revealing a cell{OF_REGIONS}": f"{SHOWN}; {BORDERS}",
+    f"score gained by revealing a place and its surroundings{OF_REGIONS}": f"{SHOWN}; {BORDERS}",
+    f"score gained by revealing a place and its surroundings{OF_REGIONS}{SHARED_OUT}": f"{SHOWN}; {BORDERS}; {OWN}",
     "mean score where the pixel is visible": "what {noun} is on average while this place is shown",
     "mean score lost by hiding a window over the pixel": HIDDEN,
     "expected score lost by hiding a window around the pixel": HIDDEN,

@@ -76,6 +76,7 @@ FIRST = 32  # rows after which answers are first looked at
 PSEUDO_REPEATS = 3.0  # how much the noise of all rows says about that of one
 
 UNIT, UNIT_FINE = "score gained by revealing a cell", "score gained by revealing a place and its surroundings"
+OF_REGIONS = ", in regions of like colour: borders are the photo's own"
 SHARED_OUT = ", shared out by detail: fine structure is the photo's own"
 DOUBTFUL = (
     "no cell's 90 % interval excludes 0, so the map may be chance: ask more queries, use fewer cells "
@@ -184,6 +185,10 @@ class Designed(Method):
             return LabelledCells(superpixels(x, self.cells**2))
         return GridCells((x.shape[0], x.shape[1]), self.cells, smooth=self.shape == "smooth")
 
+    def _unit(self, *, fine: bool, shared_out: bool) -> str:
+        """Return what a value of the map is, and what of the map is the photo's own."""
+        return (UNIT_FINE if fine else UNIT) + OF_REGIONS * (self.shape == "superpixels") + SHARED_OUT * shared_out
+
     def _map(self, asked: _Asked, rows: int, x: Image) -> SaliencyMap:
         effects, spread = asked.effects, asked.cells.spread
         shared_out = self.detail and asked.fine
@@ -194,7 +199,7 @@ class Designed(Method):
         return SaliencyMap(
             spread(effects.mean) * detail,
             signed=True,
-            unit=(UNIT_FINE if asked.fine else UNIT) + SHARED_OUT * shared_out,
+            unit=self._unit(fine=asked.fine, shared_out=shared_out),
             rows=rows,
             answered=asked.answered,
             standard_error=spread(effects.error) * detail,

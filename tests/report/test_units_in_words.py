@@ -56,6 +56,19 @@ def test_what_the_photo_adds_is_not_passed_off_as_the_models(detail: bool) -> No
     assert (sentence.OWN in said) == (sentence.OWN in found.unit) == detail
 
 
+@pytest.mark.parametrize("options", ["", "cells=4,", "detail=false,"])
+@pytest.mark.parametrize("shape", ["smooth", "superpixels"])
+def test_borders_of_regions_are_not_passed_off_as_the_models(shape: str, options: str) -> None:
+    """A map of superpixels says that its borders are the photo's own; one of a grid has no such borders."""
+    x = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    method = load.method(f"designed:{options}shape={shape}", queries=QUERIES)
+    found = replay(method.plan(x, UINT8, 0), rising)
+
+    said = sentence.plain_unit(map_of(found.values, unit=found.unit))
+
+    assert (sentence.BORDERS in said) == (sentence.BORDERS in found.unit) == (shape == "superpixels")
+
+
 @pytest.mark.parametrize(
     ("score", "clean"),
     [
