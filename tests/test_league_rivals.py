@@ -166,3 +166,20 @@ def test_who_is_after_shapley_values_is_held_against_these_as_well(tmp_path: Any
     by_shapley = kept.pop((play.BY_SHAPLEY, "designed"))
     assert sorted(kept) == [(play.PART, "RISE, centred"), (play.PART, "designed")]
     assert by_shapley != kept[play.PART, "designed"]
+
+
+def test_correlations_with_shapley_values_have_a_table_of_their_own(tmp_path: Any) -> None:
+    """Rows of one truth do not count in the table of the other."""
+    rows = part("rows")
+    results = rows.Results(tmp_path / "rows")
+    for name, correlation in ((play.PART, 0.25), (play.BY_SHAPLEY, 0.75)):
+        measures = {"correlation": correlation, "SRG": 0.5}
+        results.add(rows.Row(name, "vit_b32_grid16_00", "designed", 32, 0, measures))
+
+    told = part("report").league(results)
+
+    main, shapley = (
+        told.split(f"correlation with the exact {truth}\n")[1] for truth in ("main effects", "Shapley values")
+    )
+    assert "| designed | 1 | 0.250 |" in main.split("###")[0]
+    assert "| designed | 1 | 0.750 |" in shapley.split("###")[0]
